@@ -1,0 +1,42 @@
+"""Makes what one boot needs: the initramfs, for a hypervisor mode the bundle, and the command lines."""
+
+import machine
+
+from . import bundle, images, initramfs
+from .errors import UserError
+
+# pvops/abi/boot_block.h: kCommandLineBytes.
+COMMAND_LINE_BYTES = 2048
+# Names of the bundle's parts.
+GUEST_PART = "guest"
+INITRAMFS_PART = "initramfs"
+
+
+def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tcg", gdb=False):
+    """A machine.Boot whose files lie in `folder`."""
+    if guest_mib < machine.LEAST_GUEST_MIB:
+        raise UserError(f"--memory {guest_mib}: too little", f"the guest needs {machine.LEAST_GUEST_MIB} MiB or more")
+    if guest_mib % 2 != 0:
+        raise UserError(f"--memory {guest_mib}: odd", "the guest's memory comes in pieces of 2 MiB")
+    archive = initramfs.build(extra)
+    if len(archive) > guest_mib << 19:
+        raise UserError(f"the guest's files are {len(archive) >> 20} MiB, which is more than half of its memory",
+                        "give fewer files by --with, or more --memory")
+    line = machine.guest_command_line([in_guest(command[0])] + list(command[1:])) if command else ""
+    if len(line.encode()) >= COMMAND_LINE_BYTES:
+        raise UserError(f"the command is longer than {COMMAND_LINE_BYTES} bytes",
+                        "put it into a script and give that by --with")
+    if mode == "native":
+        kernel, module = images.GUEST, folder / "initramfs.cpio"
+        module.write_bytes(archive)
+    else:
+        kernel, module = images.HYPERVISOR, folder / "bundle"
+        parts = [(GUEST_PART, images.GUEST.read_bytes()), (INITRAMFS_PART, archive)]
+        module.write_bytes(bundle.build(parts))
+        line = machine.hypervisor_command_line(mode, guest_mib, line)
+    return machine.Boot(mode, kernel, module, line, folder / "counters.jsonl", guest_mib=guest_mib, accel=accel, gdb=gdb)
+
+
+def in_guest(program):
+    """Where a program lies in the guest: a bare name is a busybox applet."""
+    return program if "/" in program else f"/bin/{program}"

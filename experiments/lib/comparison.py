@@ -1,0 +1,225 @@
+"""Runs the workloads in every mode and gathers what they cost."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+
+import machine
+
+from . import boots, counters, images, initramfs, launcher, results
+from .errors import UserError
+
+WORKLOADS = ("mmlat", "script")
+PEERS = images.ROOT / "experiments" / "peers.json"
+
+# The script between marks of its own; its status is the whole's.
+_MARKED_SCRIPT = ("printf 'begin script' >/dev/nopte-mark; /bin/busybox sh /script.sh; status=$?; "
+                  "printf 'end script' >/dev/nopte-mark; exit $status")
+
+
+@dataclasses.dataclass
+class Comparison:
+    modes: list
+    peers: list
+    about_peers: str
+    by_mode: dict = dataclasses.field(default_factory=dict)  # mode → row → Figure
+    script: dict = dataclasses.field(default_factory=dict)  # mode → Figure
+    runs: list = dataclasses.field(default_factory=list)  # command line, seconds, events of each boot
+    problems: list = dataclasses.field(default_factory=list)
+    facts: dict = dataclasses.field(default_factory=dict)  # versions and sums
+    misses: list = dataclasses.field(default_factory=list)
+
+    def rows(self):
+        """The peers that some mode measured, in the published order."""
+        return [peer for peer in self.peers if any(peer["name"] in rows for rows in self.by_mode.values())]
+
+    def averaged(self):
+        return [peer["name"] for peer in self.rows() if not peer["control"]]
+
+    def mean_ratio(self, mode, value):
+        found = results.ratios(self.by_mode, mode, self.averaged(), value)
+        return results.geometric_mean(found.values())
+
+
+def row_names():
+    return [peer["name"] for peer in json.loads(PEERS.read_text())["rows"]]
+
+
+def run(options):
+    published = json.loads(PEERS.read_text())
+    found = Comparison(options.modes, published["rows"], published["about"])
+    found.facts = facts()
+    workloads = WORKLOADS if options.workload == "all" else (options.workload,)
+    rounds = 2 if options.check else 1
+    total = len(workloads) * len(options.modes) * rounds
+    progress = Progress(total)
+    for mode in options.modes:
+        for workload in workloads:
+            first = None
+            for _ in range(rounds):
+                try:
+                    boot = _boot(mode, workload, options, progress)
+                except UserError as error:
+                    found.problems.append(f"{mode}, {workload}: {error}")
+                    progress.failed()
+                    continue
+                if first is None:
+                    first = boot
+                    _take(found, mode, workload, boot)
+                else:
+                    found.problems += differences(f"{mode}, {workload}", first.events, boot.events)
+    found.misses = results.misses(found.by_mode, found.peers) if options.scale == 100 else []
+    return found
+
+
+@dataclasses.dataclass
+class _Boot:
+    command: list
+    console: bytes
+    events: list
+    status: int
+    seconds: float
+
+
+def _boot(mode, workload, options, progress):
+    if workload == "mmlat":
+        command = ["/bin/mmlat", "--scale", str(options.scale)] + (["--rows", options.rows] if options.rows else [])
+    else:
+        command = ["/bin/busybox", "sh", "-c", _MARKED_SCRIPT]
+    with tempfile.TemporaryDirectory(prefix="nopte-compare-") as folder:
+        boot = boots.make(pathlib.Path(folder), mode, command)
+        progress.start(mode, workload)
+        arguments = machine.command(boot)
+        run_ = launcher.run(arguments, boot.counters, options.timeout, output=progress.console)
+        progress.done(run_.seconds)
+    return _Boot(arguments, run_.console, run_.events, run_.status, run_.seconds)
+
+
+def _take(found, mode, workload, boot):
+    last = counters.power_off(boot.events)
+    found.runs.append({"mode": mode, "workload": workload, "command": shlex.join(boot.command),
+                       "status": boot.status, "seconds": round(boot.seconds, 2), "power_off": last})
+    if last.get("unimplemented"):
+        found.facts.setdefault("unimplemented", {})[f"{mode}, {workload}"] = last["unimplemented"]
+    if workload == "mmlat":
+        found.by_mode[mode], failed = results.figures(mode, boot.console, boot.events)
+        found.problems += [f"{mode}, row {row}: {why}" for row, why in failed.items()]
+        for row in failed:
+            found.by_mode[mode].pop(row, None)
+        if boot.status != 0 and not failed:
+            found.problems.append(f"{mode}, mmlat: ended with status {boot.status}")
+        return
+    found.script[mode] = results.whole_program("script", mode, boot.events)
+    if boot.status != 0:
+        found.problems.append(f"{mode}, script: ended with status {boot.status}")
+    if difference := script_difference(boot.console):
+        found.problems.append(f"{mode}, script: {difference}")
+
+
+def script_on_host():
+    """What the script prints on this host, by busybox's applets alone."""
+    with tempfile.TemporaryDirectory(prefix="nopte-applets-") as folder:
+        for applet in initramfs.applets():
+            os.symlink(images.BUSYBOX, pathlib.Path(folder) / applet)
+        done = subprocess.run([images.BUSYBOX, "sh", images.WORKLOADS / "script.sh"], capture_output=True,
+                              env={"PATH": folder}, stdin=subprocess.DEVNULL, timeout=60, check=False)
+    if done.returncode != 0:
+        raise UserError(f"the script fails on this host: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout.decode()
+
+
+def script_difference(console):
+    """What in `console` differs from the host's output; empty when it is all there, line after line."""
+    here = script_on_host().splitlines()
+    lines = console.decode(errors="replace").replace("\r", "").split("\n")
+    if here[0] not in lines:
+        return "it printed nothing of what the host prints"
+    lines = lines[lines.index(here[0]):]
+    for number, line in enumerate(here):
+        if number >= len(lines) or lines[number] != line:
+            got = lines[number] if number < len(lines) else "the end"
+            return f"line {number + 1} is {got!r}, on the host {line!r}"
+    return ""
+
+
+def differences(label, first, second):
+    """Where two runs' counters channels differ: they should be the same, bit by bit."""
+    if first == second:
+        return []
+    for one, other in zip(first, second):
+        if one != other:
+            return [f"{label}: two runs differ at {one.get('text', one['event'])!r}: {one} and {other}"]
+    return [f"{label}: two runs differ: {len(first)} and {len(second)} events"]
+
+
+def facts():
+    """What this comparison was run with."""
+    return {
+        "guest image": str(images.GUEST.relative_to(images.ROOT)),
+        "guest image SHA-256": _sum(images.GUEST),
+        "hypervisor image SHA-256": _sum(images.HYPERVISOR),
+        "mmlat SHA-256": _sum(images.MMLAT),
+        "QEMU": _first_line([machine.QEMU, "--version"]),
+        "busybox": _first_line([images.BUSYBOX, "--help"]),
+        "compiler": _first_line(["g++", "--version"]),
+        "source": _first_line(["git", "-C", images.ROOT, "describe", "--always", "--dirty"]),
+        "guest memory": f"{machine.GUEST_MIB} MiB",
+        "hypervisor's own memory": f"{machine.HYPERVISOR_MIB} MiB on top",
+    }
+
+
+def _sum(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _first_line(command):
+    try:
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    except OSError:
+        return "unknown"
+    return done.stdout.split("\n")[0].strip() or "unknown"
+
+
+class Progress:
+    """Says on the standard error which boot runs, and on a terminal which row it has reached."""
+
+    def __init__(self, total):
+        self._total = total
+        self._number = 0
+        self._label = ""
+        self._started = 0.0
+        self._line = b""
+
+    def start(self, mode, workload):
+        self._number += 1
+        self._label = f"[{self._number}/{self._total}] {mode}: {workload}"
+        self._started = time.monotonic()
+        self._line = b""
+        self._show("boots", last=False)
+
+    def console(self, data):
+        lines = (self._line + data).split(b"\n")
+        self._line = lines[-1]
+        for line in lines[:-1]:
+            words = line.decode(errors="replace").split()
+            if words[:1] in (["row"], ["=="]):
+                self._show(" ".join(words[1:]) if words[0] == "==" else words[1], last=False)
+
+    def done(self, seconds):
+        self._show(f"{seconds:.1f} s", last=True)
+
+    def failed(self):
+        self._show("FAILED", last=True)
+
+    def _show(self, text, last):
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{self._label}  {text}", end="\n" if last else "", file=sys.stderr, flush=True)
+        elif last:
+            print(f"{self._label}  {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,82 @@
+"""Writes a cpio archive in the "newc" format (SVR4, no checksum), the same bytes for the same input.
+
+Every entry has owner root, time 0 and an inode number of its own; entries keep the order in which they were
+added, and folders that an entry needs come before it. Format: cpio(5), "New ASCII Format".
+"""
+
+import stat
+
+from .errors import UserError
+
+_MAGIC = b"070701"
+_TRAILER = "TRAILER!!!"
+_LARGEST_FILE = 0xFFFFFFFF
+
+
+class Archive:
+    def __init__(self):
+        self._entries = {}
+
+    def folder(self, path, mode=0o755):
+        """Adds a folder and the folders above it; one that is there already is kept."""
+        path = _inside(path)
+        if not path:
+            return
+        self._parents(path)
+        if path in self._entries:
+            if not stat.S_ISDIR(self._entries[path][0]):
+                raise UserError(f"{path} in the initramfs is a file and a folder")
+            return
+        self._entries[path] = (stat.S_IFDIR | mode, b"", 0, 0)
+
+    def file(self, path, data, mode=0o644):
+        """Adds a file, or replaces the one that is there."""
+        if len(data) > _LARGEST_FILE:
+            raise UserError(f"{path} is larger than 4 GiB, which an initramfs cannot hold")
+        self._add(path, stat.S_IFREG | mode, data)
+
+    def symlink(self, path, target):
+        self._add(path, stat.S_IFLNK | 0o777, target.encode())
+
+    def device(self, path, major, minor, mode=0o666):
+        self._add(path, stat.S_IFCHR | mode, b"", major, minor)
+
+    def holds(self, path):
+        return _inside(path) in self._entries
+
+    def bytes(self):
+        out = bytearray()
+        for inode, (path, (mode, data, major, minor)) in enumerate(self._entries.items(), start=1):
+            out += _entry(path, inode, mode, data, major, minor)
+        out += _entry(_TRAILER, 0, 0, b"", 0, 0)
+        return bytes(out + bytes(-len(out) % 512))
+
+    def _add(self, path, mode, data, major=0, minor=0):
+        path = _inside(path)
+        if not path:
+            raise UserError("the initramfs' root is a folder")
+        self._parents(path)
+        if path in self._entries and stat.S_ISDIR(self._entries[path][0]):
+            raise UserError(f"{path} in the initramfs is a file and a folder")
+        self._entries[path] = (mode, data, major, minor)
+
+    def _parents(self, path):
+        parent = path.rpartition("/")[0]
+        if parent:
+            self.folder(parent)
+
+
+def _inside(path):
+    """`path` relative to the archive's root, without empty, "." and ".." parts."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise UserError(f"{path} leaves the initramfs", "give a guest path without '..'")
+    return "/".join(parts)
+
+
+def _entry(path, inode, mode, data, major, minor):
+    name = path.encode() + b"\0"
+    links = 2 if stat.S_ISDIR(mode) else 1
+    fields = (inode, mode, 0, 0, links, 0, len(data), 0, 0, major, minor, len(name), 0)
+    header = _MAGIC + b"".join(b"%08X" % field for field in fields) + name
+    return header + bytes(-len(header) % 4) + data + bytes(-len(data) % 4)

@@ -1,0 +1,125 @@
+"""The comparison as text: the terminal's table, and CSV."""
+
+import csv
+import io
+
+from .results import EXIT_COSTS
+
+# A mode has one colour in every picture and table.
+MODE_COLOURS = {"native": "#6b7280", "nested": "#2a9d8f", "shadow": "#d1495b", "vma": "#1d4ed8", "kvmpv": "#b7791f"}
+
+_COLUMNS = ("instructions", "hypervisor", "exits", "platform exits",
+            *(f"modelled {cost}" for cost in EXIT_COSTS), "ratio", *(f"ratio {cost}" for cost in EXIT_COSTS))
+
+
+def csv_text(comparison):
+    """One line per row and mode."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("row", "title", "mode", "ops", "guest", *_COLUMNS, "idle ns", "linux", "kvm shadow exits"))
+    for peer in comparison.rows():
+        for mode in comparison.modes:
+            figure = comparison.by_mode.get(mode, {}).get(peer["name"])
+            if figure is not None:
+                native = comparison.by_mode.get("native", {}).get(peer["name"])
+                writer.writerow((peer["name"], peer["title"], mode, figure.ops,
+                                 _exact(figure.guest_instructions), *map(_exact, _values(figure, native)),
+                                 _exact(figure.idle_ns), peer["linux"], _exact(peer["kvm_shadow_exits"])))
+    for mode, figure in comparison.script.items():
+        writer.writerow(("script", "busybox script", mode, 1, _exact(figure.guest_instructions),
+                         *map(_exact, _values(figure, comparison.script.get("native"))),
+                         _exact(figure.idle_ns), "", ""))
+    return out.getvalue()
+
+
+def _values(figure, native):
+    costs = [figure.modelled(cost) for cost in EXIT_COSTS]
+    values = [figure.instructions, figure.hypervisor_instructions, figure.memory_exits, figure.platform_exits, *costs]
+    for mine, theirs in zip((figure.instructions, *costs), (native.instructions,) * 3 if native else (0,) * 3):
+        values.append(mine / theirs if theirs else None)
+    return values
+
+
+def _exact(value):
+    return "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
+
+
+def terminal(comparison):
+    """The table for a terminal: a block of lines per row, a line per mode, then means, the script and the bars."""
+    lines = []
+    if comparison.by_mode:
+        lines += _row_table(comparison)
+        lines += _means(comparison)
+    if comparison.script:
+        lines += _script(comparison)
+    if comparison.misses:
+        lines += ["", "Bars missed:"]
+        lines += [f"  {miss.mode:<7} {miss.row:<22} {miss.what}{': ' if miss.reason else ''}{miss.reason}"
+                  for miss in comparison.misses]
+    return "\n".join(lines)
+
+
+_WIDTH = 40
+
+
+def _row_table(comparison):
+    head = (f"{'executed instructions per operation':<{_WIDTH}} {'mode':<7}{'total':>12}{'hypervisor':>12}{'exits':>9}"
+            f"{'platform':>9}{'+1000/exit':>12}{'+2000/exit':>12}{'× native':>9}")
+    lines = ["", head, "-" * len(head)]
+    for peer in comparison.rows():
+        title = peer["title"] + (" *" if peer["control"] else "")
+        for mode in comparison.modes:
+            figure = comparison.by_mode.get(mode, {}).get(peer["name"])
+            if figure is None:
+                lines.append(f"{title:<{_WIDTH}} {mode:<7}{'failed':>12}")
+            else:
+                native = comparison.by_mode.get("native", {}).get(peer["name"])
+                lines.append(f"{title:<{_WIDTH}} {_line(figure, native)}")
+            title = ""
+    lines += ["* shown, not averaged", ""]
+    return lines
+
+
+def _line(figure, native):
+    ratio = figure.instructions / native.instructions if native and native.instructions else None
+    split = f"{round(figure.hypervisor_instructions):>12,}" if figure.mode != "native" else f"{'-':>12}"
+    return (f"{figure.mode:<7}{figure.instructions:>12,.0f}{split}{_two(figure.memory_exits):>9}"
+            f"{_two(figure.platform_exits):>9}{figure.modelled(1000):>12,.0f}{figure.modelled(2000):>12,.0f}"
+            + (f"{ratio:>9.2f}" if ratio is not None else f"{'-':>9}"))
+
+
+def _two(value):
+    """Two decimals, and no minus before a zero."""
+    return f"{round(value, 2) + 0.0:.2f}"
+
+
+def _means(comparison):
+    lines = [f"{'geometric mean of ratios to native':<{_WIDTH}} {'mode':<7}{'instructions':>14}{'+1000/exit':>12}"
+             f"{'+2000/exit':>12}"]
+    for mode in comparison.modes:
+        means = mean_ratios(comparison, mode)
+        if all(mean is not None for mean in means):
+            note = "  (a lower bound: two-dimensional walks cost nothing here)" if mode == "nested" else ""
+            lines.append(f"{'':<{_WIDTH}} {mode:<7}{means[0]:>14.3f}{means[1]:>12.3f}{means[2]:>12.3f}{note}")
+    return lines if len(lines) > 1 else []
+
+
+def mean_ratios(comparison, mode):
+    """Geometric means of instructions, and of modelled cycles at each exit cost, over native's instructions."""
+    found = [comparison.mean_ratio(mode, lambda figure: figure.instructions)]
+    for cost in EXIT_COSTS:
+        found.append(comparison.mean_ratio(mode, lambda figure, cost=cost: figure.modelled(cost)))
+    return found
+
+
+def _script(comparison):
+    lines = ["", f"{'busybox script, whole program':<{_WIDTH}} {'mode':<7}{'total':>12}{'hypervisor':>12}{'exits':>9}"
+                 f"{'platform':>9}{'+1000/exit':>12}{'+2000/exit':>12}{'× native':>9}"]
+    for mode, figure in comparison.script.items():
+        ratio = ""
+        if "native" in comparison.script:
+            ratio = f"{figure.instructions / comparison.script['native'].instructions:>9.2f}"
+        lines.append(f"{'':<{_WIDTH}} {mode:<7}{figure.instructions:>12,.0f}{figure.hypervisor_instructions:>12,.0f}"
+                     f"{figure.memory_exits:>9,.0f}{figure.platform_exits:>9,.0f}{figure.modelled(1000):>12,.0f}"
+                     f"{figure.modelled(2000):>12,.0f}{ratio}")
+    return lines

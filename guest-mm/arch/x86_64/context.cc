@@ -1,0 +1,91 @@
+// Kernel contexts, user registers and the FS base. Source: AMD64 APM vol. 2, 3.1 and 4.8.
+#include "guest-mm/arch/x86_64/traps.h"
+#include "pvops/arch/x86_64/cpu.h"
+
+extern "C" {
+void switch_stacks(nopte::u64* save_stack_pointer, nopte::u64 load_stack_pointer);
+void context_start();
+[[noreturn]] void resume_registers(nopte::guest::UserRegisters* registers);
+}
+
+namespace nopte::guest::arch {
+namespace {
+
+constexpr u64 kUserData = 0x2b;
+constexpr u64 kUserCode = 0x33;
+constexpr u64 kInterruptFlag = 0x200;
+constexpr u64 kReservedFlag = 0x2;
+
+// Without FSGSBASE a program cannot set its GS base: it stays 0.
+bool g_base_instructions = false;
+
+u64 gs_base() { return g_base_instructions ? cpu::rdgsbase() : 0; }
+void set_gs_base(u64 base) {
+  if (g_base_instructions) {
+    cpu::wrgsbase(base);
+  }
+}
+
+// What switch_stacks pops, lowest address first.
+struct SavedContext {
+  u64 r15, r14, r13, r12, rbx, rbp, rip;
+};
+
+}  // namespace
+
+// The order that entry.S pushes.
+static_assert(offsetof(UserRegisters, r11) == 48 && offsetof(UserRegisters, orig_rax) == 120 &&
+              offsetof(UserRegisters, cs) == 136 && offsetof(UserRegisters, rsp) == 152 &&
+              sizeof(UserRegisters) == 168);
+
+void prepare_context(KernelContext& context, Gva stack_top, void (*entry)(void*), void* argument) {
+  // Below the user registers, which a forked process has there already.
+  const u64 top = (stack_top.value() - sizeof(UserRegisters)) & ~u64{15};
+  auto* saved = reinterpret_cast<SavedContext*>(top - sizeof(SavedContext));
+  *saved = {};
+  saved->r12 = reinterpret_cast<u64>(argument);
+  saved->rbx = reinterpret_cast<u64>(entry);
+  saved->rip = reinterpret_cast<u64>(&context_start);
+  context.stack_pointer = reinterpret_cast<u64>(saved);
+  context.gs_base = gs_base();
+}
+
+void switch_context(KernelContext& from, const KernelContext& to, Gva stack_top) {
+  set_kernel_stack(stack_top);
+  from.gs_base = gs_base();
+  if (to.gs_base != from.gs_base) [[unlikely]] {
+    set_gs_base(to.gs_base);
+  }
+  switch_stacks(&from.stack_pointer, to.stack_pointer);
+}
+
+UserRegisters& user_registers(Gva stack_top) {
+  return *reinterpret_cast<UserRegisters*>(stack_top.value() - sizeof(UserRegisters));
+}
+
+void return_to_user(UserRegisters& registers) { resume_registers(&registers); }
+
+void init_user_registers(UserRegisters& registers, Gva entry, Gva stack) {
+  registers = {};
+  registers.orig_rax = ~u64{0};
+  registers.rip = entry.value();
+  registers.cs = kUserCode;
+  registers.rflags = kInterruptFlag | kReservedFlag;
+  registers.rsp = stack.value();
+  registers.ss = kUserData;
+  set_gs_base(0);
+}
+
+void set_fs_base(u64 base) { g_base_instructions ? cpu::wrfsbase(base) : cpu::wrmsr(cpu::kMsrFsBase, base); }
+u64 fs_base() { return g_base_instructions ? cpu::rdfsbase() : cpu::rdmsr(cpu::kMsrFsBase); }
+
+}  // namespace nopte::guest::arch
+
+namespace nopte::guest {
+
+void enable_base_instructions() {
+  constexpr u64 kCr4Fsgsbase = u64{1} << 16;
+  arch::g_base_instructions = (cpu::read_cr4() & kCr4Fsgsbase) != 0;
+}
+
+}  // namespace nopte::guest

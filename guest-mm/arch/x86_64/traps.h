@@ -1,0 +1,40 @@
+// The seam between the processor's traps and whoever resolves page faults, and the set-up of the tables that
+// the processor reads. Concurrency: one CPU; set once at boot. Source: AMD64 APM vol. 2, chapters 4, 6 and 8.
+#pragma once
+
+#include "guest-mm/kernel/arch.h"
+
+namespace nopte::guest {
+
+// Asked at every #PF with the address and the processor's error code; kNone: resolved, the access is tried
+// again. Natively this is the engine; in mode vma the hypervisor has refused already and says why.
+using FaultResolver = ViolationReason (*)(u64 address, u64 error_code);
+
+void set_fault_resolver(FaultResolver resolver);
+
+// GDT, TSS, IDT and the system-call registers. No memory is taken.
+void load_descriptor_tables();
+// The stack of the next entry from user mode.
+void set_kernel_stack(Gva stack_top);
+Gva kernel_stack();
+// Uses RDFSBASE and its kin when CR4 allows them (pvh_entry.S, or the entry contract).
+void enable_base_instructions();
+// Switches x87/SSE/AVX state saving on.
+void enable_fpu();
+
+// #PF error code.
+inline constexpr u64 kFaultWrite = u64{1} << 1;
+inline constexpr u64 kFaultFetch = u64{1} << 4;
+
+constexpr Access access_of(u64 error_code) {
+  return (error_code & kFaultFetch) != 0   ? Access::kExec
+         : (error_code & kFaultWrite) != 0 ? Access::kWrite
+                                           : Access::kRead;
+}
+
+inline bool from_user(const UserRegisters& registers) { return (registers.cs & 3) != 0; }
+
+// Prints what a panic needs and stops the machine.
+[[noreturn]] void stop_with_registers(const char* what, const UserRegisters& registers);
+
+}  // namespace nopte::guest

@@ -1,0 +1,352 @@
+#include "guest-mm/core/address_space.h"
+
+#include "guest-mm/core/commit_limit.h"
+
+namespace nopte::guest {
+
+namespace {
+
+// A stack grows by at least this much where it can: one call for several pages.
+constexpr u64 kStackStepBytes = 64 << 10;
+
+// Whether Linux counts such a mapping against memory.
+bool counted(Sharing sharing, Perm perm, u32 flags) {
+  return sharing == Sharing::kPrivate && perm.write() && (flags & kVmaNoReserve) == 0;
+}
+
+}  // namespace
+
+// --- life ----------------------------------------------------------------------------------------------
+
+Result<Ref<AddressSpace>> AddressSpace::create() {
+  auto space = Ref<AddressSpace>::adopt(make<AddressSpace>());
+  if (!space) return Fail(Status::kNoMemory);
+  const auto id = mm_ops().space_create(space->tree_);
+  if (!id) return Fail(id.error());
+  space->tree_.set_space(*id);
+  return space;
+}
+
+Result<Ref<AddressSpace>> AddressSpace::clone() {
+  auto child = Ref<AddressSpace>::adopt(make<AddressSpace>());
+  if (!child) return Fail(Status::kNoMemory);
+  NOPTE_TRY(child->tree_.copy_from(tree_, [](const RegionNode&) { return true; }));
+  const auto id = mm_ops().space_clone(this->id(), child->tree_);
+  if (!id) return Fail(id.error());
+  child->tree_.set_space(*id);
+  child->brk_start_ = brk_start_;
+  child->brk_ = brk_;
+  return child;
+}
+
+void AddressSpace::release() {
+  if (--references_ == 0) destroy(this);
+}
+
+AddressSpace::~AddressSpace() {
+  // The backend lets go first: objects that only this space showed can then be destroyed.
+  if (id() != SpaceId::kKernel) mm_ops().space_destroy(id());
+}
+
+// --- map -----------------------------------------------------------------------------------------------
+
+Result<void> AddressSpace::insert(const RegionSpec& spec, u32 flags, MemoryObject* object) {
+  auto plan = tree_.prepare_insert(spec, flags, object);
+  if (!plan) return Fail(plan.error());
+  if (region_limit_reached(*plan)) return Fail(Status::kNoMemory);
+  NOPTE_TRY(mm_ops().region_map(id(), spec));
+  tree_.commit(*plan);
+  return {};
+}
+
+Result<void> AddressSpace::replace(const RegionSpec& spec, u32 flags, MemoryObject* object) {
+  if (tree_.free(spec.range)) return insert(spec, flags, object);
+  auto plan = tree_.prepare_replace(spec, flags, object);
+  if (!plan) return Fail(plan.error());
+  if (region_limit_reached(*plan)) return Fail(Status::kNoMemory);
+  NOPTE_TRY(mm_ops().region_unmap(id(), spec.range));
+  const auto mapped = mm_ops().region_map(id(), spec);
+  if (!mapped) plan->only_unmap();
+  tree_.commit(*plan);
+  return mapped;
+}
+
+Result<Gva> AddressSpace::find_place(Gva hint, u64 pages) const {
+  const u64 bytes = pages_to_bytes(pages);
+  // A stack above keeps its guard gap.
+  const auto limit_below = [&](const RegionNode* above) {
+    return above != nullptr && (above->tag & kVmaGrowsDown) != 0
+               ? above->range().begin - pages_to_bytes(kStackGuardPages)
+               : (above != nullptr ? above->range().begin : kUserRange.end);
+  };
+  if (kUserRange.begin <= hint && hint < kUserRange.end && bytes <= kUserRange.end - hint) {
+    const RegionNode* above = tree_.at_or_after(hint);
+    if (hint + bytes <= limit_below(above)) return hint;
+  }
+  for (const Gva top : {kMmapTop, kUserRange.end}) {
+    VaRange within{kMmapBottom, top};
+    while (true) {
+      const auto at = tree_.find_gap(within, pages);
+      if (!at) break;
+      const Gva limit = limit_below(tree_.at_or_after(*at));
+      if (*at + bytes <= limit) return *at;
+      within.end = limit;
+    }
+  }
+  return Fail(Status::kNoMemory);
+}
+
+Result<Gva> AddressSpace::map(const MapRequest& request) {
+  if (request.bytes == 0) return Fail(Status::kInvalid);
+  if (request.bytes > kUserRange.bytes()) return Fail(Status::kNoMemory);
+  if ((request.flags & kVmaNoWrite) != 0 && request.perm.write()) return Fail(Status::kPermission);
+  const u64 pages = bytes_to_pages(request.bytes);
+
+  RegionSpec spec{.range = {}, .perm = request.perm, .sharing = request.sharing};
+  if (request.placement == Placement::kAnywhere) {
+    const auto at = find_place(Gva{request.hint.value() + kPageMask}.page_base(), pages);
+    if (!at) return at;
+    spec.range = VaRange::of_pages(*at, pages);
+  } else {
+    if (!request.hint.page_aligned()) return Fail(Status::kInvalid);
+    if (request.hint < kUserRange.begin || kUserRange.end <= request.hint ||
+        kUserRange.end - request.hint < pages_to_bytes(pages)) {
+      return Fail(Status::kNoMemory);
+    }
+    spec.range = VaRange::of_pages(request.hint, pages);
+    if (request.placement == Placement::kFixedNoReplace && !tree_.free(spec.range)) {
+      return Fail(Status::kOverlap);
+    }
+  }
+
+  Ref<MemoryObject> object = request.object;
+  const bool shared_anonymous = !object && request.sharing == Sharing::kShared;
+  const bool reserves = shared_anonymous ? (request.flags & kVmaNoReserve) == 0
+                                         : counted(request.sharing, request.perm, request.flags);
+  if (reserves && !may_commit(pages)) return Fail(Status::kNoMemory);
+  if (shared_anonymous) {
+    auto made = MemoryObject::create(pages_to_bytes(pages));
+    if (!made) return Fail(made.error());
+    object = std::move(*made);
+    object->set_name("/dev/zero (deleted)");
+  }
+  if (object) {
+    NOPTE_TRY(object->materialize());
+    spec.object = object->id();
+    spec.object_page = request.offset_bytes >> kPageShift;
+  }
+
+  NOPTE_TRY(request.placement == Placement::kFixed ? replace(spec, request.flags, object.get())
+                                                   : insert(spec, request.flags, object.get()));
+  if (request.populate && !spec.perm.none()) {
+    (void)mm_ops().region_advise(id(), spec.range, Advice::kPopulate);
+  }
+  return spec.range.begin;
+}
+
+// --- unmap, protect, advise ----------------------------------------------------------------------------
+
+Result<void> AddressSpace::unmap(VaRange range) {
+  if (range.empty() || !range.page_aligned()) return Fail(Status::kInvalid);
+  range = range.intersect(kUserRange);
+  if (range.empty()) return {};
+  auto plan = tree_.prepare_unmap(range);
+  if (!plan) return Fail(plan.error());
+  if (!plan->changes()) return {};
+  if (region_limit_reached(*plan)) return Fail(Status::kNoMemory);
+  NOPTE_TRY(mm_ops().region_unmap(id(), range));
+  tree_.commit(*plan);
+  return {};
+}
+
+Result<void> AddressSpace::protect(VaRange range, Perm perm) {
+  if (range.empty() || !range.page_aligned()) return Fail(Status::kInvalid);
+  // Linux changes region by region until one refuses: find out how far that is.
+  Status refused = Status::kOk;
+  Gva reached = range.begin;
+  for (const RegionNode* node = tree_.at_or_after(range.begin); reached < range.end;
+       node = tree_.next(*node)) {
+    if (node == nullptr || reached < node->range().begin) {
+      refused = Status::kNoRegion;
+      break;
+    }
+    if (perm.write() && !node->spec.perm.write()) {
+      if ((node->tag & kVmaNoWrite) != 0) {
+        refused = Status::kPermission;
+        break;
+      }
+      if (counted(node->spec.sharing, perm, node->tag) &&
+          !may_commit(node->range().intersect(range).pages())) {
+        refused = Status::kNoMemory;
+        break;
+      }
+    }
+    reached = node->range().end;
+  }
+  if (reached < range.end) range.end = reached;
+  if (!range.empty()) {
+    auto plan = tree_.prepare_protect(range, perm);
+    if (!plan) return Fail(plan.error());
+    if (plan->changes()) {
+      if (region_limit_reached(*plan)) return Fail(Status::kNoMemory);
+      NOPTE_TRY(mm_ops().region_protect(id(), range, perm));
+      tree_.commit(*plan);
+    }
+  }
+  if (refused != Status::kOk) return Fail(refused);
+  return {};
+}
+
+Result<void> AddressSpace::advise(VaRange range, Advice advice) {
+  if (range.empty() || !range.page_aligned()) return Fail(Status::kInvalid);
+  const VaRange inside = range.intersect(kUserRange);
+  if (!inside.empty() && !tree_.free(inside)) NOPTE_TRY(mm_ops().region_advise(id(), inside, advice));
+  if (!tree_.covered(range)) return Fail(Status::kNoRegion);
+  return {};
+}
+
+// --- remap ---------------------------------------------------------------------------------------------
+
+Result<void> AddressSpace::insert_continuation(const RegionNode& node, Gva end, Gva at, u64 pages) {
+  RegionSpec more = node.spec;
+  more.range = VaRange::of_pages(at, pages);
+  if (more.object != ObjectId::kNone) more.object_page += (end - node.range().begin) >> kPageShift;
+  return insert(more, node.tag, static_cast<MemoryObject*>(node.object_list));
+}
+
+Result<Gva> AddressSpace::move(VaRange old, u64 new_pages, Gva to) {
+  const u64 old_pages = old.pages();
+  // What is new comes first: it can be taken back without memory.
+  const VaRange added = {to + old.bytes(), to + pages_to_bytes(new_pages)};
+  if (new_pages > old_pages) {
+    NOPTE_TRY(insert_continuation(*tree_.find_node(old.begin), old.end, added.begin, added.pages()));
+  }
+  auto plan = tree_.prepare_move(old, to);
+  Status failed = plan ? Status::kOk : plan.error();
+  if (plan && region_limit_reached(*plan)) failed = Status::kNoMemory;
+  if (failed == Status::kOk) {
+    const auto moved = mm_ops().region_move(id(), old, to);
+    if (moved) {
+      tree_.commit(*plan);
+      return to;
+    }
+    failed = moved.error();
+  }
+  if (new_pages > old_pages) (void)unmap(added);
+  return Fail(failed);
+}
+
+Result<Gva> AddressSpace::remap(const RemapRequest& request) {
+  VaRange old = request.old;
+  if (old.empty() || !old.page_aligned() || request.new_pages == 0) return Fail(Status::kInvalid);
+  if (request.new_pages > kUserRange.pages()) return Fail(Status::kInvalid);
+  const VaRange target = VaRange::of_pages(request.new_address, request.new_pages);
+  if (request.fixed && (!target.page_aligned() || target.overlaps(old) || !kUserRange.contains(target))) {
+    return Fail(Status::kInvalid);
+  }
+  const RegionNode* node = tree_.find_node(old.begin);
+  if (node == nullptr) return Fail(Status::kBadAddress);
+
+  if (request.fixed) NOPTE_TRY(unmap(target));
+  if (request.new_pages <= old.pages()) {
+    const Gva end = old.begin + pages_to_bytes(request.new_pages);
+    if (end < old.end) NOPTE_TRY(unmap({end, old.end}));
+    if (!request.fixed) return old.begin;
+    old.end = end;
+  }
+  node = tree_.find_node(old.begin);
+  if (node == nullptr || !node->range().contains(old)) return Fail(Status::kBadAddress);
+  const u64 more = request.new_pages - old.pages();
+  if (node->spec.object != ObjectId::kNone &&
+      node->spec.object_page + ((old.begin - node->range().begin) >> kPageShift) + request.new_pages >
+          (~u64{0} >> kPageShift)) {
+    return Fail(Status::kInvalid);
+  }
+  if (more != 0 && counted(node->spec.sharing, node->spec.perm, node->tag) && !may_commit(more)) {
+    return Fail(Status::kNoMemory);
+  }
+  if (!request.fixed) {
+    const VaRange grown = VaRange::of_pages(old.end, more);
+    if (old.end == node->range().end && kUserRange.contains(grown) && tree_.free(grown)) {
+      NOPTE_TRY(insert_continuation(*node, old.end, old.end, more));
+      return old.begin;
+    }
+    if (!request.may_move) return Fail(Status::kNoMemory);
+  }
+  Gva to = request.new_address;
+  if (!request.fixed) {
+    const auto found = find_place(Gva{}, request.new_pages);
+    if (!found) return found;
+    to = *found;
+  }
+  return move(old, request.new_pages, to);
+}
+
+// --- heap ----------------------------------------------------------------------------------------------
+
+void AddressSpace::set_brk_start(Gva start) {
+  brk_start_ = start;
+  brk_ = start;
+}
+
+Gva AddressSpace::set_brk(Gva end) {
+  if (end < brk_start_ || end < kUserRange.begin || kUserRange.end < end) return brk_;
+  const Gva old_page_end = Gva{brk_.value() + kPageMask}.page_base();
+  const Gva new_page_end = Gva{end.value() + kPageMask}.page_base();
+  if (new_page_end < old_page_end) {
+    if (!unmap({new_page_end, old_page_end})) return brk_;
+  } else if (old_page_end < new_page_end) {
+    const VaRange more{old_page_end, new_page_end};
+    // One page stays free above the heap, and a stack keeps its guard gap.
+    const RegionNode* above = tree_.at_or_after(more.begin);
+    const u64 keep = above != nullptr && (above->tag & kVmaGrowsDown) != 0 ? kStackGuardPages : 1;
+    if (above != nullptr && above->range().begin < more.end + pages_to_bytes(keep)) return brk_;
+    if (!may_commit(more.pages())) return brk_;
+    if (!insert({.range = more, .perm = kPermRW}, 0, nullptr)) return brk_;
+  }
+  brk_ = end;
+  return brk_;
+}
+
+// --- stack ---------------------------------------------------------------------------------------------
+
+Result<void> AddressSpace::map_stack() {
+  return insert({.range = {kStackTop - kStackInitialBytes, kStackTop}, .perm = kPermRW}, kVmaGrowsDown,
+                nullptr);
+}
+
+bool AddressSpace::grow_stack(Gva va) {
+  const RegionNode* stack = tree_.at_or_after(va);
+  if (stack == nullptr || (stack->tag & kVmaGrowsDown) == 0 || stack->range().begin <= va) return false;
+  if (va < kUserRange.begin || stack->range().end - va.page_base() > kStackLimitBytes) return false;
+  // A stack or something inaccessible below needs no gap: touching it does no harm.
+  const RegionNode* below = tree_.previous(*stack);
+  Gva lowest = kUserRange.begin;
+  if (below != nullptr) {
+    const bool gap = (below->tag & kVmaGrowsDown) == 0 && !below->spec.perm.none();
+    lowest = below->range().end + pages_to_bytes(gap ? kStackGuardPages : 0);
+  }
+  if (va.page_base() < lowest) return false;
+  Gva begin{va.value() & ~(kStackStepBytes - 1)};
+  if (begin < lowest || stack->range().end - begin > kStackLimitBytes) begin = va.page_base();
+  RegionSpec more = stack->spec;
+  more.range = {begin, stack->range().begin};
+  if (more.object != ObjectId::kNone) return false;
+  return insert(more, stack->tag, nullptr).has_value();
+}
+
+// --- asking --------------------------------------------------------------------------------------------
+
+std::optional<Vma> AddressSpace::find(Gva va) const {
+  const RegionNode* node = tree_.find_node(va);
+  if (node == nullptr) return std::nullopt;
+  return vma_of(*node);
+}
+
+std::optional<Vma> AddressSpace::at_or_after(Gva va) const {
+  const RegionNode* node = tree_.at_or_after(va);
+  if (node == nullptr) return std::nullopt;
+  return vma_of(*node);
+}
+
+}  // namespace nopte::guest

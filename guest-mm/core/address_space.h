@@ -1,0 +1,131 @@
+// One process's address space: its promised regions (the VMA tree), the heap that brk moves, the stack that
+// grows, and the operations that Linux's memory system calls are made of. Every change goes
+// prepare -> MmOps call -> commit: after an error the space is as before unless the text says otherwise.
+//
+// Places, as Linux lays them out: image and brk heap low, mmap from below the stack downwards (first fit from
+// the top), the stack under kUserRange's end.
+//
+// Counted references: processes that share a space (vfork, CLONE_VM) hold one each. The last release destroys
+// it; it must not be the active space then.
+// Concurrency: the kernel's.
+#pragma once
+
+#include "guest-mm/core/ref.h"
+#include "guest-mm/core/region_nodes.h"
+#include "guest-mm/core/vma.h"
+
+namespace nopte::guest {
+
+inline constexpr u64 kStackLimitBytes = 8 << 20;      // RLIMIT_STACK
+inline constexpr u64 kStackGuardPages = 256;          // free pages kept below a growing stack
+inline constexpr u64 kStackInitialBytes = 132 << 10;  // promised at exec
+inline constexpr u64 kMostRegions = 65530;            // Linux's max_map_count
+inline constexpr Gva kStackTop{0x7fff'ffff'0000};     // end of the stack (kUserRange's)
+inline constexpr Gva kMmapTop{0x7fff'f700'0000};      // mmap places below this
+inline constexpr Gva kMmapBottom{0x1'0000};           // and not below this (mmap_min_addr)
+
+// How map() chooses the place.
+enum class Placement : u8 {
+  kAnywhere,        // at the hint when that is free, else below kMmapTop
+  kFixed,           // at the hint; what is there goes away
+  kFixedNoReplace,  // at the hint, kOverlap when something is there
+};
+
+struct MapRequest {
+  Gva hint{};
+  u64 bytes = 0;  // rounded up to pages
+  Perm perm{};
+  Sharing sharing = Sharing::kPrivate;
+  Placement placement = Placement::kAnywhere;
+  u32 flags = 0;  // VmaFlag
+  bool populate = false;
+  Ref<MemoryObject> object{};  // null: anonymous (an object is made when shared)
+  u64 offset_bytes = 0;        // page-aligned
+};
+
+// mremap(2); the ranges are page-aligned. A move takes `old` out of its place.
+struct RemapRequest {
+  VaRange old;  // non-empty
+  u64 new_pages = 0;
+  bool may_move = false;
+  bool fixed = false;  // to new_address; what is there goes away
+  Gva new_address{};
+};
+
+class AddressSpace {
+ public:
+  // An empty space. Errors: kNoMemory, kLimit.
+  static Result<Ref<AddressSpace>> create();
+  // A copy, as fork makes it. Errors: kNoMemory, kLimit.
+  Result<Ref<AddressSpace>> clone();
+
+  [[nodiscard]] SpaceId id() const { return tree_.space(); }
+  void activate() { mm_ops().space_activate(id()); }
+  void retain() { ++references_; }
+  void release();
+
+  // The address. Errors: kInvalid, kNoMemory (memory, address space or region count), kOverlap
+  // (kFixedNoReplace), kPermission (writable and kVmaNoWrite). After kNoMemory from the backend with kFixed
+  // what was there may be gone, as in Linux. Populating is best effort.
+  Result<Gva> map(const MapRequest& request);
+  // Holes are fine; parts outside kUserRange are ignored. Errors: kInvalid (alignment, empty), kNoMemory.
+  Result<void> unmap(VaRange range);
+  // Errors: kInvalid, kNoRegion (a hole; Linux changes what lies before it, so does this), kPermission,
+  // kNoMemory.
+  Result<void> protect(VaRange range, Perm perm);
+  // The new address. Errors: kInvalid, kBadAddress (`old` is not in one region), kNoMemory (no room). After
+  // an error with `fixed` the target may be unmapped and `old` shrunk to new_pages, as in Linux.
+  Result<Gva> remap(const RemapRequest& request);
+  // Drops or installs pages. Errors: kInvalid, kNoRegion (holes; the rest is done), kNoMemory (populate).
+  Result<void> advise(VaRange range, Advice advice);
+
+  // Where brk starts; exec calls it once the image is mapped.
+  void set_brk_start(Gva start);
+  // brk(2): moves the end of the heap when it can; the end as it is afterwards.
+  Gva set_brk(Gva end);
+  [[nodiscard]] Gva brk() const { return brk_; }
+  [[nodiscard]] Gva brk_start() const { return brk_start_; }
+
+  // Promises the initial stack that ends at kStackTop. Errors: kNoMemory, kOverlap.
+  Result<void> map_stack();
+  // Called at a violation (kNoRegion) at `va`: extends the stack above it when va is near enough, the limit
+  // allows it and the guard gap stays free. True: the access can be tried again.
+  bool grow_stack(Gva va);
+
+  // True when every page of the range is promised.
+  [[nodiscard]] bool covered(VaRange range) const { return tree_.covered(range); }
+  [[nodiscard]] std::optional<Vma> find(Gva va) const;
+  // The VMA that contains va or the next above it: /proc/self/maps walks with va = the last one's end.
+  [[nodiscard]] std::optional<Vma> at_or_after(Gva va) const;
+  [[nodiscard]] u64 pages() const { return tree_.pages(); }
+  [[nodiscard]] u64 regions() const { return tree_.regions(); }
+  [[nodiscard]] const RegionTree& tree() const { return tree_; }
+
+ private:
+  template <class T, class... Args>
+  friend T* make(Args&&...);
+  template <class T>
+  friend void destroy(T*);
+  AddressSpace() : tree_(kUserRange, heap_region_nodes(), &gaps_) {}
+  ~AddressSpace();
+
+  // Declares a region where nothing is. Errors: those of RegionTree::prepare_insert and region_map.
+  Result<void> insert(const RegionSpec& spec, u32 flags, MemoryObject* object);
+  // The same over whatever is there.
+  Result<void> replace(const RegionSpec& spec, u32 flags, MemoryObject* object);
+  // Declares `pages` more after the region that ends at `end`, continuing it at `at`.
+  Result<void> insert_continuation(const RegionNode& node, Gva end, Gva at, u64 pages);
+  Result<Gva> find_place(Gva hint, u64 pages) const;
+  Result<Gva> move(VaRange old, u64 new_pages, Gva to);
+  [[nodiscard]] bool region_limit_reached(const RegionPlan& plan) const {
+    return tree_.regions() + plan.nodes_held() > kMostRegions;
+  }
+
+  u32 references_ = 1;
+  GapIndex gaps_;
+  RegionTree tree_;
+  Gva brk_start_{};
+  Gva brk_{};
+};
+
+}  // namespace nopte::guest

@@ -1,0 +1,67 @@
+// A memory object: pages that files and shared memory are made of. The kernel keeps its id, its size and the
+// list of regions that show it; its pages belong to the paging engine.
+//
+// It lives as long as someone holds a Ref or a region shows it; then the backend is told to free the pages.
+// Concurrency: the kernel's.
+#pragma once
+
+#include <string_view>
+
+#include "guest-mm/core/heap.h"
+#include "guest-mm/core/ref.h"
+#include "pvops/mm_ops.h"
+#include "pvops/regions/region_list.h"
+
+namespace nopte::guest {
+
+class MemoryObject final : public RegionList {
+ public:
+  // An object of `bytes` zero bytes. The backend is not told of an object without pages. Errors: kNoMemory,
+  // kLimit.
+  static Result<Ref<MemoryObject>> create(u64 bytes);
+  // Takes over an object that exists already (the initramfs). Errors: kNoMemory.
+  static Result<Ref<MemoryObject>> adopt(ObjectId id, u64 bytes);
+
+  // kNone while the object has never had a page nor been mapped.
+  [[nodiscard]] ObjectId id() const { return id_; }
+  // Makes sure that it has an id. Errors: kNoMemory, kLimit.
+  Result<void> materialize();
+  [[nodiscard]] u64 bytes() const { return bytes_; }
+  [[nodiscard]] u64 pages() const { return bytes_to_pages(bytes_); }
+
+  // Changes the size. Growing within the pages that are there is free of calls; shrinking takes pages past
+  // the end out of every mapping. The bytes between the new end and the end of its page are the caller's to
+  // zero. Errors: kNoMemory (growing); the size is then as before.
+  Result<void> resize(u64 bytes);
+
+  // What /proc/self/maps shows. The text is cut to fit.
+  void set_name(std::string_view name);
+  [[nodiscard]] std::string_view name() const { return {name_, name_bytes_}; }
+  void set_inode(u64 inode) { inode_ = inode; }
+  [[nodiscard]] u64 inode() const { return inode_; }
+
+  void retain() { ++references_; }
+  void release();
+  void emptied() override;
+
+ private:
+  template <class T, class... Args>
+  friend T* make(Args&&...);
+  template <class T>
+  friend void destroy(T*);
+  MemoryObject() = default;
+  ~MemoryObject() = default;
+
+  void dispose();
+
+  static constexpr u64 kNameBytes = 100;
+  ObjectId id_ = ObjectId::kNone;
+  u32 references_ = 1;
+  u64 bytes_ = 0;
+  u64 capacity_pages_ = 0;  // what the backend knows as the size
+  u64 inode_ = 0;
+  u32 name_bytes_ = 0;
+  char name_[kNameBytes] = {};
+};
+
+}  // namespace nopte::guest

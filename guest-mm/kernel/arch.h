@@ -1,0 +1,104 @@
+// What the guest kernel needs of the architecture, and what the architecture calls in the kernel. The
+// implementation is guest-mm/arch/x86_64; this header names no register outside UserRegisters.
+//
+// The kernel is not preemptible: interrupts are taken in user mode, in idle(), and while a long operation
+// opens a window; a process switches only in schedule().
+#pragma once
+
+#include <string_view>
+
+#include "pvops/base/addr.h"
+#include "pvops/base/perm.h"
+#include "pvops/base/result.h"
+#include "pvops/region_spec.h"
+
+namespace nopte::guest {
+
+// The user registers saved at entry; lies at the top of the process's kernel stack. The order is
+// arch/x86_64/entry.S's.
+struct UserRegisters {
+  u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+  // System call number, or ~0 when the entry was not a system call. Whoever changes other registers than rax
+  // during a system call (exec, signals) sets ~0: only then are all of them loaded on the way out.
+  u64 orig_rax;
+  u64 rip, cs, rflags, rsp, ss;
+};
+
+namespace arch {
+
+// x87/SSE/AVX state of one process (XSAVE image, 64-byte aligned).
+inline constexpr u64 kFpuBytes = 1024;
+struct alignas(64) FpuState {
+  u8 bytes[kFpuBytes];
+};
+
+// Where a process that is not running left the kernel.
+struct KernelContext {
+  u64 stack_pointer = 0;
+  u64 gs_base = 0;  // the program's
+};
+
+inline constexpr u64 kKernelStackPages = 4;
+
+// Makes `context` start `entry(argument)` on the stack that ends at stack_top, with the running program's GS
+// base; entry never returns.
+void prepare_context(KernelContext& context, Gva stack_top, void (*entry)(void*), void* argument);
+// Saves into `from` and goes on in `to`. Also makes stack_top the kernel stack for entries from user mode.
+void switch_context(KernelContext& from, const KernelContext& to, Gva stack_top);
+// The user registers at the top of a kernel stack.
+UserRegisters& user_registers(Gva stack_top);
+// Leaves the kernel with these registers (they lie at the top of the current kernel stack).
+[[noreturn]] void return_to_user(UserRegisters& registers);
+// Registers of a fresh program image; its GS base is 0.
+void init_user_registers(UserRegisters& registers, Gva entry, Gva stack);
+
+void init_fpu(FpuState& state);
+void save_fpu(FpuState& state);
+void restore_fpu(const FpuState& state);
+
+// FS base of the running process (thread pointer); a program may change it without a system call.
+void set_fs_base(u64 base);
+u64 fs_base();
+
+// Fallible copies: memory named by a program, or a kernel window onto an object. They never kill the
+// kernel. Errors: kBadAddress (no region or not allowed), kPastEnd, kNoMemory; a prefix may have been copied.
+// User addresses are checked to lie in kUserRange; wrap-around is kBadAddress.
+Result<void> copy_from_user(void* to, Gva from, u64 bytes);
+Result<void> copy_to_user(Gva to, const void* from, u64 bytes);
+Result<void> zero_user(Gva to, u64 bytes);
+// A string with its terminator into `to`; the length without it. kLimit when it does not fit.
+Result<u64> copy_string_from_user(char* to, Gva from, u64 capacity);
+// Between kernel memory and kernel windows, either side may fault.
+Result<void> copy_fallible(void* to, const void* from, u64 bytes);
+
+// Opens a window for pending interrupts (kernel code with interrupts off).
+void poll_interrupts();
+
+}  // namespace arch
+
+// --- called by the architecture ---------------------------------------------------------------------------
+
+// After boot, with MmOps and platform chosen: never returns.
+struct BootInfo {
+  std::string_view command_line;
+  ObjectId initramfs = ObjectId::kNone;  // its bytes, as an object
+  u64 initramfs_bytes = 0;
+  const char* mode = "";  // backend's name, for the boot line
+};
+[[noreturn]] void kernel_main(const BootInfo& boot);
+
+// A system call; sets registers.rax. Returning goes back to user mode through leave_kernel().
+void handle_syscall(UserRegisters& registers);
+// An access by user code that no region allows.
+void handle_violation(UserRegisters& registers, Gva address, Access access, ViolationReason reason);
+// A fallible copy touched a user address that no region allows. True: one does now (a stack that grew), try
+// again; false: the copy fails.
+bool resolve_kernel_access(Gva address, ViolationReason reason);
+// A processor exception in user code other than a page fault (vector 0..31).
+void handle_exception(UserRegisters& registers, u8 vector, u64 error_code);
+// An external interrupt, from user mode or from idle/poll_interrupts; acknowledged already.
+void handle_interrupt(u8 vector);
+// Before every return to user mode: reschedule when due, deliver signals.
+void leave_kernel(UserRegisters& registers);
+
+}  // namespace nopte::guest

@@ -1,0 +1,91 @@
+#include "guest-mm/kernel/elf.h"
+
+#include <cstring>
+
+#include "pvops/mm_ops.h"
+
+namespace nopte::guest::elf {
+
+namespace {
+
+constexpr u16 kTypeExec = 2, kTypeDyn = 3, kMachineX86 = 62;
+// Where Linux puts position-independent programs when it does not randomise.
+constexpr u64 kPieBase = 0x5555'5555'4000;
+// A program must leave room for its stack and mappings.
+constexpr u64 kHighestImage = 0x7fff'0000'0000;
+
+// begin + bytes without wrap-around, at most `limit`.
+bool fits(u64 begin, u64 bytes, u64 limit) { return begin <= limit && bytes <= limit - begin; }
+
+bool segment_ok(const ProgramHeader& segment, u64 file_bytes) {
+  const bool aligned = segment.align <= 1 || (segment.align & (segment.align - 1)) == 0;
+  return segment.memory_bytes != 0 && segment.file_bytes <= segment.memory_bytes && aligned &&
+         fits(segment.offset, segment.file_bytes, file_bytes) &&
+         fits(segment.address, segment.memory_bytes, kHighestImage) &&
+         (segment.offset & kPageMask) == (segment.address & kPageMask);
+}
+
+}  // namespace
+
+Check check_header(const FileHeader& header, u64 file_bytes) {
+  static constexpr u8 kIdent[7] = {0x7f, 'E', 'L', 'F', 2 /* 64 bits */, 1 /* little endian */, 1};
+  const bool good =
+      std::memcmp(header.ident, kIdent, sizeof(kIdent)) == 0 &&
+      (header.type == kTypeExec || header.type == kTypeDyn) && header.machine == kMachineX86 &&
+      header.version == 1 && header.header_bytes == sizeof(FileHeader) &&
+      header.program_header_bytes == sizeof(ProgramHeader) && header.program_header_count != 0 &&
+      header.program_header_count <= kMostProgramHeaders &&
+      fits(header.program_headers, header.program_header_count * sizeof(ProgramHeader), file_bytes);
+  return good ? Check::kGood : Check::kMalformed;
+}
+
+Layout check_program_headers(const FileHeader& header, std::span<const ProgramHeader> headers,
+                             u64 file_bytes) {
+  Layout layout;
+  layout.bias = header.type == kTypeDyn ? kPieBase : 0;
+  bool entry_found = false;
+  bool any = false;
+  u64 least = layout.bias != 0 ? 0 : kUserRange.begin.value();
+  const u64 begin_of_all = least;
+  u64 first = 0;
+  for (const ProgramHeader& segment : headers) {
+    if (segment.type == kTypeInterpreter) {
+      layout.check = Check::kNeedsLoader;
+      return layout;
+    }
+    if (segment.type == kTypeStack) {
+      layout.exec_stack = (segment.flags & 1) != 0;
+    }
+    if (segment.type != kTypeLoad) {
+      continue;
+    }
+    if (!segment_ok(segment, file_bytes)) {
+      return layout;
+    }
+    const u64 begin = Gva{segment.address}.page_base().value();
+    const u64 end = segment.address + segment.memory_bytes;
+    if (begin < least || end + layout.bias > kHighestImage) {
+      return layout;
+    }
+    if (!any) {
+      first = begin;
+    }
+    any = true;
+    least = pages_to_bytes(bytes_to_pages(end));
+    const u64 entry = header.entry;
+    entry_found = entry_found || (segment_perm(segment).exec() && entry >= segment.address && entry < end);
+    const u64 table_bytes = headers.size_bytes();
+    if (header.program_headers >= segment.offset &&
+        fits(header.program_headers - segment.offset, table_bytes, segment.file_bytes)) {
+      layout.headers_at = header.program_headers - segment.offset + segment.address + layout.bias;
+    }
+  }
+  if (!any || !entry_found || least <= begin_of_all) {
+    return layout;
+  }
+  layout.span = {Gva{first}, Gva{least}};
+  layout.check = Check::kGood;
+  return layout;
+}
+
+}  // namespace nopte::guest::elf

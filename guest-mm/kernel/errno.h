@@ -1,0 +1,89 @@
+// Linux errno values (asm-generic/errno-base.h, errno.h) and their translation from Status.
+#pragma once
+
+#include "pvops/base/result.h"
+
+namespace nopte::guest {
+
+// Handlers return these negated.
+enum Errno : i64 {
+  kEPERM = 1,
+  kENOENT = 2,
+  kESRCH = 3,
+  kEINTR = 4,
+  kEIO = 5,
+  kENXIO = 6,
+  kE2BIG = 7,
+  kENOEXEC = 8,
+  kEBADF = 9,
+  kECHILD = 10,
+  kEAGAIN = 11,
+  kENOMEM = 12,
+  kEACCES = 13,
+  kEFAULT = 14,
+  kEBUSY = 16,
+  kEEXIST = 17,
+  kEXDEV = 18,
+  kENODEV = 19,
+  kENOTDIR = 20,
+  kEISDIR = 21,
+  kEINVAL = 22,
+  kENFILE = 23,
+  kEMFILE = 24,
+  kENOTTY = 25,
+  kETXTBSY = 26,
+  kEFBIG = 27,
+  kENOSPC = 28,
+  kESPIPE = 29,
+  kEROFS = 30,
+  kEMLINK = 31,
+  kEPIPE = 32,
+  kEDOM = 33,
+  kERANGE = 34,
+  kENAMETOOLONG = 36,
+  kENOSYS = 38,
+  kENOTEMPTY = 39,
+  kELOOP = 40,
+  kEOVERFLOW = 75,
+  kEOPNOTSUPP = 95,
+  kETIMEDOUT = 110,
+  // Never seen by programs: a signal interrupted the call. What becomes of it is decided when the signal is
+  // delivered: RESTARTSYS is called again under SA_RESTART or without a handler, RESTARTNOHAND without a
+  // handler only, RESTART_RESTARTBLOCK (a sleep, Process::sleep) goes on with what is left of it without a
+  // handler only; otherwise the answer is EINTR.
+  kERESTARTSYS = 512,
+  kERESTARTNOHAND = 514,
+  kERESTART_RESTARTBLOCK = 516,
+};
+
+constexpr i64 to_errno(Status status) {
+  switch (status) {
+    case Status::kOk:
+      return 0;
+    case Status::kNoMemory:
+      return -kENOMEM;
+    case Status::kInvalid:
+      return -kEINVAL;
+    case Status::kNoRegion:
+      return -kENOMEM;
+    case Status::kOverlap:
+      return -kEEXIST;
+    case Status::kPermission:
+      return -kEACCES;
+    case Status::kPastEnd:
+      return -kEFAULT;
+    case Status::kBusy:
+      return -kEBUSY;
+    case Status::kUnsupported:
+      return -kENOSYS;
+    case Status::kAgain:
+      return -kEAGAIN;
+    case Status::kBadAddress:
+      return -kEFAULT;
+    case Status::kLimit:
+      return -kENOMEM;
+  }
+  return -kEINVAL;
+}
+
+}  // namespace nopte::guest

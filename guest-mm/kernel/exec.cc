@@ -1,0 +1,360 @@
+// execve: find the program (through "#!" lines), check it, stage the arguments, build a new address space
+// beside the old one, and only when nothing can fail any more leave the old one. Every error leaves the
+// caller as it was.
+#include "guest-mm/kernel/exec.h"
+
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "guest-mm/core/address_space.h"
+#include "guest-mm/kernel/elf.h"
+#include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/initial_stack.h"
+#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process_space.h"
+#include "guest-mm/kernel/program_arguments.h"
+#include "guest-mm/kernel/syscall.h"
+#include "guest-mm/kernel/wait.h"
+
+namespace nopte::guest {
+
+namespace {
+
+constexpr u32 kMostScripts = 4;
+constexpr u64 kScriptLineBytes = 256;  // Linux's BINPRM_BUF_SIZE
+
+// The "#!" line of a script.
+struct ScriptLine {
+  char text[kScriptLineBytes];
+  std::string_view interpreter;
+  std::string_view argument;  // empty: none
+};
+
+// What exec found out; static, as it is too big for the stack and exec neither sleeps nor nests.
+struct Program {
+  Ref<files::File> file;
+  u64 file_bytes = 0;
+  elf::FileHeader header;
+  elf::ProgramHeader headers[elf::kMostProgramHeaders];
+  elf::Layout layout;
+  u32 scripts = 0;
+  ScriptLine lines[kMostScripts];
+
+  [[nodiscard]] std::span<const elf::ProgramHeader> segments() const {
+    return {headers, header.program_header_count};
+  }
+};
+
+struct ExecScratch {
+  Program program;
+  char path[files::kPathBytes];
+};
+alignas(ExecScratch) constinit u8 g_scratch_bytes[sizeof(ExecScratch)] = {};
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) {
+    text.remove_prefix(1);
+  }
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) {
+    text.remove_suffix(1);
+  }
+  return text;
+}
+
+// line.text holds `bytes` bytes of a file that begins with "#!".
+bool parse_script(ScriptLine& line, u64 bytes) {
+  std::string_view text(line.text + 2, bytes - 2);
+  const std::size_t end = text.find('\n');
+  if (end == std::string_view::npos && bytes == kScriptLineBytes) {
+    return false;  // cut off
+  }
+  text = trim(text.substr(0, end));
+  const std::size_t blank = text.find_first_of(" \t");
+  line.interpreter = text.substr(0, blank);
+  line.argument = blank == std::string_view::npos ? std::string_view{} : trim(text.substr(blank));
+  return !line.interpreter.empty();
+}
+
+i64 read_headers(Program& program) {
+  files::File& file = *program.file;
+  if (files::read_at(file, 0, &program.header, sizeof(program.header)) !=
+          static_cast<i64>(sizeof(program.header)) ||
+      elf::check_header(program.header, program.file_bytes) != elf::Check::kGood) {
+    return -kENOEXEC;
+  }
+  const auto bytes = static_cast<i64>(program.segments().size_bytes());
+  if (files::read_at(file, program.header.program_headers, program.headers, static_cast<u64>(bytes)) !=
+      bytes) {
+    return -kENOEXEC;
+  }
+  program.layout = elf::check_program_headers(program.header, program.segments(), program.file_bytes);
+  switch (program.layout.check) {
+    case elf::Check::kGood:
+      return 0;
+    case elf::Check::kNeedsLoader:
+      return -kENOENT;  // there is no dynamic loader
+    case elf::Check::kMalformed:
+      break;
+  }
+  return -kENOEXEC;
+}
+
+// Follows "#!" lines to the program that will run.
+i64 find_program(Program& program, std::string_view path) {
+  for (;;) {
+    auto opened = files::open_executable(*current().files, path);
+    if (!opened) {
+      return -static_cast<i64>(opened.error());
+    }
+    program.file = std::move(*opened);
+    program.file_bytes = program.file->end_bytes();
+    char mark[2];
+    if (files::read_at(*program.file, 0, mark, sizeof(mark)) != 2 || mark[0] != '#' || mark[1] != '!') {
+      return read_headers(program);
+    }
+    if (program.scripts == kMostScripts) {
+      return -kELOOP;
+    }
+    ScriptLine& line = program.lines[program.scripts];
+    const i64 bytes = files::read_at(*program.file, 0, line.text, kScriptLineBytes);
+    if (bytes < 2 || !parse_script(line, static_cast<u64>(bytes))) {
+      return -kENOEXEC;
+    }
+    ++program.scripts;
+    path = line.interpreter;
+  }
+}
+
+// What stands before the program's own arguments: the interpreters with their arguments, and the script.
+Result<u64> add_script_arguments(ProgramArguments& out, const Program& program, std::string_view path) {
+  u64 count = 0;
+  for (u32 index = program.scripts; index-- > 0;) {
+    const ScriptLine& line = program.lines[index];
+    NOPTE_TRY(out.add(line.interpreter));
+    ++count;
+    if (!line.argument.empty()) {
+      NOPTE_TRY(out.add(line.argument));
+      ++count;
+    }
+  }
+  if (program.scripts != 0) {
+    NOPTE_TRY(out.add(path));
+    ++count;
+  }
+  return count;
+}
+
+Result<void> map_segment(AddressSpace& space, const Program& program, const Ref<MemoryObject>& object,
+                         const elf::ProgramHeader& segment) {
+  const Gva begin{segment.address + program.layout.bias};
+  const Gva base = begin.page_base();
+  const u64 file_pages =
+      segment.file_bytes == 0 ? 0 : bytes_to_pages(begin.page_offset() + segment.file_bytes);
+  const u64 pages = bytes_to_pages(begin.page_offset() + segment.memory_bytes);
+  const Perm perm = elf::segment_perm(segment);
+  if (file_pages != 0) {
+    NOPTE_TRY(space.map({.hint = base,
+                         .bytes = pages_to_bytes(file_pages),
+                         .perm = perm,
+                         .placement = Placement::kFixedNoReplace,
+                         .object = object,
+                         .offset_bytes = segment.offset - begin.page_offset()}));
+  }
+  if (pages > file_pages) {
+    NOPTE_TRY(space.map({.hint = base + pages_to_bytes(file_pages),
+                         .bytes = pages_to_bytes(pages - file_pages),
+                         .perm = perm,
+                         .placement = Placement::kFixedNoReplace}));
+  }
+  return {};
+}
+
+Result<Ref<AddressSpace>> build_space(const Program& program) {
+  auto mapped = program.file->mmap_object(kPermRX, Sharing::kPrivate);
+  if (!mapped) {
+    return Fail(mapped.error() == kENOMEM ? Status::kNoMemory : Status::kPermission);
+  }
+  const Ref<MemoryObject> object = Ref<MemoryObject>::adopt(*mapped);
+  Result<Ref<AddressSpace>> space = AddressSpace::create();
+  if (!space) {
+    return space;
+  }
+  for (const elf::ProgramHeader& segment : program.segments()) {
+    if (segment.type == elf::kTypeLoad) {
+      NOPTE_TRY(map_segment(**space, program, object, segment));
+    }
+  }
+  NOPTE_TRY((*space)->map_stack());
+  (*space)->set_brk_start(program.layout.span.end + program.layout.bias);
+  return space;
+}
+
+// Memory after a segment's file bytes, in their last page, reads as zero.
+Result<void> zero_tails(const Program& program) {
+  for (const elf::ProgramHeader& segment : program.segments()) {
+    const Gva file_end{segment.address + program.layout.bias + segment.file_bytes};
+    if (segment.type == elf::kTypeLoad && segment.file_bytes != 0 &&
+        segment.memory_bytes > segment.file_bytes && !file_end.page_aligned() &&
+        elf::segment_perm(segment).write()) {
+      const u64 in_page = kPageBytes - file_end.page_offset();
+      const u64 wanted = segment.memory_bytes - segment.file_bytes;
+      NOPTE_TRY(arch::zero_user(file_end, wanted < in_page ? wanted : in_page));
+    }
+  }
+  return {};
+}
+
+void set_comm(Process& process, std::string_view path) {
+  if (const std::size_t slash = path.rfind('/'); slash != std::string_view::npos) {
+    path.remove_prefix(slash + 1);
+  }
+  path = path.substr(0, sizeof(process.comm) - 1);
+  std::memset(process.comm, 0, sizeof(process.comm));
+  std::memcpy(process.comm, path.data(), path.size());
+}
+
+void reset_signals(SignalState& signals) {
+  for (SignalAction& action : signals.actions) {
+    const u64 handler =
+        action.handler == SignalAction::kIgnore ? SignalAction::kIgnore : SignalAction::kDefault;
+    action = {.handler = handler, .flags = 0, .restorer = 0, .mask = 0};
+  }
+  signals.alternate = {};
+}
+
+// From here on nothing fails: the process becomes the new program.
+void become(Process& self, Program& program, Ref<AddressSpace> space, std::string_view path, u64 stack) {
+  AddressSpace* old = std::exchange(self.space, space.detach());
+  if (old != nullptr) {
+    old->release();
+  }
+  finish_vfork(self);
+  self.files->table.close_on_exec();
+  files::Inode* executable = program.file->inode();
+  if (executable != nullptr) {
+    executable->retain();
+  }
+  if (files::Inode* before = std::exchange(self.executable, executable); before != nullptr) {
+    before->release();
+  }
+  set_comm(self, path);
+  reset_signals(self.signals);
+  self.initial_stack = Gva{stack};
+  self.clear_child_tid = 0;
+  self.fs_base = 0;
+  arch::set_fs_base(0);
+  arch::init_fpu(self.fpu);
+  arch::restore_fpu(self.fpu);
+  arch::init_user_registers(*self.registers, Gva{program.header.entry + program.layout.bias}, Gva{stack});
+}
+
+i64 errno_of_arguments(Status status) { return status == Status::kLimit ? -kE2BIG : to_errno(status); }
+
+i64 start_program(Program& program, std::string_view path, ProgramArguments& arguments) {
+  Process& self = current();
+  Result<Ref<AddressSpace>> space = build_space(program);
+  if (!space) {
+    return space.error() == Status::kInvalid || space.error() == Status::kOverlap ? -kENOEXEC
+                                                                                  : to_errno(space.error());
+  }
+  const ImageFacts facts{.program_headers = program.layout.headers_at,
+                         .program_header_count = program.header.program_header_count,
+                         .entry = program.header.entry + program.layout.bias};
+  const Result<InitialStack> stack = stage_initial_stack(arguments, facts, path, kStackTop);
+  if (!stack) {
+    return errno_of_arguments(stack.error());
+  }
+  activate_space(space->get());
+  Result<void> written = arch::copy_to_user(stack->begin, stack->image, stack->bytes);
+  if (written) {
+    written = zero_tails(program);
+  }
+  if (!written) {
+    activate_space(self.space);
+    return written.error() == Status::kBadAddress ? -kE2BIG : to_errno(written.error());
+  }
+  become(self, program, std::move(*space), path, stack->begin.value());
+  return 0;
+}
+
+// The scratch data of one exec.
+class Scratch {
+ public:
+  Scratch() : data_(new(g_scratch_bytes) ExecScratch) {}
+  ~Scratch() { data_->~ExecScratch(); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  ExecScratch* operator->() { return data_; }
+
+ private:
+  ExecScratch* data_;
+};
+
+}  // namespace
+
+i64 sys_execve(const SyscallArgs& args) {
+  Scratch scratch;
+  const Result<u64> length = arch::copy_string_from_user(scratch->path, Gva{args.a0}, sizeof(scratch->path));
+  if (!length) {
+    return length.error() == Status::kLimit ? -kENAMETOOLONG : -kEFAULT;
+  }
+  const std::string_view path(scratch->path, *length);
+  if (const i64 error = find_program(scratch->program, path); error != 0) {
+    return error;
+  }
+  ProgramArguments arguments;
+  const bool script = scratch->program.scripts != 0;
+  const Result<u64> before = add_script_arguments(arguments, scratch->program, path);
+  if (!before) {
+    return errno_of_arguments(before.error());
+  }
+  const Result<u64> given = arguments.add_user_array(Gva{args.a1}, script ? 1 : 0);
+  if (!given) {
+    return errno_of_arguments(given.error());
+  }
+  arguments.arguments = *before + *given;
+  if (arguments.arguments == 0) {
+    // As Linux: a program always has a name.
+    if (const Result<void> added = arguments.add(""); !added) {
+      return errno_of_arguments(added.error());
+    }
+    arguments.arguments = 1;
+  }
+  const Result<u64> environment = arguments.add_user_array(Gva{args.a2});
+  if (!environment) {
+    return errno_of_arguments(environment.error());
+  }
+  arguments.environment = *environment;
+  return start_program(scratch->program, path, arguments);
+}
+
+i64 exec_first_program(std::string_view path, std::span<const std::string_view> arguments,
+                       std::span<const std::string_view> environment) {
+  Scratch scratch;
+  if (const i64 error = find_program(scratch->program, path); error != 0) {
+    return error;
+  }
+  ProgramArguments staged;
+  const Result<u64> before = add_script_arguments(staged, scratch->program, path);
+  if (!before) {
+    return errno_of_arguments(before.error());
+  }
+  staged.arguments = *before;
+  for (const std::string_view text : scratch->program.scripts != 0 ? arguments.subspan(1) : arguments) {
+    if (const Result<void> added = staged.add(text); !added) {
+      return errno_of_arguments(added.error());
+    }
+    ++staged.arguments;
+  }
+  for (const std::string_view text : environment) {
+    if (const Result<void> added = staged.add(text); !added) {
+      return errno_of_arguments(added.error());
+    }
+    ++staged.environment;
+  }
+  return start_program(scratch->program, path, staged);
+}
+
+}  // namespace nopte::guest

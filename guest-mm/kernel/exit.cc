@@ -1,0 +1,121 @@
+// The end of a process, and stopping.
+#include <utility>
+
+#include "guest-mm/core/address_space.h"
+#include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/futex.h"
+#include "guest-mm/kernel/machine_end.h"
+#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process_space.h"
+#include "guest-mm/kernel/syscall.h"
+#include "guest-mm/kernel/wait.h"
+#include "pvops/base/panic.h"
+
+namespace nopte::guest {
+
+namespace {
+
+i32 termination_signal(i32 wait_status) { return wait_status & 0x7f; }
+
+// True when the parent does not want to hear of its children.
+bool parent_ignores_children(const Process& parent) {
+  const SignalAction& action = parent.signals.actions[kSIGCHLD - 1];
+  return action.handler == SignalAction::kIgnore || (action.flags & kSaNocldwait) != 0;
+}
+
+void tell_parent(Process& process, i32 code, i32 status) {
+  Process& parent = *process.parent;
+  if (process.exit_signal != 0) {
+    send_signal(parent, process.exit_signal,
+                SignalInfo{.code = code, .pid = process.pid, .value = static_cast<u64>(status)});
+  }
+  wake(parent.child_event);
+}
+
+// Children go to init; those that ended already are its to collect.
+void give_children_to_init(Process& process) {
+  Process* init = init_process();
+  bool ended = false;
+  while (Process* child = process.first_child) {
+    ended = ended || child->state == ProcessState::kZombie;
+    child->exit_signal = kSIGCHLD;
+    set_parent(*child, init);
+  }
+  if (ended) {
+    send_signal(*init, kSIGCHLD, SignalInfo{.code = kCldExited, .pid = 0, .value = 0});
+    wake(init->child_event);
+  }
+}
+
+}  // namespace
+
+void finish_vfork(Process& process) {
+  if (process.vfork != nullptr) {
+    process.vfork->done = true;
+    wake(process.vfork->queue);
+    process.vfork = nullptr;
+  }
+}
+
+void exit_process(i32 wait_status) {
+  Process& self = current();
+  if (&self == init_process()) {
+    const i32 signal = termination_signal(wait_status);
+    end_machine(static_cast<u8>(signal != 0 ? 128 + signal : wait_status >> 8));
+  }
+  if (self.clear_child_tid != 0) {
+    const i32 zero = 0;
+    if (arch::copy_to_user(Gva{self.clear_child_tid}, &zero, sizeof(zero))) {
+      futex_wake(*self.space, self.clear_child_tid, 1);
+    }
+  }
+  timer_stop(self.alarm);
+  finish_vfork(self);
+  std::exchange(self.files, nullptr)->release();
+  if (self.executable != nullptr) {
+    std::exchange(self.executable, nullptr)->release();
+  }
+  end_space_later(std::exchange(self.space, nullptr));
+  give_children_to_init(self);
+  self.wait_status = wait_status;
+  self.state = ProcessState::kZombie;
+  const i32 signal = termination_signal(wait_status);
+  const bool unclaimed = parent_ignores_children(*self.parent) && self.exit_signal == kSIGCHLD;
+  tell_parent(self, signal != 0 ? kCldKilled : kCldExited, signal != 0 ? signal : wait_status >> 8);
+  if (unclaimed) {
+    set_parent(self, nullptr);
+    release_after_switch(self);
+  }
+  schedule();
+  NOPTE_PANIC("an ended process runs");
+}
+
+void stop_process(i32 signal) {
+  Process& self = current();
+  if (&self == init_process()) {
+    return;  // nobody could make it go on
+  }
+  constexpr i32 kStoppedMark = 0x7f;
+  self.wait_status = signal << 8 | kStoppedMark;
+  self.stop_reported = false;
+  self.continue_reported = true;
+  if ((self.parent->signals.actions[kSIGCHLD - 1].flags & kSaNocldstop) == 0) {
+    tell_parent(self, kCldStopped, signal);
+  } else {
+    wake(self.parent->child_event);
+  }
+  self.state = ProcessState::kStopped;
+  schedule();
+}
+
+void note_continued(Process& process) {
+  process.stop_reported = true;
+  process.continue_reported = false;
+  wake(process.parent->child_event);
+}
+
+i64 sys_exit(const SyscallArgs& args) { exit_process(static_cast<i32>(args.a0 & 0xff) << 8); }
+
+i64 sys_exit_group(const SyscallArgs& args) { return sys_exit(args); }
+
+}  // namespace nopte::guest

@@ -1,0 +1,52 @@
+#include "guest-mm/kernel/files/call_support.h"
+
+#include "guest-mm/kernel/process.h"
+
+namespace nopte::guest::files {
+
+ProcessFiles& current_files() { return *current().files; }
+
+PathStart path_start(u64 directory_descriptor, std::string_view path) {
+  if (static_cast<i32>(directory_descriptor) == kAtCwd || path.starts_with('/')) {
+    return {};
+  }
+  File* const file = file_of(directory_descriptor);
+  if (file == nullptr) {
+    return {-kEBADF, nullptr};
+  }
+  // An empty path is the walk's error to report.
+  if (!path.empty() && !file->inode()->is_directory()) {
+    return {-kENOTDIR, nullptr};
+  }
+  return {0, file->inode()};
+}
+
+i64 walk_user_path(u64 directory_descriptor, u64 path_address, FinalLink final, PathTarget& target) {
+  UserPath path;
+  if (const i64 error = path.load(path_address); error != 0) {
+    return error;
+  }
+  const PathStart start = path_start(directory_descriptor, path.text());
+  if (start.error != 0) {
+    return start.error;
+  }
+  return walk_path(current_files(), path.text(), final, start.start, target);
+}
+
+ErrnoOr<Ref<Inode>> inode_of_user_path(u64 directory_descriptor, u64 path_address, FinalLink final,
+                                       u32 flags) {
+  UserPath path;
+  if (const i64 error = path.load(path_address); error != 0) {
+    return ErrnoFail(static_cast<Errno>(-error));
+  }
+  const PathStart start = path_start(directory_descriptor, path.text());
+  if (start.error != 0) {
+    return ErrnoFail(static_cast<Errno>(-start.error));
+  }
+  if (path.text().empty() && (flags & kAtEmptyPath)) {
+    return start.start == nullptr ? current_files().cwd : Ref<Inode>(start.start);
+  }
+  return lookup(current_files(), path.text(), final, start.start);
+}
+
+}  // namespace nopte::guest::files

@@ -1,0 +1,32 @@
+// What the file system calls share: descriptors and paths of the running process.
+#pragma once
+
+#include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/files/path_walk.h"
+#include "guest-mm/kernel/files/user_memory.h"
+#include "guest-mm/kernel/files/user_path.h"
+#include "guest-mm/kernel/syscall.h"
+
+namespace nopte::guest::files {
+
+// Linux's MAX_RW_COUNT: one call moves no more.
+inline constexpr u64 kTransferLimit = 0x7fff'f000;
+
+inline File* file_of(u64 descriptor) { return current_files().table.get(static_cast<u32>(descriptor)); }
+
+inline i64 negated(Errno error) { return -static_cast<i64>(error); }
+
+// Where a path of an *at call begins. `start` is null for the working directory.
+struct PathStart {
+  i64 error = 0;
+  Inode* start = nullptr;
+};
+PathStart path_start(u64 directory_descriptor, std::string_view path);
+
+// Copies the path in and walks it. 0, or a negative errno.
+i64 walk_user_path(u64 directory_descriptor, u64 path_address, FinalLink final, PathTarget& target);
+// The same for calls that need an inode; with kAtEmptyPath in flags, an empty path is the descriptor itself.
+ErrnoOr<Ref<Inode>> inode_of_user_path(u64 directory_descriptor, u64 path_address, FinalLink final,
+                                       u32 flags = 0);
+
+}  // namespace nopte::guest::files

@@ -1,0 +1,121 @@
+#include "guest-mm/kernel/files/cpio.h"
+
+#include <cstring>
+
+namespace nopte::guest::files {
+
+namespace {
+
+constexpr u64 kFields = 13;
+
+constexpr u64 aligned(u64 offset) { return (offset + 3) & ~u64{3}; }
+
+std::optional<u32> hex_digit(char c) {
+  if (c >= '0' && c <= '9') {
+    return c - '0';
+  }
+  const char lower = static_cast<char>(c | 0x20);
+  if (lower >= 'a' && lower <= 'f') {
+    return lower - 'a' + 10;
+  }
+  return std::nullopt;
+}
+
+bool parse_fields(const char* text, u32 (&fields)[kFields]) {
+  for (u32& field : fields) {
+    field = 0;
+    for (int digit = 0; digit < 8; ++digit) {
+      const std::optional<u32> value = hex_digit(*text++);
+      if (!value) {
+        return false;
+      }
+      field = field << 4 | *value;
+    }
+  }
+  return true;
+}
+
+const char* magic_problem(std::string_view magic) {
+  if (magic == "070707" || (magic[0] == '\x71' && magic[1] == '\xc7')) {
+    return "an old cpio format, not newc (use cpio -H newc)";
+  }
+  if (magic[0] == '\x1f' && magic[1] == '\x8b') {
+    return "compressed (gzip): unpack it first";
+  }
+  return "no cpio newc header";
+}
+
+std::string_view plain_name(std::string_view name) {
+  for (;;) {
+    if (name.starts_with('/')) {
+      name.remove_prefix(1);
+    } else if (name.starts_with("./")) {
+      name.remove_prefix(2);
+    } else {
+      return name == "." ? std::string_view() : name;
+    }
+  }
+}
+
+}  // namespace
+
+std::expected<std::optional<CpioEntry>, const char*> CpioReader::next() {
+  entry_ = next_;
+  if (entry_ > bytes_ || bytes_ - entry_ < kHeaderBytes) {
+    return std::unexpected(entry_ == 0 ? "shorter than one cpio header" : "truncated: no TRAILER!!! entry");
+  }
+  char header[kHeaderBytes];
+  if (!read_(entry_, header, kHeaderBytes)) {
+    return std::unexpected("cannot be read");
+  }
+  const std::string_view magic(header, 6);
+  if (magic != "070701" && magic != "070702") {
+    return std::unexpected(magic_problem(magic));
+  }
+  u32 fields[kFields];
+  if (!parse_fields(header + 6, fields)) {
+    return std::unexpected("a header field is not a hexadecimal number");
+  }
+  const auto [inode, mode, uid, gid, links, modified, data_bytes, major, minor, node_major, node_minor,
+              name_bytes, checksum] = fields;
+  if (name_bytes == 0 || name_bytes > kNameLimit) {
+    return std::unexpected("a name of impossible length");
+  }
+  const u64 name_offset = entry_ + kHeaderBytes;
+  if (bytes_ - name_offset < name_bytes) {
+    return std::unexpected("truncated inside a name");
+  }
+  if (!read_(name_offset, name_, name_bytes)) {
+    return std::unexpected("cannot be read");
+  }
+  if (name_[name_bytes - 1] != 0) {
+    return std::unexpected("a name without its terminator");
+  }
+  const std::string_view name(name_, std::strlen(name_));
+  if (name.size() + 1 != name_bytes) {
+    return std::unexpected("a name with a terminator inside");
+  }
+  const u64 data_offset = aligned(name_offset + name_bytes);
+  if (data_offset > bytes_ ? data_bytes != 0 : bytes_ - data_offset < data_bytes) {
+    return std::unexpected("truncated inside a file's data");
+  }
+  if (name == "TRAILER!!!") {
+    return std::nullopt;
+  }
+  next_ = aligned(data_offset + data_bytes);
+  return CpioEntry{inode,
+                   mode,
+                   uid,
+                   gid,
+                   links,
+                   modified,
+                   major,
+                   minor,
+                   node_major,
+                   node_minor,
+                   plain_name(name),
+                   data_offset,
+                   data_bytes};
+}
+
+}  // namespace nopte::guest::files

@@ -1,0 +1,235 @@
+#include "guest-mm/kernel/files/cpio_unpack.h"
+
+#include <algorithm>
+#include <boost/intrusive/set.hpp>
+
+#include "guest-mm/kernel/files/cpio.h"
+#include "guest-mm/kernel/files/object_window.h"
+#include "guest-mm/kernel/log.h"
+#include "pvops/platform_ops.h"
+
+namespace nopte::guest::files {
+
+namespace {
+
+constexpr u64 kSymlinkBytes = 4096;
+constexpr u64 kCopyBytes = 1 << 20;
+
+// A file with several names: the archive repeats device and inode number.
+struct LinkedFile : boost::intrusive::set_base_hook<> {
+  u64 device = 0;
+  u64 number = 0;
+  Ref<Inode> inode;
+  friend bool operator<(const LinkedFile& a, const LinkedFile& b) {
+    return a.device != b.device ? a.device < b.device : a.number < b.number;
+  }
+};
+
+class Unpacker {
+ public:
+  Unpacker(MemoryObject& archive, u64 bytes, Directory& root)
+      : archive_(archive), bytes_(bytes), root_(root) {}
+  ~Unpacker() {
+    linked_.clear_and_dispose([](LinkedFile* file) { destroy(file); });
+  }
+
+  // What is wrong, or null. Then entry_offset() tells where.
+  const char* run() {
+    auto read = [this](u64 offset, void* to, u64 bytes) {
+      const Result<char*> from = window_.prepare(archive_, offset, bytes, Access::kRead);
+      return from && arch::copy_fallible(to, *from, bytes).has_value();
+    };
+    const UniquePtr<CpioReader> reader(make<CpioReader>(bytes_, CpioReader::ReadBytes(read)));
+    if (!reader) {
+      return "not enough memory";
+    }
+    for (;;) {
+      const auto entry = reader->next();
+      entry_offset_ = reader->entry_offset();
+      if (!entry) {
+        return entry.error();
+      }
+      if (!*entry) {
+        return nullptr;
+      }
+      if (const char* problem = unpack(**entry); problem != nullptr) {
+        return problem;
+      }
+    }
+  }
+  [[nodiscard]] u64 entry_offset() const { return entry_offset_; }
+
+ private:
+  const char* unpack(const CpioEntry& entry);
+  const char* fill(Inode& inode, const CpioEntry& entry);
+  // The directory that the name's last component belongs into, made where it is missing; null: no memory or a
+  // component that is no directory.
+  Directory* parent_of(std::string_view& name);
+  LinkedFile* find_linked(const CpioEntry& entry);
+  static void set_attributes(Inode& inode, const CpioEntry& entry);
+
+  MemoryObject& archive_;
+  u64 bytes_;
+  Directory& root_;
+  ObjectWindow window_;
+  u64 entry_offset_ = 0;
+  boost::intrusive::set<LinkedFile> linked_;
+};
+
+u64 archive_device(const CpioEntry& entry) { return u64{entry.device_major} << 32 | entry.device_minor; }
+
+LinkedFile* Unpacker::find_linked(const CpioEntry& entry) {
+  LinkedFile key;
+  key.device = archive_device(entry);
+  key.number = entry.inode;
+  const auto found = linked_.find(key);
+  return found == linked_.end() ? nullptr : &*found;
+}
+
+void Unpacker::set_attributes(Inode& inode, const CpioEntry& entry) {
+  inode.mode = (inode.mode & kModeTypeMask) | (entry.mode & kModePermMask);
+  inode.uid = entry.uid;
+  inode.gid = entry.gid;
+  inode.accessed_ns = inode.modified_ns = inode.changed_ns = u64{entry.modified_s} * 1'000'000'000;
+}
+
+Directory* Unpacker::parent_of(std::string_view& name) {
+  Directory* here = &root_;
+  for (;;) {
+    while (name.starts_with('/')) {
+      name.remove_prefix(1);
+    }
+    const u64 slash = name.find('/');
+    if (slash == std::string_view::npos || name.find_first_not_of('/', slash) == std::string_view::npos) {
+      name = name.substr(0, slash);
+      return here;
+    }
+    const std::string_view part = name.substr(0, slash);
+    name.remove_prefix(slash + 1);
+    if (part == "." || part.size() > kNameBytes || part == "..") {
+      if (part == ".") {
+        continue;
+      }
+      return nullptr;
+    }
+    ErrnoOr<Ref<Inode>> child = here->lookup(part);
+    if (!child) {
+      child = here->create(kModeDirectory | 0755, 0, {});
+      if (!child || here->link(part, *child) != 0) {
+        return nullptr;
+      }
+    }
+    here = (*child)->as_directory();
+    if (here == nullptr) {
+      return nullptr;
+    }
+  }
+}
+
+const char* Unpacker::fill(Inode& inode, const CpioEntry& entry) {
+  const ErrnoOr<Ref<File>> file = inode.open(kOpenReadWrite);
+  if (!file) {
+    return "not enough memory to unpack it";
+  }
+  for (u64 done = 0; done < entry.data_bytes;) {
+    const u64 piece = std::min(entry.data_bytes - done, kCopyBytes);
+    const Result<char*> from = window_.prepare(archive_, entry.data_offset + done, piece, Access::kRead);
+    if (!from || (*file)->write(IoBuffer::kernel(static_cast<const void*>(*from)), piece, done, nullptr) !=
+                     static_cast<i64>(piece)) {
+      return "not enough memory to unpack it";
+    }
+    done += piece;
+  }
+  return nullptr;
+}
+
+const char* Unpacker::unpack(const CpioEntry& entry) {
+  std::string_view name = entry.name;
+  if (name.empty()) {
+    set_attributes(root_, entry);
+    return nullptr;
+  }
+  Directory* const directory = parent_of(name);
+  if (directory == nullptr || name.empty() || name == "." || name == ".." || name.size() > kNameBytes) {
+    return "a name that leads nowhere (or not enough memory)";
+  }
+
+  const u32 type = entry.mode & kModeTypeMask;
+  if (const ErrnoOr<Ref<Inode>> old = directory->lookup(name)) {
+    if ((*old)->is_directory()) {
+      if (type != kModeDirectory) {
+        return "a file in the place of a directory";
+      }
+      set_attributes(**old, entry);
+      return nullptr;
+    }
+    static_cast<void>(directory->unlink(name));
+  }
+
+  char target[kSymlinkBytes];
+  std::string_view link_target;
+  if (type == kModeSymlink) {
+    if (entry.data_bytes == 0 || entry.data_bytes >= kSymlinkBytes) {
+      return "a symbolic link of impossible length";
+    }
+    const Result<char*> from = window_.prepare(archive_, entry.data_offset, entry.data_bytes, Access::kRead);
+    if (!from || !arch::copy_fallible(target, *from, entry.data_bytes)) {
+      return "not enough memory to read it";
+    }
+    link_target = {target, entry.data_bytes};
+  }
+
+  Ref<Inode> inode;
+  LinkedFile* const linked = type == kModeRegular && entry.links > 1 ? find_linked(entry) : nullptr;
+  if (linked != nullptr) {
+    inode = linked->inode;
+  } else {
+    ErrnoOr<Ref<Inode>> made =
+        directory->create(entry.mode, device_number(entry.node_major, entry.node_minor), link_target);
+    if (!made) {
+      return made.error() == kEINVAL ? "an entry of unknown type" : "not enough memory to unpack it";
+    }
+    inode = std::move(*made);
+  }
+  if (directory->link(name, inode) != 0) {
+    return "not enough memory to unpack it";
+  }
+  // Of a file with several names, one entry carries the data.
+  if (type == kModeRegular && entry.data_bytes != 0) {
+    if (const char* problem = fill(*inode, entry); problem != nullptr) {
+      return problem;
+    }
+  }
+  if (linked == nullptr && type == kModeRegular && entry.links > 1) {
+    auto* remembered = make<LinkedFile>();
+    if (remembered == nullptr) {
+      return "not enough memory to unpack it";
+    }
+    remembered->device = archive_device(entry);
+    remembered->number = entry.inode;
+    remembered->inode = inode;
+    linked_.insert(*remembered);
+  }
+  set_attributes(*inode, entry);
+  return nullptr;
+}
+
+[[noreturn]] void refuse(const char* problem, u64 offset) {
+  log_line("initramfs: ", problem, ", at byte ", offset, " of the archive");
+  platform_ops().power_off(1);
+}
+
+}  // namespace
+
+void unpack_initramfs(ObjectId archive, u64 bytes, Directory& root) {
+  const Result<Ref<MemoryObject>> object = MemoryObject::adopt(archive, bytes);
+  if (!object) {
+    refuse("not enough memory", 0);
+  }
+  Unpacker unpacker(**object, bytes, root);
+  if (const char* problem = unpacker.run(); problem != nullptr) {
+    refuse(problem, unpacker.entry_offset());
+  }
+}
+
+}  // namespace nopte::guest::files

@@ -1,0 +1,72 @@
+#include "guest-mm/kernel/files/device_nodes.h"
+
+#include "guest-mm/kernel/files/memory_devices.h"
+#include "guest-mm/kernel/files/terminal.h"
+#include "guest-mm/kernel/files/tmpfs.h"
+
+namespace nopte::guest::files {
+
+namespace {
+
+struct Device {
+  std::string_view name;
+  u64 number;
+  u32 permissions;
+  Ref<File> (*open)(Ref<Inode> node, u32 flags);
+};
+
+constexpr Device kDevices[] = {
+    {"null", device_number(1, 3), 0666, open_null},
+    {"zero", device_number(1, 5), 0666, open_zero},
+    {"full", device_number(1, 7), 0666, open_full},
+    {"random", device_number(1, 8), 0666, open_random},
+    {"urandom", device_number(1, 9), 0666, open_random},
+    {"tty", device_number(5, 0), 0666, open_terminal},
+    {"console", device_number(5, 1), 0600, open_terminal},
+    // Counter marks (PlatformOps::mark): absent on Linux. The number is from the range for local use.
+    {"nopte-mark", device_number(240, 0), 0222, open_mark},
+};
+
+constexpr std::string_view kLinks[][2] = {
+    {"fd", "/proc/self/fd"},
+    {"stdin", "/proc/self/fd/0"},
+    {"stdout", "/proc/self/fd/1"},
+    {"stderr", "/proc/self/fd/2"},
+};
+
+bool add(Directory& dev, std::string_view name, u32 mode, u64 number, std::string_view target) {
+  static_cast<void>(dev.unlink(name));
+  const ErrnoOr<Ref<Inode>> node = tmpfs_create(mode, number, target);
+  return node && dev.link(name, *node) == 0;
+}
+
+}  // namespace
+
+ErrnoOr<Ref<File>> DeviceNode::open(u32 flags) {
+  for (const Device& candidate : kDevices) {
+    if (candidate.number == device && (mode & kModeTypeMask) == kModeCharacter) {
+      Ref<File> file = candidate.open(Ref<Inode>(this), flags);
+      if (!file) {
+        return ErrnoFail(kENOMEM);
+      }
+      return file;
+    }
+  }
+  return ErrnoFail(kENXIO);
+}
+
+bool make_device_nodes(Directory& dev) {
+  for (const Device& device : kDevices) {
+    if (!add(dev, device.name, kModeCharacter | device.permissions, device.number, {})) {
+      return false;
+    }
+  }
+  for (const auto& [name, target] : kLinks) {
+    if (!add(dev, name, kModeSymlink, 0, target)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace nopte::guest::files

@@ -1,0 +1,19 @@
+#include "guest-mm/kernel/files/file.h"
+
+#include "guest-mm/kernel/files/inode.h"
+
+namespace nopte::guest::files {
+
+File::File(Ref<Inode> inode, u32 flags) : inode_(std::move(inode)), flags_(flags) {}
+File::~File() = default;
+
+i64 File::read(IoBuffer, u64, u64) { return -kEINVAL; }
+i64 File::write(IoBuffer, u64, u64, u64*) { return -kEINVAL; }
+i64 File::truncate(u64) { return -kEINVAL; }
+i64 File::ioctl(u32, u64) { return -kENOTTY; }
+u32 File::poll() { return kPollIn | kPollOut | kPollReadNormal | kPollWriteNormal; }
+ErrnoOr<MemoryObject*> File::mmap_object(Perm, Sharing) { return ErrnoFail(kENODEV); }
+i64 File::read_directory(u64, DirectoryVisitor) { return -kENOTDIR; }
+void File::stat(Stat& out) { inode_->stat(out); }
+
+}  // namespace nopte::guest::files

@@ -1,0 +1,56 @@
+// The guest's files as the rest of the kernel sees them: start-up, a process's view (ProcessFiles), path
+// lookup and opening for exec, and kernel-internal reads.
+#pragma once
+
+#include "guest-mm/kernel/files/file_table.h"
+#include "guest-mm/kernel/files/inode.h"
+#include "pvops/region_spec.h"
+
+namespace nopte::guest::files {
+
+// What a process has of files: descriptors, root and working directory, umask. Counted, so that threads may
+// share it.
+class ProcessFiles final : public RefCounted {
+ public:
+  // For the first process: descriptors 0, 1, 2 on the console, everything at "/". Null: no memory.
+  static Ref<ProcessFiles> make_initial();
+  // For fork. Null: no memory.
+  [[nodiscard]] Ref<ProcessFiles> clone() const;
+
+  FileTable table;
+  Ref<Inode> root;
+  Ref<Inode> cwd;
+  u32 umask = 022;
+};
+
+// Makes an empty tmpfs root. Called once, after the heap is up.
+void init();
+// Unpacks a cpio newc archive that lies in the object (kNone: an empty one), destroys the object, then makes
+// /dev and /proc. A broken archive ends the machine with a message and status 1.
+void mount_initramfs(ObjectId archive, u64 bytes);
+// The file system's root, once init() ran.
+Directory& root_directory();
+
+// The files of the running process (guest-mm/kernel/process.h).
+ProcessFiles& current_files();
+
+enum class FinalLink : bool { kFollow, kStay };
+
+// The inode that `path` leads to for this process view; relative paths begin at `start` (null: its cwd).
+ErrnoOr<Ref<Inode>> lookup(ProcessFiles& view, std::string_view path, FinalLink final = FinalLink::kFollow,
+                           Inode* start = nullptr);
+// Opens (and creates) as open(2) does.
+ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u32 mode = 0,
+                        Inode* start = nullptr);
+// For exec: a regular file with an x bit, for reading. kEACCES otherwise.
+ErrnoOr<Ref<File>> open_executable(ProcessFiles& view, std::string_view path);
+// Kernel-internal read, as pread: bytes read (short at the end of the file) or a negative errno.
+i64 read_at(File& file, u64 offset, void* to, u64 bytes);
+// Absolute path under which an inode was linked last, seen from `root` (null: the file system's), without a
+// terminator; the number of bytes, -kENOENT (not linked), or -kERANGE.
+i64 path_of(const Inode& inode, char* out, u64 capacity, const Inode* root = nullptr);
+
+// Console input waits (kConsoleVector).
+void console_input();
+
+}  // namespace nopte::guest::files

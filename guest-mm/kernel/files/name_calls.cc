@@ -1,0 +1,363 @@
+// Calls on names: directories, links, rename, readlink, getdents, the working directory.
+#include <cstring>
+
+#include "guest-mm/kernel/files/call_support.h"
+
+namespace nopte::guest {
+
+using namespace files;  // NOLINT(google-build-using-namespace): the calls are this folder's
+
+namespace {
+
+constexpr u64 kCwd = static_cast<u64>(kAtCwd);
+
+// Walks to a name that is to be made: -kEEXIST when something is there.
+i64 walk_to_new(u64 directory, u64 path, PathTarget& target) {
+  if (const i64 error = walk_user_path(directory, path, FinalLink::kStay, target); error != 0) {
+    return error;
+  }
+  return target.inode ? -kEEXIST : 0;
+}
+
+i64 link_new(PathTarget& target, ErrnoOr<Ref<Inode>> inode) {
+  if (!inode) {
+    return negated(inode.error());
+  }
+  return target.directory->as_directory()->link(target.name(), std::move(*inode));
+}
+
+i64 make_directory(u64 directory, u64 path, u64 mode) {
+  PathTarget target;
+  if (const i64 error = walk_to_new(directory, path, target); error != 0) {
+    return error;
+  }
+  const u32 permissions = static_cast<u32>(mode) & 01777 & ~current_files().umask;
+  return link_new(target, target.directory->as_directory()->create(kModeDirectory | permissions, 0, {}));
+}
+
+i64 make_node(u64 directory, u64 path, u32 mode, u64 device) {
+  const u32 type = (mode & kModeTypeMask) == 0 ? kModeRegular : mode & kModeTypeMask;
+  if (type == kModeDirectory || type == kModeSymlink) {
+    return -kEPERM;
+  }
+  PathTarget target;
+  if (const i64 error = walk_to_new(directory, path, target); error != 0) {
+    return error;
+  }
+  if (target.trailing_slash) {
+    return -kENOENT;
+  }
+  const u32 permissions = mode & kModePermMask & ~current_files().umask;
+  return link_new(target, target.directory->as_directory()->create(type | permissions, device, {}));
+}
+
+i64 remove_directory(u64 directory, u64 path) {
+  PathTarget target;
+  if (const i64 error = walk_user_path(directory, path, FinalLink::kStay, target); error != 0) {
+    return error;
+  }
+  switch (target.last) {
+    case PathTarget::Last::kDot:
+      return -kEINVAL;
+    case PathTarget::Last::kDotDot:
+      return -kENOTEMPTY;
+    case PathTarget::Last::kRoot:
+      return -kEBUSY;
+    case PathTarget::Last::kName:
+      break;
+  }
+  if (!target.inode) {
+    return -kENOENT;
+  }
+  Directory* const victim = target.inode->as_directory();
+  if (victim == nullptr) {
+    return -kENOTDIR;
+  }
+  if (!victim->is_tmpfs()) {
+    return -kEBUSY;
+  }
+  return victim->empty() ? target.directory->as_directory()->unlink(target.name()) : -kENOTEMPTY;
+}
+
+i64 remove_name(u64 directory, u64 path) {
+  PathTarget target;
+  if (const i64 error = walk_user_path(directory, path, FinalLink::kStay, target); error != 0) {
+    return error;
+  }
+  if (!target.inode) {
+    return -kENOENT;
+  }
+  if (target.inode->is_directory()) {
+    return -kEISDIR;
+  }
+  return target.directory->as_directory()->unlink(target.name());
+}
+
+i64 make_hard_link(u64 old_directory, u64 old_path, u64 new_directory, u64 new_path, u32 flags) {
+  const ErrnoOr<Ref<Inode>> inode = inode_of_user_path(
+      old_directory, old_path, flags & kAtSymlinkFollow ? FinalLink::kFollow : FinalLink::kStay, flags);
+  if (!inode) {
+    return negated(inode.error());
+  }
+  PathTarget target;
+  if (const i64 error = walk_to_new(new_directory, new_path, target); error != 0) {
+    return error;
+  }
+  if ((*inode)->is_directory()) {
+    return -kEPERM;
+  }
+  if (target.trailing_slash) {
+    return -kENOENT;
+  }
+  if ((*inode)->device_of_file_system() != kFileSystemDevice) {
+    return -kEXDEV;
+  }
+  return link_new(target, *inode);
+}
+
+i64 make_symbolic_link(u64 text_address, u64 directory, u64 path) {
+  UserPath text;
+  if (const i64 error = text.load(text_address); error != 0) {
+    return error;
+  }
+  if (text.text().empty()) {
+    return -kENOENT;
+  }
+  PathTarget target;
+  if (const i64 error = walk_to_new(directory, path, target); error != 0) {
+    return error;
+  }
+  if (target.trailing_slash) {
+    return -kENOENT;
+  }
+  return link_new(target, target.directory->as_directory()->create(kModeSymlink | 0777, 0, text.text()));
+}
+
+// Whether `inode` is `directory` or above it.
+bool above(const Inode& inode, const Inode& directory) {
+  for (const Inode* at = &directory; at != nullptr; at = at->parent) {
+    if (at == &inode) {
+      return true;
+    }
+    if (at->parent == at) {
+      break;
+    }
+  }
+  return false;
+}
+
+// Whether `to` may be replaced by `from`.
+i64 may_replace(const Inode& from, Inode& to) {
+  if (from.is_directory()) {
+    Directory* const directory = to.as_directory();
+    return directory == nullptr ? -kENOTDIR : directory->empty() ? 0 : -kENOTEMPTY;
+  }
+  return to.is_directory() ? -kEISDIR : 0;
+}
+
+i64 rename_path(u64 old_directory, u64 old_path, u64 new_directory, u64 new_path, u32 flags) {
+  constexpr u32 kNoReplace = 1;
+  if ((flags & ~kNoReplace) != 0) {
+    return -kEINVAL;
+  }
+  PathTarget from;
+  PathTarget to;
+  if (const i64 error = walk_user_path(old_directory, old_path, FinalLink::kStay, from); error != 0) {
+    return error;
+  }
+  if (const i64 error = walk_user_path(new_directory, new_path, FinalLink::kStay, to); error != 0) {
+    return error;
+  }
+  if (from.last != PathTarget::Last::kName || to.last != PathTarget::Last::kName) {
+    return -kEBUSY;
+  }
+  if (!from.inode) {
+    return -kENOENT;
+  }
+  if (to.inode && (flags & kNoReplace)) {
+    return -kEEXIST;
+  }
+  if (!from.inode->is_directory() && (from.trailing_slash || to.trailing_slash)) {
+    return -kENOTDIR;
+  }
+  if (from.inode->is_directory() && above(*from.inode, *to.directory)) {
+    return -kEINVAL;
+  }
+  if (to.inode && to.inode != from.inode) {
+    if (const i64 error = may_replace(*from.inode, *to.inode); error != 0) {
+      return error;
+    }
+  }
+  return from.directory->as_directory()->rename(from.name(), *to.directory->as_directory(), to.name());
+}
+
+i64 read_symbolic_link(u64 directory, u64 path, u64 out, u64 capacity) {
+  if (static_cast<i32>(capacity) <= 0) {
+    return -kEINVAL;
+  }
+  const ErrnoOr<Ref<Inode>> inode = inode_of_user_path(directory, path, FinalLink::kStay, kAtEmptyPath);
+  if (!inode) {
+    return negated(inode.error());
+  }
+  if (!(*inode)->is_symlink()) {
+    return -kEINVAL;
+  }
+  const std::string_view text = (*inode)->link_text().substr(0, capacity);
+  const Result<void> copied = arch::copy_to_user(Gva(out), text.data(), text.size());
+  return copied ? static_cast<i64>(text.size()) : to_errno(copied.error());
+}
+
+// getdents64: struct linux_dirent64 {u64 ino; i64 off; u16 reclen; u8 type; char name[];}
+struct DirentHeader {
+  u64 inode;
+  u64 next;
+  u16 bytes;
+  u8 type;
+} __attribute__((packed));
+static_assert(sizeof(DirentHeader) == 19);
+
+}  // namespace
+
+i64 sys_mkdir(const SyscallArgs& args) { return make_directory(kCwd, args.a0, args.a1); }
+i64 sys_mkdirat(const SyscallArgs& args) { return make_directory(args.a0, args.a1, args.a2); }
+i64 sys_mknod(const SyscallArgs& args) {
+  return make_node(kCwd, args.a0, static_cast<u32>(args.a1), args.a2);
+}
+i64 sys_mknodat(const SyscallArgs& args) {
+  return make_node(args.a0, args.a1, static_cast<u32>(args.a2), args.a3);
+}
+i64 sys_rmdir(const SyscallArgs& args) { return remove_directory(kCwd, args.a0); }
+i64 sys_unlink(const SyscallArgs& args) { return remove_name(kCwd, args.a0); }
+i64 sys_unlinkat(const SyscallArgs& args) {
+  if ((args.a2 & ~u64{kAtRemoveDir}) != 0) {
+    return -kEINVAL;
+  }
+  return args.a2 & kAtRemoveDir ? remove_directory(args.a0, args.a1) : remove_name(args.a0, args.a1);
+}
+i64 sys_link(const SyscallArgs& args) { return make_hard_link(kCwd, args.a0, kCwd, args.a1, 0); }
+i64 sys_linkat(const SyscallArgs& args) {
+  return make_hard_link(args.a0, args.a1, args.a2, args.a3, static_cast<u32>(args.a4));
+}
+i64 sys_symlink(const SyscallArgs& args) { return make_symbolic_link(args.a0, kCwd, args.a1); }
+i64 sys_symlinkat(const SyscallArgs& args) { return make_symbolic_link(args.a0, args.a1, args.a2); }
+i64 sys_rename(const SyscallArgs& args) { return rename_path(kCwd, args.a0, kCwd, args.a1, 0); }
+i64 sys_renameat(const SyscallArgs& args) { return rename_path(args.a0, args.a1, args.a2, args.a3, 0); }
+i64 sys_renameat2(const SyscallArgs& args) {
+  return rename_path(args.a0, args.a1, args.a2, args.a3, static_cast<u32>(args.a4));
+}
+i64 sys_readlink(const SyscallArgs& args) { return read_symbolic_link(kCwd, args.a0, args.a1, args.a2); }
+i64 sys_readlinkat(const SyscallArgs& args) { return read_symbolic_link(args.a0, args.a1, args.a2, args.a3); }
+
+i64 sys_getdents64(const SyscallArgs& args) {
+  File* const file = file_of(args.a0);
+  if (file == nullptr) {
+    return -kEBADF;
+  }
+  const u64 capacity = static_cast<u32>(args.a2);
+  u64 done = 0;
+  u64 cookie = file->position;
+  i64 error = 0;
+  const auto visit = [&](std::string_view name, u64 ino, u32 mode, u64 next) {
+    // Header, name, terminator, to 8 bytes; built whole, so that one copy puts it there.
+    char record[(sizeof(DirentHeader) + kNameBytes + 1 + 7) & ~u64{7}];
+    const u64 bytes = (sizeof(DirentHeader) + name.size() + 1 + 7) & ~u64{7};
+    if (bytes > sizeof record || capacity - done < bytes) {
+      error = done == 0 ? -kEINVAL : 0;
+      return false;
+    }
+    const DirentHeader header{ino, next, static_cast<u16>(bytes), dirent_type(mode)};
+    std::memcpy(record, &header, sizeof header);
+    std::memcpy(record + sizeof header, name.data(), name.size());
+    std::memset(record + sizeof header + name.size(), 0, bytes - sizeof header - name.size());
+    if (const Result<void> copied = arch::copy_to_user(Gva(args.a1 + done), record, bytes); !copied) {
+      error = done == 0 ? to_errno(copied.error()) : 0;
+      return false;
+    }
+    done += bytes;
+    cookie = next;
+    return true;
+  };
+  if (const i64 refused = file->read_directory(cookie, visit); refused != 0) {
+    return refused;
+  }
+  file->position = cookie;
+  return done != 0 ? static_cast<i64>(done) : error;
+}
+
+i64 sys_getcwd(const SyscallArgs& args) {
+  const HeapBuffer path(kPathBytes);
+  if (!path) {
+    return -kENOMEM;
+  }
+  ProcessFiles& view = current_files();
+  const i64 bytes = path_of(*view.cwd, path.data(), kPathBytes - 1, view.root.get());
+  if (bytes < 0) {
+    return bytes;
+  }
+  path.data()[bytes] = 0;
+  const u64 with_terminator = static_cast<u64>(bytes) + 1;
+  if (with_terminator > args.a1) {
+    return -kERANGE;
+  }
+  const Result<void> copied = arch::copy_to_user(Gva(args.a0), path.data(), with_terminator);
+  return copied ? static_cast<i64>(with_terminator) : to_errno(copied.error());
+}
+
+i64 sys_chdir(const SyscallArgs& args) {
+  ErrnoOr<Ref<Inode>> inode = inode_of_user_path(kCwd, args.a0, FinalLink::kFollow);
+  if (!inode) {
+    return negated(inode.error());
+  }
+  if (!(*inode)->is_directory()) {
+    return -kENOTDIR;
+  }
+  current_files().cwd = std::move(*inode);
+  return 0;
+}
+
+i64 sys_fchdir(const SyscallArgs& args) {
+  File* const file = file_of(args.a0);
+  if (file == nullptr) {
+    return -kEBADF;
+  }
+  if (!file->inode()->is_directory()) {
+    return -kENOTDIR;
+  }
+  current_files().cwd = Ref<Inode>(file->inode());
+  return 0;
+}
+
+i64 sys_chroot(const SyscallArgs& args) {
+  ErrnoOr<Ref<Inode>> inode = inode_of_user_path(kCwd, args.a0, FinalLink::kFollow);
+  if (!inode) {
+    return negated(inode.error());
+  }
+  if (!(*inode)->is_directory()) {
+    return -kENOTDIR;
+  }
+  current_files().root = std::move(*inode);
+  return 0;
+}
+
+i64 sys_umask(const SyscallArgs& args) {
+  return std::exchange(current_files().umask, static_cast<u32>(args.a0) & 0777);
+}
+
+// mount: /proc and /dev are there from the start; asking for them again changes nothing.
+i64 sys_mount(const SyscallArgs& args) {
+  UserPath type;
+  if (const i64 error = type.load(args.a2); error != 0) {
+    return error;
+  }
+  const ErrnoOr<Ref<Inode>> where = inode_of_user_path(kCwd, args.a1, FinalLink::kFollow);
+  if (!where) {
+    return negated(where.error());
+  }
+  const auto is = [&](std::string_view name) {
+    const ErrnoOr<Ref<Inode>> known = root_directory().lookup(name);
+    return known && *known == *where;
+  };
+  return (type.text() == "proc" && is("proc")) || (type.text() == "devtmpfs" && is("dev")) ? 0 : -kENODEV;
+}
+
+}  // namespace nopte::guest

@@ -1,0 +1,91 @@
+// open(2): what to create, what to refuse.
+#include "guest-mm/kernel/files/path_file.h"
+#include "guest-mm/kernel/files/path_walk.h"
+
+namespace nopte::guest::files {
+
+namespace {
+
+ErrnoOr<Ref<Inode>> create_at(ProcessFiles& view, PathTarget& target, u32 mode) {
+  if (target.trailing_slash) {
+    return ErrnoFail(kEISDIR);
+  }
+  Directory& directory = *target.directory->as_directory();
+  ErrnoOr<Ref<Inode>> inode = directory.create(kModeRegular | (mode & kModePermMask & ~view.umask), 0, {});
+  if (!inode) {
+    return inode;
+  }
+  if (const i64 error = directory.link(target.name(), *inode); error != 0) {
+    return ErrnoFail(static_cast<Errno>(-error));
+  }
+  return inode;
+}
+
+// O_TMPFILE: a file without a name in that directory's file system.
+ErrnoOr<Ref<File>> open_unnamed(ProcessFiles& view, Inode& where, u32 flags, u32 mode) {
+  Directory* const directory = where.as_directory();
+  if (directory == nullptr) {
+    return ErrnoFail(kENOTDIR);
+  }
+  if ((flags & kOpenAccessMask) == kOpenReadOnly) {
+    return ErrnoFail(kEINVAL);
+  }
+  const ErrnoOr<Ref<Inode>> inode =
+      directory->create(kModeRegular | (mode & kModePermMask & ~view.umask), 0, {});
+  return inode ? (*inode)->open(flags) : ErrnoFail(inode.error());
+}
+
+}  // namespace
+
+ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u32 mode, Inode* start) {
+  if ((flags & kOpenAccessMask) == kOpenAccessMask) {
+    return ErrnoFail(kEINVAL);
+  }
+  const bool exclusive = (flags & kOpenCreate) && (flags & kOpenExclusive);
+  PathTarget target;
+  const FinalLink final = exclusive || (flags & kOpenNoFollow) ? FinalLink::kStay : FinalLink::kFollow;
+  if (const i64 error = walk_path(view, path, final, start, target); error != 0) {
+    return ErrnoFail(static_cast<Errno>(-error));
+  }
+  bool created = false;
+  if (!target.inode) {
+    if (!(flags & kOpenCreate)) {
+      return ErrnoFail(kENOENT);
+    }
+    ErrnoOr<Ref<Inode>> inode = create_at(view, target, mode);
+    if (!inode) {
+      return ErrnoFail(inode.error());
+    }
+    target.inode = std::move(*inode);
+    created = true;
+  } else if (exclusive) {
+    return ErrnoFail(kEEXIST);
+  }
+
+  Inode& inode = *target.inode;
+  if (inode.is_symlink() && !(flags & kOpenPath)) {
+    return ErrnoFail(kELOOP);
+  }
+  if ((flags & kOpenDirectory) && !inode.is_directory()) {
+    return ErrnoFail(kENOTDIR);
+  }
+  if (flags & kOpenPath) {
+    return open_path_only(target.inode, flags);
+  }
+  if ((flags & kOpenTmpFile) == kOpenTmpFile && (flags & kOpenDirectory)) {
+    return open_unnamed(view, inode, flags & ~(kOpenDirectory | kOpenTmpFile), mode);
+  }
+  if (inode.is_directory() && ((flags & kOpenAccessMask) != kOpenReadOnly || (flags & kOpenCreate))) {
+    return ErrnoFail(kEISDIR);
+  }
+  ErrnoOr<Ref<File>> file = inode.open(flags & ~(kOpenCreate | kOpenExclusive | kOpenTruncate | kOpenNoTty |
+                                                 kOpenCloseOnExec | kOpenNoFollow));
+  if (file && !created && (flags & kOpenTruncate) && inode.is_regular()) {
+    if (const i64 error = inode.truncate(0); error != 0) {
+      return ErrnoFail(static_cast<Errno>(-error));
+    }
+  }
+  return file;
+}
+
+}  // namespace nopte::guest::files

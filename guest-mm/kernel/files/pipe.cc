@@ -1,0 +1,162 @@
+#include "guest-mm/kernel/files/pipe.h"
+
+#include "guest-mm/kernel/files/user_memory.h"
+#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/scheduler.h"
+
+namespace nopte::guest::files {
+
+namespace {
+
+constexpr u32 kFionread = 0x541b;
+
+class PipeEnd final : public File {
+ public:
+  PipeEnd(PipeInode& pipe, u32 flags) : File(Ref<Inode>(&pipe), flags), pipe_(pipe) { pipe_.attach(flags); }
+  ~PipeEnd() override { pipe_.detach(flags()); }
+
+  i64 read(IoBuffer to, u64 bytes, u64) override { return pipe_.read(to, bytes, flags()); }
+  i64 write(IoBuffer from, u64 bytes, u64, u64*) override { return pipe_.write(from, bytes, flags()); }
+  u32 poll() override {
+    u32 events = 0;
+    if (readable()) {
+      events |= pipe_.ring.used() != 0 ? kPollIn | kPollReadNormal : 0;
+      events |= pipe_.writers == 0 ? kPollHangUp : 0;
+    }
+    if (writable()) {
+      events |= pipe_.ring.room() >= PipeRing::kAtomicBytes ? kPollOut | kPollWriteNormal : 0;
+      events |= pipe_.readers == 0 ? kPollError : 0;
+    }
+    return events;
+  }
+  WaitQueue* poll_queue() override { return readable() ? &pipe_.readers_queue : &pipe_.writers_queue; }
+  i64 ioctl(u32 request, u64 argument) override {
+    return request == kFionread ? put_user(argument, static_cast<i32>(pipe_.ring.used())) : -kENOTTY;
+  }
+
+ private:
+  PipeInode& pipe_;  // held by the base
+};
+
+bool reads(u32 flags) { return (flags & kOpenAccessMask) != kOpenWriteOnly; }
+bool writes(u32 flags) { return (flags & kOpenAccessMask) != kOpenReadOnly; }
+
+}  // namespace
+
+void PipeInode::attach(u32 flags) {
+  if (reads(flags)) {
+    ++readers;
+    ++reader_generation;
+    wake(writers_queue);
+  }
+  if (writes(flags)) {
+    ++writers;
+    ++writer_generation;
+    wake(readers_queue);
+  }
+}
+
+void PipeInode::detach(u32 flags) {
+  if (reads(flags) && --readers == 0) {
+    wake(writers_queue);
+  }
+  if (writes(flags) && --writers == 0) {
+    wake(readers_queue);
+  }
+}
+
+i64 PipeInode::read(IoBuffer to, u64 bytes, u32 flags) {
+  if (bytes == 0) {
+    return 0;
+  }
+  while (ring.used() == 0) {
+    if (writers == 0) {
+      return 0;
+    }
+    if (flags & kOpenNonBlock) {
+      return -kEAGAIN;
+    }
+    if (block_on(readers_queue) == WakeReason::kSignal) {
+      return -kERESTARTSYS;
+    }
+  }
+  const u64 room_before = ring.room();
+  const IoBuffer::Copied copied = ring.take(to, bytes);
+  if (room_before < PipeRing::kAtomicBytes && ring.room() >= PipeRing::kAtomicBytes) {
+    wake(writers_queue);
+  }
+  return copied.bytes != 0 ? static_cast<i64>(copied.bytes) : to_errno(copied.status);
+}
+
+i64 PipeInode::write(IoBuffer from, u64 bytes, u32 flags) {
+  u64 done = 0;
+  while (done < bytes) {
+    if (readers == 0) {
+      send_signal(current(), kSIGPIPE);
+      return done != 0 ? static_cast<i64>(done) : -kEPIPE;
+    }
+    const u64 left = bytes - done;
+    // Up to PIPE_BUF goes in whole or not at all. A blocking writer of more waits for as much room, so that
+    // two sides do not change places for every byte.
+    const bool whole = bytes <= PipeRing::kAtomicBytes;
+    const u64 needed = whole ? bytes : flags & kOpenNonBlock ? 1 : std::min(left, PipeRing::kAtomicBytes);
+    if (ring.room() < needed) {
+      if (flags & kOpenNonBlock) {
+        return done != 0 ? static_cast<i64>(done) : -kEAGAIN;
+      }
+      if (block_on(writers_queue) == WakeReason::kSignal) {
+        return done != 0 ? static_cast<i64>(done) : -kERESTARTSYS;
+      }
+      continue;
+    }
+    const bool was_empty = ring.used() == 0;
+    const IoBuffer::Copied copied = ring.put(from.after(done), left);
+    done += copied.bytes;
+    if (was_empty && copied.bytes != 0) {
+      wake(readers_queue);
+    }
+    if (copied.status != Status::kOk) {
+      return done != 0 ? static_cast<i64>(done) : to_errno(copied.status);
+    }
+  }
+  return static_cast<i64>(done);
+}
+
+ErrnoOr<Ref<File>> PipeInode::open(u32 flags) {
+  if (writes(flags) && !reads(flags) && (flags & kOpenNonBlock) && readers == 0) {
+    return ErrnoFail(kENXIO);
+  }
+  Ref<File> end = make_counted<PipeEnd>(*this, flags);
+  if (!end) {
+    return ErrnoFail(kENOMEM);
+  }
+  if ((flags & kOpenNonBlock) || (reads(flags) && writes(flags))) {
+    return end;
+  }
+  const u32& others = reads(flags) ? writers : readers;
+  const u64& generation = reads(flags) ? writer_generation : reader_generation;
+  const u64 before = generation;
+  while (others == 0 && generation == before) {
+    if (block_on(reads(flags) ? readers_queue : writers_queue) == WakeReason::kSignal) {
+      return ErrnoFail(kERESTARTSYS);
+    }
+  }
+  return end;
+}
+
+ErrnoOr<PipeEnds> make_pipe(u32 flags) {
+  const Ref<PipeInode> pipe = make_counted<PipeInode>(0600u);
+  if (!pipe) {
+    return ErrnoFail(kENFILE);
+  }
+  PipeEnds ends{make_counted<PipeEnd>(*pipe, flags | kOpenReadOnly),
+                make_counted<PipeEnd>(*pipe, flags | kOpenWriteOnly)};
+  if (!ends.read_end || !ends.write_end) {
+    return ErrnoFail(kENFILE);
+  }
+  return ends;
+}
+
+Ref<Inode> make_fifo(u32 permissions) { return make_counted<PipeInode>(permissions); }
+
+}  // namespace nopte::guest::files

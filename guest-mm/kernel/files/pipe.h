@@ -1,0 +1,42 @@
+// Pipes and named pipes: an inode with a ring and two counts of open ends.
+#pragma once
+
+#include "guest-mm/kernel/files/inode.h"
+#include "guest-mm/kernel/files/pipe_ring.h"
+#include "guest-mm/kernel/wait_queue.h"
+
+namespace nopte::guest::files {
+
+class PipeInode final : public Inode {
+ public:
+  explicit PipeInode(u32 permissions) : Inode(kModeFifo | permissions) {}
+
+  // As open(2) of a FIFO: blocks for the other side unless kOpenNonBlock (then kENXIO for a writer without
+  // readers) or both ways.
+  ErrnoOr<Ref<File>> open(u32 flags) override;
+
+  i64 read(IoBuffer to, u64 bytes, u32 flags);
+  i64 write(IoBuffer from, u64 bytes, u32 flags);
+  void attach(u32 flags);
+  void detach(u32 flags);
+
+  PipeRing ring;
+  // Woken when the pipe stops being empty, gains PIPE_BUF of room, or an end opens or closes.
+  WaitQueue readers_queue;
+  WaitQueue writers_queue;
+  u32 readers = 0;
+  u32 writers = 0;
+  u64 reader_generation = 0;  // opens so far: a FIFO's opener waits for a change
+  u64 writer_generation = 0;
+};
+
+struct PipeEnds {
+  Ref<File> read_end;
+  Ref<File> write_end;
+};
+// flags: kOpenNonBlock. kENFILE: no memory.
+ErrnoOr<PipeEnds> make_pipe(u32 flags);
+// Null: no memory.
+Ref<Inode> make_fifo(u32 permissions);
+
+}  // namespace nopte::guest::files

@@ -1,0 +1,57 @@
+#include "guest-mm/kernel/files/pipe_ring.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace nopte::guest::files {
+
+bool PipeRing::grow(u64 bytes) {
+  HeapBuffer bigger(std::bit_ceil(std::max(bytes, kFirstBytes)));
+  if (!bigger) {
+    return false;
+  }
+  const u64 head = std::min(used_, storage_.bytes() - begin_);
+  if (used_ != 0) {
+    std::memcpy(bigger.data(), storage_.data() + begin_, head);
+    std::memcpy(bigger.data() + head, storage_.data(), used_ - head);
+  }
+  storage_ = std::move(bigger);
+  begin_ = 0;
+  return true;
+}
+
+IoBuffer::Copied PipeRing::put(IoBuffer from, u64 bytes) {
+  bytes = std::min(bytes, room());
+  if (used_ + bytes > storage_.bytes() && !grow(used_ + bytes)) {
+    bytes = storage_.bytes() - used_;
+    if (bytes == 0) {
+      return {0, Status::kNoMemory};
+    }
+  }
+  const u64 mask = storage_.bytes() - 1;
+  const u64 end = (begin_ + used_) & mask;
+  const u64 head = std::min(bytes, storage_.bytes() - end);
+  IoBuffer::Copied copied = from.get(storage_.data() + end, head);
+  if (copied.status == Status::kOk && head < bytes) {
+    const IoBuffer::Copied rest = from.after(head).get(storage_.data(), bytes - head);
+    copied = {head + rest.bytes, rest.status};
+  }
+  used_ += copied.bytes;
+  return copied;
+}
+
+IoBuffer::Copied PipeRing::take(IoBuffer to, u64 bytes) {
+  bytes = std::min(bytes, used_);
+  const u64 head = std::min(bytes, storage_.bytes() - begin_);
+  IoBuffer::Copied copied = to.put(storage_.data() + begin_, head);
+  if (copied.status == Status::kOk && head < bytes) {
+    const IoBuffer::Copied rest = to.after(head).put(storage_.data(), bytes - head);
+    copied = {head + rest.bytes, rest.status};
+  }
+  used_ -= copied.bytes;
+  begin_ = used_ == 0 ? 0 : (begin_ + copied.bytes) & (storage_.bytes() - 1);
+  return copied;
+}
+
+}  // namespace nopte::guest::files

@@ -1,0 +1,334 @@
+// poll, ppoll, select, pselect6: all are one wait over an array of poll entries.
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+#include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/wall_clock.h"
+#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/scheduler.h"
+
+namespace nopte::guest {
+
+using namespace files;  // NOLINT(google-build-using-namespace): the calls are this folder's
+
+namespace {
+
+// struct pollfd
+struct PollEntry {
+  i32 descriptor;
+  u16 wanted;
+  u16 happened;
+};
+
+constexpr u64 kSelectLimit = 1024;  // FD_SETSIZE
+constexpr u64 kSetWords = kSelectLimit / 64;
+constexpr u64 kSignalSetBytes = 8;
+
+// n default-constructed T, the first few without an allocation.
+template <class T, u64 kInline>
+class SmallArray {
+ public:
+  // False: no memory; the array is then empty.
+  [[nodiscard]] bool reserve(u64 count) {
+    if (count > kInline) {
+      more_ = static_cast<T*>(heap_alloc(count * sizeof(T)));
+      if (more_ == nullptr) {
+        return false;
+      }
+      std::uninitialized_value_construct_n(more_, count);
+      count_ = count;
+    }
+    return true;
+  }
+  SmallArray() = default;
+  SmallArray(const SmallArray&) = delete;
+  SmallArray& operator=(const SmallArray&) = delete;
+  ~SmallArray() {
+    if (more_ != nullptr) {
+      std::destroy_n(more_, count_);
+      heap_free(more_, count_ * sizeof(T));
+    }
+  }
+  T* data() { return more_ != nullptr ? more_ : few_; }
+
+ private:
+  T few_[kInline];
+  T* more_ = nullptr;
+  u64 count_ = 0;
+};
+
+u32 events_of(File* file, u32 wanted) { return file->poll() & (wanted | kPollError | kPollHangUp); }
+
+// Fills `happened`; how many entries have something.
+u64 look(PollEntry* entries, u64 count) {
+  u64 ready = 0;
+  for (u64 i = 0; i < count; ++i) {
+    PollEntry& entry = entries[i];
+    entry.happened = 0;
+    if (entry.descriptor < 0) {
+      continue;
+    }
+    File* const file = file_of(static_cast<u32>(entry.descriptor));
+    entry.happened = static_cast<u16>(file == nullptr ? kPollInvalid : events_of(file, entry.wanted));
+    ready += entry.happened != 0 ? 1 : 0;
+  }
+  return ready;
+}
+
+// The number of entries with events, 0 after the deadline, -kERESTARTNOHAND, -ENOMEM.
+i64 wait_for_events(PollEntry* entries, u64 count, u64 deadline_ns) {
+  if (const u64 ready = look(entries, count); ready != 0) {
+    return static_cast<i64>(ready);
+  }
+  if (deadline_ns == 0) {
+    return 0;
+  }
+  // Files first: they outlive the places in their queues.
+  const bool shared = current_files().shared();
+  SmallArray<Ref<File>, 4> held;
+  SmallArray<Waiter, 4> waiters;
+  if (!waiters.reserve(count) || (shared && !held.reserve(count))) {
+    return -kENOMEM;
+  }
+  for (u64 i = 0; i < count; ++i) {
+    File* const file = entries[i].descriptor < 0 ? nullptr : file_of(static_cast<u32>(entries[i].descriptor));
+    if (WaitQueue* queue = file == nullptr ? nullptr : file->poll_queue()) {
+      queue->add(waiters.data()[i]);
+      if (shared) {
+        held.data()[i] = Ref<File>(file);
+      }
+    }
+  }
+  for (;;) {
+    const WakeReason reason = sleep_until(deadline_ns);
+    if (const u64 ready = look(entries, count); ready != 0) {
+      return static_cast<i64>(ready);
+    }
+    if (reason == WakeReason::kSignal) {
+      return -kERESTARTNOHAND;
+    }
+    if (reason == WakeReason::kTimeout) {
+      return 0;
+    }
+  }
+}
+
+// Platform time at which a wait of that length ends; 0 for no wait at all.
+u64 deadline_after(u64 ns) {
+  if (ns == 0) {
+    return 0;
+  }
+  const u64 now = platform_ops().now_ns();
+  return ns > kNoDeadline - now ? kNoDeadline : now + ns;
+}
+
+std::optional<u64> ns_of(const files::Timespec& time) {
+  if (time.seconds < 0 || time.nanoseconds < 0 || time.nanoseconds >= 1'000'000'000) {
+    return std::nullopt;
+  }
+  return static_cast<u64>(time.seconds) > kNoDeadline / 1'000'000'000 - 1 ? kNoDeadline : from_timespec(time);
+}
+
+// The deadline that a user's timespec means (null: none). Errors: -EFAULT, -EINVAL.
+i64 load_deadline(u64 address, u64& deadline_ns) {
+  deadline_ns = kNoDeadline;
+  if (address == 0) {
+    return 0;
+  }
+  files::Timespec time;
+  if (const i64 error = get_user(time, address); error != 0) {
+    return error;
+  }
+  const std::optional<u64> ns = ns_of(time);
+  if (!ns) {
+    return -kEINVAL;
+  }
+  deadline_ns = deadline_after(*ns);
+  return 0;
+}
+
+// Blocks other signals during a wait. When the wait ends by a signal, its handler still runs under the
+// temporary mask and delivery goes back to the old one; otherwise finish() does.
+class TemporarySignalMask {
+ public:
+  // address 0: nothing to do. Errors: -EINVAL, -EFAULT.
+  i64 begin(u64 address, u64 bytes) {
+    if (address == 0) {
+      return 0;
+    }
+    SignalSet set = 0;
+    if (bytes != kSignalSetBytes) {
+      return -kEINVAL;
+    }
+    if (const i64 error = get_user(set, address); error != 0) {
+      return error;
+    }
+    SignalState& signals = current().signals;
+    signals.saved_blocked = signals.blocked;
+    signals.restore_saved = true;
+    set_blocked_signals(current(), set);
+    active_ = true;
+    return 0;
+  }
+  i64 finish(i64 result) {
+    if (active_ && result != -kERESTARTNOHAND) {
+      SignalState& signals = current().signals;
+      signals.restore_saved = false;
+      set_blocked_signals(current(), signals.saved_blocked);
+    }
+    return result;
+  }
+
+ private:
+  bool active_ = false;
+};
+
+i64 poll_entries(u64 address, u64 count, u64 deadline_ns) {
+  if (count > FileTable::kLimit) {
+    return -kEINVAL;
+  }
+  SmallArray<PollEntry, 8> entries;
+  if (!entries.reserve(count)) {
+    return -kENOMEM;
+  }
+  if (!arch::copy_from_user(entries.data(), Gva(address), count * sizeof(PollEntry))) {
+    return -kEFAULT;
+  }
+  const i64 ready = wait_for_events(entries.data(), count, deadline_ns);
+  if (ready >= 0 && !arch::copy_to_user(Gva(address), entries.data(), count * sizeof(PollEntry))) {
+    return -kEFAULT;
+  }
+  return ready;
+}
+
+struct DescriptorSets {
+  u64 read[kSetWords] = {};
+  u64 write[kSetWords] = {};
+  u64 except[kSetWords] = {};
+};
+
+constexpr u32 kReadEvents = kPollIn | kPollReadNormal | kPollHangUp | kPollError;
+constexpr u32 kWriteEvents = kPollOut | kPollWriteNormal | kPollError;
+constexpr u32 kExceptEvents = kPollPriority;
+
+i64 select_sets(u64 limit, const u64 (&addresses)[3], u64 deadline_ns) {
+  limit = std::min(limit, kSelectLimit);
+  const u64 set_bytes = (limit + 63) / 64 * 8;
+  DescriptorSets wanted;
+  u64* const sets[3] = {wanted.read, wanted.write, wanted.except};
+  for (int i = 0; i < 3; ++i) {
+    if (addresses[i] != 0 && !arch::copy_from_user(sets[i], Gva(addresses[i]), set_bytes)) {
+      return -kEFAULT;
+    }
+  }
+  constexpr u32 kEvents[3] = {kReadEvents, kWriteEvents, kExceptEvents};
+  SmallArray<PollEntry, 8> entries;
+  if (!entries.reserve(limit)) {
+    return -kENOMEM;
+  }
+  u64 count = 0;
+  for (u64 descriptor = 0; descriptor < limit; ++descriptor) {
+    u32 events = 0;
+    for (int i = 0; i < 3; ++i) {
+      events |= sets[i][descriptor / 64] >> (descriptor % 64) & 1 ? kEvents[i] : 0;
+    }
+    if (events != 0) {
+      if (file_of(descriptor) == nullptr) {
+        return -kEBADF;
+      }
+      entries.data()[count++] = {static_cast<i32>(descriptor), static_cast<u16>(events), 0};
+    }
+  }
+  const i64 waited = wait_for_events(entries.data(), count, deadline_ns);
+  if (waited < 0) {
+    return waited;
+  }
+  DescriptorSets answer;
+  u64* const results[3] = {answer.read, answer.write, answer.except};
+  i64 ready = 0;
+  for (u64 at = 0; at < count; ++at) {
+    const u64 descriptor = static_cast<u64>(entries.data()[at].descriptor);
+    for (int i = 0; i < 3; ++i) {
+      const u64 bit = u64{1} << (descriptor % 64);
+      if ((sets[i][descriptor / 64] & bit) && (entries.data()[at].happened & kEvents[i])) {
+        results[i][descriptor / 64] |= bit;
+        ++ready;
+      }
+    }
+  }
+  for (int i = 0; i < 3; ++i) {
+    if (addresses[i] != 0 && !arch::copy_to_user(Gva(addresses[i]), results[i], set_bytes)) {
+      return -kEFAULT;
+    }
+  }
+  return ready;
+}
+
+}  // namespace
+
+i64 sys_poll(const SyscallArgs& args) {
+  const i32 timeout_ms = static_cast<i32>(args.a2);
+  const u64 deadline_ns =
+      timeout_ms < 0 ? kNoDeadline : deadline_after(static_cast<u64>(timeout_ms) * 1'000'000);
+  return poll_entries(args.a0, static_cast<u32>(args.a1), deadline_ns);
+}
+
+i64 sys_ppoll(const SyscallArgs& args) {
+  u64 deadline_ns = 0;
+  if (const i64 error = load_deadline(args.a2, deadline_ns); error != 0) {
+    return error;
+  }
+  TemporarySignalMask mask;
+  if (const i64 error = mask.begin(args.a3, args.a4); error != 0) {
+    return error;
+  }
+  return mask.finish(poll_entries(args.a0, static_cast<u32>(args.a1), deadline_ns));
+}
+
+i64 sys_select(const SyscallArgs& args) {
+  u64 deadline_ns = kNoDeadline;
+  if (static_cast<i32>(args.a0) < 0) {
+    return -kEINVAL;
+  }
+  if (args.a4 != 0) {
+    files::Timespec time;  // a timeval until its microseconds are scaled
+    if (const i64 error = get_user(time, args.a4); error != 0) {
+      return error;
+    }
+    if (time.seconds < 0 || time.nanoseconds < 0) {
+      return -kEINVAL;
+    }
+    // Microseconds of a second and more are legal here.
+    time.seconds += time.nanoseconds / 1'000'000;
+    time.nanoseconds = time.nanoseconds % 1'000'000 * 1000;
+    deadline_ns = deadline_after(*ns_of(time));
+  }
+  return select_sets(static_cast<u32>(args.a0), {args.a1, args.a2, args.a3}, deadline_ns);
+}
+
+i64 sys_pselect6(const SyscallArgs& args) {
+  struct {
+    u64 address;
+    u64 bytes;
+  } signals{};
+  u64 deadline_ns = 0;
+  if (static_cast<i32>(args.a0) < 0) {
+    return -kEINVAL;
+  }
+  if (const i64 error = load_deadline(args.a4, deadline_ns); error != 0) {
+    return error;
+  }
+  if (args.a5 != 0) {
+    if (const i64 error = get_user(signals, args.a5); error != 0) {
+      return error;
+    }
+  }
+  TemporarySignalMask mask;
+  if (const i64 error = mask.begin(signals.address, signals.bytes); error != 0) {
+    return error;
+  }
+  return mask.finish(select_sets(static_cast<u32>(args.a0), {args.a1, args.a2, args.a3}, deadline_ns));
+}
+
+}  // namespace nopte::guest

@@ -1,0 +1,164 @@
+// /proc/<pid> files.
+#include <algorithm>
+
+#include "guest-mm/core/address_space.h"
+#include "guest-mm/kernel/files/proc_texts.h"
+#include "guest-mm/kernel/files/user_memory.h"
+#include "guest-mm/kernel/process_space.h"
+
+namespace nopte::guest::files {
+
+namespace {
+
+constexpr u64 kNsPerTick = 10'000'000;  // USER_HZ 100
+constexpr u64 kNameColumn = 73;
+
+char state_letter(const Process& process) {
+  switch (process.state) {
+    case ProcessState::kRunnable:
+      return 'R';
+    case ProcessState::kSleeping:
+      return 'S';
+    case ProcessState::kStopped:
+      return 'T';
+    case ProcessState::kZombie:
+      return 'Z';
+  }
+  return '?';
+}
+
+const char* state_name(const Process& process) {
+  switch (process.state) {
+    case ProcessState::kRunnable:
+      return "R (running)";
+    case ProcessState::kSleeping:
+      return "S (sleeping)";
+    case ProcessState::kStopped:
+      return "T (stopped)";
+    case ProcessState::kZombie:
+      return "Z (zombie)";
+  }
+  return "?";
+}
+
+std::string_view comm_of(const Process& process) {
+  u64 bytes = 0;
+  while (bytes < sizeof process.comm && process.comm[bytes] != 0) {
+    ++bytes;
+  }
+  return {process.comm, bytes};
+}
+
+i32 parent_pid(const Process& process) { return process.parent == nullptr ? 0 : process.parent->pid; }
+
+u64 promised_pages(const Process& process) { return process.space == nullptr ? 0 : process.space->pages(); }
+
+// The region that brk moves; a program's own break may end inside a page.
+bool is_heap(const Process& process, const Vma& vma) {
+  return vma.range.begin < process.space->brk() && vma.range.end > process.space->brk_start();
+}
+
+struct SignalSets {
+  SignalSet ignored = 0;
+  SignalSet caught = 0;
+};
+SignalSets signal_sets(const Process& process) {
+  SignalSets sets;
+  for (i32 signal = 1; signal <= kSignals; ++signal) {
+    const u64 handler = process.signals.actions[signal - 1].handler;
+    sets.ignored |= handler == SignalAction::kIgnore ? signal_bit(signal) : 0;
+    sets.caught |= handler > SignalAction::kIgnore ? signal_bit(signal) : 0;
+  }
+  return sets;
+}
+
+}  // namespace
+
+void proc_process_maps(TextBuilder& out, Process& process) {
+  if (process.space == nullptr) {
+    return;
+  }
+  for (auto vma = process.space->at_or_after(kUserRange.begin); vma;
+       vma = process.space->at_or_after(vma->range.end)) {
+    const u64 line = out.size();
+    out.add(TextBuilder::Hex{vma->range.begin.value(), 8}, '-', TextBuilder::Hex{vma->range.end.value(), 8},
+            ' ', vma->perm.read() ? 'r' : '-', vma->perm.write() ? 'w' : '-', vma->perm.exec() ? 'x' : '-',
+            vma->sharing == Sharing::kShared ? 's' : 'p', ' ', TextBuilder::Hex{vma->offset_bytes, 8});
+    if (vma->object != nullptr) {
+      out.add(" 00:02 ", vma->object->inode(), ' ');
+    } else {
+      out.add(" 00:00 0 ");
+    }
+    const std::string_view name = vma->object != nullptr       ? vma->object->name()
+                                  : is_heap(process, *vma)     ? std::string_view("[heap]")
+                                  : vma->flags & kVmaGrowsDown ? std::string_view("[stack]")
+                                                               : std::string_view();
+    if (!name.empty()) {
+      out.pad_to(line, kNameColumn);
+      out.add(name);
+    }
+    out.add('\n');
+  }
+}
+
+void proc_process_stat(TextBuilder& out, Process& process) {
+  const SignalSets sets = signal_sets(process);
+  const auto set = [](SignalSet value) { return value & 0x7fff'ffff; };
+  out.add(process.pid, " (", comm_of(process), ") ", state_letter(process), ' ', parent_pid(process), ' ',
+          process.pgid, ' ', process.sid, " 1281 ", process.pgid, " 0 0 0 0 0 ");
+  out.add(process.cpu_ns / kNsPerTick, " 0 ", process.children_cpu_ns / kNsPerTick, " 0 20 0 1 0 ",
+          process.started_ns / kNsPerTick, ' ', pages_to_bytes(promised_pages(process)), ' ',
+          promised_pages(process), " 18446744073709551615 0 0 0 0 0 ");
+  out.add(set(process.signals.pending), ' ', set(process.signals.blocked), ' ', set(sets.ignored), ' ',
+          set(sets.caught), " 0 0 0 ", process.exit_signal, " 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
+          process.wait_status, '\n');
+}
+
+void proc_process_statm(TextBuilder& out, Process& process) {
+  const u64 pages = promised_pages(process);
+  out.add(pages, ' ', pages, " 0 0 0 ", pages, " 0\n");
+}
+
+void proc_process_status(TextBuilder& out, Process& process) {
+  const SignalSets sets = signal_sets(process);
+  const u64 kib = pages_to_bytes(promised_pages(process)) >> 10;
+  out.add("Name:\t", comm_of(process), "\nState:\t", state_name(process), "\nTgid:\t", process.pid,
+          "\nPid:\t", process.pid, "\nPPid:\t", parent_pid(process));
+  out.add("\nTracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nVmSize:\t", TextBuilder::Padded{kib, 8},
+          " kB\nVmRSS:\t", TextBuilder::Padded{kib, 8}, " kB\nThreads:\t1\n");
+  out.add("SigPnd:\t", TextBuilder::Hex{process.signals.pending, 16}, "\nSigBlk:\t",
+          TextBuilder::Hex{process.signals.blocked, 16}, "\nSigIgn:\t", TextBuilder::Hex{sets.ignored, 16},
+          "\nSigCgt:\t", TextBuilder::Hex{sets.caught, 16}, '\n');
+}
+
+void proc_process_comm(TextBuilder& out, Process& process) { out.add(comm_of(process), '\n'); }
+
+// Read from the process's own stack, as it is now: argc, pointers to the arguments, null, pointers to the
+// environment.
+void proc_process_cmdline(TextBuilder& out, Process& process) {
+  if (process.space == nullptr || process.initial_stack == Gva()) {
+    return;
+  }
+  constexpr u64 kMostBytes = 4096;
+  AddressSpace* const before = active_space();
+  activate_space(process.space);
+  u64 count = 0;
+  u64 first = 0;
+  u64 end = 0;
+  const Gva stack = process.initial_stack;
+  if (get_user(count, stack.value()) == 0 && count != 0 && count < kMostBytes &&
+      get_user(first, (stack + 8).value()) == 0 && get_user(end, (stack + 8 * (count + 2)).value()) == 0) {
+    end = end == 0 ? kStackTop.value() : end;
+    const HeapBuffer text(end > first ? std::min(end - first, kMostBytes) : 0);
+    if (text && arch::copy_from_user(text.data(), Gva(first), text.bytes())) {
+      u64 bytes = 0;
+      for (u64 left = count; bytes < text.bytes() && left > 0; ++bytes) {
+        left -= text.data()[bytes] == 0 ? 1 : 0;
+      }
+      out.add(std::string_view(text.data(), bytes));
+    }
+  }
+  activate_space(before);
+}
+
+}  // namespace nopte::guest::files

@@ -1,0 +1,85 @@
+// /proc files about the whole system.
+#include "guest-mm/core/heap.h"
+#include "guest-mm/kernel/files/proc_texts.h"
+#include "guest-mm/kernel/scheduler.h"
+#include "pvops/mm_ops.h"
+#include "pvops/platform_ops.h"
+
+namespace nopte::guest::files {
+
+namespace {
+
+constexpr u64 kNsPerTick = 10'000'000;  // USER_HZ 100
+
+void add_kib(TextBuilder& out, std::string_view name, u64 pages) {
+  const u64 begin = out.size();
+  out.add(name, ':');
+  out.pad_to(begin, 16);
+  out.add(TextBuilder::Padded{pages_to_bytes(pages) >> 10, 8}, " kB\n");
+}
+
+void add_seconds(TextBuilder& out, u64 ns) {
+  out.add(ns / 1'000'000'000, '.', TextBuilder::Zeroed{ns / kNsPerTick % 100, 2});
+}
+
+u64 all_cpu_ns() {
+  u64 ns = 0;
+  for_each_process([&](Process& process) { ns += process.cpu_ns; });
+  return ns;
+}
+
+}  // namespace
+
+void proc_meminfo(TextBuilder& out) {
+  const MemoryInfo memory = mm_ops().memory_info();
+  add_kib(out, "MemTotal", memory.total_pages);
+  add_kib(out, "MemFree", memory.free_pages);
+  add_kib(out, "MemAvailable", memory.free_pages);
+  for (const char* name : {"Buffers", "Cached", "SwapCached", "Active", "Inactive", "SwapTotal", "SwapFree",
+                           "Dirty", "Writeback", "AnonPages", "Mapped", "Shmem"}) {
+    add_kib(out, name, 0);
+  }
+  add_kib(out, "Slab", heap_info().granted_pages);
+  add_kib(out, "SReclaimable", 0);
+  add_kib(out, "SUnreclaim", heap_info().granted_pages);
+}
+
+void proc_uptime(TextBuilder& out) {
+  const u64 now = platform_ops().now_ns();
+  add_seconds(out, now);
+  out.add(' ');
+  const u64 busy = all_cpu_ns();
+  add_seconds(out, busy < now ? now - busy : 0);
+  out.add('\n');
+}
+
+void proc_loadavg(TextBuilder& out) {
+  i32 last = 0;
+  for_each_process([&](Process& process) { last = process.pid > last ? process.pid : last; });
+  out.add("0.00 0.00 0.00 ", runnable_processes(), '/', process_count(), ' ', last, '\n');
+}
+
+void proc_mounts(TextBuilder& out) {
+  out.add("rootfs / tmpfs rw 0 0\ndevtmpfs /dev devtmpfs rw 0 0\nproc /proc proc rw 0 0\n");
+}
+
+void proc_version(TextBuilder& out) { out.add("Linux version 6.1.0 (nopte)\n"); }
+
+void proc_cpuinfo(TextBuilder& out) {
+  out.add("processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: x86-64\ncpu MHz\t\t: 1000.000\n\n");
+}
+
+void proc_stat(TextBuilder& out) {
+  const u64 now = platform_ops().now_ns();
+  const u64 busy = all_cpu_ns();
+  const u64 idle = busy < now ? now - busy : 0;
+  for (const char* name : {"cpu  ", "cpu0 "}) {
+    out.add(name, busy / kNsPerTick, " 0 0 ", idle / kNsPerTick, " 0 0 0 0 0 0\n");
+  }
+  out.add("btime ", platform_ops().boot_wall_ns() / 1'000'000'000, "\nprocesses ", process_count(),
+          "\nprocs_running ", runnable_processes(), "\nprocs_blocked 0\n");
+}
+
+void proc_filesystems(TextBuilder& out) { out.add("nodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tproc\n"); }
+
+}  // namespace nopte::guest::files

@@ -1,0 +1,332 @@
+// What inodes say about themselves, and changes to it: stat, access, chmod, chown, times, truncate, statfs.
+#include <algorithm>
+
+#include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/wall_clock.h"
+#include "pvops/mm_ops.h"
+
+namespace nopte::guest {
+
+using namespace files;  // NOLINT(google-build-using-namespace): the calls are this folder's
+
+namespace {
+
+struct StatxTime {
+  i64 seconds;
+  u32 nanoseconds;
+  i32 reserved;
+};
+
+// uapi/linux/stat.h
+struct Statx {
+  u32 mask = 0;
+  u32 block_bytes = 0;
+  u64 attributes = 0;
+  u32 links = 0;
+  u32 uid = 0;
+  u32 gid = 0;
+  u16 mode = 0;
+  u16 spare = 0;
+  u64 inode = 0;
+  u64 bytes = 0;
+  u64 blocks_512 = 0;
+  u64 attributes_mask = 0;
+  StatxTime accessed{}, born{}, changed{}, modified{};
+  u32 node_major = 0, node_minor = 0, device_major = 0, device_minor = 0;
+  u64 mount = 0;
+  u64 reserved[13] = {};
+};
+static_assert(sizeof(Statx) == 256);
+
+struct StatFs {
+  i64 type, block_bytes;
+  u64 blocks, blocks_free, blocks_available, inodes, inodes_free;
+  i32 id[2];
+  i64 name_bytes, fragment_bytes, flags, spare[4];
+};
+static_assert(sizeof(StatFs) == 120);
+
+i64 stat_path(u64 directory, u64 path, u64 out, u32 flags) {
+  const ErrnoOr<Ref<Inode>> inode = inode_of_user_path(
+      directory, path, flags & kAtSymlinkNoFollow ? FinalLink::kStay : FinalLink::kFollow, flags);
+  if (!inode) {
+    return negated(inode.error());
+  }
+  Stat stat;
+  (*inode)->stat(stat);
+  return put_user(out, stat);
+}
+
+StatxTime statx_time(const Timespec& time) { return {time.seconds, static_cast<u32>(time.nanoseconds), 0}; }
+
+i64 access_path(u64 directory, u64 path, u64 mode, u32 flags) {
+  constexpr u64 kExecute = 1;
+  if ((mode & ~u64{7}) != 0) {
+    return -kEINVAL;
+  }
+  const ErrnoOr<Ref<Inode>> inode = inode_of_user_path(
+      directory, path, flags & kAtSymlinkNoFollow ? FinalLink::kStay : FinalLink::kFollow, flags);
+  if (!inode) {
+    return negated(inode.error());
+  }
+  // The superuser may all, but execute only what somebody may.
+  return (mode & kExecute) && !(*inode)->is_directory() && ((*inode)->mode & 0111) == 0 ? -kEACCES : 0;
+}
+
+i64 set_mode(Inode& inode, u64 mode) {
+  inode.mode = (inode.mode & kModeTypeMask) | (static_cast<u32>(mode) & kModePermMask);
+  inode.changed_ns = wall_clock_ns();
+  return 0;
+}
+
+i64 set_owner(Inode& inode, u64 uid, u64 gid) {
+  constexpr u32 kKeep = ~u32{0};
+  inode.uid = static_cast<u32>(uid) == kKeep ? inode.uid : static_cast<u32>(uid);
+  inode.gid = static_cast<u32>(gid) == kKeep ? inode.gid : static_cast<u32>(gid);
+  inode.changed_ns = wall_clock_ns();
+  return 0;
+}
+
+i64 on_path(u64 directory, u64 path, u32 flags, FunctionRef<i64(Inode&)> change) {
+  const ErrnoOr<Ref<Inode>> inode = inode_of_user_path(
+      directory, path, flags & kAtSymlinkNoFollow ? FinalLink::kStay : FinalLink::kFollow, flags);
+  return inode ? change(**inode) : negated(inode.error());
+}
+
+i64 on_descriptor(u64 descriptor, FunctionRef<i64(Inode&)> change) {
+  File* const file = file_of(descriptor);
+  return file == nullptr || file->path_only() ? -kEBADF : change(*file->inode());
+}
+
+constexpr i64 kTimeNow = 0x3fff'ffff;
+constexpr i64 kTimeOmit = 0x3fff'fffe;
+
+i64 set_times(Inode& inode, const Timespec (&times)[2]) {
+  const u64 now = wall_clock_ns();
+  u64* const fields[2] = {&inode.accessed_ns, &inode.modified_ns};
+  for (int i = 0; i < 2; ++i) {
+    if (times[i].nanoseconds == kTimeNow) {
+      *fields[i] = now;
+    } else if (times[i].nanoseconds != kTimeOmit) {
+      *fields[i] = from_timespec(times[i]);
+    }
+  }
+  inode.changed_ns = now;
+  return 0;
+}
+
+// Two struct timeval (or the current time) into two timespecs.
+i64 load_timevals(u64 address, Timespec (&times)[2]) {
+  times[0] = times[1] = {0, kTimeNow};
+  if (address == 0) {
+    return 0;
+  }
+  if (const i64 error = get_user(times, address); error != 0) {
+    return error;
+  }
+  for (Timespec& time : times) {
+    if (time.nanoseconds < 0 || time.nanoseconds >= 1'000'000) {
+      return -kEINVAL;
+    }
+    time.nanoseconds *= 1000;
+  }
+  return 0;
+}
+
+i64 put_statfs(const Inode& inode, u64 out) {
+  constexpr i64 kTmpfsMagic = 0x0102'1994;
+  constexpr i64 kProcMagic = 0x9fa0;
+  const bool tmpfs = inode.device_of_file_system() == kFileSystemDevice;
+  const MemoryInfo memory = mm_ops().memory_info();
+  StatFs answer{};
+  answer.type = tmpfs ? kTmpfsMagic : kProcMagic;
+  answer.block_bytes = answer.fragment_bytes = kPageBytes;
+  answer.blocks = tmpfs ? memory.total_pages : 0;
+  answer.blocks_free = answer.blocks_available = tmpfs ? memory.free_pages : 0;
+  answer.inodes = answer.inodes_free = tmpfs ? memory.total_pages : 0;
+  answer.name_bytes = kNameBytes;
+  return put_user(out, answer);
+}
+
+i64 truncate_inode(Inode& inode, u64 bytes) {
+  if (static_cast<i64>(bytes) < 0) {
+    return -kEINVAL;
+  }
+  return inode.is_directory() ? -kEISDIR : inode.truncate(bytes);
+}
+
+constexpr u64 kCwd = static_cast<u64>(kAtCwd);
+
+}  // namespace
+
+i64 sys_stat(const SyscallArgs& args) { return stat_path(kCwd, args.a0, args.a1, 0); }
+i64 sys_lstat(const SyscallArgs& args) { return stat_path(kCwd, args.a0, args.a1, kAtSymlinkNoFollow); }
+i64 sys_newfstatat(const SyscallArgs& args) {
+  return stat_path(args.a0, args.a1, args.a2, static_cast<u32>(args.a3));
+}
+i64 sys_fstat(const SyscallArgs& args) {
+  File* const file = file_of(args.a0);
+  if (file == nullptr) {
+    return -kEBADF;
+  }
+  Stat stat;
+  file->stat(stat);
+  return put_user(args.a1, stat);
+}
+
+i64 sys_statx(const SyscallArgs& args) {
+  constexpr u32 kBasicStats = 0x7ff;
+  const u32 flags = static_cast<u32>(args.a2);
+  const ErrnoOr<Ref<Inode>> inode = inode_of_user_path(
+      args.a0, args.a1, flags & kAtSymlinkNoFollow ? FinalLink::kStay : FinalLink::kFollow, flags);
+  if (!inode) {
+    return negated(inode.error());
+  }
+  Stat stat;
+  (*inode)->stat(stat);
+  Statx answer;
+  answer.mask = kBasicStats;
+  answer.block_bytes = static_cast<u32>(stat.block_bytes);
+  answer.links = static_cast<u32>(stat.nlink);
+  answer.uid = stat.uid;
+  answer.gid = stat.gid;
+  answer.mode = static_cast<u16>(stat.mode);
+  answer.inode = stat.ino;
+  answer.bytes = static_cast<u64>(stat.bytes);
+  answer.blocks_512 = static_cast<u64>(stat.blocks_512);
+  answer.accessed = statx_time(stat.accessed);
+  answer.modified = statx_time(stat.modified);
+  answer.changed = statx_time(stat.changed);
+  answer.node_major = device_major(stat.rdev);
+  answer.node_minor = device_minor(stat.rdev);
+  answer.device_major = device_major(stat.dev);
+  answer.device_minor = device_minor(stat.dev);
+  return put_user(args.a4, answer);
+}
+
+i64 sys_access(const SyscallArgs& args) { return access_path(kCwd, args.a0, args.a1, 0); }
+i64 sys_faccessat(const SyscallArgs& args) { return access_path(args.a0, args.a1, args.a2, 0); }
+i64 sys_faccessat2(const SyscallArgs& args) {
+  return access_path(args.a0, args.a1, args.a2, static_cast<u32>(args.a3));
+}
+
+i64 sys_chmod(const SyscallArgs& args) {
+  return on_path(kCwd, args.a0, 0, [&](Inode& inode) { return set_mode(inode, args.a1); });
+}
+i64 sys_fchmod(const SyscallArgs& args) {
+  return on_descriptor(args.a0, [&](Inode& inode) { return set_mode(inode, args.a1); });
+}
+i64 sys_fchmodat(const SyscallArgs& args) {
+  return on_path(args.a0, args.a1, 0, [&](Inode& inode) { return set_mode(inode, args.a2); });
+}
+
+i64 sys_chown(const SyscallArgs& args) {
+  return on_path(kCwd, args.a0, 0, [&](Inode& inode) { return set_owner(inode, args.a1, args.a2); });
+}
+i64 sys_lchown(const SyscallArgs& args) {
+  return on_path(kCwd, args.a0, kAtSymlinkNoFollow,
+                 [&](Inode& inode) { return set_owner(inode, args.a1, args.a2); });
+}
+i64 sys_fchown(const SyscallArgs& args) {
+  return on_descriptor(args.a0, [&](Inode& inode) { return set_owner(inode, args.a1, args.a2); });
+}
+i64 sys_fchownat(const SyscallArgs& args) {
+  return on_path(args.a0, args.a1, static_cast<u32>(args.a4),
+                 [&](Inode& inode) { return set_owner(inode, args.a2, args.a3); });
+}
+
+i64 sys_utimensat(const SyscallArgs& args) {
+  Timespec times[2] = {{0, kTimeNow}, {0, kTimeNow}};
+  if (args.a2 != 0) {
+    if (const i64 error = get_user(times, args.a2); error != 0) {
+      return error;
+    }
+  }
+  for (const Timespec& time : times) {
+    if (time.nanoseconds != kTimeNow && time.nanoseconds != kTimeOmit &&
+        (time.nanoseconds < 0 || time.nanoseconds >= 1'000'000'000)) {
+      return -kEINVAL;
+    }
+  }
+  if (args.a1 == 0) {
+    return on_descriptor(args.a0, [&](Inode& inode) { return set_times(inode, times); });
+  }
+  return on_path(args.a0, args.a1, static_cast<u32>(args.a3),
+                 [&](Inode& inode) { return set_times(inode, times); });
+}
+i64 sys_utimes(const SyscallArgs& args) {
+  Timespec times[2];
+  if (const i64 error = load_timevals(args.a1, times); error != 0) {
+    return error;
+  }
+  return on_path(kCwd, args.a0, 0, [&](Inode& inode) { return set_times(inode, times); });
+}
+i64 sys_utime(const SyscallArgs& args) {
+  Timespec times[2] = {{0, kTimeNow}, {0, kTimeNow}};
+  if (args.a1 != 0) {
+    i64 seconds[2];
+    if (const i64 error = get_user(seconds, args.a1); error != 0) {
+      return error;
+    }
+    times[0] = {seconds[0], 0};
+    times[1] = {seconds[1], 0};
+  }
+  return on_path(kCwd, args.a0, 0, [&](Inode& inode) { return set_times(inode, times); });
+}
+
+i64 sys_truncate(const SyscallArgs& args) {
+  return on_path(kCwd, args.a0, 0, [&](Inode& inode) { return truncate_inode(inode, args.a1); });
+}
+i64 sys_ftruncate(const SyscallArgs& args) {
+  File* const file = file_of(args.a0);
+  if (file == nullptr) {
+    return -kEBADF;
+  }
+  if (!file->writable() || static_cast<i64>(args.a1) < 0) {
+    return -kEINVAL;
+  }
+  return file->truncate(args.a1);
+}
+
+i64 sys_fallocate(const SyscallArgs& args) {
+  constexpr u64 kKeepSize = 1;
+  File* const file = file_of(args.a0);
+  if (file == nullptr || !file->writable()) {
+    return -kEBADF;
+  }
+  const i64 offset = static_cast<i64>(args.a2);
+  const i64 bytes = static_cast<i64>(args.a3);
+  i64 end = 0;
+  if (offset < 0 || bytes <= 0) {
+    return -kEINVAL;
+  }
+  if (__builtin_add_overflow(offset, bytes, &end)) {
+    return -kEFBIG;
+  }
+  if ((args.a1 & ~kKeepSize) != 0) {
+    return -kEOPNOTSUPP;
+  }
+  if (!file->inode()->is_regular()) {
+    return file->seekable() ? -kENODEV : -kESPIPE;
+  }
+  if ((args.a1 & kKeepSize) || static_cast<u64>(end) <= file->end_bytes()) {
+    return 0;
+  }
+  return file->truncate(static_cast<u64>(end));
+}
+
+i64 sys_fsync(const SyscallArgs& args) { return file_of(args.a0) == nullptr ? -kEBADF : 0; }
+i64 sys_fdatasync(const SyscallArgs& args) { return sys_fsync(args); }
+i64 sys_syncfs(const SyscallArgs& args) { return sys_fsync(args); }
+i64 sys_sync(const SyscallArgs&) { return 0; }
+i64 sys_fadvise64(const SyscallArgs& args) { return sys_fsync(args); }
+
+i64 sys_statfs(const SyscallArgs& args) {
+  return on_path(kCwd, args.a0, 0, [&](Inode& inode) { return put_statfs(inode, args.a1); });
+}
+i64 sys_fstatfs(const SyscallArgs& args) {
+  File* const file = file_of(args.a0);
+  return file == nullptr ? -kEBADF : put_statfs(*file->inode(), args.a1);
+}
+
+}  // namespace nopte::guest

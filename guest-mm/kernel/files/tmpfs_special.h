@@ -1,0 +1,11 @@
+// Symbolic links of tmpfs.
+#pragma once
+
+#include "guest-mm/kernel/files/inode.h"
+
+namespace nopte::guest::files {
+
+// Null: no memory.
+Ref<Inode> make_symlink(std::string_view target);
+
+}  // namespace nopte::guest::files

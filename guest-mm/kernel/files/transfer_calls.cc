@@ -1,0 +1,257 @@
+// read, write and their relatives.
+#include <algorithm>
+
+#include "guest-mm/kernel/files/call_support.h"
+
+namespace nopte::guest {
+
+using namespace files;  // NOLINT(google-build-using-namespace): the calls are this folder's
+
+namespace {
+
+constexpr u64 kVectorLimit = 1024;  // IOV_MAX
+
+struct IoVector {
+  u64 address;
+  u64 bytes;
+};
+
+enum class Direction : bool { kRead, kWrite };
+
+i64 usable(const File* file, Direction direction) {
+  const bool allowed = file != nullptr && !file->path_only() &&
+                       (direction == Direction::kRead ? file->readable() : file->writable());
+  return allowed ? 0 : -kEBADF;
+}
+
+// Keeps the file while a call may block, if another process could close the descriptor meanwhile.
+Ref<File> held(File* file) { return current_files().shared() ? Ref<File>(file) : nullptr; }
+
+// Reads or writes at the file's position and moves it.
+i64 transfer(File& file, Direction direction, IoBuffer buffer, u64 bytes) {
+  bytes = std::min(bytes, kTransferLimit);
+  if (direction == Direction::kRead) {
+    const i64 done = file.read(buffer, bytes, file.position);
+    if (done > 0 && file.seekable()) {
+      file.position += static_cast<u64>(done);
+    }
+    return done;
+  }
+  u64 end = 0;
+  const i64 done = file.write(buffer, bytes, file.position, &end);
+  if (done > 0 && file.seekable()) {
+    file.position = end != 0 ? end : file.position + static_cast<u64>(done);
+  }
+  return done;
+}
+
+// The positioned form: the file's own position stays.
+i64 transfer_at(File& file, Direction direction, IoBuffer buffer, u64 bytes, u64 offset) {
+  bytes = std::min(bytes, kTransferLimit);
+  return direction == Direction::kRead ? file.read(buffer, bytes, offset)
+                                       : file.write(buffer, bytes, offset, nullptr);
+}
+
+i64 positioned(const SyscallArgs& args, Direction direction) {
+  File* const file = file_of(args.a0);
+  if (const i64 error = usable(file, direction); error != 0) {
+    return error;
+  }
+  if (!file->seekable()) {
+    return -kESPIPE;
+  }
+  if (static_cast<i64>(args.a3) < 0) {
+    return -kEINVAL;
+  }
+  return transfer_at(*file, direction, IoBuffer::user(args.a1), args.a2, args.a3);
+}
+
+// Calls one(address, bytes, done) for each part until it moves less than asked.
+i64 for_each_vector(u64 vectors, u64 count, FunctionRef<i64(u64 address, u64 bytes, u64 done)> one) {
+  if (count > kVectorLimit) {
+    return -kEINVAL;
+  }
+  u64 done = 0;
+  for (u64 i = 0; i < count; ++i) {
+    IoVector vector{};
+    if (const i64 error = get_user(vector, vectors + i * sizeof vector); error != 0) {
+      return done != 0 ? static_cast<i64>(done) : error;
+    }
+    if (static_cast<i64>(vector.bytes) < 0) {
+      return done != 0 ? static_cast<i64>(done) : -kEINVAL;
+    }
+    const u64 bytes = std::min(vector.bytes, kTransferLimit - done);
+    if (bytes == 0) {
+      continue;
+    }
+    const i64 moved = one(vector.address, bytes, done);
+    if (moved < 0) {
+      return done != 0 ? static_cast<i64>(done) : moved;
+    }
+    done += static_cast<u64>(moved);
+    if (static_cast<u64>(moved) < bytes) {
+      break;
+    }
+  }
+  return static_cast<i64>(done);
+}
+
+i64 vectored(const SyscallArgs& args, Direction direction) {
+  File* const file = file_of(args.a0);
+  if (const i64 error = usable(file, direction); error != 0) {
+    return error;
+  }
+  const Ref<File> hold = held(file);
+  return for_each_vector(args.a1, static_cast<u32>(args.a2), [&](u64 address, u64 bytes, u64 done) -> i64 {
+    // What a stream gave already must not wait for more.
+    if (done != 0 && direction == Direction::kRead && !file->seekable() && !(file->poll() & kPollIn)) {
+      return 0;
+    }
+    return transfer(*file, direction, IoBuffer::user(address), bytes);
+  });
+}
+
+i64 vectored_at(const SyscallArgs& args, Direction direction) {
+  File* const file = file_of(args.a0);
+  if (const i64 error = usable(file, direction); error != 0) {
+    return error;
+  }
+  const u64 offset = args.a3;
+  if (!file->seekable()) {
+    return -kESPIPE;
+  }
+  if (static_cast<i64>(offset) < 0) {
+    return -kEINVAL;
+  }
+  return for_each_vector(args.a1, static_cast<u32>(args.a2), [&](u64 address, u64 bytes, u64 done) {
+    return transfer_at(*file, direction, IoBuffer::user(address), bytes, offset + done);
+  });
+}
+
+}  // namespace
+
+i64 sys_read(const SyscallArgs& args) {
+  File* const file = file_of(args.a0);
+  if (const i64 error = usable(file, Direction::kRead); error != 0) {
+    return error;
+  }
+  const Ref<File> hold = held(file);
+  return transfer(*file, Direction::kRead, IoBuffer::user(args.a1), args.a2);
+}
+
+i64 sys_write(const SyscallArgs& args) {
+  File* const file = file_of(args.a0);
+  if (const i64 error = usable(file, Direction::kWrite); error != 0) {
+    return error;
+  }
+  const Ref<File> hold = held(file);
+  return transfer(*file, Direction::kWrite, IoBuffer::user(args.a1), args.a2);
+}
+
+i64 sys_pread64(const SyscallArgs& args) { return positioned(args, Direction::kRead); }
+i64 sys_pwrite64(const SyscallArgs& args) { return positioned(args, Direction::kWrite); }
+i64 sys_readv(const SyscallArgs& args) { return vectored(args, Direction::kRead); }
+i64 sys_writev(const SyscallArgs& args) { return vectored(args, Direction::kWrite); }
+i64 sys_preadv(const SyscallArgs& args) { return vectored_at(args, Direction::kRead); }
+i64 sys_pwritev(const SyscallArgs& args) { return vectored_at(args, Direction::kWrite); }
+
+i64 sys_lseek(const SyscallArgs& args) {
+  File* const file = file_of(args.a0);
+  if (file == nullptr || file->path_only()) {
+    return -kEBADF;
+  }
+  if (!file->seekable()) {
+    return -kESPIPE;
+  }
+  const i64 offset = static_cast<i64>(args.a1);
+  i64 base = 0;
+  constexpr u32 kSeekData = 3;
+  constexpr u32 kSeekHole = 4;
+  switch (static_cast<u32>(args.a2)) {
+    case static_cast<u32>(Whence::kSet):
+      break;
+    case static_cast<u32>(Whence::kCurrent):
+      base = static_cast<i64>(file->position);
+      break;
+    case static_cast<u32>(Whence::kEnd):
+      base = static_cast<i64>(file->end_bytes());
+      break;
+    case kSeekData:
+    case kSeekHole:  // everything is data, with one hole at the end
+      if (offset < 0 || static_cast<u64>(offset) >= file->end_bytes()) {
+        return -kENXIO;
+      }
+      base = args.a2 == kSeekHole ? static_cast<i64>(file->end_bytes()) - offset : 0;
+      break;
+    default:
+      return -kEINVAL;
+  }
+  i64 position = 0;
+  if (__builtin_add_overflow(base, offset, &position) || position < 0) {
+    return -kEINVAL;
+  }
+  file->position = static_cast<u64>(position);
+  return position;
+}
+
+// sendfile(out, in, offset*, count): through a kernel buffer.
+i64 sys_sendfile(const SyscallArgs& args) {
+  File* const out = file_of(args.a0);
+  File* const in = file_of(args.a1);
+  if (usable(out, Direction::kWrite) != 0 || usable(in, Direction::kRead) != 0) {
+    return -kEBADF;
+  }
+  const Ref<File> hold_out = held(out);
+  const Ref<File> hold_in = held(in);
+  const bool own_position = args.a2 == 0;
+  u64 offset = in->position;
+  if (!own_position) {
+    if (!in->seekable()) {
+      return -kESPIPE;
+    }
+    if (const i64 error = get_user(offset, args.a2); error != 0) {
+      return error;
+    }
+    if (static_cast<i64>(offset) < 0) {
+      return -kEINVAL;
+    }
+  }
+  if (in->inode()->is_directory() || !in->seekable()) {
+    return -kEINVAL;
+  }
+  constexpr u64 kBufferBytes = 32 << 10;
+  const u64 bytes = std::min(args.a3, kTransferLimit);
+  const HeapBuffer buffer(std::min(std::max<u64>(bytes, 1), kBufferBytes));
+  if (!buffer) {
+    return -kENOMEM;
+  }
+  u64 done = 0;
+  i64 error = 0;
+  while (done < bytes) {
+    const i64 got = in->read(IoBuffer::kernel(static_cast<void*>(buffer.data())),
+                             std::min(bytes - done, buffer.bytes()), offset + done);
+    if (got <= 0) {
+      error = got;
+      break;
+    }
+    const i64 put =
+        transfer(*out, Direction::kWrite, IoBuffer::kernel(static_cast<const void*>(buffer.data())),
+                 static_cast<u64>(got));
+    if (put < 0) {
+      error = put;
+      break;
+    }
+    done += static_cast<u64>(put);
+    if (put < got) {
+      break;
+    }
+  }
+  if (own_position) {
+    in->position = offset + done;
+  } else if (const i64 fault = put_user(args.a2, offset + done); fault != 0) {
+    return fault;
+  }
+  return done != 0 ? static_cast<i64>(done) : error;
+}
+
+}  // namespace nopte::guest

@@ -1,0 +1,147 @@
+// Who a process is: numbers, groups, sessions, users (everyone is root).
+#include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/syscall.h"
+#include "pvops/mm_ops.h"
+
+namespace nopte::guest {
+
+namespace {
+
+i64 put_zeros(u64 a, u64 b, u64 c) {
+  const u32 zero = 0;
+  for (const u64 address : {a, b, c}) {
+    if (!arch::copy_to_user(Gva{address}, &zero, sizeof(zero))) {
+      return -kEFAULT;
+    }
+  }
+  return 0;
+}
+
+// There is one user and one group, 0; becoming another one is not possible, staying is.
+i64 only_root(u64 id) { return static_cast<u32>(id) == 0 || static_cast<u32>(id) == ~u32{0} ? 0 : -kEPERM; }
+
+Process* process_or_self(u64 pid) {
+  return static_cast<i32>(pid) == 0 ? &current() : find_process(static_cast<i32>(pid));
+}
+
+}  // namespace
+
+i64 sys_getpid(const SyscallArgs&) { return current().pid; }
+i64 sys_gettid(const SyscallArgs&) { return current().pid; }
+i64 sys_getppid(const SyscallArgs&) { return current().parent != nullptr ? current().parent->pid : 0; }
+i64 sys_getuid(const SyscallArgs&) { return 0; }
+i64 sys_geteuid(const SyscallArgs&) { return 0; }
+i64 sys_getgid(const SyscallArgs&) { return 0; }
+i64 sys_getegid(const SyscallArgs&) { return 0; }
+i64 sys_setuid(const SyscallArgs& args) { return only_root(args.a0); }
+i64 sys_setgid(const SyscallArgs& args) { return only_root(args.a0); }
+
+i64 sys_setreuid(const SyscallArgs& args) {
+  const i64 real = only_root(args.a0);
+  return real != 0 ? real : only_root(args.a1);
+}
+i64 sys_setregid(const SyscallArgs& args) { return sys_setreuid(args); }
+i64 sys_setresuid(const SyscallArgs& args) {
+  const i64 first = sys_setreuid(args);
+  return first != 0 ? first : only_root(args.a2);
+}
+i64 sys_setresgid(const SyscallArgs& args) { return sys_setresuid(args); }
+
+i64 sys_getresuid(const SyscallArgs& args) { return put_zeros(args.a0, args.a1, args.a2); }
+i64 sys_getresgid(const SyscallArgs& args) { return put_zeros(args.a0, args.a1, args.a2); }
+
+// One supplementary group: 0, as the host's root has.
+i64 sys_getgroups(const SyscallArgs& args) {
+  const auto room = static_cast<i32>(args.a0);
+  if (room < 0) {
+    return -kEINVAL;
+  }
+  const u32 root = 0;
+  if (room != 0 && !arch::copy_to_user(Gva{args.a1}, &root, sizeof(root))) {
+    return -kEFAULT;
+  }
+  return 1;
+}
+
+i64 sys_getpgrp(const SyscallArgs&) { return current().pgid; }
+
+i64 sys_getpgid(const SyscallArgs& args) {
+  const Process* process = process_or_self(args.a0);
+  return process != nullptr ? process->pgid : -kESRCH;
+}
+
+i64 sys_getsid(const SyscallArgs& args) {
+  const Process* process = process_or_self(args.a0);
+  return process != nullptr ? process->sid : -kESRCH;
+}
+
+i64 sys_setpgid(const SyscallArgs& args) {
+  Process& self = current();
+  Process* process = process_or_self(args.a0);
+  if (static_cast<i32>(args.a1) < 0) {
+    return -kEINVAL;
+  }
+  if (process == nullptr || (process != &self && process->parent != &self) ||
+      process->state == ProcessState::kZombie) {
+    return -kESRCH;
+  }
+  if (process->sid != self.sid || process->sid == process->pid) {
+    return -kEPERM;
+  }
+  const i32 group = static_cast<i32>(args.a1) == 0 ? process->pid : static_cast<i32>(args.a1);
+  if (group != process->pid) {
+    bool exists = false;
+    for_each_process(
+        [&](Process& other) { exists = exists || (other.pgid == group && other.sid == self.sid); });
+    if (!exists) {
+      return -kEPERM;
+    }
+  }
+  process->pgid = group;
+  return 0;
+}
+
+i64 sys_setsid(const SyscallArgs&) {
+  Process& self = current();
+  bool leader = false;
+  for_each_process([&](Process& other) { leader = leader || other.pgid == self.pid; });
+  if (leader) {
+    return -kEPERM;
+  }
+  self.sid = self.pid;
+  self.pgid = self.pid;
+  return self.pid;
+}
+
+i64 sys_set_tid_address(const SyscallArgs& args) {
+  current().clear_child_tid = args.a0;
+  return current().pid;
+}
+
+// The list matters to threads only, which there are none of.
+i64 sys_set_robust_list(const SyscallArgs& args) {
+  constexpr u64 kHeadBytes = 24;
+  return args.a1 == kHeadBytes ? 0 : -kEINVAL;
+}
+
+i64 sys_arch_prctl(const SyscallArgs& args) {
+  constexpr u64 kSetFs = 0x1002, kGetFs = 0x1003;
+  Process& self = current();
+  switch (args.a0 & 0xffff'ffff) {
+    case kSetFs:
+      if (args.a1 >= kUserRange.end.value()) {
+        return -kEPERM;
+      }
+      self.fs_base = args.a1;
+      arch::set_fs_base(args.a1);
+      return 0;
+    case kGetFs:
+      self.fs_base = arch::fs_base();
+      return arch::copy_to_user(Gva{args.a1}, &self.fs_base, sizeof(self.fs_base)) ? 0 : -kEFAULT;
+    default:
+      return -kEINVAL;
+  }
+}
+
+}  // namespace nopte::guest

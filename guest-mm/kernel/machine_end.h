@@ -1,0 +1,11 @@
+// The end of the machine.
+#pragma once
+
+#include "pvops/base/types.h"
+
+namespace nopte::guest {
+
+// Names the system calls that programs asked for in vain, then powers off with this exit status.
+[[noreturn]] void end_machine(u8 status);
+
+}  // namespace nopte::guest

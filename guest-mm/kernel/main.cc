@@ -1,0 +1,122 @@
+// From the architecture's hand-over to the first program.
+#include <array>
+#include <cstring>
+#include <string_view>
+
+#include "guest-mm/core/address_space.h"
+#include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/exec.h"
+#include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/log.h"
+#include "guest-mm/kernel/machine_end.h"
+#include "guest-mm/kernel/process.h"
+#include "pvops/platform_ops.h"
+
+namespace nopte::guest {
+
+namespace {
+
+constexpr u8 kNoProgramStatus = 127;
+constexpr u64 kMostArguments = 64;
+constexpr std::string_view kSeparator = " -- ";
+constexpr char kUnitSeparator = '\x1f';
+
+constexpr std::string_view kEnvironment[] = {
+    "PATH=/bin:/sbin:/usr/bin:/usr/sbin",
+    "HOME=/",
+    "TERM=vt100",
+};
+
+// The program and its arguments: what follows " -- ", separated by 0x1f bytes so that arguments may hold
+// blanks; a shell on the console without it.
+struct InitProgram {
+  std::array<std::string_view, kMostArguments> arguments;
+  u64 count = 0;
+  bool too_many = false;
+};
+
+InitProgram parse_command_line(std::string_view line) {
+  InitProgram program;
+  const std::size_t at = line.starts_with(kSeparator.substr(1)) ? 0 : line.find(kSeparator);
+  if (at == std::string_view::npos) {
+    program.arguments[0] = "/bin/busybox";
+    program.arguments[1] = "sh";
+    program.count = 2;
+    return program;
+  }
+  std::string_view rest = line.substr(at + kSeparator.size() - (at == 0 && line[0] == '-' ? 1 : 0));
+  for (;;) {
+    if (program.count == kMostArguments) {
+      program.too_many = true;
+      return program;
+    }
+    const std::size_t end = rest.find(kUnitSeparator);
+    program.arguments[program.count++] = rest.substr(0, end);
+    if (end == std::string_view::npos) {
+      return program;
+    }
+    rest.remove_prefix(end + 1);
+  }
+}
+
+// Why the first program could not be started, in words.
+std::string_view reason_of(i64 error) {
+  switch (error) {
+    case kENOENT:
+      return "no such file, or it needs a dynamic loader: give a static program";
+    case kEACCES:
+      return "not an executable file";
+    case kENOEXEC:
+      return "not a static x86-64 ELF program or a script with #!";
+    case kENOMEM:
+      return "not enough memory";
+    default:
+      return "exec failed";
+  }
+}
+
+InitProgram g_init_program;
+
+// The first process, on its own kernel stack.
+void run_init(void*) {
+  Process& self = current();
+  self.files = files::ProcessFiles::make_initial().detach();
+  const std::span<const std::string_view> arguments(g_init_program.arguments.data(), g_init_program.count);
+  const i64 error =
+      self.files == nullptr ? -kENOMEM : exec_first_program(arguments[0], arguments, kEnvironment);
+  if (error != 0) {
+    log_line("cannot run ", arguments[0], ": ", reason_of(-error));
+    end_machine(kNoProgramStatus);
+  }
+  leave_kernel(*self.registers);
+  arch::return_to_user(*self.registers);
+}
+
+}  // namespace
+
+void kernel_main(const BootInfo& boot) {
+  const MemoryInfo memory = mm_ops().memory_info();
+  log_line("mode ", boot.mode, ", ", pages_to_bytes(memory.total_pages) >> 20, " MiB");
+  g_init_program = parse_command_line(boot.command_line);
+  if (g_init_program.too_many) {
+    log_line("more than ", kMostArguments, " arguments on the command line");
+    end_machine(kNoProgramStatus);
+  }
+  files::init();
+  files::mount_initramfs(boot.initramfs, boot.initramfs_bytes);
+  const Result<Process*> init = create_process();
+  if (!init) {
+    log_line("no memory for the first process");
+    end_machine(kNoProgramStatus);
+  }
+  Process& process = **init;
+  process.pgid = process.pid;
+  process.sid = process.pid;
+  std::memcpy(process.comm, "init", 5);
+  std::memset(process.signals.actions, 0, sizeof(process.signals.actions));
+  arch::init_fpu(process.fpu);
+  arch::prepare_context(process.context, process.stack_top, run_init, nullptr);
+  start_first(process);
+}
+
+}  // namespace nopte::guest

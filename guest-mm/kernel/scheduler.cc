@@ -1,0 +1,209 @@
+#include "guest-mm/kernel/scheduler.h"
+
+#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process_space.h"
+#include "pvops/base/panic.h"
+#include "pvops/platform_ops.h"
+
+namespace nopte::guest {
+
+bool g_resched = false;
+
+namespace {
+
+Process* g_run_first = nullptr;  // runnable, without the running one
+Process* g_run_last = nullptr;
+u64 g_queued = 0;
+u64 g_slice_began_ns = 0;  // when the running process began to hold up another one
+u64 g_switched_ns = 0;     // when it got the CPU
+u64 g_armed_ns = kNoDeadline;
+Process* g_unclaimed = nullptr;
+
+Process* take_first() {
+  Process* process = g_run_first;
+  if (process != nullptr) {
+    g_run_first = process->run_next;
+    if (g_run_first == nullptr) {
+      g_run_last = nullptr;
+    }
+    process->queued = false;
+    --g_queued;
+  }
+  return process;
+}
+
+// Nothing is runnable: waits for interrupts until something is.
+Process* idle_until_runnable() {
+  leave_ended_space();
+  Process* next = nullptr;
+  do {
+    platform_ops().idle();
+    next = take_first();
+  } while (next == nullptr);
+  return next;
+}
+
+struct SleepTimer : Timer {
+  explicit SleepTimer(Process& sleeper)
+      : Timer([](Timer& timer) { make_runnable(static_cast<SleepTimer&>(timer).process); }),
+        process(sleeper) {}
+  ~SleepTimer() { timer_stop(*this); }
+  Process& process;
+};
+
+}  // namespace
+
+void need_interrupt_by(u64 deadline_ns) {
+  if (deadline_ns < g_armed_ns) {
+    g_armed_ns = deadline_ns;
+    platform_ops().timer_set(deadline_ns);
+  }
+}
+
+void make_runnable(Process& process) {
+  if (process.queued || process.state == ProcessState::kZombie ||
+      (process.state == ProcessState::kRunnable && &process == g_current)) {
+    return;
+  }
+  process.state = ProcessState::kRunnable;
+  process.queued = true;
+  process.run_next = nullptr;
+  if (g_run_last != nullptr) {
+    g_run_last->run_next = &process;
+  } else {
+    g_run_first = &process;
+    g_slice_began_ns = platform_ops().now_ns();
+    need_interrupt_by(g_slice_began_ns + kSliceNs);
+  }
+  g_run_last = &process;
+  ++g_queued;
+}
+
+void schedule() {
+  Process& self = current();
+  u64 now_ns = platform_ops().now_ns();
+  self.cpu_ns += now_ns - g_switched_ns;
+  Process* next = take_first();
+  if (next == nullptr) {
+    next = idle_until_runnable();
+    now_ns = platform_ops().now_ns();
+  }
+  g_switched_ns = now_ns;
+  g_slice_began_ns = now_ns;
+  g_resched = false;
+  if (g_queued != 0) {
+    need_interrupt_by(now_ns + kSliceNs);
+  }
+  if (next == &self) {
+    return;
+  }
+  if (self.state != ProcessState::kZombie) {
+    arch::save_fpu(self.fpu);
+    self.fs_base = arch::fs_base();
+  }
+  g_current = next;
+  activate_space(next->space);
+  destroy_ended_space();
+  arch::restore_fpu(next->fpu);
+  arch::set_fs_base(next->fs_base);
+  arch::switch_context(self.context, next->context, next->stack_top);
+  finish_switch();
+}
+
+void finish_switch() {
+  if (g_unclaimed != nullptr) {
+    release_process(*g_unclaimed);
+    g_unclaimed = nullptr;
+  }
+}
+
+void release_after_switch(Process& process) {
+  NOPTE_ASSERT(g_unclaimed == nullptr);
+  g_unclaimed = &process;
+}
+
+void start_first(Process& process) {
+  arch::KernelContext abandoned;
+  g_current = &process;
+  g_switched_ns = platform_ops().now_ns();
+  arch::switch_context(abandoned, process.context, process.stack_top);
+  NOPTE_PANIC("the boot stack runs again");
+}
+
+void yield() {
+  if (g_run_first != nullptr) {
+    // Not running as far as the queue is concerned, hence the state.
+    current().state = ProcessState::kSleeping;
+    make_runnable(current());
+    schedule();
+  }
+  g_resched = false;
+}
+
+WakeReason sleep_until(u64 deadline_ns) {
+  if (signal_pending()) {
+    return WakeReason::kSignal;
+  }
+  Process& self = current();
+  SleepTimer timer(self);
+  if (deadline_ns != kNoDeadline) {
+    if (deadline_ns <= platform_ops().now_ns()) {
+      return WakeReason::kTimeout;
+    }
+    timer_start(timer, deadline_ns);
+  }
+  self.state = ProcessState::kSleeping;
+  self.interruptible = true;
+  schedule();
+  self.interruptible = false;
+  if (deadline_ns != kNoDeadline && !timer.armed) {
+    return WakeReason::kTimeout;
+  }
+  return signal_pending() ? WakeReason::kSignal : WakeReason::kWoken;
+}
+
+WakeReason block_on(WaitQueue& queue, u64 deadline_ns) {
+  Waiter waiter;
+  queue.add(waiter);
+  return sleep_until(deadline_ns);
+}
+
+WakeReason block_on_killable(WaitQueue& queue) {
+  Process& self = current();
+  const auto killed = [&self] { return (self.signals.pending & signal_bit(kSIGKILL)) != 0; };
+  if (killed()) {
+    return WakeReason::kSignal;
+  }
+  Waiter waiter;
+  queue.add(waiter);
+  self.state = ProcessState::kSleeping;
+  self.killable = true;
+  schedule();
+  self.killable = false;
+  return killed() ? WakeReason::kSignal : WakeReason::kWoken;
+}
+
+u64 runnable_processes() { return g_queued + 1; }
+
+u64 cpu_time_ns(const Process& process) {
+  return process.cpu_ns + (&process == g_current ? platform_ops().now_ns() - g_switched_ns : 0);
+}
+
+void timer_interrupt() {
+  g_armed_ns = kNoDeadline;
+  const u64 now_ns = platform_ops().now_ns();
+  u64 next_ns = fire_timers(now_ns);
+  if (g_queued != 0) {
+    const u64 slice_end_ns = g_slice_began_ns + kSliceNs;
+    if (slice_end_ns <= now_ns) {
+      g_resched = true;
+    } else if (slice_end_ns < next_ns) {
+      next_ns = slice_end_ns;
+    }
+  }
+  if (next_ns != kNoDeadline) {
+    need_interrupt_by(next_ns);
+  }
+}
+
+}  // namespace nopte::guest

@@ -1,0 +1,117 @@
+// Signals: numbers, dispositions and delivery. The layouts are Linux's on x86-64 (asm/signal.h,
+// asm-generic/siginfo.h); signal_frame.h holds what a handler sees on its stack.
+//
+// A signal of one number is pending at most once, as Linux's classic signals are; the first sender's
+// information is kept.
+#pragma once
+
+#include "guest-mm/kernel/arch.h"
+#include "pvops/base/types.h"
+
+namespace nopte::guest {
+
+struct Process;
+
+enum Signal : i32 {
+  kSIGHUP = 1,
+  kSIGINT = 2,
+  kSIGQUIT = 3,
+  kSIGILL = 4,
+  kSIGTRAP = 5,
+  kSIGABRT = 6,
+  kSIGBUS = 7,
+  kSIGFPE = 8,
+  kSIGKILL = 9,
+  kSIGUSR1 = 10,
+  kSIGSEGV = 11,
+  kSIGUSR2 = 12,
+  kSIGPIPE = 13,
+  kSIGALRM = 14,
+  kSIGTERM = 15,
+  kSIGSTKFLT = 16,
+  kSIGCHLD = 17,
+  kSIGCONT = 18,
+  kSIGSTOP = 19,
+  kSIGTSTP = 20,
+  kSIGTTIN = 21,
+  kSIGTTOU = 22,
+  kSIGURG = 23,
+  kSIGXCPU = 24,
+  kSIGXFSZ = 25,
+  kSIGVTALRM = 26,
+  kSIGPROF = 27,
+  kSIGWINCH = 28,
+  kSIGIO = 29,
+  kSIGPWR = 30,
+  kSIGSYS = 31,
+};
+inline constexpr i32 kSignals = 64;
+
+// Bit n - 1 is signal n.
+using SignalSet = u64;
+constexpr SignalSet signal_bit(i32 signal) { return SignalSet{1} << (signal - 1); }
+inline constexpr SignalSet kUnblockable = signal_bit(kSIGKILL) | signal_bit(kSIGSTOP);
+
+// si_code.
+inline constexpr i32 kSiUser = 0, kSiKernel = 0x80, kSiTimer = -2, kSiTkill = -6;
+inline constexpr i32 kSegvMaperr = 1, kSegvAccerr = 2, kBusAdraln = 1, kBusAdrerr = 2;
+inline constexpr i32 kFpeIntdiv = 1, kFpeFltinv = 7, kIllIllopn = 2, kTrapBrkpt = 1, kTrapTrace = 2;
+inline constexpr i32 kCldExited = 1, kCldKilled = 2, kCldDumped = 3, kCldStopped = 5, kCldContinued = 6;
+
+// What a handler with SA_SIGINFO learns; the fields that the code makes meaningful.
+struct SignalInfo {
+  i32 code;
+  i32 pid;  // sender or child
+  // Fault: si_addr. Child: its exit status or signal.
+  u64 value;
+};
+
+// struct sigaction as rt_sigaction passes it.
+struct SignalAction {
+  u64 handler;  // kDefault, kIgnore or a user address
+  u64 flags;
+  u64 restorer;
+  SignalSet mask;
+
+  static constexpr u64 kDefault = 0, kIgnore = 1;
+};
+inline constexpr u64 kSaNocldstop = 1, kSaNocldwait = 2, kSaSiginfo = 4, kSaRestorer = 0x0400'0000,
+                     kSaOnstack = 0x0800'0000, kSaRestart = 0x1000'0000, kSaNodefer = 0x4000'0000,
+                     kSaResethand = 0x8000'0000;
+
+struct AlternateStack {
+  u64 base = 0;
+  u64 bytes = 0;  // 0: none
+};
+
+// Not initialised on purpose: actions (fork copies them) and info (written when a signal becomes pending).
+struct SignalState {
+  SignalSet pending = 0;
+  SignalSet blocked = 0;
+  SignalSet saved_blocked = 0;  // rt_sigsuspend, ppoll: what to go back to after the handler
+  bool restore_saved = false;
+  AlternateStack alternate;
+  SignalAction actions[kSignals];
+  SignalInfo info[kSignals];  // of the pending ones
+};
+
+// Makes `signal` (1..64) pending and wakes the target; ignored ones vanish, SIGCONT and SIGKILL resume a
+// stopped process. The target may be the running process.
+void send_signal(Process& target, i32 signal, const SignalInfo& info = {});
+// To every process of the group; the number of processes that got it.
+u64 signal_group(i32 pgid, i32 signal, const SignalInfo& info = {});
+// What the terminal does at Ctrl-C and friends.
+inline void signal_foreground_group(i32 pgid, i32 signal) {
+  signal_group(pgid, signal, SignalInfo{.code = kSiKernel, .pid = 0, .value = 0});
+}
+// A fault of the running process: cannot be blocked or ignored (the process is killed then).
+void force_signal(i32 signal, const SignalInfo& info);
+
+// Replaces the blocked set (SIGKILL and SIGSTOP stay deliverable).
+void set_blocked_signals(Process& process, SignalSet blocked);
+
+// On the way to user mode, with signal_pending() (process.h): arranges the next handler, or ends or stops the
+// process.
+void deliver_signals(UserRegisters& registers);
+
+}  // namespace nopte::guest

@@ -1,0 +1,263 @@
+// System calls about signals, but for rt_sigreturn (signal_delivery.cc).
+#include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/signal_frame.h"
+#include "guest-mm/kernel/syscall.h"
+#include "guest-mm/kernel/time.h"
+
+namespace nopte::guest {
+
+namespace {
+
+constexpr u64 kSetBytes = sizeof(SignalSet);
+constexpr u64 kMinSignalStackBytes = 2048;
+
+bool valid_signal(i64 signal) { return signal >= 1 && signal <= kSignals; }
+
+Result<SignalSet> read_set(u64 address) {
+  SignalSet set = 0;
+  NOPTE_TRY(arch::copy_from_user(&set, Gva{address}, sizeof(set)));
+  return set;
+}
+
+i64 write_set(u64 address, SignalSet set) {
+  return arch::copy_to_user(Gva{address}, &set, sizeof(set)) ? 0 : -kEFAULT;
+}
+
+// Signal 0 asks whether the target exists.
+i64 send_checked(Process* target, i32 signal, i32 code) {
+  if (target == nullptr) {
+    return -kESRCH;
+  }
+  if (signal != 0) {
+    send_signal(*target, signal, SignalInfo{.code = code, .pid = current().pid, .value = 0});
+  }
+  return 0;
+}
+
+}  // namespace
+
+i64 sys_rt_sigaction(const SyscallArgs& args) {
+  const auto signal = static_cast<i32>(args.a0);
+  if (args.a3 != kSetBytes || !valid_signal(signal)) {
+    return -kEINVAL;
+  }
+  SignalState& signals = current().signals;
+  SignalAction& slot = signals.actions[signal - 1];
+  const SignalAction old = slot;
+  if (args.a1 != 0) {
+    SignalAction action;
+    if (!arch::copy_from_user(&action, Gva{args.a1}, sizeof(action))) {
+      return -kEFAULT;
+    }
+    if ((signal_bit(signal) & kUnblockable) != 0) {
+      return -kEINVAL;
+    }
+    action.mask &= ~kUnblockable;
+    slot = action;
+    const bool ignores =
+        action.handler == SignalAction::kIgnore ||
+        (action.handler == SignalAction::kDefault &&
+         (signal == kSIGCHLD || signal == kSIGCONT || signal == kSIGURG || signal == kSIGWINCH));
+    if (ignores) {
+      signals.pending &= ~signal_bit(signal);
+    }
+  }
+  if (args.a2 != 0 && !arch::copy_to_user(Gva{args.a2}, &old, sizeof(old))) {
+    return -kEFAULT;
+  }
+  return 0;
+}
+
+i64 sys_rt_sigprocmask(const SyscallArgs& args) {
+  constexpr u64 kBlock = 0, kUnblock = 1, kSetMask = 2;
+  if (args.a3 != kSetBytes) {
+    return -kEINVAL;
+  }
+  Process& self = current();
+  const SignalSet old = self.signals.blocked;
+  if (args.a1 != 0) {
+    const Result<SignalSet> set = read_set(args.a1);
+    if (!set) {
+      return -kEFAULT;
+    }
+    switch (args.a0 & 0xffff'ffff) {
+      case kBlock:
+        set_blocked_signals(self, old | *set);
+        break;
+      case kUnblock:
+        set_blocked_signals(self, old & ~*set);
+        break;
+      case kSetMask:
+        set_blocked_signals(self, *set);
+        break;
+      default:
+        return -kEINVAL;
+    }
+  }
+  return args.a2 != 0 ? write_set(args.a2, old) : 0;
+}
+
+i64 sys_rt_sigpending(const SyscallArgs& args) {
+  if (args.a1 > kSetBytes) {
+    return -kEINVAL;
+  }
+  const SignalSet set = current().signals.pending & current().signals.blocked;
+  return arch::copy_to_user(Gva{args.a0}, &set, args.a1) ? 0 : -kEFAULT;
+}
+
+i64 sys_rt_sigsuspend(const SyscallArgs& args) {
+  if (args.a1 != kSetBytes) {
+    return -kEINVAL;
+  }
+  const Result<SignalSet> set = read_set(args.a0);
+  if (!set) {
+    return -kEFAULT;
+  }
+  Process& self = current();
+  self.signals.saved_blocked = self.signals.blocked;
+  self.signals.restore_saved = true;
+  set_blocked_signals(self, *set);
+  while (sleep_until(kNoDeadline) != WakeReason::kSignal) {
+  }
+  return -kERESTARTNOHAND;
+}
+
+i64 sys_pause(const SyscallArgs&) {
+  while (sleep_until(kNoDeadline) != WakeReason::kSignal) {
+  }
+  return -kERESTARTNOHAND;
+}
+
+// Takes a pending signal of the set, blocked ones included, waiting for one until the time is up.
+i64 sys_rt_sigtimedwait(const SyscallArgs& args) {
+  if (args.a3 != kSetBytes) {
+    return -kEINVAL;
+  }
+  const Result<SignalSet> wanted = read_set(args.a0);
+  if (!wanted) {
+    return -kEFAULT;
+  }
+  u64 deadline_ns = kNoDeadline;
+  if (args.a2 != 0) {
+    Timespec timeout;
+    if (!arch::copy_from_user(&timeout, Gva{args.a2}, sizeof(timeout))) {
+      return -kEFAULT;
+    }
+    if (!timeout.valid()) {
+      return -kEINVAL;
+    }
+    deadline_ns = deadline_in(timeout.ns());
+  }
+  Process& self = current();
+  SignalState& signals = self.signals;
+  const SignalSet set = *wanted & ~kUnblockable;
+  for (;;) {
+    if (const SignalSet ready = signals.pending & set; ready != 0) {
+      const i32 signal = __builtin_ctzll(ready) + 1;
+      signals.pending &= ~signal_bit(signal);
+      if (args.a1 != 0) {
+        const UserSigInfo info = user_info(signal, signals.info[signal - 1]);
+        if (!arch::copy_to_user(Gva{args.a1}, &info, sizeof(info))) {
+          return -kEFAULT;
+        }
+      }
+      return signal;
+    }
+    // Unblocked while asleep, so that their arrival wakes us.
+    const SignalSet blocked = signals.blocked;
+    signals.blocked &= ~set;
+    const WakeReason reason = sleep_until(deadline_ns);
+    signals.blocked = blocked;
+    if ((signals.pending & set) == 0) {
+      if (reason == WakeReason::kTimeout) {
+        return -kEAGAIN;
+      }
+      if (reason == WakeReason::kSignal) {
+        return -kEINTR;
+      }
+    }
+  }
+}
+
+i64 sys_sigaltstack(const SyscallArgs& args) {
+  Process& self = current();
+  AlternateStack& stack = self.signals.alternate;
+  const u64 rsp = args.registers.rsp;
+  const bool on_it = stack.bytes != 0 && rsp > stack.base && rsp - stack.base <= stack.bytes;
+  const UserSignalStack old{.base = stack.base,
+                            .flags = stack.bytes == 0 ? kSsDisable
+                                     : on_it          ? kSsOnstack
+                                                      : 0,
+                            .pad = 0,
+                            .bytes = stack.bytes};
+  if (args.a0 != 0) {
+    UserSignalStack wanted;
+    if (!arch::copy_from_user(&wanted, Gva{args.a0}, sizeof(wanted))) {
+      return -kEFAULT;
+    }
+    if (on_it) {
+      return -kEPERM;
+    }
+    if (wanted.flags == kSsDisable) {
+      stack = {};
+    } else if (wanted.flags != 0 && wanted.flags != kSsOnstack) {
+      return -kEINVAL;
+    } else if (wanted.bytes < kMinSignalStackBytes) {
+      return -kENOMEM;
+    } else {
+      stack = {.base = wanted.base, .bytes = wanted.bytes};
+    }
+  }
+  if (args.a1 != 0 && !arch::copy_to_user(Gva{args.a1}, &old, sizeof(old))) {
+    return -kEFAULT;
+  }
+  return 0;
+}
+
+i64 sys_kill(const SyscallArgs& args) {
+  const auto pid = static_cast<i32>(args.a0);
+  const auto signal = static_cast<i32>(args.a1);
+  if (signal != 0 && !valid_signal(signal)) {
+    return -kEINVAL;
+  }
+  if (pid > 0) {
+    return send_checked(find_process(pid), signal, kSiUser);
+  }
+  if (pid == INT32_MIN) {
+    return -kESRCH;
+  }
+  // A group, or everyone but init and ourselves.
+  Process& self = current();
+  const i32 group = pid == 0 ? self.pgid : -pid;
+  u64 reached = 0;
+  for_each_process([&](Process& process) {
+    const bool meant = pid == -1 ? process.pid != 1 && &process != &self : process.pgid == group;
+    if (meant) {
+      (void)send_checked(&process, signal, kSiUser);
+      ++reached;
+    }
+  });
+  return reached != 0 ? 0 : -kESRCH;
+}
+
+i64 sys_tgkill(const SyscallArgs& args) {
+  const auto group = static_cast<i32>(args.a0);
+  const auto tid = static_cast<i32>(args.a1);
+  const auto signal = static_cast<i32>(args.a2);
+  if (group <= 0 || tid <= 0 || (signal != 0 && !valid_signal(signal))) {
+    return -kEINVAL;
+  }
+  return group == tid ? send_checked(find_process(tid), signal, kSiTkill) : -kESRCH;
+}
+
+i64 sys_tkill(const SyscallArgs& args) {
+  const auto tid = static_cast<i32>(args.a0);
+  const auto signal = static_cast<i32>(args.a1);
+  if (tid <= 0 || (signal != 0 && !valid_signal(signal))) {
+    return -kEINVAL;
+  }
+  return send_checked(find_process(tid), signal, kSiTkill);
+}
+
+}  // namespace nopte::guest

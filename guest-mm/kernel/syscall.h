@@ -1,0 +1,22 @@
+// System calls: one handler per Linux x86-64 number, gathered in syscall_table.def.
+#pragma once
+
+#include "guest-mm/kernel/arch.h"
+
+namespace nopte::guest {
+
+// The six arguments as Linux passes them, and the whole register file for the few calls that need it.
+struct SyscallArgs {
+  u64 a0, a1, a2, a3, a4, a5;
+  UserRegisters& registers;
+};
+
+// A handler returns a non-negative value or a negative errno (errno.h).
+using SyscallHandler = i64 (*)(const SyscallArgs&);
+
+// Handlers: i64 sys_<name>(const SyscallArgs&), one per row of syscall_table.def.
+#define NOPTE_SYSCALL(number, name) i64 sys_##name(const SyscallArgs& args);
+#include "guest-mm/kernel/syscall_table.def"
+#undef NOPTE_SYSCALL
+
+}  // namespace nopte::guest

@@ -1,0 +1,190 @@
+// Questions about the system, limits and scheduling.
+#include <cstring>
+
+#include "guest-mm/core/address_space.h"
+#include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/files/file_table.h"
+#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/rusage.h"
+#include "guest-mm/kernel/syscall.h"
+#include "guest-mm/kernel/time.h"
+
+namespace nopte::guest {
+
+namespace {
+
+// struct new_utsname.
+struct SystemNames {
+  char system[65] = "Linux";
+  char node[65] = "nopte";
+  char release[65] = "6.1.0-nopte";
+  char version[65] = "#1";
+  char machine[65] = "x86_64";
+  char domain[65] = "(none)";
+};
+
+// struct sysinfo.
+struct SystemInfo {
+  i64 uptime_seconds = 0;
+  u64 loads[3] = {};
+  u64 total_bytes = 0, free_bytes = 0, shared_bytes = 0, buffer_bytes = 0, total_swap = 0, free_swap = 0;
+  u16 processes = 0;
+  u16 pad = 0;
+  u64 total_high = 0, free_high = 0;
+  u32 unit_bytes = 1;
+};
+static_assert(sizeof(SystemInfo) == 112);
+
+struct Limit {
+  u64 now;
+  u64 most;
+};
+constexpr u64 kUnlimited = ~u64{0};
+
+enum class Resource : u64 { kStack = 3, kCore = 4, kProcesses = 6, kOpenFiles = 7, kCount = 16 };
+
+Limit limit_of(u64 resource) {
+  switch (static_cast<Resource>(resource)) {
+    case Resource::kStack:
+      return {kStackLimitBytes, kStackLimitBytes};
+    case Resource::kCore:
+      return {0, 0};
+    case Resource::kOpenFiles:
+      return {files::FileTable::kLimit, files::FileTable::kLimit};
+    default:
+      return {kUnlimited, kUnlimited};
+  }
+}
+
+i64 get_limit(u64 resource, u64 address) {
+  const Limit limit = limit_of(resource);
+  return arch::copy_to_user(Gva{address}, &limit, sizeof(limit)) ? 0 : -kEFAULT;
+}
+
+// Limits are fixed: setting what holds is fine, anything else is refused.
+i64 set_limit(u64 resource, u64 address) {
+  Limit wanted;
+  if (!arch::copy_from_user(&wanted, Gva{address}, sizeof(wanted))) {
+    return -kEFAULT;
+  }
+  const Limit limit = limit_of(resource);
+  if (wanted.now > wanted.most) {
+    return -kEINVAL;
+  }
+  return wanted.now == limit.now && wanted.most == limit.most ? 0 : -kEPERM;
+}
+
+bool valid_resource(u64 resource) { return resource < static_cast<u64>(Resource::kCount); }
+
+bool known_process(u64 pid) {
+  return static_cast<i32>(pid) == 0 || find_process(static_cast<i32>(pid)) != nullptr;
+}
+
+}  // namespace
+
+i64 sys_uname(const SyscallArgs& args) {
+  const SystemNames names;
+  return arch::copy_to_user(Gva{args.a0}, &names, sizeof(names)) ? 0 : -kEFAULT;
+}
+
+i64 sys_sysinfo(const SyscallArgs& args) {
+  const MemoryInfo memory = mm_ops().memory_info();
+  SystemInfo info;
+  info.uptime_seconds = static_cast<i64>(platform_ops().now_ns() / kNsPerSecond);
+  info.total_bytes = pages_to_bytes(memory.total_pages);
+  info.free_bytes = pages_to_bytes(memory.free_pages);
+  info.processes = static_cast<u16>(process_count());
+  return arch::copy_to_user(Gva{args.a0}, &info, sizeof(info)) ? 0 : -kEFAULT;
+}
+
+i64 sys_getrlimit(const SyscallArgs& args) {
+  return valid_resource(args.a0) ? get_limit(args.a0, args.a1) : -kEINVAL;
+}
+
+i64 sys_setrlimit(const SyscallArgs& args) {
+  return valid_resource(args.a0) ? set_limit(args.a0, args.a1) : -kEINVAL;
+}
+
+i64 sys_prlimit64(const SyscallArgs& args) {
+  if (!valid_resource(args.a1)) {
+    return -kEINVAL;
+  }
+  if (!known_process(args.a0)) {
+    return -kESRCH;
+  }
+  if (args.a2 != 0) {
+    if (const i64 error = set_limit(args.a1, args.a2); error != 0) {
+      return error;
+    }
+  }
+  return args.a3 != 0 ? get_limit(args.a1, args.a3) : 0;
+}
+
+i64 sys_getrusage(const SyscallArgs& args) {
+  const Process& self = current();
+  Rusage usage;
+  switch (static_cast<i32>(args.a0)) {
+    case 0:  // RUSAGE_SELF
+    case 1:  // RUSAGE_THREAD
+      usage = rusage_of(cpu_time_ns(self));
+      break;
+    case -1:  // RUSAGE_CHILDREN
+      usage = rusage_of(self.children_cpu_ns);
+      break;
+    default:
+      return -kEINVAL;
+  }
+  return arch::copy_to_user(Gva{args.a1}, &usage, sizeof(usage)) ? 0 : -kEFAULT;
+}
+
+i64 sys_sched_yield(const SyscallArgs&) {
+  yield();
+  return 0;
+}
+
+i64 sys_sched_getaffinity(const SyscallArgs& args) {
+  const u64 one_cpu = 1;
+  if (args.a1 < sizeof(one_cpu) || args.a1 % sizeof(one_cpu) != 0) {
+    return -kEINVAL;
+  }
+  if (!known_process(args.a0)) {
+    return -kESRCH;
+  }
+  return arch::copy_to_user(Gva{args.a2}, &one_cpu, sizeof(one_cpu)) ? static_cast<i64>(sizeof(one_cpu))
+                                                                     : -kEFAULT;
+}
+
+// Nice values: 0 for everyone; the call answers 20 - nice.
+i64 sys_getpriority(const SyscallArgs& args) { return args.a0 <= 2 ? 20 : -kEINVAL; }
+
+i64 sys_setpriority(const SyscallArgs& args) {
+  if (args.a0 > 2) {
+    return -kEINVAL;
+  }
+  return static_cast<i32>(args.a2) == 0 ? 0 : -kEPERM;
+}
+
+i64 sys_prctl(const SyscallArgs& args) {
+  constexpr u64 kSetName = 15, kGetName = 16, kGetDumpable = 3;
+  Process& self = current();
+  switch (args.a0 & 0xffff'ffff) {
+    case kSetName: {
+      char name[sizeof(self.comm)] = {};
+      const Result<u64> length = arch::copy_string_from_user(name, Gva{args.a1}, sizeof(name));
+      if (!length && length.error() != Status::kLimit) {
+        return -kEFAULT;
+      }
+      name[sizeof(name) - 1] = 0;
+      std::memcpy(self.comm, name, sizeof(name));
+      return 0;
+    }
+    case kGetName:
+      return arch::copy_to_user(Gva{args.a1}, self.comm, sizeof(self.comm)) ? 0 : -kEFAULT;
+    case kGetDumpable:
+      return 1;
+    default:
+      return -kEINVAL;
+  }
+}
+
+}  // namespace nopte::guest

@@ -1,0 +1,244 @@
+// Clocks, sleeping and ITIMER_REAL.
+#include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/rusage.h"
+#include "guest-mm/kernel/syscall.h"
+#include "guest-mm/kernel/time.h"
+
+namespace nopte::guest {
+
+namespace {
+
+enum Clock : u64 {
+  kRealtime = 0,
+  kMonotonic = 1,
+  kProcessCpu = 2,
+  kThreadCpu = 3,
+  kMonotonicRaw = 4,
+  kRealtimeCoarse = 5,
+  kMonotonicCoarse = 6,
+  kBoottime = 7,
+};
+
+// A timer that fires more often than this would leave the program no time to run.
+constexpr u64 kLeastIntervalNs = 50'000;
+
+bool valid_clock(u64 clock) { return clock <= kBoottime; }
+
+u64 read_clock(u64 clock) {
+  switch (clock) {
+    case kRealtime:
+    case kRealtimeCoarse:
+      return wall_ns();
+    case kProcessCpu:
+    case kThreadCpu:
+      return cpu_time_ns(current());
+    default:
+      return platform_ops().now_ns();
+  }
+}
+
+i64 put_timespec(u64 address, u64 ns) {
+  const Timespec time = to_timespec(ns);
+  return arch::copy_to_user(Gva{address}, &time, sizeof(time)) ? 0 : -kEFAULT;
+}
+
+// Sleeps on nothing until the deadline. 0, or -kERESTART_RESTARTBLOCK with the rest of the time written.
+i64 sleep_and_report(u64 deadline_ns, u64 remaining_address) {
+  for (;;) {
+    switch (sleep_until(deadline_ns)) {
+      case WakeReason::kTimeout:
+        return 0;
+      case WakeReason::kWoken:
+        break;
+      case WakeReason::kSignal: {
+        const u64 now_ns = platform_ops().now_ns();
+        if (deadline_ns <= now_ns) {
+          return 0;
+        }
+        if (remaining_address != 0 && put_timespec(remaining_address, deadline_ns - now_ns) != 0) {
+          return -kEFAULT;
+        }
+        current().sleep = {deadline_ns, remaining_address};
+        return -kERESTART_RESTARTBLOCK;
+      }
+    }
+  }
+}
+
+// struct itimerval.
+struct IntervalTimer {
+  Timeval interval;
+  Timeval value;
+};
+
+constexpr bool valid(const Timeval& time) {
+  return time.seconds >= 0 && time.microseconds >= 0 && time.microseconds < 1'000'000;
+}
+constexpr u64 to_ns(const Timeval& time) { return Timespec{time.seconds, time.microseconds * 1000}.ns(); }
+
+void alarm_fires(Timer& timer) {
+  auto& process = *reinterpret_cast<Process*>(reinterpret_cast<u8*>(&timer) - offsetof(Process, alarm));
+  send_signal(process, kSIGALRM, SignalInfo{.code = kSiKernel, .pid = 0, .value = 0});
+  if (process.alarm_interval_ns != 0) {
+    const u64 interval_ns =
+        process.alarm_interval_ns < kLeastIntervalNs ? kLeastIntervalNs : process.alarm_interval_ns;
+    const u64 next_ns = deadline_in(interval_ns);
+    // On the beat, unless that is past already.
+    const u64 beat_ns = timer.deadline_ns + interval_ns;
+    const bool ahead = beat_ns > timer.deadline_ns && beat_ns < next_ns && beat_ns > platform_ops().now_ns();
+    timer_start(timer, ahead ? beat_ns : next_ns);
+  }
+}
+
+u64 remaining_alarm_ns(const Process& process) {
+  if (!process.alarm.armed) {
+    return 0;
+  }
+  const u64 now_ns = platform_ops().now_ns();
+  return process.alarm.deadline_ns > now_ns ? process.alarm.deadline_ns - now_ns : 1;
+}
+
+void set_alarm(Process& process, u64 value_ns, u64 interval_ns) {
+  timer_stop(process.alarm);
+  process.alarm_interval_ns = interval_ns;
+  if (value_ns != 0) {
+    process.alarm.fire = alarm_fires;
+    timer_start(process.alarm, deadline_in(value_ns));
+  }
+}
+
+}  // namespace
+
+i64 sys_clock_gettime(const SyscallArgs& args) {
+  const u64 clock = args.a0 & 0xffff'ffff;
+  return valid_clock(clock) ? put_timespec(args.a1, read_clock(clock)) : -kEINVAL;
+}
+
+i64 sys_clock_getres(const SyscallArgs& args) {
+  const u64 clock = args.a0 & 0xffff'ffff;
+  if (!valid_clock(clock)) {
+    return -kEINVAL;
+  }
+  return args.a1 == 0 ? 0 : put_timespec(args.a1, 1);
+}
+
+i64 sys_gettimeofday(const SyscallArgs& args) {
+  if (args.a0 != 0) {
+    const Timeval time = to_timeval(wall_ns());
+    if (!arch::copy_to_user(Gva{args.a0}, &time, sizeof(time))) {
+      return -kEFAULT;
+    }
+  }
+  if (args.a1 != 0) {
+    const i32 utc[2] = {};
+    if (!arch::copy_to_user(Gva{args.a1}, utc, sizeof(utc))) {
+      return -kEFAULT;
+    }
+  }
+  return 0;
+}
+
+i64 sys_time(const SyscallArgs& args) {
+  const auto seconds = static_cast<i64>(wall_ns() / kNsPerSecond);
+  if (args.a0 != 0 && !arch::copy_to_user(Gva{args.a0}, &seconds, sizeof(seconds))) {
+    return -kEFAULT;
+  }
+  return seconds;
+}
+
+i64 sys_nanosleep(const SyscallArgs& args) {
+  Timespec time;
+  if (!arch::copy_from_user(&time, Gva{args.a0}, sizeof(time))) {
+    return -kEFAULT;
+  }
+  if (!time.valid()) {
+    return -kEINVAL;
+  }
+  return sleep_and_report(deadline_in(time.ns()), args.a1);
+}
+
+i64 sys_clock_nanosleep(const SyscallArgs& args) {
+  constexpr u64 kAbsolute = 1;
+  const u64 clock = args.a0 & 0xffff'ffff;
+  if (clock != kRealtime && clock != kMonotonic && clock != kBoottime) {
+    return -kEINVAL;
+  }
+  Timespec time;
+  if (!arch::copy_from_user(&time, Gva{args.a2}, sizeof(time))) {
+    return -kEFAULT;
+  }
+  if (!time.valid()) {
+    return -kEINVAL;
+  }
+  if ((args.a1 & kAbsolute) == 0) {
+    return sleep_and_report(deadline_in(time.ns()), args.a3);
+  }
+  return sleep_and_report(clock == kRealtime ? deadline_of_wall(time.ns()) : time.ns(), 0);
+}
+
+// Goes on with the sleep that a signal without a handler interrupted. Called by a program out of the blue it
+// only continues a sleep of its own that is over.
+i64 sys_restart_syscall(const SyscallArgs&) {
+  return sleep_and_report(current().sleep.deadline_ns, current().sleep.remaining_address);
+}
+
+i64 sys_alarm(const SyscallArgs& args) {
+  Process& self = current();
+  const u64 left_ns = remaining_alarm_ns(self);
+  set_alarm(self, (args.a0 & 0xffff'ffff) * kNsPerSecond, 0);
+  // As Linux: rounded, but never to 0 while something was left.
+  const u64 seconds = (left_ns + kNsPerSecond / 2) / kNsPerSecond;
+  return left_ns != 0 && seconds == 0 ? 1 : static_cast<i64>(seconds);
+}
+
+i64 sys_getitimer(const SyscallArgs& args) {
+  const Process& self = current();
+  const u64 which = args.a0 & 0xffff'ffff;
+  if (which > 2) {
+    return -kEINVAL;
+  }
+  IntervalTimer timer;
+  if (which == 0) {
+    timer = {to_timeval(self.alarm_interval_ns), to_timeval(remaining_alarm_ns(self))};
+  }
+  return arch::copy_to_user(Gva{args.a1}, &timer, sizeof(timer)) ? 0 : -kEFAULT;
+}
+
+i64 sys_setitimer(const SyscallArgs& args) {
+  // Only real time is there.
+  if ((args.a0 & 0xffff'ffff) != 0) {
+    return -kEINVAL;
+  }
+  IntervalTimer timer;
+  if (args.a1 != 0 && !arch::copy_from_user(&timer, Gva{args.a1}, sizeof(timer))) {
+    return -kEFAULT;
+  }
+  if (!valid(timer.interval) || !valid(timer.value)) {
+    return -kEINVAL;
+  }
+  if (args.a2 != 0) {
+    SyscallArgs old = args;
+    old.a1 = args.a2;
+    if (const i64 error = sys_getitimer(old); error != 0) {
+      return error;
+    }
+  }
+  set_alarm(current(), to_ns(timer.value), to_ns(timer.interval));
+  return 0;
+}
+
+// struct tms, in clock ticks of 10 ms.
+i64 sys_times(const SyscallArgs& args) {
+  constexpr u64 kNsPerTick = 10'000'000;
+  const Process& self = current();
+  if (args.a0 != 0) {
+    const u64 times[4] = {cpu_time_ns(self) / kNsPerTick, 0, self.children_cpu_ns / kNsPerTick, 0};
+    if (!arch::copy_to_user(Gva{args.a0}, times, sizeof(times))) {
+      return -kEFAULT;
+    }
+  }
+  return static_cast<i64>(platform_ops().now_ns() / kNsPerTick);
+}
+
+}  // namespace nopte::guest

@@ -1,0 +1,116 @@
+// What user code did that stops it, and what comes from outside: violations, exceptions, interrupts, and the
+// last steps before user mode.
+#include "guest-mm/core/address_space.h"
+#include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/log.h"
+#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process_space.h"
+#include "pvops/platform_ops.h"
+
+namespace nopte::guest {
+
+namespace {
+
+constexpr u64 kPageFaultVector = 14;
+
+void force_fault(i32 signal, i32 code, u64 address) {
+  force_signal(signal, SignalInfo{.code = code, .pid = 0, .value = address});
+}
+
+// The error code that Linux shows for a page fault of user code.
+u64 fault_error_code(Access access, ViolationReason reason) {
+  constexpr u64 kPresent = 1, kWrite = 2, kUser = 4, kFetch = 16;
+  return kUser | (reason == ViolationReason::kPermission ? kPresent : 0) |
+         (access == Access::kWrite ? kWrite : 0) | (access == Access::kExec ? kFetch : 0);
+}
+
+}  // namespace
+
+void handle_violation(UserRegisters&, Gva address, Access access, ViolationReason reason) {
+  Process& self = current();
+  if (reason == ViolationReason::kNoRegion && self.space->grow_stack(address)) {
+    return;
+  }
+  self.trap_number = kPageFaultVector;
+  self.trap_error_code = fault_error_code(access, reason);
+  self.trap_address = address.value();
+  switch (reason) {
+    case ViolationReason::kPastEnd:
+      force_fault(kSIGBUS, kBusAdrerr, address.value());
+      break;
+    case ViolationReason::kNoMemory:
+      log_line("out of memory: process ", self.pid, " (", self.comm, ") at ", Hex{address.value()});
+      force_fault(kSIGBUS, kBusAdrerr, address.value());
+      break;
+    case ViolationReason::kPermission:
+      force_fault(kSIGSEGV, kSegvAccerr, address.value());
+      break;
+    default:
+      force_fault(kSIGSEGV, kSegvMaperr, address.value());
+      break;
+  }
+}
+
+bool resolve_kernel_access(Gva address, ViolationReason reason) {
+  AddressSpace* space = active_space();
+  return reason == ViolationReason::kNoRegion && space != nullptr && space->grow_stack(address);
+}
+
+void handle_exception(UserRegisters& registers, u8 vector, u64 error_code) {
+  Process& self = current();
+  self.trap_number = vector;
+  self.trap_error_code = error_code;
+  self.trap_address = 0;
+  switch (vector) {
+    case 0:  // divide error
+      force_fault(kSIGFPE, kFpeIntdiv, registers.rip);
+      break;
+    case 1:  // debug
+      force_fault(kSIGTRAP, kTrapTrace, registers.rip);
+      break;
+    case 3:  // breakpoint
+      force_fault(kSIGTRAP, kSiKernel, 0);
+      break;
+    case 6:  // invalid opcode
+      force_fault(kSIGILL, kIllIllopn, registers.rip);
+      break;
+    case 11:  // segment not present
+    case 12:  // stack fault
+      force_fault(kSIGBUS, kSiKernel, 0);
+      break;
+    case 16:  // x87
+    case 19:  // SIMD
+      force_fault(kSIGFPE, kFpeFltinv, registers.rip);
+      break;
+    case 17:  // alignment
+      force_fault(kSIGBUS, kBusAdraln, 0);
+      break;
+    default:
+      force_fault(kSIGSEGV, kSiKernel, 0);
+      break;
+  }
+}
+
+void handle_interrupt(u8 vector) {
+  switch (vector) {
+    case kTimerVector:
+      timer_interrupt();
+      break;
+    case kConsoleVector:
+      files::console_input();
+      break;
+    default:
+      break;
+  }
+}
+
+void leave_kernel(UserRegisters& registers) {
+  if (g_resched) [[unlikely]] {
+    yield();
+  }
+  if (signal_pending()) [[unlikely]] {
+    deliver_signals(registers);
+  }
+}
+
+}  // namespace nopte::guest

@@ -1,0 +1,214 @@
+// wait4 and waitid.
+#include "guest-mm/kernel/wait.h"
+
+#include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/rusage.h"
+#include "guest-mm/kernel/signal_frame.h"
+#include "guest-mm/kernel/syscall.h"
+
+namespace nopte::guest {
+
+namespace {
+
+constexpr u64 kNoHang = 1, kStoppedToo = 2, kEnded = 4, kContinuedToo = 8, kLeaveIt = 0x100'0000,
+              kNoThread = 0x2000'0000, kAnyClone = 0x4000'0000, kCloneOnly = 0x8000'0000;
+
+enum class Which { kAny, kPid, kGroup };
+
+struct WaitRequest {
+  Which which = Which::kAny;
+  i32 id = 0;
+  u64 options = 0;
+};
+
+// What happened to a child. pid 0: nothing yet (kNoHang).
+struct ChildEvent {
+  i32 pid = 0;
+  i32 wait_status = 0;
+  i32 code = 0;    // si_code
+  i32 status = 0;  // si_status
+  u64 cpu_ns = 0;
+};
+
+bool matches(const Process& child, const WaitRequest& request) {
+  switch (request.which) {
+    case Which::kAny:
+      return true;
+    case Which::kPid:
+      return child.pid == request.id;
+    case Which::kGroup:
+      return child.pgid == request.id;
+  }
+  return false;
+}
+
+ChildEvent ended_event(const Process& child) {
+  const i32 signal = child.wait_status & 0x7f;
+  return {.pid = child.pid,
+          .wait_status = child.wait_status,
+          .code = signal != 0 ? kCldKilled : kCldExited,
+          .status = signal != 0 ? signal : child.wait_status >> 8,
+          .cpu_ns = child.cpu_ns + child.children_cpu_ns};
+}
+
+// The event that the child has to report, taken unless kLeaveIt. pid 0: none.
+ChildEvent take_event(Process& child, u64 options) {
+  const bool leave = (options & kLeaveIt) != 0;
+  if (child.state == ProcessState::kZombie) {
+    if ((options & kEnded) == 0) {
+      return {};
+    }
+    const ChildEvent event = ended_event(child);
+    if (!leave) {
+      current().children_cpu_ns += event.cpu_ns;
+      release_process(child);
+    }
+    return event;
+  }
+  if ((options & kStoppedToo) != 0 && child.state == ProcessState::kStopped && !child.stop_reported) {
+    child.stop_reported = !leave;
+    return {.pid = child.pid,
+            .wait_status = child.wait_status,
+            .code = kCldStopped,
+            .status = child.wait_status >> 8,
+            .cpu_ns = 0};
+  }
+  if ((options & kContinuedToo) != 0 && !child.continue_reported) {
+    child.continue_reported = !leave;
+    constexpr i32 kContinuedStatus = 0xffff;
+    return {.pid = child.pid,
+            .wait_status = kContinuedStatus,
+            .code = kCldContinued,
+            .status = kSIGCONT,
+            .cpu_ns = 0};
+  }
+  return {};
+}
+
+// 0 and *event, or a negative errno.
+i64 wait_for_child(const WaitRequest& request, ChildEvent& event) {
+  Process& self = current();
+  for (;;) {
+    bool any = false;
+    for (Process* child = self.first_child; child != nullptr;) {
+      Process* next = child->next_sibling;
+      if (matches(*child, request)) {
+        any = true;
+        event = take_event(*child, request.options);
+        if (event.pid != 0) {
+          return 0;
+        }
+      }
+      child = next;
+    }
+    if (!any) {
+      return -kECHILD;
+    }
+    if ((request.options & kNoHang) != 0) {
+      return 0;
+    }
+    if (block_on(self.child_event) == WakeReason::kSignal) {
+      return -kERESTARTSYS;
+    }
+  }
+}
+
+i64 write_rusage(u64 address, u64 cpu_ns) {
+  if (address == 0) {
+    return 0;
+  }
+  const Rusage usage = rusage_of(cpu_ns);
+  return arch::copy_to_user(Gva{address}, &usage, sizeof(usage)) ? 0 : -kEFAULT;
+}
+
+}  // namespace
+
+i64 sys_wait4(const SyscallArgs& args) {
+  constexpr u64 kKnown = kNoHang | kStoppedToo | kContinuedToo | kNoThread | kAnyClone | kCloneOnly;
+  const auto pid = static_cast<i32>(args.a0);
+  const u64 options = args.a2 & 0xffff'ffff;
+  if ((options & ~kKnown) != 0) {
+    return -kEINVAL;
+  }
+  WaitRequest request{.options = options | kEnded};
+  if (pid > 0) {
+    request.which = Which::kPid;
+    request.id = pid;
+  } else if (pid == 0) {
+    request.which = Which::kGroup;
+    request.id = current().pgid;
+  } else if (pid == INT32_MIN) {
+    return -kESRCH;
+  } else if (pid < -1) {
+    request.which = Which::kGroup;
+    request.id = -pid;
+  }
+  ChildEvent event;
+  if (const i64 error = wait_for_child(request, event); error != 0) {
+    return error;
+  }
+  if (event.pid != 0) {
+    if (args.a1 != 0 && !arch::copy_to_user(Gva{args.a1}, &event.wait_status, sizeof(event.wait_status))) {
+      return -kEFAULT;
+    }
+    if (const i64 error = write_rusage(args.a3, event.cpu_ns); error != 0) {
+      return error;
+    }
+  }
+  return event.pid;
+}
+
+i64 sys_waitid(const SyscallArgs& args) {
+  constexpr u64 kKnown =
+      kNoHang | kStoppedToo | kEnded | kContinuedToo | kLeaveIt | kNoThread | kAnyClone | kCloneOnly;
+  constexpr u64 kPAll = 0, kPPid = 1, kPPgid = 2;
+  const u64 options = args.a3 & 0xffff'ffff;
+  const auto id = static_cast<i32>(args.a1);
+  if ((options & ~kKnown) != 0 || (options & (kEnded | kStoppedToo | kContinuedToo)) == 0) {
+    return -kEINVAL;
+  }
+  WaitRequest request{.options = options};
+  switch (args.a0 & 0xffff'ffff) {
+    case kPAll:
+      break;
+    case kPPid:
+      if (id <= 0) {
+        return -kEINVAL;
+      }
+      request.which = Which::kPid;
+      request.id = id;
+      break;
+    case kPPgid:
+      if (id < 0) {
+        return -kEINVAL;
+      }
+      request.which = Which::kGroup;
+      request.id = id == 0 ? current().pgid : id;
+      break;
+    default:
+      return -kEINVAL;
+  }
+  ChildEvent event;
+  if (const i64 error = wait_for_child(request, event); error != 0) {
+    return error;
+  }
+  if (const i64 error = write_rusage(args.a4, event.cpu_ns); error != 0) {
+    return error;
+  }
+  if (args.a2 != 0) {
+    UserSigInfo info;
+    if (event.pid != 0) {
+      info.signal = kSIGCHLD;
+      info.code = event.code;
+      info.from.pid = event.pid;
+      info.from.status = event.status;
+    }
+    if (!arch::copy_to_user(Gva{args.a2}, &info, sizeof(info))) {
+      return -kEFAULT;
+    }
+  }
+  return 0;
+}
+
+}  // namespace nopte::guest

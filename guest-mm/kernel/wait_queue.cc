@@ -1,0 +1,45 @@
+#include "guest-mm/kernel/wait_queue.h"
+
+#include "guest-mm/kernel/process.h"
+
+namespace nopte::guest {
+
+void Waiter::unlink() {
+  if (link_ == nullptr) {
+    return;
+  }
+  *link_ = next_;
+  if (next_ != nullptr) {
+    next_->link_ = link_;
+  } else {
+    queue_->end_ = link_;
+  }
+  link_ = nullptr;
+}
+
+void WaitQueue::add(Waiter& waiter) {
+  waiter.process_ = &current();
+  waiter.queue_ = this;
+  waiter.next_ = nullptr;
+  waiter.link_ = end_;
+  *end_ = &waiter;
+  end_ = &waiter.next_;
+}
+
+void WaitQueue::wake_all() {
+  for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next_) {
+    make_runnable(*waiter->process_);
+  }
+}
+
+bool WaitQueue::wake_one() {
+  for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next_) {
+    if (waiter->process_->state == ProcessState::kSleeping) {
+      make_runnable(*waiter->process_);
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace nopte::guest

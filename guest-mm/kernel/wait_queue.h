@@ -1,0 +1,58 @@
+// Where processes wait for something to happen: an intrusive list of waiters that lie on the waiters'
+// kernel stacks.
+//
+// Concurrency: one CPU, non-preemptible kernel with interrupts off: testing a condition and then sleeping
+// cannot lose a wake-up. Usage, always as a loop, since a wake-up is a hint:
+//
+//   while (!ready()) {
+//     if (block_on(queue) == WakeReason::kSignal) return -kERESTARTSYS;
+//   }
+//
+// poll-like callers add one Waiter to each of several queues and sleep once with sleep_until().
+#pragma once
+
+#include "pvops/base/types.h"
+
+namespace nopte::guest {
+
+struct Process;
+class WaitQueue;
+
+// One process on one queue. Leaves its queue when destroyed.
+class Waiter {
+ public:
+  Waiter() = default;
+  ~Waiter() { unlink(); }
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
+  void unlink();
+
+ private:
+  friend class WaitQueue;
+  Process* process_ = nullptr;
+  WaitQueue* queue_ = nullptr;
+  Waiter* next_ = nullptr;
+  Waiter** link_ = nullptr;  // what points to this one; null when on no queue
+};
+
+class WaitQueue {
+ public:
+  WaitQueue() = default;
+  WaitQueue(const WaitQueue&) = delete;
+  WaitQueue& operator=(const WaitQueue&) = delete;
+
+  // Puts the running process at the end. Precondition: waiter is on no queue.
+  void add(Waiter& waiter);
+  [[nodiscard]] bool empty() const { return first_ == nullptr; }
+  // Makes every waiting process runnable; they stay on the queue until they leave it themselves.
+  void wake_all();
+  // Makes the first waiting process that still sleeps runnable; false when there is none.
+  bool wake_one();
+
+ private:
+  friend class Waiter;
+  Waiter* first_ = nullptr;
+  Waiter** end_ = &first_;
+};
+
+}  // namespace nopte::guest

@@ -1,0 +1,22 @@
+// The hypervisor's own interrupt table. Interrupts are only taken in the windows that machine.cc opens; an
+// exception is our own bug and ends in a report.
+#pragma once
+
+#include "pvops/base/types.h"
+
+namespace nopte::hv {
+
+inline constexpr u8 kHostTimerVector = 0x40;
+inline constexpr u8 kHostConsoleVector = 0x41;
+
+// The order is traps.S's.
+struct TrapFrame {
+  u64 r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
+  u64 vector, error_code;
+  u64 rip, cs, rflags, rsp, ss;
+};
+
+// Loads the interrupt table.
+void install_traps();
+
+}  // namespace nopte::hv

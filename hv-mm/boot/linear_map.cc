@@ -1,0 +1,55 @@
+#include "hv-mm/boot/linear_map.h"
+
+#include <cstring>
+
+#include "pvops/base/panic.h"
+
+namespace nopte::hv {
+namespace {
+
+Result<u64> new_table(BootMemory& memory) {
+  const auto table = memory.take_pages(1);
+  if (table) {
+    std::memset(memory.pointer(*table), 0, kPageBytes);
+  }
+  return table;
+}
+
+}  // namespace
+
+Result<LinearMap> LinearMap::create(BootMemory& memory, pt::Privilege privilege) {
+  const auto root = new_table(memory);
+  if (!root) {
+    return Fail(root.error());
+  }
+  return LinearMap(memory, privilege, *root);
+}
+
+Result<void> LinearMap::map(u64 va, u64 physical, u64 bytes, pt::Entry leaf, Leaf size) {
+  const auto leaf_level = static_cast<unsigned>(size);
+  const pt::Entry sized = size == Leaf::kLarge ? leaf.with(pt::Entry::kLarge) : leaf;
+  for (u64 done = 0; done < bytes; done += leaf_bytes(size)) {
+    const Gva at(va + done);
+    u64 table = root_;
+    for (unsigned level = pt::kLevels; level > leaf_level; --level) {
+      u8* const window = memory_->pointer(table);
+      const unsigned index = pt::table_index(at, level);
+      pt::Entry entry = pt::load_entry(window, index);
+      if (!entry.present()) {
+        const auto lower = new_table(*memory_);
+        if (!lower) {
+          return Fail(lower.error());
+        }
+        entry = pt::Entry::table(pt::Frame::at(pt::PhysAddr(*lower)), privilege_);
+        pt::store_entry(window, index, entry);
+      }
+      NOPTE_ASSERT(!entry.large());
+      table = entry.frame().address().value();
+    }
+    pt::store_entry(memory_->pointer(table), pt::table_index(at, leaf_level),
+                    sized.with_frame(pt::Frame::at(pt::PhysAddr(physical + done))));
+  }
+  return {};
+}
+
+}  // namespace nopte::hv

@@ -1,0 +1,83 @@
+#include "hv-mm/boot/options.h"
+
+namespace nopte::hv {
+namespace {
+
+std::expected<u64, const char*> parse_bytes(std::string_view text) {
+  using Bad = std::unexpected<const char*>;
+  u64 value = 0;
+  if (text.empty()) {
+    return Bad("memory= needs a number of bytes");
+  }
+  for (const char c : text) {
+    if (c < '0' || c > '9') {
+      return Bad("memory= takes a number of bytes in decimal digits");
+    }
+    if (__builtin_mul_overflow(value, u64{10}, &value) ||
+        __builtin_add_overflow(value, static_cast<u64>(c - '0'), &value)) {
+      return Bad("memory= is too large");
+    }
+  }
+  if (value % kGuestAlignBytes != 0) {
+    return Bad("memory= must be a multiple of 2 MiB (2097152)");
+  }
+  if (value < kMinGuestBytes) {
+    return Bad("memory= is too little: the guest needs at least 8 MiB (8388608)");
+  }
+  return value;
+}
+
+}  // namespace
+
+std::expected<Options, const char*> parse_options(std::string_view text) {
+  using Bad = std::unexpected<const char*>;
+  Options options;
+  bool has_mode = false;
+  bool has_memory = false;
+  while (true) {
+    const auto word_at = text.find_first_not_of(' ');
+    if (word_at == std::string_view::npos) {
+      break;
+    }
+    text.remove_prefix(word_at);
+    const std::string_view word = text.substr(0, text.find(' '));
+    if (word == "--") {
+      options.guest_command_line = text;
+      break;
+    }
+    if (word.starts_with("mode=")) {
+      const std::string_view mode = word.substr(5);
+      if (mode == "nested") {
+        options.mode = Mode::kNested;
+      } else if (mode == "shadow") {
+        options.mode = Mode::kShadow;
+      } else if (mode == "vma") {
+        options.mode = Mode::kVma;
+      } else if (mode == "kvmpv") {
+        options.mode = Mode::kKvmPv;
+      } else {
+        return Bad("unknown mode: the hypervisor knows mode=vma, mode=nested, mode=shadow and mode=kvmpv");
+      }
+      has_mode = true;
+    } else if (word.starts_with("memory=")) {
+      const auto bytes = parse_bytes(word.substr(7));
+      if (!bytes) {
+        return Bad(bytes.error());
+      }
+      options.memory_bytes = *bytes;
+      has_memory = true;
+    } else {
+      return Bad("unknown option: the hypervisor takes mode=, memory= and, behind \" -- \", the guest's");
+    }
+    text.remove_prefix(word.size());
+  }
+  if (!has_mode) {
+    return Bad("mode= is missing: mode=vma, mode=nested, mode=shadow or mode=kvmpv");
+  }
+  if (!has_memory) {
+    return Bad("memory= is missing: how many bytes the guest gets");
+  }
+  return options;
+}
+
+}  // namespace nopte::hv

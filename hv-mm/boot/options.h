@@ -1,0 +1,25 @@
+// The hypervisor's command line: `mode=vma|nested|shadow|kvmpv memory=BYTES -- GUEST COMMAND LINE`. What
+// follows " -- " (with the "-- ") is the guest's. Both options are needed.
+#pragma once
+
+#include <string_view>
+
+#include "pvops/base/result.h"
+
+namespace nopte::hv {
+
+enum class Mode : u8 { kNested, kShadow, kVma, kKvmPv };
+
+struct Options {
+  Mode mode = Mode::kNested;
+  u64 memory_bytes = 0;                 // multiple of 2 MiB, at least kMinGuestBytes
+  std::string_view guest_command_line;  // from "-- " on; empty when there is none
+};
+
+inline constexpr u64 kGuestAlignBytes = u64{2} << 20;
+inline constexpr u64 kMinGuestBytes = u64{8} << 20;
+
+// The error is a message for the user.
+std::expected<Options, const char*> parse_options(std::string_view command_line);
+
+}  // namespace nopte::hv

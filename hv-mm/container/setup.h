@@ -1,0 +1,25 @@
+// The container's part of a control block: what always exits, in every mode.
+#pragma once
+
+#include <span>
+
+#include "hv-mm/container/msr_policy.h"
+#include "hv-mm/vcpu.h"
+
+namespace nopte::hv {
+
+// The two bitmaps, physically contiguous, page-aligned.
+struct alignas(4096) PermissionBitmaps {
+  u8 ports[kPortBitmapBytes];
+  u8 msrs[kMsrBitmapBytes];
+};
+
+// Zeroes the control block and fills the bitmaps; intercepts what design "The container" lists, ports and
+// MSRs by bitmap; everything about paging (CR3, #PF, INVLPG, nested paging) is left to the mode.
+void set_up_container(Vcpu& vcpu, PermissionBitmaps& bitmaps, u64 bitmaps_physical);
+
+// For modes whose tables the hypervisor owns: exits for #PF, INVLPG, moves to and from CR3. Reads of CR0 exit
+// too, because some TCG versions honour only that bit of the read mask.
+void intercept_paging(Vcpu& vcpu);
+
+}  // namespace nopte::hv

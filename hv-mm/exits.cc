@@ -1,0 +1,367 @@
+#include "hv-mm/exits.h"
+
+#include "hv-mm/abi/dispatch.h"
+#include "hv-mm/container/cpuid_policy.h"
+#include "hv-mm/container/msr_policy.h"
+#include "hv-mm/container/port_policy.h"
+
+namespace nopte::hv {
+namespace {
+
+constexpr u64 kRflagsInterrupt = u64{1} << 9;
+
+struct HexText {
+  char digits[18];
+  explicit HexText(u64 value) {
+    digits[0] = '0';
+    digits[1] = 'x';
+    for (unsigned i = 0; i < 16; ++i) {
+      digits[2 + i] = "0123456789abcdef"[value >> (60 - 4 * i) & 15];
+    }
+  }
+  [[nodiscard]] std::string_view view() const { return {digits, sizeof(digits)}; }
+};
+
+}  // namespace
+
+void ExitHandler::on_platform_call(u64 number) {
+  if (vcpu_.cpl() != 0) {
+    ++counters_.refused_calls;
+    vcpu_.inject_exception(kVectorInvalidOpcode);
+    return;
+  }
+  ++counters_.calls[Counters::call_slot(number)];
+  const CallResult result = abi::is_tagged(number)
+                                ? mode_.on_memory_call(vcpu_, number, vcpu_.call_arguments())
+                                : dispatch(platform_, number, vcpu_.call_arguments());
+  vcpu_.complete_call(result.status, result.value);
+}
+
+void ExitHandler::on_pending() {
+  if (vcpu_.shutdown_pending()) {
+    die("the guest shut down: an exception while a double fault was delivered");
+  }
+  vcpu_.offer_interrupt();
+}
+
+void ExitHandler::on_other(u64 code) {
+  using namespace exit_code;
+  ++counters_.exits[Counters::exit_slot(code)];
+  if (code < kException0) {  // CR and DR moves
+    on_decoded();
+    return;
+  }
+  switch (code) {
+    case kException0 + kVectorDebug:
+      vcpu_.inject_exception(kVectorDebug);
+      return;
+    case kException0 + kVectorAlignmentCheck:
+      vcpu_.inject_exception(kVectorAlignmentCheck, 0);
+      return;
+    case kException0 + kVectorMachineCheck:
+      die("machine check");
+    case kIntr:
+      host_.take_interrupts();
+      platform_.collect_host_interrupts();
+      return;
+    case kNmi:
+    case kSmi:
+    case kInit:
+    case kVintr:
+      return;
+    case kCpuid:
+      on_cpuid();
+      return;
+    case kMsr:
+      on_msr();
+      return;
+    case kIo:
+      on_port();
+      return;
+    case kHlt:
+      on_halt();
+      return;
+    case kXsetbv:
+      on_xsetbv();
+      return;
+    case kInvlpg:
+      on_decoded();
+      return;
+    case kInvd:
+    case kWbinvd:
+      vcpu_.advance_rip(2);  // caches are coherent: nothing to do
+      return;
+    case kRdpmc:
+    case kTaskSwitch:
+      general_protection();
+      return;
+    case kVmrun:
+    case kVmload:
+    case kVmsave:
+    case kStgi:
+    case kClgi:
+    case kSkinit:
+    case kInvlpga:
+    case kMonitor:
+    case kMwait:
+    case kMwaitArmed:
+      vcpu_.inject_exception(kVectorInvalidOpcode);
+      return;
+    case kNestedFault:
+      mode_.on_nested_fault(vcpu_, vcpu_.vmcb().exit_info2, vcpu_.vmcb().exit_info1);
+      return;
+    case kShutdown:
+      die("the guest shut down (triple fault)");
+    default:
+      die("the processor refused the guest's state, or left it for an unknown reason");
+  }
+}
+
+void ExitHandler::on_cpuid() {
+  const u32 leaf = static_cast<u32>(vcpu_.gpr(0));
+  const u32 subleaf = static_cast<u32>(vcpu_.gpr(1));
+  const CpuidLeaf r =
+      filter_cpuid({leaf, subleaf, vcpu_.vmcb().cr4, platform_.features()}, host_.cpuid(leaf, subleaf));
+  vcpu_.gpr(0) = r.eax;
+  vcpu_.gpr(3) = r.ebx;
+  vcpu_.gpr(1) = r.ecx;
+  vcpu_.gpr(2) = r.edx;
+  vcpu_.advance_rip(2);
+}
+
+void ExitHandler::on_msr() {
+  if (vcpu_.cpl() != 0) {
+    general_protection();
+    return;
+  }
+  const u32 msr = static_cast<u32>(vcpu_.gpr(1));
+  if (vcpu_.vmcb().exit_info1 & 1) {
+    const u64 value = vcpu_.gpr(2) << 32 | (vcpu_.gpr(0) & 0xffff'ffff);
+    const u64 free_efer_bits = kEferSce | (paging_ == PagingControl::kGuest ? kEferNxe : 0);
+    if (!write_msr(vcpu_, msr, value, free_efer_bits) && !mode_.write_msr(msr, value)) {
+      general_protection();
+      return;
+    }
+  } else {
+    const auto value = read_msr(vcpu_, msr, host_.ticks());
+    if (!value) {
+      general_protection();
+      return;
+    }
+    vcpu_.gpr(0) = *value & 0xffff'ffff;
+    vcpu_.gpr(2) = *value >> 32;
+  }
+  vcpu_.advance_rip(2);
+}
+
+void ExitHandler::on_port() {
+  const PortAccess access = decode_port_access(vcpu_.vmcb().exit_info1);
+  if (!port_allowed(access)) {
+    general_protection();
+    return;
+  }
+  if (access.input) {
+    vcpu_.gpr(0) = (vcpu_.gpr(0) & ~u64{0xff}) | 0xff;
+  }
+  vcpu_.vmcb().rip = vcpu_.vmcb().exit_info2;
+  vcpu_.advance_rip(0);
+}
+
+void ExitHandler::on_xsetbv() {
+  const u64 value = vcpu_.gpr(2) << 32 | (vcpu_.gpr(0) & 0xffff'ffff);
+  const CpuidLeaf offered = host_.cpuid(0xd, 0);
+  if (vcpu_.cpl() != 0 || static_cast<u32>(vcpu_.gpr(1)) != 0 || !(vcpu_.vmcb().cr4 & kCr4Osxsave) ||
+      !xcr0_allowed(value, u64{offered.edx} << 32 | offered.eax)) {
+    general_protection();
+    return;
+  }
+  host_.set_xcr0(value);
+  vcpu_.advance_rip(3);
+}
+
+void ExitHandler::on_halt() {
+  if (!(vcpu_.vmcb().rflags & kRflagsInterrupt)) {
+    die("the guest halted with interrupts off");
+  }
+  platform_.wait();
+  vcpu_.advance_rip(1);
+}
+
+DecodedInstruction ExitHandler::fetch_and_decode() {
+  u8 code[kMaxInstructionBytes];
+  if (!vcpu_.in_64bit_code()) {
+    return {};
+  }
+  // Where the page behind the instruction is missing, its beginning may still decode.
+  const Gva rip(vcpu_.rip());
+  u64 bytes = sizeof(code);
+  if (!mode_.read_guest(vcpu_, rip, {code, bytes})) {
+    bytes = kPageBytes - rip.page_offset();
+    if (bytes >= sizeof(code) || !mode_.read_guest(vcpu_, rip, {code, bytes})) {
+      return {};
+    }
+  }
+  return decode_instruction({code, bytes});
+}
+
+Gva ExitHandler::operand_address(const DecodedInstruction& instruction) {
+  const MemoryOperand& operand = instruction.memory;
+  u64 address = static_cast<u64>(operand.displacement);
+  if (operand.rip_relative) {
+    address += vcpu_.rip() + instruction.bytes;
+  }
+  if (operand.base != MemoryOperand::kNone) {
+    address += vcpu_.gpr(operand.base);
+  }
+  if (operand.index != MemoryOperand::kNone) {
+    address += vcpu_.gpr(operand.index) << operand.scale_shift;
+  }
+  if (operand.address_32bit) {
+    address &= 0xffff'ffff;
+  }
+  if (operand.segment != MemoryOperand::Segment::kFlat) {
+    address += host_.segment_base(operand.segment == MemoryOperand::Segment::kFs ? Host::Segment::kFs
+                                                                                 : Host::Segment::kGs);
+  }
+  return Gva(address);
+}
+
+// The exit code's register number is not trusted: some TCG versions report every read as CR0's.
+void ExitHandler::on_decoded() {
+  using Kind = DecodedInstruction::Kind;
+  const DecodedInstruction instruction = fetch_and_decode();
+  if (vcpu_.cpl() != 0 && instruction.kind != Kind::kSmsw) {
+    general_protection();
+    return;
+  }
+  const u64 rip = vcpu_.rip();
+  const u64 event = vcpu_.vmcb().event_injection;
+  switch (instruction.kind) {
+    case Kind::kInvlpg:
+      mode_.on_invlpg(vcpu_, operand_address(instruction));
+      break;
+    case Kind::kCrRead:
+      read_cr(instruction.system_register, instruction.general_register);
+      break;
+    case Kind::kCrWrite:
+      write_cr(instruction.system_register, vcpu_.gpr(instruction.general_register));
+      break;
+    case Kind::kClts:
+      vcpu_.vmcb().cr0 &= ~kCr0Ts;
+      break;
+    case Kind::kDrRead:
+    case Kind::kDrWrite:
+    case Kind::kLmsw:
+      general_protection();
+      break;
+    case Kind::kSmsw:
+      store_machine_status(instruction);
+      break;
+    case Kind::kUnknown:
+      vcpu_.inject_exception(kVectorInvalidOpcode);
+      break;
+  }
+  if (vcpu_.rip() == rip && vcpu_.vmcb().event_injection == event) {
+    vcpu_.advance_rip(instruction.bytes);
+  }
+}
+
+void ExitHandler::read_cr(unsigned cr, unsigned gpr) {
+  switch (cr) {
+    case 0:
+      vcpu_.gpr(gpr) = vcpu_.vmcb().cr0;
+      return;
+    case 2:
+      vcpu_.gpr(gpr) = vcpu_.vmcb().cr2;
+      return;
+    case 3:
+      if (const auto value = mode_.read_cr3(vcpu_)) {
+        vcpu_.gpr(gpr) = *value;
+      } else {
+        general_protection();
+      }
+      return;
+    case 4:
+      vcpu_.gpr(gpr) = vcpu_.vmcb().cr4;
+      return;
+    case 8:
+      vcpu_.gpr(gpr) = 0;
+      return;
+    default:
+      vcpu_.inject_exception(kVectorInvalidOpcode);
+  }
+}
+
+// SMSW is open to CPL 3. Only its register form is executed here.
+void ExitHandler::store_machine_status(const DecodedInstruction& instruction) {
+  if (instruction.has_memory) {
+    general_protection();
+    return;
+  }
+  u64& to = vcpu_.gpr(instruction.general_register);
+  const u64 cr0 = vcpu_.vmcb().cr0;
+  to = instruction.operand_16bit ? (to & ~u64{0xffff}) | (cr0 & 0xffff) : cr0;
+}
+
+void ExitHandler::write_cr(unsigned cr, u64 value) {
+  switch (cr) {
+    case 0:
+      if (!cr0_allowed(value, paging_)) {
+        general_protection();
+        return;
+      }
+      vcpu_.vmcb().cr0 = value;
+      mode_.on_control_changed(vcpu_);
+      return;
+    case 2:
+      vcpu_.vmcb().cr2 = value;
+      return;
+    case 3:
+      if (!mode_.write_cr3(vcpu_, value)) {
+        general_protection();
+      }
+      return;
+    case 4:
+      if (!cr4_allowed(value, paging_)) {
+        general_protection();
+        return;
+      }
+      vcpu_.vmcb().cr4 = value;
+      mode_.on_control_changed(vcpu_);
+      return;
+    case 8:  // the task priority has no effect: interrupts are injected past it
+      if (value > 15) {
+        general_protection();
+      }
+      return;
+    default:
+      vcpu_.inject_exception(kVectorInvalidOpcode);
+  }
+}
+
+void ExitHandler::die(std::string_view why) {
+  const Vmcb& v = vcpu_.vmcb();
+  const auto print = [&](std::string_view name, u64 value) {
+    host_.console_write(name);
+    host_.console_write(HexText(value).view());
+  };
+  host_.console_write("\nnopte-hv: ");
+  host_.console_write(why);
+  print("\n  rip ", v.rip);
+  print("  rsp ", v.rsp);
+  print("  rflags ", v.rflags);
+  print("\n  cr0 ", v.cr0);
+  print("  cr2 ", v.cr2);
+  print("  cr3    ", v.cr3);
+  print("\n  cr4 ", v.cr4);
+  print("  rax ", v.rax);
+  print("  efer   ", v.efer);
+  print("\n  exit ", v.exit_code);
+  print(" ", v.exit_info1);
+  print(" ", v.exit_info2);
+  print(" ", v.exit_int_info);
+  host_.console_write("\n");
+  platform_.end(kStatusGuestDied, why);
+}
+
+}  // namespace nopte::hv

@@ -1,0 +1,101 @@
+// The container: what happens at each exit, apart from memory (mode_handler.h). Everything that is not
+// allowed by a list is refused with the exception that a processor without the feature would raise.
+//
+// A guest that cannot go on (shutdown, an invalid control block) is ended with a report, never the
+// hypervisor. Concurrency: one CPU. Source: APM vol. 2, chapter 15.
+#pragma once
+
+#include "hv-mm/container/cr_policy.h"
+#include "hv-mm/container/decode.h"
+#include "hv-mm/platform_calls.h"
+
+namespace nopte::hv {
+
+// Exit statuses of the machine when it was not the guest that powered off.
+inline constexpr u8 kStatusGuestDied = 125;
+inline constexpr u8 kStatusBadInput = 126;
+
+class ExitHandler {
+ public:
+  ExitHandler(Vcpu& vcpu, ModeHandler& mode, Host& host, Counters& counters, PagingControl paging)
+      : vcpu_(vcpu),
+        mode_(mode),
+        host_(host),
+        counters_(counters),
+        platform_(host, mode, vcpu, counters),
+        paging_(paging) {}
+
+  // Handles the exit in the control block and prepares the next entry.
+  void handle() {
+    const u64 code = vcpu_.vmcb().exit_code;
+    if (code == exit_code::kVmmcall) {
+      handle_call(vcpu_);
+    } else if (code == exit_code::kPageFault) {
+      handle_page_fault(vcpu_);
+    } else {
+      vcpu_.collect_events();
+      on_other(code);
+      finish(vcpu_);
+    }
+  }
+  // The same for the two exits that are in every figure; the run loop calls these directly. Precondition:
+  // `vcpu` is this handler's, and the exit is a VMMCALL, or #PF.
+  void handle_call(Vcpu& vcpu) {
+    vcpu.collect_events_after_call();
+    const u64 number = vcpu.vmcb().rax;
+    if (number - 1 < kFirstPlatformCall - 1 && vcpu.cpl() == 0) [[likely]] {
+      ++counters_.calls[number];
+      const CallResult result = mode_.on_memory_call(vcpu, number, vcpu.call_arguments());
+      vcpu.complete_call(result.status, result.value);
+    } else {
+      on_platform_call(number);
+    }
+    finish(vcpu);
+  }
+  void handle_page_fault(Vcpu& vcpu) {
+    vcpu.collect_events();
+    ++counters_.exits[exit_code::kPageFault];
+    mode_.on_page_fault(vcpu, Gva(vcpu.vmcb().exit_info2), vcpu.vmcb().exit_info1);
+    finish(vcpu);
+  }
+
+  // Ends the machine with registers on the console.
+  [[noreturn]] void die(std::string_view why);
+
+  [[nodiscard]] Platform& platform() { return platform_; }
+
+ private:
+  static constexpr u64 kFirstPlatformCall = static_cast<u64>(abi::Call::console_write);
+
+  static_assert(static_cast<u64>(abi::Call::query) == 0 && kFirstPlatformCall < Counters::kCallSlots);
+
+  void finish(Vcpu& vcpu) {
+    if (vcpu.anything_pending()) [[unlikely]] {
+      on_pending();
+    }
+  }
+  void on_platform_call(u64 number);
+  void on_pending();
+  void on_other(u64 code);
+  void on_cpuid();
+  void on_msr();
+  void on_port();
+  void on_xsetbv();
+  void on_halt();
+  void on_decoded();
+  void write_cr(unsigned cr, u64 value);
+  void read_cr(unsigned cr, unsigned gpr);
+  void store_machine_status(const DecodedInstruction& instruction);
+  [[nodiscard]] Gva operand_address(const DecodedInstruction& instruction);
+  [[nodiscard]] DecodedInstruction fetch_and_decode();
+  void general_protection() { vcpu_.inject_exception(kVectorGeneralProtection, 0); }
+
+  Vcpu& vcpu_;
+  ModeHandler& mode_;
+  Host& host_;
+  Counters& counters_;
+  Platform platform_;
+  PagingControl paging_;
+};
+
+}  // namespace nopte::hv

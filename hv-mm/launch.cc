@@ -1,0 +1,73 @@
+#include "hv-mm/launch.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "hv-mm/container/msr_policy.h"
+
+namespace nopte::hv {
+namespace {
+constexpr u64 kBootReachBytes = u64{1} << 30;  // what the image's boot tables map
+constexpr u16 kCodeAttributes = 0xa9b;         // present, code, readable, accessed, long, 4 KiB units
+constexpr u16 kDataAttributes = 0xc93;
+}  // namespace
+
+abi::BootBlock make_boot_block(const Launch& launch, abi::BootKind kind) {
+  abi::BootBlock block;
+  block.kind = kind;
+  block.under_hypervisor = 1;
+  block.memory_bytes = launch.guest.bytes;
+  block.tsc_hz = launch.tsc_hz;
+  block.boot_wall_ns = launch.boot_wall_ns;
+  block.initramfs_bytes = launch.initramfs.size();
+  const std::string_view line = launch.options.guest_command_line;
+  block.command_line_bytes = std::min<u64>(line.size(), abi::kCommandLineBytes);
+  std::memcpy(block.command_line, line.data(), block.command_line_bytes);
+  return block;
+}
+
+std::expected<u64, const char*> load_physical(const Launch& launch) {
+  constexpr const char* kTooLittle =
+      "too little memory: memory= does not hold the guest image and its initramfs";
+  const u64 limit = std::min(launch.guest.bytes, kBootReachBytes);
+  const u64 block_at = (launch.image->physical_end() + kPageMask) & ~kPageMask;
+  const u64 initramfs_at = block_at + pages_to_bytes(bytes_to_pages(sizeof(abi::BootBlock)));
+  if (initramfs_at > limit || launch.initramfs.size() > limit - initramfs_at) {
+    return std::unexpected(kTooLittle);
+  }
+  u8* const memory = launch.guest_window();
+  for (const GuestSegment& segment : launch.image->segments()) {
+    u8* const to = memory + segment.guest_physical;
+    std::memcpy(to, segment.file.data(), segment.file.size());
+    std::memset(to + segment.file.size(), 0, segment.memory_bytes - segment.file.size());
+  }
+  abi::BootBlock block = make_boot_block(launch, abi::BootKind::kPhysical);
+  block.initramfs_physical = launch.initramfs.empty() ? 0 : initramfs_at;
+  std::memcpy(memory + block_at, &block, sizeof(block));
+  std::memcpy(memory + initramfs_at, launch.initramfs.data(), launch.initramfs.size());
+  return block_at;
+}
+
+void set_entry_state(Vcpu& vcpu, u64 rip, u64 boot_block, u64 cr3) {
+  Vmcb& v = vcpu.vmcb();
+  v.cs = {0x10, kCodeAttributes, 0xffff'ffff, 0};
+  v.ds = v.es = v.ss = {0x18, kDataAttributes, 0xffff'ffff, 0};
+  v.gdtr = v.idtr = {};
+  v.cpl = 0;
+  v.efer = abi::kEntryEfer | kEferSvme;
+  v.cr0 = abi::kEntryCr0;
+  v.cr4 = abi::kEntryCr4;
+  v.cr3 = cr3;
+  v.cr2 = 0;
+  v.dr6 = 0xffff'0ff0;
+  v.dr7 = 0x400;
+  v.rflags = 2;
+  v.rip = rip;
+  v.rsp = 0;
+  v.rax = 0;
+  v.guest_pat = kResetPat;
+  vcpu.registers() = {};
+  vcpu.gpr(7) = boot_block;
+}
+
+}  // namespace nopte::hv

@@ -1,0 +1,70 @@
+// Mode nested: the guest's page tables are its own; nested tables map its whole memory with 2 MiB leaves,
+// built once. No memory exit is left: a nested fault is an access outside the guest's memory.
+#include "hv-mm/boot/linear_map.h"
+#include "hv-mm/launch.h"
+#include "hv-mm/linear_read.h"
+
+namespace nopte::hv {
+namespace {
+
+class NestedMode final : public ModeHandler {
+ public:
+  NestedMode(const Launch& launch, u64 tables)
+      : memory_{launch.guest_window(), launch.guest.bytes}, tables_(tables) {}
+
+  [[nodiscard]] const char* name() const override { return "nested"; }
+
+  void on_page_fault(Vcpu& vcpu, Gva va, u64 error_code) override { vcpu.inject_page_fault(va, error_code); }
+  // As on a machine without anything at that address: refused rather than emulated, so that a stray access is
+  // seen.
+  void on_nested_fault(Vcpu& vcpu, u64, u64) override {
+    ++outside_;
+    vcpu.inject_exception(kVectorGeneralProtection, 0);
+  }
+  Result<u64> read_cr3(Vcpu& vcpu) override { return vcpu.vmcb().cr3; }
+  Result<void> write_cr3(Vcpu&, u64) override { return Fail(Status::kUnsupported); }
+  void on_invlpg(Vcpu&, Gva) override {}
+
+  Result<void> read_guest(const Vcpu& vcpu, Gva va, std::span<u8> bytes) override {
+    return read_linear(memory_, vcpu.vmcb().cr3, va, bytes);
+  }
+  void write_counters(JsonWriter& json) const override {
+    json.member("nested_tables", tables_);
+    json.member("accesses_outside_memory", outside_);
+  }
+
+ private:
+  PhysicalWindow memory_;
+  u64 tables_;
+  u64 outside_ = 0;
+};
+
+}  // namespace
+
+StartResult start_nested(const Launch& launch) {
+  constexpr const char* kNoMemory = "too little memory for the nested tables";
+  const auto boot_block = load_physical(launch);
+  if (!boot_block) {
+    return std::unexpected(boot_block.error());
+  }
+  const u64 free_before = launch.own->free_bytes();
+  auto map = LinearMap::create(*launch.own, pt::Privilege::kUser);
+  // The processor walks nested tables with user accesses.
+  const pt::Entry leaf = pt::Entry::leaf(pt::Frame(), kPermRWX, pt::Privilege::kUser, Access::kWrite);
+  if (!map || !map->map(0, launch.guest.begin, launch.guest.bytes, leaf)) {
+    return std::unexpected(kNoMemory);
+  }
+  const u64 tables = (free_before - launch.own->free_bytes()) >> kPageShift;
+  const auto mode = launch.own->make<NestedMode>(launch, tables);
+  if (!mode) {
+    return std::unexpected(kNoMemory);
+  }
+  Vmcb& v = launch.vcpu->vmcb();
+  v.nested_control = kNestedPaging;
+  v.nested_cr3 = map->root();
+  const abi::EntryNote& entry = launch.image->entry();
+  set_entry_state(*launch.vcpu, entry.entry_va, *boot_block, entry.boot_root);
+  return *mode;
+}
+
+}  // namespace nopte::hv

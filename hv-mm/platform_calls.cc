@@ -1,0 +1,158 @@
+#include "hv-mm/platform_calls.h"
+
+#include <cstring>
+#include <optional>
+
+namespace nopte::hv {
+namespace {
+
+// Text that travels in registers.
+struct Text {
+  static constexpr u64 kMaxBytes = 40;
+  char bytes[kMaxBytes];
+  u64 length = 0;
+
+  [[nodiscard]] std::string_view view() const { return {bytes, length}; }
+};
+
+template <class Args>
+std::optional<Text> decode_text(const Args& args) {
+  if (args.bytes == 0 || args.bytes > Text::kMaxBytes) {
+    return std::nullopt;
+  }
+  Text text;
+  const u64 words[] = {args.text0, args.text1, args.text2, args.text3, args.text4};
+  std::memcpy(text.bytes, words, sizeof(words));
+  text.length = args.bytes;
+  return text;
+}
+
+}  // namespace
+
+u64 Platform::features() const { return abi::kFeaturePlatform | mode_.features(); }
+
+CallResult Platform::query(const abi::query_args& args) {
+  switch (args.item) {
+    case 0:
+      return {Status::kOk, abi::kAbiVersion};
+    case 1:
+      return {Status::kOk, features()};
+    default:
+      return {Status::kInvalid, 0};
+  }
+}
+
+CallResult Platform::console_write(const abi::console_write_args& args) {
+  const auto text = decode_text(args);
+  if (!text) {
+    return {Status::kInvalid, 0};
+  }
+  host_.console_write(text->view());
+  return {};
+}
+
+CallResult Platform::console_read(const abi::console_read_args&) {
+  const auto byte = host_.console_read();
+  return {Status::kOk, byte ? u64{*byte} | u64{1} << 8 : 0};
+}
+
+CallResult Platform::timer_set(const abi::timer_set_args& args) {
+  host_.timer_set(args.deadline_ns);
+  return {};
+}
+
+CallResult Platform::timer_cancel(const abi::timer_cancel_args&) {
+  host_.timer_cancel();
+  return {};
+}
+
+CallResult Platform::idle(const abi::idle_args&) {
+  wait();
+  return {};
+}
+
+CallResult Platform::power_off(const abi::power_off_args& args) {
+  if (args.status > 0xff) {
+    return {Status::kInvalid, 0};
+  }
+  end(static_cast<u8>(args.status), {});
+}
+
+CallResult Platform::mark(const abi::mark_args& args) {
+  const auto text = decode_text(args);
+  if (!text) {
+    return {Status::kInvalid, 0};
+  }
+  write_event("mark", "text", text->view(), nullptr);
+  return {};
+}
+
+void Platform::collect_host_interrupts() {
+  u32 raised = host_.raised_interrupts();
+  while (raised != 0) {
+    vcpu_.raise_interrupt(static_cast<u8>(Vcpu::kFirstInterrupt + __builtin_ctz(raised)));
+    raised &= raised - 1;
+  }
+}
+
+void Platform::wait() {
+  collect_host_interrupts();
+  if (vcpu_.interrupt_pending()) {
+    return;
+  }
+  ++counters_.halts;
+  const u64 begin = host_.ticks();
+  do {
+    host_.wait_for_interrupt();
+    collect_host_interrupts();
+  } while (!vcpu_.interrupt_pending());
+  counters_.idle_ticks += host_.ticks() - begin;
+}
+
+// Times leave out what writing lines takes, this one and earlier ones: a span between two marks does not
+// contain the report of its own beginning.
+void Platform::write_event(std::string_view event, std::string_view text_key, std::string_view text,
+                           const u8* status) {
+  const u64 begin = host_.ticks();
+  const auto sink = [&](std::string_view piece) { host_.counters_write(piece); };
+  JsonWriter json(sink);
+  json.begin_object();
+  json.member("event", event);
+  if (status != nullptr) {
+    json.member("status", *status);
+  }
+  if (!text.empty()) {
+    json.member(text_key, text);
+  }
+  json.member("mode", mode_.name());
+  json.member("tsc", begin - counters_.reporting_ticks);
+  json.member("idle_ns", host_.ns_of_ticks(counters_.idle_ticks));
+  json.begin_object("counters");
+  write_counters(json, counters_, static_cast<u64>(vcpu_.hypervisor_ticks()) + begin);
+  mode_.write_counters(json);
+  json.end_object();
+  json.end_object();
+  json.end_line();
+  counters_.reporting_ticks += host_.ticks() - begin;
+}
+
+void Platform::boot(u64 guest_bytes, u64 own_bytes) {
+  const auto sink = [&](std::string_view piece) { host_.counters_write(piece); };
+  JsonWriter json(sink);
+  json.begin_object();
+  json.member("event", "boot");
+  json.member("mode", mode_.name());
+  json.member("guest_bytes", guest_bytes);
+  json.member("own_bytes", own_bytes);
+  json.member("tsc", host_.ticks());
+  json.end_object();
+  json.end_line();
+}
+
+void Platform::end(u8 status, std::string_view reason) {
+  write_event("power_off", "reason", reason, &status);
+  host_.power_off(status);
+  __builtin_unreachable();  // the attribute is lost in a virtual call
+}
+
+}  // namespace nopte::hv

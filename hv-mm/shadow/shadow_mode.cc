@@ -1,0 +1,117 @@
+#include "hv-mm/shadow/shadow_mode.h"
+
+#include "hv-mm/container/cr_policy.h"
+#include "hv-mm/container/setup.h"
+#include "hv-mm/shadow/store_execute.h"
+
+namespace nopte::hv {
+namespace {
+
+// As other hypervisors have it by default: shadow tables for 2% of the guest's memory.
+constexpr u64 kGuestFramesPerTable = 50;
+constexpr u64 kReverseBytesPerTable = 512;
+
+// The shadow's tables and metadata, from the hypervisor's own memory.
+std::expected<ShadowPool, const char*> make_pool(BootMemory& own, u64 guest_frames) {
+  constexpr const char* kNoMemory = "too little memory for shadow tables";
+  const u64 fixed = ShadowTables::metadata_bytes(guest_frames, 0) + 16 * kPageBytes;
+  if (own.free_bytes() < fixed) return std::unexpected(kNoMemory);
+  const u64 per_table = kPageBytes + sizeof(ShadowPage) + kReverseBytesPerTable;
+  const u64 wanted = std::max<u64>(guest_frames / kGuestFramesPerTable, 256);
+  const u64 tables = std::min((own.free_bytes() - fixed) / per_table, wanted);
+  const u64 metadata_pages = bytes_to_pages(
+      ShadowTables::metadata_bytes(guest_frames, static_cast<u32>(tables)) + tables * kReverseBytesPerTable);
+  const auto tables_at = own.take_pages(tables);
+  const auto metadata_at = own.take_pages(metadata_pages);
+  if (!tables_at || !metadata_at) return std::unexpected(kNoMemory);
+  std::memset(own.pointer(*metadata_at), 0,
+              ShadowTables::metadata_bytes(guest_frames, static_cast<u32>(tables)));
+  return ShadowPool{own.pointer(*tables_at),
+                    pt::PhysAddr(*tables_at),
+                    static_cast<u32>(tables),
+                    {own.pointer(*metadata_at), pages_to_bytes(metadata_pages)}};
+}
+
+GuestProcessor processor_of(Host& host) {
+  constexpr u32 kGiantPages = 1u << 26;
+  return {.physical_bits = host.cpuid(0x8000'0008, 0).eax & 0xff,
+          .giant_pages = (host.cpuid(0x8000'0001, 0).edx & kGiantPages) != 0};
+}
+
+}  // namespace
+
+bool ShadowMode::emulate_store(Vcpu& vcpu, Gpa gpa) {
+  if ((vcpu.vmcb().exit_int_info & kEventValid) || !vcpu.in_64bit_code()) return false;
+  u8 code[kMaxInstructionBytes];
+  const Gva rip(vcpu.rip());
+  u64 bytes = sizeof(code);
+  if (!read_guest(vcpu, rip, {code, bytes})) {
+    bytes = std::min<u64>(bytes, kPageBytes - rip.page_offset());
+    if (!read_guest(vcpu, rip, {code, bytes})) return false;
+  }
+  const auto store = decode_store({code, bytes});
+  if (!store || gpa.value() % store->operand_bytes != 0) return false;
+  const u64 before =
+      pt::load_entry(mmu_.guest().table(gpa.page()), static_cast<unsigned>(gpa.page_offset() / 8)).word();
+  const StoreEffect effect =
+      execute_store(*store, before >> (gpa.value() % 8 * 8), vcpu.gpr(store->register_index), vcpu.vmcb().rax,
+                    vcpu.vmcb().rflags);
+  if (!mmu_.store(gpa, effect.memory, store->operand_bytes)) return false;
+  if (effect.loads_register) vcpu.gpr(effect.register_index) = effect.register_value;
+  vcpu.vmcb().rflags = effect.rflags;
+  vcpu.advance_rip(store->length_bytes);
+  return true;
+}
+
+void ShadowMode::write_counters(JsonWriter& json) const {
+  const ShadowCounters& c = mmu_.counters();
+  json.member("entries_written", c.entries_written);
+  json.member("shadow_pages_allocated", c.pages_allocated);
+  json.member("shadow_pages_zapped", c.pages_zapped);
+  json.member("shadow_pages_recycled", c.pages_recycled);
+  json.member("faults_resolved", c.faults_resolved);
+  json.member("faults_reflected", c.faults_reflected);
+  json.member("write_protect_faults", c.write_protect_faults);
+  json.member("tables_unsynced", c.tables_unsynced);
+  json.member("emulated_writes", c.emulated_writes);
+  json.member("tables_released", c.tables_released);
+  json.member("syncs", c.syncs);
+  json.member("prefetched", c.prefetched);
+  json.member("root_loads", c.root_loads);
+  json.member("root_misses", c.root_misses);
+  json.member("invlpgs", c.invlpgs);
+  json.member("large_splits", c.large_splits);
+  json.member("tlb_flushes", flushes_);
+  json.member("accesses_outside_memory", outside_);
+}
+
+StartResult start_shadow(const Launch& launch) {
+  class PlainShadow final : public ShadowMode {};
+  const auto mode = launch.own->make<PlainShadow>();
+  if (!mode) return std::unexpected("too little memory for shadow tables");
+  launch.vcpu->keep_whole_registers_at_faults();
+  return start_shadowed(launch, **mode, Tracking::kTrapped);
+}
+
+StartResult start_shadowed(const Launch& launch, ShadowMode& mode, Tracking tracking) {
+  const auto boot_block = load_physical(launch);
+  if (!boot_block) return std::unexpected(boot_block.error());
+  const u64 guest_frames = launch.guest.bytes >> kPageShift;
+  const auto pool = make_pool(*launch.own, guest_frames);
+  if (!pool) return std::unexpected(pool.error());
+  ShadowMmu& mmu = mode.mmu();
+  const GuestMemory memory{launch.guest_window(), pt::PhysAddr(launch.guest.begin), guest_frames};
+  if (!mmu.init(memory, *pool, processor_of(*launch.host), tracking)) {
+    return std::unexpected("too little memory for shadow tables");
+  }
+  mmu.set_smep((abi::kEntryCr4 & kCr4Smep) != 0);
+
+  const abi::EntryNote& entry = launch.image->entry();
+  const auto root = mmu.set_root(entry.boot_root);
+  if (!root) return std::unexpected("the guest image's boot_root lies outside memory=");
+  intercept_paging(*launch.vcpu);
+  set_entry_state(*launch.vcpu, entry.entry_va, *boot_block, root->value());
+  return &mode;
+}
+
+}  // namespace nopte::hv

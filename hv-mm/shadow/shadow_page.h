@@ -1,0 +1,48 @@
+// One page of the shadow: a table that the processor walks, and what is known of it.
+//
+// A *mirror* page stands for one guest table at one level: each entry is what the guest's entry allows and no
+// more, and rights stay where the guest has them (the processor ANDs them along the path as it would along
+// the guest's own). A mirror is therefore right for every parent, and (guest frame, level) names it. A
+// *split* page stands for the inside of a guest large leaf, one level lower: full rights, as the parent entry
+// carries the leaf's; it is named by the frame where the large page begins.
+#pragma once
+
+#include "hv-mm/shadow/ref_list.h"
+#include "native-fallback/tables/entry.h"
+
+namespace nopte::hv {
+
+// Names a shadow page; 0 is none.
+using PageIndex = u32;
+
+// Names one entry of a shadow page in a RefList. Never 0, below RefPool::kNodeBit.
+struct EntryRef {
+  PageIndex page;
+  unsigned index;
+
+  [[nodiscard]] static constexpr EntryRef of(u32 packed) {
+    return {packed >> pt::kIndexBits, packed & (pt::kEntriesPerTable - 1)};
+  }
+  [[nodiscard]] constexpr u32 packed() const { return page << pt::kIndexBits | index; }
+};
+inline constexpr u32 kMaxShadowPages = u32{1} << (31 - pt::kIndexBits);
+
+enum class ShadowKind : u8 { kFree, kMirror, kSplit };
+
+struct ShadowPage {
+  u64 installed[pt::kEntriesPerTable / 64] = {};  // bit n: entry n is present
+  RefList parents;                                // entries that link this page
+  u32 gfn = 0;                                    // the guest's table, or the first frame of the large page
+  PageIndex alias = 0;                            // next mirror of the same guest frame, at another level
+  PageIndex older = 0, newer = 0;                 // by age; free pages: newer chains them
+  PageIndex unsync_before = 0, unsync_after = 0;  // list of unsynchronised, or of detached pages
+  u16 live = 0;                                   // installed entries
+  u8 level = 0;
+  ShadowKind kind = ShadowKind::kFree;
+  bool unsync = false;      // level 1: the guest writes its table without exits
+  bool referenced = false;  // used by a fault since the recycler last looked
+  bool detached = false;    // level 2 to 4: the guest writes its table without exits; ends at the next flush
+  u8 clears = 0;            // entries that the guest emptied in a row
+};
+
+}  // namespace nopte::hv

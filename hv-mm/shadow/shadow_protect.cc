@@ -1,0 +1,83 @@
+// ShadowTables: which guest frames are guest tables, and that they cannot be written unseen.
+#include "hv-mm/shadow/shadow_tables.h"
+
+namespace nopte::hv {
+
+using pt::Entry;
+
+bool ShadowTables::needs_protection(u64 gfn) const {
+  for (PageIndex at = frames_[gfn].mirrors(); at != 0; at = pages_[at].alias) {
+    if (!pages_[at].unsync) return true;
+  }
+  return false;
+}
+
+void ShadowTables::protect(u64 gfn) {
+  FrameState& frame = frames_[gfn];
+  if (told_ || frame.protected_frame()) return;
+  frame.state |= FrameState::kProtected;
+  RegionState& region = regions_[region_of(gfn)];
+  if (region.protected_frames++ == 0) split_linear_mappings(region_of(gfn));
+  if (region.split != 0) {
+    const unsigned slot = gfn % pt::kEntriesPerTable;
+    const Entry old = entry(region.split, slot);
+    if (old.writable()) lose_write({region.split, slot});
+  }
+  while (!frame.writers.empty()) lose_write(EntryRef::of(refs_.pop(frame.writers)));
+}
+
+void ShadowTables::unprotect(u64 gfn) {
+  FrameState& frame = frames_[gfn];
+  if (!frame.protected_frame()) return;
+  frame.state &= ~FrameState::kProtected;
+  RegionState& region = regions_[region_of(gfn)];
+  --region.protected_frames;
+  if (region.split != 0) {
+    const unsigned slot = gfn % pt::kEntriesPerTable;
+    const Entry old = entry(region.split, slot);
+    put(region.split, slot, old, old.with(Entry::kWritable | Entry::kDirty));
+  }
+}
+
+// A frame of the region becomes a table: the region's writable 2 MiB mappings give way to its split page.
+void ShadowTables::split_linear_mappings(u64 region) {
+  RefList& large = regions_[region].large;
+  while (!large.empty()) {
+    const EntryRef ref = EntryRef::of(refs_.pop(large));
+    const Entry old = entry(ref.page, ref.index);
+    put(ref.page, ref.index, old, Entry());
+    ++counters_.large_splits;
+    if (const PageIndex split = split_of_region(region)) link(ref.page, ref.index, split, old.word());
+  }
+}
+
+void ShadowTables::mark_unsync(PageIndex index) {
+  ShadowPage& page = pages_[index];
+  NOPTE_ASSERT(page.level == 1 && page.kind == ShadowKind::kMirror && !page.unsync);
+  page.unsync = true;
+  list_add(unsync_, index);
+  if (!needs_protection(page.gfn)) unprotect(page.gfn);
+}
+
+void ShadowTables::mark_synced(PageIndex index) {
+  pages_[index].unsync = false;
+  list_remove(unsync_, index);
+  protect(pages_[index].gfn);
+}
+
+void ShadowTables::list_add(PageList& list, PageIndex index) {
+  pages_[index].unsync_before = 0;
+  pages_[index].unsync_after = list.newest;
+  (list.newest != 0 ? pages_[list.newest].unsync_before : list.oldest) = index;
+  list.newest = index;
+  ++list.pages;
+}
+
+void ShadowTables::list_remove(PageList& list, PageIndex index) {
+  const ShadowPage& page = pages_[index];
+  (page.unsync_before != 0 ? pages_[page.unsync_before].unsync_after : list.newest) = page.unsync_after;
+  (page.unsync_after != 0 ? pages_[page.unsync_after].unsync_before : list.oldest) = page.unsync_before;
+  --list.pages;
+}
+
+}  // namespace nopte::hv

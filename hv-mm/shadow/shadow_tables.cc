@@ -1,0 +1,383 @@
+#include "hv-mm/shadow/shadow_tables.h"
+
+#include <bit>
+#include <cstring>
+
+namespace nopte::hv {
+
+using pt::Entry;
+
+namespace {
+
+constexpr u64 kFramesPerRegion = pt::kEntriesPerTable;
+constexpr u64 kRegionsPerGiant = pt::kEntriesPerTable;
+constexpr u64 kMinNodes = 16;
+
+constexpr u64 round_up(u64 value, u64 unit) { return (value + unit - 1) / unit; }
+
+}  // namespace
+
+u64 ShadowTables::metadata_bytes(u64 guest_frames, u32 tables) {
+  const u64 regions = round_up(guest_frames, kFramesPerRegion);
+  const u64 giants = round_up(regions, kRegionsPerGiant);
+  return (u64{tables} + 1) * sizeof(ShadowPage) + guest_frames * sizeof(FrameState) +
+         regions * sizeof(RegionState) + giants * sizeof(PageIndex) + sizeof(RefPool::Node) +
+         kMinNodes * sizeof(RefPool::Node);
+}
+
+Result<void> ShadowTables::init(const GuestMemory& guest, const ShadowPool& pool, Tracking tracking) {
+  const bool aligned = (guest.host.value() & (pt::entry_bytes(2) - 1)) == 0 && pool.host.page_aligned() &&
+                       reinterpret_cast<u64>(pool.metadata.data()) % 8 == 0;
+  if (!aligned || guest.frames == 0 || guest.frames >= FrameState::kProtected ||
+      pool.tables >= kMaxShadowPages) {
+    return Fail(Status::kInvalid);
+  }
+  if (pool.tables < kMinTables || pool.metadata.size() < metadata_bytes(guest.frames, pool.tables)) {
+    return Fail(Status::kNoMemory);
+  }
+  guest_ = guest;
+  pool_ = pool;
+  told_ = tracking == Tracking::kTold;
+
+  u8* at = pool.metadata.data();
+  const auto carve = [&at]<class T>(T*& out, u64 count) {
+    out = reinterpret_cast<T*>(at);
+    at += count * sizeof(T);
+  };
+  const u64 regions = round_up(guest.frames, kFramesPerRegion);
+  carve(pages_, u64{pool.tables} + 1);
+  carve(frames_, guest.frames);
+  carve(regions_, regions);
+  carve(giants_, round_up(regions, kRegionsPerGiant));
+  // The rest: nodes of the reverse lists.
+  const u64 left = static_cast<u64>(pool.metadata.data() + pool.metadata.size() - at);
+  const u64 nodes = left / sizeof(RefPool::Node);
+  refs_.init(
+      {reinterpret_cast<RefPool::Node*>(at), nodes < RefPool::kNodeBit ? nodes : RefPool::kNodeBit - 1});
+  free_tables_ = pool.tables;
+  return {};
+}
+
+// --- entries -----------------------------------------------------------------------------------------------
+
+// The only store into a shadow table. Bookkeeping of `old` is done already.
+void ShadowTables::put(PageIndex index, unsigned slot, Entry old, Entry value) {
+  ShadowPage& page = pages_[index];
+  const u64 bit = u64{1} << (slot % 64);
+  if (old.present()) {
+    pt::exchange_entry(table(index), slot, old, value);
+    if (!value.present()) {
+      page.installed[slot / 64] &= ~bit;
+      --page.live;
+    }
+    // More rights, or the same for the same page, need no flush.
+    const u64 gained = Entry::kWritable | Entry::kUser | Entry::kDirty;
+    if (((old.word() ^ value.word()) & ~gained) || (old.word() & ~value.word() & gained)) needs_flush_ = true;
+  } else {
+    pt::store_entry(table(index), slot, value);
+    page.installed[slot / 64] |= bit;
+    ++page.live;
+  }
+  ++counters_.entries_written;
+}
+
+// Takes a present entry out of the reverse lists.
+void ShadowTables::forget(PageIndex index, unsigned slot, Entry old) {
+  const ShadowPage& page = pages_[index];
+  const u32 ref = EntryRef{index, slot}.packed();
+  if (told_ && (page.level == 1 || old.large())) return;
+  if (page.level == 1) {
+    if (old.writable() && page.kind == ShadowKind::kMirror) {
+      refs_.remove(frames_[guest_.gfn_of(old.frame())].writers, ref);
+    }
+  } else if (old.large()) {
+    if (old.writable()) refs_.remove(regions_[region_of(guest_.gfn_of(old.frame()))].large, ref);
+  } else {
+    refs_.remove(pages_[child_of(old)].parents, ref);
+  }
+}
+
+PageIndex ShadowTables::drop(PageIndex index, unsigned slot) {
+  const Entry old = entry(index, slot);
+  if (!old.present()) return 0;
+  forget(index, slot, old);
+  put(index, slot, old, Entry());
+  return pages_[index].level == 1 || old.large() ? 0 : child_of(old);
+}
+
+void ShadowTables::drop_whole(PageIndex index, unsigned slot) {
+  const PageIndex child = drop(index, slot);
+  if (child != 0 && pages_[child].kind == ShadowKind::kMirror && pages_[child].parents.empty()) {
+    zap(child, Orphans::kZap);
+  }
+}
+
+void ShadowTables::add_parent(PageIndex child, u32 ref) {
+  RefList& parents = pages_[child].parents;
+  if (refs_.add(parents, ref)) return;
+  // No node left: an older parent gives way and faults again.
+  const EntryRef victim = EntryRef::of(refs_.pop(parents));
+  put(victim.page, victim.index, entry(victim.page, victim.index), Entry());
+  NOPTE_ASSERT(refs_.add(parents, ref));
+}
+
+// Of a frame's writers or a region's large mappings: an entry that is writable and in no list any more.
+void ShadowTables::lose_write(EntryRef ref) {
+  const Entry old = entry(ref.page, ref.index);
+  put(ref.page, ref.index, old, old.without(Entry::kWritable | Entry::kDirty));
+}
+
+void ShadowTables::add_writer(RefList& list, u32 ref) {
+  if (refs_.add(list, ref)) return;
+  lose_write(EntryRef::of(refs_.pop(list)));
+  NOPTE_ASSERT(refs_.add(list, ref));
+}
+
+void ShadowTables::link(PageIndex index, unsigned slot, PageIndex child, u64 rights) {
+  const Entry value =
+      Entry(host_address(child).value() | Entry::kPresent | Entry::kAccessed | (rights & kRights));
+  Entry old = entry(index, slot);
+  if (old == value) return;
+  if (old.present()) {
+    if (!old.large() && child_of(old) == child) {
+      put(index, slot, old, value);
+      return;
+    }
+    drop(index, slot);
+    old = Entry();
+  }
+  put(index, slot, old, value);
+  add_parent(child, EntryRef{index, slot}.packed());
+}
+
+// A leaf table's entry in a mirror becomes `value`, which is not present or shows gfn, and is not `old`.
+inline void ShadowTables::update_leaf(PageIndex index, unsigned slot, Entry old, Entry value, u64 gfn) {
+  if (told_) {
+    put(index, slot, old, value);
+    return;
+  }
+  const u32 ref = EntryRef{index, slot}.packed();
+  const bool same_writer = old.writable() && value.writable() && old.frame() == value.frame();
+  if (old.writable() && !same_writer) refs_.remove(frames_[guest_.gfn_of(old.frame())].writers, ref);
+  put(index, slot, old, value);
+  if (value.writable() && !same_writer) add_writer(frames_[gfn].writers, ref);
+}
+
+void ShadowTables::set_leaf(PageIndex index, unsigned slot, u64 gfn, u64 rights) {
+  const Entry value = leaf_entry(gfn, rights);
+  const Entry old = entry(index, slot);
+  if (old != value) update_leaf(index, slot, old, value, gfn);
+}
+
+unsigned ShadowTables::refresh(PageIndex index, unsigned first, u64 which) {
+  const u8* const guest_table = guest_.table(pages_[index].gfn);
+  const u8* const own_table = table(index);
+  unsigned changed = 0;
+  for (; which != 0; which &= which - 1) {
+    const unsigned slot = first + static_cast<unsigned>(std::countr_zero(which));
+    const Entry guest = pt::load_entry(guest_table, slot);
+    const Entry old = pt::load_entry(own_table, slot);
+    Entry value;
+    const u64 gfn = guest.frame().number();  // reserved frame bits lie beyond every guest's memory
+    constexpr u64 kUsable = Entry::kPresent | Entry::kAccessed;
+    if ((guest.word() & kUsable) == kUsable && guest_.contains(gfn)) {
+      value = leaf_entry(gfn, allowed_rights(guest));
+    }
+    if (old == value) continue;
+    update_leaf(index, slot, old, value, gfn);
+    ++changed;
+  }
+  return changed;
+}
+
+void ShadowTables::set_region(PageIndex index, unsigned slot, u64 region, u64 rights) {
+  RegionState& state = regions_[region];
+  const bool writable = rights & Entry::kWritable;
+  if (!whole_region(region) || (writable && state.protected_frames != 0)) {
+    if (const PageIndex split = split_of_region(region)) link(index, slot, split, rights);
+    return;
+  }
+  const Entry value =
+      mapping(guest_.host_frame(region * kFramesPerRegion), rights & kRights).with(Entry::kLarge);
+  if (entry(index, slot) == value) return;
+  drop(index, slot);
+  put(index, slot, Entry(), value);
+  if (writable && !told_) add_writer(state.large, EntryRef{index, slot}.packed());
+}
+
+// --- pages -------------------------------------------------------------------------------------------------
+
+PageIndex ShadowTables::take_page(ShadowKind kind, u64 gfn, unsigned level) {
+  if (free_tables_ == 0) return 0;
+  PageIndex index = free_page_;
+  if (index != 0) {
+    free_page_ = pages_[index].newer;
+  } else {
+    index = fresh_page_++;
+    std::memset(table(index), 0, kPageBytes);
+  }
+  --free_tables_;
+  ShadowPage& page = pages_[index];
+  page.kind = kind;
+  page.gfn = static_cast<u32>(gfn);
+  page.level = static_cast<u8>(level);
+  page.referenced = true;
+  age_append(index);
+  ++counters_.pages_allocated;
+  return index;
+}
+
+PageIndex ShadowTables::new_mirror(u64 gfn, unsigned level) {
+  const PageIndex index = take_page(ShadowKind::kMirror, gfn, level);
+  NOPTE_ASSERT(index != 0);
+  FrameState& frame = frames_[gfn];
+  pages_[index].alias = frame.mirrors();
+  frame.state = (frame.state & FrameState::kProtected) | index;
+  protect(gfn);
+  return index;
+}
+
+PageIndex ShadowTables::split_of_region(u64 region) {
+  RegionState& state = regions_[region];
+  if (state.split != 0) return state.split;
+  const u64 first = region * kFramesPerRegion;
+  const PageIndex index = take_page(ShadowKind::kSplit, first, 1);
+  if (index == 0) return 0;
+  state.split = index;
+  ShadowPage& page = pages_[index];
+  const u64 count = guest_.frames - first < kFramesPerRegion ? guest_.frames - first : kFramesPerRegion;
+  u8* const entries = table(index);
+  u64 word = mapping(guest_.host_frame(first), Entry::kWritable | Entry::kUser).word();
+  for (unsigned slot = 0; slot < count; ++slot, word += kPageBytes) {
+    const u64 lost = is_protected(first + slot) ? Entry::kWritable | Entry::kDirty : 0;
+    pt::store_entry(entries, slot, Entry(word & ~lost));
+  }
+  for (unsigned word_index = 0; word_index < pt::kEntriesPerTable / 64; ++word_index) {
+    const u64 below = u64{word_index} * 64;
+    page.installed[word_index] = count >= below + 64 ? ~u64{0}
+                                 : count > below     ? (u64{1} << (count - below)) - 1
+                                                     : 0;
+  }
+  page.live = static_cast<u16>(count);
+  counters_.entries_written += count;
+  return index;
+}
+
+PageIndex ShadowTables::split_of_giant(u64 giant) {
+  PageIndex& split = giants_[giant];
+  if (split == 0) split = take_page(ShadowKind::kSplit, giant * kRegionsPerGiant * kFramesPerRegion, 2);
+  return split;
+}
+
+void ShadowTables::remove_mirror(PageIndex index) {
+  const u64 gfn = pages_[index].gfn;
+  FrameState& frame = frames_[gfn];
+  PageIndex before = 0;
+  for (PageIndex at = frame.mirrors(); at != index; at = pages_[at].alias) before = at;
+  const PageIndex after = pages_[index].alias;
+  pages_[index].alias = 0;
+  if (before != 0) {
+    pages_[before].alias = after;
+  } else {
+    frame.state = (frame.state & FrameState::kProtected) | after;
+  }
+  if (!needs_protection(gfn)) unprotect(gfn);
+}
+
+void ShadowTables::zap(PageIndex index, Orphans orphans) {
+  ShadowPage& page = pages_[index];
+  while (!page.parents.empty()) {
+    const EntryRef ref = EntryRef::of(refs_.pop(page.parents));
+    put(ref.page, ref.index, entry(ref.page, ref.index), Entry());
+  }
+  if (page.kind == ShadowKind::kSplit && page.level == 1) {  // nothing refers to these entries
+    regions_[region_of(page.gfn)].split = 0;
+    for (unsigned slot = 0; slot < page.live; ++slot) {
+      pt::exchange_entry(table(index), slot, entry(index, slot), Entry());
+    }
+    for (u64& word : page.installed) word = 0;
+    needs_flush_ = true;
+  } else {
+    for (unsigned word = 0; word < pt::kEntriesPerTable / 64; ++word) {
+      while (page.installed[word] != 0) {
+        const unsigned slot = word * 64 + static_cast<unsigned>(std::countr_zero(page.installed[word]));
+        const PageIndex child = drop(index, slot);
+        if (orphans == Orphans::kZap && child != 0 && (told_ || zaps_left_ != 0) &&
+            pages_[child].parents.empty() && pages_[child].kind == ShadowKind::kMirror) {
+          if (!told_) --zaps_left_;
+          zap(child, orphans);
+        }
+      }
+    }
+    if (page.kind == ShadowKind::kSplit) giants_[page.gfn / kFramesPerRegion / kRegionsPerGiant] = 0;
+  }
+  if (page.unsync) list_remove(unsync_, index);
+  if (page.detached) {
+    list_remove(detached_, index);
+  } else if (page.kind == ShadowKind::kMirror) {
+    remove_mirror(index);
+  }
+  age_remove(index);
+  page = ShadowPage{};
+  page.newer = free_page_;
+  free_page_ = index;
+  ++free_tables_;
+  ++counters_.pages_zapped;
+}
+
+void ShadowTables::detach(PageIndex index) {
+  ShadowPage& page = pages_[index];
+  NOPTE_ASSERT(page.level > 1 && page.kind == ShadowKind::kMirror && !page.detached);
+  remove_mirror(index);
+  page.detached = true;
+  list_add(detached_, index);
+}
+
+void ShadowTables::clear(PageIndex index) {
+  const ShadowPage& page = pages_[index];
+  for (unsigned word = 0; word < pt::kEntriesPerTable / 64; ++word) {
+    while (page.installed[word] != 0) {
+      drop(index, word * 64 + static_cast<unsigned>(std::countr_zero(page.installed[word])));
+    }
+  }
+}
+
+// --- age ---------------------------------------------------------------------------------------------------
+
+void ShadowTables::age_append(PageIndex index) {
+  ShadowPage& page = pages_[index];
+  page.older = newest_;
+  page.newer = 0;
+  (newest_ != 0 ? pages_[newest_].newer : oldest_) = index;
+  newest_ = index;
+}
+
+void ShadowTables::age_remove(PageIndex index) {
+  const ShadowPage& page = pages_[index];
+  (page.older != 0 ? pages_[page.older].newer : oldest_) = page.newer;
+  (page.newer != 0 ? pages_[page.newer].older : newest_) = page.older;
+}
+
+// Second chance, for a bounded number of pages.
+void ShadowTables::recycle_one(PageIndex pinned) {
+  constexpr unsigned kChances = 16;
+  for (unsigned chance = 0;; ++chance) {
+    const PageIndex index = oldest_;
+    ShadowPage& page = pages_[index];
+    if (index != pinned && (chance >= kChances || !page.referenced)) {
+      zap(index, told_ ? Orphans::kZap : Orphans::kKeep);
+      ++counters_.pages_recycled;
+      return;
+    }
+    page.referenced = false;
+    age_remove(index);
+    age_append(index);
+  }
+}
+
+void ShadowTables::reserve(PageIndex pinned) {
+  zaps_left_ = kMostZapped;
+  while (free_tables_ < kReserve) recycle_one(pinned);
+}
+
+}  // namespace nopte::hv

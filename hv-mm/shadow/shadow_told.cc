@@ -1,0 +1,76 @@
+// ShadowMmu for a guest that tells what it does to its tables (Tracking::kTold). The guest's tables stay the
+// truth: what is told only says where to look.
+#include <bit>
+
+#include "hv-mm/shadow/shadow_mmu.h"
+
+namespace nopte::hv {
+
+using pt::Entry;
+
+void ShadowMmu::entry_told(Gpa gpa) {
+  const u64 gfn = gpa.page();
+  const unsigned slot = static_cast<unsigned>(gpa.page_offset() / sizeof(u64));
+  const PageIndex first = tables_.first_mirror(gfn);
+  if (first == 0) {
+    unseen_ = true;
+    return;
+  }
+  if (tables_.page(first).level == 1 && tables_.page(first).alias == 0) [[likely]] {
+    tables_.refresh(first, slot & ~63u, u64{1} << (slot % 64));
+    return;
+  }
+  // A mirror may be zapped while the others follow.
+  for (unsigned level = 1; level <= pt::kLevels; ++level) {
+    const PageIndex page = tables_.find_mirror(gfn, level);
+    if (page == 0) continue;
+    if (level == 1) {
+      tables_.refresh(page, slot & ~63u, u64{1} << (slot % 64));
+      continue;
+    }
+    const Entry guest = pt::load_entry(guest_.table(gfn), slot);
+    const Entry shown = tables_.entry(page, slot);
+    const bool usable =
+        guest.present() && guest.accessed() && !guest.large() && !reserved_.set_in(guest, level);
+    if (guest.present()) unseen_ = true;
+    if (!shown.present()) continue;
+    if (usable && !shown.large()) {
+      const PageIndex child = tables_.child_of(shown);
+      const ShadowPage& below = tables_.page(child);
+      if (below.kind == ShadowKind::kMirror && below.gfn == guest.frame().number()) {
+        tables_.link(page, slot, child, guest.word());  // other rights, the same table
+        continue;
+      }
+    }
+    tables_.drop_whole(page, slot);
+  }
+}
+
+void ShadowMmu::told_all() {
+  if (!unseen_) {
+    reflected_valid_ = false;
+    return;
+  }
+  unseen_ = false;
+  if (!reflected_valid_) return;
+  tables_.reserve(root_);
+  speculate();
+}
+
+void ShadowMmu::table_released(u64 gfn) {
+  for (unsigned level = 1; level <= pt::kLevels; ++level) {
+    const PageIndex page = tables_.find_mirror(gfn, level);
+    if (page == 0) continue;
+    if (page != root_) {
+      tables_.zap(page, ShadowTables::Orphans::kZap);
+      continue;
+    }
+    for (unsigned word = 0; word < pt::kEntriesPerTable / 64; ++word) {
+      while (const u64 left = tables_.page(page).installed[word]) {
+        tables_.drop_whole(page, word * 64 + static_cast<unsigned>(std::countr_zero(left)));
+      }
+    }
+  }
+}
+
+}  // namespace nopte::hv

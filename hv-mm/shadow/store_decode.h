@@ -1,0 +1,44 @@
+// Decoding of the instructions with which a guest writes a page-table entry: what the shadow MMU executes
+// itself when the target is a write-protected table. The address is not decoded, the fault gives it.
+//
+// Pure functions, no state. Source: AMD64 APM vol. 3, chapter 1 (instruction encoding), 64-bit mode.
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "hv-mm/container/decode.h"
+
+namespace nopte::hv {
+
+enum class StoreOp : u8 {
+  kMov,
+  kXchg,
+  kCmpxchg,
+  kXadd,
+  kAdd,
+  kOr,
+  kAnd,
+  kSub,
+  kXor,
+  kBts,
+  kBtr,
+  kBtc,
+};
+
+// One store to memory. The source is `immediate` when has_immediate is set, else general register
+// `register_index` (rax = 0 ... r15 = 15, the encoding's order).
+struct StoreInstruction {
+  StoreOp op = StoreOp::kMov;
+  u8 operand_bytes = 0;  // 4 or 8
+  u8 length_bytes = 0;
+  u8 register_index = 0;
+  bool has_immediate = false;
+  u64 immediate = 0;  // sign-extended
+};
+
+// Decodes the instruction that begins at bytes[0]. Nothing when it is not one of the forms above with a 4 or
+// 8 byte memory operand, or is cut off: the caller then lets the processor execute it.
+[[nodiscard]] std::optional<StoreInstruction> decode_store(std::span<const u8> bytes);
+
+}  // namespace nopte::hv

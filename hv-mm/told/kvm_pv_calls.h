@@ -1,0 +1,42 @@
+// KVM's paravirtual MMU, the hypervisor's side: decode -> check -> perform. A call that is refused has
+// changed nothing. Work per call is bounded by the buffer's slots, and by the shadow's pool for RELEASE_PT.
+// Hosted: yes. Concurrency: one vCPU, stopped. Interface: pvops/interfaces/kvm_pv.h.
+#pragma once
+
+#include "hv-mm/mode_handler.h"
+#include "hv-mm/shadow/shadow_mmu.h"
+#include "pvops/interfaces/kvm_pv.h"
+
+namespace nopte::hv {
+
+class KvmPvCalls {
+ public:
+  explicit KvmPvCalls(ShadowMmu& mmu) : mmu_(mmu) {}
+
+  // A write to kBufferMsr. Errors: kInvalid (reserved bits, not in guest memory): as before.
+  Result<void> set_buffer(u64 value);
+  // The call of this number (without the tag).
+  CallResult call(u64 number, const abi::Registers& arguments);
+
+  struct Counters {
+    u64 set_ptes = 0;
+    u64 release_pts = 0;
+    u64 entries_told = 0;
+    u64 refused = 0;
+  };
+  [[nodiscard]] const Counters& counters() const { return counters_; }
+
+ private:
+  CallResult set_ptes(u64 first, u64 count, u64 flags);
+  CallResult release_pt(u64 gpa);
+  CallResult refuse(Status status, u64 error) {
+    ++counters_.refused;
+    return {status, error};
+  }
+
+  ShadowMmu& mmu_;
+  const u8* buffer_ = nullptr;
+  Counters counters_;
+};
+
+}  // namespace nopte::hv

@@ -1,0 +1,319 @@
+// The memory calls of the ABI for one guest of mode vma: decode -> check -> perform over the paging engine.
+//
+// Every check on what the guest passed is here or in RegionTree; the engine is asked for what cannot be
+// refused any more, or for what rolls back. A call that fails has changed nothing, except kAgain and populate
+// (pvops/abi/hypercalls.def). The guest's own memory pays for all that is kept about it.
+//
+// Concurrency: one caller at a time (the vCPU's run loop).
+#pragma once
+
+#include "hv-mm/abi/dispatch.h"
+#include "hv-mm/vma/declared.h"
+#include "native-fallback/engine/engine.h"
+#include "pvops/abi/hypercalls.h"
+
+namespace nopte::hv {
+
+template <pt::PageTableSink Sink>
+class VmaMemory {
+ public:
+  using Engine = pt::Engine<Sink>;
+
+  // `stop`: an interrupt is pending, long calls should answer kAgain. All arguments outlive this.
+  VmaMemory(Engine& engine, pt::FrameTable& frames, FunctionRef<bool()> stop)
+      : engine_(engine),
+        stop_(stop),
+        nodes_(frames),
+        spaces_(frames),
+        objects_(frames),
+        windows_(kWindowRange, nodes_, nullptr) {}
+  VmaMemory(const VmaMemory&) = delete;
+  VmaMemory& operator=(const VmaMemory&) = delete;
+
+  // Once, after engine.init().
+  void init() { engine_.set_kernel_regions(windows_); }
+
+  // Answers a memory call; kUnsupported for every number that is not one.
+  CallResult call(u64 number, const abi::Registers& registers) { return dispatch(*this, number, registers); }
+
+  // An access of the guest that its tables refused. `user`: made at CPL 3.
+  std::expected<void, ViolationReason> fault(Gva va, Access access, pt::Privilege privilege) {
+    return engine_.fault(active_, va, access, privilege);
+  }
+
+  // The initramfs, before the guest starts. Errors: kNoMemory, kLimit.
+  Result<ObjectId> adopt_object(pt::FrameRange contents) {
+    return with_object([&](DeclaredObject& declared) { return engine_.object_adopt(contents, declared); });
+  }
+
+  // Kernel memory of the guest's that the hypervisor goes on writing to, so the guest cannot give it back.
+  // Once, before the guest starts. Errors: kInvalid, kNoMemory.
+  Result<Gva> alloc_kept_kmem(u64 pages) {
+    const Result<Gva> begin = engine_.kmem_alloc(pages);
+    if (begin) kept_kmem_ = *begin;
+    return begin;
+  }
+
+  [[nodiscard]] SpaceId active() const { return active_; }
+  Engine& engine() { return engine_; }
+
+  // The declared list of a space, for comparison. Errors: kInvalid.
+  [[nodiscard]] Result<const RegionTree*> declared(SpaceId space) {
+    const Result<RegionTree*> tree = tree_of(space);
+    if (!tree) return Fail(tree.error());
+    return *tree;
+  }
+
+  // The handlers: one for each call, of its name, answering to dispatch().
+
+  // --- spaces -------------------------------------------------------------------------------------------
+
+  CallResult space_create(const abi::space_create_args&) {
+    RegionTree* const tree = spaces_.make(kUserRange, nodes_, nullptr);
+    if (tree == nullptr) return Fail(Status::kNoMemory);
+    return named(tree, engine_.space_create(*tree));
+  }
+
+  CallResult space_clone(const abi::space_clone_args& args) {
+    const Result<RegionTree*> parent = tree_of(args.parent);
+    if (args.parent == SpaceId::kKernel) return Fail(Status::kInvalid);
+    if (!parent) return Fail(parent.error());
+    RegionTree* const tree = spaces_.make(kUserRange, nodes_, nullptr);
+    if (tree == nullptr) return Fail(Status::kNoMemory);
+    if (auto copied = tree->copy_from(**parent, [](const RegionNode&) { return true; }); !copied) {
+      spaces_.destroy(tree);
+      return Fail(copied.error());
+    }
+    return named(tree, engine_.space_clone(args.parent, *tree));
+  }
+
+  CallResult space_destroy(const abi::space_destroy_args& args) {
+    const Result<RegionTree*> tree = user_tree(args.space);
+    if (!tree) return Fail(tree.error());
+    if (args.space == active_) return Fail(Status::kBusy);
+    pt::Checkpoint checkpoint(stop_);
+    NOPTE_TRY(engine_.space_destroy(args.space, &checkpoint));
+    spaces_.destroy(*tree);
+    return 0;
+  }
+
+  CallResult space_activate(const abi::space_activate_args& args) {
+    const Result<RegionTree*> tree = tree_of(args.space);
+    if (!tree) return Fail(tree.error());
+    NOPTE_TRY(engine_.space_activate(args.space));
+    active_ = args.space;
+    active_tree_ = *tree;
+    return 0;
+  }
+
+  // --- regions ------------------------------------------------------------------------------------------
+
+  CallResult region_map(const abi::region_map_args& args) {
+    const Result<Target> target = target_of(args.space, args.begin, args.pages);
+    if (!target) return Fail(target.error());
+    if (args.flags & ~abi::kRegionFlagMask) return Fail(Status::kInvalid);
+    RegionSpec spec{target->range, Perm(static_cast<u8>(args.flags & Perm::kAll)),
+                    (args.flags & abi::kRegionShared) ? Sharing::kShared : Sharing::kPrivate, args.object,
+                    args.object_page};
+    DeclaredObject* object = nullptr;
+    if (args.object == ObjectId::kNone) {
+      if (spec.sharing == Sharing::kShared || args.object_page != 0) return Fail(Status::kInvalid);
+    } else {
+      const Result<DeclaredObject*> found = object_of(args.object);
+      if (!found) return Fail(found.error());
+      object = *found;
+    }
+    // A kernel window shows an object as it is and holds no code.
+    if (args.space == SpaceId::kKernel &&
+        (object == nullptr || spec.sharing != Sharing::kShared || spec.perm.exec())) {
+      return Fail(Status::kInvalid);
+    }
+    Result<RegionPlan> plan = target->tree->prepare_insert(spec, 0, object);
+    if (!plan) return Fail(plan.error());
+    if (too_many(*target->tree, *plan)) return Fail(Status::kLimit);
+    target->tree->commit(*plan);
+    return 0;
+  }
+
+  CallResult region_unmap(const abi::region_unmap_args& args) {
+    const Result<Target> target = target_of(args.space, args.begin, args.pages);
+    if (!target) return Fail(target.error());
+    Result<RegionPlan> plan = target->tree->prepare_unmap(target->range);
+    if (!plan) return Fail(plan.error());
+    if (too_many(*target->tree, *plan)) return Fail(Status::kLimit);
+    if (!plan->changes()) return 0;
+    pt::Checkpoint checkpoint(stop_);
+    NOPTE_TRY(engine_.region_unmapped(args.space, target->range, &checkpoint));
+    target->tree->commit(*plan);
+    return 0;
+  }
+
+  CallResult region_protect(const abi::region_protect_args& args) {
+    const Result<Target> target = target_of(args.space, args.begin, args.pages);
+    if (!target) return Fail(target.error());
+    if (args.perm & ~u64{Perm::kAll}) return Fail(Status::kInvalid);
+    const Perm perm(static_cast<u8>(args.perm));
+    if (args.space == SpaceId::kKernel && perm.exec()) return Fail(Status::kInvalid);
+    Result<RegionPlan> plan = target->tree->prepare_protect(target->range, perm);
+    if (!plan) return Fail(plan.error());
+    if (too_many(*target->tree, *plan)) return Fail(Status::kLimit);
+    pt::Checkpoint checkpoint(stop_);
+    NOPTE_TRY(engine_.region_protected(args.space, target->range, perm, &checkpoint));
+    target->tree->commit(*plan);
+    return 0;
+  }
+
+  CallResult region_move(const abi::region_move_args& args) {
+    const Result<Target> from = target_of(args.space, args.begin, args.pages);
+    if (!from) return Fail(from.error());
+    const Result<Target> to = target_of(args.space, args.to, args.pages);
+    if (!to) return Fail(to.error());
+    Result<RegionPlan> plan = from->tree->prepare_move(from->range, args.to);
+    if (!plan) return Fail(plan.error());
+    if (too_many(*from->tree, *plan)) return Fail(Status::kLimit);
+    NOPTE_TRY(engine_.region_moved(args.space, from->range, args.to));
+    from->tree->commit(*plan);
+    return 0;
+  }
+
+  CallResult region_advise(const abi::region_advise_args& args) {
+    const Result<Target> target = target_of(args.space, args.begin, args.pages);
+    if (!target) return Fail(target.error());
+    if (args.advice > static_cast<u64>(Advice::kPopulate)) return Fail(Status::kInvalid);
+    pt::Checkpoint checkpoint(stop_);
+    NOPTE_TRY(
+        engine_.region_advise(args.space, target->range, static_cast<Advice>(args.advice), &checkpoint));
+    return 0;
+  }
+
+  // --- objects ------------------------------------------------------------------------------------------
+
+  CallResult object_create(const abi::object_create_args& args) {
+    const Result<ObjectId> id =
+        with_object([&](DeclaredObject& declared) { return engine_.object_create(args.pages, declared); });
+    if (!id) return Fail(id.error());
+    return static_cast<u32>(*id);
+  }
+
+  CallResult object_resize(const abi::object_resize_args& args) {
+    const Result<DeclaredObject*> object = object_of(args.object);
+    if (!object) return Fail(object.error());
+    pt::Checkpoint checkpoint(stop_);
+    NOPTE_TRY(engine_.object_resize(args.object, args.pages, &checkpoint));
+    return 0;
+  }
+
+  CallResult object_destroy(const abi::object_destroy_args& args) {
+    const Result<DeclaredObject*> object = object_of(args.object);
+    if (!object) return Fail(object.error());
+    if (!(*object)->empty()) return Fail(Status::kBusy);
+    pt::Checkpoint checkpoint(stop_);
+    NOPTE_TRY(engine_.object_destroy(args.object, &checkpoint));
+    objects_.destroy(*object);
+    return 0;
+  }
+
+  // --- kernel memory ------------------------------------------------------------------------------------
+
+  CallResult kmem_alloc(const abi::kmem_alloc_args& args) {
+    const Result<Gva> begin = engine_.kmem_alloc(args.pages);
+    if (!begin) return Fail(begin.error());
+    return begin->value();
+  }
+
+  CallResult kmem_free(const abi::kmem_free_args& args) {
+    // A grant is only ever named by where it begins.
+    if (args.begin == kept_kmem_) return Fail(Status::kInvalid);
+    NOPTE_TRY(engine_.kmem_free(args.begin, args.pages));
+    return 0;
+  }
+
+  CallResult memory_info(const abi::memory_info_args& args) {
+    const MemoryInfo info = engine_.memory_info();
+    switch (args.item) {
+      case 0:
+        return info.total_pages;
+      case 1:
+        return info.free_pages;
+    }
+    return Fail(Status::kInvalid);
+  }
+
+ private:
+  // --- checks -------------------------------------------------------------------------------------------
+
+  // Regions that the change may add count as added.
+  static bool too_many(const RegionTree& tree, const RegionPlan& plan) {
+    return tree.regions() + plan.nodes_held() > kMaxRegionsPerSpace;
+  }
+
+  struct Target {
+    RegionTree* tree;
+    VaRange range;
+  };
+
+  // The tree and range that a region call names. Errors: kInvalid.
+  Result<Target> target_of(SpaceId space, Gva begin, u64 pages) {
+    const Result<RegionTree*> tree = tree_of(space);
+    if (!tree) return Fail(tree.error());
+    const VaRange bounds = space == SpaceId::kKernel ? kWindowRange : kUserRange;
+    if (!begin.page_aligned() || begin < bounds.begin || begin > bounds.end ||
+        pages - 1 >= VaRange{begin, bounds.end}.pages()) {  // 0 pages wrap: more than any room
+      return Fail(Status::kInvalid);
+    }
+    return Target{*tree, VaRange::of_pages(begin, pages)};
+  }
+
+  // The engine remembers each space's promises and each object's mappings by reference: they are ours.
+  // A space whose destruction was interrupted is no space any more, except for space_destroy.
+  Result<RegionTree*> tree_of(SpaceId space) {
+    // Nearly always; the active space cannot be destroyed.
+    if (space == active_) [[likely]]
+      return active_tree_;
+    if (space == SpaceId::kKernel) return &windows_;
+    if (const auto root = engine_.root(space); !root) return Fail(root.error());
+    return user_tree(space);
+  }
+  Result<RegionTree*> user_tree(SpaceId space) {
+    if (space == SpaceId::kKernel) return Fail(Status::kInvalid);
+    const Result<const RegionSource*> promised = engine_.promised(space);
+    if (!promised) return Fail(promised.error());
+    return const_cast<RegionTree*>(static_cast<const RegionTree*>(*promised));
+  }
+  Result<DeclaredObject*> object_of(ObjectId object) {
+    const Result<const ObjectMappings*> mappings = engine_.mappings(object);
+    if (!mappings) return Fail(mappings.error());
+    return const_cast<DeclaredObject*>(static_cast<const DeclaredObject*>(*mappings));
+  }
+
+  // The tree gets the name of the space made over it, or goes back.
+  Result<u64> named(RegionTree* tree, Result<SpaceId> space) {
+    if (!space) {
+      spaces_.destroy(tree);
+      return Fail(space.error());
+    }
+    tree->set_space(*space);
+    return static_cast<u32>(*space);
+  }
+
+  template <class Create>
+  Result<ObjectId> with_object(Create create) {
+    DeclaredObject* const declared = objects_.make();
+    if (declared == nullptr) return Fail(Status::kNoMemory);
+    const Result<ObjectId> id = create(*declared);
+    if (!id) objects_.destroy(declared);
+    return id;
+  }
+
+  Engine& engine_;
+  FunctionRef<bool()> stop_;
+  RegionNodeSlab nodes_;
+  SlabOf<RegionTree> spaces_;
+  SlabOf<DeclaredObject> objects_;
+  RegionTree windows_;
+  Gva kept_kmem_;  // where the grant begins
+  SpaceId active_ = SpaceId::kKernel;
+  RegionTree* active_tree_ = &windows_;
+};
+
+}  // namespace nopte::hv

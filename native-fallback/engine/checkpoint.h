@@ -1,0 +1,30 @@
+// Where a long operation asks whether it should stop (an interrupt is pending): at most 512 pages or tables
+// apart. When it stops it answers kAgain after an exact prefix, and `next` is the first address that is not
+// done: the caller issues the operation again for [next, end of the range), so that progress is kept.
+#pragma once
+
+#include "pvops/base/addr.h"
+#include "pvops/base/function_ref.h"
+
+namespace nopte::pt {
+
+class Checkpoint {
+ public:
+  // `stop` answers true when the operation should return. It must not call the engine.
+  explicit Checkpoint(FunctionRef<bool()> stop) : stop_(stop) {}
+
+  // After kAgain of an operation on a range.
+  [[nodiscard]] Gva next() const { return next_; }
+
+  // For the engine: `done_to` is where the prefix ends.
+  [[nodiscard]] bool should_stop(Gva done_to) {
+    next_ = done_to;
+    return stop_();
+  }
+
+ private:
+  FunctionRef<bool()> stop_;
+  Gva next_;
+};
+
+}  // namespace nopte::pt

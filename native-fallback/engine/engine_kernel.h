@@ -1,0 +1,177 @@
+// Engine: the kernel space, shared by all roots through top-level slots that never change. Included by
+// engine.h.
+#pragma once
+
+namespace nopte::pt {
+
+// The top-level slots that kernel addresses use; each range lies in one.
+inline constexpr Gva kKernelSlots[] = {kDirectRange.begin, kWindowRange.begin, kKmemRange.begin,
+                                       kImageRange.begin};
+
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::init() {
+  const auto root = tables_.make(kLevels);
+  if (!root) return Fail(root.error());
+  for (const Gva begin : kKernelSlots) {
+    const auto table = tables_.make(kLevels - 1);
+    if (!table) return Fail(table.error());
+    sink_.publish(*table, kLevels - 1, begin);
+    frames_.meta(*table).refs = 1;
+    tables_.fill(*root, table_index(begin, kLevels), Entry::table(*table, Privilege::kKernel));
+  }
+  kernel_.root = *root;
+  sink_.root_create(*root);
+  return {};
+}
+
+// A root whose kernel slots are the kernel's; private until the sink's root_create. Errors: kNoMemory.
+template <PageTableSink Sink>
+Result<Frame> Engine<Sink>::new_root() {
+  const auto root = tables_.make(kLevels);
+  if (!root) return root;
+  for (const Gva begin : kKernelSlots) {
+    const Slot slot = Slot::of(kernel_.root, kernel_.root, begin, kLevels);
+    // Not counted as live: live entries of a space's root are its own.
+    sink_.fill(*root, slot.index, sink_.read(slot));
+  }
+  sink_.root_create(*root);
+  return root;
+}
+
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::install_kernel(Gva va, Entry leaf, unsigned level) {
+  Cursor<Sink> cursor(tables_, kernel_.root, va);
+  if (cursor.level() < level || !cursor.entry().empty()) return Fail(Status::kInvalid);
+  ++counters_.entries_written;
+  return cursor.install(leaf, level);
+}
+
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::map_kernel_frames(Gva begin, FrameRange frames, Perm perm) {
+  const VaRange range = VaRange::of_pages(begin, frames.frames());
+  if (!range.page_aligned() || range.empty() || !kImageRange.contains(range) || perm.none()) {
+    return Fail(Status::kInvalid);
+  }
+  for (u64 i = 0; i < frames.frames(); ++i) {
+    NOPTE_TRY(install_kernel(begin + pages_to_bytes(i), Entry::kernel_leaf(frames.begin + i, perm)));
+  }
+  return {};
+}
+
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::map_kernel_image(Gva begin, u64 pages, std::span<const u8> contents, Perm perm) {
+  const VaRange range = VaRange::of_pages(begin, pages);
+  if (!begin.page_aligned() || pages == 0 || pages > kImageRange.pages() || !kImageRange.contains(range) ||
+      contents.size() > range.bytes() || perm.none()) {
+    return Fail(Status::kInvalid);
+  }
+  for (u64 i = 0; i < pages; ++i) {
+    const auto frame = zeroed_frame(FrameKind::kKernel);
+    if (!frame) return Fail(frame.error());
+    const u64 offset = pages_to_bytes(i);
+    if (offset < contents.size()) {
+      const u64 left = contents.size() - offset;
+      __builtin_memcpy(frames_.window(*frame), contents.data() + offset,
+                       left < kPageBytes ? left : kPageBytes);
+    }
+    const auto installed = install_kernel(begin + offset, Entry::kernel_leaf(*frame, perm));
+    if (!installed) {
+      frames_.free(*frame);
+      return installed;
+    }
+  }
+  return {};
+}
+
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::map_direct(FrameRange range, Caching caching) {
+  constexpr u64 kLargeFrames = entry_bytes(2) >> kPageShift;
+  if (range.empty() || pages_to_bytes(range.end.number()) > kDirectRange.bytes())
+    return Fail(Status::kInvalid);
+  for (Frame frame = range.begin; frame < range.end;) {
+    const Gva va = kDirectRange.begin + frame.address().value();
+    const bool large =
+        Sink::kLargeLeaves && frame.number() % kLargeFrames == 0 && range.end - frame >= kLargeFrames;
+    const auto installed = large ? install_kernel(va, Entry::large_kernel_leaf(frame, kPermRW, caching), 2)
+                                 : install_kernel(va, Entry::kernel_leaf(frame, kPermRW, caching));
+    NOPTE_TRY(installed);
+    frame = frame + (large ? kLargeFrames : 1);
+  }
+  return {};
+}
+
+template <PageTableSink Sink>
+Result<Gva> Engine<Sink>::kmem_alloc(u64 pages) {
+  if (pages == 0) return Fail(Status::kInvalid);
+  if (pages > frames_.free_frames()) return Fail(Status::kNoMemory);
+  const auto granted = kmem_.grant(pages, meta_frames());
+  if (!granted) return granted;
+  const u64 committed = KmemArea::chunks_of(pages) * KmemArea::kChunkPages;
+  const auto give_up = [&](u64 installed) -> Result<Gva> {
+    if (installed != 0) (void)zap(SpaceId::kKernel, kernel_, VaRange::of_pages(*granted, installed), nullptr);
+    (void)kmem_.take_back(*granted, pages, frames_);
+    return Fail(Status::kNoMemory);
+  };
+  Cursor<Sink> cursor(tables_, kernel_.root);
+  for (u64 i = 0; i < committed; ++i) {
+    const auto frame = zeroed_frame(FrameKind::kKernel);
+    if (!frame) return give_up(i);
+    cursor.walk(*granted + pages_to_bytes(i));
+    if (!cursor.install(Entry::kernel_leaf(*frame, kPermRW))) {
+      frames_.free(*frame);
+      return give_up(i);
+    }
+    ++counters_.entries_written;
+  }
+  return granted;
+}
+
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::kmem_free(Gva begin, u64 pages) {
+  NOPTE_TRY(kmem_.take_back(begin, pages, frames_));
+  const u64 committed = KmemArea::chunks_of(pages) * KmemArea::kChunkPages;
+  return zap(SpaceId::kKernel, kernel_, VaRange::of_pages(begin, committed), nullptr);
+}
+
+template <PageTableSink Sink>
+Result<u8*> Engine<Sink>::kernel_window(Gva va) {
+  if (!kKmemRange.contains(va) && !kImageRange.contains(va)) return Fail(Status::kInvalid);
+  const auto installed = peek(SpaceId::kKernel, va);
+  if (!installed || installed->level != 1) return Fail(Status::kInvalid);
+  return frames_.window(installed->entry.frame()) + va.page_offset();
+}
+
+template <PageTableSink Sink>
+void Engine<Sink>::shut_down() {
+  (void)zap(SpaceId::kKernel, kernel_, kWindowRange, nullptr);
+  (void)zap(SpaceId::kKernel, kernel_, kKmemRange, nullptr);
+  Batch batch(sink_, frames_, counters_, kernel_.root, FlushScope::kKernel);
+  sink_.root_retire(kernel_.root);
+  free_kernel_tables(kernel_.root, kLevels, false, batch);
+  batch.page(Gva(0));
+  batch.flush();
+  kmem_.release(frames_);
+  spaces_.release(frames_);
+  objects_.release(frames_);
+}
+
+// Frees a table of the retired kernel root and what lies below: tables, and image pages that are the pool's.
+template <PageTableSink Sink>
+void Engine<Sink>::free_kernel_tables(Frame table, unsigned level, bool direct, Batch& batch) {
+  for (EntryScan scan(frames_.meta(table), sink_.view(table), 0, kEntriesPerTable - 1); scan.next();) {
+    const Entry entry = scan.entry();
+    const bool leads_to_direct =
+        direct || (level == kLevels && scan.index() == table_index(kDirectRange.begin, level));
+    if (level == 1 || (level < kLevels && entry.large())) {
+      if (!leads_to_direct && frames_.covers(entry.frame()) &&
+          frames_.meta(entry.frame()).kind == FrameKind::kKernel) {
+        drop_reference(entry.frame(), batch);
+      }
+      continue;
+    }
+    free_kernel_tables(entry.frame(), level - 1, leads_to_direct, batch);
+  }
+  batch.table(table);
+}
+
+}  // namespace nopte::pt

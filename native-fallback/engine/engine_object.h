@@ -1,0 +1,129 @@
+// Engine: memory objects. Included by engine.h.
+#pragma once
+
+namespace nopte::pt {
+
+template <PageTableSink Sink>
+Result<ObjectId> Engine<Sink>::object_create(u64 pages, const ObjectMappings& mappings) {
+  if (pages > kMaxObjectPages) return Fail(Status::kLimit);
+  const auto added = objects_.add(meta_frames());
+  if (!added) return Fail(added.error());
+  added->record->pages = pages;
+  added->record->mappings = &mappings;
+  ++counters_.objects_created;
+  return ObjectId(added->id);
+}
+
+template <PageTableSink Sink>
+Result<ObjectId> Engine<Sink>::object_adopt(FrameRange contents, const ObjectMappings& mappings) {
+  const auto id = object_create(contents.frames(), mappings);
+  if (!id) return id;
+  MemoryObject& object = *find_object(*id);
+  for (u64 page = 0; page < object.pages; ++page) {
+    const auto inserted = insert_page(object, meta_frames(), page, contents.begin + page);
+    if (!inserted) {
+      drop_pages(object, frames_, 0, object.pages, [](Frame) {});
+      objects_.remove(frames_, static_cast<u32>(*id));
+      return Fail(inserted.error());
+    }
+  }
+  for (u64 page = 0; page < object.pages; ++page) {
+    frames_.adopt(contents.begin + page, FrameKind::kObject);
+    FrameMeta& meta = frames_.meta(contents.begin + page);
+    meta.back = static_cast<u32>(*id);
+    meta.index = page;
+  }
+  return id;
+}
+
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::object_set_mappings(ObjectId id, const ObjectMappings& mappings) {
+  MemoryObject* object = find_object(id);
+  if (object == nullptr) return Fail(Status::kInvalid);
+  object->mappings = &mappings;
+  return {};
+}
+
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::object_resize(ObjectId id, u64 pages, Checkpoint* checkpoint) {
+  MemoryObject* object = find_object(id);
+  if (object == nullptr) return Fail(Status::kInvalid);
+  if (pages > kMaxObjectPages) return Fail(Status::kLimit);
+  if (pages < object->pages || object->cut_from != 0) {
+    NOPTE_TRY(cut_object(*object, pages < object->pages ? pages : object->pages, checkpoint));
+  }
+  object->pages = pages;
+  return {};
+}
+
+// Makes `pages` the size and takes everything past it out. Errors: kAgain.
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::cut_object(MemoryObject& object, u64 pages, Checkpoint* checkpoint) {
+  if (object.cut_from < object.pages) object.cut_from = object.pages;
+  object.pages = pages;
+  bool stopped = false;
+  object.mappings->for_each(pages, object.cut_from - pages, [&](SpaceId id, VaRange range) {
+    Space* space = find_space(id);
+    if (stopped || space == nullptr || !valid_range(id, range)) return;
+    stopped = !zap(id, *space, range, checkpoint);
+  });
+  if (stopped) return Fail(Status::kAgain);
+  // No entry refers to them any more, so there is nothing to flush.
+  const auto release = [this](Frame frame) {
+    FrameMeta& meta = frames_.meta(frame);
+    NOPTE_ASSERT(meta.refs == 1);
+    frames_.free(frame);
+  };
+  const u64 limit = checkpoint != nullptr ? kEntriesPerTable / 8 : ~u64{0};
+  while (!drop_pages(object, frames_, pages, limit, release)) {
+    if (checkpoint->should_stop(Gva())) return Fail(Status::kAgain);
+  }
+  object.cut_from = 0;
+  return {};
+}
+
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::object_destroy(ObjectId id, Checkpoint* checkpoint) {
+  MemoryObject* object = find_object(id);
+  if (object == nullptr) return Fail(Status::kInvalid);
+  bool mapped = false;
+  object->mappings->for_each(0, kMaxObjectPages, [&](SpaceId, VaRange) { mapped = true; });
+  if (mapped) return Fail(Status::kBusy);
+  NOPTE_TRY(cut_object(*object, 0, checkpoint));
+  objects_.remove(frames_, static_cast<u32>(id));
+  return {};
+}
+
+template <PageTableSink Sink>
+Result<u64> Engine<Sink>::object_pages(ObjectId id) const {
+  const MemoryObject* object = find_object(id);
+  if (object == nullptr) return Fail(Status::kInvalid);
+  return object->pages;
+}
+
+template <PageTableSink Sink>
+Result<u8*> Engine<Sink>::object_window(ObjectId id, u64 page) {
+  MemoryObject* object = find_object(id);
+  if (object == nullptr) return Fail(Status::kInvalid);
+  if (page >= object->pages) return Fail(Status::kPastEnd);
+  const auto frame = object_frame(*object, id, page);
+  if (!frame) return Fail(frame.error());
+  return frames_.window(*frame);
+}
+
+template <PageTableSink Sink>
+Result<Frame> Engine<Sink>::object_frame(MemoryObject& object, ObjectId id, u64 page) {
+  if (const std::optional<Frame> found = find_page(object, frames_, page)) return *found;
+  const auto frame = zeroed_frame(FrameKind::kObject);
+  if (!frame) return frame;
+  FrameMeta& meta = frames_.meta(*frame);
+  meta.back = static_cast<u32>(id);
+  meta.index = page;
+  if (const auto inserted = insert_page(object, meta_frames(), page, *frame); !inserted) {
+    frames_.free(*frame);
+    return Fail(inserted.error());
+  }
+  return frame;
+}
+
+}  // namespace nopte::pt

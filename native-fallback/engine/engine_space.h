@@ -1,0 +1,181 @@
+// Engine: making, copying, destroying and looking at spaces. Included by engine.h.
+#pragma once
+
+namespace nopte::pt {
+
+template <PageTableSink Sink>
+Result<SpaceId> Engine<Sink>::space_create(const RegionSource& promised) {
+  const auto added = spaces_.add(meta_frames());
+  if (!added) return Fail(added.error());
+  const auto root = new_root();
+  if (!root) {
+    spaces_.remove(frames_, added->id);
+    return Fail(root.error());
+  }
+  *added->record = Space{.root = *root, .regions = &promised};
+  ++counters_.spaces_created;
+  return SpaceId(added->id);
+}
+
+template <PageTableSink Sink>
+Result<SpaceId> Engine<Sink>::space_clone(SpaceId parent_id, const RegionSource& promised) {
+  if (parent_id == SpaceId::kKernel) return Fail(Status::kInvalid);
+  const Space* parent = find_space(parent_id);
+  if (parent == nullptr || parent->retired) return Fail(Status::kInvalid);
+  const auto child_id = space_create(promised);
+  if (!child_id) return child_id;
+  const auto copied = clone_tables(*parent, *find_space(*child_id));
+  if (!copied) {
+    (void)space_destroy(*child_id);
+    return Fail(copied.error());
+  }
+  return child_id;
+}
+
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::clone_tables(const Space& parent, const Space& child) {
+  Batch batch(sink_, frames_, counters_, parent.root, FlushScope::kSpace);
+  Cursor<Sink> from(tables_, parent.root);
+  Result<void> result;
+  for (Gva va = kUserRange.begin; result && from.seek_leaf_table(va, kUserRange.end); va = from.table_end()) {
+    result = clone_leaf_table(from, child, batch);
+  }
+  batch.flush();
+  return result;
+}
+
+// Copies the private pages of one leaf table: both sides lose the right to write, and share.
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::clone_leaf_table(Cursor<Sink>& from, const Space& child, Batch& batch) {
+  Cursor<Sink> to(tables_, child.root);
+  Frame table;  // made at the first page
+  u64 copied = 0;
+  LazyUpdates lazy(sink_);
+  for (auto scan = from.scan(); scan.next();) {
+    const Entry entry = scan.entry();
+    FrameMeta& page = frames_.meta(entry.frame());
+    if (page.kind != FrameKind::kAnon) continue;  // an object's page: faults find it again
+    if (copied == 0) {
+      const auto made = leaf_table_for(to, from.va());
+      if (!made) return Fail(made.error());
+      table = *made;
+    }
+    ++page.refs;
+    const Entry shared = entry.without(Entry::kWritable);
+    if (entry.writable()) {
+      from.replace(scan.index(), entry, shared);
+      batch.page(from.leaf_va(scan.index()));
+    }
+    sink_.fill(table, scan.index(), shared);
+    ++copied;
+  }
+  if (copied != 0) {
+    FrameMeta& meta = frames_.meta(table);
+    meta.live = static_cast<u16>(copied);
+    meta.back = from.leaf_meta().back;
+    counters_.entries_written += copied;
+    to.link_table(table, 1);
+  }
+  return {};
+}
+
+// A private leaf table for va, with everything above it in place. Errors: kNoMemory.
+template <PageTableSink Sink>
+Result<Frame> Engine<Sink>::leaf_table_for(Cursor<Sink>& cursor, Gva va) {
+  cursor.walk(va);
+  if (const auto made = cursor.make_tables(2); !made) return Fail(made.error());
+  return tables_.make(1);
+}
+
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::space_destroy(SpaceId id, Checkpoint* checkpoint) {
+  if (id == SpaceId::kKernel) return Fail(Status::kInvalid);
+  Space* space = find_space(id);
+  if (space == nullptr) return Fail(Status::kInvalid);
+  if (sink_.runs(space->root)) return Fail(Status::kBusy);
+  if (!space->retired) {
+    sink_.root_retire(space->root);
+    space->retired = true;  // its regions stay known to promised(), but no fault asks them
+  }
+  Batch batch(sink_, frames_, counters_, space->root, FlushScope::kSpace);
+  const bool done = free_below(space->root, kLevels, batch, checkpoint);
+  if (done) batch.table(space->root);
+  batch.flush();
+  if (!done) return Fail(Status::kAgain);
+  spaces_.remove(frames_, static_cast<u32>(id));
+  return {};
+}
+
+// Frees what the user entries of a table of a retired root lead to. False: stopped at the checkpoint, with
+// what is gone taken out.
+template <PageTableSink Sink>
+bool Engine<Sink>::free_below(Frame table, unsigned level, Batch& batch, Checkpoint* checkpoint) {
+  const auto view = sink_.view(table);
+  FrameMeta& meta = frames_.meta(table);
+  if (level == 1) {
+    for (EntryScan scan(meta, view, 0, kEntriesPerTable - 1); scan.next();) {
+      drop_reference(scan.entry().frame(), batch);
+    }
+    return true;
+  }
+  const unsigned last = level == kLevels ? table_index(kUserRange.end - 1, kLevels) : kEntriesPerTable - 1;
+  for (EntryScan scan(meta, view, 0, last); scan.next();) {
+    const Frame child = scan.entry().frame();
+    if (!free_below(child, level - 1, batch, checkpoint)) return false;
+    if (checkpoint != nullptr) {
+      view.fill(scan.index(), Entry());
+      note_emptied(meta);
+    }
+    --frames_.meta(child).refs;
+    batch.table(child);
+    if (level == 2 && checkpoint != nullptr && checkpoint->should_stop(Gva())) return false;
+  }
+  return true;
+}
+
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::space_activate(SpaceId id) {
+  const Space* space = find_space(id);
+  if (space == nullptr || space->retired) return Fail(Status::kInvalid);
+  sink_.root_activate(space->root);
+  return {};
+}
+
+template <PageTableSink Sink>
+Result<Frame> Engine<Sink>::root(SpaceId id) const {
+  const Space* space = find_space(id);
+  if (space == nullptr || space->retired) return Fail(Status::kInvalid);
+  return space->root;
+}
+
+template <PageTableSink Sink>
+std::optional<Installed> Engine<Sink>::peek(SpaceId id, Gva va) const {
+  const Space* space = find_space(id);
+  if (space == nullptr || space->retired || !canonical(va)) return std::nullopt;
+  const Cursor<Sink> cursor(tables_, static_cast<i64>(va.value()) < 0 ? kernel_.root : space->root, va);
+  return installed_at(cursor, cursor.entry());
+}
+
+template <PageTableSink Sink>
+std::optional<Installed> Engine<Sink>::installed_at(const Cursor<Sink>& cursor, Entry entry) const {
+  const bool large = cursor.level() > 1 && entry.present() && entry.large();
+  if (entry.empty() || (cursor.level() > 1 && !large)) return std::nullopt;
+  return Installed{entry, cursor.level(), entry.perm() & cursor.path_rights(),
+                   entry.user() && cursor.path_user()};
+}
+
+template <PageTableSink Sink>
+template <class Visit>
+void Engine<Sink>::for_each_installed(SpaceId id, Visit visit) const {
+  const Space* space = find_space(id);
+  if (space == nullptr || space->retired) return;
+  const VaRange half = id == SpaceId::kKernel ? kWindowRange : kUserRange;
+  Cursor<Sink> cursor(tables_, space->root);
+  for (Gva va = half.begin; cursor.seek_leaf_table(va, half.end); va = cursor.table_end()) {
+    for (auto scan = cursor.scan(); scan.next();) {
+      visit(cursor.leaf_va(scan.index()), *installed_at(cursor, scan.entry()));
+    }
+  }
+}
+
+}  // namespace nopte::pt

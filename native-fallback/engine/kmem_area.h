@@ -1,0 +1,47 @@
+// Which kernel virtual addresses of kKmemRange are granted, in chunks of 16 pages: first fit over two bitmaps
+// (in use; last chunk of a grant), so that freeing can be checked exactly. One frame tells of 1 GiB of
+// addresses and is made when first reached.
+//
+// Concurrency: the engine's.
+#pragma once
+
+#include "native-fallback/frames/meta_frames.h"
+#include "pvops/mm_ops.h"
+
+namespace nopte::pt {
+
+class KmemArea {
+ public:
+  static constexpr u64 kChunkPages = 16;
+  static constexpr u64 kMaxFrames = 64;  // 64 GiB of kernel addresses
+
+  static constexpr u64 chunks_of(u64 pages) { return pages / kChunkPages + (pages % kChunkPages != 0); }
+
+  // Grants chunks_of(pages) chunks. Errors: kNoMemory.
+  Result<Gva> grant(u64 pages, const MetaFrames& memory);
+  // Takes a grant back. Errors: kInvalid: [begin, pages) is not exactly one.
+  Result<void> take_back(Gva begin, u64 pages, const FrameTable& frames);
+  void release(FrameTable& frames);
+
+ private:
+  static constexpr u64 kWords = kPageBytes / sizeof(u64) / 2;  // of one bitmap in a frame
+  static constexpr u64 kChunksPerFrame = kWords * 64;
+  enum class Map : u64 { kUsed = 0, kLast = kWords };
+
+  struct Bit {
+    u64* word;
+    u64 mask;
+    [[nodiscard]] bool get() const { return *word & mask; }
+    void set() const { *word |= mask; }
+    void clear() const { *word &= ~mask; }
+  };
+  // Precondition: chunk < known chunks.
+  [[nodiscard]] Bit bit(const FrameTable& frames, Map map, u64 chunk) const;
+  [[nodiscard]] u64 known_chunks() const { return frame_count_ * kChunksPerFrame; }
+
+  u64 bitmap_frames_[kMaxFrames] = {};  // frame numbers
+  u64 frame_count_ = 0;
+  u64 lowest_free_ = 0;  // no chunk below it is free
+};
+
+}  // namespace nopte::pt

@@ -1,0 +1,15 @@
+// One address space as the engine keeps it: where its tables begin and who knows its promises.
+#pragma once
+
+#include "native-fallback/frames/phys.h"
+#include "pvops/region_spec.h"
+
+namespace nopte::pt {
+
+struct Space {
+  Frame root;
+  const RegionSource* regions = nullptr;
+  bool retired = false;  // being destroyed: the sink has retired the root
+};
+
+}  // namespace nopte::pt

@@ -1,0 +1,190 @@
+// What is known of every frame of one pool, and who may have the next one.
+//
+// Metadata is one contiguous array (24 bytes a frame, 0.6% of memory) carved from the pool itself. Frames
+// that were never handed out have no initialised metadata: two boundaries, `low_` growing up and `high_`
+// growing down, enclose them, so starting costs nothing per frame.
+//
+//   |data data data ->   never used   <- table table|        a freed frame goes back to its side's list
+//
+// Page tables come from the top and data from the bottom, so that a hypervisor that write-protects our
+// tables can keep large mappings for the rest. Each side takes from the other when it is empty.
+//
+// Concurrency: none of its own; the owner of the engine serialises.
+#pragma once
+
+#include <span>
+
+#include "native-fallback/frames/phys.h"
+#include "pvops/base/panic.h"
+#include "pvops/base/result.h"
+
+namespace nopte::pt {
+
+enum class FrameKind : u8 {
+  kFree,
+  kTable,   // a page table
+  kAnon,    // anonymous or privately copied page: its leaf entries are the truth
+  kObject,  // page of an object: the object's index is the truth
+  kKernel,  // committed kernel memory
+  kMeta,    // the engine's own: spaces, objects, index nodes
+  kDying,   // an unlinked table that waits in a TlbBatch for the flush
+};
+
+struct FrameMeta {
+  FrameKind kind;
+  u8 level;   // kTable: 1 (leaf) to 4 (root)
+  u16 live;   // kTable: entries that are not empty; kMeta: the user's count
+  u32 refs;   // data: references (leaf entries in distinct tables + object index); kTable: parents
+  u64 back;   // kTable: bit g says that entries [8g, 8g+8) may be in use; kObject: ObjectId; free: next
+  u64 index;  // kObject: page of the object
+};
+static_assert(sizeof(FrameMeta) == 24);
+
+class FrameTable;
+
+// Frames in a row, linked through FrameMeta::back (number + 1; 0 ends it), each of kind `kKind`.
+template <FrameKind kKind>
+class FrameChain {
+ public:
+  [[nodiscard]] bool empty() const { return first_ == 0; }
+  inline void push(const FrameTable& frames, Frame frame);
+  // Precondition: !empty().
+  inline Frame pop(const FrameTable& frames);
+
+ private:
+  friend class FrameTable;
+  u64 first_ = 0;
+  u64 last_ = 0;
+  u64 count_ = 0;
+};
+
+class FrameTable {
+ public:
+  static constexpr u64 kMaxRanges = 16;
+
+  constexpr FrameTable() = default;
+  FrameTable(const FrameTable&) = delete;
+  FrameTable& operator=(const FrameTable&) = delete;
+
+  // Takes over `usable` (ascending, disjoint, all inside `covered`). `covered` is what metadata exists for:
+  // frames outside `usable` belong to somebody else until adopted. window(f) is direct_base + f's physical
+  // address and must work for every usable frame. Called once.
+  // Errors: kLimit (more than kMaxRanges), kNoMemory (no range holds the metadata), kInvalid (bad ranges).
+  Result<void> init(u64 direct_base, FrameRange covered, std::span<const FrameRange> usable);
+  // The same memory is from now on seen at another base (natively: after leaving the boot tables).
+  void rebase(u64 direct_base);
+
+  // A frame of this kind with refs 1, everything else zero; its contents are undefined. O(1).
+  // Errors: kNoMemory.
+  Result<Frame> alloc(FrameKind kind) {
+    if (kind != FrameKind::kTable && data_ != 0 && fail_in_ == 0) {
+      const Frame frame(data_ - 1);
+      FrameMeta& m = meta(frame);
+      data_ = m.back;
+      --free_;
+      m = FrameMeta{.kind = kind, .level = 0, .live = 0, .refs = 1, .back = 0, .index = 0};
+      return frame;
+    }
+    return alloc_slowly(kind);
+  }
+  // Back to the pool. Precondition: allocated or adopted, and no reference is left.
+  void free(Frame frame) {
+    FrameMeta& m = meta(frame);
+    NOPTE_ASSERT(m.kind != FrameKind::kFree);
+    u64& list = frame >= high_ ? tables_ : data_;
+    m.kind = FrameKind::kFree;
+    m.back = list;
+    list = frame.number() + 1;
+    ++free_;
+  }
+  // The same for a whole chain of data frames, in O(1); the chain is empty afterwards.
+  void free_all(FrameChain<FrameKind::kFree>& chain) {
+    if (chain.empty()) return;
+    meta(Frame(chain.last_ - 1)).back = data_;
+    data_ = chain.first_;
+    free_ += chain.count_;
+    chain = {};
+  }
+  // Makes a covered frame outside `usable` part of the pool, in use as `kind` with refs 1, contents kept.
+  void adopt(Frame frame, FrameKind kind);
+
+  [[nodiscard]] bool covers(Frame frame) const { return covered_.contains(frame); }
+  // Precondition: covered, and allocated or adopted.
+  [[nodiscard]] FrameMeta& meta(Frame frame) const {
+    return *reinterpret_cast<FrameMeta*>(metas_ + frame.number() * sizeof(FrameMeta));
+  }
+  [[nodiscard]] u8* window(Frame frame) const {
+    return reinterpret_cast<u8*>(direct_base_ + (frame.number() << kPageShift));
+  }
+  // The frame that a pointer into a window lies in.
+  [[nodiscard]] Frame frame_of(const void* address) const {
+    return Frame((reinterpret_cast<u64>(address) - direct_base_) >> kPageShift);
+  }
+
+  [[nodiscard]] u64 total_frames() const { return total_; }
+  [[nodiscard]] u64 free_frames() const { return free_; }
+
+  // Tests: the nth allocation from now fails (1: the next; 0: none), and with `kFrom` all after it.
+  enum class Failing { kOne, kFrom };
+  void fail_allocation(u64 nth, Failing failing = Failing::kOne) {
+    fail_in_ = nth;
+    failing_ = failing;
+  }
+
+  // Tests and invariant checks: visit(Frame, FrameMeta&) for every frame that is or was in use.
+  template <class Visit>
+  void for_each_touched(Visit visit) const {
+    for (u64 i = 0; i < range_count_; ++i) {
+      const FrameRange range = ranges_[i];
+      for (Frame f = range.begin; f < range.end; f = f + 1) {
+        if (!untouched(f)) visit(f, meta(f));
+      }
+    }
+  }
+
+ private:
+  [[nodiscard]] bool untouched(Frame frame) const { return low_ <= frame && frame < high_; }
+  Result<Frame> alloc_slowly(FrameKind kind);
+  [[nodiscard]] bool pop(u64& list, Frame& out) const;
+  bool take_low(Frame& out);
+  bool take_high(Frame& out);
+
+  u64 direct_base_ = 0;
+  u64 metas_ = 0;  // address of the (imaginary) metadata of frame 0
+  FrameRange covered_;
+  FrameRange metadata_;
+  FrameRange ranges_[kMaxRanges];
+  u64 range_count_ = 0;
+  u64 low_range_ = 0;   // range that low_ lies in
+  u64 high_range_ = 0;  // range that high_ - 1 lies in
+  Frame low_;           // first frame never used
+  Frame high_;          // one past the last frame never used
+  // Each side's frames that were given back, linked through FrameMeta::back (number + 1; 0 ends it).
+  u64 data_ = 0;
+  u64 tables_ = 0;
+  u64 total_ = 0;
+  u64 free_ = 0;
+  u64 fail_in_ = 0;
+  Failing failing_ = Failing::kOne;
+};
+
+template <FrameKind kKind>
+inline void FrameChain<kKind>::push(const FrameTable& frames, Frame frame) {
+  FrameMeta& meta = frames.meta(frame);
+  meta.kind = kKind;
+  meta.back = first_;
+  first_ = frame.number() + 1;
+  if (last_ == 0) last_ = first_;
+  ++count_;
+}
+
+template <FrameKind kKind>
+inline Frame FrameChain<kKind>::pop(const FrameTable& frames) {
+  const Frame frame(first_ - 1);
+  first_ = frames.meta(frame).back;
+  if (first_ == 0) last_ = 0;
+  --count_;
+  return frame;
+}
+
+}  // namespace nopte::pt

@@ -1,0 +1,17 @@
+// What the boot code, the backend and the platform of the bare machine share.
+#pragma once
+
+#include "native-fallback/engine/counters.h"
+#include "native-fallback/guest/physical_layout.h"
+
+namespace nopte::pt {
+
+// The memory map that PVH gave; empty under a hypervisor, where memory is one range from 0.
+extern PhysicalLayout g_pvh_memory;
+
+// Switches timer and console interrupts on; the registers have been mapped at these kernel addresses.
+void start_interrupts(volatile void* lapic, volatile void* io_apic);
+
+const EngineCounters& engine_counters();
+
+}  // namespace nopte::pt

@@ -1,0 +1,92 @@
+// The bare machine's platform: COM1, the local APIC's timer, HLT, and the counters channel (debugcon), to
+// which it writes one JSON line per mark and at power-off.
+#include "native-fallback/guest/arch/x86_64/native_machine.h"
+#include "native-fallback/guest/json_line.h"
+#include "native-fallback/guest/native_backend.h"
+#include "pvops/arch/x86_64/clock.h"
+#include "pvops/arch/x86_64/debug_ports.h"
+#include "pvops/arch/x86_64/interrupt_controllers.h"
+#include "pvops/arch/x86_64/lapic.h"
+#include "pvops/arch/x86_64/uart.h"
+
+namespace nopte::pt {
+namespace {
+
+constinit TscClock g_clock;
+constinit Lapic g_lapic;
+u64 g_boot_wall_ns = 0;
+u64 g_idle_ns = 0;
+u64 g_idles = 0;
+
+u64 now_ns() { return g_clock.ns(cpu::rdtsc()); }
+
+void timer_set(u64 deadline_ns) {
+  const u64 now = now_ns();
+  g_lapic.timer_set(deadline_ns > now ? deadline_ns - now : 1);
+}
+void timer_cancel() { g_lapic.timer_stop(); }
+void interrupt_done(u8) { g_lapic.end_of_interrupt(); }
+
+// HLT stands in the shadow of STI: an interrupt that is pending already ends it at once.
+void idle() {
+  const u64 begin = now_ns();
+  cpu::sti_hlt();
+  cpu::cli();
+  g_idle_ns += now_ns() - begin;
+  ++g_idles;
+}
+
+void write_counters(JsonLine& line) {
+  line.open("counters");
+  line.number("idles", g_idles);
+  for_each_counter(engine_counters(), [&](const char* name, u64 value) { line.number(name, value); });
+  line.close();
+}
+
+void mark(std::string_view name) {
+  const u64 tsc = cpu::rdtsc();
+  JsonLine line;
+  line.text("event", "mark");
+  line.text("text", name.substr(0, name.size() < 40 ? name.size() : 40));
+  line.number("tsc", tsc);
+  line.number("idle_ns", g_idle_ns);
+  write_counters(line);
+  debugcon_write(line.finish());
+}
+
+void power_off(u8 status) {
+  const u64 tsc = cpu::rdtsc();
+  JsonLine line;
+  line.text("event", "power_off");
+  line.number("status", status);
+  line.number("tsc", tsc);
+  line.number("idle_ns", g_idle_ns);
+  write_counters(line);
+  debugcon_write(line.finish());
+  debug_exit(status);
+}
+
+u64 boot_wall_ns() { return g_boot_wall_ns; }
+
+constexpr PlatformOps kPlatform{
+    "bare machine", uart::write, uart::read_byte, now_ns, timer_set,    timer_cancel,
+    interrupt_done, idle,        power_off,       mark,   boot_wall_ns,
+};
+
+}  // namespace
+
+void start_interrupts(volatile void* lapic, volatile void* io_apic) {
+  mask_pics();
+  g_lapic = Lapic(lapic);
+  g_lapic.enable(kTimerVector);
+  IoApic(io_apic).route(uart::kIrq, kConsoleVector, g_lapic.id());
+  uart::enable_receive_interrupt();
+}
+
+const PlatformOps& init_native_platform(const abi::BootBlock& block) {
+  g_clock = TscClock(block.tsc_hz);
+  g_boot_wall_ns = block.boot_wall_ns;
+  return kPlatform;
+}
+
+}  // namespace nopte::pt

@@ -1,0 +1,67 @@
+// MmOps over a paging engine in the same address space: the translation layer's guest home. The guest's own
+// VmaTree is the engine's region source, so promises need no call; only what takes away or moves does.
+//
+// Concurrency: the guest kernel's (one CPU, non-preemptible). `engine` is a static object.
+#pragma once
+
+#include "native-fallback/engine/engine.h"
+#include "pvops/base/panic.h"
+
+namespace nopte::pt {
+
+// `sink` is the engine's; one that wants to know of faults (told_sink.h) is asked around them.
+template <auto& engine, auto& sink>
+class EngineMm {
+ public:
+  static constexpr MmOps ops(const char* name) {
+    return {name,           space_create,   space_clone, space_destroy, space_activate, region_map,
+            region_unmap,   region_protect, region_move, region_advise, object_create,  object_resize,
+            object_destroy, kmem_alloc,     kmem_free,   memory_info};
+  }
+
+  // A #PF at va: kNone when the access can be tried again.
+  static ViolationReason fault(Gva va, Access access, Privilege privilege) {
+    if constexpr (requires { sink.fault_begins(); }) sink.fault_begins();
+    const auto result = engine.fault(active_, va, access, privilege);
+    if constexpr (requires { sink.settle(); }) sink.settle();
+    return result ? ViolationReason::kNone : result.error();
+  }
+
+ private:
+  static Result<SpaceId> space_create(const RegionSource& promised) { return engine.space_create(promised); }
+  static Result<SpaceId> space_clone(SpaceId parent, const RegionSource& promised) {
+    return engine.space_clone(parent, promised);
+  }
+  static void space_destroy(SpaceId space) { NOPTE_ASSERT(engine.space_destroy(space)); }
+  static void space_activate(SpaceId space) {
+    NOPTE_ASSERT(engine.space_activate(space));
+    active_ = space;
+  }
+  static Result<void> region_map(SpaceId, const RegionSpec&) { return {}; }
+  static Result<void> region_unmap(SpaceId space, VaRange range) {
+    return engine.region_unmapped(space, range);
+  }
+  static Result<void> region_protect(SpaceId space, VaRange range, Perm perm) {
+    return engine.region_protected(space, range, perm);
+  }
+  static Result<void> region_move(SpaceId space, VaRange from, Gva to) {
+    return engine.region_moved(space, from, to);
+  }
+  static Result<void> region_advise(SpaceId space, VaRange range, Advice advice) {
+    return engine.region_advise(space, range, advice);
+  }
+  static Result<ObjectId> object_create(u64 pages, const ObjectMappings& mappings) {
+    return engine.object_create(pages, mappings);
+  }
+  static Result<void> object_resize(ObjectId object, u64 pages) {
+    return engine.object_resize(object, pages);
+  }
+  static Result<void> object_destroy(ObjectId object) { return engine.object_destroy(object); }
+  static Result<Gva> kmem_alloc(u64 pages) { return engine.kmem_alloc(pages); }
+  static void kmem_free(Gva base, u64 pages) { NOPTE_ASSERT(engine.kmem_free(base, pages)); }
+  static MemoryInfo memory_info() { return engine.memory_info(); }
+
+  inline static SpaceId active_ = SpaceId::kKernel;
+};
+
+}  // namespace nopte::pt

@@ -1,0 +1,38 @@
+// The translation layer's guest home: real page tables made by the paging engine inside the guest, and the
+// bare machine's devices as platform. Used natively, and with the paravirtual platform under a hypervisor
+// that gives the guest physical memory (modes nested and shadow).
+#pragma once
+
+#include "pvops/abi/boot_block.h"
+#include "pvops/mm_ops.h"
+#include "pvops/platform_ops.h"
+
+namespace nopte::pt {
+
+// What boot needs of the guest kernel's image; nothing here is the translation layer's to know.
+struct NativeStart {
+  const abi::BootBlock* block;
+  const RegionSource* kernel_windows;  // promises of the kernel space
+  u64 features;                        // that the hypervisor below offers (pvops/abi/hypercalls.h); 0: none
+};
+
+// Resolves a #PF; error_code is the processor's.
+using FaultResolver = ViolationReason (*)(u64 address, u64 error_code);
+
+struct NativeBoot {
+  const MmOps* mm;
+  FaultResolver fault;
+  ObjectId initramfs;  // kNone when there is none
+  u64 initramfs_bytes;
+};
+
+// Leaves the boot tables for the engine's, which feed the first of the page-table interfaces that is known
+// and offered, or else the processor alone. The block (kind kPhysical) lies in the image. Called once.
+// Errors: kNoMemory, kInvalid (the block's physical ranges make no sense): nothing can be booted.
+Result<NativeBoot> boot_native(const NativeStart& start);
+
+// The bare machine's console works at once; its timer and console interrupt once boot_native has mapped the
+// interrupt controllers.
+const PlatformOps& init_native_platform(const abi::BootBlock& block);
+
+}  // namespace nopte::pt

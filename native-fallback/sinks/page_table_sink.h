@@ -1,0 +1,110 @@
+// PageTableSink: what the engine asks of whoever makes page tables true. It is about the life of tables, not
+// only about storing: a sink may be plain stores, Xen's mmu_update, or a hypervisor that is told.
+//
+// The life of a table:
+//   table_new -> fill (plain, private) -> publish -> link (or fill into a private parent)
+//     -> set / exchange (reachable) -> unlink -> flush -> retire -> the frame is freed
+// The life of a root:
+//   root_create (after its kernel slots are filled) -> activate ... -> root_retire; below a retired root
+//   every table is private again: tearing down is by fill, and each table is still retired before it is
+//   freed.
+//
+// The engine speaks of its own frames; a sink whose machine frames differ translates in read, set, exchange,
+// fill and link.
+#pragma once
+
+#include <concepts>
+
+#include "native-fallback/format/x86_64_4level.h"
+#include "native-fallback/frames/frame_table.h"
+
+namespace nopte::pt {
+
+// One entry of a reachable table, by each of the names that some interface uses: table and index, or root
+// and address. For kernel addresses the root is the kernel root. `va` is any address that the entry maps.
+struct Slot {
+  Frame table;
+  Frame root;
+  Gva va;
+  unsigned level;
+  unsigned index;  // table_index(va, level)
+
+  static constexpr Slot of(Frame table, Frame root, Gva va, unsigned level) {
+    return {table, root, va, level, table_index(va, level)};
+  }
+};
+
+// Whose translations a flush is about.
+enum class FlushScope : u8 {
+  kSpace,   // one root's user addresses
+  kKernel,  // kernel addresses, of every root
+};
+
+template <class S>
+concept PageTableSink = requires(S sink, const S& view, Frame frame, const Slot& slot, Entry entry, Gva va,
+                                 unsigned index, unsigned level, FlushScope scope, u8* bytes) {
+  // A table may be reachable by two paths (lguest names entries by root and address: no).
+  { S::kCanShareTables } -> std::convertible_to<bool>;
+  // The processor sets A and D in our tables (told shadows: no).
+  { S::kHardwareAd } -> std::convertible_to<bool>;
+  // Level-2 leaves work.
+  { S::kLargeLeaves } -> std::convertible_to<bool>;
+  // publish must find the table's frame without a writable mapping (Xen: the direct map turns read-only).
+  { S::kNeedsAliasRemoval } -> std::convertible_to<bool>;
+
+  // A reachable entry's value now. Not inside begin/end for a slot written there.
+  { view.read(slot) } -> std::same_as<Entry>;
+  // For reading and, while it is private, filling many entries of one table.
+  { sink.view(frame).read(index) } -> std::same_as<Entry>;
+  { sink.view(frame).fill(index, entry) } -> std::same_as<void>;
+  // Replaces `entry` as read by another; returns what was there. The way to change a present leaf.
+  { sink.exchange(slot, entry, entry) } -> std::same_as<Entry>;
+  // Writes a leaf where the entry was not present. May be delayed until end().
+  { sink.set(slot, entry) } -> std::same_as<void>;
+
+  // `frame` becomes a zeroed private table.
+  { sink.table_new(frame, level) } -> std::same_as<void>;
+  // Writes into a private table; a table entry there refers to a published table.
+  { sink.fill(frame, index, entry) } -> std::same_as<void>;
+  // The private table is complete and will be linked where it maps va.
+  { sink.publish(frame, level, va) } -> std::same_as<void>;
+  // Makes a published table reachable / unreachable.
+  { sink.link(slot, entry) } -> std::same_as<void>;
+  { sink.unlink(slot, entry) } -> std::same_as<void>;
+  // After the flush: the frame is an ordinary one again.
+  { sink.retire(frame, level) } -> std::same_as<void>;
+
+  { sink.root_create(frame) } -> std::same_as<void>;
+  { sink.root_activate(frame) } -> std::same_as<void>;
+  { sink.root_retire(frame) } -> std::same_as<void>;
+  // Some CPU has the root loaded, so translations of its user addresses may be cached. A CPU that loads
+  // another root forgets the user translations of the one it leaves.
+  { view.runs(frame) } -> std::convertible_to<bool>;
+
+  // After return no CPU uses a translation of the page (of anything in scope) made before.
+  { sink.flush_page(frame, va, scope) } -> std::same_as<void>;
+  { sink.flush_all(frame, scope) } -> std::same_as<void>;
+
+  // Between begin and end set, exchange, link and unlink may be gathered; nothing written is read back.
+  { sink.begin() } -> std::same_as<void>;
+  { sink.end() } -> std::same_as<void>;
+
+  // The one zeroing and the one copying routine (windows onto frames).
+  { sink.zero_page(bytes) } -> std::same_as<void>;
+  { sink.copy_page(bytes, static_cast<const u8*>(bytes)) } -> std::same_as<void>;
+};
+
+// begin/end as a guard.
+template <PageTableSink Sink>
+class LazyUpdates {
+ public:
+  explicit LazyUpdates(Sink& sink) : sink_(sink) { sink_.begin(); }
+  ~LazyUpdates() { sink_.end(); }
+  LazyUpdates(const LazyUpdates&) = delete;
+  LazyUpdates& operator=(const LazyUpdates&) = delete;
+
+ private:
+  Sink& sink_;
+};
+
+}  // namespace nopte::pt

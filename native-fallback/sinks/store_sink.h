@@ -1,0 +1,88 @@
+// The store sink: page tables that a processor (or a shadow of one) walks where we store them. Used natively
+// and by the hypervisor for the tables that a vma guest runs on.
+//
+// What only an instruction can do is the Processor's, which arch code supplies.
+#pragma once
+
+#include "native-fallback/sinks/page_table_sink.h"
+#include "native-fallback/tables/entry.h"
+
+namespace nopte::pt {
+
+template <class P>
+concept Processor = requires(P p, const P& view, PhysAddr root, Gva va, u8* to, const u8* from) {
+  // This CPU runs on the root from now on and keeps no user translation of the one before. Loading the root
+  // that is loaded already may do nothing.
+  { p.load_root(root) } -> std::same_as<void>;
+  // Some CPU has it loaded.
+  { view.runs(root) } -> std::convertible_to<bool>;
+  // On every CPU: the page of va, global or not; all that is not global; everything.
+  { p.flush_page(va) } -> std::same_as<void>;
+  { p.flush_user() } -> std::same_as<void>;
+  { p.flush_everything() } -> std::same_as<void>;
+  // 4 KiB, aligned.
+  { p.zero_page(to) } -> std::same_as<void>;
+  { p.copy_page(to, from) } -> std::same_as<void>;
+};
+
+template <Processor P>
+class StoreSink {
+ public:
+  static constexpr bool kCanShareTables = true;
+  static constexpr bool kHardwareAd = true;
+  static constexpr bool kLargeLeaves = true;
+  static constexpr bool kNeedsAliasRemoval = false;
+
+  constexpr StoreSink(FrameTable& frames, P& processor) : frames_(frames), processor_(processor) {}
+
+  [[nodiscard]] Entry read(const Slot& slot) const {
+    return load_entry(frames_.window(slot.table), slot.index);
+  }
+  // One table's entries.
+  struct View {
+    u8* window;
+    [[nodiscard]] Entry read(unsigned index) const { return load_entry(window, index); }
+    void fill(unsigned index, Entry entry) const { store_entry(window, index, entry); }
+  };
+  [[nodiscard]] View view(Frame table) { return {frames_.window(table)}; }
+  Entry exchange(const Slot& slot, Entry expected, Entry desired) {
+    return exchange_entry(frames_.window(slot.table), slot.index, expected, desired);
+  }
+  void set(const Slot& slot, Entry entry) { store_entry(frames_.window(slot.table), slot.index, entry); }
+
+  void table_new(Frame table, unsigned) { processor_.zero_page(frames_.window(table)); }
+  void fill(Frame table, unsigned index, Entry entry) { store_entry(frames_.window(table), index, entry); }
+  void publish(Frame, unsigned, Gva) {}
+  void link(const Slot& slot, Entry entry) { set(slot, entry); }
+  // A table entry's A bit says nothing, so a plain store will do.
+  void unlink(const Slot& slot, Entry) { set(slot, Entry()); }
+  void retire(Frame, unsigned) {}
+
+  void root_create(Frame) {}
+  void root_activate(Frame root) { processor_.load_root(root.address()); }
+  void root_retire(Frame) {}
+  [[nodiscard]] bool runs(Frame root) const { return processor_.runs(root.address()); }
+
+  void flush_page(Frame root, Gva va, FlushScope scope) {
+    if (scope == FlushScope::kKernel || runs(root)) processor_.flush_page(va);
+  }
+  void flush_all(Frame root, FlushScope scope) {
+    if (scope == FlushScope::kKernel) {
+      processor_.flush_everything();
+    } else if (runs(root)) {
+      processor_.flush_user();
+    }
+  }
+
+  void begin() {}
+  void end() {}
+
+  void zero_page(u8* page) { processor_.zero_page(page); }
+  void copy_page(u8* to, const u8* from) { processor_.copy_page(to, from); }
+
+ private:
+  FrameTable& frames_;
+  P& processor_;
+};
+
+}  // namespace nopte::pt

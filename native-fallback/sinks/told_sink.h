@@ -1,0 +1,127 @@
+// What the sinks of told shadows share: the guest's tables are its own memory and written by plain stores; a
+// hypervisor that keeps a shadow of them is told, by a Teller that knows the interface.
+//
+// What must be told, and when: a shadow is like a TLB. An entry that *lost* (rights, its frame, a table) is
+// remembered and told at the latest where a TLB would have to forget it: at the flush, before another root
+// runs, before a frame is free. An entry that *gained* need not be told at all, as nothing caches an absence:
+// the hypervisor looks at the guest's tables when it faults. One gain is worth telling: the one that a fault
+// just made, as the access would fault again (settle()).
+//
+// Of tables only roots are released: told that a table is unlinked, the hypervisor forgets it unless another
+// root in its shadow links it, and everything below a released root goes with it.
+#pragma once
+
+#include "native-fallback/sinks/store_sink.h"
+
+namespace nopte::pt {
+
+// What the hypervisor drops from its TLB with what it is told.
+struct TellFlush {
+  enum class Kind : u8 { kNone, kPage, kSpace, kEverything };
+  Kind kind = Kind::kNone;
+  Gva va;  // kPage
+};
+
+template <class T>
+concept Teller = requires(T t, const T& view, const Slot& slot, Entry entry, Frame frame, TellFlush flush) {
+  // Remembers that the entry is now `entry`. Precondition: !full().
+  { t.put(slot, entry) } -> std::same_as<void>;
+  { view.waiting() } -> std::convertible_to<u64>;
+  { view.full() } -> std::convertible_to<bool>;
+  // Tells what waits, which may be nothing, and flushes.
+  { t.tell(flush) } -> std::same_as<void>;
+  // The root and what only it linked are no tables any more. Nothing waits.
+  { t.release_root(frame) } -> std::same_as<void>;
+};
+
+template <Processor P, Teller T>
+class ToldSink : public StoreSink<P> {
+  using Own = StoreSink<P>;
+
+ public:
+  // The hypervisor presets A and D in what the processor walks, and sets them in the guest's entries only at
+  // the faults that it sees.
+  static constexpr bool kHardwareAd = false;
+
+  constexpr ToldSink(FrameTable& frames, P& processor, T& teller) : Own(frames, processor), teller_(teller) {}
+
+  Entry exchange(const Slot& slot, Entry expected, Entry desired) {
+    const Entry old = Own::exchange(slot, expected, desired);
+    if (expected.present() &&
+        (!desired.present() || desired.frame() != expected.frame() || desired.lacks_rights_of(expected))) {
+      lost(slot, desired);
+    } else if (desired.present()) {
+      gained(slot, desired);
+    }
+    return old;
+  }
+  void set(const Slot& slot, Entry entry) {
+    Own::set(slot, entry);
+    gained(slot, entry);
+  }
+  void link(const Slot& slot, Entry entry) { set(slot, entry); }
+  void unlink(const Slot& slot, Entry entry) {
+    Own::unlink(slot, entry);
+    lost(slot, Entry());
+  }
+  void retire(Frame, unsigned) { tell_waiting(); }
+
+  void root_activate(Frame root) {
+    tell_waiting();
+    unflushed_ = false;  // loading a root flushes
+    Own::root_activate(root);
+  }
+  void root_retire(Frame root) {
+    tell_waiting();
+    teller_.release_root(root);
+  }
+
+  void flush_page(Frame, Gva va, FlushScope scope) {
+    if (teller_.waiting() == 1 && !unflushed_) {
+      teller_.tell({TellFlush::Kind::kPage, va});
+    } else {
+      flush(scope);
+    }
+  }
+  void flush_all(Frame, FlushScope scope) { flush(scope); }
+
+  // Around a fault.
+  void fault_begins() { gain_ = {}; }
+  void settle() {
+    if (!gain_.present() || !(kernel(gain_slot_) || Own::runs(gain_slot_.root))) return;
+    if (teller_.full()) tell_waiting();
+    teller_.put(gain_slot_, gain_);
+    teller_.tell({});
+  }
+
+ private:
+  static bool kernel(const Slot& slot) { return static_cast<i64>(slot.va.value()) < 0; }
+
+  void gained(const Slot& slot, Entry entry) {
+    gain_slot_ = slot;
+    gain_ = entry;
+  }
+  void lost(const Slot& slot, Entry entry) {
+    if (teller_.full()) tell_waiting();
+    teller_.put(slot, entry);
+  }
+  // The flush for it is still to come.
+  void tell_waiting() {
+    if (teller_.waiting() == 0) return;
+    teller_.tell({});
+    unflushed_ = true;
+  }
+  void flush(FlushScope scope) {
+    if (teller_.waiting() == 0 && !unflushed_) return;  // flushed with what was told
+    teller_.tell(
+        {scope == FlushScope::kKernel ? TellFlush::Kind::kEverything : TellFlush::Kind::kSpace, Gva()});
+    unflushed_ = false;
+  }
+
+  T& teller_;
+  bool unflushed_ = false;  // something was told without a flush
+  Entry gain_;
+  Slot gain_slot_{};
+};
+
+}  // namespace nopte::pt

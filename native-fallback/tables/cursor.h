@@ -1,0 +1,311 @@
+// The cursor: walks to one address of one root and changes what is there, making and removing tables on the
+// way. Everything that changes a reachable table in the engine goes through it; it keeps each table's count
+// of live entries, its bitmap of used eighths, and its count of parents.
+//
+//   root (4) -> (3) -> (2) -> leaf table (1) -> leaf entry
+//   the cursor stops at the first level whose entry is not a present table: level() says where.
+//
+// New tables are filled while private and linked last, so that no walk sees a half-made one.
+//
+// Concurrency: the engine's.
+#pragma once
+
+#include <bit>
+
+#include "native-fallback/tables/tlb_batch.h"
+
+namespace nopte::pt {
+
+// Counts an entry of `table` that became non-empty / empty.
+inline void note_filled(FrameMeta& table, unsigned index) {
+  ++table.live;
+  table.back |= u64{1} << (index >> 3);
+}
+inline void note_emptied(FrameMeta& table) { --table.live; }
+
+// The entries of [first, last] of a table that are not empty, ascending; eighths never used are skipped:
+//   for (EntryScan scan(meta, view, first, last); scan.next();) use(scan.index(), scan.entry());
+// Entries at or below index() may be emptied meanwhile.
+template <class View>
+class EntryScan {
+ public:
+  EntryScan(const FrameMeta& table, View view, unsigned first, unsigned last)
+      : view_(view),
+        first_(first),
+        last_(last),
+        eighths_(table.back & (~u64{0} << (first >> 3)) & (~u64{0} >> (63 - (last >> 3)))) {}
+
+  [[gnu::always_inline]] bool next() {
+    for (;;) {
+      while (next_ < end_) {
+        entry_ = view_.read(next_++);
+        if (!entry_.empty()) return true;
+      }
+      if (eighths_ == 0) return false;
+      next_ = static_cast<unsigned>(std::countr_zero(eighths_)) * 8;
+      eighths_ &= eighths_ - 1;
+      end_ = next_ + 7 < last_ ? next_ + 8 : last_ + 1;
+      if (next_ < first_) next_ = first_;
+    }
+  }
+  [[nodiscard]] unsigned index() const { return next_ - 1; }
+  [[nodiscard]] Entry entry() const { return entry_; }
+
+ private:
+  View view_;
+  unsigned first_;
+  unsigned last_;
+  u64 eighths_;
+  unsigned next_ = 0;
+  unsigned end_ = 0;
+  Entry entry_;
+};
+
+// Makes and frees tables: what cursors of one engine share.
+template <PageTableSink Sink>
+struct TableMemory {
+  Sink& sink;
+  FrameTable& frames;
+  EngineCounters& counters;
+
+  // A zeroed private table without parents. Errors: kNoMemory.
+  Result<Frame> make(unsigned level) const {
+    const auto frame = frames.alloc(FrameKind::kTable);
+    if (!frame) return frame;
+    FrameMeta& meta = frames.meta(*frame);
+    meta.level = static_cast<u8>(level);
+    meta.refs = 0;
+    sink.table_new(*frame, level);
+    ++counters.tables_allocated;
+    return frame;
+  }
+  // Writes into a private table.
+  void fill(Frame table, unsigned index, Entry entry) const {
+    sink.fill(table, index, entry);
+    note_filled(frames.meta(table), index);
+  }
+  // Frees a private table that was never published.
+  void discard(Frame table) const {
+    frames.free(table);
+    ++counters.tables_freed;
+  }
+};
+
+template <PageTableSink Sink>
+class Cursor {
+ public:
+  using Memory = TableMemory<Sink>;
+
+  Cursor(const Memory& memory, Frame root, Gva va) : memory_(memory), root_(root) { walk(va); }
+  // Nowhere yet: walk() or seek_leaf_table() comes first.
+  Cursor(const Memory& memory, Frame root) : memory_(memory), root_(root) {}
+
+  // The level of the table that the walk ended in: 1, or more where an entry is empty or a large leaf.
+  [[nodiscard]] unsigned level() const { return level_; }
+  [[nodiscard]] Gva va() const { return va_; }
+  [[nodiscard]] Frame table() const { return Frame(tables_[level_]); }
+  [[nodiscard]] FrameMeta& meta() const { return memory_.frames.meta(table()); }
+  // The entry where the walk ended, as it is now.
+  [[nodiscard]] Slot slot() const { return Slot::of(table(), root_, va_, level_); }
+  [[nodiscard]] Entry entry() const { return memory_.sink.read(slot()); }
+  // What the entries above allow together, whatever the leaf says.
+  [[nodiscard]] Perm path_rights() const {
+    return Perm(static_cast<u8>(Perm::kRead | (path_ & Entry::kWritable ? Perm::kWrite : 0) |
+                                (path_ & Entry::kNoExecute ? Perm::kExec : 0)));
+  }
+  [[nodiscard]] bool path_user() const { return path_ & Entry::kUser; }
+
+  // One past the last address that the table maps; 0 at the top of the address space.
+  [[nodiscard]] Gva table_end() const { return table_begin(level_) + table_bytes(level_); }
+
+  // One past the last address that the entry where the walk ended maps.
+  [[nodiscard]] Gva entry_end() const { return Gva(va_.value() | (entry_bytes(level_) - 1)) + 1; }
+
+  // --- at a leaf table: level() == 1 ---
+  [[nodiscard]] Frame leaf_table() const { return Frame(tables_[1]); }
+  [[nodiscard]] FrameMeta& leaf_meta() const { return memory_.frames.meta(leaf_table()); }
+  // The address that entry `index` maps, and its slot.
+  [[nodiscard]] Gva leaf_va(unsigned index) const { return table_begin(1) + pages_to_bytes(index); }
+  [[nodiscard]] Slot leaf_slot(unsigned index) const {
+    return {leaf_table(), root_, leaf_va(index), 1, index};
+  }
+  // Its entries in [first, last] that are not empty.
+  [[nodiscard]] auto scan(unsigned first = 0, unsigned last = kEntriesPerTable - 1) const {
+    return EntryScan(leaf_meta(), memory_.sink.view(leaf_table()), first, last);
+  }
+
+  // Another address of the same root.
+  void walk(Gva va) {
+    va_ = va;
+    const Sink& sink = memory_.sink;
+    u64 path = Entry::kWritable | Entry::kUser | Entry::kNoExecute;
+    // Unrolled, and stored only at the end: this is the hottest loop of the engine.
+    Frame found[kLevels + 1];
+    found[kLevels] = root_;
+    unsigned level = kLevels;
+#pragma GCC unroll 3
+    for (unsigned l = kLevels; l > 1; --l) {
+      const Entry entry = sink.read(Slot::of(found[l], root_, va, l));
+      if (!entry.present() || entry.large()) break;
+      path &= entry.word() ^ Entry::kNoExecute;
+      found[l - 1] = entry.frame();
+      level = l - 1;
+    }
+    path_ = path;
+    level_ = level;
+#pragma GCC unroll 4
+    for (unsigned l = 1; l <= kLevels; ++l) tables_[l] = found[l].number();
+  }
+
+  // To the first leaf table that may hold entries in [va, end), or false. The cursor's address is then the
+  // lowest address >= va of that table.
+  bool seek_leaf_table(Gva va, Gva end) {
+    while (va < end) {
+      walk(va);
+      if (level_ == 1) return true;
+      // Nothing below this entry: the next used entry of the same table, or past the table.
+      if (end - 1 < entry_end()) return false;
+      const unsigned next = next_used(table_index(va, level_) + 1);
+      const Gva here =
+          next < kEntriesPerTable ? table_begin(level_) + next * entry_bytes(level_) : table_end();
+      if (here <= va) return false;  // wrapped at the top of the address space
+      va = here;
+    }
+    return false;
+  }
+
+  // Puts a leaf (at leaf_level) where the entry is empty, making the tables that are missing. Precondition:
+  // va is not covered by a large leaf. Errors: kNoMemory, nothing has changed. The cursor is then at the leaf
+  // table.
+  Result<void> install(Entry leaf, unsigned leaf_level = 1) {
+    if (level_ == leaf_level) {
+      const unsigned index = table_index(va_, leaf_level);
+      memory_.sink.set({table(), root_, va_, leaf_level, index}, leaf);
+      note_filled(meta(), index);
+      return {};
+    }
+    return install_with_tables(leaf, leaf_level);
+  }
+  // Puts a leaf in the leaf table. Precondition: level() == 1, the entry is empty.
+  void install_at(unsigned index, Entry leaf) {
+    memory_.sink.set(leaf_slot(index), leaf);
+    note_filled(leaf_meta(), index);
+  }
+
+  // Makes the tables down to `leaf_level` that are missing, empty. Errors: kNoMemory, nothing has changed.
+  Result<void> make_tables(unsigned leaf_level = 1) {
+    if (level_ <= leaf_level) return {};
+    return install_with_tables(Entry(), leaf_level);
+  }
+
+  // Publishes a complete private table and links it where the walk ended. Precondition: level() is one above
+  // the table's, and the entry is empty.
+  void link_table(Frame table, unsigned table_level) {
+    const Privilege privilege = kernel_address() ? Privilege::kKernel : Privilege::kUser;
+    memory_.sink.publish(table, table_level, va_);
+    memory_.frames.meta(table).refs = 1;
+    memory_.sink.link(slot(), Entry::table(table, privilege));
+    note_filled(meta(), table_index(va_, level_));
+  }
+
+  // Replaces a leaf, `expected` as it was read, by another that is not empty; returns what was there.
+  // Precondition: level() == 1.
+  Entry replace(unsigned index, Entry expected, Entry desired) {
+    return memory_.sink.exchange(leaf_slot(index), expected, desired);
+  }
+
+  // Empties a leaf entry, `expected` as it was read; returns what was there. prune() comes after.
+  // Precondition: level() == 1.
+  Entry remove(unsigned index, Entry expected) {
+    const Entry old = memory_.sink.exchange(leaf_slot(index), expected, Entry());
+    note_emptied(leaf_meta());
+    return old;
+  }
+
+  // Unlinks the table that the walk ended in whatever it holds, and what becomes empty above it.
+  // Precondition: level() == 1 and the table has one parent.
+  void unlink_table(TlbBatch<Sink>& batch) { unlink_at(level_, batch); }
+
+  // Moves the leaf table that the walk ended in, whole, to where `to` ended; returns with this cursor above
+  // it: prune() comes after. What was reachable through it is the caller's to flush. Precondition: level() ==
+  // 1 with one parent, to.level() == 2 with an empty entry, both of one root.
+  void move_table(Cursor& to) {
+    static_assert(Sink::kCanShareTables, "a table is bound to its address");
+    const Frame moving = leaf_table();
+    level_ = 2;
+    memory_.sink.unlink(slot(), entry());
+    note_emptied(meta());
+    memory_.sink.link(to.slot(),
+                      Entry::table(moving, kernel_address() ? Privilege::kKernel : Privilege::kUser));
+    note_filled(to.meta(), table_index(to.va_, 2));
+  }
+
+  // Unlinks the table that the walk ended in if it is empty, and so on upwards. The tables below the root
+  // that kernel addresses use stay: every root names them.
+  void prune(TlbBatch<Sink>& batch) {
+    if (meta().live == 0) unlink_at(level_, batch);
+  }
+
+ private:
+  // The first address that the table of this level on the path maps.
+  [[nodiscard]] Gva table_begin(unsigned level) const { return Gva(va_.value() & ~(table_bytes(level) - 1)); }
+  [[nodiscard]] bool kernel_address() const { return static_cast<i64>(va_.value()) < 0; }
+
+  // The first non-empty entry at or after `index` of the table that the walk ended in; 512 if none.
+  [[nodiscard]] unsigned next_used(unsigned index) const {
+    if (index >= kEntriesPerTable) return kEntriesPerTable;
+    EntryScan scan(meta(), memory_.sink.view(table()), index, kEntriesPerTable - 1);
+    return scan.next() ? scan.index() : kEntriesPerTable;
+  }
+
+  [[gnu::noinline]] Result<void> install_with_tables(Entry leaf, unsigned leaf_level) {
+    Frame made[kLevels];
+    for (unsigned level = leaf_level; level < level_; ++level) {
+      const auto table = memory_.make(level);
+      if (!table) {
+        for (unsigned l = leaf_level; l < level; ++l) memory_.discard(made[l]);
+        return Fail(table.error());
+      }
+      made[level] = *table;
+    }
+    const Privilege privilege = kernel_address() ? Privilege::kKernel : Privilege::kUser;
+    Entry value = leaf;
+    for (unsigned level = leaf_level; level < level_; ++level) {
+      if (!value.empty()) memory_.fill(made[level], table_index(va_, level), value);
+      memory_.sink.publish(made[level], level, va_);
+      memory_.frames.meta(made[level]).refs = 1;
+      tables_[level] = made[level].number();
+      value = Entry::table(made[level], privilege);
+    }
+    memory_.sink.link(slot(), value);
+    note_filled(meta(), table_index(va_, level_));
+    level_ = leaf_level;
+    return {};
+  }
+
+  // Takes tables_[level] out of its parent, and the parent out of its own if that emptied it.
+  void unlink_at(unsigned level, TlbBatch<Sink>& batch) {
+    const unsigned top = kernel_address() ? kLevels - 1 : kLevels;
+    if (level < top) batch.way_to(va_);
+    for (; level < top; ++level) {
+      const Frame table(tables_[level]);
+      const Slot above = Slot::of(Frame(tables_[level + 1]), root_, va_, level + 1);
+      memory_.sink.unlink(above, memory_.sink.read(above));
+      --memory_.frames.meta(table).refs;
+      batch.table(table);
+      level_ = level + 1;
+      FrameMeta& parent = memory_.frames.meta(above.table);
+      note_emptied(parent);
+      if (parent.live != 0) break;
+    }
+  }
+
+  const Memory& memory_;
+  Frame root_;
+  Gva va_;
+  u64 path_ = 0;  // AND of the words above, no-execute inverted
+  unsigned level_ = kLevels;
+  u64 tables_[kLevels + 1];  // frame numbers; from level_ up
+};
+
+}  // namespace nopte::pt

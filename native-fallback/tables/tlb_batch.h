@@ -1,0 +1,97 @@
+// What must happen before something taken away may be reused: translations are flushed, then frames and
+// tables are freed. They are freed only through a batch; its destructor asserts that it was flushed.
+//
+// A space that no CPU runs has no cached translations, so its batch frees at once and flushes nothing.
+//
+// Concurrency: the engine's; between construction and flush no CPU begins to run the root.
+#pragma once
+
+#include "native-fallback/engine/counters.h"
+#include "native-fallback/sinks/page_table_sink.h"
+
+namespace nopte::pt {
+
+template <PageTableSink Sink>
+class TlbBatch {
+ public:
+  // More single pages than this are flushed as a whole (Linux's threshold is the same).
+  static constexpr unsigned kMaxPages = 32;
+
+  TlbBatch(Sink& sink, FrameTable& frames, EngineCounters& counters, Frame root, FlushScope scope)
+      : sink_(sink),
+        frames_(frames),
+        counters_(counters),
+        root_(root),
+        scope_(scope),
+        cached_(scope == FlushScope::kKernel || sink.runs(root)) {}
+  ~TlbBatch() { NOPTE_ASSERT(count_ == 0 && dying_.empty() && dying_tables_.empty()); }
+  TlbBatch(const TlbBatch&) = delete;
+  TlbBatch& operator=(const TlbBatch&) = delete;
+
+  // Tables on the way to va were unlinked. Flushing one address drops what is cached of the way there, so an
+  // entry for va that was given just before is enough.
+  void way_to(Gva va) {
+    if (count_ == 0 || count_ > kMaxPages || pages_[count_ - 1] != va.value()) page(va);
+  }
+  // A present entry for va lost rights.
+  void page(Gva va) {
+    if (!cached_) return;
+    if (count_ < kMaxPages) pages_[count_] = va.value();
+    ++count_;
+  }
+  // So many that a flush as a whole is due.
+  void all_pages() {
+    if (cached_) count_ = kMaxPages + 1;
+  }
+  // A data frame without references.
+  void frame(Frame frame) {
+    if (cached_) {
+      dying_.push(frames_, frame);
+    } else {
+      frames_.free(frame);
+    }
+  }
+  // An unlinked table.
+  void table(Frame table) {
+    if (cached_) {
+      dying_tables_.push(frames_, table);
+    } else {
+      free_table(table);
+    }
+  }
+
+  // Afterwards no CPU uses what was taken away, and everything given to the batch is free. May be called
+  // again; the batch goes on empty.
+  void flush() {
+    if (count_ > kMaxPages) {
+      sink_.flush_all(root_, scope_);
+      ++counters_.full_flushes;
+    } else {
+      for (unsigned i = 0; i < count_; ++i) sink_.flush_page(root_, Gva(pages_[i]), scope_);
+      counters_.page_flushes += count_;
+    }
+    count_ = 0;
+    frames_.free_all(dying_);
+    while (!dying_tables_.empty()) free_table(dying_tables_.pop(frames_));
+  }
+
+ private:
+  void free_table(Frame table) {
+    sink_.retire(table, frames_.meta(table).level);
+    frames_.free(table);
+    ++counters_.tables_freed;
+  }
+
+  Sink& sink_;
+  FrameTable& frames_;
+  EngineCounters& counters_;
+  Frame root_;
+  FlushScope scope_;
+  bool cached_;
+  unsigned count_ = 0;
+  FrameChain<FrameKind::kFree> dying_;
+  FrameChain<FrameKind::kDying> dying_tables_;
+  u64 pages_[kMaxPages];  // addresses
+};
+
+}  // namespace nopte::pt

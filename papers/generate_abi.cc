@@ -1,0 +1,127 @@
+// Prints papers/abi.md from the hypercall table and the entry contract: the page cannot drift from what is
+// compiled. Run by the test abi_page_is_current, which compares it with the page in the tree.
+#include <cstddef>
+#include <cstdio>
+#include <iostream>
+#include <string>
+
+#include "pvops/abi/boot_block.h"
+#include "pvops/abi/hypercalls.h"
+#include "pvops/mm_ops.h"
+
+namespace {
+
+using namespace nopte;
+using namespace nopte::abi;
+
+constexpr const char* kRegisterNames[6] = {"rdi", "rsi", "rdx", "r10", "r8", "r9"};
+
+std::string hex(u64 value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%#lx", static_cast<unsigned long>(value));
+  return text;
+}
+
+void print_statuses() {
+  std::cout << "## Status (rax)\n\n| value | name |\n|---|---|\n";
+  for (u32 value = 0; value <= static_cast<u32>(Status::kLimit); ++value) {
+    std::cout << "| " << value << " | " << status_name(static_cast<Status>(value)) << " |\n";
+  }
+}
+
+void print_calls() {
+  std::cout << "\n## Calls\n";
+#define NOPTE_ARG(type, name, meaning) \
+  std::cout << "| " << kRegisterNames[next++] << " | `" #name "` | " #type " | " meaning " |\n";
+#define NOPTE_HYPERCALL(number, name, args, result, purpose, errors)                                     \
+  {                                                                                                      \
+    std::cout << "\n### " << number << " `" #name "`\n\n" purpose "\n\n";                                \
+    if (sizeof(#args) > 1) std::cout << "| register | argument | type | meaning |\n|---|---|---|---|\n"; \
+    [[maybe_unused]] unsigned next = 0;                                                                  \
+    args std::cout << "\nResult (rdx): " result ". Errors: " errors ".\n";                               \
+  }
+#include "pvops/abi/hypercalls.def"
+}
+
+void print_entry() {
+  std::cout
+      << "\n## Entry\n\n"
+         "An image announces its entries by ELF notes: `Xen` type 18 (PVH, 32-bit, the bare machine) and "
+         "`nopte` type "
+      << kEntryNoteType
+      << " {u64 entry, u64 boot page table} (64-bit, under the hypervisor). At the 64-bit entry: long "
+         "mode, CPL 0, interrupts off, `rdi` = the boot block, `rsp` undefined, other registers zero, "
+         "CR0 "
+      << hex(kEntryCr0) << ", CR4 " << hex(kEntryCr4) << ", EFER " << hex(kEntryEfer)
+      << ".\n\n"
+         "Discovery: CPUID leaf "
+      << hex(kCpuidSignatureLeaf) << " gives `nopte-vmahv ` in ebx, ecx, edx; leaf " << hex(kCpuidFeatureLeaf)
+      << " gives the ABI version in eax and feature bits 0-31 in ebx.\n\n"
+         "| boot block field | offset | bytes |\n|---|---|---|\n";
+#define NOPTE_FIELD(name) \
+  std::cout << "| `" #name "` | " << offsetof(BootBlock, name) << " | " << sizeof(BootBlock::name) << " |\n"
+  NOPTE_FIELD(magic);
+  NOPTE_FIELD(version);
+  NOPTE_FIELD(kind);
+  NOPTE_FIELD(under_hypervisor);
+  NOPTE_FIELD(memory_bytes);
+  NOPTE_FIELD(tsc_hz);
+  NOPTE_FIELD(boot_wall_ns);
+  NOPTE_FIELD(initramfs_object);
+  NOPTE_FIELD(reserved);
+  NOPTE_FIELD(initramfs_physical);
+  NOPTE_FIELD(initramfs_bytes);
+  NOPTE_FIELD(violation_block);
+  NOPTE_FIELD(command_line_bytes);
+  NOPTE_FIELD(command_line);
+#undef NOPTE_FIELD
+  std::cout << "\nKind 1 (regions, mode vma): the image's segments are committed kernel regions with their "
+               "ELF rights, "
+               "segments with p_flags bit "
+            << hex(kSegmentTranslation)
+            << " left out; `rdi` is a kernel virtual address. Kind 2 (physical, modes nested and shadow): "
+               "the image lies "
+               "at its ELF physical addresses in guest-physical memory from 0, CR3 is the note's boot page "
+               "table, `rdi` "
+               "is a guest-physical address below 1 GiB.\n\n"
+               "## Violations\n\n"
+               "An access that no region allows raises vector 14 with CR2 and an error code as on the bare "
+               "processor. "
+               "Before it, the hypervisor writes the violation block: {u32 reason, u32 space, u64 address}. "
+               "Reasons: "
+               "1 no region, 2 permission, 3 past the end of the object, 4 no memory. An access that a "
+               "region allows "
+               "never reaches the guest.\n\n"
+               "## Address ranges\n\n| range | begin | end |\n|---|---|---|\n";
+  auto row = [](const char* name, VaRange range) {
+    std::cout << "| " << name << " | " << hex(range.begin.value()) << " | " << hex(range.end.value())
+              << " |\n";
+  };
+  row("user regions", kUserRange);
+  row("kernel windows (region calls on space 0)", kWindowRange);
+  row("kernel memory (kmem_alloc)", kKmemRange);
+  row("kernel image", kImageRange);
+}
+
+}  // namespace
+
+int main() {
+  std::cout
+      << "# The nopte hypercall interface, version " << kAbiVersion
+      << "\n\n"
+         "Generated from `pvops/abi/hypercalls.def` by `papers/generate_abi.cc`; do not edit.\n\n"
+         "VMMCALL at CPL 0 with the number in rax and arguments in rdi, rsi, rdx, r10, r8, r9. It returns a "
+         "status in rax and the result in rdx; all other registers are preserved. A call that fails has "
+         "changed nothing unless its errors say otherwise. An unknown number answers `unsupported`. "
+         "`again` means that an exact prefix happened and an interrupt is pending: issue the same call "
+         "again. Numbers are never reused; reserved bits must be zero; there are no negative features. "
+         "Lengths are in pages, time in nanoseconds, and no physical address appears anywhere.\n\n"
+         "Feature bits (query item 1): bit 0 memory calls, bit 1 platform calls; bits 8 to 11 another "
+         "hypervisor's "
+         "page-table interface (Xen, VMI, lguest, KVM's paravirtual MMU), for a guest with tables of its "
+         "own.\n\n";
+  print_statuses();
+  print_calls();
+  print_entry();
+  return 0;
+}

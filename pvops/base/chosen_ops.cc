@@ -1,0 +1,10 @@
+// The backends chosen at boot.
+#include "pvops/mm_ops.h"
+#include "pvops/platform_ops.h"
+
+namespace nopte {
+
+constinit const MmOps* g_mm_ops = nullptr;
+constinit const PlatformOps* g_platform_ops = nullptr;
+
+}  // namespace nopte

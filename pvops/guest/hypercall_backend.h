@@ -1,0 +1,29 @@
+// The guest's side of the ABI: MmOps as hypercalls (mode vma) and the platform that every hypervisor mode
+// shares. Nothing here knows of page tables. Concurrency: one CPU.
+#pragma once
+
+#include <string_view>
+
+#include "pvops/abi/boot_block.h"
+#include "pvops/mm_ops.h"
+#include "pvops/platform_ops.h"
+
+namespace nopte::pv {
+
+// Is our hypervisor below? By CPUID signature and ABI version.
+bool hypervisor_present();
+
+// The feature bits that both sides know.
+u64 common_features();
+
+// Makes the platform operations usable: they keep time by the block's TSC frequency.
+const PlatformOps& init_platform(const abi::BootBlock& block);
+
+const MmOps& hypercall_mm_ops();
+
+// Where violations are described (BootBlock::violation_block); the fault resolver of mode vma: whatever
+// arrives as vector 14 has been refused already.
+void set_violation_block(const abi::ViolationBlock* block);
+ViolationReason violation_reason(u64 address, u64 error_code);
+
+}  // namespace nopte::pv

@@ -1,0 +1,103 @@
+// The paravirtual platform: console, timer, idle, power-off and marks by hypercall; time by the TSC, which
+// the hypervisor never intercepts.
+#include <cstring>
+
+#include "pvops/arch/x86_64/clock.h"
+#include "pvops/arch/x86_64/cpu.h"
+#include "pvops/guest/hypercall_backend.h"
+#include "pvops/guest/hypercalls.h"
+
+namespace nopte::pv {
+namespace {
+
+constexpr u64 kTextBytes = 40;
+TscClock g_clock;
+u64 g_boot_wall_ns = 0;
+
+// Text of at most kTextBytes in five registers.
+template <class Args>
+void send_text(std::string_view text) {
+  u64 words[kTextBytes / 8] = {};
+  std::memcpy(words, text.data(), text.size());
+  (void)call(Args{text.size(), words[0], words[1], words[2], words[3], words[4]});
+}
+
+void console_write(std::string_view text) {
+  while (!text.empty()) {
+    const auto part = std::string_view(text.data(), text.size() < kTextBytes ? text.size() : kTextBytes);
+    send_text<abi::console_write_args>(part);
+    text.remove_prefix(part.size());
+  }
+}
+
+std::optional<u8> console_read() {
+  constexpr u64 kThereWasOne = 0x100;
+  const u64 value = call(abi::console_read_args{}).value;
+  if ((value & kThereWasOne) == 0) {
+    return {};
+  }
+  return static_cast<u8>(value);
+}
+
+u64 now_ns() { return g_clock.ns(cpu::rdtsc()); }
+
+void timer_set(u64 deadline_ns) { (void)call(abi::timer_set_args{deadline_ns}); }
+void timer_cancel() { (void)call(abi::timer_cancel_args{}); }
+
+// Virtual interrupts are done when they are taken.
+void interrupt_done(u8) {}
+
+// The call returns when an interrupt is pending; it is taken in the open window.
+void idle() {
+  (void)call(abi::idle_args{});
+  cpu::sti();
+  cpu::nop();  // ends the shadow of sti; under TCG pause does not
+  cpu::cli();
+}
+
+void power_off(u8 status) {
+  for (;;) {
+    (void)call(abi::power_off_args{status});
+  }
+}
+
+void mark(std::string_view name) {
+  if (!name.empty()) {
+    send_text<abi::mark_args>(name.substr(0, name.size() < kTextBytes ? name.size() : kTextBytes));
+  }
+}
+
+u64 boot_wall_ns() { return g_boot_wall_ns; }
+
+constexpr PlatformOps kPlatform{
+    "paravirtual",  console_write, console_read, now_ns, timer_set,    timer_cancel,
+    interrupt_done, idle,          power_off,    mark,   boot_wall_ns,
+};
+
+}  // namespace
+
+bool hypervisor_present() {
+  constexpr u32 kHypervisorBit = u32{1} << 31;
+  if ((cpu::cpuid(1).ecx & kHypervisorBit) == 0) {
+    return false;
+  }
+  const auto leaf = cpu::cpuid(abi::kCpuidSignatureLeaf);
+  return leaf.ebx == abi::kCpuidSignature[0] && leaf.ecx == abi::kCpuidSignature[1] &&
+         leaf.edx == abi::kCpuidSignature[2] && leaf.eax >= abi::kCpuidFeatureLeaf &&
+         cpu::cpuid(abi::kCpuidFeatureLeaf).eax >= abi::kAbiVersion;
+}
+
+u64 common_features() {
+  const auto result = call(abi::query_args{1});
+  return result.status == Status::kOk
+             ? result.value & (abi::kFeatureMemory | abi::kFeaturePlatform | abi::kFeatureInterfaces)
+             : 0;
+}
+
+const PlatformOps& init_platform(const abi::BootBlock& block) {
+  g_clock = TscClock(block.tsc_hz);
+  g_boot_wall_ns = block.boot_wall_ns;
+  return kPlatform;
+}
+
+}  // namespace nopte::pv

@@ -1,0 +1,65 @@
+// What is promised: one region of one space, and the two views through which the paging engine asks
+// its home (the guest's VmaTree natively, the hypervisor's declared regions in mode vma).
+#pragma once
+
+#include <optional>
+
+#include "pvops/base/addr.h"
+#include "pvops/base/function_ref.h"
+#include "pvops/base/perm.h"
+#include "pvops/base/result.h"
+
+namespace nopte {
+
+// Kernel space is shared by all spaces and may be activated when no process is current.
+enum class SpaceId : u32 { kKernel = 0 };
+enum class ObjectId : u32 { kNone = 0 };
+
+// Private: writes stay in this space, copy on write. Shared: writes reach the object.
+enum class Sharing : u8 { kPrivate, kShared };
+
+// A region. object == kNone: anonymous zero-fill memory (always private; shared anonymous memory is an
+// object). object_page: the object's page that range.begin shows; 0 for anonymous.
+struct RegionSpec {
+  VaRange range;
+  Perm perm;
+  Sharing sharing = Sharing::kPrivate;
+  ObjectId object = ObjectId::kNone;
+  u64 object_page = 0;
+
+  friend constexpr bool operator==(const RegionSpec&, const RegionSpec&) = default;
+};
+
+// The regions of one space, asked at every fault.
+class RegionSource {
+ public:
+  // The region that contains va, whole; nothing when va is not promised.
+  [[nodiscard]] virtual std::optional<RegionSpec> find(Gva va) const = 0;
+  // The region that contains va or, when there is none, the next above it.
+  [[nodiscard]] virtual std::optional<RegionSpec> find_next(Gva va) const = 0;
+
+ protected:
+  ~RegionSource() = default;
+};
+
+// Where an object is mapped, asked when pages leave it.
+class ObjectMappings {
+ public:
+  // Calls visit(space, range) for every part of every region that shows pages
+  // [first_page, first_page + pages) of the object.
+  virtual void for_each(u64 first_page, u64 pages, FunctionRef<void(SpaceId, VaRange)> visit) const = 0;
+
+ protected:
+  ~ObjectMappings() = default;
+};
+
+// Why an access was refused. Numbers are ABI.
+enum class ViolationReason : u32 {
+  kNone = 0,
+  kNoRegion = 1,    // SIGSEGV, SEGV_MAPERR
+  kPermission = 2,  // SIGSEGV, SEGV_ACCERR
+  kPastEnd = 3,     // SIGBUS, BUS_ADRERR
+  kNoMemory = 4,    // SIGBUS and a console line
+};
+
+}  // namespace nopte

@@ -1,0 +1,48 @@
+// One promised region as a node: what is promised, the owner's tag, and the hooks by which it hangs in its
+// tree, in its object's list and in the gap index. The owner's allocator gives the memory.
+#pragma once
+
+#include <boost/intrusive/list_hook.hpp>
+#include <boost/intrusive/set_hook.hpp>
+
+#include "pvops/region_spec.h"
+
+namespace nopte {
+
+class RegionTree;
+class RegionList;
+
+namespace intrusive = boost::intrusive;
+
+// Read it freely; only RegionTree changes it.
+struct RegionNode {
+  using TreeHook = intrusive::set_member_hook<intrusive::optimize_size<true>>;
+  using ListHook = intrusive::list_member_hook<>;
+
+  RegionSpec spec;
+  u32 tag = 0;                        // the owner's; regions with different tags do not merge
+  i32 gap_class = -1;                 // the gap index's; -1: not in it
+  RegionList* object_list = nullptr;  // the list of the object that it shows; null for anonymous
+  RegionTree* tree = nullptr;
+  RegionNode* next_dead = nullptr;  // taken out by the commit that is under way
+  bool was_last = false;            // its leaving emptied object_list
+
+  TreeHook tree_hook;
+  TreeHook gap_hook;
+  ListHook list_hook;
+
+  [[nodiscard]] const VaRange& range() const { return spec.range; }
+};
+
+// Where nodes come from.
+class RegionNodeSource {
+ public:
+  // A fresh node, or null when there is no memory.
+  [[nodiscard]] virtual RegionNode* allocate() = 0;
+  virtual void release(RegionNode* node) = 0;
+
+ protected:
+  ~RegionNodeSource() = default;
+};
+
+}  // namespace nopte

@@ -1,0 +1,580 @@
+#include "pvops/regions/region_tree.h"
+
+#include <bit>
+
+#include "pvops/base/panic.h"
+
+namespace nopte {
+
+namespace {
+
+// The spec of the part of `spec` that begins at `at`.
+RegionSpec from(const RegionSpec& spec, Gva at) {
+  RegionSpec part = spec;
+  part.range.begin = at;
+  if (spec.object != ObjectId::kNone) part.object_page += (at - spec.range.begin) >> kPageShift;
+  return part;
+}
+
+// Whether what `low` shows goes on in `high`.
+bool continues(const RegionSpec& low, u32 low_tag, const RegionList* low_list, const RegionSpec& high,
+               u32 high_tag, const RegionList* high_list) {
+  return low.range.end == high.range.begin && low_tag == high_tag && low.perm == high.perm &&
+         low.sharing == high.sharing && low.object == high.object && low_list == high_list &&
+         (low.object == ObjectId::kNone || low.object_page + low.range.pages() == high.object_page);
+}
+
+}  // namespace
+
+// --- asking --------------------------------------------------------------------------------------------
+
+std::optional<RegionSpec> RegionTree::find(Gva va) const {
+  const RegionNode* node = find_node(va);
+  if (node == nullptr) return std::nullopt;
+  return node->spec;
+}
+
+std::optional<RegionSpec> RegionTree::find_next(Gva va) const {
+  const RegionNode* node = at_or_after(va);
+  if (node == nullptr) return std::nullopt;
+  return node->spec;
+}
+
+const RegionNode* RegionTree::find_node(Gva va) const {
+  if (last_hit_ != nullptr && last_hit_->spec.range.contains(va)) return last_hit_;
+  RegionNode* node = after(va);
+  if (node == nullptr || va < node->spec.range.begin) return nullptr;
+  last_hit_ = node;
+  return node;
+}
+
+const RegionNode* RegionTree::at_or_after(Gva va) const { return after(va); }
+
+RegionNode* RegionTree::after(Gva va) const {
+  if (last_hit_ != nullptr && last_hit_->spec.range.contains(va)) return last_hit_;
+  if (last_gap_version_ == version_ && last_gap_.contains(va)) return above_last_gap_;
+  // The tree's own iterators are as const as the tree; the nodes are not ours to protect here.
+  Tree& tree = const_cast<Tree&>(tree_);
+  auto above = tree.upper_bound(va);
+  if (above != tree.begin()) {
+    auto below = above;
+    --below;
+    if (va < below->spec.range.end) return &*below;
+  }
+  return above == tree.end() ? nullptr : &*above;
+}
+
+const RegionNode* RegionTree::next(const RegionNode& node) const {
+  auto it = tree_.iterator_to(node);
+  return ++it == tree_.end() ? nullptr : &*it;
+}
+
+const RegionNode* RegionTree::previous(const RegionNode& node) const {
+  auto it = tree_.iterator_to(node);
+  return it == tree_.begin() ? nullptr : &*--it;
+}
+
+RegionNode* RegionTree::next_node(RegionNode& node) {
+  auto it = tree_.iterator_to(node);
+  return ++it == tree_.end() ? nullptr : &*it;
+}
+
+RegionNode* RegionTree::previous_node(RegionNode& node) {
+  auto it = tree_.iterator_to(node);
+  return it == tree_.begin() ? nullptr : &*--it;
+}
+
+bool RegionTree::covered(VaRange range) const {
+  Gva reached = range.begin;
+  for (const RegionNode* node = at_or_after(range.begin); reached < range.end; node = next(*node)) {
+    if (node == nullptr || reached < node->spec.range.begin) return false;
+    reached = node->spec.range.end;
+  }
+  return true;
+}
+
+bool RegionTree::free(VaRange range) const {
+  const RegionNode* node = at_or_after(range.begin);
+  return node == nullptr || range.end <= node->spec.range.begin;
+}
+
+Gva RegionTree::gap_begin(const RegionNode& node) const {
+  const RegionNode* below = previous(node);
+  return below == nullptr ? bounds_.begin : below->spec.range.end;
+}
+
+Result<Gva> RegionTree::find_gap(VaRange within, u64 pages, u64 align_bytes) const {
+  if (gaps_ == nullptr) return Fail(Status::kUnsupported);
+  within = within.intersect(bounds_);
+  if (pages == 0 || within.empty() || pages > within.pages()) return Fail(Status::kNoMemory);
+  const u64 bytes = pages_to_bytes(pages);
+  const Gva limit = within.end;
+  // The highest aligned place in [low, high) inside `within`.
+  const auto place = [&](Gva low, Gva high) -> std::optional<Gva> {
+    if (low < within.begin) low = within.begin;
+    if (within.end < high) high = within.end;
+    if (high <= low || high - low < bytes) return std::nullopt;
+    const Gva at{(high.value() - bytes) & ~(align_bytes - 1)};
+    if (at < low) return std::nullopt;
+    return at;
+  };
+  // What an earlier search has seen need not be seen again.
+  if (limit == searched_end_ && searched_from_ < limit && pages >= searched_pages_)
+    within.end = searched_from_;
+
+  // The gap that the upper limit cuts belongs to the first region at or above it, or to none.
+  RegionNode* owner = searched_owner_;
+  Gva low{};
+  if (owner != nullptr && owner->spec.range.begin == within.end) {
+    low = gap_begin(*owner);
+  } else {
+    Tree& tree = const_cast<Tree&>(tree_);
+    auto above = tree.lower_bound(within.end);
+    owner = above == tree.end() ? nullptr : &*above;
+    low = above == tree.begin() ? bounds_.begin : (--above)->spec.range.end;
+  }
+  auto at = place(low, within.end);
+  if (!at) {
+    // Every other gap ends where a region below the limit begins.
+    const RegionNode* best = gaps_->highest(within.end, pages, [&](const RegionNode& node) {
+      return place(gap_begin(node), node.spec.range.begin).has_value();
+    });
+    if (best == nullptr) return Fail(Status::kNoMemory);
+    owner = const_cast<RegionNode*>(best);
+    low = gap_begin(*best);
+    at = place(low, best->spec.range.begin);
+  }
+  last_gap_ = {low, owner == nullptr ? bounds_.end : owner->spec.range.begin};
+  above_last_gap_ = owner;
+  last_gap_version_ = version_;
+  // Tight alignment and a low bound may pass over gaps that would fit another request.
+  if (align_bytes == kPageBytes && within.begin <= low) {
+    searched_end_ = limit;
+    searched_from_ = owner == nullptr || limit < owner->spec.range.begin ? limit : owner->spec.range.begin;
+    searched_pages_ = pages;
+    searched_owner_ = owner;
+  }
+  return *at;
+}
+
+// --- preparing -----------------------------------------------------------------------------------------
+
+bool RegionTree::in_bounds(VaRange range) const {
+  return !range.empty() && range.page_aligned() && bounds_.contains(range);
+}
+
+bool RegionTree::well_formed(const RegionSpec& spec, const RegionList* list) const {
+  if (!in_bounds(spec.range)) return false;
+  if (spec.object == ObjectId::kNone) {
+    return list == nullptr && spec.sharing == Sharing::kPrivate && spec.object_page == 0;
+  }
+  return list != nullptr && spec.object_page <= (~u64{0} >> kPageShift) - spec.range.pages();
+}
+
+// The plan is made in place in the result: it is big for a register and busy enough not to be moved about.
+Result<RegionPlan> RegionTree::prepare_insert(const RegionSpec& spec, u32 tag, RegionList* list) {
+  return prepared(Kind::kInsert, [&](RegionPlan& plan) { return plan_insert(plan, spec, tag, list); });
+}
+Result<RegionPlan> RegionTree::prepare_replace(const RegionSpec& spec, u32 tag, RegionList* list) {
+  return prepared(Kind::kReplace, [&](RegionPlan& plan) { return plan_replace(plan, spec, tag, list); });
+}
+Result<RegionPlan> RegionTree::prepare_unmap(VaRange range) {
+  return prepared(Kind::kUnmap, [&](RegionPlan& plan) { return plan_unmap(plan, range); });
+}
+Result<RegionPlan> RegionTree::prepare_protect(VaRange range, Perm perm) {
+  return prepared(Kind::kProtect, [&](RegionPlan& plan) { return plan_protect(plan, range, perm); });
+}
+Result<RegionPlan> RegionTree::prepare_move(VaRange from_range, Gva to) {
+  return prepared(Kind::kMove, [&](RegionPlan& plan) { return plan_move(plan, from_range, to); });
+}
+
+template <class Fill>
+Result<RegionPlan> RegionTree::prepared(Kind kind, Fill fill) {
+  Result<RegionPlan> result(std::in_place, kind, version_, *nodes_);
+  if (const Status status = fill(*result); status != Status::kOk) [[unlikely]] {
+    result = Fail(status);
+  }
+  return result;
+}
+
+Status RegionTree::plan_insert(RegionPlan& plan, const RegionSpec& spec, u32 tag, RegionList* list) {
+  if (!well_formed(spec, list)) return Status::kInvalid;
+  plan.spec_ = spec;
+  plan.tag_ = tag;
+  plan.list_ = list;
+  plan.first_ = after(spec.range.begin);
+  if (plan.first_ != nullptr && plan.first_->spec.range.begin < spec.range.end) return Status::kOverlap;
+  RegionNode* below = plan.first_ != nullptr ? previous_node(*plan.first_)
+                      : tree_.empty()        ? nullptr
+                                             : &*tree_.rbegin();
+  find_joins(plan, below, plan.first_);
+  if (plan.joins_below_ || plan.joins_above_) return Status::kOk;
+  return plan.reserve(1) ? Status::kOk : Status::kNoMemory;
+}
+
+Status RegionTree::plan_unmap(RegionPlan& plan, VaRange range) {
+  if (!in_bounds(range)) return Status::kInvalid;
+  plan.spec_.range = range;
+  plan.first_ = after(range.begin);
+  plan.changes_ = plan.first_ != nullptr && plan.first_->spec.range.begin < range.end;
+  // Only a hole inside one region makes one more.
+  const bool hole =
+      plan.changes_ && plan.first_->spec.range.begin < range.begin && range.end < plan.first_->spec.range.end;
+  return !hole || plan.reserve(1) ? Status::kOk : Status::kNoMemory;
+}
+
+Status RegionTree::plan_replace(RegionPlan& plan, const RegionSpec& spec, u32 tag, RegionList* list) {
+  if (!well_formed(spec, list)) return Status::kInvalid;
+  const Status unmapped = plan_unmap(plan, spec.range);
+  if (unmapped != Status::kOk) return unmapped;
+  plan.changes_ = true;
+  plan.spec_ = spec;
+  plan.tag_ = tag;
+  plan.list_ = list;
+  return plan.reserve(1) ? Status::kOk : Status::kNoMemory;
+}
+
+Status RegionTree::plan_protect(RegionPlan& plan, VaRange range, Perm perm) {
+  if (!in_bounds(range)) return Status::kInvalid;
+  plan.spec_.range = range;
+  plan.spec_.perm = perm;
+  plan.first_ = after(range.begin);
+  plan.changes_ = false;
+  unsigned splits = 0;
+  Gva reached = range.begin;
+  for (RegionNode* node = plan.first_; reached < range.end; node = next_node(*node)) {
+    if (node == nullptr || reached < node->spec.range.begin) return Status::kNoRegion;
+    reached = node->spec.range.end;
+    if (node->spec.perm == perm) continue;
+    plan.changes_ = true;
+    if (node->spec.range.begin < range.begin) ++splits;
+    if (range.end < node->spec.range.end) ++splits;
+  }
+  return plan.reserve(splits) ? Status::kOk : Status::kNoMemory;
+}
+
+Status RegionTree::plan_move(RegionPlan& plan, VaRange from_range, Gva to) {
+  if (!in_bounds(from_range) || !to.page_aligned()) return Status::kInvalid;
+  if (to < bounds_.begin || bounds_.end <= to || bounds_.end - to < from_range.bytes()) {
+    return Status::kInvalid;
+  }
+  plan.spec_.range = from_range;
+  plan.to_ = to;
+  plan.first_ = after(from_range.begin);
+  if (plan.first_ == nullptr || !plan.first_->spec.range.contains(from_range)) return Status::kNoRegion;
+  if (!free({to, to + from_range.bytes()})) return Status::kOverlap;
+  const VaRange& whole = plan.first_->spec.range;
+  unsigned needed = 0;
+  if (whole.begin < from_range.begin) ++needed;
+  if (from_range.end < whole.end) ++needed;
+  return plan.reserve(needed) ? Status::kOk : Status::kNoMemory;
+}
+
+// --- committing ----------------------------------------------------------------------------------------
+
+void RegionTree::commit(RegionPlan& plan) {
+  NOPTE_ASSERT(plan.version_ == version_);
+  ++version_;
+  switch (plan.kind_) {
+    case Kind::kInsert:
+      insert_spec(plan, plan.first_);
+      break;
+    case Kind::kUnmap:
+      if (plan.changes_) unmap_range(plan);
+      break;
+    case Kind::kReplace: {
+      RegionNode* above = unmap_range(plan);
+      RegionNode* below = tree_.empty()      ? nullptr
+                          : above == nullptr ? &*tree_.rbegin()
+                                             : previous_node(*above);
+      find_joins(plan, below, above);
+      insert_spec(plan, above);
+      break;
+    }
+    case Kind::kProtect:
+      if (plan.changes_) protect_range(plan);
+      break;
+    case Kind::kMove:
+      move_range(plan);
+      break;
+  }
+  plan.release_spares();
+  release_dead();
+}
+
+void RegionTree::link(RegionNode& node, RegionNode* before) {
+  node.tree = this;
+  if (before == nullptr) {
+    tree_.push_back(node);
+  } else {
+    tree_.insert_before(tree_.iterator_to(*before), node);
+  }
+  if (node.object_list != nullptr) node.object_list->regions_.push_back(node);
+  ++regions_;
+}
+
+void RegionTree::unlink(RegionNode& node) {
+  if (last_hit_ == &node) last_hit_ = nullptr;
+  if (searched_owner_ == &node) searched_owner_ = nullptr;
+  if (gaps_ != nullptr) gaps_->remove(node);
+  tree_.erase(tree_.iterator_to(node));
+  if (node.object_list != nullptr) {
+    auto& list = node.object_list->regions_;
+    list.erase(list.iterator_to(node));
+    node.was_last = list.empty();
+  }
+  --regions_;
+}
+
+// Nodes and emptied lists are let go only when the tree is whole: a list may delete itself.
+void RegionTree::bury(RegionNode& node) {
+  unlink(node);
+  node.next_dead = dead_;
+  dead_ = &node;
+}
+
+void RegionTree::release_dead() {
+  while (dead_ != nullptr) {
+    RegionNode* node = dead_;
+    dead_ = node->next_dead;
+    RegionList* list = node->was_last ? node->object_list : nullptr;
+    nodes_->release(node);
+    if (list != nullptr && list->empty()) list->emptied();
+  }
+}
+
+void RegionTree::forget_search(RegionNode* node) {
+  const Gva end = node == nullptr ? searched_end_ : node->spec.range.begin;
+  if (end <= searched_from_) return;
+  searched_from_ = end < searched_end_ ? end : searched_end_;
+  searched_owner_ = node;  // looked at only if it begins there
+}
+
+void RegionTree::set_gap(RegionNode* node, Gva low, RegionNode* from) {
+  if (gaps_ == nullptr || node == nullptr) return;
+  const u64 pages = (node->spec.range.begin - low) >> kPageShift;
+  if (from != nullptr) {
+    gaps_->hand_over(*from, *node, pages);
+  } else {
+    gaps_->update(*node, pages);
+  }
+}
+
+void RegionTree::refresh_gap(RegionNode* node) {
+  if (gaps_ == nullptr) return;
+  forget_search(node);
+  if (node != nullptr) set_gap(node, gap_begin(*node));
+}
+
+void RegionTree::split(RegionNode& node, Gva at, RegionNode& upper) {
+  upper.spec = from(node.spec, at);
+  upper.tag = node.tag;
+  upper.object_list = node.object_list;
+  node.spec.range.end = at;
+  link(upper, next_node(node));
+}
+
+RegionNode& RegionTree::merge_down(RegionNode& node) {
+  RegionNode* below = previous_node(node);
+  if (below == nullptr ||
+      !continues(below->spec, below->tag, below->object_list, node.spec, node.tag, node.object_list)) {
+    return node;
+  }
+  below->spec.range.end = node.spec.range.end;
+  bury(node);
+  return *below;
+}
+
+void RegionTree::find_joins(RegionPlan& plan, RegionNode* below, RegionNode* above) {
+  plan.below_ = below;
+  plan.joins_below_ = below != nullptr && continues(below->spec, below->tag, below->object_list, plan.spec_,
+                                                    plan.tag_, plan.list_);
+  plan.joins_above_ = above != nullptr && continues(plan.spec_, plan.tag_, plan.list_, above->spec,
+                                                    above->tag, above->object_list);
+}
+
+// `above`: the region above spec's free range, or null. The plan's joins are known.
+void RegionTree::insert_spec(RegionPlan& plan, RegionNode* above) {
+  const RegionSpec& spec = plan.spec_;
+  RegionNode* below = plan.below_;
+  pages_ += spec.range.pages();
+  // What is taken is not searched again.
+  if (spec.range.end == searched_from_) searched_from_ = spec.range.begin;
+  if (plan.joins_below_) {
+    last_hit_ = below;
+    below->spec.range.end = spec.range.end;
+    if (plan.joins_above_) {
+      below->spec.range.end = above->spec.range.end;
+      bury(*above);
+    } else {
+      set_gap(above, spec.range.end);
+    }
+    return;
+  }
+  const Gva low = below == nullptr ? bounds_.begin : below->spec.range.end;
+  if (plan.joins_above_) {
+    last_hit_ = above;
+    above->spec.range.begin = spec.range.begin;
+    above->spec.object_page = spec.object_page;
+    set_gap(above, low);
+    if (searched_from_ == spec.range.begin) searched_owner_ = above;
+    return;
+  }
+  RegionNode& node = *plan.take();
+  node.spec = spec;
+  node.tag = plan.tag_;
+  node.object_list = plan.list_;
+  link(node, above);
+  set_gap(&node, low, above);
+  set_gap(above, spec.range.end);
+  last_hit_ = &node;
+  if (searched_from_ == spec.range.begin) searched_owner_ = &node;
+}
+
+// Returns the region above the range, or null.
+RegionNode* RegionTree::unmap_range(RegionPlan& plan) {
+  const VaRange range = plan.spec_.range;
+  RegionNode* node = plan.first_;
+  if (node != nullptr && node->spec.range.begin < range.begin) {
+    if (range.end < node->spec.range.end) {
+      RegionNode& upper = *plan.take();
+      split(*node, range.end, upper);
+      node->spec.range.end = range.begin;
+      pages_ -= range.pages();
+      refresh_gap(&upper);
+      return &upper;
+    }
+    pages_ -= (node->spec.range.end - range.begin) >> kPageShift;
+    node->spec.range.end = range.begin;
+    node = next_node(*node);
+  }
+  while (node != nullptr && node->spec.range.end <= range.end) {
+    RegionNode* above = next_node(*node);
+    pages_ -= node->spec.range.pages();
+    if (gaps_ != nullptr && above != nullptr && above->gap_class < 0 &&
+        range.end <= above->spec.range.begin) {
+      gaps_->hand_over(*node, *above, (above->spec.range.begin - gap_begin(*node)) >> kPageShift);
+    }
+    bury(*node);
+    node = above;
+  }
+  if (node != nullptr && node->spec.range.begin < range.end) {
+    pages_ -= (range.end - node->spec.range.begin) >> kPageShift;
+    node->spec = from(node->spec, range.end);
+  }
+  refresh_gap(node);
+  return node;
+}
+
+void RegionTree::protect_range(RegionPlan& plan) {
+  const VaRange range = plan.spec_.range;
+  const Perm perm = plan.spec_.perm;
+  RegionNode* node = plan.first_;
+  if (node->spec.range.begin < range.begin && node->spec.perm != perm) {
+    RegionNode& upper = *plan.take();
+    split(*node, range.begin, upper);
+    node = &upper;
+  }
+  while (node != nullptr && node->spec.range.begin < range.end) {
+    if (node->spec.perm != perm) {
+      if (range.end < node->spec.range.end) split(*node, range.end, *plan.take());
+      node->spec.perm = perm;
+    }
+    node = next_node(merge_down(*node));
+  }
+  if (node != nullptr) node = &merge_down(*node);
+  // Splits made regions whose gap is empty; merging removed such ones: no gap has changed.
+}
+
+void RegionTree::move_range(RegionPlan& plan) {
+  const VaRange range = plan.spec_.range;
+  RegionNode* node = plan.first_;
+  if (node->spec.range.begin < range.begin) {
+    RegionNode& upper = *plan.take();
+    split(*node, range.begin, upper);
+    node = &upper;
+  }
+  if (range.end < node->spec.range.end) split(*node, range.end, *plan.take());
+  RegionNode* source_above = next_node(*node);
+  RegionList* list = node->object_list;
+  unlink(*node);
+  node->was_last = false;
+  node->object_list = list;
+  refresh_gap(source_above);
+  RegionNode* target_above = after(plan.to_);
+  node->spec.range = {plan.to_, plan.to_ + range.bytes()};
+  link(*node, target_above);
+  RegionNode& merged = merge_down(*node);
+  refresh_gap(&merged);
+  if (target_above != nullptr) refresh_gap(&merge_down(*target_above));
+}
+
+Result<void> RegionTree::copy_from(const RegionTree& other, FunctionRef<bool(const RegionNode&)> keep) {
+  NOPTE_ASSERT(tree_.empty());
+  ++version_;
+  Gva low = bounds_.begin;
+  for (const RegionNode& original : other.tree_) {
+    if (!keep(original)) continue;
+    RegionNode* node = nodes_->allocate();
+    if (node == nullptr) {
+      clear();
+      return Fail(Status::kNoMemory);
+    }
+    node->spec = original.spec;
+    node->tag = original.tag;
+    node->object_list = original.object_list;
+    link(*node, nullptr);
+    if (gaps_ != nullptr) gaps_->update(*node, (node->spec.range.begin - low) >> kPageShift);
+    low = node->spec.range.end;
+    pages_ += node->spec.range.pages();
+  }
+  return {};
+}
+
+void RegionTree::clear() {
+  ++version_;
+  last_hit_ = nullptr;
+  searched_owner_ = nullptr;
+  searched_from_ = searched_end_;
+  tree_.clear_and_dispose([&](RegionNode* node) {
+    if (gaps_ != nullptr) gaps_->remove(*node);
+    if (node->object_list != nullptr) {
+      auto& list = node->object_list->regions_;
+      list.erase(list.iterator_to(*node));
+      node->was_last = list.empty();
+    }
+    node->next_dead = dead_;
+    dead_ = node;
+  });
+  regions_ = 0;
+  pages_ = 0;
+  release_dead();
+}
+
+bool RegionTree::consistent() const {
+  u64 regions = 0;
+  u64 pages = 0;
+  const RegionNode* below = nullptr;
+  for (const RegionNode& node : tree_) {
+    ++regions;
+    pages += node.spec.range.pages();
+    if (node.tree != this || !well_formed(node.spec, node.object_list)) return false;
+    Gva low = bounds_.begin;
+    if (below != nullptr) {
+      low = below->spec.range.end;
+      if (node.spec.range.begin < low) return false;
+      if (continues(below->spec, below->tag, below->object_list, node.spec, node.tag, node.object_list)) {
+        return false;
+      }
+    }
+    if (gaps_ != nullptr) {
+      const int wanted = static_cast<int>(std::bit_width((node.spec.range.begin - low) >> kPageShift)) - 1;
+      if (node.gap_class != (wanted > 39 ? 39 : wanted)) return false;
+    }
+    if (node.object_list != nullptr && !node.list_hook.is_linked()) return false;
+    below = &node;
+  }
+  return regions == regions_ && pages == pages_ && (last_hit_ == nullptr || last_hit_->tree == this);
+}
+
+}  // namespace nopte

@@ -1,0 +1,171 @@
+// The promised regions of one space: an ordered set of disjoint ranges. The guest keeps its VMAs in one, the
+// hypervisor the regions that a guest declared (mode vma).
+//
+// Changing goes in two steps, so that the owner can prepare, ask the paging backend, and commit:
+//
+//     auto plan = tree.prepare_unmap(range);       checks everything, allocates the nodes that splits need
+//     if (!plan) return plan.error();              nothing has changed
+//     NOPTE_TRY(mm_ops().region_unmap(...));       nothing has changed; the plan gives its nodes back
+//     tree.commit(*plan);                          cannot fail
+//
+// Between prepare and commit the tree must not change (find is fine). Neighbours whose contents continue and
+// whose tags are equal are merged at once, so the list is canonical: equal promises, equal lists.
+//
+//   before   [----- A rw -----][-- B r --]        protect(x..y, r)
+//                     x        y
+//   after    [-- A rw][---------- A' r ---]       (merged when A is anonymous and so is B)
+//
+// Concurrency: the owner's. Bounded work: O(log n + regions in the range). Nothing that a caller passes as
+// a range, perm, tag or object page trips an assertion.
+#pragma once
+
+#include <boost/intrusive/set.hpp>
+
+#include "pvops/base/result.h"
+#include "pvops/regions/gap_index.h"
+#include "pvops/regions/region_list.h"
+#include "pvops/regions/region_node.h"
+#include "pvops/regions/region_plan.h"
+
+namespace nopte {
+
+class RegionTree final : public RegionSource {
+ public:
+  // Regions lie in `bounds`. `gaps` may be null: then find_gap answers kUnsupported. All arguments outlive
+  // the tree.
+  RegionTree(VaRange bounds, RegionNodeSource& nodes, GapIndex* gaps)
+      : bounds_(bounds), nodes_(&nodes), gaps_(gaps) {}
+  RegionTree(const RegionTree&) = delete;
+  RegionTree& operator=(const RegionTree&) = delete;
+  ~RegionTree() { clear(); }
+
+  // The name under which RegionList::for_each reports this tree's regions.
+  void set_space(SpaceId space) { space_ = space; }
+  [[nodiscard]] SpaceId space() const { return space_; }
+
+  // --- asking ------------------------------------------------------------------------------------------
+  [[nodiscard]] std::optional<RegionSpec> find(Gva va) const override;
+  [[nodiscard]] std::optional<RegionSpec> find_next(Gva va) const override;
+  // The region that contains va, or null. Remembers the last hit.
+  [[nodiscard]] const RegionNode* find_node(Gva va) const;
+  // The first region that ends after va (contains it or lies above it), or null.
+  [[nodiscard]] const RegionNode* at_or_after(Gva va) const;
+  // The region above or below, or null.
+  [[nodiscard]] const RegionNode* next(const RegionNode& node) const;
+  [[nodiscard]] const RegionNode* previous(const RegionNode& node) const;
+  [[nodiscard]] const RegionNode* first() const { return tree_.empty() ? nullptr : &*tree_.begin(); }
+  [[nodiscard]] const RegionNode* last() const { return tree_.empty() ? nullptr : &*tree_.rbegin(); }
+
+  // True when every page of the range is promised.
+  [[nodiscard]] bool covered(VaRange range) const;
+  // True when no page of the range is promised.
+  [[nodiscard]] bool free(VaRange range) const;
+  [[nodiscard]] u64 regions() const { return regions_; }
+  [[nodiscard]] u64 pages() const { return pages_; }
+
+  // The highest free range of `pages` pages inside `within`, its begin a multiple of align_bytes (a power of
+  // two, at least a page). Errors: kNoMemory, kUnsupported.
+  [[nodiscard]] Result<Gva> find_gap(VaRange within, u64 pages, u64 align_bytes = kPageBytes) const;
+
+  // --- changing ----------------------------------------------------------------------------------------
+  // Adds a region. `list` is the list of spec.object, null for anonymous memory.
+  // Errors: kInvalid (range malformed or out of bounds, object pages wrap), kOverlap, kNoMemory.
+  Result<RegionPlan> prepare_insert(const RegionSpec& spec, u32 tag, RegionList* list);
+  // The same, taking out what is in the way. Errors: kInvalid, kNoMemory.
+  Result<RegionPlan> prepare_replace(const RegionSpec& spec, u32 tag, RegionList* list);
+  // Takes out every promise in the range; holes are allowed. Errors: kInvalid, kNoMemory.
+  Result<RegionPlan> prepare_unmap(VaRange range);
+  // Gives all of the range the rights `perm`. Errors: kInvalid, kNoRegion (a hole), kNoMemory.
+  Result<RegionPlan> prepare_protect(VaRange range, Perm perm);
+  // Moves what is promised in `from` to `to`. Errors: kInvalid, kNoRegion (`from` is not in one region),
+  // kOverlap (the target is not free, or overlaps `from`), kNoMemory.
+  Result<RegionPlan> prepare_move(VaRange from, Gva to);
+
+  // Performs a plan of this tree. Cannot fail. Precondition: the tree has not changed since the plan was
+  // made.
+  void commit(RegionPlan& plan);
+  void commit(RegionPlan&& plan) { commit(plan); }
+
+  // Fills this empty tree with a copy of `other`'s regions. Errors: kNoMemory; the tree is then empty.
+  // A tag filter lets the owner leave regions out: keep(node) false skips it.
+  Result<void> copy_from(const RegionTree& other, FunctionRef<bool(const RegionNode&)> keep);
+  // Takes out everything.
+  void clear();
+
+  // Test builds: checks order, disjointness, merging, counts, lists and gaps. False when something is wrong.
+  [[nodiscard]] bool consistent() const;
+
+ private:
+  struct BeginOf {
+    using type = Gva;
+    const Gva& operator()(const RegionNode& node) const { return node.spec.range.begin; }
+  };
+  using Tree =
+      intrusive::set<RegionNode,
+                     intrusive::member_hook<RegionNode, RegionNode::TreeHook, &RegionNode::tree_hook>,
+                     intrusive::key_of_value<BeginOf>, intrusive::constant_time_size<false>>;
+  using Kind = RegionPlan::Kind;
+
+  [[nodiscard]] bool in_bounds(VaRange range) const;
+  [[nodiscard]] bool well_formed(const RegionSpec& spec, const RegionList* list) const;
+  RegionNode* after(Gva va) const;  // at_or_after without const
+  RegionNode* next_node(RegionNode& node);
+  RegionNode* previous_node(RegionNode& node);
+
+  // Each checks, and fills a fresh plan of its kind.
+  template <class Fill>
+  Result<RegionPlan> prepared(Kind kind, Fill fill);
+  Status plan_insert(RegionPlan& plan, const RegionSpec& spec, u32 tag, RegionList* list);
+  Status plan_replace(RegionPlan& plan, const RegionSpec& spec, u32 tag, RegionList* list);
+  Status plan_unmap(RegionPlan& plan, VaRange range);
+  Status plan_protect(RegionPlan& plan, VaRange range, Perm perm);
+  Status plan_move(RegionPlan& plan, VaRange from, Gva to);
+
+  void link(RegionNode& node, RegionNode* before);
+  void unlink(RegionNode& node);
+  // Splits off [at, end) of node into `upper` and links it.
+  void split(RegionNode& node, Gva at, RegionNode& upper);
+  // Merges node into the region below it when they continue; the survivor.
+  RegionNode& merge_down(RegionNode& node);
+  [[nodiscard]] Gva gap_begin(const RegionNode& node) const;
+  // The gap below node (null: above all regions) may have grown: searches know nothing of it.
+  void forget_search(RegionNode* node);
+  // The gap below node (null: nothing is indexed) begins at `low`. `from` had it, if it comes from a
+  // neighbour.
+  void set_gap(RegionNode* node, Gva low, RegionNode* from = nullptr);
+  // The same, looking for the begin, and searches forget it.
+  void refresh_gap(RegionNode* node);
+  // Whether a plan's region continues `below`, or `above` continues it.
+  static void find_joins(RegionPlan& plan, RegionNode* below, RegionNode* above);
+
+  void insert_spec(RegionPlan& plan, RegionNode* above);
+  RegionNode* unmap_range(RegionPlan& plan);
+  void protect_range(RegionPlan& plan);
+  void move_range(RegionPlan& plan);
+  void bury(RegionNode& node);
+  void release_dead();
+
+  Tree tree_;
+  VaRange bounds_;
+  RegionNodeSource* nodes_;
+  GapIndex* gaps_;
+  SpaceId space_ = SpaceId::kKernel;
+  // What was asked for last is asked for again: the region that contained an address, and the region above
+  // a free place that find_gap gave out (as long as the version is the same).
+  mutable RegionNode* last_hit_ = nullptr;
+  mutable VaRange last_gap_{};
+  mutable RegionNode* above_last_gap_ = nullptr;
+  mutable u64 last_gap_version_ = ~u64{0};
+  // No gap that ends in (searched_from_, searched_end_] has searched_pages_ or more: a search for as many may
+  // begin at searched_from_. Empty when they are equal.
+  mutable RegionNode* searched_owner_ = nullptr;  // begins at searched_from_, if there is such a region
+  mutable Gva searched_from_{};
+  mutable Gva searched_end_{};
+  mutable u64 searched_pages_ = 0;
+  RegionNode* dead_ = nullptr;  // unlinked during this commit, chained by RegionNode::next_dead
+  u64 regions_ = 0;
+  u64 pages_ = 0;
+  u64 version_ = 0;
+};
+
+}  // namespace nopte

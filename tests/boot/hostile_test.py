@@ -1,0 +1,61 @@
+"""The container against a guest that tries everything: tests/boot/hostile, in every hypervisor mode."""
+
+import pathlib
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "experiments"))
+
+import machine  # noqa: E402
+from lib import boots, bundle, images, launcher  # noqa: E402
+
+SECONDS = 120
+GUEST_MIB = 64
+MODES = ("nested", "shadow", "vma")
+HOSTILE = images.GUEST.parent / "hostile-guest"
+
+
+class Hostile(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def boot(self, mode, scenario=""):
+        module = self.folder / "bundle"
+        module.write_bytes(bundle.build([(boots.GUEST_PART, HOSTILE.read_bytes())]))
+        line = machine.hypervisor_command_line(mode, GUEST_MIB, f"-- {mode} {scenario}".rstrip())
+        boot = machine.Boot(mode, images.HYPERVISOR, module, line, self.folder / "counters", guest_mib=GUEST_MIB)
+        return launcher.run(machine.command(boot), boot.counters, SECONDS)
+
+    def test_everything_is_refused_as_documented(self):
+        for mode in MODES:
+            with self.subTest(mode):
+                done = self.boot(mode)
+                lines = done.console.decode().split()
+                self.assertEqual(lines[-3:], ["all", "as", "documented"], done.console.decode())
+                self.assertEqual(done.status, 0)
+
+    def test_a_guest_that_dies_is_reported(self):
+        words = {"shutdown": "shut down", "fault-loop": "shut down", "halt": "halted with interrupts off"}
+        for mode in MODES:
+            for scenario, reason in words.items():
+                with self.subTest(mode, scenario=scenario):
+                    with self.assertRaises(launcher.BootError) as caught:
+                        self.boot(mode, scenario)
+                    self.assertEqual(caught.exception.reason, "refused")
+                    self.assertIn(reason, caught.exception.console.decode())
+                    self.assertIn("rip 0x", caught.exception.console.decode())
+
+    def test_a_hypercall_is_short(self):
+        """Every row of the comparison pays it: query, the guest's loop included."""
+        for mode in MODES:
+            with self.subTest(mode):
+                text = self.boot(mode, "time").console.decode()
+                self.assertLessEqual(int(text.split("query ")[1].split(",")[0]), 120, text)
+
+
+if __name__ == "__main__":
+    unittest.main()

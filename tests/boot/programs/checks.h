@@ -1,0 +1,54 @@
+// What the boot test programs share. Each is an ordinary static Linux program: it prints one PASS line per
+// check and "ok" at the end, on Linux as in the guest; the first failure ends it with status 1.
+#pragma once
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+inline const char* g_check = "start";
+
+#define CHECK(condition)                                                                                     \
+  do {                                                                                                       \
+    if (!(condition)) {                                                                                      \
+      printf("FAIL %s: %s (line %d, errno %d %s)\n", g_check, #condition, __LINE__, errno, strerror(errno)); \
+      fflush(stdout);                                                                                        \
+      _exit(1);                                                                                              \
+    }                                                                                                        \
+  } while (false)
+
+template <class Body>
+void check(const char* name, Body body) {
+  g_check = name;
+  body();
+  printf("PASS %s\n", name);
+  fflush(stdout);
+}
+
+inline int finish() {
+  printf("ok\n");
+  fflush(stdout);
+  return 0;
+}
+
+// Runs the body in a child; its wait status.
+template <class Body>
+int status_of_child(Body body) {
+  fflush(stdout);
+  const pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    body();
+    _exit(0);
+  }
+  int status = 0;
+  pid_t got;
+  do {
+    got = waitpid(child, &status, 0);
+  } while (got < 0 && errno == EINTR);
+  CHECK(got == child);
+  return status;
+}

@@ -1,0 +1,184 @@
+// Pipes, named pipes, poll and select.
+// Prints the same on Linux, where it works in a fresh directory below /tmp.
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/select.h>
+#include <sys/time.h>
+
+#include "tests/boot/programs/file_checks.h"
+
+namespace {
+
+void pipes() {
+  check("pipe", [] {
+    int ends[2];
+    CHECK(pipe(ends) == 0);
+    CHECK(write(ends[1], "through", 7) == 7);
+    int waiting = 0;
+    CHECK(ioctl(ends[0], FIONREAD, &waiting) == 0 && waiting == 7);
+    char buffer[16];
+    CHECK(read(ends[0], buffer, 3) == 3 && read(ends[0], buffer, 16) == 4 && memcmp(buffer, "ough", 4) == 0);
+    CHECK_ERRNO(lseek(ends[0], 0, SEEK_SET), ESPIPE);
+    CHECK_ERRNO(pread(ends[0], buffer, 1, 0), ESPIPE);
+    CHECK_ERRNO(write(ends[0], "x", 1), EBADF);
+    CHECK(close(ends[1]) == 0 && read(ends[0], buffer, 16) == 0 && close(ends[0]) == 0);
+    CHECK_ERRNO(pipe2(ends, 1 << 20), EINVAL);
+  });
+  check("non-blocking pipe, 64 KiB", [] {
+    int ends[2];
+    CHECK(pipe2(ends, O_NONBLOCK | O_CLOEXEC) == 0 && fcntl(ends[0], F_GETFD) == FD_CLOEXEC);
+    char buffer[kPage];
+    CHECK_ERRNO(read(ends[0], buffer, 1), EAGAIN);
+    std::string text;
+    for (int i = 0; i < 16; ++i) {
+      memset(buffer, 'a' + i, sizeof buffer);
+      CHECK(write(ends[1], buffer, kPage) == kPage);
+      text.append(buffer, kPage);
+    }
+    CHECK_ERRNO(write(ends[1], buffer, kPage), EAGAIN);
+    std::string back;
+    ssize_t got;
+    while ((got = read(ends[0], buffer, 1000)) > 0) {
+      back.append(buffer, static_cast<size_t>(got));
+    }
+    CHECK(errno == EAGAIN && back == text);
+    CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+  });
+  check("EPIPE and SIGPIPE", [] {
+    int ends[2];
+    CHECK(pipe(ends) == 0 && close(ends[0]) == 0);
+    const int status = status_of_child([&] { write(ends[1], "x", 1); });
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+    signal(SIGPIPE, SIG_IGN);
+    CHECK_ERRNO(write(ends[1], "x", 1), EPIPE);
+    signal(SIGPIPE, SIG_DFL);
+    CHECK(close(ends[1]) == 0);
+  });
+  check("a megabyte between processes", [] {
+    int ends[2];
+    CHECK(pipe(ends) == 0);
+    const std::string text = pattern(1 << 20);
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+      close(ends[0]);
+      _exit(write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()) ? 0 : 1);
+    }
+    CHECK(close(ends[1]) == 0);
+    std::string back;
+    char buffer[10000];
+    ssize_t got;
+    while ((got = read(ends[0], buffer, sizeof buffer)) > 0) {
+      back.append(buffer, static_cast<size_t>(got));
+    }
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(back == text && close(ends[0]) == 0);
+  });
+  check("a signal ends a blocked read", [] {
+    int ends[2];
+    CHECK(pipe(ends) == 0);
+    struct sigaction action = {};
+    action.sa_handler = [](int) {};
+    CHECK(sigaction(SIGALRM, &action, nullptr) == 0);
+    // It repeats: the first may come before the read has blocked.
+    const itimerval timer = {{0, 20000}, {0, 20000}};
+    CHECK(setitimer(ITIMER_REAL, &timer, nullptr) == 0);
+    char c;
+    CHECK_ERRNO(read(ends[0], &c, 1), EINTR);
+    const itimerval off = {};
+    CHECK(setitimer(ITIMER_REAL, &off, nullptr) == 0);
+    signal(SIGALRM, SIG_DFL);
+    CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+  });
+  check("named pipe", [] {
+    CHECK(mkfifo("fifo", 0644) == 0 && S_ISFIFO(stat_of("fifo").st_mode));
+    CHECK_ERRNO(open("fifo", O_WRONLY | O_NONBLOCK), ENXIO);
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+      const int writer = open("fifo", O_WRONLY);
+      _exit(writer >= 0 && write(writer, "named", 5) == 5 ? 0 : 1);
+    }
+    CHECK(contents("fifo") == "named");
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child && status == 0 && unlink("fifo") == 0);
+  });
+}
+
+void waiting() {
+  check("poll", [] {
+    int ends[2];
+    CHECK(pipe(ends) == 0);
+    pollfd entries[3] = {{ends[0], POLLIN, 0}, {ends[1], POLLOUT, 0}, {-1, POLLIN, 0}};
+    CHECK(poll(entries, 3, -1) == 1 && entries[0].revents == 0 && entries[1].revents == POLLOUT);
+    CHECK(poll(entries, 1, 0) == 0 && poll(entries, 1, 10) == 0);
+    CHECK(write(ends[1], "x", 1) == 1);
+    CHECK(poll(entries, 2, -1) == 2 && entries[0].revents == POLLIN);
+    CHECK(close(ends[1]) == 0);
+    CHECK(poll(entries, 1, -1) == 1 && entries[0].revents == (POLLIN | POLLHUP));
+    CHECK(poll(&entries[1], 1, -1) == 1 && entries[1].revents == POLLNVAL);
+    CHECK(close(ends[0]) == 0);
+    const int file = open("regular", O_RDONLY | O_CREAT, 0644);
+    pollfd regular = {file, POLLIN | POLLOUT, 0};
+    CHECK(poll(&regular, 1, 0) == 1 && regular.revents == (POLLIN | POLLOUT) && close(file) == 0);
+  });
+  check("poll wakes up", [] {
+    int ends[2];
+    CHECK(pipe(ends) == 0);
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+      usleep(20000);
+      _exit(write(ends[1], "x", 1) == 1 ? 0 : 1);
+    }
+    pollfd entry = {ends[0], POLLIN, 0};
+    CHECK(poll(&entry, 1, 10000) == 1 && entry.revents == POLLIN);
+    CHECK(waitpid(child, nullptr, 0) == child);
+    CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+  });
+  check("select", [] {
+    int ends[2];
+    CHECK(pipe(ends) == 0);
+    fd_set readable, writable;
+    FD_ZERO(&readable);
+    FD_ZERO(&writable);
+    FD_SET(ends[0], &readable);
+    FD_SET(ends[1], &writable);
+    CHECK(select(ends[1] + 1, &readable, &writable, nullptr, nullptr) == 1);
+    CHECK(!FD_ISSET(ends[0], &readable) && FD_ISSET(ends[1], &writable));
+    timeval soon = {0, 10000};
+    FD_SET(ends[0], &readable);
+    CHECK(select(ends[0] + 1, &readable, nullptr, nullptr, &soon) == 0 && !FD_ISSET(ends[0], &readable));
+    CHECK(write(ends[1], "x", 1) == 1);
+    FD_SET(ends[0], &readable);
+    const timespec none = {0, 0};
+    CHECK(pselect(ends[0] + 1, &readable, nullptr, nullptr, &none, nullptr) == 1);
+    CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+    FD_ZERO(&readable);
+    FD_SET(99, &readable);
+    CHECK_ERRNO(select(100, &readable, nullptr, nullptr, nullptr), EBADF);
+  });
+  check("ppoll takes a signal that it unblocks", [] {
+    sigset_t blocked, open_set;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR1);
+    CHECK(sigprocmask(SIG_BLOCK, &blocked, &open_set) == 0);
+    struct sigaction action = {};
+    action.sa_handler = [](int) {};
+    CHECK(sigaction(SIGUSR1, &action, nullptr) == 0 && raise(SIGUSR1) == 0);
+    CHECK_ERRNO(ppoll(nullptr, 0, nullptr, &open_set), EINTR);
+    sigset_t now;
+    CHECK(sigprocmask(SIG_SETMASK, &open_set, &now) == 0 && sigismember(&now, SIGUSR1) == 1);
+  });
+}
+
+}  // namespace
+
+int main() {
+  begin_with_fresh_directory();
+  pipes();
+  waiting();
+  return finish();
+}

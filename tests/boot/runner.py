@@ -1,0 +1,157 @@
+#!/usr/bin/python3
+"""Runs boot tests, the rows of rows.toml. `runner.py MODE NAME` runs one; `--list` names them all for CMake.
+
+`--record` runs every program of a `linux` row on this machine's Linux and keeps what it prints in expected/, which the
+tests then hold against what it prints in the guest: so they need nothing of the kernel that they run on."""
+
+import argparse
+import dataclasses
+import pathlib
+import subprocess
+import sys
+import tempfile
+import tomllib
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "experiments"))
+
+import machine  # noqa: E402
+from lib import boots, comparison, images, launcher  # noqa: E402
+from lib.errors import UserError  # noqa: E402
+
+PROGRAMS = images.PROGRAMS / "tests"
+
+
+@dataclasses.dataclass
+class Row:
+    name: str
+    program: str = ""
+    command: list = dataclasses.field(default_factory=list)
+    modes: list = dataclasses.field(default_factory=lambda: list(machine.MODES))
+    memory: int = 256
+    timeout: float = 60
+    status: int = 0
+    last_line: str | None = None
+    prints: list = dataclasses.field(default_factory=list)
+    linux: bool = False
+
+    def arguments(self, program):
+        """The command line, with the program at `program`."""
+        return [program if part == "%program%" else part for part in self.command or ["%program%"]]
+
+
+def rows():
+    found = [Row(**row) for row in tomllib.loads((HERE / "rows.toml").read_text())["row"]]
+    with_row = {row.program for row in found}
+    found += [Row(path.stem, program=path.stem, linux=True) for path in sorted((HERE / "programs").glob("*.cc"))
+              if path.stem not in with_row]
+    names = [row.name for row in found]
+    assert len(set(names)) == len(names), f"two rows have one name: {names}"
+    return found
+
+
+def run(row, mode, folder):
+    """Boots `row` in `mode`; gives what is wrong, or nothing."""
+    extra = [(PROGRAMS / row.program, f"/test/{row.program}")] if row.program else []
+    boot = boots.make(folder, mode, row.arguments(f"/test/{row.program}"), extra=extra, guest_mib=row.memory)
+    try:
+        result = launcher.run(machine.command(boot), boot.counters, row.timeout)
+    except launcher.BootError as error:
+        return [str(error)]
+    wrong = check(row, result.console, result.status)
+    if wrong:
+        wrong.append("the console:\n" + result.console.decode(errors="replace").replace("\r", ""))
+    return wrong
+
+
+def lines_of(console):
+    """The console's lines, without the kernel's own."""
+    lines = console.decode(errors="replace").replace("\r", "").split("\n")
+    return [line for line in lines if line and not line.startswith("nopte")]
+
+
+def check(row, console, status):
+    lines = lines_of(console)
+    wrong = []
+    if status != row.status:
+        wrong.append(f"status {status}, expected {row.status}")
+    if not console.strip():
+        wrong.append("it printed nothing")
+    if row.last_line is not None and (not lines or lines[-1] != row.last_line):
+        wrong.append(f"the last line is {lines[-1] if lines else ''!r}, expected {row.last_line!r}")
+    text = console.decode(errors="replace")
+    wrong += [f"it did not print {part!r}" for part in row.prints if part not in text]
+    if row.linux:
+        wrong += compare_with_linux(row, lines)
+    return wrong
+
+
+def expected_file(row):
+    return HERE / "expected" / f"{row.name}.txt"
+
+
+def compare_with_linux(row, lines):
+    if row.program:
+        there = lines_of(expected_file(row).read_bytes())
+    else:
+        there = lines_of(comparison.script_on_host().encode())
+    # The kernel's boot may have printed before the program did.
+    got = lines[-len(there):] if there else []
+    for number, (one, other) in enumerate(zip(got, there), start=1):
+        if one != other:
+            return [f"line {number} differs from Linux's: {one!r}, on Linux {other!r}"]
+    return [] if got and len(got) == len(there) else [f"{len(lines)} lines, on Linux {len(there)}"]
+
+
+def record():
+    """Writes expected/ anew; gives what went wrong."""
+    wrong = []
+    for row in rows():
+        if not (row.linux and row.program):
+            continue
+        try:
+            done = subprocess.run(row.arguments(PROGRAMS / row.program), capture_output=True, timeout=row.timeout,
+                                  stdin=subprocess.DEVNULL, check=False)
+        except subprocess.TimeoutExpired:
+            wrong.append(f"{row.name} did not end within {row.timeout:g} s on this machine; its file is as it was")
+            continue
+        if done.returncode != row.status:
+            wrong.append(f"{row.name} left with {done.returncode} on this machine, expected {row.status}; "
+                         "its file is as it was")
+            continue
+        expected_file(row).parent.mkdir(exist_ok=True)
+        expected_file(row).write_bytes(done.stdout)
+    return wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--list", action="store_true", help="print MODE NAME TIMEOUT for each test")
+    parser.add_argument("--record", action="store_true", help="write expected/ anew, from this machine's Linux")
+    parser.add_argument("mode", nargs="?", choices=machine.MODES)
+    parser.add_argument("name", nargs="?")
+    options = parser.parse_args()
+    if options.list:
+        for row in rows():
+            for mode in row.modes:
+                print(f"{mode} {row.name} {row.timeout:g}")
+        return 0
+    if options.record:
+        wrong = record()
+        print("\n".join(wrong) or f"wrote {HERE / 'expected'}")
+        return 1 if wrong else 0
+    chosen = [row for row in rows() if row.name == options.name]
+    if not chosen:
+        parser.error(f"there is no row {options.name}")
+    try:
+        with tempfile.TemporaryDirectory(prefix="nopte-test-") as folder:
+            wrong = run(chosen[0], options.mode, pathlib.Path(folder))
+    except UserError as error:
+        wrong = [str(error)]
+    for problem in wrong:
+        print(problem)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

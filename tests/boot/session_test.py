@@ -1,0 +1,144 @@
+"""experiments/boot and experiments/compare as a user runs them: a terminal session, one command, a small comparison."""
+
+import json
+import os
+import pathlib
+import pty
+import select
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BOOT = ROOT / "experiments" / "boot"
+COMPARE = ROOT / "experiments" / "compare"
+SECONDS = 90
+
+
+def boot(*arguments, stdin=subprocess.DEVNULL, **options):
+    return subprocess.run([BOOT, "--memory", "128", *arguments], capture_output=True, timeout=SECONDS, stdin=stdin,
+                          check=False, **options)
+
+
+class CommandTest(unittest.TestCase):
+    def test_status_and_output_of_one_command(self):
+        done = boot("--mode", "vma", "--", "/bin/busybox", "sh", "-c", "echo out; exit 203")
+        self.assertEqual(done.returncode, 203, done.stderr)
+        self.assertEqual(done.stdout.splitlines()[-1], b"out")
+
+    def test_files_of_the_users(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            (folder / "deep").mkdir()
+            (folder / "deep" / "file").write_text("found it\n")
+            done = boot("--mode", "native", "--with", f"{folder}:/given", "--", "cat", "/given/deep/file")
+        self.assertEqual((done.returncode, done.stdout.splitlines()[-1]), (0, b"found it"), done.stderr)
+
+    def test_counters_are_kept(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "counters"
+            self.assertEqual(boot("--mode", "vma", "--counters", path, "--", "true").returncode, 0)
+            events = [json.loads(line) for line in path.read_text().splitlines()]
+        self.assertEqual(events[-1]["event"], "power_off")
+        self.assertGreater(events[-1]["counters"]["exits_memory"], 0)
+
+    def test_a_time_limit_ends_an_endless_program(self):
+        done = boot("--timeout", "5", "--", "sh", "-c", "echo looping; while :; do :; done")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"did not end within 5 s", done.stderr)
+        self.assertIn(b"| looping", done.stderr)
+
+    def test_dry_run_prints_a_command(self):
+        done = boot("--dry-run", "--mode", "shadow", "--", "true")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(b"qemu-system-x86_64 -accel tcg,thread=single -icount", done.stdout)
+
+    def test_input_from_a_pipe(self):
+        done = subprocess.run([BOOT, "--memory", "128"], input=b"echo $((6 * 7))\nexit 9\n", capture_output=True,
+                              timeout=SECONDS, check=False)
+        self.assertEqual(done.returncode, 9, done.stderr)
+        self.assertIn(b"\n42\n", done.stdout)
+
+    def test_kvm_works_or_says_what_to_do(self):
+        for mode in ("native", "vma"):
+            done = boot("--mode", mode, "--accel", "kvm", "--timeout", "20", "--", "sh", "-c", "exit 5")
+            if done.returncode != 5:
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(b"-accel tcg", done.stderr)
+
+
+class TerminalTest(unittest.TestCase):
+    """A session over a pseudo terminal."""
+
+    def start(self, *arguments):
+        main, self.terminal = pty.openpty()
+        self.addCleanup(os.close, main)
+        self.addCleanup(os.close, self.terminal)
+        self.before = termios.tcgetattr(self.terminal)
+        process = subprocess.Popen([BOOT, "--memory", "128", *arguments], stdin=self.terminal, stdout=self.terminal,
+                                   stderr=subprocess.DEVNULL, start_new_session=True)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.main, self.seen = main, b""
+        return process
+
+    def wait_for(self, text):
+        end = time.monotonic() + SECONDS
+        while text not in self.seen:
+            ready, _, _ = select.select([self.main], [], [], max(0, end - time.monotonic()))
+            self.assertTrue(ready, f"{text!r} did not come: {self.seen!r}")
+            self.seen += os.read(self.main, 4096)
+        self.seen = self.seen[self.seen.index(text) + len(text):]
+
+    def type(self, text):
+        os.write(self.main, text)
+
+    def test_a_shell(self):
+        for mode in ("native", "vma"):
+            with self.subTest(mode=mode):
+                process = self.start("--mode", mode)
+                self.wait_for(b"# ")
+                self.type(b"echo $((1000 + 234))\n")
+                self.wait_for(b"1234\r\n")
+                # Ctrl-C is the guest's: it ends what runs, not the machine.
+                # The shell has left its line editor when the command prints; typed earlier, the key is only input.
+                self.type(b"echo lo''op; while :; do :; done\n")
+                self.wait_for(b"loop\r\n")
+                self.type(b"\x03")
+                self.wait_for(b"# ")
+                self.type(b"echo sleep; sleep 100000\n")
+                self.wait_for(b"sleep\r\n")
+                self.type(b"\x03")
+                self.wait_for(b"# ")
+                self.type(b"echo still $((40 + 2))\n")
+                self.wait_for(b"still 42\r\n")
+                self.type(b"exit 33\n")
+                self.assertEqual(process.wait(SECONDS), 33)
+                self.assertEqual(termios.tcgetattr(self.terminal), self.before)
+
+    def test_the_way_out(self):
+        process = self.start()
+        self.wait_for(b"# ")
+        self.type(b"\x1d")
+        self.assertEqual(process.wait(SECONDS), 130)
+        self.assertEqual(termios.tcgetattr(self.terminal), self.before)
+
+
+class CompareTest(unittest.TestCase):
+    def test_two_runs_give_identical_counts(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder) / "report"
+            done = subprocess.run([COMPARE, "--workload", "mmlat", "--rows", "map-unmap,anon-touch,fork-small",
+                                   "--scale", "10", "--check", "--out", out], capture_output=True, text=True,
+                                  timeout=500, check=False)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            results = json.loads((out / "results.json").read_text())
+        for mode in ("native", "nested", "shadow", "vma"):
+            self.assertEqual(len(results["rows"][mode]), 3)
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main())

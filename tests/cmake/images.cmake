@@ -1,0 +1,91 @@
+# The two images that boot. Both take the paging engine from one list, NOPTE_TRANSLATION.
+set(NOPTE_FREESTANDING_FLAGS
+  -ffreestanding -fno-exceptions -fno-rtti -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie
+  -fno-stack-protector -fno-asynchronous-unwind-tables -fno-threadsafe-statics -fno-omit-frame-pointer
+  -fcf-protection=none -mcmodel=kernel -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/= -ffunction-sections -fdata-sections)
+set(NOPTE_CXX_ONLY -include ${CMAKE_SOURCE_DIR}/pvops/freestanding/boost_shim.h)
+
+file(GLOB NOPTE_ARCH_PVOPS CONFIGURE_DEPENDS
+  ${CMAKE_SOURCE_DIR}/pvops/arch/x86_64/*.cc ${CMAKE_SOURCE_DIR}/pvops/arch/x86_64/*.S
+  ${CMAKE_SOURCE_DIR}/pvops/freestanding/*.cc)
+file(GLOB NOPTE_ARCH_TRANSLATION CONFIGURE_DEPENDS
+  ${CMAKE_SOURCE_DIR}/native-fallback/arch/x86_64/*.cc ${CMAKE_SOURCE_DIR}/native-fallback/arch/x86_64/*.S)
+# The translation layer's guest home (MmOps over the engine, bare-machine platform) is not in the hypervisor.
+file(GLOB NOPTE_ARCH_TRANSLATION_GUEST CONFIGURE_DEPENDS
+  ${CMAKE_SOURCE_DIR}/native-fallback/guest/arch/x86_64/*.cc
+  ${CMAKE_SOURCE_DIR}/native-fallback/guest/arch/x86_64/*.S)
+file(GLOB NOPTE_ARCH_HV CONFIGURE_DEPENDS
+  ${CMAKE_SOURCE_DIR}/hv-mm/arch/x86_64/*.cc ${CMAKE_SOURCE_DIR}/hv-mm/arch/x86_64/*.S)
+file(GLOB NOPTE_ARCH_GUEST CONFIGURE_DEPENDS
+  ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64/*.cc ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64/*.S)
+file(GLOB NOPTE_ARCH_STUBS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/pvops/guest/arch/x86_64/*.cc
+  ${CMAKE_SOURCE_DIR}/pvops/guest/arch/x86_64/*.S)
+
+# Objects are linked in this order, and the linker keeps the first copy of an inline function: what the
+# guest shares with the translation layer must not lie in the translation layer's segment.
+function(nopte_image name script)
+  set(objects)
+  foreach(part ${ARGN})
+    list(APPEND objects $<TARGET_OBJECTS:${part}>)
+  endforeach()
+  file(WRITE ${CMAKE_BINARY_DIR}/${name}-empty.cc "")
+  add_executable(${name} ${CMAKE_BINARY_DIR}/${name}-empty.cc ${objects})
+  set_target_properties(${name} PROPERTIES LINK_DEPENDS ${CMAKE_SOURCE_DIR}/${script})
+  target_link_options(${name} PRIVATE -nostdlib -static -no-pie -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack
+    -Wl,--build-id=none -Wl,--gc-sections -Wl,--no-warn-rwx-segments -T ${CMAKE_SOURCE_DIR}/${script})
+endfunction()
+
+function(nopte_part name)
+  if(NOT "${ARGN}" STREQUAL "")
+    add_library(${name} OBJECT ${ARGN})
+    target_compile_options(${name} PRIVATE ${NOPTE_FREESTANDING_FLAGS}
+      $<$<COMPILE_LANGUAGE:CXX>:${NOPTE_CXX_ONLY}>)
+    target_compile_definitions(${name} PRIVATE NOPTE_FREESTANDING=1)
+  else()
+    file(WRITE ${CMAKE_BINARY_DIR}/${name}-empty.cc "")
+    add_library(${name} OBJECT ${CMAKE_BINARY_DIR}/${name}-empty.cc)
+  endif()
+endfunction()
+
+set(pvops_shared ${NOPTE_PVOPS})
+list(FILTER pvops_shared EXCLUDE REGEX "pvops/guest/")
+set(pvops_guest ${NOPTE_PVOPS})
+list(FILTER pvops_guest INCLUDE REGEX "pvops/guest/")
+set(translation_shared ${NOPTE_TRANSLATION})
+list(FILTER translation_shared EXCLUDE REGEX "native-fallback/guest/")
+set(translation_guest ${NOPTE_TRANSLATION})
+list(FILTER translation_guest INCLUDE REGEX "native-fallback/guest/")
+
+nopte_part(image_pvops ${pvops_shared} ${NOPTE_ARCH_PVOPS})
+nopte_part(image_stubs ${pvops_guest} ${NOPTE_ARCH_STUBS})
+nopte_part(image_translation ${translation_shared} ${NOPTE_ARCH_TRANSLATION})
+nopte_part(image_translation_guest ${translation_guest} ${NOPTE_ARCH_TRANSLATION_GUEST})
+# kernel_main() apart: the conformance image puts its own in that place.
+set(guest_without_main ${NOPTE_GUEST})
+list(REMOVE_ITEM guest_without_main ${CMAKE_SOURCE_DIR}/guest-mm/kernel/main.cc)
+nopte_part(image_guest ${guest_without_main} ${NOPTE_ARCH_GUEST})
+nopte_part(image_guest_main ${CMAKE_SOURCE_DIR}/guest-mm/kernel/main.cc)
+nopte_part(image_conformance ${CMAKE_SOURCE_DIR}/tests/conformance/scene.cc
+  ${CMAKE_SOURCE_DIR}/tests/conformance/cases.cc ${CMAKE_SOURCE_DIR}/tests/conformance/booted/main.cc)
+nopte_part(image_hv ${NOPTE_HV} ${NOPTE_ARCH_HV})
+
+if(EXISTS ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64/guest.ld)
+  find_package(Python3 REQUIRED COMPONENTS Interpreter)
+  function(nopte_guest_image name main)
+    nopte_image(${name} guest-mm/arch/x86_64/guest.ld
+      ${main} image_guest image_stubs image_pvops image_translation image_translation_guest)
+    add_custom_command(TARGET ${name} POST_BUILD VERBATIM
+      COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64/embed_symbols.py $<TARGET_FILE:${name}>)
+  endfunction()
+  nopte_guest_image(nopte-guest image_guest_main)
+  nopte_guest_image(nopte-conformance image_conformance)
+endif()
+if(EXISTS ${CMAKE_SOURCE_DIR}/hv-mm/arch/x86_64/hv.ld)
+  nopte_image(nopte-hv hv-mm/arch/x86_64/hv.ld image_hv image_pvops image_translation)
+endif()
+
+# The guest of the container's boot tests: everything that a guest has no right to.
+file(GLOB hostile_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/boot/hostile/*.cc
+  ${CMAKE_SOURCE_DIR}/tests/boot/hostile/*.S)
+nopte_part(image_hostile ${hostile_sources} ${CMAKE_SOURCE_DIR}/pvops/freestanding/memory.cc)
+nopte_image(hostile-guest tests/boot/hostile/hostile.ld image_hostile)

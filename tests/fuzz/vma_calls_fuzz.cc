@@ -1,0 +1,123 @@
+// A guest of mode vma that passes anything: sequences of memory calls and touches. After each, what was
+// touched is promised; at the end nothing that is installed breaks a promise, and everything comes back.
+#include <cstring>
+#include <memory>
+
+#include "hv-mm/vma/vma_memory.h"
+#include "native-fallback/sinks/store_sink.h"
+#include "tests/model/machine.h"
+
+namespace nopte {
+namespace {
+
+using Sink = pt::StoreSink<model::Machine>;
+constexpr u64 kFrames = 600;
+
+struct Input {
+  const u8* at;
+  std::size_t left;
+  bool take(u8& out) {
+    if (left == 0) return false;
+    out = *at++;
+    --left;
+    return true;
+  }
+};
+
+// Mapping it anew for each input would be most of the time; what is in it does not matter.
+model::Memory& memory() {
+  static model::Memory memory{16, kFrames};
+  return memory;
+}
+
+struct Guest {
+  struct Stop {
+    u64 asked = 0;
+    u64 every = 0;
+    bool operator()() { return every != 0 && ++asked % every == 0; }
+  };
+  Guest() {
+    const pt::FrameRange all = memory().range();
+    NOPTE_ASSERT(frames.init(memory().direct_base(), all, {&all, 1}));
+    NOPTE_ASSERT(engine.init());
+    vma.init();
+  }
+  // Interesting values by a byte, raw ones by 255 and eight more.
+  bool value(Input& input, u64& out) const {
+    u8 choice = 0;
+    if (!input.take(choice)) return false;
+    constexpr Gva kA{0x2000'0000'0000};
+    if (choice < 64) {
+      out = choice;
+    } else if (choice < 128) {
+      out = (kA + pages_to_bytes(u64{choice} - 64)).value();
+    } else if (choice < 160) {
+      out = (kWindowRange.begin + pages_to_bytes(u64{choice} - 128)).value();
+    } else if (choice < 224) {
+      out = u64{1} << (choice - 160);
+    } else if (choice < 255) {
+      out = (kUserRange.end - pages_to_bytes(u64{choice} - 224)).value();
+    } else {
+      out = 0;
+      for (int i = 0; i < 8; ++i) {
+        u8 byte = 0;
+        if (!input.take(byte)) return false;
+        out = out << 8 | byte;
+      }
+    }
+    return true;
+  }
+  void check_installed() {
+    for (u32 id = 0; id < 256; ++id) {
+      const auto tree = vma.declared(SpaceId{id});
+      if (!tree) continue;
+      NOPTE_ASSERT((*tree)->consistent());
+      engine.for_each_installed(SpaceId{id}, [&](Gva va, const pt::Installed& installed) {
+        const auto region = (*tree)->find(va);
+        NOPTE_ASSERT(region);
+        NOPTE_ASSERT(!installed.entry.present() || !installed.rights.write() || region->perm.write());
+        NOPTE_ASSERT(!installed.entry.present() || !installed.rights.exec() || region->perm.exec());
+      });
+    }
+  }
+
+  model::HardwareWalker walker{memory(), [](pt::Frame frame) { return frame; }};
+  model::Machine machine{memory(), walker, 1};
+  pt::FrameTable frames;
+  Sink sink{frames, machine};
+  pt::Engine<Sink> engine{sink, frames};
+  Stop stop;
+  hv::VmaMemory<Sink> vma{engine, frames, stop};
+};
+
+}  // namespace
+}  // namespace nopte
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace nopte;
+  if (size > 2048) return 0;
+  const auto guest = std::make_unique<Guest>();
+  Input input{data, size};
+  u8 what = 0;
+  while (input.take(what)) {
+    if (what < 224) {
+      abi::Registers registers{};
+      for (u64& value : registers) {
+        if (!guest->value(input, value)) break;
+      }
+      guest->stop.every = what & 1 ? 2 : 0;
+      const hv::CallResult result = guest->vma.call(what / 2 % 32, registers);
+      NOPTE_ASSERT(result.status <= Status::kLimit);
+    } else {
+      u64 va = 0;
+      if (!guest->value(input, va)) break;
+      const auto access = static_cast<Access>(what % 3);
+      if (guest->vma.fault(Gva(va), access, pt::Privilege::kUser)) {
+        const auto region = (*guest->vma.declared(guest->vma.active()))->find(Gva(va));
+        NOPTE_ASSERT(region && allows(region->perm, access));
+      }
+    }
+  }
+  guest->check_installed();
+  return 0;
+}

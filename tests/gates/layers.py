@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""The layers' walls: what a folder may include, and what the guest kernel may refer to.
+
+layers.py includes SOURCE_DIR       every #include "..." of a layer names a folder that the layer may use
+layers.py symbols BUILD_DIR         guest-mm and pvops reach the translation layer only from choose_backend,
+                                    and the images leave nothing undefined
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+ALLOWED = {
+    "pvops": {"pvops"},
+    "native-fallback": {"pvops", "native-fallback"},
+    "hv-mm": {"pvops", "native-fallback", "hv-mm"},
+    "guest-mm": {"pvops", "guest-mm"},
+}
+# The one file that may know the backends, and what it may know of them.
+CHOOSER = "guest-mm/arch/x86_64/choose_backend.cc"
+CHOOSER_INCLUDES = {"native-fallback/guest/native_backend.h"}
+# The image's entry note names the boot tables; the guest kernel itself does not.
+NOTE_SYMBOLS = {"boot_root"}
+TRANSLATION = re.compile(r"\bnopte::pt::")
+
+
+def check_includes(source):
+    problems = []
+    files = 0
+    for layer, allowed in ALLOWED.items():
+        for path in sorted((source / layer).rglob("*")):
+            if path.suffix not in (".h", ".cc", ".S"):
+                continue
+            files += 1
+            name = str(path.relative_to(source))
+            for line, text in enumerate(path.read_text().splitlines(), 1):
+                include = re.match(r'\s*#\s*include\s+"([^"]+)"', text)
+                if not include or include.group(1).split("/")[0] in allowed:
+                    continue
+                if name == CHOOSER and include.group(1) in CHOOSER_INCLUDES:
+                    continue
+                problems.append(f"{name}:{line}: {layer} may not include {include.group(1)}")
+    if files == 0:
+        problems.append(f"no sources below {source}")
+    return problems
+
+
+def nm(*arguments):
+    return subprocess.run(["nm", "--demangle", *map(str, arguments)], check=True, capture_output=True, text=True).stdout
+
+
+def check_symbols(build):
+    problems = []
+    for image in ("nopte-guest", "nopte-hv"):
+        if (build / image).exists():
+            problems += [f"{image}: undefined: {line.strip()}" for line in nm("-u", build / image).splitlines()]
+        else:
+            problems.append(f"{image}: not built")
+
+    translation = set()
+    for part in ("image_translation", "image_translation_guest"):
+        for object_file in (build / "CMakeFiles" / f"{part}.dir").rglob("*.o"):
+            for line in nm("--defined-only", "--extern-only", object_file).splitlines():
+                # Weak ones are inline functions of shared headers.
+                fields = re.match(r"[0-9a-f]+ ([A-Z]) (.*)", line)
+                if fields and fields.group(1) not in "VW":
+                    translation.add(fields.group(2))
+    if not translation:
+        problems.append("the translation layer defines nothing: wrong build folder?")
+
+    objects = 0
+    for part in ("image_guest", "image_stubs", "image_pvops"):
+        for object_file in sorted((build / "CMakeFiles" / f"{part}.dir").rglob("*.o")):
+            objects += 1
+            if object_file.name == "choose_backend.cc.o":
+                continue
+            for line in nm(object_file).splitlines():
+                symbol = line[19:]
+                if TRANSLATION.search(symbol) or (symbol in translation and symbol not in NOTE_SYMBOLS):
+                    problems.append(f"{part}: {object_file.name} refers to the translation layer's {symbol}")
+    if objects == 0:
+        problems.append("no objects: wrong build folder?")
+    return problems
+
+
+def main():
+    if len(sys.argv) != 3 or sys.argv[1] not in ("includes", "symbols"):
+        sys.exit(__doc__)
+    check = check_includes if sys.argv[1] == "includes" else check_symbols
+    problems = check(pathlib.Path(sys.argv[2]))
+    for problem in problems:
+        print(problem)
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+#include "tests/model/machine.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+namespace nopte::model {
+namespace {
+
+u8* map_file(int file, u64 bytes) {
+  void* address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  if (address == MAP_FAILED) std::abort();
+  return static_cast<u8*>(address);
+}
+
+}  // namespace
+
+Memory::Memory(u64 first_frame, u64 frames) : first_(first_frame), frames_(frames) {
+  const int file = memfd_create("model", 0);
+  if (file < 0 || ftruncate(file, static_cast<off_t>(frames << kPageShift)) != 0) std::abort();
+  view_ = map_file(file, frames << kPageShift);
+  alias_ = map_file(file, frames << kPageShift);
+  close(file);
+  // Memory is not zero when a machine starts.
+  std::memset(view_, 0xa5, frames << kPageShift);
+}
+
+Memory::~Memory() {
+  munmap(view_, frames_ << kPageShift);
+  munmap(alias_, frames_ << kPageShift);
+}
+
+void Memory::set_writable(Frame frame, bool writable) {
+  if (mprotect(page(frame), kPageBytes, writable ? PROT_READ | PROT_WRITE : PROT_READ) != 0) std::abort();
+}
+
+std::optional<Walk> HardwareWalker::walk(PhysAddr root, Gva va, Access access, Privilege privilege,
+                                         u64& leaf_table) {
+  Walk result{.frame = {}, .perm = kPermRWX, .user = true, .global = false, .dirty = false};
+  const auto descend = [&](Entry entry) {
+    result.perm = result.perm & entry.perm();
+    result.user = result.user && entry.user();
+  };
+  Frame table = decode_(Frame::at(root));
+  unsigned level = pt::kLevels;
+  if (leaf_table != 0) {
+    // Upper rights are cached with the table; our tables leave rights to the leaf.
+    table = Frame(leaf_table);
+    level = 1;
+  }
+  for (;; --level) {
+    u8* window = memory_.alias(table);
+    const unsigned index = pt::table_index(va, level);
+    const Entry entry = pt::load_entry(window, index);
+    if (!entry.present()) return std::nullopt;
+    descend(entry);
+    if (level == 1 || entry.large()) {
+      result.frame = decode_(entry.frame()) +
+                     (level == 1 ? 0 : (va.value() & (pt::entry_bytes(level) - 1)) >> kPageShift);
+      result.global = entry.global();
+      result.dirty = entry.dirty();
+      if (permits(result, access, privilege)) {
+        const Entry touched =
+            entry.with(access == Access::kWrite ? Entry::kAccessed | Entry::kDirty : Entry::kAccessed);
+        if (touched != entry) pt::exchange_entry(window, index, entry, touched);
+        result.dirty = touched.dirty();
+      }
+      return result;
+    }
+    table = decode_(entry.frame());
+    if (level == 2) leaf_table = table.number();
+  }
+}
+
+std::optional<u8*> Machine::access(unsigned cpu_index, Gva va, Access access, Privilege privilege) {
+  Cpu& cpu = cpus_[cpu_index];
+  const auto byte = [&](const Walk& walk) { return memory_.page(walk.frame) + va.page_offset(); };
+  const auto cached = cpu.tlb.find(va.page());
+  if (cached != cpu.tlb.end()) {
+    if (!permits(cached->second, access, privilege)) {
+      cpu.tlb.erase(cached);
+      cpu.leaf_tables.erase(va.value() >> 21);
+      return std::nullopt;
+    }
+    if (access != Access::kWrite || cached->second.dirty) return byte(cached->second);
+  }
+  u64& leaf_table = cpu.leaf_tables[va.value() >> 21];
+  const auto walk = walker_.walk(cpu.root, va, access, privilege, leaf_table);
+  if (leaf_table == 0) cpu.leaf_tables.erase(va.value() >> 21);
+  if (!walk || !permits(*walk, access, privilege)) {
+    cpu.tlb.erase(va.page());
+    cpu.leaf_tables.erase(va.value() >> 21);
+    return std::nullopt;
+  }
+  cpu.tlb[va.page()] = *walk;
+  return byte(*walk);
+}
+
+u64 Machine::stale_translations() {
+  u64 stale = 0;
+  for (Cpu& cpu : cpus_) {
+    for (const auto& [page, known] : cpu.tlb) {
+      u64 none = 0;
+      // Privilege and access are chosen so that nothing is marked accessed anew.
+      const auto now =
+          walker_.walk(cpu.root, Gva(page << kPageShift), Access::kRead, Privilege::kKernel, none);
+      if (!now || now->frame != known.frame || !now->perm.contains(known.perm) ||
+          (known.user && !now->user)) {
+        ++stale;
+      }
+    }
+    for (const auto& [region, table] : cpu.leaf_tables) {
+      u64 now = 0;
+      (void)walker_.walk(cpu.root, Gva(region << 21), Access::kRead, Privilege::kKernel, now);
+      if (now != table) ++stale;
+    }
+  }
+  return stale;
+}
+
+bool Machine::caches_table(Frame table) const {
+  for (const Cpu& cpu : cpus_) {
+    for (const auto& [region, known] : cpu.leaf_tables) {
+      if (known == table.number()) return true;
+    }
+  }
+  return false;
+}
+
+void Machine::load_root(PhysAddr root) {
+  Cpu& cpu = cpus_[current_];
+  if (cpu.root == root) return;
+  cpu.root = root;
+  std::erase_if(cpu.tlb, [](const auto& item) { return !item.second.global; });
+  cpu.leaf_tables.clear();
+}
+
+bool Machine::runs(PhysAddr root) const {
+  for (const Cpu& cpu : cpus_) {
+    if (cpu.root == root) return true;
+  }
+  return false;
+}
+
+void Machine::flush_page(Gva va) {
+  ++page_flushes;
+  if (ignore_flushes) return;
+  for (Cpu& cpu : cpus_) {
+    cpu.tlb.erase(va.page());
+    cpu.leaf_tables.clear();
+  }
+}
+
+void Machine::flush_user() {
+  ++full_flushes;
+  if (ignore_flushes) return;
+  for (Cpu& cpu : cpus_) {
+    std::erase_if(cpu.tlb, [](const auto& item) { return !item.second.global; });
+    cpu.leaf_tables.clear();
+  }
+}
+
+void Machine::flush_everything() {
+  ++full_flushes;
+  if (ignore_flushes) return;
+  for (Cpu& cpu : cpus_) {
+    cpu.tlb.clear();
+    cpu.leaf_tables.clear();
+  }
+}
+
+}  // namespace nopte::model

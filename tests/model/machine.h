@@ -1,0 +1,129 @@
+// The machine model: memory, processors that walk page tables, and TLBs that keep what they know until they
+// are told to forget. Real processors (and QEMU) forget early; this one never does, so a missing flush shows.
+//
+// Each CPU also caches which leaf table serves 2 MiB (AMD APM vol. 2, 5.5.3: INVLPG and CR3 loads drop
+// those). A page fault drops the translation of the faulting address, as hardware does.
+#pragma once
+
+#include <cstring>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "native-fallback/frames/frame_table.h"
+#include "native-fallback/tables/entry.h"
+#include "pvops/mm_ops.h"
+
+namespace nopte::model {
+
+using pt::Entry;
+using pt::Frame;
+using pt::PhysAddr;
+using pt::Privilege;
+
+// Memory that frames are windows of: frame numbers [first, first + frames). `alias` is a second view of the
+// same memory (a toy hypervisor's own), so that the first can be made read-only page by page.
+class Memory {
+ public:
+  Memory(u64 first_frame, u64 frames);
+  ~Memory();
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+
+  [[nodiscard]] pt::FrameRange range() const { return pt::FrameRange::of(Frame(first_), frames_); }
+  [[nodiscard]] u64 direct_base() const { return reinterpret_cast<u64>(view_) - (first_ << kPageShift); }
+  [[nodiscard]] u8* page(Frame frame) const { return view_ + ((frame.number() - first_) << kPageShift); }
+  [[nodiscard]] u8* alias(Frame frame) const { return alias_ + ((frame.number() - first_) << kPageShift); }
+  void set_writable(Frame frame, bool writable);
+
+ private:
+  u64 first_;
+  u64 frames_;
+  u8* view_;
+  u8* alias_;
+};
+
+// A finished walk.
+struct Walk {
+  Frame frame;
+  Perm perm;
+  bool user;
+  bool global;
+  bool dirty;
+};
+
+// Who knows the tables: hardware over memory, or a host that keeps its own (lguest).
+class Walker {
+ public:
+  virtual ~Walker() = default;
+  // `leaf_table`: cached table that maps va's 2 MiB, in and out; 0 is none. Sets A, and D for a write that
+  // the rights allow.
+  virtual std::optional<Walk> walk(PhysAddr root, Gva va, Access access, Privilege privilege,
+                                   u64& leaf_table) = 0;
+};
+
+// True when a translation with these rights lets the access through.
+inline bool permits(const Walk& walk, Access access, Privilege privilege) {
+  return allows(walk.perm, access) && (walk.user || privilege == Privilege::kKernel);
+}
+
+// Walks tables in memory. `decode` turns the frame number in an entry into one of `memory`'s.
+class HardwareWalker : public Walker {
+ public:
+  using Decode = Frame (*)(Frame);
+  HardwareWalker(const Memory& memory, Decode decode) : memory_(memory), decode_(decode) {}
+  std::optional<Walk> walk(PhysAddr root, Gva va, Access access, Privilege privilege,
+                           u64& leaf_table) override;
+
+ private:
+  const Memory& memory_;
+  Decode decode_;
+};
+
+class Machine {
+ public:
+  Machine(const Memory& memory, Walker& walker, unsigned cpus)
+      : memory_(memory), walker_(walker), cpus_(cpus) {}
+
+  // The byte at va as CPU `cpu` sees it, or nothing: a page fault.
+  std::optional<u8*> access(unsigned cpu, Gva va, Access access, Privilege privilege);
+
+  // Every translation that some TLB holds must still be what the tables say: the same frame, no more rights.
+  // Returns the number that are not.
+  u64 stale_translations();
+
+  // Some CPU still goes through this leaf table.
+  [[nodiscard]] bool caches_table(Frame table) const;
+
+  // CPUs take turns: what runs on the current one is the engine.
+  void set_current(unsigned cpu) { current_ = cpu; }
+  [[nodiscard]] unsigned current() const { return current_; }
+  [[nodiscard]] unsigned cpus() const { return static_cast<unsigned>(cpus_.size()); }
+
+  // --- pt::Processor ---
+  void load_root(PhysAddr root);
+  [[nodiscard]] bool runs(PhysAddr root) const;
+  void flush_page(Gva va);
+  void flush_user();
+  void flush_everything();
+  void zero_page(u8* page) { std::memset(page, 0, kPageBytes); }
+  void copy_page(u8* to, const u8* from) { std::memcpy(to, from, kPageBytes); }
+
+  u64 page_flushes = 0;
+  u64 full_flushes = 0;
+  // Tests that the tests notice: flushes do nothing.
+  bool ignore_flushes = false;
+
+ private:
+  struct Cpu {
+    PhysAddr root;
+    std::unordered_map<u64, Walk> tlb;         // by page number
+    std::unordered_map<u64, u64> leaf_tables;  // by va >> 21
+  };
+  const Memory& memory_;
+  Walker& walker_;
+  std::vector<Cpu> cpus_;
+  unsigned current_ = 0;
+};
+
+}  // namespace nopte::model

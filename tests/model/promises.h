@@ -1,0 +1,117 @@
+// Promises kept plainly, as a home of the engine would keep them: the regions of one space, and where an
+// object is mapped.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "pvops/region_spec.h"
+
+namespace nopte::model {
+
+class Regions : public RegionSource {
+ public:
+  [[nodiscard]] std::optional<RegionSpec> find(Gva va) const override {
+    auto next = regions_.upper_bound(va);
+    if (next == regions_.begin()) return std::nullopt;
+    const RegionSpec& region = std::prev(next)->second;
+    if (!region.range.contains(va)) return std::nullopt;
+    return region;
+  }
+
+  [[nodiscard]] std::optional<RegionSpec> find_next(Gva va) const override {
+    if (const auto region = find(va)) return region;
+    const auto next = regions_.lower_bound(va);
+    if (next == regions_.end()) return std::nullopt;
+    return next->second;
+  }
+
+  [[nodiscard]] const std::map<Gva, RegionSpec>& list() const { return regions_; }
+  [[nodiscard]] bool free(VaRange range) const {
+    for (const auto& [begin, region] : regions_) {
+      if (region.range.overlaps(range)) return false;
+    }
+    return true;
+  }
+  [[nodiscard]] bool covered(VaRange range) const {
+    Gva va = range.begin;
+    while (va < range.end) {
+      const auto region = find(va);
+      if (!region) return false;
+      va = region->range.end;
+    }
+    return true;
+  }
+
+  // Precondition: free(region.range).
+  void map(const RegionSpec& region) { regions_[region.range.begin] = region; }
+  void unmap(VaRange range) {
+    cut(range);
+    std::erase_if(regions_, [&](const auto& item) { return range.contains(item.second.range); });
+  }
+  void protect(VaRange range, Perm perm) {
+    cut(range);
+    for (auto& [begin, region] : regions_) {
+      if (range.contains(region.range)) region.perm = perm;
+    }
+  }
+  void move(VaRange from, Gva to) {
+    cut(from);
+    std::vector<RegionSpec> moved;
+    for (auto& [begin, region] : regions_) {
+      if (from.contains(region.range)) moved.push_back(region);
+    }
+    std::erase_if(regions_, [&](const auto& item) { return from.contains(item.second.range); });
+    for (RegionSpec region : moved) {
+      region.range = VaRange::of_pages(to + (region.range.begin - from.begin), region.range.pages());
+      map(region);
+    }
+  }
+
+ private:
+  void cut(VaRange range) {
+    cut_at(range.begin);
+    cut_at(range.end);
+  }
+  void cut_at(Gva va) {
+    const auto region = find(va);
+    if (!region || region->range.begin == va) return;
+    RegionSpec left = *region;
+    RegionSpec right = *region;
+    left.range.end = va;
+    right.range.begin = va;
+    if (right.object != ObjectId::kNone) right.object_page += left.range.pages();
+    regions_[left.range.begin] = left;
+    regions_[va] = right;
+  }
+
+  std::map<Gva, RegionSpec> regions_;
+};
+
+// Where one object is mapped, found by looking at every space.
+class Mappings : public ObjectMappings {
+ public:
+  using Spaces = std::map<SpaceId, const Regions*>;
+  Mappings(const Spaces& spaces, ObjectId object) : spaces_(&spaces), object_(object) {}
+
+  void set_object(ObjectId object) { object_ = object; }
+
+  void for_each(u64 first_page, u64 pages, FunctionRef<void(SpaceId, VaRange)> visit) const override {
+    for (const auto& [space, regions] : *spaces_) {
+      for (const auto& [begin, region] : regions->list()) {
+        if (region.object != object_) continue;
+        const u64 first = std::max(first_page, region.object_page);
+        const u64 end = std::min(first_page + pages, region.object_page + region.range.pages());
+        if (first < end) {
+          visit(space, VaRange::of_pages(begin + pages_to_bytes(first - region.object_page), end - first));
+        }
+      }
+    }
+  }
+
+ private:
+  const Spaces* spaces_;
+  ObjectId object_;
+};
+
+}  // namespace nopte::model

@@ -1,0 +1,258 @@
+// A home for the engine in one process: a machine, promises, and users that touch memory through the
+// machine's processors, taking faults as a kernel would.
+//
+// A Kind says which of the four sinks, and how it sees frames (kinds.h).
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <set>
+
+#include "native-fallback/engine/engine.h"
+#include "tests/model/machine.h"
+#include "tests/model/promises.h"
+
+namespace nopte::model {
+
+template <class Kind>
+class World {
+ public:
+  using Sink = typename Kind::Sink;
+  using Engine = pt::Engine<Sink>;
+
+  explicit World(u64 frames, unsigned cpus = 1) : kind_(frames, cpus) {
+    const pt::FrameRange all = kind_.memory.range();
+    // The first frames are somebody else's (a boot image, an initramfs).
+    const pt::FrameRange usable{all.begin + kOutside, all.end};
+    EXPECT_TRUE(kind_.frames.init(kind_.memory.direct_base(), all, std::span(&usable, 1)));
+    engine_ = std::make_unique<Engine>(kind_.sink, kind_.frames);
+  }
+
+  // Errors of init are for the caller to see.
+  Result<void> start() {
+    NOPTE_TRY(engine_->init());
+    engine_->set_kernel_regions(kernel_regions_);
+    spaces_[SpaceId::kKernel] = &kernel_regions_;
+    for (unsigned cpu = machine().cpus(); cpu-- != 0;) {
+      machine().set_current(cpu);
+      NOPTE_TRY(activate(SpaceId::kKernel));
+    }
+    return {};
+  }
+  // Everything is given back, and nothing is missing.
+  void finish() {
+    for (unsigned cpu = 0; cpu < machine().cpus(); ++cpu) {
+      machine().set_current(cpu);
+      ASSERT_TRUE(activate(SpaceId::kKernel));
+    }
+    while (!user_spaces_.empty()) ASSERT_TRUE(destroy(user_spaces_.begin()->first));
+    kernel_regions_.unmap(kWindowRange);
+    ASSERT_TRUE(engine_->region_unmapped(SpaceId::kKernel, kWindowRange));
+    while (!objects_.empty()) ASSERT_TRUE(object_destroy(objects_.begin()->first));
+    engine_->shut_down();
+    EXPECT_EQ(frames().free_frames(), frames().total_frames());
+  }
+
+  Engine& engine() { return *engine_; }
+  Machine& machine() { return kind_.machine; }
+  pt::FrameTable& frames() { return kind_.frames; }
+  Memory& memory() { return kind_.memory; }
+  Kind& kind() { return kind_; }
+  Regions& regions(SpaceId id) { return id == SpaceId::kKernel ? kernel_regions_ : *user_spaces_.at(id); }
+  const std::map<SpaceId, std::unique_ptr<Regions>>& user_spaces() const { return user_spaces_; }
+  const std::map<ObjectId, std::unique_ptr<Mappings>>& objects() const { return objects_; }
+  SpaceId active() { return active_[machine().current()]; }
+  // Some CPU runs it.
+  [[nodiscard]] bool is_active(SpaceId id) const {
+    for (const auto& [cpu, space] : active_) {
+      if (space == id) return true;
+    }
+    return false;
+  }
+  [[nodiscard]] pt::FrameRange outside() const {
+    return pt::FrameRange::of(kind_.memory.range().begin, kOutside);
+  }
+
+  // --- what a kernel asks ---
+  Result<SpaceId> create() {
+    auto regions = std::make_unique<Regions>();
+    const auto id = engine_->space_create(*regions);
+    return keep(id, std::move(regions));
+  }
+  Result<SpaceId> clone(SpaceId parent) {
+    auto regions = std::make_unique<Regions>(this->regions(parent));
+    const auto id = engine_->space_clone(parent, *regions);
+    return keep(id, std::move(regions));
+  }
+  Result<void> destroy(SpaceId id, pt::Checkpoint* checkpoint = nullptr) {
+    NOPTE_TRY(engine_->space_destroy(id, checkpoint));
+    spaces_.erase(id);
+    user_spaces_.erase(id);
+    return {};
+  }
+  Result<void> activate(SpaceId id) {
+    NOPTE_TRY(engine_->space_activate(id));
+    active_[machine().current()] = id;
+    return {};
+  }
+  void map(SpaceId id, const RegionSpec& region) {
+    ASSERT_TRUE(regions(id).free(region.range));
+    regions(id).map(region);
+  }
+  Result<void> unmap(SpaceId id, VaRange range, pt::Checkpoint* checkpoint = nullptr) {
+    NOPTE_TRY(engine_->region_unmapped(id, range, checkpoint));
+    regions(id).unmap(range);
+    return {};
+  }
+  Result<void> protect(SpaceId id, VaRange range, Perm perm, pt::Checkpoint* checkpoint = nullptr) {
+    if (!regions(id).covered(range)) return Fail(Status::kNoRegion);
+    NOPTE_TRY(engine_->region_protected(id, range, perm, checkpoint));
+    regions(id).protect(range, perm);
+    return {};
+  }
+  Result<void> move(SpaceId id, VaRange from, Gva to) {
+    NOPTE_TRY(engine_->region_moved(id, from, to));
+    regions(id).move(from, to);
+    return {};
+  }
+  Result<ObjectId> object_create(u64 pages) {
+    auto mappings = std::make_unique<Mappings>(spaces_, ObjectId::kNone);
+    const auto id = engine_->object_create(pages, *mappings);
+    return keep(id, std::move(mappings));
+  }
+  Result<ObjectId> object_adopt(pt::FrameRange contents) {
+    auto mappings = std::make_unique<Mappings>(spaces_, ObjectId::kNone);
+    const auto id = engine_->object_adopt(contents, *mappings);
+    if (id) adopted_ = contents.frames();
+    return keep(id, std::move(mappings));
+  }
+  Result<void> object_destroy(ObjectId id, pt::Checkpoint* checkpoint = nullptr) {
+    NOPTE_TRY(engine_->object_destroy(id, checkpoint));
+    objects_.erase(id);
+    return {};
+  }
+
+  // --- what programs and the kernel do on the current CPU ---
+  using Touched = std::expected<u64*, ViolationReason>;
+  // The word at va, after the faults that this access takes.
+  Touched touch(Gva va, Access access, Privilege privilege = Privilege::kUser) {
+    for (int tries = 0; tries < 4; ++tries) {
+      if (const auto byte = machine().access(machine().current(), va, access, privilege)) {
+        return reinterpret_cast<u64*>(*byte);
+      }
+      const auto resolved = engine_->fault(active(), va, access, privilege);
+      if (!resolved) return std::unexpected(resolved.error());
+    }
+    ADD_FAILURE() << "the same access faults for ever at " << std::hex << va.value();
+    return std::unexpected(ViolationReason::kNone);
+  }
+  std::expected<u64, ViolationReason> read(Gva va, Privilege privilege = Privilege::kUser) {
+    const Touched word = touch(va, Access::kRead, privilege);
+    if (!word) return std::unexpected(word.error());
+    return **word;
+  }
+  ViolationReason write(Gva va, u64 value, Privilege privilege = Privilege::kUser) {
+    const Touched word = touch(va, Access::kWrite, privilege);
+    if (!word) return word.error();
+    **word = value;
+    return ViolationReason::kNone;
+  }
+
+  // Frame references, table counts and promises agree; no CPU knows a translation that no longer holds.
+  void check();
+
+ private:
+  static constexpr u64 kOutside = 4;
+
+  // Adopted frames are not among for_each_touched's.
+  u64 adopted_in_use() {
+    u64 in_use = 0;
+    for (u64 i = 0; i < adopted_; ++i) {
+      if (frames().meta(outside().begin + i).kind != pt::FrameKind::kFree) ++in_use;
+    }
+    return in_use;
+  }
+
+  Result<SpaceId> keep(Result<SpaceId> id, std::unique_ptr<Regions> regions) {
+    if (id) {
+      spaces_[*id] = regions.get();
+      user_spaces_[*id] = std::move(regions);
+    }
+    return id;
+  }
+  Result<ObjectId> keep(Result<ObjectId> id, std::unique_ptr<Mappings> mappings) {
+    if (id) {
+      mappings->set_object(*id);
+      objects_[*id] = std::move(mappings);
+    }
+    return id;
+  }
+
+  Kind kind_;
+  u64 adopted_ = 0;  // the first of outside()
+  Regions kernel_regions_;
+  Mappings::Spaces spaces_;
+  std::map<SpaceId, std::unique_ptr<Regions>> user_spaces_;
+  std::map<ObjectId, std::unique_ptr<Mappings>> objects_;
+  std::map<unsigned, SpaceId> active_;
+  std::unique_ptr<Engine> engine_;
+};
+
+template <class Kind>
+void World<Kind>::check() {
+  std::map<Frame, u64> references;
+  const auto look = [&](SpaceId id, const Regions& promised) {
+    engine_->for_each_installed(id, [&](Gva va, const pt::Installed& installed) {
+      ++references[installed.entry.frame()];
+      const auto region = promised.find(va);
+      ASSERT_TRUE(region) << "installed but not promised: " << std::hex << va.value();
+      if (installed.entry.present()) {
+        // Write and exec imply read on this processor.
+        const Perm promised_rights = region->perm.none() ? kPermNone : region->perm | kPermR;
+        EXPECT_TRUE(promised_rights.contains(installed.rights)) << std::hex << va.value();
+      }
+      EXPECT_EQ(installed.user, id != SpaceId::kKernel);
+    });
+  };
+  for (const auto& [id, promised] : user_spaces_) look(id, *promised);
+  look(SpaceId::kKernel, kernel_regions_);
+
+  u64 used = 0;
+  frames().for_each_touched([&](Frame frame, const pt::FrameMeta& meta) {
+    if (meta.kind == pt::FrameKind::kFree) return;
+    ++used;
+    switch (meta.kind) {
+      case pt::FrameKind::kAnon:
+        EXPECT_EQ(meta.refs, references[frame]) << "anonymous frame " << frame.number();
+        EXPECT_NE(meta.refs, 0u);
+        break;
+      case pt::FrameKind::kObject:
+        EXPECT_EQ(meta.refs, references[frame] + 1) << "object frame " << frame.number();
+        break;
+      case pt::FrameKind::kTable: {
+        unsigned live = 0;
+        for (unsigned i = 0; i < pt::kEntriesPerTable; ++i) {
+          const bool empty = pt::load_entry(memory().alias(frame), i).empty();
+          const bool kernel_slot = meta.level == pt::kLevels && i >= pt::kEntriesPerTable / 2;
+          if (empty || kernel_slot) continue;
+          ++live;
+          EXPECT_TRUE(meta.back >> (i / 8) & 1);
+        }
+        const bool kernel_root = frame == *engine_->root(SpaceId::kKernel);
+        EXPECT_EQ(meta.live, kernel_root ? 4u : live) << "table " << frame.number();
+        EXPECT_EQ(meta.refs, meta.level == pt::kLevels ? 0u : 1u);
+        break;
+      }
+      case pt::FrameKind::kKernel:
+        EXPECT_EQ(meta.refs, 1u);
+        break;
+      default:
+        EXPECT_EQ(meta.kind, pt::FrameKind::kMeta);
+    }
+  });
+  EXPECT_EQ(frames().total_frames() - frames().free_frames(), used + adopted_in_use());
+  EXPECT_EQ(machine().stale_translations(), 0u);
+}
+
+}  // namespace nopte::model

@@ -1,0 +1,82 @@
+// A fake of MmOps for hosted tests of the guest kernel: keeps what was declared in its own simple way, checks
+// the contract of every call, fails at the nth call when told to. Kernel memory is host memory; objects have
+// bytes, so that kernel windows can be resolved.
+//
+//     test::FakeMmOps fake;      // is mm_ops() while it lives; one at a time
+#pragma once
+
+#include <array>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "pvops/mm_ops.h"
+
+namespace nopte::test {
+
+class FakeMmOps {
+ public:
+  explicit FakeMmOps(u64 total_pages = u64{1} << 18);
+  ~FakeMmOps();
+  FakeMmOps(const FakeMmOps&) = delete;
+  FakeMmOps& operator=(const FakeMmOps&) = delete;
+
+  // The nth fallible call from now on answers kNoMemory (1: the next one; 0: none).
+  void fail_at(u64 nth) { fail_at_ = nth; }
+  // Whether the failure asked for last has happened.
+  [[nodiscard]] bool failed() const { return fail_at_ == 0; }
+  // From now on kmem_alloc fails.
+  void forbid_kmem(bool forbidden) { kmem_forbidden_ = forbidden; }
+
+  // Calls of any kind so far.
+  [[nodiscard]] u64 calls() const { return calls_; }
+  // The declared regions of a space, neighbours that continue merged.
+  [[nodiscard]] std::vector<RegionSpec> regions(SpaceId space) const;
+  [[nodiscard]] u64 spaces() const { return spaces_.size() - 1; }  // without the kernel's
+  [[nodiscard]] u64 objects() const { return objects_.size(); }
+  [[nodiscard]] u64 object_pages(ObjectId object) const { return objects_.at(object).pages; }
+  [[nodiscard]] SpaceId active() const { return active_; }
+
+  // What was advised last, and how often anything was.
+  struct Advised {
+    SpaceId space;
+    VaRange range;
+    Advice advice;
+  };
+  [[nodiscard]] const std::vector<Advised>& advised() const { return advised_; }
+
+  // The byte behind an address of a kernel window. Errors: kBadAddress (no region), kPastEnd.
+  Result<char*> window_byte(Gva va);
+
+ private:
+  friend struct FakeCalls;
+  struct Object {
+    u64 pages = 0;
+    const ObjectMappings* mappings = nullptr;
+    std::map<u64, std::array<char, kPageBytes>> bytes;  // by page, made when touched
+  };
+  // Regions by their begin; neighbours are not merged.
+  using Space = std::map<Gva, RegionSpec>;
+
+  bool fails();
+  Space& space(SpaceId id);
+  static void cut(Space& space, Gva at);
+  static bool any(const Space& space, VaRange range);
+  static bool all(const Space& space, VaRange range);
+  void check_range(SpaceId id, VaRange range) const;
+
+  MmOps ops_;
+  const MmOps* previous_;
+  u64 total_pages_;
+  u64 fail_at_ = 0;
+  bool kmem_forbidden_ = false;
+  u64 calls_ = 0;
+  u32 next_id_ = 1;
+  SpaceId active_ = SpaceId::kKernel;
+  std::map<SpaceId, Space> spaces_{{SpaceId::kKernel, {}}};
+  std::map<ObjectId, Object> objects_;
+  std::map<u64, u64> kmem_;  // grants: address to pages
+  std::vector<Advised> advised_;
+};
+
+}  // namespace nopte::test

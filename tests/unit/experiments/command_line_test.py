@@ -1,0 +1,99 @@
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+import support
+import machine
+from lib import boots, initramfs
+from lib.errors import UserError
+
+
+
+def call(program, *arguments):
+    return subprocess.run([support.ROOT / "experiments" / program, *arguments], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, check=False)
+
+
+class BadInputTest(unittest.TestCase):
+    def refused(self, what, program, *arguments):
+        done = call(program, *arguments)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn(what, done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+
+    def test_boot(self):
+        self.refused("invalid choice: 'bogus'", "boot", "--mode", "bogus")
+        self.refused("unrecognized arguments: --bogus", "boot", "--bogus")
+        self.refused("invalid int value", "boot", "--memory", "much")
+        self.refused("not a time", "boot", "--timeout", "0")
+        self.refused("--counters /no/such/file", "boot", "--counters", "/no/such/file")
+        self.refused("/no/such does not exist", "boot", "--with", "/no/such", "--", "ls")
+
+    def test_compare(self):
+        self.refused("there is no mode bogus", "compare", "--modes", "vma,bogus")
+        self.refused("names no mode", "compare", "--modes", ",")
+        self.refused("invalid choice: 'bogus'", "compare", "--workload", "bogus")
+        self.refused("there is no row bogus", "compare", "--rows", "brk,bogus")
+        self.refused("not a time", "compare", "--timeout", "-1")
+        self.refused("out of range", "compare", "--scale", "0")
+        with tempfile.TemporaryDirectory() as folder:
+            (pathlib.Path(folder) / "precious").write_text("x")
+            self.refused("something else than a report", "compare", "--out", folder)
+            self.refused("not a folder", "compare", "--out", f"{folder}/precious")
+
+    def test_help(self):
+        for program in ("boot", "compare"):
+            done = call(program, "--help")
+            self.assertEqual(done.returncode, 0)
+            self.assertIn("usage: experiments/", done.stdout)
+
+
+class CommandLineTest(unittest.TestCase):
+    def boot(self, **options):
+        fields = {"mode": "vma", "kernel": pathlib.Path("K"), "module": pathlib.Path("M"), "command_line": "L",
+                  "counters": pathlib.Path("C")} | options
+        return machine.command(machine.Boot(**fields))
+
+    def test_the_counting_machine(self):
+        command = self.boot()
+        self.assertIn("shift=0,sleep=off,align=off", command)
+        self.assertIn("EPYC,-erms,-xsaveopt,-xsavec,-xsaves,-smap", command)
+        self.assertNotIn("-S", command)
+
+    def test_memory_is_the_guests(self):
+        self.assertIn("256M", self.boot(mode="native", guest_mib=256))
+        self.assertIn(f"{256 + machine.HYPERVISOR_MIB}M", self.boot(guest_mib=256))
+
+    def test_kvm_does_not_count(self):
+        command = self.boot(accel="kvm")
+        self.assertIn("kvm", command)
+        self.assertNotIn("-icount", command)
+
+    def test_gdb_waits(self):
+        self.assertIn("-S", self.boot(gdb=True))
+
+    def test_the_guests_command_line(self):
+        self.assertEqual(machine.guest_command_line([]), "")
+        self.assertEqual(machine.guest_command_line(["/bin/sh", "-c", "a b"]), "-- /bin/sh\x1f-c\x1fa b")
+        self.assertEqual(machine.hypervisor_command_line("vma", 64, "-- /x"), "mode=vma memory=67108864 -- /x")
+        self.assertEqual(machine.hypervisor_command_line("vma", 64, ""), "mode=vma memory=67108864")
+        self.assertEqual(boots.in_guest("ls"), "/bin/ls")
+        self.assertEqual(boots.in_guest("/x/ls"), "/x/ls")
+
+    def test_with(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "name"
+            path.write_text("x")
+            self.assertEqual(initramfs.parse_with(str(path)), (path, "/name"))
+            self.assertEqual(initramfs.parse_with(f"{path}:/a/b"), (path, "/a/b"))
+        self.assertRaises(UserError, initramfs.parse_with, "/no/such")
+
+    def test_too_little_memory_and_too_long_a_command(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for options in ({"guest_mib": 4}, {"guest_mib": 65}):
+                self.assertRaises(UserError, boots.make, pathlib.Path(folder), "vma", [], **options)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,97 @@
+import csv
+import io
+import json
+import pathlib
+import tempfile
+import unittest
+from unittest import mock
+
+import support
+from lib import comparison, counters, plots, report, results, tables
+from lib.errors import UserError
+
+PUBLISHED = json.loads((support.ROOT / "experiments" / "peers.json").read_text())
+
+
+def made_up():
+    """A comparison whose figures are invented: each mode is a fixed factor of the published Linux figure."""
+    found = comparison.Comparison(["native", "nested", "shadow", "vma"], PUBLISHED["rows"], PUBLISHED["about"])
+    for mode, factor, exits in (("native", 0.3, 0), ("nested", 0.31, 0), ("shadow", 0.9, 2), ("vma", 0.36, 1)):
+        rows = {peer["name"]: (100, int(peer["linux"] * 100 * factor), exits * 100, exits * 10_000)
+                for peer in found.peers}
+        found.by_mode[mode], failed = results.figures(mode, *support.mmlat_run(rows))
+        assert not failed
+        events = [support.mark("begin", "script", 0, **support.exits(0, 0, 0)),
+                  support.mark("end", "script", int(5e7 * factor), **support.exits(exits * 1000, 5, exits * 100_000))]
+        found.script[mode] = results.whole_program("script", mode, events)
+    found.misses = results.misses(found.by_mode, found.peers)
+    found.facts = {"guest image SHA-256": "0" * 64}
+    found.runs = [{"mode": "vma", "workload": "mmlat", "command": "qemu", "status": 0, "seconds": 1.0,
+                   "power_off": counters.power_off(support.mmlat_run({})[1])}]
+    return found
+
+
+class ReportTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.out = pathlib.Path(folder.name) / "report"
+
+    def test_everything_is_there(self):
+        report.write(made_up(), self.out)
+        names = {path.name for path in self.out.iterdir()}
+        self.assertLessEqual({"report.html", "results.csv", "results.json", "ratios.png", "means.png", "exits.png"}, names)
+        for path in self.out.glob("*.png"):
+            self.assertEqual(path.read_bytes()[:4], b"\x89PNG")
+        text = (self.out / "report.html").read_text()
+        self.assertGreaterEqual(text.count("data:image/png"), 3)
+        data = json.loads((self.out / "results.json").read_text())
+        self.assertEqual(data["facts"]["guest image SHA-256"], "0" * 64)
+        lines = list(csv.DictReader(io.StringIO((self.out / "results.csv").read_text())))
+        self.assertEqual(len(lines), 27 * 4 + 4)
+
+    @mock.patch.object(plots, "all_plots", lambda _: {})
+    def test_a_report_replaces_a_report_and_nothing_else(self):
+        report.write(made_up(), self.out)
+        report.check_destination(self.out)
+        report.write(made_up(), self.out)
+        (self.out / "results.json").unlink()
+        self.assertRaises(UserError, report.check_destination, self.out)
+
+    @mock.patch.object(plots, "all_plots", lambda _: {"one.png": ("heading", "caption", b"png")})
+    def test_a_failure_leaves_the_earlier_report_as_it_was(self):
+        report.write(made_up(), self.out)
+        before = {path.name: path.read_bytes() for path in self.out.iterdir()}
+        with mock.patch.object(report, "as_html", side_effect=OSError(28, "No space left on device")):
+            self.assertRaises(UserError, report.write, made_up(), self.out)
+        self.assertEqual({path.name: path.read_bytes() for path in self.out.iterdir()}, before)
+        self.assertEqual([path.name for path in self.out.parent.iterdir()], ["report"])
+
+    def test_missing_modes_and_rows_do_not_stop_a_report(self):
+        found = made_up()
+        found.modes = ["native", "vma"]
+        for mode in ("nested", "shadow"):
+            del found.by_mode[mode], found.script[mode]
+        del found.by_mode["vma"]["brk"]
+        report.write(found, self.out)
+        self.assertIn("failed", tables.terminal(found))
+
+    def test_one_mode_alone(self):
+        found = made_up()
+        found.modes = ["vma"]
+        found.by_mode = {"vma": found.by_mode["vma"]}
+        found.script = {}
+        report.write(found, self.out)
+        self.assertIsNone(plots._ratios(found))
+        self.assertNotIn("geometric mean", tables.terminal(found))
+
+    def test_the_script_alone(self):
+        found = made_up()
+        found.by_mode, found.misses = {}, []
+        report.write(found, self.out)
+        self.assertTrue((self.out / "script.png").exists())
+        self.assertIn("whole program", tables.terminal(found))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,148 @@
+import argparse
+import contextlib
+import io
+import json
+import pathlib
+import tempfile
+import unittest
+from unittest import mock
+
+import support
+from lib import comparison, counters, results
+from lib.errors import UserError
+
+PEERS = json.loads((support.ROOT / "experiments" / "peers.json").read_text())["rows"]
+
+
+def figures(mode, rows):
+    found, failed = results.figures(mode, *support.mmlat_run(rows))
+    assert not failed, failed
+    return found
+
+
+class CountersTest(unittest.TestCase):
+    def write(self, text):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = pathlib.Path(folder.name) / "counters"
+        path.write_text(text)
+        return path
+
+    def test_a_line_cut_off_at_the_end_is_left_out(self):
+        events = counters.read(self.write('{"event":"boot"}\n{"event":"mark","te'))
+        self.assertEqual(events, [{"event": "boot"}])
+        self.assertIsNone(counters.power_off(events))
+
+    def test_any_other_bad_line_is_an_error(self):
+        for text in ('{"event"\n{"event":"boot"}\n', "[]\n\n", '{"tsc":1}\n\n'):
+            self.assertRaises(UserError, counters.read, self.write(text))
+
+    def test_no_file_is_no_event(self):
+        self.assertEqual(counters.read("/nonexistent/counters"), [])
+
+    def test_a_span_is_the_difference_of_its_edges(self):
+        spans = counters.spans([support.mark("begin", "a", 10, 1, x=1, deep={"y": 5}),
+                                support.mark("end", "a", 30, 4, x=4, deep={"y": 5, "z": 2})])
+        self.assertEqual(spans["a"], counters.Span("a", 20, 3, {"x": 3, "deep.y": 0, "deep.z": 2}))
+
+    def test_spans_of_one_name_add_up(self):
+        events = [support.mark("begin", "a", 10, x=0), support.mark("end", "a", 11, x=2)]
+        self.assertEqual(counters.spans(events + events)["a"].counters, {"x": 4})
+
+    def test_unpaired_marks_are_errors(self):
+        begin, end = support.mark("begin", "a", 1), support.mark("end", "a", 2)
+        for events in ([begin], [end], [begin, begin, end]):
+            self.assertRaises(UserError, counters.spans, events)
+
+
+class FiguresTest(unittest.TestCase):
+    def test_per_operation_without_the_empty_span(self):
+        figure = figures("vma", {"anon-touch": (100, 120_000, 100, 50_000)})["anon-touch"]
+        self.assertEqual(figure.instructions, 1200)
+        self.assertEqual(figure.hypervisor_instructions, 500)
+        self.assertEqual(figure.guest_instructions, 700)
+        self.assertEqual(figure.memory_exits, 1)
+        self.assertEqual(figure.platform_exits, 0)
+        self.assertEqual(figure.modelled(1000), 2200)
+
+    def test_natively_there_are_no_exits(self):
+        events = [support.mark("begin", "empty", 0), support.mark("end", "empty", 9),
+                  support.mark("begin", "brk", 10), support.mark("end", "brk", 99)]
+        found, failed = results.figures("native", b"row empty ops 1 instructions 2\nrow brk ops 4 instructions 80\n",
+                                        events)
+        self.assertEqual((failed, found["brk"].instructions, found["brk"].exits), ({}, 20, 0))
+
+    def test_a_row_that_idled_fails(self):
+        console, events = support.mmlat_run({"brk": (1, 10, 0, 0)})
+        events[3]["idle_ns"] = 77
+        _, failed = results.figures("vma", console, events)
+        self.assertIn("77", failed["brk"])
+
+    def test_a_row_that_failed_or_left_no_marks_is_named(self):
+        console, events = support.mmlat_run({"brk": (1, 10, 0, 0)})
+        console += b"row populate failed: mmap (Cannot allocate memory)\nrow dontneed ops 1 instructions 5\n"
+        _, failed = results.figures("vma", console, events)
+        self.assertIn("Cannot allocate", failed["populate"])
+        self.assertIn("marks", failed["dontneed"])
+
+    def test_modelled_and_means(self):
+        self.assertEqual(results.modelled(500, 2.5, 2000), 5500)
+        self.assertAlmostEqual(results.geometric_mean([2, 8]), 4)
+        self.assertIsNone(results.geometric_mean([]))
+
+    def test_the_script_is_charged_without_its_idle_time(self):
+        events = [support.mark("begin", "script", 0, 0, **support.exits(0, 0, 0)),
+                  support.mark("end", "script", 1000, 300, **support.exits(7, 3, 200))]
+        figure = results.whole_program("script", "vma", events)
+        self.assertEqual((figure.instructions, figure.memory_exits, figure.platform_exits), (700, 7, 3))
+
+
+class BarsTest(unittest.TestCase):
+    def misses(self, **by_mode):
+        return {(miss.mode, miss.row) for miss in
+                results.misses({mode: figures(mode, rows) for mode, rows in by_mode.items()}, PEERS)}
+
+    def test_all_bars_met(self):
+        self.assertEqual(self.misses(native={"anon-touch": (1000, 1_000_000, 0, 0)},
+                                     vma={"anon-touch": (1000, 1_200_000, 1000, 300_000)},
+                                     shadow={"anon-touch": (1000, 3_000_000, 2000, 2_000_000)}), set())
+
+    def test_each_bar_missed(self):
+        self.assertEqual(self.misses(native={"anon-touch": (1000, 1_300_000, 0, 0)},
+                                     vma={"anon-touch": (1000, 2_200_000, 1100, 300_000)},
+                                     shadow={"anon-touch": (1000, 4_000_000, 2100, 2_000_000)}),
+                         {("native", "anon-touch"), ("vma", "anon-touch"), ("vma", "geometric mean"),
+                          ("shadow", "anon-touch")})
+
+    def test_the_peers_name_every_row_of_mmlat(self):
+        source = (support.ROOT / "experiments/workloads/mmlat/rows.cc").read_text()
+        for peer in PEERS:
+            self.assertIn(f'Row{{"{peer["name"]}", "{peer["title"]}', source)
+        self.assertEqual(source.count("Row{"), len(PEERS))
+
+
+class CheckTest(unittest.TestCase):
+    def test_two_runs_are_compared_event_by_event(self):
+        _, one = support.mmlat_run({"brk": (1, 10, 0, 0)})
+        _, other = support.mmlat_run({"brk": (1, 11, 0, 0)})
+        self.assertEqual(comparison.differences("x", one, one), [])
+        self.assertIn("end brk", comparison.differences("x", one, other)[0])
+        self.assertIn("events", comparison.differences("x", one, one[:-1])[0])
+
+    def test_a_mode_that_does_not_boot_is_a_problem_and_the_others_go_on(self):
+        def boot(mode, workload, options, progress):
+            if mode == "nested":
+                raise UserError("the guest did not end within 1 s")
+            console, events = support.mmlat_run({"brk": (1, 10, 0, 0)})
+            return comparison._Boot(["qemu"], console, events, 0, 0.1)
+
+        options = argparse.Namespace(modes=["native", "nested", "vma"], workload="mmlat", check=False, scale=100)
+        with mock.patch.object(comparison, "_boot", boot), mock.patch.object(comparison, "facts", dict), \
+                contextlib.redirect_stderr(io.StringIO()):
+            found = comparison.run(options)
+        self.assertEqual(list(found.by_mode), ["native", "vma"])
+        self.assertEqual(found.problems, ["nested, mmlat: the guest did not end within 1 s"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,147 @@
+// Checked ELF headers: what exec refuses, field by field.
+#include "guest-mm/kernel/elf.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace nopte::guest::elf {
+namespace {
+
+constexpr u64 kFileBytes = 0x6000;
+
+struct Image {
+  FileHeader header{.ident = {0x7f, 'E', 'L', 'F', 2, 1, 1},
+                    .type = 2,
+                    .machine = 62,
+                    .version = 1,
+                    .entry = 0x40'1010,
+                    .program_headers = 64,
+                    .section_headers = 0,
+                    .flags = 0,
+                    .header_bytes = 64,
+                    .program_header_bytes = 56,
+                    .program_header_count = 3,
+                    .section_header_bytes = 0,
+                    .section_header_count = 0,
+                    .section_names = 0};
+  // Headers, text, data with bss.
+  std::array<ProgramHeader, 3> segments{
+      ProgramHeader{kTypeLoad, 4, 0, 0x40'0000, 0, 0x200, 0x200, 0x1000},
+      ProgramHeader{kTypeLoad, 5, 0x1000, 0x40'1000, 0, 0x2345, 0x2345, 0x1000},
+      ProgramHeader{kTypeLoad, 6, 0x3ff0, 0x40'4ff0, 0, 0x100, 0x3000, 0x1000},
+  };
+
+  [[nodiscard]] Layout layout() const {
+    if (check_header(header, kFileBytes) != Check::kGood) {
+      return {};
+    }
+    return check_program_headers(header, segments, kFileBytes);
+  }
+};
+
+TEST(Elf, AGoodStaticProgram) {
+  const Image image;
+  const Layout layout = image.layout();
+  EXPECT_EQ(layout.check, Check::kGood);
+  EXPECT_EQ(layout.bias, 0u);
+  EXPECT_EQ(layout.span, (VaRange{Gva{0x40'0000}, Gva{0x40'8000}}));
+  EXPECT_EQ(layout.headers_at, 0x40'0040u);
+  EXPECT_EQ(segment_perm(image.segments[0]), kPermR);
+  EXPECT_EQ(segment_perm(image.segments[1]), kPermRX);
+  EXPECT_EQ(segment_perm(image.segments[2]), kPermRW);
+}
+
+TEST(Elf, PositionIndependentGetsABias) {
+  Image image;
+  image.header.type = 3;
+  image.header.entry -= 0x40'0000;
+  for (ProgramHeader& segment : image.segments) {
+    segment.address -= 0x40'0000;
+  }
+  const Layout layout = image.layout();
+  EXPECT_EQ(layout.check, Check::kGood);
+  EXPECT_NE(layout.bias, 0u);
+  EXPECT_EQ(layout.bias & kPageMask, 0u);
+  EXPECT_EQ(layout.headers_at, layout.bias + 64);
+}
+
+TEST(Elf, ADynamicProgramNeedsALoader) {
+  Image image;
+  image.segments[0].type = kTypeInterpreter;
+  EXPECT_EQ(image.layout().check, Check::kNeedsLoader);
+}
+
+TEST(Elf, HeadersThatAreNotLoadedHaveNoAddress) {
+  Image image;
+  image.header.program_headers = 0x5000;
+  const Layout layout = image.layout();
+  EXPECT_EQ(layout.check, Check::kGood);
+  EXPECT_EQ(layout.headers_at, 0u);
+}
+
+using Change = std::function<void(Image&)>;
+
+TEST(Elf, EveryBrokenFieldIsRefused) {
+  const std::vector<std::pair<std::string, Change>> changes = {
+      {"magic 0", [](Image& i) { i.header.ident[0] = 0; }},
+      {"magic 3", [](Image& i) { i.header.ident[3] = 'f'; }},
+      {"32 bits", [](Image& i) { i.header.ident[4] = 1; }},
+      {"big endian", [](Image& i) { i.header.ident[5] = 2; }},
+      {"ident version", [](Image& i) { i.header.ident[6] = 0; }},
+      {"relocatable", [](Image& i) { i.header.type = 1; }},
+      {"core file", [](Image& i) { i.header.type = 4; }},
+      {"machine", [](Image& i) { i.header.machine = 3; }},
+      {"version", [](Image& i) { i.header.version = 2; }},
+      {"header bytes", [](Image& i) { i.header.header_bytes = 52; }},
+      {"entry bytes", [](Image& i) { i.header.program_header_bytes = 32; }},
+      {"no entries", [](Image& i) { i.header.program_header_count = 0; }},
+      {"many entries", [](Image& i) { i.header.program_header_count = kMostProgramHeaders + 1; }},
+      {"most entries", [](Image& i) { i.header.program_header_count = 0xffff; }},
+      {"table past the end", [](Image& i) { i.header.program_headers = kFileBytes - 100; }},
+      {"table far past the end", [](Image& i) { i.header.program_headers = ~u64{0} - 8; }},
+      {"entry outside", [](Image& i) { i.header.entry = 0x40'9000; }},
+      {"entry not executable", [](Image& i) { i.header.entry = 0x40'0010; }},
+      {"entry zero", [](Image& i) { i.header.entry = 0; }},
+      {"entry in the kernel", [](Image& i) { i.header.entry = 0xffff'ffff'8000'0000; }},
+      {"nothing to load", [](Image& i) { i.segments[0].type = i.segments[1].type = i.segments[2].type = 0; }},
+      {"file more than memory", [](Image& i) { i.segments[1].memory_bytes = 0x2344; }},
+      {"empty segment", [](Image& i) { i.segments[0].memory_bytes = i.segments[0].file_bytes = 0; }},
+      {"not congruent", [](Image& i) { i.segments[1].offset += 8; }},
+      {"past the end of the file", [](Image& i) { i.segments[2].offset = 0x5ff0; }},
+      {"offset wraps", [](Image& i) { i.segments[1].offset = ~u64{0} - 0xfff; }},
+      {"address wraps",
+       [](Image& i) {
+         i.segments[2].address = ~u64{0} - 0xfff;
+         i.segments[2].offset = 0;
+       }},
+      {"memory wraps", [](Image& i) { i.segments[2].memory_bytes = ~u64{0}; }},
+      {"memory beyond user space", [](Image& i) { i.segments[2].memory_bytes = 0x7fff'ffff'f000; }},
+      {"in the kernel", [](Image& i) { i.segments[2].address = 0xffff'ffff'8000'0ff0; }},
+      {"page zero", [](Image& i) { i.segments[0].address = 0; }},
+      {"alignment", [](Image& i) { i.segments[1].align = 0x1001; }},
+      {"overlap", [](Image& i) { i.segments[2].address = 0x40'3ff0 - 0x1000; }},
+      {"a page in common", [](Image& i) { i.segments[2].address = 0x40'3ff0; }},
+      {"descending", [](Image& i) { std::swap(i.segments[0], i.segments[1]); }},
+  };
+  for (const auto& [what, change] : changes) {
+    Image image;
+    change(image);
+    EXPECT_EQ(image.layout().check, Check::kMalformed) << what;
+  }
+}
+
+TEST(Elf, AFileShorterThanItsTableIsRefused) {
+  const Image image;
+  for (u64 bytes = 0; bytes < 64 + 3 * 56; bytes += 8) {
+    EXPECT_EQ(check_header(image.header, bytes), Check::kMalformed) << bytes;
+  }
+  EXPECT_EQ(check_header(image.header, 64 + 3 * 56), Check::kGood);
+}
+
+}  // namespace
+}  // namespace nopte::guest::elf

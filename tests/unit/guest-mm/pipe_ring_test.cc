@@ -1,0 +1,68 @@
+#include "guest-mm/kernel/files/pipe_ring.h"
+
+#include <random>
+
+#include "tests/unit/guest-mm/files_fixture.h"
+
+namespace nopte::guest::files {
+namespace {
+
+class PipeRingTest : public FilesTest {};
+
+TEST_F(PipeRingTest, IsAQueueOfBytes) {
+  std::mt19937_64 random(3);
+  PipeRing ring;
+  std::string model;
+  char next = 0;
+  for (int step = 0; step < 20'000; ++step) {
+    const u64 bytes = random() % (random() % 4 == 0 ? 70'000 : 500);
+    std::string text(bytes, 0);
+    if (random() % 2 == 0) {
+      for (char& c : text) {
+        c = next++;
+      }
+      const IoBuffer::Copied put = ring.put(IoBuffer::kernel(static_cast<const void*>(text.data())), bytes);
+      ASSERT_EQ(put.status, Status::kOk);
+      ASSERT_EQ(put.bytes, std::min(bytes, PipeRing::kCapacityBytes - model.size()));
+      model += text.substr(0, put.bytes);
+      next = static_cast<char>(next - static_cast<char>(bytes - put.bytes));
+    } else {
+      const IoBuffer::Copied taken = ring.take(IoBuffer::kernel(static_cast<void*>(text.data())), bytes);
+      ASSERT_EQ(taken.bytes, std::min<u64>(bytes, model.size()));
+      ASSERT_EQ(text.substr(0, taken.bytes), model.substr(0, taken.bytes));
+      model.erase(0, taken.bytes);
+    }
+    ASSERT_EQ(ring.used(), model.size());
+    ASSERT_EQ(ring.room(), PipeRing::kCapacityBytes - model.size());
+  }
+}
+
+TEST_F(PipeRingTest, WhatAFaultKeepsFromLeavingStays) {
+  PipeRing ring;
+  ASSERT_EQ(ring.put(IoBuffer::kernel(static_cast<const void*>("precious")), 8).bytes, 8u);
+  char target[8] = {};
+  const Gva begin(reinterpret_cast<u64>(target));
+  arch.bad = {{begin, begin + 8}};
+  EXPECT_EQ(ring.take(IoBuffer::user(begin.value()), 8).bytes, 0u);
+  EXPECT_EQ(ring.put(IoBuffer::user(begin.value()), 8).bytes, 0u);
+  EXPECT_EQ(ring.used(), 8u);
+  arch.bad.clear();
+  EXPECT_EQ(ring.take(IoBuffer::user(begin.value()), 8).bytes, 8u);
+  EXPECT_EQ(std::string(target, 8), "precious");
+}
+
+TEST_F(PipeRingTest, GrowsOnlyWhenItMust) {
+  PipeRing ring;
+  const std::string text(5000, 'p');
+  ASSERT_EQ(ring.put(IoBuffer::kernel(static_cast<const void*>(text.data())), 4000).bytes, 4000u);
+  ASSERT_EQ(ring.put(IoBuffer::kernel(static_cast<const void*>(text.data())), 96).bytes, 96u);
+  mm.forbid_kmem(true);
+  // Whether the heap still has a block or not: bytes that went in come out.
+  const u64 more = ring.put(IoBuffer::kernel(static_cast<const void*>(text.data())), 5000).bytes;
+  mm.forbid_kmem(false);
+  std::string back(10'000, 0);
+  EXPECT_EQ(ring.take(IoBuffer::kernel(static_cast<void*>(back.data())), 10'000).bytes, 4096 + more);
+}
+
+}  // namespace
+}  // namespace nopte::guest::files

@@ -1,0 +1,323 @@
+// The container's answers to exits, over a fake machine and a recording mode.
+#include "hv-mm/exits.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "fake_host.h"
+#include "hv-mm/container/setup.h"
+#include "hv-mm/launch.h"
+#include "pvops/platform_ops.h"
+
+namespace nopte::hv {
+namespace {
+
+constexpr u64 kRip = 0xffff'ffff'8010'0000;
+
+class FakeMode final : public ModeHandler {
+ public:
+  std::vector<u8> code;
+  u64 cr3 = 0x5000;
+  std::vector<u64> invalidated;
+  std::vector<u64> memory_calls;
+  bool inject = false;
+
+  const char* name() const override { return "fake"; }
+  void on_page_fault(Vcpu& vcpu, Gva va, u64 error) override {
+    if (inject) {
+      vcpu.inject_page_fault(va, error);
+    }
+  }
+  void on_nested_fault(Vcpu&, u64, u64) override {}
+  Result<u64> read_cr3(Vcpu&) override { return cr3; }
+  Result<void> write_cr3(Vcpu&, u64 value) override {
+    if (value % 4096 != 0) {
+      return Fail(Status::kInvalid);
+    }
+    cr3 = value;
+    return {};
+  }
+  void on_invlpg(Vcpu&, Gva va) override { invalidated.push_back(va.value()); }
+  CallResult on_memory_call(Vcpu&, u64 number, const abi::Registers& r) override {
+    memory_calls.push_back(number);
+    return {Status::kOk, r[0] + 1};
+  }
+  Result<void> read_guest(const Vcpu&, Gva va, std::span<u8> bytes) override {
+    const u64 at = va.value() - kRip;
+    if (at + bytes.size() > 4096) {
+      return Fail(Status::kBadAddress);
+    }
+    std::memset(bytes.data(), 0x90, bytes.size());
+    std::memcpy(bytes.data(), code.data(), std::min(code.size(), bytes.size()));
+    return {};
+  }
+};
+
+class Exits : public ::testing::Test {
+ protected:
+  Exits()
+      : vmcb(std::make_unique<Vmcb>()), bitmaps(std::make_unique<PermissionBitmaps>()), vcpu(*vmcb, 0x1000) {
+    set_up_container(vcpu, *bitmaps, 0x2000);
+    set_entry_state(vcpu, kRip, 0x7000, 0x5000);
+  }
+  void exit(u64 code, u64 info1 = 0, u64 info2 = 0) {
+    vmcb->exit_code = code;
+    vmcb->exit_info1 = info1;
+    vmcb->exit_info2 = info2;
+    vmcb->event_injection = 0;
+    handler.handle();
+    vmcb->exit_int_info = 0;
+  }
+  void run(std::vector<u8> code, u64 exit_code) {
+    mode.code = std::move(code);
+    vmcb->rip = kRip;
+    exit(exit_code);
+  }
+  u8 injected() const {
+    return vmcb->event_injection & kEventValid ? static_cast<u8>(vmcb->event_injection) : 0xff;
+  }
+  Status call(abi::Call number, const abi::Registers& arguments) {
+    vcpu.registers().arguments = arguments;
+    vmcb->rax = static_cast<u64>(number);
+    exit(exit_code::kVmmcall);
+    return static_cast<Status>(vmcb->rax);
+  }
+
+  std::unique_ptr<Vmcb> vmcb;
+  std::unique_ptr<PermissionBitmaps> bitmaps;
+  Vcpu vcpu;
+  FakeMode mode;
+  FakeHost host;
+  Counters counters;
+  ExitHandler handler{vcpu, mode, host, counters, PagingControl::kHypervisor};
+};
+
+TEST_F(Exits, MemoryCallsGoToTheMode) {
+  EXPECT_EQ(call(abi::Call::space_clone, {41}), Status::kOk);
+  EXPECT_EQ(vcpu.gpr(2), 42u);
+  EXPECT_EQ(vmcb->rip, kRip + 3);
+  EXPECT_EQ(mode.memory_calls, std::vector<u64>{2});
+  EXPECT_EQ(counters.calls[2], 1u);
+}
+
+TEST_F(Exits, UnknownCallsAreUnsupported) {
+  for (const u64 number : {71ull, 100ull, 0x1'0000'0040ull, ~0ull}) {
+    EXPECT_EQ(call(abi::Call(number), {1, 2, 3}), Status::kUnsupported) << number;
+  }
+  EXPECT_TRUE(mode.memory_calls.empty());
+}
+
+TEST_F(Exits, CallsFromUserModeAreInvalidOpcodes) {
+  vmcb->cpl = 3;
+  vmcb->rax = 69;
+  exit(exit_code::kVmmcall);
+  EXPECT_EQ(injected(), kVectorInvalidOpcode);
+  EXPECT_EQ(vmcb->rip, kRip);
+}
+
+TEST_F(Exits, ConsoleTravelsInRegisters) {
+  u64 word;
+  std::memcpy(&word, "hello\nxy", 8);
+  EXPECT_EQ(call(abi::Call::console_write, {6, word}), Status::kOk);
+  EXPECT_EQ(host.console, "hello\n");
+  EXPECT_EQ(call(abi::Call::console_write, {0, word}), Status::kInvalid);
+  EXPECT_EQ(call(abi::Call::console_write, {41, word}), Status::kInvalid);
+  EXPECT_EQ(call(abi::Call::console_write, {~u64{0}, word}), Status::kInvalid);
+  EXPECT_EQ(host.console, "hello\n");
+  host.input = {'q'};
+  EXPECT_EQ(call(abi::Call::console_read, {}), Status::kOk);
+  EXPECT_EQ(vcpu.gpr(2), 0x100u + 'q');
+  call(abi::Call::console_read, {});
+  EXPECT_EQ(vcpu.gpr(2), 0u);
+}
+
+TEST_F(Exits, QueryKnowsItsItems) {
+  EXPECT_EQ(call(abi::Call::query, {0}), Status::kOk);
+  EXPECT_EQ(vcpu.gpr(2), abi::kAbiVersion);
+  EXPECT_EQ(call(abi::Call::query, {1}), Status::kOk);
+  EXPECT_EQ(vcpu.gpr(2), abi::kFeaturePlatform);
+  EXPECT_EQ(call(abi::Call::query, {2}), Status::kInvalid);
+}
+
+TEST_F(Exits, IdleReturnsWithTheTimerPending) {
+  EXPECT_EQ(call(abi::Call::timer_set, {5000}), Status::kOk);
+  EXPECT_EQ(call(abi::Call::idle, {}), Status::kOk);
+  EXPECT_EQ(host.now, 5000u);
+  EXPECT_EQ(counters.idle_ticks, 4000u);
+  EXPECT_EQ(counters.halts, 1u);
+  EXPECT_TRUE(vmcb->virtual_interrupt & kVirq);
+  EXPECT_EQ(vmcb->virtual_interrupt >> kVirqVectorShift & 0xff, kTimerVector);
+  // Still pending: idle does not halt again.
+  EXPECT_EQ(call(abi::Call::idle, {}), Status::kOk);
+  EXPECT_EQ(counters.halts, 1u);
+}
+
+TEST_F(Exits, PowerOffCarriesTheWholeStatus) {
+  EXPECT_EQ(call(abi::Call::power_off, {256}), Status::kInvalid);
+  try {
+    call(abi::Call::power_off, {200});
+    FAIL();
+  } catch (const PoweredOff& off) {
+    EXPECT_EQ(off.status, 200);
+  }
+  EXPECT_NE(host.counters.find("{\"event\":\"power_off\",\"status\":200,"), std::string::npos);
+  EXPECT_NE(host.counters.find("\"calls\":{\"power_off\":2}"), std::string::npos);
+}
+
+TEST_F(Exits, MarksLeaveTheirOwnCostOut) {
+  u64 word;
+  std::memcpy(&word, "a\"b\0\0\0\0", 8);
+  EXPECT_EQ(call(abi::Call::mark, {3, word}), Status::kOk);
+  EXPECT_EQ(call(abi::Call::mark, {3, word}), Status::kOk);
+  EXPECT_NE(host.counters.find("\"text\":\"a\\u0022b\""), std::string::npos);
+  // Both lines say 1000 although writing the first took time.
+  EXPECT_GT(host.now, 1000u);
+  const auto first = host.counters.find("\"tsc\":1000,");
+  EXPECT_NE(first, std::string::npos);
+  EXPECT_NE(host.counters.find("\"tsc\":1000,", first + 1), std::string::npos);
+}
+
+TEST_F(Exits, InterruptsWaitForEachOther) {
+  host.raised = 3;
+  exit(exit_code::kIntr);
+  EXPECT_EQ(host.taken, 1u);
+  EXPECT_EQ(vmcb->virtual_interrupt >> kVirqVectorShift & 0xff, kConsoleVector);
+  EXPECT_TRUE(vmcb->virtual_interrupt & kVirqIgnoreTpr);
+  exit(exit_code::kIntr);  // not taken yet
+  EXPECT_EQ(vmcb->virtual_interrupt >> kVirqVectorShift & 0xff, kConsoleVector);
+  vmcb->virtual_interrupt &= ~kVirq;  // taken
+  exit(exit_code::kIntr);
+  EXPECT_EQ(vmcb->virtual_interrupt >> kVirqVectorShift & 0xff, kTimerVector);
+  vmcb->virtual_interrupt &= ~kVirq;
+  exit(exit_code::kIntr);
+  EXPECT_FALSE(vmcb->virtual_interrupt & kVirq);
+  EXPECT_FALSE(vcpu.interrupt_pending());
+}
+
+TEST_F(Exits, InterruptedDeliveriesAreTriedAgain) {
+  vmcb->exit_int_info = kEventValid | 3u << kEventTypeShift | kEventHasError | u64{5} << 32 | 13;
+  const u64 interrupted = vmcb->exit_int_info;
+  exit(exit_code::kPageFault, 0, 0x1000);
+  EXPECT_EQ(vmcb->event_injection, interrupted);
+  // An external interrupt, which TCG reports as type 3 too.
+  vmcb->exit_int_info = kEventValid | 3u << kEventTypeShift | kTimerVector;
+  exit(exit_code::kPageFault, 0, 0x1000);
+  EXPECT_EQ(injected(), 0xff);
+  EXPECT_EQ(vmcb->virtual_interrupt >> kVirqVectorShift & 0xff, kTimerVector);
+  // A software interrupt is executed again.
+  vmcb->virtual_interrupt &= ~kVirq;
+  vmcb->exit_int_info = kEventValid | 4u << kEventTypeShift | 0x80;
+  exit(exit_code::kPageFault, 0, 0x1000);
+  EXPECT_EQ(injected(), 0xff);
+}
+
+TEST_F(Exits, FaultsWhileFaultingEndInADoubleFaultThenShutDown) {
+  mode.inject = true;
+  exit(exit_code::kPageFault, 2, 0x1234);
+  EXPECT_EQ(injected(), kVectorPageFault);
+  EXPECT_EQ(vmcb->cr2, 0x1234u);
+  EXPECT_EQ(vmcb->event_injection >> 32, 2u);
+  vmcb->exit_int_info = kEventValid | 3u << kEventTypeShift | kEventHasError | 14;
+  exit(exit_code::kPageFault, 0, 0x2000);
+  EXPECT_EQ(injected(), kVectorDoubleFault);
+  vmcb->exit_int_info = kEventValid | 3u << kEventTypeShift | kEventHasError | 8;
+  EXPECT_THROW(exit(exit_code::kPageFault, 0, 0x2000), PoweredOff);
+  EXPECT_NE(host.console.find("double fault"), std::string::npos);
+}
+
+TEST_F(Exits, RefusedInstructions) {
+  using namespace exit_code;
+  for (const u64 code :
+       {kVmrun, kVmload, kVmsave, kStgi, kClgi, kSkinit, kInvlpga, kMonitor, kMwait, kMwaitArmed}) {
+    exit(code);
+    EXPECT_EQ(injected(), kVectorInvalidOpcode) << code;
+  }
+  for (const u64 code : {kRdpmc, kTaskSwitch}) {
+    exit(code);
+    EXPECT_EQ(injected(), kVectorGeneralProtection) << code;
+  }
+  exit(kIo, 0x60 << 16 | 0x11);
+  EXPECT_EQ(injected(), kVectorGeneralProtection);
+  vcpu.gpr(1) = 0x1b;
+  exit(kMsr, 0);
+  EXPECT_EQ(injected(), kVectorGeneralProtection);
+  EXPECT_EQ(vmcb->rip, kRip);
+  exit(kWbinvd);
+  EXPECT_EQ(injected(), 0xff);
+  EXPECT_EQ(vmcb->rip, kRip + 2);
+  EXPECT_THROW(exit(kShutdown), PoweredOff);
+  EXPECT_THROW(exit(~u64{0}), PoweredOff);
+  EXPECT_THROW(exit(kHlt), PoweredOff);  // interrupts are off
+}
+
+TEST_F(Exits, ControlRegisters) {
+  vcpu.registers().rbx = 0x9000;
+  run({0x0f, 0x22, 0xdb}, 0x13);  // mov %rbx, %cr3
+  EXPECT_EQ(mode.cr3, 0x9000u);
+  EXPECT_EQ(vmcb->rip, kRip + 3);
+  run({0x0f, 0x20, 0xd9}, 0x00);  // mov %cr3, %rcx, reported as CR0's
+  EXPECT_EQ(vcpu.gpr(1), 0x9000u);
+  vmcb->rax = 0x9001;
+  run({0x0f, 0x22, 0xd8}, 0x13);
+  EXPECT_EQ(injected(), kVectorGeneralProtection);
+  EXPECT_EQ(vmcb->rip, kRip);
+  vmcb->rax = abi::kEntryCr0 & ~u64{0x8000'0000};
+  run({0x0f, 0x22, 0xc0}, 0x10);
+  EXPECT_EQ(injected(), kVectorGeneralProtection);
+  EXPECT_EQ(vmcb->cr0, abi::kEntryCr0);
+  vmcb->rax = abi::kEntryCr0 | kCr0Ts;
+  run({0x0f, 0x22, 0xc0}, 0x10);
+  EXPECT_EQ(vmcb->cr0, abi::kEntryCr0 | kCr0Ts);
+  run({0x0f, 0x06}, 0x10);  // clts
+  EXPECT_EQ(vmcb->cr0, abi::kEntryCr0);
+  EXPECT_EQ(vmcb->rip, kRip + 2);
+  run({0x0f, 0x23, 0xf8}, 0x37);  // mov %rax, %dr7
+  EXPECT_EQ(injected(), kVectorGeneralProtection);
+  run({0x90}, 0x13);  // changed under our eyes
+  EXPECT_EQ(injected(), kVectorInvalidOpcode);
+  EXPECT_EQ(vmcb->rip, kRip);
+}
+
+TEST_F(Exits, InvlpgIsDecoded) {
+  vcpu.registers().r12 = 0x1000;
+  vcpu.registers().r13 = 0x10;
+  run({0x64, 0x43, 0x0f, 0x01, 0x7c, 0xac, 0xf0}, exit_code::kInvlpg);
+  EXPECT_EQ(mode.invalidated, std::vector<u64>{0xf000 + 0x1000 + 0x40 - 16});
+  EXPECT_EQ(vmcb->rip, kRip + 7);
+  // Code in a 32-bit segment is not decoded.
+  vmcb->cs.attributes = 0xc9b;
+  run({0x0f, 0x01, 0x38}, exit_code::kInvlpg);
+  EXPECT_EQ(injected(), kVectorInvalidOpcode);
+}
+
+TEST_F(Exits, AnInstructionAtTheEndOfMappedMemoryDecodes) {
+  mode.code = {0x0f, 0x06};
+  vmcb->rip = kRip + 4094;
+  vmcb->cr0 |= kCr0Ts;
+  exit(0x10);
+  EXPECT_EQ(vmcb->cr0, abi::kEntryCr0);
+}
+
+TEST_F(Exits, XsetbvChecksItsValue) {
+  vmcb->rax = 7;
+  exit(exit_code::kXsetbv);
+  EXPECT_EQ(host.xcr0, 7u);
+  EXPECT_EQ(vmcb->rip, kRip + 3);
+  vmcb->rax = 5;
+  exit(exit_code::kXsetbv);
+  EXPECT_EQ(injected(), kVectorGeneralProtection);
+  EXPECT_EQ(host.xcr0, 7u);
+}
+
+TEST_F(Exits, CpuidIsFiltered) {
+  vmcb->rax = 0x4000'0000;
+  exit(exit_code::kCpuid);
+  EXPECT_EQ(vcpu.gpr(3), abi::kCpuidSignature[0]);
+  EXPECT_EQ(vmcb->rip, kRip + 2);
+}
+
+}  // namespace
+}  // namespace nopte::hv

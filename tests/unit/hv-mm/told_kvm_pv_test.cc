@@ -1,0 +1,180 @@
+// KVM's paravirtual MMU over a told shadow: what is refused changes nothing, and what is told is shown at
+// once.
+#include "hv-mm/told/kvm_pv_calls.h"
+#include "shadow_machine.h"
+
+namespace nopte::hv::testing {
+namespace {
+
+using namespace abi::kvmpv;
+
+constexpr u64 kGuestFrames = 2048, kBuffer = 5 * 4096, kFlags = kP | kW | kU | kA | kD;
+
+class KvmPv : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (u64 level = 0; level < 3; ++level) link((1 + level) * 4096, 0, (2 + level) * 4096);
+    link(4 * 4096, 3, 100 * 4096);
+    machine.load_root(4096);
+    ASSERT_TRUE(calls.set_buffer(kBuffer | kBufferEnable));
+  }
+  void link(u64 table, u64 slot, u64 to) { machine.guest().write(table + slot * 8, to | kFlags); }
+  void put(u64 index, u64 gpa) { machine.guest().write(kBuffer + index * 8, gpa); }
+  CallResult set_ptes(u64 first, u64 count, u64 flags = 0) {
+    return calls.call(kSetPtes, {first, count, flags, 0, 0, 0});
+  }
+  void refused(const CallResult& result, u64 error) {
+    EXPECT_NE(result.status, Status::kOk);
+    EXPECT_EQ(result.value, error);
+    EXPECT_EQ(machine.shadow_walk(0x3000, 4).ok, shown);
+    machine.mmu.tables().check_invariants();
+  }
+
+  ShadowMachine machine{kGuestFrames, 64, 4096, Tracking::kTold};
+  KvmPvCalls calls{machine.mmu};
+  bool shown = true;
+};
+
+TEST_F(KvmPv, ATableIsNotProtected) {
+  EXPECT_EQ(machine.access(0x3000, 4).exits, 1u);
+  for (u64 gfn = 1; gfn <= 4; ++gfn) EXPECT_FALSE(machine.mmu.tables().is_protected(gfn));
+  machine.mmu.tables().check_invariants();
+}
+
+TEST_F(KvmPv, ALossIsShownWhenItIsTold) {
+  machine.access(0x3000, 6);
+  machine.guest().write(4 * 4096 + 3 * 8, 0);
+  EXPECT_TRUE(machine.shadow_walk(0x3000, 4).ok);
+  (void)machine.mmu.take_flush();
+  put(7, 4 * 4096 + 3 * 8);
+  EXPECT_EQ(set_ptes(7, 1).status, Status::kOk);
+  EXPECT_FALSE(machine.shadow_walk(0x3000, 4).ok);
+  EXPECT_TRUE(machine.mmu.take_flush());
+}
+
+TEST_F(KvmPv, AGainAfterAFaultNeedsNoSecondFault) {
+  machine.access(0x3000, 4);
+  EXPECT_EQ(machine.access(0x4000, 6).end, ShadowMachine::Access::End::kReflected);
+  link(4 * 4096, 4, 101 * 4096);
+  put(0, 4 * 4096 + 4 * 8);
+  EXPECT_EQ(set_ptes(0, 1).status, Status::kOk);
+  EXPECT_TRUE(machine.shadow_walk(0x4000, 6).ok);
+  // With a table that is new.
+  EXPECT_EQ(machine.access(0x200000, 6).end, ShadowMachine::Access::End::kReflected);
+  link(6 * 4096, 0, 102 * 4096);
+  link(3 * 4096, 1, 6 * 4096);
+  put(0, 3 * 4096 + 1 * 8);
+  EXPECT_EQ(set_ptes(0, 1).status, Status::kOk);
+  EXPECT_TRUE(machine.shadow_walk(0x200000, 6).ok);
+}
+
+TEST_F(KvmPv, AnUnlinkedTableIsForgotten) {
+  machine.access(0x3000, 4);
+  machine.guest().write(3 * 4096, 0);
+  put(0, 3 * 4096);
+  EXPECT_EQ(set_ptes(0, 1, kTlbFlushCurrent).status, Status::kOk);
+  EXPECT_EQ(machine.mmu.tables().first_mirror(4), 0u);
+  // It comes back with other contents, untold.
+  machine.guest().write(4 * 4096 + 3 * 8, 0);
+  link(4 * 4096, 5, 103 * 4096);
+  link(3 * 4096, 0, 4 * 4096);
+  EXPECT_EQ(machine.access(0x3000, 4).end, ShadowMachine::Access::End::kReflected);
+  EXPECT_EQ(machine.access(0x5000, 4).gpa, 103u * 4096);
+}
+
+TEST_F(KvmPv, AReleasedRootGoesWithAllBelow) {
+  machine.access(0x3000, 4);
+  link(10 * 4096, 511, 11 * 4096);
+  machine.load_root(10 * 4096);
+  EXPECT_EQ(calls.call(kReleasePt, {4096}).status, Status::kOk);
+  for (u64 gfn = 1; gfn <= 4; ++gfn) EXPECT_EQ(machine.mmu.tables().first_mirror(gfn), 0u);
+  // The root in use stays, empty.
+  EXPECT_EQ(calls.call(kReleasePt, {10 * 4096}).status, Status::kOk);
+  EXPECT_NE(machine.mmu.tables().first_mirror(10), 0u);
+  machine.mmu.tables().check_invariants();
+}
+
+TEST_F(KvmPv, BadInputIsRefusedAndChangesNothing) {
+  machine.access(0x3000, 4);
+  machine.guest().write(4 * 4096 + 3 * 8, 0);  // would be seen if anything were done
+  put(0, 4 * 4096 + 3 * 8);
+  for (const u64 bad : {kGuestFrames * 4096, ~u64{7}, u64{1} << 63, u64{1} << 52}) {
+    put(1, bad);
+    refused(set_ptes(0, 2), kErrorFault);
+    refused(calls.call(kReleasePt, {bad & ~u64{4095}}), kErrorFault);
+  }
+  put(1, 4 * 4096 + 1);
+  refused(set_ptes(0, 2), kErrorFault);
+  for (unsigned bit = 3; bit < 12; ++bit) refused(set_ptes(0, 1, u64{1} << bit), kErrorInvalid);
+  refused(set_ptes(0, 1, kTlbFlush | 0x1000), kErrorInvalid);  // an address without INVLPG
+  refused(set_ptes(0, kSlots + 1), kErrorInvalid);
+  refused(set_ptes(kSlots, 1), kErrorInvalid);
+  refused(set_ptes(~u64{0}, 2), kErrorInvalid);
+  refused(set_ptes(1, ~u64{0}), kErrorInvalid);
+  refused(calls.call(kReleasePt, {1}), kErrorInvalid);
+  for (const u64 number : {0ull, 1ull, 2ull, 8ull, 11ull, 0xffff'ffffull}) {
+    refused(calls.call(number, {0, 1, 0}), kErrorNoSuchCall);
+  }
+  for (const u64 buffer : {kBufferEnable | 8, u64{0x2000}, kGuestFrames * 4096 | 1, ~u64{0}}) {
+    EXPECT_FALSE(calls.set_buffer(buffer));
+  }
+  ASSERT_TRUE(calls.set_buffer(0));
+  refused(set_ptes(0, 1), kErrorInvalid);
+  EXPECT_EQ(calls.counters().entries_told, 0u);
+}
+
+// Random tables, each edit told: the shadow never shows what the guest's tables do not say now.
+TEST_F(KvmPv, WhatIsToldIsNeverShownLonger) {
+  std::mt19937_64 random(1);
+  constexpr u64 kFirst = 16, kEdited = 12, kMine = 8;
+  const auto frame = [&] { return (kFirst + random() % kEdited) * 4096; };
+  const auto address = [&] {
+    u64 va = 0;
+    for (unsigned level = 1; level <= 4; ++level) va |= (random() % kMine) << (12 + 9 * (level - 1));
+    return va;
+  };
+  machine.load_root(kFirst * 4096);
+  u64 shown_pages = 0;
+  for (unsigned step = 0; step < 200'000; ++step) {
+    const unsigned dice = random() % 100;
+    if (dice < 50) {
+      machine.access(address(), random() % 2 * 2 | random() % 2 * 4);
+    } else if (dice < 90) {
+      const u64 slot = frame() + random() % kMine * 8;
+      const unsigned shape = random() % 10;
+      u64 value = frame() | kFlags;
+      if (shape == 0) value &= ~u64{kW};
+      if (shape == 1) value = random();
+      if (shape == 2) value = random() % kGuestFrames * 4096 | kFlags | kPs;
+      if (shape == 3) value &= ~u64{kA};
+      if (shape == 4) value = 0;
+      machine.guest().write(slot, value);
+      const u64 index = random() % kSlots;
+      put(index, slot);
+      ASSERT_EQ(set_ptes(index, 1, random() % 2 ? kInvlpg | address() : random() % 4).status, Status::kOk);
+    } else if (dice < 94) {
+      machine.load_root(frame());
+    } else if (dice < 97) {
+      (void)calls.call(kReleasePt, {frame()});
+    } else {
+      (void)calls.call(random() % 16, {random() >> random() % 64, random() >> random() % 64, random() >> 52});
+    }
+    (void)machine.mmu.take_flush();
+    for (unsigned probe = 0; probe < 4; ++probe) {
+      const u64 va = address();
+      const Translation seen = machine.shadow_walk(va, 0);
+      if (!seen.ok) continue;
+      ++shown_pages;
+      const Translation said = machine.guest_walk(va, 0);
+      ASSERT_TRUE(said.ok) << std::hex << va << " at step " << step;
+      ASSERT_EQ(seen.physical, said.physical + kHostBase) << std::hex << va << " at step " << step;
+      ASSERT_EQ(seen.rights & ~said.rights & (kW | kU), 0u);
+      ASSERT_EQ(said.rights & ~seen.rights & kNx, 0u);
+    }
+    if (step % 1000 == 0) machine.mmu.tables().check_invariants();
+  }
+  EXPECT_GT(shown_pages, 5'000u);
+}
+
+}  // namespace
+}  // namespace nopte::hv::testing

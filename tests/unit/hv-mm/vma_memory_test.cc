@@ -1,0 +1,297 @@
+// The memory calls of the ABI as a guest makes them, registers and all, over the engine and the machine
+// model.
+#include "hv-mm/vma/vma_memory.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "native-fallback/sinks/store_sink.h"
+#include "tests/model/machine.h"
+
+namespace nopte::hv {
+namespace {
+
+using abi::Call;
+using abi::Registers;
+
+constexpr u64 kFrames = 6000;
+constexpr Gva kA{0x2000'0000'0000};
+
+class VmaMemoryTest : public testing::Test {
+ protected:
+  struct Stop {
+    bool requested = false;
+    bool operator()() const { return requested; }
+  };
+
+  VmaMemoryTest() {
+    const pt::FrameRange all = memory_model_.range();
+    EXPECT_TRUE(frames_.init(memory_model_.direct_base(), all, {&all, 1}));
+    EXPECT_TRUE(engine_.init());
+    memory_.init();
+  }
+
+  CallResult call(Call number, Registers registers = {}) {
+    return memory_.call(static_cast<u64>(number), registers);
+  }
+  u64 make_space() {
+    const CallResult made = call(Call::space_create);
+    EXPECT_EQ(made.status, Status::kOk);
+    return made.value;
+  }
+  Status map(u64 space, Gva begin, u64 pages, u64 flags = 3, u64 object = 0, u64 object_page = 0) {
+    return call(Call::region_map, {space, begin.value(), pages, flags, object, object_page}).status;
+  }
+  bool touch(Gva va, Access access = Access::kWrite) {
+    return memory_.fault(va, access, pt::Privilege::kUser).has_value();
+  }
+
+  model::Memory memory_model_{16, kFrames};
+  model::HardwareWalker walker_{memory_model_, [](pt::Frame frame) { return frame; }};
+  model::Machine machine_{memory_model_, walker_, 1};
+  pt::FrameTable frames_;
+  pt::StoreSink<model::Machine> sink_{frames_, machine_};
+  pt::Engine<pt::StoreSink<model::Machine>> engine_{sink_, frames_};
+  Stop stop_;
+  VmaMemory<pt::StoreSink<model::Machine>> memory_{engine_, frames_, stop_};
+};
+
+TEST_F(VmaMemoryTest, APromiseIsInstalledByAFaultAndGoneAfterUnmap) {
+  const u64 space = make_space();
+  ASSERT_EQ(call(Call::space_activate, {space}).status, Status::kOk);
+  EXPECT_FALSE(touch(kA));
+  ASSERT_EQ(map(space, kA, 2), Status::kOk);
+  EXPECT_TRUE(touch(kA));
+  EXPECT_FALSE(touch(kA + 2 * kPageBytes));
+  EXPECT_TRUE(engine_.peek(SpaceId(static_cast<u32>(space)), kA).has_value());
+  EXPECT_EQ(call(Call::region_unmap, {space, kA.value(), 2}).status, Status::kOk);
+  EXPECT_FALSE(engine_.peek(SpaceId(static_cast<u32>(space)), kA).has_value());
+  EXPECT_FALSE(touch(kA));
+}
+
+// The hypervisor writes every violation into one of these pages: as somebody else's frame it could be a
+// table.
+TEST_F(VmaMemoryTest, WhatTheHypervisorWritesToCannotBeGivenBack) {
+  const Result<Gva> kept = memory_.alloc_kept_kmem(2);
+  ASSERT_TRUE(kept);
+  const u64 free_pages = engine_.memory_info().free_pages;
+  for (const u64 pages : {1, 2, 16}) {
+    EXPECT_EQ(call(Call::kmem_free, {kept->value(), pages}).status, Status::kInvalid) << pages;
+  }
+  EXPECT_EQ(engine_.memory_info().free_pages, free_pages);
+  EXPECT_TRUE(engine_.kernel_window(*kept + kPageBytes));
+  const CallResult own = call(Call::kmem_alloc, {2});
+  ASSERT_EQ(own.status, Status::kOk);
+  EXPECT_EQ(call(Call::kmem_free, {own.value, 2}).status, Status::kOk);
+}
+
+// No entry refuses a region's right, yet the processor does (SMEP): installing it again would not help.
+TEST_F(VmaMemoryTest, TheKernelMayNotExecuteUserPages) {
+  const u64 space = make_space();
+  ASSERT_EQ(call(Call::space_activate, {space}).status, Status::kOk);
+  ASSERT_EQ(map(space, kA, 1, Perm::kAll), Status::kOk);
+  EXPECT_TRUE(memory_.fault(kA, Access::kExec, pt::Privilege::kUser));
+  const auto refused = memory_.fault(kA, Access::kExec, pt::Privilege::kKernel);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error(), ViolationReason::kPermission);
+  EXPECT_TRUE(memory_.fault(kA, Access::kWrite, pt::Privilege::kKernel));
+}
+
+TEST_F(VmaMemoryTest, RefusesWhatIsMalformed) {
+  const u64 space = make_space();
+  EXPECT_EQ(map(space, kA + 1, 1), Status::kInvalid);
+  EXPECT_EQ(map(space, kA, 0), Status::kInvalid);
+  EXPECT_EQ(map(space, kA, ~u64{0}), Status::kInvalid);
+  EXPECT_EQ(map(space, kA, 1, 0x10), Status::kInvalid);
+  EXPECT_EQ(map(space, kA, 1, 3 | abi::kRegionShared), Status::kInvalid);
+  EXPECT_EQ(map(space, kA, 1, 3, 0, 1), Status::kInvalid);
+  EXPECT_EQ(map(space, kA, 1, 3, 77), Status::kInvalid);
+  EXPECT_EQ(map(space, Gva{0}, 1), Status::kInvalid);
+  EXPECT_EQ(map(space, kUserRange.end - kPageBytes, 2), Status::kInvalid);
+  EXPECT_EQ(map(0, kA, 1), Status::kInvalid);
+  EXPECT_EQ(map(0, kWindowRange.begin, 1), Status::kInvalid) << "a window without an object";
+  EXPECT_EQ(map(space + (u64{1} << 32), kA, 1), Status::kInvalid);
+  ASSERT_EQ(map(space, kA, 4), Status::kOk);
+  EXPECT_EQ(map(space, kA + kPageBytes, 1), Status::kOverlap);
+  EXPECT_EQ(call(Call::region_protect, {space, kA.value(), 5, 1}).status, Status::kNoRegion);
+  EXPECT_EQ(call(Call::region_protect, {space, kA.value(), 4, 8}).status, Status::kInvalid);
+  EXPECT_EQ(call(Call::region_advise, {space, kA.value(), 4, 3}).status, Status::kInvalid);
+  EXPECT_EQ(call(Call::memory_info, {2}).status, Status::kInvalid);
+  EXPECT_EQ(memory_.call(static_cast<u64>(Call::console_write), {1}).status, Status::kUnsupported);
+  EXPECT_EQ(memory_.call(40, {}).status, Status::kUnsupported);
+}
+
+TEST_F(VmaMemoryTest, AnObjectStaysWhileARegionShowsIt) {
+  const u64 space = make_space();
+  const u64 object = call(Call::object_create, {4}).value;
+  ASSERT_EQ(map(space, kA, 4, 3 | abi::kRegionShared, object), Status::kOk);
+  EXPECT_EQ(call(Call::object_destroy, {object}).status, Status::kBusy);
+  ASSERT_EQ(call(Call::region_unmap, {space, kA.value(), 4}).status, Status::kOk);
+  EXPECT_EQ(call(Call::object_destroy, {object}).status, Status::kOk);
+  EXPECT_EQ(call(Call::object_destroy, {object}).status, Status::kInvalid);
+}
+
+TEST_F(VmaMemoryTest, AnInterruptedDestroyIsIssuedAgain) {
+  const u64 space = make_space();
+  ASSERT_EQ(call(Call::space_activate, {space}).status, Status::kOk);
+  // Tables in many places, so that a check point comes before the end.
+  for (u64 i = 0; i < 300; ++i) {
+    const Gva va = kA + i * (u64{2} << 20);
+    ASSERT_EQ(map(space, va, 1), Status::kOk);
+    ASSERT_TRUE(touch(va));
+  }
+  EXPECT_EQ(call(Call::space_destroy, {space}).status, Status::kBusy);
+  ASSERT_EQ(call(Call::space_activate, {0}).status, Status::kOk);
+  stop_.requested = true;
+  ASSERT_EQ(call(Call::space_destroy, {space}).status, Status::kAgain);
+  // Half gone: nothing else may be done to it.
+  EXPECT_EQ(call(Call::space_activate, {space}).status, Status::kInvalid);
+  EXPECT_EQ(map(space, kA + kPageBytes, 1), Status::kInvalid);
+  EXPECT_EQ(call(Call::space_clone, {space}).status, Status::kInvalid);
+  stop_.requested = false;
+  EXPECT_EQ(call(Call::space_destroy, {space}).status, Status::kOk);
+  EXPECT_EQ(call(Call::space_destroy, {space}).status, Status::kInvalid);
+}
+
+TEST_F(VmaMemoryTest, EverythingComesBack) {
+  const u64 other = make_space();  // so that lists and pools exist before counting
+  ASSERT_EQ(map(other, kA, 1), Status::kOk);
+  ASSERT_EQ(call(Call::object_create, {1}).status, Status::kOk);
+  const u64 before = frames_.free_frames();
+  const u64 space = make_space();
+  const u64 object = call(Call::object_create, {600}).value;
+  ASSERT_EQ(call(Call::space_activate, {space}).status, Status::kOk);
+  ASSERT_EQ(map(space, kA, 64), Status::kOk);
+  ASSERT_EQ(map(space, kA + (u64{1} << 30), 600, 3 | abi::kRegionShared, object), Status::kOk);
+  for (u64 i = 0; i < 64; ++i) {
+    ASSERT_EQ(call(Call::region_protect, {space, (kA + i * kPageBytes).value(), 1, 1 + 2 * (i % 2)}).status,
+              Status::kOk);
+  }
+  ASSERT_TRUE(touch(kA, Access::kRead));
+  ASSERT_TRUE(touch(kA + (u64{1} << 30)));
+  const u64 child = call(Call::space_clone, {space}).value;
+  ASSERT_EQ(call(Call::space_activate, {0}).status, Status::kOk);
+  ASSERT_EQ(call(Call::space_destroy, {space}).status, Status::kOk);
+  ASSERT_EQ(call(Call::space_destroy, {child}).status, Status::kOk);
+  ASSERT_EQ(call(Call::object_destroy, {object}).status, Status::kOk);
+  EXPECT_EQ(frames_.free_frames(), before);
+}
+
+// Work is bounded by what is there, not by how much address space a call names.
+TEST_F(VmaMemoryTest, AdviceOverAllOfASpaceIsCheap) {
+  const u64 space = make_space();
+  ASSERT_EQ(call(Call::space_activate, {space}).status, Status::kOk);
+  const u64 object = call(Call::object_create, {u64{1} << 34}).value;
+  ASSERT_EQ(map(space, kA, u64{1} << 34, 3 | abi::kRegionShared, object), Status::kOk);
+  ASSERT_TRUE(touch(kA + pages_to_bytes((u64{1} << 33) + 5)));
+  for (const u64 advice : {u64{1}, u64{0}}) {
+    EXPECT_EQ(call(Call::region_advise, {space, kUserRange.begin.value(), kUserRange.pages(), advice}).status,
+              Status::kOk);
+  }
+  EXPECT_EQ(call(Call::region_unmap, {space, kUserRange.begin.value(), kUserRange.pages()}).status,
+            Status::kOk);
+}
+
+// A space holds a bounded number of regions, whatever makes them: splits count too.
+TEST_F(VmaMemoryTest, SplitsAreBoundedToo) {
+  const u64 space = make_space();
+  ASSERT_EQ(map(space, kA, 3 * kMaxRegionsPerSpace), Status::kOk);
+  Status status = Status::kOk;
+  u64 page = 1;
+  for (; status == Status::kOk && page < 3 * kMaxRegionsPerSpace; page += 2) {
+    status = call(Call::region_protect, {space, (kA + pages_to_bytes(page)).value(), 1, 1}).status;
+  }
+  EXPECT_EQ(status, Status::kLimit) << status_name(status);
+  const auto tree = memory_.declared(SpaceId(static_cast<u32>(space)));
+  EXPECT_LE((*tree)->regions(), kMaxRegionsPerSpace);
+  EXPECT_EQ(call(Call::region_unmap, {space, kA.value(), 3 * kMaxRegionsPerSpace}).status, Status::kOk);
+}
+
+// Every call with every nasty value in every register, and pairs of them at random: a status comes back, the
+// declared lists stay whole, and what is installed stays promised.
+TEST_F(VmaMemoryTest, NastyValuesInEveryRegister) {
+  const u64 space = make_space();
+  const u64 object = call(Call::object_create, {8}).value;
+  ASSERT_EQ(call(Call::space_activate, {space}).status, Status::kOk);
+  const u64 nasty[] = {0,
+                       1,
+                       2,
+                       3,
+                       4,
+                       7,
+                       8,
+                       15,
+                       16,
+                       511,
+                       512,
+                       0xfff,
+                       kPageBytes,
+                       space,
+                       object,
+                       kA.value(),
+                       kA.value() + 1,
+                       kA.value() + kPageBytes,
+                       kUserRange.begin.value(),
+                       kUserRange.end.value() - kPageBytes,
+                       kUserRange.end.value(),
+                       kWindowRange.begin.value(),
+                       kWindowRange.end.value() - kPageBytes,
+                       kKmemRange.begin.value(),
+                       kImageRange.begin.value(),
+                       0x7fff'ffff,
+                       0x8000'0000,
+                       0xffff'ffff,
+                       0x1'0000'0000,
+                       0x8000'0000'0000,
+                       u64{1} << 51,
+                       u64{1} << 52,
+                       u64{1} << 63,
+                       ~u64{0} - kPageMask,
+                       ~u64{0}};
+  u64 calls = 0;
+  std::mt19937_64 random(2007);
+  const auto check = [&](u64 number, const Registers& registers) {
+    const CallResult result = memory_.call(number, registers);
+    ASSERT_LE(static_cast<u32>(result.status), static_cast<u32>(Status::kLimit)) << number;
+    ++calls;
+    if (number == static_cast<u64>(Call::space_create) && result.status == Status::kOk &&
+        result.value > 200) {
+      ASSERT_EQ(call(Call::space_destroy, {result.value}).status, Status::kOk);
+    }
+    // Faults anywhere answer too, and never install what is not promised.
+    const Gva va(nasty[random() % std::size(nasty)]);
+    const auto access = static_cast<Access>(random() % 3);
+    if (memory_.fault(va, access, pt::Privilege::kUser)) {
+      const auto region = (*memory_.declared(memory_.active()))->find(va);
+      ASSERT_TRUE(region && allows(region->perm, access)) << std::hex << va.value();
+    }
+  };
+  const Registers plain[] = {{space, kA.value(), 1, 3, 0, 0}, {space, kA.value(), 2, 11, object, 1}, {0}};
+  for (u64 number = 0; number < 72; ++number) {
+    for (const Registers& base : plain) {
+      for (unsigned index = 0; index < 6; ++index) {
+        for (const u64 value : nasty) {
+          Registers registers = base;
+          registers[index] = value;
+          check(number, registers);
+        }
+      }
+    }
+  }
+  for (u64 i = 0; i < 200'000; ++i) {
+    Registers registers;
+    for (u64& value : registers) value = nasty[random() % std::size(nasty)];
+    check(random() % 28, registers);
+  }
+  EXPECT_GT(calls, 200'000u);
+  for (u32 id = 0; id < 1000; ++id) {
+    if (const auto tree = memory_.declared(SpaceId{id})) {
+      EXPECT_TRUE((*tree)->consistent());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace nopte::hv

@@ -1,0 +1,124 @@
+#include "native-fallback/frames/frame_table.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <vector>
+
+namespace nopte::pt {
+namespace {
+
+// Memory of frames [base, base + frames), with holes as the ranges say.
+class FrameTableTest : public testing::Test {
+ protected:
+  static constexpr u64 kBase = 100;
+  static constexpr u64 kFrames = 64;
+
+  Result<void> init(std::vector<FrameRange> usable) {
+    return table_.init(direct_base(), FrameRange::of(Frame(kBase), kFrames), usable);
+  }
+  u64 direct_base() { return reinterpret_cast<u64>(memory_.data()) - (kBase << kPageShift); }
+
+  std::vector<u8> memory_ = std::vector<u8>(kFrames << kPageShift);
+  FrameTable table_;
+};
+
+constexpr FrameRange range(u64 begin, u64 end) { return {Frame(begin), Frame(end)}; }
+
+TEST_F(FrameTableTest, TablesComeFromTheTopAndDataFromTheBottom) {
+  ASSERT_TRUE(init({range(100, 164)}));
+  EXPECT_EQ(table_.total_frames(), 63u);  // one frame of metadata
+  EXPECT_EQ(*table_.alloc(FrameKind::kAnon), Frame(101));
+  EXPECT_EQ(*table_.alloc(FrameKind::kTable), Frame(163));
+  EXPECT_EQ(*table_.alloc(FrameKind::kObject), Frame(102));
+  EXPECT_EQ(*table_.alloc(FrameKind::kTable), Frame(162));
+  table_.free(Frame(163));
+  table_.free(Frame(101));
+  EXPECT_EQ(*table_.alloc(FrameKind::kTable), Frame(163));
+  EXPECT_EQ(*table_.alloc(FrameKind::kAnon), Frame(101));
+  EXPECT_EQ(table_.meta(Frame(101)).refs, 1u);
+  EXPECT_EQ(table_.meta(Frame(163)).kind, FrameKind::kTable);
+}
+
+TEST_F(FrameTableTest, EveryFrameOfEveryRangeIsHandedOutOnce) {
+  ASSERT_TRUE(init({range(100, 110), range(112, 113), range(120, 164)}));
+  const u64 total = table_.total_frames();
+  EXPECT_EQ(total, 10u + 1 + 43);
+  std::set<Frame> seen;
+  for (u64 i = 0; i < total; ++i) {
+    const auto frame = table_.alloc(i % 3 == 0 ? FrameKind::kTable : FrameKind::kAnon);
+    ASSERT_TRUE(frame);
+    EXPECT_TRUE(range(100, 110).contains(*frame) || range(112, 113).contains(*frame) ||
+                range(121, 164).contains(*frame));
+    EXPECT_TRUE(seen.insert(*frame).second);
+  }
+  EXPECT_EQ(table_.free_frames(), 0u);
+  EXPECT_EQ(table_.alloc(FrameKind::kAnon), Fail(Status::kNoMemory));
+  EXPECT_EQ(table_.alloc(FrameKind::kTable), Fail(Status::kNoMemory));
+  for (const Frame frame : seen) table_.free(frame);
+  EXPECT_EQ(table_.free_frames(), total);
+  // Either side takes what the other gave back.
+  for (u64 i = 0; i < total; ++i) ASSERT_TRUE(table_.alloc(FrameKind::kTable));
+  EXPECT_EQ(table_.alloc(FrameKind::kAnon), Fail(Status::kNoMemory));
+}
+
+TEST_F(FrameTableTest, AChainIsFreedInOnePiece) {
+  ASSERT_TRUE(init({range(100, 164)}));
+  const u64 before = table_.free_frames();
+  FrameChain<FrameKind::kFree> chain;
+  table_.free_all(chain);
+  for (int i = 0; i < 5; ++i) chain.push(table_, *table_.alloc(FrameKind::kAnon));
+  EXPECT_EQ(table_.free_frames(), before - 5);
+  table_.free_all(chain);
+  EXPECT_TRUE(chain.empty());
+  EXPECT_EQ(table_.free_frames(), before);
+  std::set<Frame> seen;
+  for (u64 i = 0; i < before; ++i) EXPECT_TRUE(seen.insert(*table_.alloc(FrameKind::kAnon)).second);
+}
+
+TEST_F(FrameTableTest, AdoptedFramesJoinThePool) {
+  ASSERT_TRUE(init({range(100, 150)}));
+  const u64 total = table_.total_frames();
+  table_.window(Frame(155))[7] = 9;
+  table_.adopt(Frame(155), FrameKind::kObject);
+  EXPECT_EQ(table_.window(Frame(155))[7], 9);
+  EXPECT_EQ(table_.total_frames(), total + 1);
+  EXPECT_EQ(table_.free_frames(), total);
+  table_.free(Frame(155));
+  EXPECT_EQ(table_.free_frames(), total + 1);
+  EXPECT_TRUE(table_.covers(Frame(163)));
+  EXPECT_FALSE(table_.covers(Frame(164)));
+}
+
+TEST_F(FrameTableTest, AnotherBaseShowsTheSameMemory) {
+  ASSERT_TRUE(init({range(100, 164)}));
+  const Frame frame = *table_.alloc(FrameKind::kAnon);
+  u8* before = table_.window(frame);
+  EXPECT_EQ(table_.frame_of(before + 100), frame);
+  std::vector<u8> moved = memory_;
+  table_.rebase(reinterpret_cast<u64>(moved.data()) - (kBase << kPageShift));
+  EXPECT_EQ(table_.window(frame) - before, moved.data() - memory_.data());
+  EXPECT_EQ(table_.meta(frame).kind, FrameKind::kAnon);
+}
+
+TEST_F(FrameTableTest, BadRangesAreAnswers) {
+  EXPECT_EQ(init({}), Fail(Status::kNoMemory));
+  EXPECT_EQ(init({range(90, 120)}), Fail(Status::kInvalid));
+  EXPECT_EQ(init({range(120, 130), range(125, 140)}), Fail(Status::kInvalid));
+  EXPECT_EQ(init({range(120, 170)}), Fail(Status::kInvalid));
+  EXPECT_EQ(init(std::vector<FrameRange>(17, range(120, 120))), Fail(Status::kLimit));
+}
+
+TEST_F(FrameTableTest, FailureIsInjectedAtTheNth) {
+  ASSERT_TRUE(init({range(100, 164)}));
+  table_.fail_allocation(2);
+  EXPECT_TRUE(table_.alloc(FrameKind::kAnon));
+  EXPECT_FALSE(table_.alloc(FrameKind::kAnon));
+  EXPECT_TRUE(table_.alloc(FrameKind::kAnon));
+  table_.fail_allocation(1, FrameTable::Failing::kFrom);
+  EXPECT_FALSE(table_.alloc(FrameKind::kTable));
+  EXPECT_FALSE(table_.alloc(FrameKind::kTable));
+}
+
+}  // namespace
+}  // namespace nopte::pt

@@ -1,0 +1,38 @@
+// The register form of every call is the inverse of its decoding, and ids do not lose high bits.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "pvops/abi/hypercalls.h"
+
+namespace nopte::abi {
+namespace {
+
+TEST(Abi, NumbersAreUnique) {
+  std::set<u64> numbers;
+  unsigned calls = 0;
+#define NOPTE_ARG(type, name, meaning)
+#define NOPTE_HYPERCALL(number, name, args, result, purpose, errors) \
+  numbers.insert(number);                                            \
+  ++calls;
+#include "pvops/abi/hypercalls.def"
+  EXPECT_EQ(numbers.size(), calls);
+}
+
+TEST(Abi, RegionMapRoundTrip) {
+  const region_map_args in{SpaceId{7}, Gva{0x1234000}, 5, 0xb, ObjectId{9}, 11};
+  const Registers registers = encode(in);
+  EXPECT_EQ(registers, (Registers{7, 0x1234000, 5, 0xb, 9, 11}));
+  region_map_args out;
+  ASSERT_TRUE(decode(registers, out));
+  EXPECT_EQ(encode(out), registers);
+}
+
+TEST(Abi, AnIdWithHighBitsIsNotAnId) {
+  space_clone_args out;
+  EXPECT_TRUE(decode(Registers{0xffff'ffff}, out));
+  EXPECT_FALSE(decode(Registers{0x1'0000'0000}, out));
+}
+
+}  // namespace
+}  // namespace nopte::abi

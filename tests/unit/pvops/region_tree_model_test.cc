@@ -1,0 +1,413 @@
+// Random operations on a RegionTree against a model: one entry per page. The whole list, the objects' lists
+// and the gaps are compared every 64 operations and at the end of each seed.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <map>
+#include <random>
+#include <vector>
+
+#include "pvops/regions/region_tree.h"
+#include "tests/support/counting_nodes.h"
+#include "tests/support/histogram.h"
+#include "tests/support/seeds.h"
+
+namespace nopte {
+namespace {
+
+constexpr u64 kPages = 192;
+constexpr VaRange kBounds{Gva{0x40'0000}, Gva{0x40'0000 + kPages * kPageBytes}};
+constexpr u64 kOperations = 1'200'000;  // over all seeds
+
+// What a page shows.
+struct ModelPage {
+  Perm perm;
+  Sharing sharing;
+  u32 object;  // 0: anonymous
+  u64 object_page;
+  u32 tag;
+  friend bool operator==(const ModelPage&, const ModelPage&) = default;
+};
+using Model = std::map<u64, ModelPage>;  // by page index from kBounds.begin
+
+struct TestList : RegionList {};
+
+struct Listed {
+  RegionSpec spec;
+  u32 tag;
+  friend bool operator==(const Listed&, const Listed&) = default;
+};
+
+// The canonical list: maximal runs of pages that continue.
+std::vector<Listed> listed(const Model& model) {
+  std::vector<Listed> list;
+  for (const auto& [index, page] : model) {
+    const Gva at = kBounds.begin + pages_to_bytes(index);
+    if (!list.empty()) {
+      Listed& last = list.back();
+      const bool anonymous = page.object == 0;
+      if (last.spec.range.end == at && last.tag == page.tag && last.spec.perm == page.perm &&
+          last.spec.sharing == page.sharing && last.spec.object == ObjectId{page.object} &&
+          (anonymous || last.spec.object_page + last.spec.range.pages() == page.object_page)) {
+        last.spec.range.end += kPageBytes;
+        continue;
+      }
+    }
+    list.push_back({{.range = VaRange::of_pages(at, 1),
+                     .perm = page.perm,
+                     .sharing = page.sharing,
+                     .object = ObjectId{page.object},
+                     .object_page = page.object_page},
+                    page.tag});
+  }
+  return list;
+}
+
+std::vector<Listed> listed(const RegionTree& tree) {
+  std::vector<Listed> list;
+  for (const RegionNode* node = tree.first(); node != nullptr; node = tree.next(*node)) {
+    list.push_back({node->spec, node->tag});
+  }
+  return list;
+}
+
+class RandomRun {
+ public:
+  RandomRun(u64 seed, test::Histogram& histogram) : random_(seed), histogram_(histogram) {
+    tree_.set_space(SpaceId{1});
+  }
+
+  void operations(u64 count) {
+    for (u64 done = 1; done <= count && !testing::Test::HasFatalFailure(); ++done) {
+      one();
+      if (done % 64 == 0) compare();
+    }
+    compare();
+    tree_.clear();
+    model_.clear();
+    compare();
+  }
+
+ private:
+  u64 below(u64 limit) { return random_() % limit; }
+  bool chance(u64 percent) { return below(100) < percent; }
+  static Gva at(u64 index) { return kBounds.begin + pages_to_bytes(index); }
+
+  // Mostly a range in bounds; sometimes malformed.
+  VaRange range() {
+    const u64 first = below(kPages);
+    const u64 most = std::min<u64>(kPages - first, chance(10) ? kPages : 12);
+    VaRange r = VaRange::of_pages(at(first), 1 + below(most));
+    if (chance(4)) {
+      switch (below(5)) {
+        case 0:
+          r.end = r.begin;
+          break;
+        case 1:
+          r.begin += 1 + below(kPageMask);
+          break;
+        case 2:
+          r.end = kBounds.end + kPageBytes;
+          break;
+        case 3:
+          r.begin = kBounds.begin - kPageBytes;
+          break;
+        default:
+          r = {Gva{random_()}, Gva{random_()}};
+          break;
+      }
+    }
+    return r;
+  }
+  static bool valid(VaRange r) { return !r.empty() && r.page_aligned() && kBounds.contains(r); }
+  Perm perm() {
+    constexpr std::array<Perm, 4> kPerms{kPermNone, kPermR, kPermRW, kPermRX};
+    return kPerms[below(kPerms.size())];
+  }
+  RegionSpec spec() {
+    RegionSpec s{.range = range(), .perm = perm()};
+    if (chance(50)) {
+      const u32 object = static_cast<u32>(1 + below(lists_.size()));
+      s.object = ObjectId{object};
+      // Offsets that often continue what a neighbour shows.
+      s.object_page = chance(70) ? (s.range.begin - kBounds.begin) >> kPageShift : below(32);
+      s.sharing = chance(50) ? Sharing::kShared : Sharing::kPrivate;
+      if (chance(2)) s.object_page = ~u64{0} - below(4);
+    } else if (chance(2)) {
+      s.object_page = 1;
+    }
+    return s;
+  }
+  RegionList* list_of(const RegionSpec& s) {
+    return s.object == ObjectId::kNone ? nullptr : &lists_[static_cast<u32>(s.object) - 1];
+  }
+  static bool valid(const RegionSpec& s) {
+    if (!valid(s.range)) return false;
+    return s.object == ObjectId::kNone ? s.object_page == 0 : s.object_page < (u64{1} << 51);
+  }
+  u64 first_of(VaRange r) { return (r.begin - kBounds.begin) >> kPageShift; }
+
+  // Lets allocations fail sometimes.
+  void ration() {
+    if (chance(15)) {
+      nodes_.allow(below(2));
+    } else {
+      nodes_.allow_all();
+    }
+  }
+  // Commits or drops the plan; true: committed.
+  bool finish(const char* name, Result<RegionPlan>& plan, Status expected) {
+    nodes_.allow_all();
+    const Status got = plan ? Status::kOk : plan.error();
+    histogram_.add(name, got);
+    if (got != expected) {
+      // Memory can be missing at any point that needs it, and only then is another answer right.
+      EXPECT_EQ(got, Status::kNoMemory) << name;
+      EXPECT_EQ(expected, Status::kOk) << name;
+      return false;
+    }
+    if (!plan) return false;
+    if (chance(5)) {
+      histogram_.add(name, "dropped");
+      return false;
+    }
+    tree_.commit(*plan);
+    return true;
+  }
+
+  bool any(VaRange r) {
+    const auto it = model_.lower_bound(first_of(r));
+    return it != model_.end() && it->first < first_of(r) + r.pages();
+  }
+  bool all(VaRange r) {
+    for (u64 i = first_of(r); i < first_of(r) + r.pages(); ++i) {
+      if (!model_.contains(i)) return false;
+    }
+    return true;
+  }
+  // Whether the range lies in one run of the canonical list.
+  bool in_one_region(VaRange r) {
+    for (const Listed& region : listed(model_)) {
+      if (region.spec.range.contains(r)) return true;
+    }
+    return false;
+  }
+  void erase(VaRange r) {
+    model_.erase(model_.lower_bound(first_of(r)), model_.lower_bound(first_of(r) + r.pages()));
+  }
+  void add(const RegionSpec& s, u32 tag) {
+    for (u64 i = 0; i < s.range.pages(); ++i) {
+      const bool anonymous = s.object == ObjectId::kNone;
+      model_[first_of(s.range) + i] = {s.perm, s.sharing, static_cast<u32>(s.object),
+                                       anonymous ? 0 : s.object_page + i, tag};
+    }
+  }
+
+  void one() {
+    ration();
+    switch (below(9)) {
+      case 0:
+      case 1: {
+        const RegionSpec s = spec();
+        const u32 tag = chance(90) ? 0 : 1;
+        auto plan = tree_.prepare_insert(s, tag, list_of(s));
+        const Status expected = !valid(s) ? Status::kInvalid : any(s.range) ? Status::kOverlap : Status::kOk;
+        if (finish("insert", plan, expected)) add(s, tag);
+        break;
+      }
+      case 2: {
+        const RegionSpec s = spec();
+        auto plan = tree_.prepare_replace(s, 0, list_of(s));
+        if (plan && chance(5)) {
+          histogram_.add("replace", "only unmap");
+          nodes_.allow_all();
+          plan->only_unmap();
+          tree_.commit(*plan);
+          erase(s.range);
+          break;
+        }
+        if (finish("replace", plan, valid(s) ? Status::kOk : Status::kInvalid)) {
+          erase(s.range);
+          add(s, 0);
+        }
+        break;
+      }
+      case 3: {
+        const VaRange r = range();
+        auto plan = tree_.prepare_unmap(r);
+        if (plan) {
+          EXPECT_EQ(plan->changes(), any(r));
+        }
+        if (finish("unmap", plan, valid(r) ? Status::kOk : Status::kInvalid)) erase(r);
+        break;
+      }
+      case 4:
+      case 5: {
+        VaRange r = range();
+        if (chance(70)) r = existing(r);
+        const Perm p = perm();
+        auto plan = tree_.prepare_protect(r, p);
+        const Status expected = !valid(r) ? Status::kInvalid : all(r) ? Status::kOk : Status::kNoRegion;
+        if (finish("protect", plan, expected)) {
+          for (u64 i = 0; i < r.pages(); ++i) model_[first_of(r) + i].perm = p;
+        }
+        break;
+      }
+      case 6: {
+        VaRange r = range();
+        if (chance(80)) r = existing(r);
+        const Gva to = chance(95) ? at(below(kPages)) : Gva{random_()};
+        auto plan = tree_.prepare_move(r, to);
+        Status expected = Status::kOk;
+        if (!valid(r) || !to.page_aligned() || !kBounds.contains(to) || kBounds.end - to < r.bytes()) {
+          expected = Status::kInvalid;
+        } else if (!in_one_region(r)) {
+          expected = Status::kNoRegion;
+        } else if (any({to, to + r.bytes()})) {
+          expected = Status::kOverlap;
+        }
+        if (finish("move", plan, expected)) {
+          std::vector<ModelPage> moved;
+          for (u64 i = 0; i < r.pages(); ++i) moved.push_back(model_[first_of(r) + i]);
+          erase(r);
+          const u64 target = (to - kBounds.begin) >> kPageShift;
+          for (u64 i = 0; i < moved.size(); ++i) model_[target + i] = moved[i];
+        }
+        break;
+      }
+      case 7: {
+        nodes_.allow_all();
+        find();
+        gap();
+        break;
+      }
+      default: {
+        if (chance(97)) {
+          find();
+          break;
+        }
+        copy();
+        break;
+      }
+    }
+  }
+
+  // A range that lies in one region, near r.
+  VaRange existing(VaRange r) {
+    const auto regions = listed(model_);
+    if (regions.empty() || !valid(r)) return r;
+    const VaRange whole = regions[below(regions.size())].spec.range;
+    const u64 first = below(whole.pages());
+    return VaRange::of_pages(whole.begin + pages_to_bytes(first), 1 + below(whole.pages() - first));
+  }
+
+  void find() {
+    const Gva va = chance(98) ? kBounds.begin + below(kBounds.bytes()) : Gva{random_()};
+    const auto found = tree_.find(va);
+    const auto page = model_.find((va - kBounds.begin) >> kPageShift);
+    const bool expected = kBounds.contains(va) && page != model_.end();
+    ASSERT_EQ(found.has_value(), expected);
+    histogram_.add("find", expected ? Status::kOk : Status::kNoRegion);
+    if (!expected) return;
+    EXPECT_TRUE(found->range.contains(va));
+    EXPECT_EQ(found->perm, page->second.perm);
+    EXPECT_EQ(static_cast<u32>(found->object), page->second.object);
+  }
+
+  void gap() {
+    const u64 count = 1 + below(chance(80) ? 8 : kPages);
+    VaRange within = kBounds;
+    if (chance(50)) within = VaRange::of_pages(at(below(kPages)), 1 + below(kPages));
+    const u64 align = chance(80) ? 1 : u64{1} << below(5);
+    // The highest place, by trying all.
+    std::optional<u64> expected;
+    for (u64 i = 0; i + count <= kPages; ++i) {
+      const VaRange r = VaRange::of_pages(at(i), count);
+      if (within.contains(r) && r.begin.page() % align == 0 && !any(r)) expected = i;
+    }
+    const auto got = tree_.find_gap(within, count, align * kPageBytes);
+    histogram_.add("find_gap", got ? Status::kOk : got.error());
+    ASSERT_EQ(got.has_value(), expected.has_value());
+    if (got) {
+      ASSERT_EQ(*got, at(*expected));
+    }
+  }
+
+  void copy() {
+    GapIndex gaps;
+    RegionTree other{kBounds, nodes_, &gaps};
+    const bool starve = chance(50);
+    if (starve) {
+      nodes_.allow(below(4));
+    } else {
+      nodes_.allow_all();
+    }
+    const auto copied = other.copy_from(tree_, [](const RegionNode&) { return true; });
+    nodes_.allow_all();
+    histogram_.add("copy", copied ? Status::kOk : copied.error());
+    EXPECT_TRUE(other.consistent());
+    if (copied) {
+      EXPECT_EQ(listed(other), listed(tree_));
+    } else {
+      EXPECT_TRUE(starve);
+      EXPECT_EQ(other.regions(), 0u);
+    }
+  }
+
+  void compare() {
+    ASSERT_TRUE(tree_.consistent());
+    ASSERT_EQ(listed(tree_), listed(model_));
+    ASSERT_EQ(nodes_.live(), tree_.regions());
+    // Reverse map: every object reports exactly the pages that the model shows it at.
+    for (u32 object = 1; object <= lists_.size(); ++object) {
+      const u64 first = below(64);
+      const u64 count = below(64);
+      std::map<u64, u64> reported;  // page index to how often
+      lists_[object - 1].for_each(first, count, [&](SpaceId space, VaRange r) {
+        EXPECT_EQ(space, SpaceId{1});
+        for (u64 i = 0; i < r.pages(); ++i) ++reported[first_of(r) + i];
+      });
+      std::map<u64, u64> expected;
+      for (const auto& [index, page] : model_) {
+        if (page.object == object && first <= page.object_page && page.object_page < first + count) {
+          ++expected[index];
+        }
+      }
+      ASSERT_EQ(reported, expected);
+    }
+  }
+
+  std::mt19937_64 random_;
+  test::Histogram& histogram_;
+  std::array<TestList, 3> lists_;
+  test::CountingNodes nodes_;
+  GapIndex gaps_;
+  RegionTree tree_{kBounds, nodes_, &gaps_};
+  Model model_;
+};
+
+TEST(RegionTreeModel, RandomOperationsAgree) {
+  test::Histogram histogram;
+  const auto seeds = test::seeds();
+  for (const u64 seed : seeds) {
+    SCOPED_TRACE(testing::Message() << "NOPTE_SEED=" << seed);
+    RandomRun run(seed, histogram);
+    run.operations(kOperations / seeds.size());
+    if (HasFailure()) break;
+  }
+  histogram.print();
+  constexpr u64 kLeast = 1000;
+  using enum Status;
+  for (Status s : {kOk, kInvalid, kOverlap, kNoMemory}) histogram.expect_at_least("insert", s, kLeast);
+  for (Status s : {kOk, kInvalid, kNoMemory}) histogram.expect_at_least("replace", s, kLeast);
+  for (Status s : {kOk, kInvalid, kNoMemory}) histogram.expect_at_least("unmap", s, kLeast);
+  for (Status s : {kOk, kInvalid, kNoRegion, kNoMemory}) histogram.expect_at_least("protect", s, kLeast);
+  for (Status s : {kOk, kInvalid, kNoRegion, kOverlap, kNoMemory})
+    histogram.expect_at_least("move", s, kLeast);
+  for (Status s : {kOk, kNoRegion}) histogram.expect_at_least("find", s, kLeast);
+  for (Status s : {kOk, kNoMemory}) histogram.expect_at_least("find_gap", s, kLeast);
+  for (Status s : {kOk, kNoMemory}) histogram.expect_at_least("copy", s, kLeast);
+}
+
+}  // namespace
+}  // namespace nopte
