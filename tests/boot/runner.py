@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Runs boot tests, the rows of rows.toml. `runner.py MODE NAME` runs one; `--list` names them all for CMake.
 
-`--record` runs every program of a `linux` row on this machine's Linux and keeps what it prints in expected/, which the
-tests then hold against what it prints in the guest: so they need nothing of the kernel that they run on."""
+`--record` runs the program of every row whose `linux` is "recorded" on this machine's Linux, and keeps what it prints
+in expected/: tests of system calls need nothing of the kernel that they run on."""
 
 import argparse
 import dataclasses
@@ -33,7 +33,7 @@ class Row:
     status: int = 0
     last_line: str | None = None
     prints: list = dataclasses.field(default_factory=list)
-    linux: bool = False
+    linux: str = ""
 
     def arguments(self, program):
         """The command line, with the program at `program`."""
@@ -43,7 +43,7 @@ class Row:
 def rows():
     found = [Row(**row) for row in tomllib.loads((HERE / "rows.toml").read_text())["row"]]
     with_row = {row.program for row in found}
-    found += [Row(path.stem, program=path.stem, linux=True) for path in sorted((HERE / "programs").glob("*.cc"))
+    found += [Row(path.stem, program=path.stem, linux="recorded") for path in sorted((HERE / "programs").glob("*.cc"))
               if path.stem not in with_row]
     names = [row.name for row in found]
     assert len(set(names)) == len(names), f"two rows have one name: {names}"
@@ -90,11 +90,26 @@ def expected_file(row):
     return HERE / "expected" / f"{row.name}.txt"
 
 
+def run_on_host(row):
+    """The program's output on this machine. Raises UserError when it does not end as the row says."""
+    try:
+        done = subprocess.run(row.arguments(PROGRAMS / row.program), capture_output=True, timeout=row.timeout,
+                              stdin=subprocess.DEVNULL, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"{row.name} did not end within {row.timeout:g} s on this machine") from error
+    if done.returncode != row.status:
+        raise UserError(f"{row.name} left with {done.returncode} on this machine, expected {row.status}")
+    return done.stdout
+
+
+def on_linux(row):
+    if row.linux == "recorded":
+        return expected_file(row).read_bytes()
+    return run_on_host(row) if row.program else comparison.script_on_host().encode()
+
+
 def compare_with_linux(row, lines):
-    if row.program:
-        there = lines_of(expected_file(row).read_bytes())
-    else:
-        there = lines_of(comparison.script_on_host().encode())
+    there = lines_of(on_linux(row))
     # The kernel's boot may have printed before the program did.
     got = lines[-len(there):] if there else []
     for number, (one, other) in enumerate(zip(got, there), start=1):
@@ -104,24 +119,11 @@ def compare_with_linux(row, lines):
 
 
 def record():
-    """Writes expected/ anew; gives what went wrong."""
-    wrong = []
+    """Writes expected/ anew. Raises UserError at the first program that fails here; its file is as it was."""
+    (HERE / "expected").mkdir(exist_ok=True)
     for row in rows():
-        if not (row.linux and row.program):
-            continue
-        try:
-            done = subprocess.run(row.arguments(PROGRAMS / row.program), capture_output=True, timeout=row.timeout,
-                                  stdin=subprocess.DEVNULL, check=False)
-        except subprocess.TimeoutExpired:
-            wrong.append(f"{row.name} did not end within {row.timeout:g} s on this machine; its file is as it was")
-            continue
-        if done.returncode != row.status:
-            wrong.append(f"{row.name} left with {done.returncode} on this machine, expected {row.status}; "
-                         "its file is as it was")
-            continue
-        expected_file(row).parent.mkdir(exist_ok=True)
-        expected_file(row).write_bytes(done.stdout)
-    return wrong
+        if row.linux == "recorded":
+            expected_file(row).write_bytes(run_on_host(row))
 
 
 def main():
@@ -137,9 +139,12 @@ def main():
                 print(f"{mode} {row.name} {row.timeout:g}")
         return 0
     if options.record:
-        wrong = record()
-        print("\n".join(wrong) or f"wrote {HERE / 'expected'}")
-        return 1 if wrong else 0
+        try:
+            record()
+        except UserError as error:
+            print(error, file=sys.stderr)
+            return 1
+        return 0
     chosen = [row for row in rows() if row.name == options.name]
     if not chosen:
         parser.error(f"there is no row {options.name}")
