@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hv-mm/boot/boot_memory.h"
+#include "native-fallback/format/x86_64_4level.h"
 #include "native-fallback/tables/entry.h"
 
 namespace nopte::hv {

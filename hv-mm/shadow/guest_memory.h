@@ -2,6 +2,7 @@
 // memory and in one window of the hypervisor. The window is injected, so that tests run over ordinary memory.
 #pragma once
 
+#include "native-fallback/format/x86_64_4level.h"
 #include "native-fallback/tables/entry.h"
 
 namespace nopte::hv {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "hv-mm/shadow/ref_list.h"
+#include "native-fallback/format/x86_64_4level.h"
 #include "native-fallback/tables/entry.h"
 
 namespace nopte::hv {

@@ -34,21 +34,20 @@
 
 namespace nopte::pt {
 
-// Where the kernel sees all of its physical memory (native only).
-inline constexpr VaRange kDirectRange{Gva{0xffff'8000'0000'0000}, Gva{0xffff'8080'0000'0000}};
-
-// What is installed at one address.
-struct Installed {
-  Entry entry;     // as the tables hold it; may be a software entry
-  unsigned level;  // 1, or more for a large leaf
-  Perm rights;     // effective: AND along the path
-  bool user;       // likewise
-};
-
 template <PageTableSink Sink>
 class Engine {
  public:
+  using Format = typename Sink::Format;
+  using Entry = typename Format::Entry;
   using FaultResult = std::expected<void, ViolationReason>;
+
+  // What is installed at one address.
+  struct Installed {
+    Entry entry;     // as the tables hold it; may be a software entry
+    unsigned level;  // 1, or more for a large leaf
+    Perm rights;     // effective: AND along the path
+    bool user;       // likewise
+  };
 
   // The references must outlive the engine. Nothing happens before init().
   constexpr Engine(Sink& sink, FrameTable& frames) : sink_(sink), frames_(frames) {}
@@ -61,12 +60,12 @@ class Engine {
   // image. Precondition: frames is initialised. Errors: kNoMemory (then the engine is unusable).
   Result<void> init();
   // Maps existing frames that are not the pool's to give (the boot image, natively), global, at `begin`.
-  // Precondition: canonical kernel range inside kImageRange, nothing mapped. Errors: kInvalid, kNoMemory (a
-  // prefix is mapped).
+  // Precondition: canonical kernel range inside the image range, nothing mapped. Errors: kInvalid, kNoMemory
+  // (a prefix is mapped).
   Result<void> map_kernel_frames(Gva begin, FrameRange frames, Perm perm);
-  // Committed kernel pages with these contents, zero after their end, in kImageRange. Errors: as above.
+  // Committed kernel pages with these contents, zero after their end, in the image range. Errors: as above.
   Result<void> map_kernel_image(Gva begin, u64 pages, std::span<const u8> contents, Perm perm);
-  // Maps `range` at kDirectRange.begin + physical address, with 2 MiB leaves where aligned; read-write, not
+  // Maps `range` at the direct range + physical address, with 2 MiB leaves where aligned; read-write, not
   // executable. kUncached for devices. Errors: kInvalid, kNoMemory (a prefix is mapped).
   Result<void> map_direct(FrameRange range, Caching caching = Caching::kWriteBack);
   // The promises of the kernel space: kernel windows. Must outlive the engine.
@@ -191,7 +190,7 @@ class Engine {
   }
   // User addresses of a user space, windows of the kernel's.
   [[nodiscard]] static bool valid_range(SpaceId id, VaRange range) {
-    const VaRange half = id == SpaceId::kKernel ? kWindowRange : kUserRange;
+    const VaRange half = id == SpaceId::kKernel ? Format::kWindowRange : Format::kUserRange;
     return range.page_aligned() && !range.empty() && half.contains(range);
   }
   [[nodiscard]] static FlushScope scope_of(SpaceId id) {
@@ -251,7 +250,7 @@ class Engine {
   Space kernel_;
   IdTable<Space> spaces_;
   IdTable<MemoryObject> objects_;
-  KmemArea kmem_;
+  KmemArea kmem_{Format::kKmemRange};
   Tables tables_{sink_, frames_, counters_};
   // What FunctionRef in MetaFrames refers to.
   struct Zero {

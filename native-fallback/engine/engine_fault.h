@@ -17,8 +17,8 @@ auto Engine<Sink>::fault(SpaceId id, Gva va, Access access, Privilege privilege)
     ++counters_.violations;
     return std::unexpected(reason);
   };
-  if (!kUserRange.contains(va)) {
-    if (privilege == Privilege::kUser || !kWindowRange.contains(va))
+  if (!Format::kUserRange.contains(va)) {
+    if (privilege == Privilege::kUser || !Format::kWindowRange.contains(va))
       return refuse(ViolationReason::kNoRegion);
     id = SpaceId::kKernel;
   } else if (id == SpaceId::kKernel) {
@@ -96,7 +96,7 @@ Result<void> Engine<Sink>::resolve_held(Cursor<Sink>& cursor, Space& space, Spac
     const auto copy = copied_frame(held);
     if (!copy) return Fail(copy.error());
     Batch batch(sink_, frames_, counters_, space.root, scope_of(id));
-    cursor.replace(table_index(cursor.va(), 1), entry,
+    cursor.replace(Format::table_index(cursor.va(), 1), entry,
                    Entry::leaf(*copy, region.perm, privilege_of(id), access));
     ++counters_.entries_written;
     if (entry.present()) batch.page(cursor.va());
@@ -109,7 +109,7 @@ Result<void> Engine<Sink>::resolve_held(Cursor<Sink>& cursor, Space& space, Spac
       entry.with_perm(ours ? region.perm : without_write(region.perm))
           .with(access == Access::kWrite ? Entry::kAccessed | Entry::kDirty : Entry::kAccessed);
   if (desired != entry) {
-    cursor.replace(table_index(cursor.va(), 1), entry, desired);
+    cursor.replace(Format::table_index(cursor.va(), 1), entry, desired);
     ++counters_.entries_written;
   }
   return {};

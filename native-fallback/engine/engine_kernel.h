@@ -5,19 +5,21 @@
 namespace nopte::pt {
 
 // The top-level slots that kernel addresses use; each range lies in one.
-inline constexpr Gva kKernelSlots[] = {kDirectRange.begin, kWindowRange.begin, kKmemRange.begin,
-                                       kImageRange.begin};
+template <PageTableFormat Format>
+inline constexpr Gva kKernelSlots[] = {Format::kDirectRange.begin, Format::kWindowRange.begin,
+                                       Format::kKmemRange.begin, Format::kImageRange.begin};
 
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::init() {
-  const auto root = tables_.make(kLevels);
+  const auto root = tables_.make(Format::kLevels);
   if (!root) return Fail(root.error());
-  for (const Gva begin : kKernelSlots) {
-    const auto table = tables_.make(kLevels - 1);
+  for (const Gva begin : kKernelSlots<Format>) {
+    const auto table = tables_.make(Format::kLevels - 1);
     if (!table) return Fail(table.error());
-    sink_.publish(*table, kLevels - 1, begin);
+    sink_.publish(*table, Format::kLevels - 1, begin);
     frames_.meta(*table).refs = 1;
-    tables_.fill(*root, table_index(begin, kLevels), Entry::table(*table, Privilege::kKernel));
+    tables_.fill(*root, Format::table_index(begin, Format::kLevels),
+                 Entry::table(*table, Privilege::kKernel));
   }
   kernel_.root = *root;
   sink_.root_create(*root);
@@ -27,10 +29,10 @@ Result<void> Engine<Sink>::init() {
 // A root whose kernel slots are the kernel's; private until the sink's root_create. Errors: kNoMemory.
 template <PageTableSink Sink>
 Result<Frame> Engine<Sink>::new_root() {
-  const auto root = tables_.make(kLevels);
+  const auto root = tables_.make(Format::kLevels);
   if (!root) return root;
-  for (const Gva begin : kKernelSlots) {
-    const Slot slot = Slot::of(kernel_.root, kernel_.root, begin, kLevels);
+  for (const Gva begin : kKernelSlots<Format>) {
+    const Slot slot = Slot::of<Format>(kernel_.root, kernel_.root, begin, Format::kLevels);
     // Not counted as live: live entries of a space's root are its own.
     sink_.fill(*root, slot.index, sink_.read(slot));
   }
@@ -49,7 +51,7 @@ Result<void> Engine<Sink>::install_kernel(Gva va, Entry leaf, unsigned level) {
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::map_kernel_frames(Gva begin, FrameRange frames, Perm perm) {
   const VaRange range = VaRange::of_pages(begin, frames.frames());
-  if (!range.page_aligned() || range.empty() || !kImageRange.contains(range) || perm.none()) {
+  if (!range.page_aligned() || range.empty() || !Format::kImageRange.contains(range) || perm.none()) {
     return Fail(Status::kInvalid);
   }
   for (u64 i = 0; i < frames.frames(); ++i) {
@@ -61,8 +63,8 @@ Result<void> Engine<Sink>::map_kernel_frames(Gva begin, FrameRange frames, Perm 
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::map_kernel_image(Gva begin, u64 pages, std::span<const u8> contents, Perm perm) {
   const VaRange range = VaRange::of_pages(begin, pages);
-  if (!begin.page_aligned() || pages == 0 || pages > kImageRange.pages() || !kImageRange.contains(range) ||
-      contents.size() > range.bytes() || perm.none()) {
+  if (!begin.page_aligned() || pages == 0 || pages > Format::kImageRange.pages() ||
+      !Format::kImageRange.contains(range) || contents.size() > range.bytes() || perm.none()) {
     return Fail(Status::kInvalid);
   }
   for (u64 i = 0; i < pages; ++i) {
@@ -85,11 +87,11 @@ Result<void> Engine<Sink>::map_kernel_image(Gva begin, u64 pages, std::span<cons
 
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::map_direct(FrameRange range, Caching caching) {
-  constexpr u64 kLargeFrames = entry_bytes(2) >> kPageShift;
-  if (range.empty() || pages_to_bytes(range.end.number()) > kDirectRange.bytes())
+  constexpr u64 kLargeFrames = Format::entry_bytes(2) >> kPageShift;
+  if (range.empty() || pages_to_bytes(range.end.number()) > Format::kDirectRange.bytes())
     return Fail(Status::kInvalid);
   for (Frame frame = range.begin; frame < range.end;) {
-    const Gva va = kDirectRange.begin + frame.address().value();
+    const Gva va = Format::kDirectRange.begin + frame.address().value();
     const bool large =
         Sink::kLargeLeaves && frame.number() % kLargeFrames == 0 && range.end - frame >= kLargeFrames;
     const auto installed = large ? install_kernel(va, Entry::large_kernel_leaf(frame, kPermRW, caching), 2)
@@ -135,7 +137,7 @@ Result<void> Engine<Sink>::kmem_free(Gva begin, u64 pages) {
 
 template <PageTableSink Sink>
 Result<u8*> Engine<Sink>::kernel_window(Gva va) {
-  if (!kKmemRange.contains(va) && !kImageRange.contains(va)) return Fail(Status::kInvalid);
+  if (!Format::kKmemRange.contains(va) && !Format::kImageRange.contains(va)) return Fail(Status::kInvalid);
   const auto installed = peek(SpaceId::kKernel, va);
   if (!installed || installed->level != 1) return Fail(Status::kInvalid);
   return frames_.window(installed->entry.frame()) + va.page_offset();
@@ -143,11 +145,11 @@ Result<u8*> Engine<Sink>::kernel_window(Gva va) {
 
 template <PageTableSink Sink>
 void Engine<Sink>::shut_down() {
-  (void)zap(SpaceId::kKernel, kernel_, kWindowRange, nullptr);
-  (void)zap(SpaceId::kKernel, kernel_, kKmemRange, nullptr);
+  (void)zap(SpaceId::kKernel, kernel_, Format::kWindowRange, nullptr);
+  (void)zap(SpaceId::kKernel, kernel_, Format::kKmemRange, nullptr);
   Batch batch(sink_, frames_, counters_, kernel_.root, FlushScope::kKernel);
   sink_.root_retire(kernel_.root);
-  free_kernel_tables(kernel_.root, kLevels, false, batch);
+  free_kernel_tables(kernel_.root, Format::kLevels, false, batch);
   batch.page(Gva(0));
   batch.flush();
   kmem_.release(frames_);
@@ -158,11 +160,13 @@ void Engine<Sink>::shut_down() {
 // Frees a table of the retired kernel root and what lies below: tables, and image pages that are the pool's.
 template <PageTableSink Sink>
 void Engine<Sink>::free_kernel_tables(Frame table, unsigned level, bool direct, Batch& batch) {
-  for (EntryScan scan(frames_.meta(table), sink_.view(table), 0, kEntriesPerTable - 1); scan.next();) {
+  for (EntryScan<Sink> scan(frames_.meta(table), sink_.view(table), 0, Format::kEntriesPerTable - 1);
+       scan.next();) {
     const Entry entry = scan.entry();
     const bool leads_to_direct =
-        direct || (level == kLevels && scan.index() == table_index(kDirectRange.begin, level));
-    if (level == 1 || (level < kLevels && entry.large())) {
+        direct ||
+        (level == Format::kLevels && scan.index() == Format::table_index(Format::kDirectRange.begin, level));
+    if (level == 1 || (level < Format::kLevels && entry.large())) {
       if (!leads_to_direct && frames_.covers(entry.frame()) &&
           frames_.meta(entry.frame()).kind == FrameKind::kKernel) {
         drop_reference(entry.frame(), batch);

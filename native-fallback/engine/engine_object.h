@@ -74,7 +74,8 @@ Result<void> Engine<Sink>::cut_object(MemoryObject& object, u64 pages, Checkpoin
     NOPTE_ASSERT(meta.refs == 1);
     frames_.free(frame);
   };
-  const u64 limit = checkpoint != nullptr ? kEntriesPerTable / 8 : ~u64{0};
+  constexpr u64 kAtOnce = 64;
+  const u64 limit = checkpoint != nullptr ? kAtOnce : ~u64{0};
   while (!drop_pages(object, frames_, pages, limit, release)) {
     if (checkpoint->should_stop(Gva())) return Fail(Status::kAgain);
   }

@@ -51,9 +51,9 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
 
 template <PageTableSink Sink>
 void Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& batch) {
-  const unsigned first = table_index(part.begin, 1);
-  const unsigned last = table_index(part.end - kPageBytes, 1);
-  if (first == 0 && last == kEntriesPerTable - 1) {
+  const unsigned first = Format::table_index(part.begin, 1);
+  const unsigned last = Format::table_index(part.end - kPageBytes, 1);
+  if (first == 0 && last == Format::kEntriesPerTable - 1) {
     // The whole table goes: its entries need no store of their own.
     for (auto scan = cursor.scan(); scan.next();) {
       if (scan.entry().present()) batch.page(cursor.leaf_va(scan.index()));
@@ -76,8 +76,8 @@ void Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& bat
 
 template <PageTableSink Sink>
 void Engine<Sink>::protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm perm, Batch& batch) {
-  const unsigned first = table_index(part.begin, 1);
-  const unsigned last = table_index(part.end - kPageBytes, 1);
+  const unsigned first = Format::table_index(part.begin, 1);
+  const unsigned last = Format::table_index(part.end - kPageBytes, 1);
   {
     LazyUpdates lazy(sink_);
     for (auto scan = cursor.scan(first, last); scan.next();) {
@@ -116,8 +116,11 @@ Result<void> Engine<Sink>::region_moved(SpaceId id, VaRange from, Gva to) {
   Cursor<Sink> source(tables_, space->root);
   Cursor<Sink> destination(tables_, space->root);
   // A leaf table all of whose addresses move to those of another goes as a whole.
-  const bool same_offsets = Sink::kCanShareTables && (from.begin.value() - to.value()) % table_bytes(1) == 0;
-  const auto goes_whole = [&](VaRange part) { return same_offsets && part.bytes() == table_bytes(1); };
+  const bool same_offsets =
+      Sink::kCanShareTables && (from.begin.value() - to.value()) % Format::table_bytes(1) == 0;
+  const auto goes_whole = [&](VaRange part) {
+    return same_offsets && part.bytes() == Format::table_bytes(1);
+  };
 
   // First all that can fail: a leaf table wherever an entry will arrive, or the table above where one will.
   Gva ready_to = target.begin;
@@ -125,7 +128,8 @@ Result<void> Engine<Sink>::region_moved(SpaceId id, VaRange from, Gva to) {
     const VaRange part = part_of(source);
     va = part.end;
     const bool whole = goes_whole(part);
-    for (auto scan = source.scan(table_index(part.begin, 1), table_index(part.end - kPageBytes, 1));
+    for (auto scan =
+             source.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1));
          scan.next();) {
       const Gva there = moved(source.leaf_va(scan.index()));
       if (there < ready_to) continue;
@@ -158,7 +162,8 @@ Result<void> Engine<Sink>::region_moved(SpaceId id, VaRange from, Gva to) {
     }
     {
       LazyUpdates lazy(sink_);
-      for (auto scan = source.scan(table_index(part.begin, 1), table_index(part.end - kPageBytes, 1));
+      for (auto scan =
+               source.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1));
            scan.next();) {
         const Gva here = source.leaf_va(scan.index());
         const Gva there = moved(here);
@@ -166,7 +171,7 @@ Result<void> Engine<Sink>::region_moved(SpaceId id, VaRange from, Gva to) {
           destination.walk(there);
           ready_to = destination.table_end();
         }
-        destination.install_at(table_index(there, 1), source.remove(scan.index(), scan.entry()));
+        destination.install_at(Format::table_index(there, 1), source.remove(scan.index(), scan.entry()));
         counters_.entries_written += 2;
         if (scan.entry().present()) batch.page(here);
       }

@@ -37,7 +37,8 @@ Result<void> Engine<Sink>::clone_tables(const Space& parent, const Space& child)
   Batch batch(sink_, frames_, counters_, parent.root, FlushScope::kSpace);
   Cursor<Sink> from(tables_, parent.root);
   Result<void> result;
-  for (Gva va = kUserRange.begin; result && from.seek_leaf_table(va, kUserRange.end); va = from.table_end()) {
+  for (Gva va = Format::kUserRange.begin; result && from.seek_leaf_table(va, Format::kUserRange.end);
+       va = from.table_end()) {
     result = clone_leaf_table(from, child, batch);
   }
   batch.flush();
@@ -98,7 +99,7 @@ Result<void> Engine<Sink>::space_destroy(SpaceId id, Checkpoint* checkpoint) {
     space->retired = true;  // its regions stay known to promised(), but no fault asks them
   }
   Batch batch(sink_, frames_, counters_, space->root, FlushScope::kSpace);
-  const bool done = free_below(space->root, kLevels, batch, checkpoint);
+  const bool done = free_below(space->root, Format::kLevels, batch, checkpoint);
   if (done) batch.table(space->root);
   batch.flush();
   if (!done) return Fail(Status::kAgain);
@@ -113,13 +114,15 @@ bool Engine<Sink>::free_below(Frame table, unsigned level, Batch& batch, Checkpo
   const auto view = sink_.view(table);
   FrameMeta& meta = frames_.meta(table);
   if (level == 1) {
-    for (EntryScan scan(meta, view, 0, kEntriesPerTable - 1); scan.next();) {
+    for (EntryScan<Sink> scan(meta, view, 0, Format::kEntriesPerTable - 1); scan.next();) {
       drop_reference(scan.entry().frame(), batch);
     }
     return true;
   }
-  const unsigned last = level == kLevels ? table_index(kUserRange.end - 1, kLevels) : kEntriesPerTable - 1;
-  for (EntryScan scan(meta, view, 0, last); scan.next();) {
+  const unsigned last = level == Format::kLevels
+                            ? Format::table_index(Format::kUserRange.end - 1, Format::kLevels)
+                            : Format::kEntriesPerTable - 1;
+  for (EntryScan<Sink> scan(meta, view, 0, last); scan.next();) {
     const Frame child = scan.entry().frame();
     if (!free_below(child, level - 1, batch, checkpoint)) return false;
     if (checkpoint != nullptr) {
@@ -149,15 +152,15 @@ Result<Frame> Engine<Sink>::root(SpaceId id) const {
 }
 
 template <PageTableSink Sink>
-std::optional<Installed> Engine<Sink>::peek(SpaceId id, Gva va) const {
+auto Engine<Sink>::peek(SpaceId id, Gva va) const -> std::optional<Installed> {
   const Space* space = find_space(id);
-  if (space == nullptr || space->retired || !canonical(va)) return std::nullopt;
-  const Cursor<Sink> cursor(tables_, static_cast<i64>(va.value()) < 0 ? kernel_.root : space->root, va);
+  if (space == nullptr || space->retired || !Format::canonical(va)) return std::nullopt;
+  const Cursor<Sink> cursor(tables_, Format::kernel_half(va) ? kernel_.root : space->root, va);
   return installed_at(cursor, cursor.entry());
 }
 
 template <PageTableSink Sink>
-std::optional<Installed> Engine<Sink>::installed_at(const Cursor<Sink>& cursor, Entry entry) const {
+auto Engine<Sink>::installed_at(const Cursor<Sink>& cursor, Entry entry) const -> std::optional<Installed> {
   const bool large = cursor.level() > 1 && entry.present() && entry.large();
   if (entry.empty() || (cursor.level() > 1 && !large)) return std::nullopt;
   return Installed{entry, cursor.level(), entry.perm() & cursor.path_rights(),
@@ -169,7 +172,7 @@ template <class Visit>
 void Engine<Sink>::for_each_installed(SpaceId id, Visit visit) const {
   const Space* space = find_space(id);
   if (space == nullptr || space->retired) return;
-  const VaRange half = id == SpaceId::kKernel ? kWindowRange : kUserRange;
+  const VaRange half = id == SpaceId::kKernel ? Format::kWindowRange : Format::kUserRange;
   Cursor<Sink> cursor(tables_, space->root);
   for (Gva va = half.begin; cursor.seek_leaf_table(va, half.end); va = cursor.table_end()) {
     for (auto scan = cursor.scan(); scan.next();) {

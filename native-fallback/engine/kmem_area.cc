@@ -10,15 +10,16 @@ KmemArea::Bit KmemArea::bit(const FrameTable& frames, Map map, u64 chunk) const 
 
 Result<Gva> KmemArea::grant(u64 pages, const MetaFrames& memory) {
   const u64 chunks = chunks_of(pages);
-  if (chunks > kMaxFrames * kChunksPerFrame) return Fail(Status::kNoMemory);
+  if (chunks > limit_) return Fail(Status::kNoMemory);
   u64 first = lowest_free_;
   for (u64 run = 0; run < chunks;) {
     const u64 chunk = first + run;
-    if (chunk >= known_chunks()) {
-      if (frame_count_ == kMaxFrames) return Fail(Status::kNoMemory);
+    if (chunk >= known_chunks_) {
+      if (known_chunks_ == limit_) return Fail(Status::kNoMemory);
       const auto frame = memory.alloc();
       if (!frame) return Fail(frame.error());
       bitmap_frames_[frame_count_++] = frame->number();
+      known_chunks_ = std::min(frame_count_ * kChunksPerFrame, limit_);
     }
     const Bit used = bit(memory.frames, Map::kUsed, chunk);
     if (run == 0 && ~*used.word == 0) {
@@ -33,16 +34,16 @@ Result<Gva> KmemArea::grant(u64 pages, const MetaFrames& memory) {
   for (u64 i = 0; i < chunks; ++i) bit(memory.frames, Map::kUsed, first + i).set();
   bit(memory.frames, Map::kLast, first + chunks - 1).set();
   if (chunks == 1 || first == lowest_free_) lowest_free_ = first + chunks;
-  return kKmemRange.begin + pages_to_bytes(first * kChunkPages);
+  return begin_ + pages_to_bytes(first * kChunkPages);
 }
 
 Result<void> KmemArea::take_back(Gva begin, u64 pages, const FrameTable& frames) {
   constexpr u64 kChunkBytes = pages_to_bytes(kChunkPages);
-  if (!kKmemRange.contains(begin) || pages == 0) return Fail(Status::kInvalid);
-  const u64 offset = begin - kKmemRange.begin;
+  if (begin < begin_ || pages == 0) return Fail(Status::kInvalid);
+  const u64 offset = begin - begin_;
   const u64 first = offset / kChunkBytes;
   const u64 chunks = chunks_of(pages);
-  if (offset % kChunkBytes != 0 || first >= known_chunks() || chunks > known_chunks() - first) {
+  if (offset % kChunkBytes != 0 || first >= known_chunks_ || chunks > known_chunks_ - first) {
     return Fail(Status::kInvalid);
   }
   // The grant begins here when the chunk before it is free or ends a grant.
@@ -62,6 +63,7 @@ Result<void> KmemArea::take_back(Gva begin, u64 pages, const FrameTable& frames)
 void KmemArea::release(FrameTable& frames) {
   for (u64 i = 0; i < frame_count_; ++i) frames.free(Frame(bitmap_frames_[i]));
   frame_count_ = 0;
+  known_chunks_ = 0;
   lowest_free_ = 0;
 }
 

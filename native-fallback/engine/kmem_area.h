@@ -1,19 +1,25 @@
-// Which kernel virtual addresses of kKmemRange are granted, in chunks of 16 pages: first fit over two bitmaps
+// Which kernel virtual addresses of one range are granted, in chunks of 16 pages: first fit over two bitmaps
 // (in use; last chunk of a grant), so that freeing can be checked exactly. One frame tells of 1 GiB of
 // addresses and is made when first reached.
 //
 // Concurrency: the engine's.
 #pragma once
 
+#include <algorithm>
+
 #include "native-fallback/frames/meta_frames.h"
-#include "pvops/mm_ops.h"
+#include "pvops/base/result.h"
 
 namespace nopte::pt {
 
 class KmemArea {
  public:
   static constexpr u64 kChunkPages = 16;
-  static constexpr u64 kMaxFrames = 64;  // 64 GiB of kernel addresses
+  static constexpr u64 kMaxFrames = 64;  // 64 GiB of kernel addresses at most
+
+  // Precondition: whole chunks.
+  constexpr explicit KmemArea(VaRange area)
+      : begin_(area.begin), limit_(std::min(area.pages() / kChunkPages, kMaxFrames * kChunksPerFrame)) {}
 
   static constexpr u64 chunks_of(u64 pages) { return pages / kChunkPages + (pages % kChunkPages != 0); }
 
@@ -35,10 +41,12 @@ class KmemArea {
     void set() const { *word |= mask; }
     void clear() const { *word &= ~mask; }
   };
-  // Precondition: chunk < known chunks.
+  // Precondition: a bitmap tells of it.
   [[nodiscard]] Bit bit(const FrameTable& frames, Map map, u64 chunk) const;
-  [[nodiscard]] u64 known_chunks() const { return frame_count_ * kChunksPerFrame; }
 
+  Gva begin_;
+  u64 limit_;                           // chunks that there can be
+  u64 known_chunks_ = 0;                // that the bitmaps tell of
   u64 bitmap_frames_[kMaxFrames] = {};  // frame numbers
   u64 frame_count_ = 0;
   u64 lowest_free_ = 0;  // no chunk below it is free

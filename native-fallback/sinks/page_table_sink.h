@@ -15,7 +15,7 @@
 
 #include <concepts>
 
-#include "native-fallback/format/x86_64_4level.h"
+#include "native-fallback/format/format.h"
 #include "native-fallback/frames/frame_table.h"
 
 namespace nopte::pt {
@@ -27,10 +27,11 @@ struct Slot {
   Frame root;
   Gva va;
   unsigned level;
-  unsigned index;  // table_index(va, level)
+  unsigned index;  // the format's table_index(va, level)
 
+  template <PageTableFormat Format>
   static constexpr Slot of(Frame table, Frame root, Gva va, unsigned level) {
-    return {table, root, va, level, table_index(va, level)};
+    return {table, root, va, level, Format::table_index(va, level)};
   }
 };
 
@@ -41,8 +42,13 @@ enum class FlushScope : u8 {
 };
 
 template <class S>
-concept PageTableSink = requires(S sink, const S& view, Frame frame, const Slot& slot, Entry entry, Gva va,
-                                 unsigned index, unsigned level, FlushScope scope, u8* bytes) {
+using EntryOf = typename S::Format::Entry;
+
+template <class S>
+concept PageTableSink = requires(S sink, const S& view, Frame frame, const Slot& slot, EntryOf<S> entry,
+                                 Gva va, unsigned index, unsigned level, FlushScope scope, u8* bytes) {
+  // What the tables that it makes true look like.
+  { typename S::Format() } -> PageTableFormat;
   // A table may be reachable by two paths (lguest names entries by root and address: no).
   { S::kCanShareTables } -> std::convertible_to<bool>;
   // The processor sets A and D in our tables (told shadows: no).
@@ -53,12 +59,12 @@ concept PageTableSink = requires(S sink, const S& view, Frame frame, const Slot&
   { S::kNeedsAliasRemoval } -> std::convertible_to<bool>;
 
   // A reachable entry's value now. Not inside begin/end for a slot written there.
-  { view.read(slot) } -> std::same_as<Entry>;
+  { view.read(slot) } -> std::same_as<EntryOf<S>>;
   // For reading and, while it is private, filling many entries of one table.
-  { sink.view(frame).read(index) } -> std::same_as<Entry>;
+  { sink.view(frame).read(index) } -> std::same_as<EntryOf<S>>;
   { sink.view(frame).fill(index, entry) } -> std::same_as<void>;
   // Replaces `entry` as read by another; returns what was there. The way to change a present leaf.
-  { sink.exchange(slot, entry, entry) } -> std::same_as<Entry>;
+  { sink.exchange(slot, entry, entry) } -> std::same_as<EntryOf<S>>;
   // Writes a leaf where the entry was not present. May be delayed until end().
   { sink.set(slot, entry) } -> std::same_as<void>;
 

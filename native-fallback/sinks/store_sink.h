@@ -4,6 +4,7 @@
 // What only an instruction can do is the Processor's, which arch code supplies.
 #pragma once
 
+#include "native-fallback/format/x86_64_4level.h"
 #include "native-fallback/sinks/page_table_sink.h"
 #include "native-fallback/tables/entry.h"
 
@@ -25,9 +26,11 @@ concept Processor = requires(P p, const P& view, PhysAddr root, Gva va, u8* to, 
   { p.copy_page(to, from) } -> std::same_as<void>;
 };
 
-template <Processor P>
+template <Processor P, PageTableFormat F = FourLevel>
 class StoreSink {
  public:
+  using Format = F;
+  using Entry = typename F::Entry;
   static constexpr bool kCanShareTables = true;
   static constexpr bool kHardwareAd = true;
   static constexpr bool kLargeLeaves = true;

@@ -1,6 +1,6 @@
 // The cursor: walks to one address of one root and changes what is there, making and removing tables on the
 // way. Everything that changes a reachable table in the engine goes through it; it keeps each table's count
-// of live entries, its bitmap of used eighths, and its count of parents.
+// of live entries, its bitmap of used parts, and its count of parents.
 //
 //   root (4) -> (3) -> (2) -> leaf table (1) -> leaf entry
 //   the cursor stops at the first level whose entry is not a present table: level() says where.
@@ -11,29 +11,39 @@
 #pragma once
 
 #include <bit>
+#include <utility>
 
 #include "native-fallback/tables/tlb_batch.h"
 
 namespace nopte::pt {
 
+// FrameMeta::back of a table has 64 bits: as many of its entries share one.
+template <PageTableFormat Format>
+inline constexpr unsigned kEntriesPerMark = Format::kEntriesPerTable / 64;
+
 // Counts an entry of `table` that became non-empty / empty.
+template <PageTableFormat Format>
 inline void note_filled(FrameMeta& table, unsigned index) {
   ++table.live;
-  table.back |= u64{1} << (index >> 3);
+  table.back |= u64{1} << (index / kEntriesPerMark<Format>);
 }
 inline void note_emptied(FrameMeta& table) { --table.live; }
 
-// The entries of [first, last] of a table that are not empty, ascending; eighths never used are skipped:
-//   for (EntryScan scan(meta, view, first, last); scan.next();) use(scan.index(), scan.entry());
+// The entries of [first, last] of a table that are not empty, ascending; where none was ever used is skipped:
+//   for (EntryScan<Sink> scan(meta, view, first, last); scan.next();) use(scan.index(), scan.entry());
 // Entries at or below index() may be emptied meanwhile.
-template <class View>
+template <PageTableSink Sink>
 class EntryScan {
+  using Entry = typename Sink::Format::Entry;
+  using View = decltype(std::declval<Sink&>().view(Frame()));
+  static constexpr unsigned kPerMark = kEntriesPerMark<typename Sink::Format>;
+
  public:
   EntryScan(const FrameMeta& table, View view, unsigned first, unsigned last)
       : view_(view),
         first_(first),
         last_(last),
-        eighths_(table.back & (~u64{0} << (first >> 3)) & (~u64{0} >> (63 - (last >> 3)))) {}
+        marks_(table.back & (~u64{0} << (first / kPerMark)) & (~u64{0} >> (63 - (last / kPerMark)))) {}
 
   [[gnu::always_inline]] bool next() {
     for (;;) {
@@ -41,10 +51,10 @@ class EntryScan {
         entry_ = view_.read(next_++);
         if (!entry_.empty()) return true;
       }
-      if (eighths_ == 0) return false;
-      next_ = static_cast<unsigned>(std::countr_zero(eighths_)) * 8;
-      eighths_ &= eighths_ - 1;
-      end_ = next_ + 7 < last_ ? next_ + 8 : last_ + 1;
+      if (marks_ == 0) return false;
+      next_ = static_cast<unsigned>(std::countr_zero(marks_)) * kPerMark;
+      marks_ &= marks_ - 1;
+      end_ = next_ + (kPerMark - 1) < last_ ? next_ + kPerMark : last_ + 1;
       if (next_ < first_) next_ = first_;
     }
   }
@@ -55,7 +65,7 @@ class EntryScan {
   View view_;
   unsigned first_;
   unsigned last_;
-  u64 eighths_;
+  u64 marks_;
   unsigned next_ = 0;
   unsigned end_ = 0;
   Entry entry_;
@@ -64,6 +74,9 @@ class EntryScan {
 // Makes and frees tables: what cursors of one engine share.
 template <PageTableSink Sink>
 struct TableMemory {
+  using Format = typename Sink::Format;
+  using Entry = typename Format::Entry;
+
   Sink& sink;
   FrameTable& frames;
   EngineCounters& counters;
@@ -82,7 +95,7 @@ struct TableMemory {
   // Writes into a private table.
   void fill(Frame table, unsigned index, Entry entry) const {
     sink.fill(table, index, entry);
-    note_filled(frames.meta(table), index);
+    note_filled<Format>(frames.meta(table), index);
   }
   // Frees a private table that was never published.
   void discard(Frame table) const {
@@ -93,6 +106,9 @@ struct TableMemory {
 
 template <PageTableSink Sink>
 class Cursor {
+  using Format = typename Sink::Format;
+  using Entry = typename Format::Entry;
+
  public:
   using Memory = TableMemory<Sink>;
 
@@ -106,7 +122,7 @@ class Cursor {
   [[nodiscard]] Frame table() const { return Frame(tables_[level_]); }
   [[nodiscard]] FrameMeta& meta() const { return memory_.frames.meta(table()); }
   // The entry where the walk ended, as it is now.
-  [[nodiscard]] Slot slot() const { return Slot::of(table(), root_, va_, level_); }
+  [[nodiscard]] Slot slot() const { return Slot::of<Format>(table(), root_, va_, level_); }
   [[nodiscard]] Entry entry() const { return memory_.sink.read(slot()); }
   // What the entries above allow together, whatever the leaf says.
   [[nodiscard]] Perm path_rights() const {
@@ -116,10 +132,10 @@ class Cursor {
   [[nodiscard]] bool path_user() const { return path_ & Entry::kUser; }
 
   // One past the last address that the table maps; 0 at the top of the address space.
-  [[nodiscard]] Gva table_end() const { return table_begin(level_) + table_bytes(level_); }
+  [[nodiscard]] Gva table_end() const { return table_begin(level_) + Format::table_bytes(level_); }
 
   // One past the last address that the entry where the walk ended maps.
-  [[nodiscard]] Gva entry_end() const { return Gva(va_.value() | (entry_bytes(level_) - 1)) + 1; }
+  [[nodiscard]] Gva entry_end() const { return Gva(va_.value() | (Format::entry_bytes(level_) - 1)) + 1; }
 
   // --- at a leaf table: level() == 1 ---
   [[nodiscard]] Frame leaf_table() const { return Frame(tables_[1]); }
@@ -130,8 +146,8 @@ class Cursor {
     return {leaf_table(), root_, leaf_va(index), 1, index};
   }
   // Its entries in [first, last] that are not empty.
-  [[nodiscard]] auto scan(unsigned first = 0, unsigned last = kEntriesPerTable - 1) const {
-    return EntryScan(leaf_meta(), memory_.sink.view(leaf_table()), first, last);
+  [[nodiscard]] auto scan(unsigned first = 0, unsigned last = Format::kEntriesPerTable - 1) const {
+    return EntryScan<Sink>(leaf_meta(), memory_.sink.view(leaf_table()), first, last);
   }
 
   // Another address of the same root.
@@ -140,12 +156,12 @@ class Cursor {
     const Sink& sink = memory_.sink;
     u64 path = Entry::kWritable | Entry::kUser | Entry::kNoExecute;
     // Unrolled, and stored only at the end: this is the hottest loop of the engine.
-    Frame found[kLevels + 1];
-    found[kLevels] = root_;
-    unsigned level = kLevels;
+    Frame found[Format::kLevels + 1];
+    found[Format::kLevels] = root_;
+    unsigned level = Format::kLevels;
 #pragma GCC unroll 3
-    for (unsigned l = kLevels; l > 1; --l) {
-      const Entry entry = sink.read(Slot::of(found[l], root_, va, l));
+    for (unsigned l = Format::kLevels; l > 1; --l) {
+      const Entry entry = sink.read(Slot::of<Format>(found[l], root_, va, l));
       if (!entry.present() || entry.large()) break;
       path &= entry.word() ^ Entry::kNoExecute;
       found[l - 1] = entry.frame();
@@ -154,7 +170,7 @@ class Cursor {
     path_ = path;
     level_ = level;
 #pragma GCC unroll 4
-    for (unsigned l = 1; l <= kLevels; ++l) tables_[l] = found[l].number();
+    for (unsigned l = 1; l <= Format::kLevels; ++l) tables_[l] = found[l].number();
   }
 
   // To the first leaf table that may hold entries in [va, end), or false. The cursor's address is then the
@@ -165,9 +181,10 @@ class Cursor {
       if (level_ == 1) return true;
       // Nothing below this entry: the next used entry of the same table, or past the table.
       if (end - 1 < entry_end()) return false;
-      const unsigned next = next_used(table_index(va, level_) + 1);
-      const Gva here =
-          next < kEntriesPerTable ? table_begin(level_) + next * entry_bytes(level_) : table_end();
+      const unsigned next = next_used(Format::table_index(va, level_) + 1);
+      const Gva here = next < Format::kEntriesPerTable
+                           ? table_begin(level_) + next * Format::entry_bytes(level_)
+                           : table_end();
       if (here <= va) return false;  // wrapped at the top of the address space
       va = here;
     }
@@ -179,9 +196,9 @@ class Cursor {
   // table.
   Result<void> install(Entry leaf, unsigned leaf_level = 1) {
     if (level_ == leaf_level) {
-      const unsigned index = table_index(va_, leaf_level);
+      const unsigned index = Format::table_index(va_, leaf_level);
       memory_.sink.set({table(), root_, va_, leaf_level, index}, leaf);
-      note_filled(meta(), index);
+      note_filled<Format>(meta(), index);
       return {};
     }
     return install_with_tables(leaf, leaf_level);
@@ -189,7 +206,7 @@ class Cursor {
   // Puts a leaf in the leaf table. Precondition: level() == 1, the entry is empty.
   void install_at(unsigned index, Entry leaf) {
     memory_.sink.set(leaf_slot(index), leaf);
-    note_filled(leaf_meta(), index);
+    note_filled<Format>(leaf_meta(), index);
   }
 
   // Makes the tables down to `leaf_level` that are missing, empty. Errors: kNoMemory, nothing has changed.
@@ -205,7 +222,7 @@ class Cursor {
     memory_.sink.publish(table, table_level, va_);
     memory_.frames.meta(table).refs = 1;
     memory_.sink.link(slot(), Entry::table(table, privilege));
-    note_filled(meta(), table_index(va_, level_));
+    note_filled<Format>(meta(), Format::table_index(va_, level_));
   }
 
   // Replaces a leaf, `expected` as it was read, by another that is not empty; returns what was there.
@@ -237,7 +254,7 @@ class Cursor {
     note_emptied(meta());
     memory_.sink.link(to.slot(),
                       Entry::table(moving, kernel_address() ? Privilege::kKernel : Privilege::kUser));
-    note_filled(to.meta(), table_index(to.va_, 2));
+    note_filled<Format>(to.meta(), Format::table_index(to.va_, 2));
   }
 
   // Unlinks the table that the walk ended in if it is empty, and so on upwards. The tables below the root
@@ -248,18 +265,20 @@ class Cursor {
 
  private:
   // The first address that the table of this level on the path maps.
-  [[nodiscard]] Gva table_begin(unsigned level) const { return Gva(va_.value() & ~(table_bytes(level) - 1)); }
-  [[nodiscard]] bool kernel_address() const { return static_cast<i64>(va_.value()) < 0; }
+  [[nodiscard]] Gva table_begin(unsigned level) const {
+    return Gva(va_.value() & ~(Format::table_bytes(level) - 1));
+  }
+  [[nodiscard]] bool kernel_address() const { return Format::kernel_half(va_); }
 
   // The first non-empty entry at or after `index` of the table that the walk ended in; 512 if none.
   [[nodiscard]] unsigned next_used(unsigned index) const {
-    if (index >= kEntriesPerTable) return kEntriesPerTable;
-    EntryScan scan(meta(), memory_.sink.view(table()), index, kEntriesPerTable - 1);
-    return scan.next() ? scan.index() : kEntriesPerTable;
+    if (index >= Format::kEntriesPerTable) return Format::kEntriesPerTable;
+    EntryScan<Sink> scan(meta(), memory_.sink.view(table()), index, Format::kEntriesPerTable - 1);
+    return scan.next() ? scan.index() : Format::kEntriesPerTable;
   }
 
   [[gnu::noinline]] Result<void> install_with_tables(Entry leaf, unsigned leaf_level) {
-    Frame made[kLevels];
+    Frame made[Format::kLevels];
     for (unsigned level = leaf_level; level < level_; ++level) {
       const auto table = memory_.make(level);
       if (!table) {
@@ -271,25 +290,25 @@ class Cursor {
     const Privilege privilege = kernel_address() ? Privilege::kKernel : Privilege::kUser;
     Entry value = leaf;
     for (unsigned level = leaf_level; level < level_; ++level) {
-      if (!value.empty()) memory_.fill(made[level], table_index(va_, level), value);
+      if (!value.empty()) memory_.fill(made[level], Format::table_index(va_, level), value);
       memory_.sink.publish(made[level], level, va_);
       memory_.frames.meta(made[level]).refs = 1;
       tables_[level] = made[level].number();
       value = Entry::table(made[level], privilege);
     }
     memory_.sink.link(slot(), value);
-    note_filled(meta(), table_index(va_, level_));
+    note_filled<Format>(meta(), Format::table_index(va_, level_));
     level_ = leaf_level;
     return {};
   }
 
   // Takes tables_[level] out of its parent, and the parent out of its own if that emptied it.
   void unlink_at(unsigned level, TlbBatch<Sink>& batch) {
-    const unsigned top = kernel_address() ? kLevels - 1 : kLevels;
+    const unsigned top = kernel_address() ? Format::kLevels - 1 : Format::kLevels;
     if (level < top) batch.way_to(va_);
     for (; level < top; ++level) {
       const Frame table(tables_[level]);
-      const Slot above = Slot::of(Frame(tables_[level + 1]), root_, va_, level + 1);
+      const Slot above = Slot::of<Format>(Frame(tables_[level + 1]), root_, va_, level + 1);
       memory_.sink.unlink(above, memory_.sink.read(above));
       --memory_.frames.meta(table).refs;
       batch.table(table);
@@ -304,8 +323,8 @@ class Cursor {
   Frame root_;
   Gva va_;
   u64 path_ = 0;  // AND of the words above, no-execute inverted
-  unsigned level_ = kLevels;
-  u64 tables_[kLevels + 1];  // frame numbers; from level_ up
+  unsigned level_ = Format::kLevels;
+  u64 tables_[Format::kLevels + 1];  // frame numbers; from level_ up
 };
 
 }  // namespace nopte::pt

@@ -7,7 +7,7 @@
 
 #include <atomic>
 
-#include "native-fallback/format/x86_64_4level.h"
+#include "native-fallback/format/x86_entry.h"
 
 namespace nopte::pt {
 

@@ -72,7 +72,7 @@ struct Guest {
       const auto tree = vma.declared(SpaceId{id});
       if (!tree) continue;
       NOPTE_ASSERT((*tree)->consistent());
-      engine.for_each_installed(SpaceId{id}, [&](Gva va, const pt::Installed& installed) {
+      engine.for_each_installed(SpaceId{id}, [&](Gva va, const auto& installed) {
         const auto region = (*tree)->find(va);
         NOPTE_ASSERT(region);
         NOPTE_ASSERT(!installed.entry.present() || !installed.rights.write() || region->perm.write());

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "native-fallback/format/x86_64_4level.h"
 #include "native-fallback/frames/frame_table.h"
 #include "native-fallback/tables/entry.h"
 #include "pvops/mm_ops.h"

@@ -548,7 +548,7 @@ class RandomRun {
     world_.check();
     for (const auto& [id, space] : reference_.spaces) {
       u64 found = 0;
-      engine().for_each_installed(id, [&](Gva va, const pt::Installed& installed) {
+      engine().for_each_installed(id, [&](Gva va, const auto& installed) {
         const auto region = space.regions->find(va);
         ASSERT_TRUE(region);
         const u64* words = reinterpret_cast<const u64*>(world_.memory().page(installed.entry.frame()));

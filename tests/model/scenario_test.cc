@@ -446,13 +446,15 @@ TYPED_TEST(Scenario, TheDirectMapShowsMemoryToTheKernel) {
     ASSERT_TRUE(w.engine().map_direct(w.memory().range()));
     EXPECT_EQ(w.engine().map_direct(w.memory().range()), Fail(Status::kInvalid));
     for (const u64 frame : {16u, 17u, 511u, 512u, 4000u}) {
-      const Gva va = pt::kDirectRange.begin + pages_to_bytes(frame);
+      const Gva va = pt::FourLevel::kDirectRange.begin + pages_to_bytes(frame);
       const auto byte = w.machine().access(0, va, Access::kWrite, Privilege::kKernel);
       ASSERT_TRUE(byte);
       EXPECT_EQ(*byte, w.memory().page(pt::Frame(frame)));
       EXPECT_FALSE(w.machine().access(0, va, Access::kExec, Privilege::kKernel));
     }
-    EXPECT_EQ(w.engine().peek(SpaceId::kKernel, pt::kDirectRange.begin + pages_to_bytes(1000))->level, 2u);
+    EXPECT_EQ(
+        w.engine().peek(SpaceId::kKernel, pt::FourLevel::kDirectRange.begin + pages_to_bytes(1000))->level,
+        2u);
     w.check();
   }
 }

@@ -92,6 +92,7 @@ class ToyLguest : public Walker {
 
 class ToyLguestSink {
  public:
+  using Format = pt::FourLevel;
   static constexpr bool kCanShareTables = false;
   static constexpr bool kHardwareAd = false;
   static constexpr bool kLargeLeaves = false;

@@ -105,6 +105,7 @@ class ToyXen {
 // The guest's side: the sink.
 class ToyXenSink {
  public:
+  using Format = pt::FourLevel;
   static constexpr bool kCanShareTables = true;
   static constexpr bool kHardwareAd = true;
   static constexpr bool kLargeLeaves = false;

@@ -203,7 +203,7 @@ template <class Kind>
 void World<Kind>::check() {
   std::map<Frame, u64> references;
   const auto look = [&](SpaceId id, const Regions& promised) {
-    engine_->for_each_installed(id, [&](Gva va, const pt::Installed& installed) {
+    engine_->for_each_installed(id, [&](Gva va, const auto& installed) {
       ++references[installed.entry.frame()];
       const auto region = promised.find(va);
       ASSERT_TRUE(region) << "installed but not promised: " << std::hex << va.value();

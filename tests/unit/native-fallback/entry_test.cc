@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "native-fallback/format/x86_64_4level.h"
+
 namespace nopte::pt {
 namespace {
 
@@ -50,7 +52,7 @@ TEST(EntryFormat, IndexesCoverTheAddress) {
   u64 rebuilt = va.page_offset();
   for (unsigned level = 1; level <= kLevels; ++level) rebuilt |= table_index(va, level) * entry_bytes(level);
   EXPECT_EQ(rebuilt, va.value());
-  EXPECT_EQ(table_bytes(1), u64{2} << 20);
+  EXPECT_EQ(FourLevel::table_bytes(1), u64{2} << 20);
 }
 
 TEST(EntryPrimitive, ExchangeKeepsWhatHardwareMarks) {

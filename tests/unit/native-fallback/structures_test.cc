@@ -10,6 +10,7 @@
 #include "native-fallback/engine/id_table.h"
 #include "native-fallback/engine/kmem_area.h"
 #include "native-fallback/engine/memory_object.h"
+#include "pvops/mm_ops.h"
 
 namespace nopte::pt {
 namespace {
@@ -122,7 +123,7 @@ TEST_F(Structures, PageIndexAgreesWithAMap) {
 }
 
 TEST_F(Structures, KernelAddressesAreGrantedAndCheckedExactly) {
-  KmemArea area;
+  KmemArea area(kKmemRange);
   constexpr u64 kChunkBytes = pages_to_bytes(KmemArea::kChunkPages);
   const Gva one = *area.grant(1, meta_);
   const Gva three = *area.grant(33, meta_);
@@ -154,7 +155,7 @@ TEST_F(Structures, KernelAddressesAreGrantedAndCheckedExactly) {
 }
 
 TEST_F(Structures, AGrantMayReachOverABitmapFrame) {
-  KmemArea area;
+  KmemArea area(kKmemRange);
   constexpr u64 kFramePages = pages_to_bytes(1) * 8 / 2 * KmemArea::kChunkPages;  // that one frame tells of
   const Gva most = *area.grant(kFramePages - 16, meta_);
   const Gva across = *area.grant(48, meta_);

@@ -109,7 +109,7 @@ Result<void> Home<Interface>::map_image() {
 template <class Interface>
 Result<volatile void*> Home<Interface>::map_device(u64 physical) {
   NOPTE_TRY(engine_.map_direct(FrameRange::of(Frame::at(PhysAddr(physical)), 1), Caching::kUncached));
-  return reinterpret_cast<volatile void*>(kDirectRange.begin.value() + physical);
+  return reinterpret_cast<volatile void*>(FourLevel::kDirectRange.begin.value() + physical);
 }
 
 template <class Interface>
@@ -168,7 +168,7 @@ Result<NativeBoot> Home<Interface>::boot(const NativeStart& start) {
   engine_.set_kernel_regions(*start.kernel_windows);
   Interface::start();
   NOPTE_TRY(engine_.space_activate(SpaceId::kKernel));
-  g_frames.rebase(kDirectRange.begin.value());
+  g_frames.rebase(FourLevel::kDirectRange.begin.value());
 
   if (block.under_hypervisor == 0) {
     NOPTE_TRY(map_devices());
