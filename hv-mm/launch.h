@@ -34,6 +34,7 @@ StartResult start_nested(const Launch& launch);
 StartResult start_shadow(const Launch& launch);
 StartResult start_vma(const Launch& launch);
 StartResult start_kvmpv(const Launch& launch);
+StartResult start_vmi(const Launch& launch);
 
 // --- shared by the modes -----------------------------------------------------------------------------------
 

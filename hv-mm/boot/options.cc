@@ -27,6 +27,26 @@ std::expected<u64, const char*> parse_bytes(std::string_view text) {
   return value;
 }
 
+#define NOPTE_MODE_WORDS "mode=vma, nested, shadow, kvmpv or vmi"
+
+std::expected<Mode, const char*> parse_mode(std::string_view text) {
+  struct Word {
+    std::string_view text;
+    Mode mode;
+  };
+  constexpr Word kWords[] = {{"vma", Mode::kVma},
+                             {"nested", Mode::kNested},
+                             {"shadow", Mode::kShadow},
+                             {"kvmpv", Mode::kKvmPv},
+                             {"vmi", Mode::kVmi}};
+  for (const Word& word : kWords) {
+    if (text == word.text) {
+      return word.mode;
+    }
+  }
+  return std::unexpected("unknown mode: the hypervisor knows " NOPTE_MODE_WORDS);
+}
+
 }  // namespace
 
 std::expected<Options, const char*> parse_options(std::string_view text) {
@@ -46,18 +66,11 @@ std::expected<Options, const char*> parse_options(std::string_view text) {
       break;
     }
     if (word.starts_with("mode=")) {
-      const std::string_view mode = word.substr(5);
-      if (mode == "nested") {
-        options.mode = Mode::kNested;
-      } else if (mode == "shadow") {
-        options.mode = Mode::kShadow;
-      } else if (mode == "vma") {
-        options.mode = Mode::kVma;
-      } else if (mode == "kvmpv") {
-        options.mode = Mode::kKvmPv;
-      } else {
-        return Bad("unknown mode: the hypervisor knows mode=vma, mode=nested, mode=shadow and mode=kvmpv");
+      const auto mode = parse_mode(word.substr(5));
+      if (!mode) {
+        return Bad(mode.error());
       }
+      options.mode = *mode;
       has_mode = true;
     } else if (word.starts_with("memory=")) {
       const auto bytes = parse_bytes(word.substr(7));
@@ -72,7 +85,7 @@ std::expected<Options, const char*> parse_options(std::string_view text) {
     text.remove_prefix(word.size());
   }
   if (!has_mode) {
-    return Bad("mode= is missing: mode=vma, mode=nested, mode=shadow or mode=kvmpv");
+    return Bad("mode= is missing: it takes " NOPTE_MODE_WORDS);
   }
   if (!has_memory) {
     return Bad("memory= is missing: how many bytes the guest gets");

@@ -1,4 +1,4 @@
-// The hypervisor's command line: `mode=vma|nested|shadow|kvmpv memory=BYTES -- GUEST COMMAND LINE`. What
+// The hypervisor's command line: `mode=vma|nested|shadow|kvmpv|vmi memory=BYTES -- GUEST COMMAND LINE`. What
 // follows " -- " (with the "-- ") is the guest's. Both options are needed.
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace nopte::hv {
 
-enum class Mode : u8 { kNested, kShadow, kVma, kKvmPv };
+enum class Mode : u8 { kNested, kShadow, kVma, kKvmPv, kVmi };
 
 struct Options {
   Mode mode = Mode::kNested;

@@ -57,6 +57,7 @@ class ShadowMmu {
   // has changed.
   Result<pt::PhysAddr> set_root(u64 cr3);
   [[nodiscard]] u64 guest_root() const { return root_cr3_; }
+  [[nodiscard]] pt::PhysAddr host_root() const { return tables_.host_address(root_); }
   // INVLPG, any address.
   void invlpg(Gva va);
   // A flush of everything (CR4.PGE and the like).
@@ -72,6 +73,8 @@ class ShadowMmu {
   // The guest has written the entry at this address: what is shown of it follows the guest's table as it is
   // now. Nothing happens where no shadowed table lies. Precondition: entry_address(gpa).
   void entry_told(Gpa gpa);
+  // The same, and first writes it for the guest.
+  void entry_set(Gpa gpa, pt::Entry value);
   [[nodiscard]] bool entry_address(Gpa gpa) const {
     return gpa.value() % sizeof(u64) == 0 && guest_.contains(gpa.page());
   }
@@ -81,6 +84,9 @@ class ShadowMmu {
   // The frame is no table any more: its shadow goes, and what only it linked. The root in use starts empty.
   // Precondition: in guest memory.
   void table_released(u64 gfn);
+  // The frame is a new root: of [first, first + count) it shows at once what the root in from_gfn shows and
+  // the guest's entries agree on. Precondition: in guest memory, first + count <= 512.
+  void root_cloned(u64 gfn, u64 from_gfn, unsigned first, unsigned count);
 
   // Guest-virtual to guest-physical by the guest's tables as they are now; rights are not looked at.
   // Errors: kBadAddress.
@@ -128,7 +134,7 @@ class ShadowMmu {
   void sync_reachable();
   void forget_detached();
   [[nodiscard]] Reach reach(PageIndex page) const;
-  void copy_kernel_half(PageIndex from, PageIndex to, u64 from_gfn, u64 to_gfn);
+  void copy_entries(PageIndex from, PageIndex to, unsigned first, unsigned count);
 
   GuestMemory guest_;
   ReservedBits reserved_;

@@ -72,7 +72,6 @@ Result<pt::PhysAddr> ShadowMmu::set_root(u64 cr3) {
   ++tables_.counters().root_loads;
   tables_.reserve(root_);
   const PageIndex before = root_;
-  const u64 before_gfn = root_gfn_;
   PageIndex root = tables_.find_mirror(gfn, pt::kLevels);
   const bool missed = root == 0;
   if (missed) {
@@ -84,7 +83,8 @@ Result<pt::PhysAddr> ShadowMmu::set_root(u64 cr3) {
   root_cr3_ = cr3;
   tables_.page(root).referenced = true;
   if (before != 0 && before != root) {
-    if (missed && !tables_.page(before).detached) copy_kernel_half(before, root, before_gfn, gfn);
+    constexpr unsigned kKernelHalf = pt::kEntriesPerTable / 2;
+    if (missed && !tables_.page(before).detached) copy_entries(before, root, kKernelHalf, kKernelHalf);
   }
   forget_detached();
   sync_reachable();
@@ -92,13 +92,16 @@ Result<pt::PhysAddr> ShadowMmu::set_root(u64 cr3) {
   return tables_.host_address(root);
 }
 
-// Links what both roots share, so that a new root does not fault its way to the kernel.
-void ShadowMmu::copy_kernel_half(PageIndex from, PageIndex to, u64 from_gfn, u64 to_gfn) {
-  const u8* const from_table = guest_.table(from_gfn);
-  const u8* const to_table = guest_.table(to_gfn);
-  constexpr unsigned kWords = pt::kEntriesPerTable / 64;
-  for (unsigned word = kWords / 2; word < kWords; ++word) {
-    u64 missing = tables_.page(from).installed[word] & ~tables_.page(to).installed[word];
+// Links what both roots share of these entries, so that a new root does not fault its way there.
+void ShadowMmu::copy_entries(PageIndex from, PageIndex to, unsigned first, unsigned count) {
+  const u8* const from_table = guest_.table(tables_.page(from).gfn);
+  const u8* const to_table = guest_.table(tables_.page(to).gfn);
+  const auto below = [](unsigned index, unsigned word) {
+    return index <= word * 64 ? u64{0} : index >= word * 64 + 64 ? ~u64{0} : (u64{1} << index % 64) - 1;
+  };
+  for (unsigned word = 0; word < pt::kEntriesPerTable / 64; ++word) {
+    u64 missing = tables_.page(from).installed[word] & ~tables_.page(to).installed[word] &
+                  below(first + count, word) & ~below(first, word);
     for (; missing != 0; missing &= missing - 1) {
       const unsigned index = word * 64 + static_cast<unsigned>(std::countr_zero(missing));
       const Entry guest = pt::load_entry(to_table, index);

@@ -46,6 +46,11 @@ void ShadowMmu::entry_told(Gpa gpa) {
   }
 }
 
+void ShadowMmu::entry_set(Gpa gpa, Entry value) {
+  pt::store_entry(guest_.table(gpa.page()), static_cast<unsigned>(gpa.page_offset() / sizeof(u64)), value);
+  entry_told(gpa);
+}
+
 void ShadowMmu::told_all() {
   if (!unseen_) {
     reflected_valid_ = false;
@@ -71,6 +76,14 @@ void ShadowMmu::table_released(u64 gfn) {
       }
     }
   }
+}
+
+void ShadowMmu::root_cloned(u64 gfn, u64 from_gfn, unsigned first, unsigned count) {
+  table_released(gfn);
+  tables_.reserve(root_);
+  const PageIndex from = tables_.find_mirror(from_gfn, pt::kLevels);
+  if (from == 0) return;
+  copy_entries(from, mirror_for_use(gfn, pt::kLevels), first, count);
 }
 
 }  // namespace nopte::hv

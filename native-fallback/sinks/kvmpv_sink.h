@@ -16,6 +16,8 @@ struct alignas(kPageBytes) KvmPvBuffer {
 template <auto call>
 class KvmPvTeller {
  public:
+  static constexpr bool kReadAtExits = false;
+
   constexpr explicit KvmPvTeller(KvmPvBuffer& buffer) : buffer_(buffer) {}
 
   void put(const Slot& slot, Entry) {
@@ -42,6 +44,11 @@ class KvmPvTeller {
     }
     call(abi::tagged(abi::Interface::kKvmPv, kSetPtes), 0, waiting_, flags);
     waiting_ = 0;
+  }
+  void tell_gain(const Slot& slot, Entry entry) {
+    if (full()) tell({});
+    put(slot, entry);
+    tell({});
   }
   void release_root(Frame root) {
     call(abi::tagged(abi::Interface::kKvmPv, abi::kvmpv::kReleasePt), root.address().value(), 0, 0);

@@ -24,14 +24,20 @@ struct TellFlush {
 
 template <class T>
 concept Teller = requires(T t, const T& view, const Slot& slot, Entry entry, Frame frame, TellFlush flush) {
+  // The hypervisor reads what waits at every exit by itself: only a flush needs a call of its own.
+  { T::kReadAtExits } -> std::convertible_to<bool>;
   // Remembers that the entry is now `entry`. Precondition: !full().
   { t.put(slot, entry) } -> std::same_as<void>;
   { view.waiting() } -> std::convertible_to<u64>;
   { view.full() } -> std::convertible_to<bool>;
   // Tells what waits, which may be nothing, and flushes.
   { t.tell(flush) } -> std::same_as<void>;
-  // The root and what only it linked are no tables any more. Nothing waits.
+  // A fault has made this entry, and nothing that waits is still to be flushed: shows it.
+  { t.tell_gain(slot, entry) } -> std::same_as<void>;
+  // The root and what only it linked are no tables any more. Nothing waits, or it may wait too: !full().
   { t.release_root(frame) } -> std::same_as<void>;
+  // Optional: new_root(frame), a filled root, !full(); bool set_lazy(bool), between begin() and end(), true
+  // when what waits must be told now.
 };
 
 template <Processor P, Teller T>
@@ -64,15 +70,27 @@ class ToldSink : public StoreSink<P> {
     Own::unlink(slot, entry);
     lost(slot, Entry());
   }
-  void retire(Frame, unsigned) { tell_waiting(); }
+  void retire(Frame, unsigned) {
+    if constexpr (!T::kReadAtExits) tell_waiting();
+  }
 
+  void root_create(Frame root) {
+    if constexpr (requires { teller_.new_root(root); }) {
+      make_room();
+      teller_.new_root(root);
+    }
+  }
   void root_activate(Frame root) {
-    tell_waiting();
+    if constexpr (!T::kReadAtExits) tell_waiting();
     unflushed_ = false;  // loading a root flushes
     Own::root_activate(root);
   }
   void root_retire(Frame root) {
-    tell_waiting();
+    if constexpr (T::kReadAtExits) {
+      make_room();
+    } else {
+      tell_waiting();
+    }
     teller_.release_root(root);
   }
 
@@ -89,9 +107,16 @@ class ToldSink : public StoreSink<P> {
   void fault_begins() { gain_ = {}; }
   void settle() {
     if (!gain_.present() || !(kernel(gain_slot_) || Own::runs(gain_slot_.root))) return;
-    if (teller_.full()) tell_waiting();
-    teller_.put(gain_slot_, gain_);
-    teller_.tell({});
+    teller_.tell_gain(gain_slot_, gain_);
+  }
+
+  void begin() {
+    if constexpr (requires { teller_.set_lazy(true); }) static_cast<void>(teller_.set_lazy(true));
+  }
+  void end() {
+    if constexpr (requires { teller_.set_lazy(true); }) {
+      if (teller_.set_lazy(false)) tell_waiting();
+    }
   }
 
  private:
@@ -102,14 +127,19 @@ class ToldSink : public StoreSink<P> {
     gain_ = entry;
   }
   void lost(const Slot& slot, Entry entry) {
-    if (teller_.full()) tell_waiting();
+    make_room();
     teller_.put(slot, entry);
   }
-  // The flush for it is still to come.
+  void make_room() {
+    if (teller_.full()) tell_now();
+  }
   void tell_waiting() {
-    if (teller_.waiting() == 0) return;
+    if (teller_.waiting() != 0) tell_now();
+  }
+  // The flush for it is still to come.
+  void tell_now() {
+    unflushed_ |= teller_.waiting() != 0;
     teller_.tell({});
-    unflushed_ = true;
   }
   void flush(FlushScope scope) {
     if (teller_.waiting() == 0 && !unflushed_) return;  // flushed with what was told

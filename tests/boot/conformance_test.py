@@ -13,7 +13,7 @@ from lib import boots, bundle, counters, images, launcher  # noqa: E402
 
 SECONDS = 200
 GUEST_MIB = 64
-MODES = ("native", "nested", "shadow", "vma", "kvmpv")
+MODES = ("native", "nested", "shadow", "vma", "kvmpv", "vmi")
 IMAGE = images.GUEST.parent / "nopte-conformance"
 FEWEST_CASES = 60
 # Modes whose memory path leaves the guest at most once for each call and first touch, or never.
@@ -71,6 +71,9 @@ class Conformance(unittest.TestCase):
 
     def test_kvmpv(self):
         self.run_mode("kvmpv")
+
+    def test_vmi(self):
+        self.run_mode("vmi")
 
 
 if __name__ == "__main__":

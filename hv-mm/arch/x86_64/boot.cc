@@ -113,6 +113,8 @@ StartResult start(const Launch& launch) {
       return start_vma(launch);
     case Mode::kKvmPv:
       return start_kvmpv(launch);
+    case Mode::kVmi:
+      return start_vmi(launch);
   }
   return std::unexpected("unknown mode");
 }

@@ -128,6 +128,11 @@ class ShadowMachine {
     host_root_ = root->value();
     cr3_ = cr3;
   }
+  // Something else than load_root() may have loaded a root.
+  void adopt_root() {
+    host_root_ = mmu.host_root().value();
+    cr3_ = mmu.guest_root();
+  }
   [[nodiscard]] u64 cr3() const { return cr3_; }
 
   Translation shadow_walk(u64 va, u64 access) const {

@@ -7,6 +7,7 @@
 #include "native-fallback/guest/arch/x86_64/native_processor.h"
 #include "native-fallback/guest/engine_mm_ops.h"
 #include "native-fallback/sinks/kvmpv_sink.h"
+#include "native-fallback/sinks/vmi_sink.h"
 #include "pvops/arch/x86_64/interrupt_controllers.h"
 #include "pvops/arch/x86_64/lapic.h"
 #include "pvops/freestanding/init_array.h"
@@ -30,7 +31,7 @@ struct Plain {
   static constexpr const char* kName = "native";
   using Sink = StoreSink<NativeProcessor>;
   static constinit Sink sink;
-  static void start() {}
+  static void start(FrameRange) {}
 };
 constinit Plain::Sink Plain::sink(g_frames, g_processor);
 
@@ -51,12 +52,32 @@ struct KvmPv {
   using Sink = ToldSink<NativeProcessor, Teller>;
   static constinit Teller teller;
   static constinit Sink sink;
-  static void start() {
+  static void start(FrameRange) {
     cpu::wrmsr(abi::kvmpv::kBufferMsr, image_physical(&g_kvmpv_buffer).value() | abi::kvmpv::kBufferEnable);
   }
 };
 constinit KvmPv::Teller KvmPv::teller(g_kvmpv_buffer);
 constinit KvmPv::Sink KvmPv::sink(g_frames, g_processor, KvmPv::teller);
+
+// VMI.
+constinit abi::vmi::Queue g_vmi_queue{};
+struct Vmi {
+  static constexpr const char* kName = "vmi";
+  using Processor = VmiProcessor<NativeProcessor, hypercall>;
+  using Teller = VmiTeller<Processor, FourLevel::kDirectRange.begin.value(), hypercall>;
+  using Sink = ToldSink<Processor, Teller>;
+  static constinit Processor processor;
+  static constinit Teller teller;
+  static constinit Sink sink;
+  static void start(FrameRange memory) {
+    vmi_call<hypercall>(abi::vmi::kSetQueue, image_physical(&g_vmi_queue).value());
+    pv::vmmcall(static_cast<abi::Call>(abi::tagged(abi::Interface::kVmi, abi::vmi::kSetLinearMapping)), 0,
+                FourLevel::kDirectRange.begin.value(), memory.frames(), memory.begin.number(), 0, 0);
+  }
+};
+constinit Vmi::Processor Vmi::processor;
+constinit Vmi::Teller Vmi::teller(g_vmi_queue, Vmi::processor);
+constinit Vmi::Sink Vmi::sink(g_frames, Vmi::processor, Vmi::teller);
 
 constexpr EngineCounters kNoCounters{};
 const EngineCounters* g_counters = &kNoCounters;
@@ -166,7 +187,7 @@ Result<NativeBoot> Home<Interface>::boot(const NativeStart& start) {
     NOPTE_TRY(engine_.map_direct(ram));
   }
   engine_.set_kernel_regions(*start.kernel_windows);
-  Interface::start();
+  Interface::start(memory.covered());
   NOPTE_TRY(engine_.space_activate(SpaceId::kKernel));
   g_frames.rebase(FourLevel::kDirectRange.begin.value());
 
@@ -201,6 +222,7 @@ const EngineCounters& engine_counters() { return *g_counters; }
 
 Result<NativeBoot> boot_native(const NativeStart& start) {
   run_constructors(translation_init_array_begin, translation_init_array_end);
+  if ((start.features & abi::kFeatureVmi) != 0) return Home<Vmi>::boot(start);
   if ((start.features & abi::kFeatureKvmPv) != 0) return Home<KvmPv>::boot(start);
   return Home<Plain>::boot(start);
 }
