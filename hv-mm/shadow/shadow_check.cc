@@ -16,11 +16,22 @@ void ShadowTables::check_invariants() {
     }
     return false;
   };
+  const auto members = [this](RefList list) {
+    u64 count = 0;
+    for (; !list.empty(); list = refs_.rest(list)) ++count;
+    return count;
+  };
   u32 used = 0;
+  u64 links = 0, parents = 0;  // each link is a parent of what it links, and no other is
   for (PageIndex index = oldest_; index != 0; index = pages_[index].newer) {
     ++used;
     const ShadowPage& page = pages_[index];
     NOPTE_ASSERT(page.kind != ShadowKind::kFree);
+    parents += members(page.parents);
+    // A told guest reports no table that it frees: only the link to it.
+    if (told_ && page.kind == ShadowKind::kMirror && page.level < pt::kLevels) {
+      NOPTE_ASSERT(!page.parents.empty());
+    }
     unsigned live = 0;
     for (unsigned slot = 0; slot < pt::kEntriesPerTable; ++slot) {
       const Entry at = entry(index, slot);
@@ -32,6 +43,7 @@ void ShadowTables::check_invariants() {
         const PageIndex child = child_of(at);
         NOPTE_ASSERT(child >= 1 && child <= pool_.tables && pages_[child].level == page.level - 1);
         NOPTE_ASSERT(pages_[child].kind != ShadowKind::kFree && contains(pages_[child].parents, ref));
+        ++links;
         continue;
       }
       const u64 gfn = guest_.gfn_of(at.frame());
@@ -49,6 +61,7 @@ void ShadowTables::check_invariants() {
     }
     NOPTE_ASSERT(live == page.live);
   }
+  NOPTE_ASSERT(links == parents);
   u32 free = 0;
   for (PageIndex index = free_page_; index != 0; index = pages_[index].newer) {
     ++free;

@@ -103,7 +103,6 @@ PageIndex ShadowMmu::descend(PageIndex parent, unsigned level, Gva va, Entry gue
     if (page.kind != ShadowKind::kMirror || page.gfn != gfn) child = 0;
   }
   if (child == 0) {
-    if (tables_.told()) tables_.drop_whole(parent, index);
     child = mirror_for_use(gfn, level - 1);
     tables_.link(parent, index, child, guest.word());
     // Leaf tables below may have been left behind while nobody used them.

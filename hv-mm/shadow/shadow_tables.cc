@@ -112,6 +112,15 @@ void ShadowTables::drop_whole(PageIndex index, unsigned slot) {
   }
 }
 
+// Makes room for another mapping or link.
+void ShadowTables::drop_for(PageIndex index, unsigned slot) {
+  if (told_) {
+    drop_whole(index, slot);
+  } else {
+    drop(index, slot);
+  }
+}
+
 void ShadowTables::add_parent(PageIndex child, u32 ref) {
   RefList& parents = pages_[child].parents;
   if (refs_.add(parents, ref)) return;
@@ -143,7 +152,7 @@ void ShadowTables::link(PageIndex index, unsigned slot, PageIndex child, u64 rig
       put(index, slot, old, value);
       return;
     }
-    drop(index, slot);
+    drop_for(index, slot);
     old = Entry();
   }
   put(index, slot, old, value);
@@ -200,7 +209,7 @@ void ShadowTables::set_region(PageIndex index, unsigned slot, u64 region, u64 ri
   const Entry value =
       mapping(guest_.host_frame(region * kFramesPerRegion), rights & kRights).with(Entry::kLarge);
   if (entry(index, slot) == value) return;
-  drop(index, slot);
+  drop_for(index, slot);
   put(index, slot, Entry(), value);
   if (writable && !told_) add_writer(state.large, EntryRef{index, slot}.packed());
 }

@@ -190,6 +190,7 @@ class ShadowTables {
   void put(PageIndex page, unsigned index, pt::Entry old, pt::Entry value);
   void forget(PageIndex page, unsigned index, pt::Entry old);
   void lose_write(EntryRef ref);
+  void drop_for(PageIndex page, unsigned index);
   void add_parent(PageIndex child, u32 ref);
   void add_writer(RefList& list, u32 ref);
   void remove_mirror(PageIndex index);

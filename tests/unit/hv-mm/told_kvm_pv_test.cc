@@ -82,6 +82,22 @@ TEST_F(KvmPv, AnUnlinkedTableIsForgotten) {
   EXPECT_EQ(machine.access(0x5000, 4).gpa, 103u * 4096);
 }
 
+// Found by kvm_pv_fuzz: the table's mirror was left behind, and shown when the table was used again.
+TEST_F(KvmPv, ATableThatALargeLeafReplacesIsForgotten) {
+  machine.access(0x3000, 4);
+  machine.guest().write(3 * 4096, kFlags | kPs);
+  EXPECT_EQ(machine.access(0x5000, 4).gpa, 0x5000u);
+  EXPECT_EQ(machine.mmu.tables().first_mirror(4), 0u);
+  machine.mmu.tables().check_invariants();
+  put(0, 3 * 4096);
+  EXPECT_EQ(set_ptes(0, 1).status, Status::kOk);
+  machine.guest().write(4 * 4096 + 3 * 8, 0);
+  link(3 * 4096, 0, 4 * 4096);
+  put(0, 3 * 4096);
+  EXPECT_EQ(set_ptes(0, 1).status, Status::kOk);
+  EXPECT_EQ(machine.access(0x3000, 4).end, ShadowMachine::Access::End::kReflected);
+}
+
 TEST_F(KvmPv, AReleasedRootGoesWithAllBelow) {
   machine.access(0x3000, 4);
   link(10 * 4096, 511, 11 * 4096);
