@@ -60,13 +60,15 @@ nopte_part(image_pvops ${pvops_shared} ${NOPTE_ARCH_PVOPS})
 nopte_part(image_stubs ${pvops_guest} ${NOPTE_ARCH_STUBS})
 nopte_part(image_translation ${translation_shared} ${NOPTE_ARCH_TRANSLATION})
 nopte_part(image_translation_guest ${translation_guest} ${NOPTE_ARCH_TRANSLATION_GUEST})
-# kernel_main() apart: the conformance image puts its own in that place.
+# kernel_main() and what traps lead to apart: the conformance image puts its own in that place.
+set(guest_main ${CMAKE_SOURCE_DIR}/guest-mm/kernel/main.cc ${CMAKE_SOURCE_DIR}/guest-mm/kernel/traps.cc)
 set(guest_without_main ${NOPTE_GUEST})
-list(REMOVE_ITEM guest_without_main ${CMAKE_SOURCE_DIR}/guest-mm/kernel/main.cc)
+list(REMOVE_ITEM guest_without_main ${guest_main})
 nopte_part(image_guest ${guest_without_main} ${NOPTE_ARCH_GUEST})
-nopte_part(image_guest_main ${CMAKE_SOURCE_DIR}/guest-mm/kernel/main.cc)
-nopte_part(image_conformance ${CMAKE_SOURCE_DIR}/tests/conformance/scene.cc
-  ${CMAKE_SOURCE_DIR}/tests/conformance/cases.cc ${CMAKE_SOURCE_DIR}/tests/conformance/booted/main.cc)
+nopte_part(image_guest_main ${guest_main})
+file(GLOB conformance_image_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/conformance/*.cc
+  ${CMAKE_SOURCE_DIR}/tests/conformance/cases/*.cc ${CMAKE_SOURCE_DIR}/tests/conformance/booted/*.cc)
+nopte_part(image_conformance ${conformance_image_sources})
 nopte_part(image_hv ${NOPTE_HV} ${NOPTE_ARCH_HV})
 
 if(EXISTS ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64/guest.ld)

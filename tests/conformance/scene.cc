@@ -4,75 +4,14 @@
 
 namespace nopte::conformance {
 namespace {
+
+using abi::Call;
+
 Status status_of(const Result<void>& result) { return result ? Status::kOk : result.error(); }
-constexpr Gva window_at(u64 page) { return kWindowRange.begin + pages_to_bytes(page); }
+u64 table_of(Gva va) { return va.value() >> 21; }
+u64 least(u64 a, u64 b) { return a < b ? a : b; }
+
 }  // namespace
-
-// --- promised lists ------------------------------------------------------------------------------------
-
-std::optional<RegionSpec> PromiseList::find(Gva va) const {
-  const auto region = find_next(va);
-  return region && region->range.contains(va) ? region : std::nullopt;
-}
-
-std::optional<RegionSpec> PromiseList::find_next(Gva va) const {
-  for (const RegionSpec& spec : list()) {
-    if (va < spec.range.end) return spec;
-  }
-  return std::nullopt;
-}
-
-void PromiseList::add(const RegionSpec& spec) {
-  NOPTE_ASSERT(count_ < kMost);
-  u64 i = count_++;
-  for (; i > 0 && spec.range.begin < specs_[i - 1].range.begin; --i) specs_[i] = specs_[i - 1];
-  specs_[i] = spec;
-}
-
-void PromiseList::split_at(Gva va) {
-  for (u64 i = 0; i < count_; ++i) {
-    RegionSpec& spec = specs_[i];
-    if (!spec.range.contains(va) || spec.range.begin == va) continue;
-    RegionSpec upper = spec;
-    upper.range.begin = va;
-    if (upper.object != ObjectId::kNone) upper.object_page += (va - spec.range.begin) >> kPageShift;
-    spec.range.end = va;
-    add(upper);
-    return;
-  }
-}
-
-void PromiseList::cut(VaRange range) {
-  split_at(range.begin);
-  split_at(range.end);
-  u64 kept = 0;
-  for (u64 i = 0; i < count_; ++i) {
-    if (!range.contains(specs_[i].range)) specs_[kept++] = specs_[i];
-  }
-  count_ = kept;
-}
-
-void PromiseList::set_perm(VaRange range, Perm perm) {
-  split_at(range.begin);
-  split_at(range.end);
-  for (u64 i = 0; i < count_; ++i) {
-    if (range.contains(specs_[i].range)) specs_[i].perm = perm;
-  }
-}
-
-void PromiseList::move(VaRange from, Gva to) {
-  split_at(from.begin);
-  split_at(from.end);
-  for (u64 i = 0; i < count_; ++i) {
-    if (!from.contains(specs_[i].range)) continue;
-    RegionSpec spec = specs_[i];
-    for (u64 j = i + 1; j < count_; ++j) specs_[j - 1] = specs_[j];
-    --count_;
-    spec.range = VaRange::of_pages(to + (spec.range.begin - from.begin), spec.range.pages());
-    add(spec);
-    return;
-  }
-}
 
 void Scene::Object::for_each(u64 first_page, u64 pages, FunctionRef<void(SpaceId, VaRange)> visit) const {
   const auto look = [&](SpaceId space, const PromiseList& promised) {
@@ -94,15 +33,17 @@ void Scene::Object::for_each(u64 first_page, u64 pages, FunctionRef<void(SpaceId
 
 // --- life ----------------------------------------------------------------------------------------------
 
-void Scene::begin(const MmOps& ops, Memory& memory) {
+void Scene::begin(const MmOps& ops, Memory& memory, const ExitCosts& costs) {
   ops_ = &ops;
   memory_ = &memory;
   failure_ = nullptr;
-  for (Space& space : spaces_) space = {};
+  budget_.begin(costs);
+  used_ = {};
+  for (Space& space : spaces_) space.used = false;
   for (Object& object : objects_) object.used = false, object.scene = this;
   windows.clear();
+  kernel_installed_ = {};
   active_ = SpaceId::kKernel;
-  exits_allowed_ = 0;
   free_before_ = free_pages();
 }
 
@@ -113,22 +54,20 @@ bool Scene::end() {
   }
   while (!windows.list().empty()) {
     const VaRange range = windows.list()[0].range;
-    expect(unmap_window((range.begin - kWindowRange.begin) >> kPageShift, range.pages()) == Status::kOk,
-           "a window could not be unmapped at the end");
+    expect(unmap_range(SpaceId::kKernel, range) == Status::kOk, "a window could not be unmapped at the end");
     if (failure_ != nullptr) break;
   }
   for (Object& object : objects_) {
     if (object.used) expect(destroy_object(object.id) == Status::kOk, "an object could not be destroyed");
   }
-  const bool complete = free_pages() == free_before_;
-  return complete;
+  return free_pages() == free_before_;
 }
 
 Scene::Space* Scene::slot(SpaceId id) {
   for (Space& space : spaces_) {
     if (space.used && space.id == id) return &space;
   }
-  NOPTE_PANIC("a case names a space that it does not have");
+  return nullptr;
 }
 
 Scene::Space* Scene::free_slot() {
@@ -138,35 +77,82 @@ Scene::Space* Scene::free_slot() {
   NOPTE_PANIC("a case has too many spaces");
 }
 
+PromiseList* Scene::promises(SpaceId id) {
+  if (id == SpaceId::kKernel) return &windows;
+  Space* const space = slot(id);
+  return space == nullptr ? nullptr : &space->promised;
+}
+
+// --- what it may cost ----------------------------------------------------------------------------------
+
+void Scene::called(Call call, InstalledBound on) {
+  used_.add(call);
+  budget_.call(on);
+}
+
+InstalledBound Scene::installed(SpaceId id, VaRange range) {
+  const Space* const space = slot(id);
+  const InstalledBound all = space != nullptr ? space->installed : kernel_installed_;
+  const u64 pages = range.empty() ? 0 : range.pages();
+  return {least(all.pages, pages), least(all.tables, pages / 512 + 2)};
+}
+
+InstalledBound Scene::installed_anywhere() const {
+  InstalledBound all = kernel_installed_;
+  for (const Space& space : spaces_) {
+    if (space.used) all += space.installed;
+  }
+  return all;
+}
+
+void Scene::touched(Gva va) {
+  budget_.touch();
+  Space* const space = slot(active_);
+  if (kWindowRange.contains(va)) {
+    kernel_installed_ += {1, 1};
+  } else if (space != nullptr) {
+    space->installed += {1, space->last_table != table_of(va) || space->installed.tables == 0};
+    space->last_table = table_of(va);
+  }
+}
+
 // --- calls ---------------------------------------------------------------------------------------------
 
 Result<SpaceId> Scene::create() {
   Space* const space = free_slot();
-  ++exits_allowed_;
+  called(Call::space_create);
   space->promised.clear();
+  space->installed = {};
   const auto id = ops_->space_create(space->promised);
   if (id) space->used = true, space->id = *id;
   return id;
 }
 
-Result<SpaceId> Scene::clone(SpaceId parent) {
+Result<SpaceId> Scene::clone(SpaceId parent_id) {
   Space* const space = free_slot();
-  ++exits_allowed_;
-  space->promised.copy(slot(parent)->promised);
-  const auto id = ops_->space_clone(parent, space->promised);
+  const Space* const parent = slot(parent_id);
+  space->promised.clear();
+  space->installed = {};
+  if (parent != nullptr) {
+    space->promised.copy(parent->promised);
+    space->installed = parent->installed;
+  }
+  called(Call::space_clone, space->installed);
+  const auto id = ops_->space_clone(parent_id, space->promised);
   if (id) space->used = true, space->id = *id;
   return id;
 }
 
 void Scene::destroy(SpaceId id) {
-  ++exits_allowed_;
   Space* const space = slot(id);
+  NOPTE_ASSERT(space != nullptr);
+  called(Call::space_destroy, space->installed);
   ops_->space_destroy(id);
   space->used = false;
 }
 
 void Scene::activate(SpaceId id) {
-  ++exits_allowed_;
+  called(Call::space_activate);
   ops_->space_activate(id);
   active_ = id;
 }
@@ -180,52 +166,84 @@ SpaceId Scene::create_active() {
 }
 
 Status Scene::map(SpaceId id, u64 page, u64 pages, Perm perm) {
-  ++exits_allowed_;
-  const RegionSpec spec{span(page, pages), perm, Sharing::kPrivate, ObjectId::kNone, 0};
-  const Status status = status_of(ops_->region_map(id, spec));
-  if (status == Status::kOk) slot(id)->promised.add(spec);
-  return status;
+  return map_region(id, {span(page, pages), perm, Sharing::kPrivate, ObjectId::kNone, 0});
 }
 
 Status Scene::map_object(SpaceId id, u64 page, u64 pages, ObjectId object, u64 object_page, Sharing sharing,
                          Perm perm) {
-  ++exits_allowed_;
-  const RegionSpec spec{span(page, pages), perm, sharing, object, object_page};
+  return map_region(id, {span(page, pages), perm, sharing, object, object_page});
+}
+
+Status Scene::map_region(SpaceId id, const RegionSpec& spec) {
+  called(Call::region_map);
   const Status status = status_of(ops_->region_map(id, spec));
-  if (status == Status::kOk) slot(id)->promised.add(spec);
+  PromiseList* const list = promises(id);
+  if (status != Status::kOk || list == nullptr) return status;
+  list->add(spec);
+  if (id == SpaceId::kKernel) memory_->window_promised(spec);
   return status;
 }
 
-Status Scene::unmap(SpaceId id, u64 page, u64 pages) {
-  ++exits_allowed_;
-  const Status status = status_of(ops_->region_unmap(id, span(page, pages)));
-  if (status == Status::kOk) slot(id)->promised.cut(span(page, pages));
+Status Scene::unmap_range(SpaceId id, VaRange range) {
+  called(Call::region_unmap, installed(id, range));
+  const Status status = status_of(ops_->region_unmap(id, range));
+  PromiseList* const list = promises(id);
+  if (status != Status::kOk || list == nullptr) return status;
+  list->cut(range);
+  if (id == SpaceId::kKernel) memory_->window_withdrawn(range);
   return status;
 }
 
-Status Scene::protect(SpaceId id, u64 page, u64 pages, Perm perm) {
-  ++exits_allowed_;
-  const Status status = status_of(ops_->region_protect(id, span(page, pages), perm));
-  if (status == Status::kOk) slot(id)->promised.set_perm(span(page, pages), perm);
+Status Scene::protect_range(SpaceId id, VaRange range, Perm perm) {
+  called(Call::region_protect, installed(id, range));
+  const Status status = status_of(ops_->region_protect(id, range, perm));
+  PromiseList* const list = promises(id);
+  if (status != Status::kOk || list == nullptr) return status;
+  list->set_perm(range, perm);
+  if (id == SpaceId::kKernel) {
+    memory_->window_withdrawn(range);
+    for (const RegionSpec& spec : list->list()) {
+      if (range.contains(spec.range)) memory_->window_promised(spec);
+    }
+  }
   return status;
 }
 
-Status Scene::move(SpaceId id, u64 page, u64 pages, u64 to) {
-  ++exits_allowed_;
-  const Status status = status_of(ops_->region_move(id, span(page, pages), at(to)));
-  if (status == Status::kOk) slot(id)->promised.move(span(page, pages), at(to));
+Status Scene::move_range(SpaceId id, VaRange from, Gva to) {
+  InstalledBound moved = installed(id, from);
+  moved += moved;  // each leaves one entry and arrives in another
+  called(Call::region_move, moved);
+  const Status status = status_of(ops_->region_move(id, from, to));
+  PromiseList* const list = promises(id);
+  if (status != Status::kOk || list == nullptr) return status;
+  list->move(from, to);
+  Space* const space = slot(id);
+  if (space != nullptr) space->installed += {0, space->installed.tables};
+  if (id == SpaceId::kKernel) {
+    memory_->window_withdrawn(from);
+    if (const auto spec = list->find(to)) memory_->window_promised(*spec);
+  }
   return status;
 }
 
-Status Scene::advise(SpaceId id, u64 page, u64 pages, Advice advice) {
-  ++exits_allowed_;
-  return status_of(ops_->region_advise(id, span(page, pages), advice));
+Status Scene::advise_range(SpaceId id, VaRange range, Advice advice) {
+  InstalledBound on = installed(id, range);
+  if (advice != Advice::kDontNeed && !range.empty()) {
+    on = {range.pages(), range.pages() / 512 + 2};
+    if (Space* const space = slot(id)) {
+      space->installed += on;
+    } else {
+      kernel_installed_ += on;
+    }
+  }
+  called(Call::region_advise, on);
+  return status_of(ops_->region_advise(id, range, advice));
 }
 
 Result<ObjectId> Scene::object(u64 pages) {
   for (Object& object : objects_) {
     if (object.used) continue;
-    ++exits_allowed_;
+    called(Call::object_create);
     const auto id = ops_->object_create(pages, object);
     if (id) object.used = true, object.id = *id;
     return id;
@@ -234,12 +252,12 @@ Result<ObjectId> Scene::object(u64 pages) {
 }
 
 Status Scene::resize(ObjectId object, u64 pages) {
-  ++exits_allowed_;
+  called(Call::object_resize, installed_anywhere());
   return status_of(ops_->object_resize(object, pages));
 }
 
 Status Scene::destroy_object(ObjectId id) {
-  ++exits_allowed_;
+  called(Call::object_destroy);
   const Status status = status_of(ops_->object_destroy(id));
   for (Object& object : objects_) {
     if (status == Status::kOk && object.used && object.id == id) object.used = false;
@@ -247,68 +265,103 @@ Status Scene::destroy_object(ObjectId id) {
   return status;
 }
 
-Status Scene::map_window(ObjectId object, u64 window_page, u64 pages, u64 object_page) {
-  ++exits_allowed_;
-  const RegionSpec spec{VaRange::of_pages(window_at(window_page), pages), kPermRW, Sharing::kShared, object,
-                        object_page};
-  const Status status = status_of(ops_->region_map(SpaceId::kKernel, spec));
-  if (status == Status::kOk) {
-    windows.add(spec);
-    memory_->window_promised(spec);
-  }
-  return status;
+Status Scene::map_window(ObjectId object, u64 window_page, u64 pages, u64 object_page, Perm perm) {
+  return map_region(SpaceId::kKernel, {VaRange::of_pages(window_at(window_page), pages), perm,
+                                       Sharing::kShared, object, object_page});
 }
 
 Status Scene::unmap_window(u64 window_page, u64 pages) {
-  ++exits_allowed_;
-  const VaRange range = VaRange::of_pages(window_at(window_page), pages);
-  const Status status = status_of(ops_->region_unmap(SpaceId::kKernel, range));
-  if (status == Status::kOk) {
-    windows.cut(range);
-    memory_->window_withdrawn(range);
-  }
-  return status;
+  return unmap_range(SpaceId::kKernel, VaRange::of_pages(window_at(window_page), pages));
 }
 
 Result<Gva> Scene::kmem(u64 pages) {
-  ++exits_allowed_;
+  const u64 committed = least(pages, u64{1} << 20) + 16;
+  called(Call::kmem_alloc, {committed, committed / 512 + 2});
   return ops_->kmem_alloc(pages);
 }
 
 void Scene::kmem_free(Gva va, u64 pages) {
-  ++exits_allowed_;
+  if (va == Gva()) return;
+  called(Call::kmem_free, {pages + 16, pages / 512 + 2});
   ops_->kmem_free(va, pages);
 }
 
 u64 Scene::free_pages() {
-  exits_allowed_ += 2;  // one call for each of the two numbers
+  called(Call::memory_info);
+  called(Call::memory_info);  // one call for each of the two numbers
   return ops_->memory_info().free_pages;
+}
+
+// --- what cases begin with -----------------------------------------------------------------------------
+
+ObjectId Scene::make_object(u64 pages) {
+  const auto id = object(pages);
+  expect(id.has_value(), "no memory for an object");
+  return id ? *id : ObjectId::kNone;
+}
+
+SpaceId Scene::make_clone(SpaceId parent) {
+  const auto id = clone(parent);
+  expect(id.has_value(), "no memory for a clone");
+  return id ? *id : parent;
+}
+
+Gva Scene::make_kmem(u64 pages) {
+  const auto granted = kmem(pages);
+  expect(granted.has_value(), "no kernel memory");
+  return granted ? *granted : Gva();
+}
+
+void Scene::exhaust(SpaceId space, u64 page, u64 spare) {
+  const u64 pages = free_pages() + 1;
+  expect(map(space, page, pages) == Status::kOk, "no memory for a region");
+  expect(advise(space, page, pages, Advice::kPopulate) == Status::kNoMemory, "memory does not run out");
+  if (spare != 0) {
+    expect(advise(space, page, spare, Advice::kDontNeed) == Status::kOk, "memory cannot be given back");
+  }
 }
 
 // --- accesses ------------------------------------------------------------------------------------------
 
-Status Scene::store(u64 page, u64 value, u64 word) {
-  ++exits_allowed_;
-  return warm_store(page, value, word);
-}
-Result<u64> Scene::load(u64 page, u64 word) {
-  ++exits_allowed_;
-  return warm_load(page, word);
-}
-Status Scene::warm_store(u64 page, u64 value, u64 word) { return memory_->store(at(page) + word * 8, value); }
-Result<u64> Scene::warm_load(u64 page, u64 word) { return memory_->load(at(page) + word * 8); }
-Result<u64> Scene::window_load(u64 window_page) {
-  ++exits_allowed_;
-  return memory_->window_load(window_at(window_page));
-}
-Status Scene::window_store(u64 window_page, u64 value) {
-  ++exits_allowed_;
-  return memory_->window_store(window_at(window_page), value);
+Status Scene::checked(Gva va, Status status) {
+  if (status == Status::kOk) return status;
+  used_ |= CallSet::violations();
+  expect(memory_->refused_at() == va, "a refusal names another address than the access");
+  return status;
 }
 
-const char* run_case(const Case& row, Scene& scene, const MmOps& ops, Memory& memory) {
-  scene.begin(ops, memory);
+Result<u64> Scene::load_at(Gva va) {
+  touched(va);
+  return warm_load_at(va);
+}
+
+Status Scene::store_at(Gva va, u64 value) {
+  touched(va);
+  return warm_store_at(va, value);
+}
+
+Status Scene::execute_at(Gva va) {
+  touched(va);
+  return checked(va, memory_->execute(va));
+}
+
+Result<u64> Scene::warm_load_at(Gva va) {
+  budget_.warm();
+  const auto value = memory_->load(va);
+  static_cast<void>(checked(va, value ? Status::kOk : value.error()));
+  return value;
+}
+
+Status Scene::warm_store_at(Gva va, u64 value) {
+  budget_.warm();
+  return checked(va, memory_->store(va, value));
+}
+
+const char* run_case(const Case& row, Scene& scene, const MmOps& ops, Memory& memory,
+                     const ExitCosts& costs) {
+  scene.begin(ops, memory, costs);
   row.run(scene);
+  scene.expect(scene.used().contains(row.about), "the case does not do what it is about");
   const bool complete = scene.end();
   scene.expect(complete, "memory is missing at the end");
   return scene.failure();

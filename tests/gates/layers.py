@@ -70,7 +70,7 @@ def check_symbols(build):
         problems.append("the translation layer defines nothing: wrong build folder?")
 
     objects = 0
-    for part in ("image_guest", "image_stubs", "image_pvops"):
+    for part in ("image_guest", "image_guest_main", "image_stubs", "image_pvops"):
         for object_file in sorted((build / "CMakeFiles" / f"{part}.dir").rglob("*.o")):
             objects += 1
             if object_file.name == "choose_backend.cc.o":

@@ -71,7 +71,8 @@ inline std::string pattern(size_t bytes) {
   return text;
 }
 
-// A fresh directory below /tmp, no inherited descriptors, signal mask or ignored signals, and the guest's limits.
+// A fresh directory below /tmp, no inherited descriptors, signal mask or ignored signals, and the guest's
+// limits.
 inline void begin_with_fresh_directory() {
   sigset_t none;
   sigemptyset(&none);

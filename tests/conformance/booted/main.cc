@@ -1,12 +1,12 @@
 // The conformance cases as a guest: takes the kernel's place in the test image nopte-conformance, which is
-// the guest image otherwise. Prints PASS or FAIL for each case; on the counters channel, "begin N" and "end N
-// BOUND" let the runner hold the exits of case N against what it allows.
-#include <charconv>
-#include <cstring>
-
-#include "guest-mm/core/kernel_windows.h"
+// the guest image otherwise. Its command line: "-- MODE [PATTERN...]", separated by 0x1f; without patterns,
+// every case. Prints PASS, FAIL or EXCUSED MODE-CASE for each, at the end how many ran; on the counters
+// channel, "begin N" and "end N BOUND" let the runner hold the exits of the Nth line against what it allows.
 #include "guest-mm/kernel/arch.h"
 #include "pvops/platform_ops.h"
+#include "tests/conformance/booted/booted_memory.h"
+#include "tests/conformance/line.h"
+#include "tests/conformance/modes.h"
 #include "tests/conformance/scene.h"
 
 // Where the image keeps the translation layer (guest.ld).
@@ -16,111 +16,120 @@ extern "C" const nopte::u8 image_end[];
 namespace nopte::guest {
 namespace {
 
-// The engine asks the guest's own tree about windows, natively: what the scene promises goes there.
-class WindowObject final : public RegionList {};
-WindowObject g_window_object;
+using conformance::Case;
+using conformance::Judged;
+using conformance::Line;
+using conformance::Mode;
+using conformance::Scene;
+using conformance::Verdict;
 
-class BootedMemory final : public conformance::Memory {
+constexpr u8 kUsageStatus = 2;
+
+constinit conformance::BootedMemory g_memory;
+constinit Scene g_scene;
+
+class Arguments {
  public:
-  Result<u64> load(Gva va) override {
-    u64 value = 0;
-    if (auto copied = arch::copy_from_user(&value, va, sizeof(value)); !copied) return Fail(copied.error());
-    return value;
+  explicit Arguments(std::string_view line) {
+    constexpr std::string_view kBefore = "-- ";
+    const auto at = line.find(kBefore);
+    rest_ = at == std::string_view::npos ? "" : line.substr(at + kBefore.size());
+    mode_ = next();
   }
-  Status store(Gva va, u64 value) override {
-    return status_of(arch::copy_to_user(va, &value, sizeof(value)));
-  }
-  u64 kernel_load(Gva va) override { return *reinterpret_cast<volatile u64*>(va.value()); }
-  void kernel_store(Gva va, u64 value) override { *reinterpret_cast<volatile u64*>(va.value()) = value; }
-  Result<u64> window_load(Gva va) override {
-    u64 value = 0;
-    if (auto copied = arch::copy_fallible(&value, reinterpret_cast<const void*>(va.value()), sizeof(value));
-        !copied) {
-      return Fail(copied.error());
+  [[nodiscard]] std::string_view mode() const { return mode_; }
+  [[nodiscard]] bool chosen(std::string_view name) const {
+    if (rest_.empty()) return true;
+    for (Arguments left = *this; !left.rest_.empty();) {
+      if (conformance::matches(left.next(), name)) return true;
     }
-    return value;
-  }
-  Status window_store(Gva va, u64 value) override {
-    return status_of(arch::copy_fallible(reinterpret_cast<void*>(va.value()), &value, sizeof(value)));
-  }
-  void window_promised(const RegionSpec& spec) override {
-    auto plan = kernel_window_tree().prepare_insert(spec, 0, &g_window_object);
-    NOPTE_ASSERT(plan);
-    kernel_window_tree().commit(*plan);
-  }
-  void window_withdrawn(VaRange range) override {
-    auto plan = kernel_window_tree().prepare_unmap(range);
-    NOPTE_ASSERT(plan);
-    kernel_window_tree().commit(*plan);
+    return false;
   }
 
  private:
-  static Status status_of(const Result<void>& result) { return result ? Status::kOk : result.error(); }
+  std::string_view next() {
+    const auto end = rest_.find('\x1f');
+    const std::string_view word = rest_.substr(0, end);
+    rest_ = end == std::string_view::npos ? "" : rest_.substr(end + 1);
+    return word;
+  }
+  std::string_view rest_;
+  std::string_view mode_;
 };
 
-class Line {
- public:
-  Line& text(std::string_view part) {
-    const u64 room = sizeof(text_) - bytes_;
-    const u64 taken = part.size() < room ? part.size() : room;
-    std::memcpy(text_ + bytes_, part.data(), taken);
-    bytes_ += taken;
-    return *this;
-  }
-  Line& number(u64 value) {
-    char digits[20];
-    const auto end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
-    return text({digits, static_cast<std::size_t>(end - digits)});
-  }
-  [[nodiscard]] std::string_view view() const { return {text_, bytes_}; }
+void print(const Line& line) { platform_ops().console_write(line.view()); }
 
- private:
-  char text_[200];
-  u64 bytes_ = 0;
-};
-
-constinit BootedMemory g_memory;
-constinit conformance::Scene g_scene;
-
-void warm_up(conformance::Scene& scene) {
+void warm_up(Scene& scene) {
   scene.create_active();
-  scene.expect(scene.object(1).has_value(), "no memory for an object");
-  if (const auto grant = scene.kmem(1)) scene.kmem_free(*grant, 1);
-  if (const auto object = scene.object(1)) static_cast<void>(scene.map_window(*object, 0, 1, 0));
+  scene.make_object(1);
+  scene.kmem_free(scene.make_kmem(1), 1);
+  static_cast<void>(scene.map_window(scene.make_object(1), 0, 1, 0));
 }
 
 // In mode vma the translation layer's text and data are not there: touching them faults. Elsewhere they are.
 bool translation_layer_is_where_it_belongs(bool vma) {
-  u8 byte = 0;
   for (const u8* at = image_data_end; at < image_end; at += kPageBytes) {
-    if (arch::copy_fallible(&byte, at, 1).has_value() == vma) return false;
+    if (g_memory.load(Gva(reinterpret_cast<u64>(at))).has_value() == vma) return false;
   }
   return &image_data_end[0] < &image_end[0];
 }
 
+class Run {
+ public:
+  explicit Run(const Mode& mode) : mode_(mode) {}
+
+  void run(const Case& row) {
+    platform_ops().mark(Line().text("begin ").number(run_).view());
+    const char* const failure = conformance::run_case(row, g_scene, mm_ops(), g_memory, mode_.exits);
+    platform_ops().mark(Line().text("end ").number(run_).text(" ").number(g_scene.exits_allowed()).view());
+    report(row.name, failure);
+  }
+  void report(std::string_view name, const char* failure) {
+    const Judged judged = conformance::judge(mode_, name, failure);
+    static constexpr const char* kWords[] = {"PASS ", "FAIL ", "EXCUSED "};
+    Line line;
+    line.text(kWords[static_cast<unsigned>(judged.verdict)]).text(mode_.name).text("-").text(name);
+    if (*judged.text != 0) line.text(": ").text(judged.text);
+    print(line.text("\n"));
+    ++run_;
+    failed_ += judged.verdict == Verdict::kFail;
+  }
+  [[noreturn]] void end() {
+    print(Line().number(run_).text(" cases, ").number(failed_).text(" failed\n"));
+    platform_ops().power_off(failed_ == 0 && run_ != 0 ? 0 : 1);
+  }
+
+ private:
+  const Mode& mode_;
+  u64 run_ = 0;
+  u64 failed_ = 0;
+};
+
 }  // namespace
 
 void kernel_main(const BootInfo& boot) {
-  // What a home keeps from its first use on (directories, pools) is there before the first case.
-  for (int i = 0; i < 2; ++i) run_case({"warm_up", warm_up}, g_scene, mm_ops(), g_memory);
-  u64 failed = 0;
-  const bool apart = translation_layer_is_where_it_belongs(std::string_view(boot.mode) == "vma");
-  platform_ops().console_write(apart ? "PASS translation_layer_is_left_out_in_vma\n"
-                                     : "FAIL translation_layer_is_left_out_in_vma\n");
-  failed += !apart;
-  u64 number = 0;
-  for (const conformance::Case& row : conformance::cases()) {
-    platform_ops().mark(Line().text("begin ").number(number).view());
-    const char* const failure = conformance::run_case(row, g_scene, mm_ops(), g_memory);
-    platform_ops().mark(Line().text("end ").number(number).text(" ").number(g_scene.exits_allowed()).view());
-    Line line;
-    line.text(failure == nullptr ? "PASS " : "FAIL ").text(row.name);
-    if (failure != nullptr) line.text(": ").text(failure);
-    platform_ops().console_write(line.text("\n").view());
-    failed += failure != nullptr;
-    ++number;
+  const Arguments arguments(boot.command_line);
+  const Mode* const mode = conformance::find_mode(arguments.mode());
+  if (mode == nullptr) {
+    print(Line().text("tests/conformance/modes.cc has no mode ").text(arguments.mode()).text("\n"));
+    platform_ops().power_off(kUsageStatus);
   }
-  platform_ops().power_off(failed == 0 ? 0 : 1);
+  g_memory.start();
+  // What a home keeps from its first use on (directories, pools) is there before the first case.
+  for (int i = 0; i < 2; ++i) {
+    conformance::run_case({"warm_up", warm_up, {}}, g_scene, mm_ops(), g_memory, mode->exits);
+  }
+  Run run(*mode);
+  for (const conformance::Subject& subject : conformance::subjects()) {
+    for (const Case& row : subject.cases) {
+      if (arguments.chosen(row.name)) run.run(row);
+    }
+  }
+  constexpr const char* kPlace = "translation_layer_is_left_out_in_vma";
+  if (arguments.chosen(kPlace)) {
+    const bool apart = translation_layer_is_where_it_belongs(arguments.mode() == "vma");
+    run.report(kPlace, apart ? nullptr : "it is not where it belongs");
+  }
+  run.end();
 }
 
 }  // namespace nopte::guest

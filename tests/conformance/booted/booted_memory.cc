@@ -1,0 +1,69 @@
+#include "tests/conformance/booted/booted_memory.h"
+
+#include "guest-mm/arch/x86_64/traps.h"
+#include "guest-mm/core/kernel_windows.h"
+#include "tests/conformance/booted/program.h"
+
+extern "C" nopte::guest::FaultResolver fault_resolver;
+
+namespace nopte::conformance {
+namespace {
+
+guest::FaultResolver g_resolver = nullptr;
+ViolationReason g_refused = ViolationReason::kNone;
+Gva g_refused_at;
+
+ViolationReason resolve(u64 address, u64 error_code) {
+  const ViolationReason reason = g_resolver(address, error_code);
+  if (reason != ViolationReason::kNone) {
+    g_refused = reason;
+    g_refused_at = Gva(address);
+  }
+  return reason;
+}
+
+class WindowObject final : public RegionList {};
+WindowObject g_window_object;
+
+Status copy(void* to, const void* from) {
+  return guest::arch::copy_fallible(to, from, sizeof(u64)) ? Status::kOk : status_of(g_refused);
+}
+
+}  // namespace
+
+void BootedMemory::start() {
+  g_resolver = fault_resolver;
+  guest::set_fault_resolver(resolve);
+}
+
+Gva BootedMemory::refused_at() const { return g_refused_at; }
+
+Result<u64> BootedMemory::load(Gva va) {
+  u64 value = 0;
+  if (const Status status = copy(&value, reinterpret_cast<const void*>(va.value())); status != Status::kOk) {
+    return Fail(status);
+  }
+  return value;
+}
+
+Status BootedMemory::store(Gva va, u64 value) { return copy(reinterpret_cast<void*>(va.value()), &value); }
+
+Status BootedMemory::execute(Gva va) {
+  const ProgramEnd end = run_program(va);
+  if (end.refused) return status_of(g_refused);
+  return end.vector == kInvalidOpcode && end.rip == va ? Status::kOk : Status::kBadAddress;
+}
+
+void BootedMemory::window_promised(const RegionSpec& spec) {
+  auto plan = guest::kernel_window_tree().prepare_insert(spec, 0, &g_window_object);
+  NOPTE_ASSERT(plan);
+  guest::kernel_window_tree().commit(*plan);
+}
+
+void BootedMemory::window_withdrawn(VaRange range) {
+  auto plan = guest::kernel_window_tree().prepare_unmap(range);
+  NOPTE_ASSERT(plan);
+  guest::kernel_window_tree().commit(*plan);
+}
+
+}  // namespace nopte::conformance

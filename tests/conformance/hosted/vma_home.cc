@@ -1,0 +1,68 @@
+// vma: the guest's own stubs, whose hypercalls reach the hypervisor's dispatch in register form.
+#include "hv-mm/vma/vma_memory.h"
+#include "pvops/guest/hypercall_backend.h"
+#include "pvops/guest/hypercalls.h"
+#include "tests/conformance/hosted/engine_home.h"
+
+namespace nopte::conformance {
+namespace {
+
+enum class Interrupts : u8 { kNone, kPending };
+
+// Interrupts that come again and again: a call stops at its first check point, when it is issued again at its
+// second, and so on.
+class Stop {
+ public:
+  explicit Stop(Interrupts interrupts) : interrupts_(interrupts) {}
+  bool operator()() { return interrupts_ == Interrupts::kPending && checks_++ == issued_; }
+  void call_begins() { checks_ = 0; }
+  void call_ends(Status status) { issued_ = status == Status::kAgain ? issued_ + 1 : 0; }
+
+ private:
+  Interrupts interrupts_;
+  u64 checks_ = 0;
+  u64 issued_ = 0;  // how often this call was before
+};
+
+class VmaHome final : public EngineHome {
+ public:
+  explicit VmaHome(Interrupts interrupts) : stop_(interrupts) {
+    vma_.init();
+    current = this;
+  }
+  ~VmaHome() override { current = nullptr; }
+  void set_windows(const RegionSource&) override {}
+  const MmOps& ops() override { return pv::hypercall_mm_ops(); }
+  [[nodiscard]] u64 exits() const override { return exits_; }
+
+  pv::HypercallResult call(abi::Call number, const abi::Registers& arguments) {
+    ++exits_;
+    stop_.call_begins();
+    const hv::CallResult result = vma_.call(static_cast<u64>(number), arguments);
+    stop_.call_ends(result.status);
+    return {result.status, result.value};
+  }
+  inline static VmaHome* current = nullptr;
+
+ private:
+  ViolationReason fault(Gva va, Access access, pt::Privilege privilege) override {
+    ++exits_;
+    const auto resolved = vma_.fault(va, access, privilege);
+    return resolved ? ViolationReason::kNone : resolved.error();
+  }
+
+  Stop stop_;
+  hv::VmaMemory<Sink> vma_{*engine_, frames_, stop_};
+  u64 exits_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Home> make_vma_home() { return std::make_unique<VmaHome>(Interrupts::kNone); }
+std::unique_ptr<Home> make_vma_interrupted_home() { return std::make_unique<VmaHome>(Interrupts::kPending); }
+
+}  // namespace nopte::conformance
+
+nopte::pv::HypercallResult nopte::pv::hosted_vmmcall(abi::Call call, const abi::Registers& arguments) {
+  return conformance::VmaHome::current->call(call, arguments);
+}
