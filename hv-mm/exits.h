@@ -17,13 +17,13 @@ inline constexpr u8 kStatusBadInput = 126;
 
 class ExitHandler {
  public:
-  ExitHandler(Vcpu& vcpu, ModeHandler& mode, Host& host, Counters& counters, PagingControl paging)
+  ExitHandler(Vcpu& vcpu, ModeHandler& mode, Host& host, Counters& counters)
       : vcpu_(vcpu),
         mode_(mode),
         host_(host),
         counters_(counters),
         platform_(host, mode, vcpu, counters),
-        paging_(paging) {}
+        paging_(mode.paging_control()) {}
 
   // Handles the exit in the control block and prepares the next entry.
   void handle() {

@@ -8,6 +8,7 @@
 
 #include <span>
 
+#include "hv-mm/container/cr_policy.h"
 #include "hv-mm/json_writer.h"
 #include "hv-mm/vcpu.h"
 #include "pvops/base/result.h"
@@ -33,6 +34,8 @@ class ModeHandler {
   [[nodiscard]] virtual const char* name() const = 0;
   // Feature bits (abi::kFeature...) that this mode adds to kFeaturePlatform.
   [[nodiscard]] virtual u64 features() const { return 0; }
+  // What the guest may write to CR0, CR4 and EFER.
+  [[nodiscard]] virtual PagingControl paging_control() const { return PagingControl::kHypervisor; }
 
   // Intercepted #PF. Registers: only those of a hot exit (vcpu.h).
   virtual void on_page_fault(Vcpu& vcpu, Gva va, u64 error_code) = 0;

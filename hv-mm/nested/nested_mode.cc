@@ -13,6 +13,7 @@ class NestedMode final : public ModeHandler {
       : memory_{launch.guest_window(), launch.guest.bytes}, tables_(tables) {}
 
   [[nodiscard]] const char* name() const override { return "nested"; }
+  [[nodiscard]] PagingControl paging_control() const override { return PagingControl::kGuest; }
 
   void on_page_fault(Vcpu& vcpu, Gva va, u64 error_code) override { vcpu.inject_page_fault(va, error_code); }
   // As on a machine without anything at that address: refused rather than emulated, so that a stray access is

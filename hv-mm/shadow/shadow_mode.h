@@ -15,6 +15,7 @@ class ShadowMode : public ModeHandler {
   [[nodiscard]] ShadowMmu& mmu() { return mmu_; }
 
   [[nodiscard]] const char* name() const override { return "shadow"; }
+  [[nodiscard]] PagingControl paging_control() const override { return PagingControl::kShadowed; }
 
   void on_page_fault(Vcpu& vcpu, Gva va, u64 error_code) override {
     const ShadowMmu::Fault fault = mmu_.on_page_fault(va, error_code);

@@ -210,11 +210,7 @@ void print_boot_line(Machine& machine, const ModeHandler& mode, const Launch& la
   if (!mode) {
     refuse_to_start(mode.error());
   }
-  auto* exits =
-      new (g_exit_handler) ExitHandler(*vcpu, **mode, machine, g_counters,
-                                       options->mode == Mode::kNested   ? PagingControl::kGuest
-                                       : options->mode == Mode::kShadow ? PagingControl::kShadowed
-                                                                        : PagingControl::kHypervisor);
+  auto* exits = new (g_exit_handler) ExitHandler(*vcpu, **mode, machine, g_counters);
   print_boot_line(machine, **mode, launch, plan->own.bytes);
   exits->platform().boot(launch.guest.bytes, plan->own.bytes);
   machine.start_interrupts(kDirectBase);

@@ -120,6 +120,7 @@ trap_rip: .quad 0
 
 // The low 1 GiB for CPL 3 at 0, and for CPL 0 where the image is linked (SMEP: one cannot be both).
     .p2align 12
+    .globl hostile_root
 hostile_root:
     .quad PHYS(low) + 0x27
     .fill 510, 8, 0

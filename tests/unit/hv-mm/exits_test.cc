@@ -92,7 +92,7 @@ class Exits : public ::testing::Test {
   FakeMode mode;
   FakeHost host;
   Counters counters;
-  ExitHandler handler{vcpu, mode, host, counters, PagingControl::kHypervisor};
+  ExitHandler handler{vcpu, mode, host, counters};
 };
 
 TEST_F(Exits, MemoryCallsGoToTheMode) {
