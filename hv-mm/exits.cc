@@ -39,7 +39,7 @@ void ExitHandler::on_platform_call(u64 number) {
 
 void ExitHandler::on_pending() {
   if (vcpu_.shutdown_pending()) {
-    die("the guest shut down: an exception while a double fault was delivered");
+    die(vcpu_.shutdown_reason());
   }
   vcpu_.offer_interrupt();
 }

@@ -35,6 +35,7 @@ StartResult start_shadow(const Launch& launch);
 StartResult start_vma(const Launch& launch);
 StartResult start_kvmpv(const Launch& launch);
 StartResult start_vmi(const Launch& launch);
+StartResult start_lguest(const Launch& launch);
 
 // --- shared by the modes -----------------------------------------------------------------------------------
 

@@ -77,7 +77,7 @@ void Vcpu::inject(u8 vector, u64 event) {
   const auto type = static_cast<EventType>(interrupted >> kEventTypeShift & kEventTypeMask);
   if ((interrupted & kEventValid) && type == EventType::kException && first < 32) {
     if (first == kVectorDoubleFault) {
-      pending_ |= kShutdown;
+      shut_down("the guest shut down: an exception while a double fault was delivered");
       return;
     }
     if (makes_double_fault(first, vector)) {

@@ -91,6 +91,13 @@ class Vcpu {
   // refuse.
   void inject_page_fault(Gva va, u64 error_code);
   [[nodiscard]] bool shutdown_pending() const { return pending_ & kShutdown; }
+  // Ends the guest instead of the next entry. `why` is a literal, for the user.
+  void shut_down(const char* why) {
+    pending_ |= kShutdown;
+    shutdown_reason_ = why;
+  }
+  // Precondition: shutdown_pending().
+  [[nodiscard]] const char* shutdown_reason() const { return shutdown_reason_; }
 
   // Raises an external interrupt as soon as the guest can take it. Several may be pending; raising one that
   // is pending changes nothing. Vectors 0x20 to 0x3f.
@@ -141,6 +148,7 @@ class Vcpu {
   u64 hot_fault_ = exit_code::kPageFault;
   u64 pending_ = 0;  // bit n: vector kFirstInterrupt + n, or kShutdown: one test on the way in and out
   u64 offered_ = 0;  // the bit that the control block holds
+  const char* shutdown_reason_ = nullptr;
 
   friend struct VcpuLayout;
 

@@ -27,18 +27,15 @@ std::expected<u64, const char*> parse_bytes(std::string_view text) {
   return value;
 }
 
-#define NOPTE_MODE_WORDS "mode=vma, nested, shadow, kvmpv or vmi"
+#define NOPTE_MODE_WORDS "mode=vma, nested, shadow, kvmpv, vmi or lguest"
 
 std::expected<Mode, const char*> parse_mode(std::string_view text) {
   struct Word {
     std::string_view text;
     Mode mode;
   };
-  constexpr Word kWords[] = {{"vma", Mode::kVma},
-                             {"nested", Mode::kNested},
-                             {"shadow", Mode::kShadow},
-                             {"kvmpv", Mode::kKvmPv},
-                             {"vmi", Mode::kVmi}};
+  constexpr Word kWords[] = {{"vma", Mode::kVma},     {"nested", Mode::kNested}, {"shadow", Mode::kShadow},
+                             {"kvmpv", Mode::kKvmPv}, {"vmi", Mode::kVmi},       {"lguest", Mode::kLguest}};
   for (const Word& word : kWords) {
     if (text == word.text) {
       return word.mode;

@@ -1,5 +1,5 @@
-// The hypervisor's command line: `mode=vma|nested|shadow|kvmpv|vmi memory=BYTES -- GUEST COMMAND LINE`. What
-// follows " -- " (with the "-- ") is the guest's. Both options are needed.
+// The hypervisor's command line: `mode=vma|nested|shadow|kvmpv|vmi|lguest memory=BYTES -- GUEST COMMAND
+// LINE`. What follows " -- " (with the "-- ") is the guest's. Both options are needed.
 #pragma once
 
 #include <string_view>
@@ -8,7 +8,7 @@
 
 namespace nopte::hv {
 
-enum class Mode : u8 { kNested, kShadow, kVma, kKvmPv, kVmi };
+enum class Mode : u8 { kNested, kShadow, kVma, kKvmPv, kVmi, kLguest };
 
 struct Options {
   Mode mode = Mode::kNested;

@@ -87,6 +87,16 @@ class ShadowMmu {
   // The frame is a new root: of [first, first + count) it shows at once what the root in from_gfn shows and
   // the guest's entries agree on. Precondition: in guest memory, first + count <= 512.
   void root_cloned(u64 gfn, u64 from_gfn, unsigned first, unsigned count);
+  // The same by root and address (shadow_told_va.cc); an address of the kernel's half is every root's.
+  // Preconditions: root_gfn in guest memory, va canonical.
+  // The leaf entry for va is this one now: that is what is shown. Precondition: present only with a frame in
+  // guest memory.
+  void leaf_told(u64 root_gfn, Gva va, pt::Entry entry);
+  // The entry of this level, 2 to 4, for va is another now: what it led to is not shown any more.
+  void table_told(u64 root_gfn, Gva va, unsigned level);
+  enum class Forget : u8 { kUser, kEverything };
+  // Nothing is shown any more of the user addresses of the root in use, or of anything.
+  void forget(Forget what);
 
   // Guest-virtual to guest-physical by the guest's tables as they are now; rights are not looked at.
   // Errors: kBadAddress.
@@ -135,6 +145,10 @@ class ShadowMmu {
   void forget_detached();
   [[nodiscard]] Reach reach(PageIndex page) const;
   void copy_entries(PageIndex from, PageIndex to, unsigned first, unsigned count);
+  [[nodiscard]] PageIndex mirror_on_path(PageIndex root, Gva va, unsigned level) const;
+  template <class Visit>
+  void for_each_root_of(u64 root_gfn, Gva va, unsigned level, Visit visit);
+  void drop_all(PageIndex page, unsigned first, unsigned last);
 
   GuestMemory guest_;
   ReservedBits reserved_;

@@ -36,7 +36,7 @@ struct ShadowPage {
   u32 gfn = 0;                                    // the guest's table, or the first frame of the large page
   PageIndex alias = 0;                            // next mirror of the same guest frame, at another level
   PageIndex older = 0, newer = 0;                 // by age; free pages: newer chains them
-  PageIndex unsync_before = 0, unsync_after = 0;  // list of unsynchronised, or of detached pages
+  PageIndex unsync_before = 0, unsync_after = 0;  // list of unsynchronised, of detached, or of root pages
   u16 live = 0;                                   // installed entries
   u8 level = 0;
   ShadowKind kind = ShadowKind::kFree;

@@ -178,23 +178,31 @@ void ShadowTables::set_leaf(PageIndex index, unsigned slot, u64 gfn, u64 rights)
   if (old != value) update_leaf(index, slot, old, value, gfn);
 }
 
+// A leaf table's entry in a mirror, `old`, shows what this guest entry allows. False when it did already.
+[[gnu::always_inline]] inline bool ShadowTables::follow(PageIndex index, unsigned slot, Entry old,
+                                                        Entry guest) {
+  Entry value;
+  const u64 gfn = guest.frame().number();  // reserved frame bits lie beyond every guest's memory
+  constexpr u64 kUsable = Entry::kPresent | Entry::kAccessed;
+  if ((guest.word() & kUsable) == kUsable && guest_.contains(gfn)) {
+    value = leaf_entry(gfn, allowed_rights(guest));
+  }
+  if (old == value) return false;
+  update_leaf(index, slot, old, value, gfn);
+  return true;
+}
+
+void ShadowTables::show_leaf(PageIndex index, unsigned slot, Entry guest) {
+  follow(index, slot, entry(index, slot), guest);
+}
+
 unsigned ShadowTables::refresh(PageIndex index, unsigned first, u64 which) {
   const u8* const guest_table = guest_.table(pages_[index].gfn);
   const u8* const own_table = table(index);
   unsigned changed = 0;
   for (; which != 0; which &= which - 1) {
     const unsigned slot = first + static_cast<unsigned>(std::countr_zero(which));
-    const Entry guest = pt::load_entry(guest_table, slot);
-    const Entry old = pt::load_entry(own_table, slot);
-    Entry value;
-    const u64 gfn = guest.frame().number();  // reserved frame bits lie beyond every guest's memory
-    constexpr u64 kUsable = Entry::kPresent | Entry::kAccessed;
-    if ((guest.word() & kUsable) == kUsable && guest_.contains(gfn)) {
-      value = leaf_entry(gfn, allowed_rights(guest));
-    }
-    if (old == value) continue;
-    update_leaf(index, slot, old, value, gfn);
-    ++changed;
+    if (follow(index, slot, pt::load_entry(own_table, slot), pt::load_entry(guest_table, slot))) ++changed;
   }
   return changed;
 }
@@ -242,6 +250,7 @@ PageIndex ShadowTables::new_mirror(u64 gfn, unsigned level) {
   FrameState& frame = frames_[gfn];
   pages_[index].alias = frame.mirrors();
   frame.state = (frame.state & FrameState::kProtected) | index;
+  if (told_ && level == pt::kLevels) list_add(roots_, index);
   protect(gfn);
   return index;
 }
@@ -324,6 +333,7 @@ void ShadowTables::zap(PageIndex index, Orphans orphans) {
   if (page.detached) {
     list_remove(detached_, index);
   } else if (page.kind == ShadowKind::kMirror) {
+    if (told_ && page.level == pt::kLevels) list_remove(roots_, index);
     remove_mirror(index);
   }
   age_remove(index);

@@ -115,6 +115,8 @@ class ShadowTables {
   // guest's entries allow now: only where the guest's A is set, writable only where D is and the frame is no
   // table. Gives the number of entries that changed. `first` is a multiple of 64.
   unsigned refresh(PageIndex page, unsigned first, u64 which);
+  // Makes one entry of a leaf table's mirror show what this guest entry allows, in the same way.
+  void show_leaf(PageIndex page, unsigned index, pt::Entry guest);
   // A level-2 entry that shows a whole region: by a 2 MiB mapping where possible, else by a split page.
   void set_region(PageIndex page, unsigned index, u64 region, u64 rights);
   // Empties an entry, present or not; gives the page that it linked, 0 when none.
@@ -122,6 +124,8 @@ class ShadowTables {
   // The same, and zaps a mirror that has no parent any more.
   void drop_whole(PageIndex page, unsigned index);
   [[nodiscard]] bool told() const { return told_; }
+  // Told: the roots' mirrors, chained by unsync_after.
+  [[nodiscard]] PageIndex first_root() const { return roots_.newest; }
 
   // --- guest frames that are guest tables ---
   [[nodiscard]] bool is_protected(u64 gfn) const { return frames_[gfn].protected_frame(); }
@@ -186,6 +190,7 @@ class ShadowTables {
     return (region + 1) << pt::kIndexBits <= guest_.frames;
   }
 
+  bool follow(PageIndex page, unsigned index, pt::Entry old, pt::Entry guest);
   void update_leaf(PageIndex page, unsigned index, pt::Entry old, pt::Entry value, u64 gfn);
   void put(PageIndex page, unsigned index, pt::Entry old, pt::Entry value);
   void forget(PageIndex page, unsigned index, pt::Entry old);
@@ -223,6 +228,7 @@ class ShadowTables {
   PageIndex oldest_ = 0, newest_ = 0;
   PageList unsync_;
   PageList detached_;
+  PageList roots_;     // told only
   u32 zaps_left_ = 0;  // of orphans, in this operation
   bool needs_flush_ = false;
   bool told_ = false;  // no frame is ever protected, and writers are not listed

@@ -70,10 +70,15 @@ void ShadowMmu::table_released(u64 gfn) {
       tables_.zap(page, ShadowTables::Orphans::kZap);
       continue;
     }
-    for (unsigned word = 0; word < pt::kEntriesPerTable / 64; ++word) {
-      while (const u64 left = tables_.page(page).installed[word]) {
-        tables_.drop_whole(page, word * 64 + static_cast<unsigned>(std::countr_zero(left)));
-      }
+    drop_all(page, 0, pt::kEntriesPerTable - 1);
+  }
+}
+
+// The entries [first, last] of a page, at multiples of 64.
+void ShadowMmu::drop_all(PageIndex page, unsigned first, unsigned last) {
+  for (unsigned word = first / 64; word <= last / 64; ++word) {
+    while (const u64 left = tables_.page(page).installed[word]) {
+      tables_.drop_whole(page, word * 64 + static_cast<unsigned>(std::countr_zero(left)));
     }
   }
 }

@@ -17,6 +17,8 @@ template <auto call>
 class KvmPvTeller {
  public:
   static constexpr bool kReadAtExits = false;
+  static constexpr bool kCanShareTables = true;
+  static constexpr bool kTellingFlushes = false;
 
   constexpr explicit KvmPvTeller(KvmPvBuffer& buffer) : buffer_(buffer) {}
 

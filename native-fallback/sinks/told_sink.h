@@ -12,6 +12,7 @@
 #pragma once
 
 #include "native-fallback/sinks/store_sink.h"
+#include "native-fallback/tables/cursor.h"
 
 namespace nopte::pt {
 
@@ -26,6 +27,10 @@ template <class T>
 concept Teller = requires(T t, const T& view, const Slot& slot, Entry entry, Frame frame, TellFlush flush) {
   // The hypervisor reads what waits at every exit by itself: only a flush needs a call of its own.
   { T::kReadAtExits } -> std::convertible_to<bool>;
+  // A table is named by itself, not by the root and the address under which it is found.
+  { T::kCanShareTables } -> std::convertible_to<bool>;
+  // The processor forgets what was lost when it is told, at the latest.
+  { T::kTellingFlushes } -> std::convertible_to<bool>;
   // Remembers that the entry is now `entry`. Precondition: !full().
   { t.put(slot, entry) } -> std::same_as<void>;
   { view.waiting() } -> std::convertible_to<u64>;
@@ -34,10 +39,11 @@ concept Teller = requires(T t, const T& view, const Slot& slot, Entry entry, Fra
   { t.tell(flush) } -> std::same_as<void>;
   // A fault has made this entry, and nothing that waits is still to be flushed: shows it.
   { t.tell_gain(slot, entry) } -> std::same_as<void>;
-  // The root and what only it linked are no tables any more. Nothing waits, or it may wait too: !full().
-  { t.release_root(frame) } -> std::same_as<void>;
-  // Optional: new_root(frame), a filled root, !full(); bool set_lazy(bool), between begin() and end(), true
-  // when what waits must be told now.
+  // Optional:
+  //   release_root(frame): the root and what only it linked are no tables any more. Nothing waits, or it may
+  //     wait too: !full(). Without it the root's user entries are told as lost.
+  //   new_root(frame): a filled root, !full().
+  //   bool set_lazy(bool): between begin() and end(); true when what waits must be told now.
 };
 
 template <Processor P, Teller T>
@@ -45,11 +51,14 @@ class ToldSink : public StoreSink<P> {
   using Own = StoreSink<P>;
 
  public:
+  using Format = typename Own::Format;
   // The hypervisor presets A and D in what the processor walks, and sets them in the guest's entries only at
   // the faults that it sees.
   static constexpr bool kHardwareAd = false;
+  static constexpr bool kCanShareTables = T::kCanShareTables;
 
-  constexpr ToldSink(FrameTable& frames, P& processor, T& teller) : Own(frames, processor), teller_(teller) {}
+  constexpr ToldSink(FrameTable& frames, P& processor, T& teller)
+      : Own(frames, processor), frames_(frames), teller_(teller) {}
 
   Entry exchange(const Slot& slot, Entry expected, Entry desired) {
     const Entry old = Own::exchange(slot, expected, desired);
@@ -86,12 +95,13 @@ class ToldSink : public StoreSink<P> {
     Own::root_activate(root);
   }
   void root_retire(Frame root) {
-    if constexpr (T::kReadAtExits) {
+    if constexpr (!T::kReadAtExits) tell_waiting();
+    if constexpr (requires { teller_.release_root(root); }) {
       make_room();
+      teller_.release_root(root);
     } else {
-      tell_waiting();
+      user_entries_lost(root);
     }
-    teller_.release_root(root);
   }
 
   void flush_page(Frame, Gva va, FlushScope scope) {
@@ -130,6 +140,13 @@ class ToldSink : public StoreSink<P> {
     make_room();
     teller_.put(slot, entry);
   }
+  void user_entries_lost(Frame root) {
+    const unsigned last = Format::table_index(Format::kUserRange.end - 1, Format::kLevels);
+    for (EntryScan<ToldSink> scan(frames_.meta(root), Own::view(root), 0, last); scan.next();) {
+      const Gva va(scan.index() * Format::entry_bytes(Format::kLevels));
+      lost(Slot::of<Format>(root, root, va, Format::kLevels), Entry());
+    }
+  }
   void make_room() {
     if (teller_.full()) tell_now();
   }
@@ -138,7 +155,7 @@ class ToldSink : public StoreSink<P> {
   }
   // The flush for it is still to come.
   void tell_now() {
-    unflushed_ |= teller_.waiting() != 0;
+    unflushed_ |= !T::kTellingFlushes && teller_.waiting() != 0;
     teller_.tell({});
   }
   void flush(FlushScope scope) {
@@ -148,6 +165,7 @@ class ToldSink : public StoreSink<P> {
     unflushed_ = false;
   }
 
+  FrameTable& frames_;
   T& teller_;
   bool unflushed_ = false;  // something was told without a flush
   Entry gain_;

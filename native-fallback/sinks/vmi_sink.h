@@ -42,6 +42,8 @@ template <class P, u64 linear_begin, auto call>
 class VmiTeller {
  public:
   static constexpr bool kReadAtExits = true;
+  static constexpr bool kCanShareTables = true;
+  static constexpr bool kTellingFlushes = false;
 
   constexpr VmiTeller(abi::vmi::Queue& queue, const P& processor) : queue_(queue), processor_(processor) {}
 

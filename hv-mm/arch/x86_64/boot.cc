@@ -115,6 +115,8 @@ StartResult start(const Launch& launch) {
       return start_kvmpv(launch);
     case Mode::kVmi:
       return start_vmi(launch);
+    case Mode::kLguest:
+      return start_lguest(launch);
   }
   return std::unexpected("unknown mode");
 }

@@ -7,6 +7,7 @@
 #include "native-fallback/guest/arch/x86_64/native_processor.h"
 #include "native-fallback/guest/engine_mm_ops.h"
 #include "native-fallback/sinks/kvmpv_sink.h"
+#include "native-fallback/sinks/lguest_sink.h"
 #include "native-fallback/sinks/vmi_sink.h"
 #include "pvops/arch/x86_64/interrupt_controllers.h"
 #include "pvops/arch/x86_64/lapic.h"
@@ -78,6 +79,22 @@ struct Vmi {
 constinit Vmi::Processor Vmi::processor;
 constinit Vmi::Teller Vmi::teller(g_vmi_queue, Vmi::processor);
 constinit Vmi::Sink Vmi::sink(g_frames, Vmi::processor, Vmi::teller);
+
+// lguest.
+constinit abi::lguest::Ring g_lguest_ring{};
+struct Lguest {
+  static constexpr const char* kName = "lguest";
+  using Processor = LguestProcessor<NativeProcessor, hypercall>;
+  using Teller = LguestTeller<hypercall>;
+  using Sink = ToldSink<Processor, Teller>;
+  static constinit Processor processor;
+  static constinit Teller teller;
+  static constinit Sink sink;
+  static void start(FrameRange) { teller.start(image_physical(&g_lguest_ring)); }
+};
+constinit Lguest::Processor Lguest::processor;
+constinit Lguest::Teller Lguest::teller(g_lguest_ring);
+constinit Lguest::Sink Lguest::sink(g_frames, Lguest::processor, Lguest::teller);
 
 constexpr EngineCounters kNoCounters{};
 const EngineCounters* g_counters = &kNoCounters;
@@ -223,6 +240,7 @@ const EngineCounters& engine_counters() { return *g_counters; }
 Result<NativeBoot> boot_native(const NativeStart& start) {
   run_constructors(translation_init_array_begin, translation_init_array_end);
   if ((start.features & abi::kFeatureVmi) != 0) return Home<Vmi>::boot(start);
+  if ((start.features & abi::kFeatureLguest) != 0) return Home<Lguest>::boot(start);
   if ((start.features & abi::kFeatureKvmPv) != 0) return Home<KvmPv>::boot(start);
   return Home<Plain>::boot(start);
 }

@@ -1,0 +1,77 @@
+// ShadowMmu for a guest that says which entry of which root changed, by address (Tracking::kTold).
+#include "hv-mm/shadow/shadow_mmu.h"
+
+namespace nopte::hv {
+
+using pt::Entry;
+
+namespace {
+
+constexpr unsigned kFirstKernelIndex = pt::kEntriesPerTable / 2;
+
+}  // namespace
+
+// The mirror of the table of this level that is shown for va; 0 when none is.
+PageIndex ShadowMmu::mirror_on_path(PageIndex root, Gva va, unsigned level) const {
+  PageIndex page = root;
+  for (unsigned at = pt::kLevels; at > level; --at) {
+    const Entry shown = tables_.entry(page, pt::table_index(va, at));
+    if (!shown.present() || shown.large()) return 0;
+    page = tables_.child_of(shown);
+  }
+  return tables_.page(page).kind == ShadowKind::kMirror ? page : 0;
+}
+
+// visit(root's mirror) for every root that is shown and that an entry of this level for va concerns. Roots in
+// a row that lead to the same kernel table are visited once for what lies in there.
+template <class Visit>
+void ShadowMmu::for_each_root_of(u64 root_gfn, Gva va, unsigned level, Visit visit) {
+  const unsigned index = pt::table_index(va, pt::kLevels);
+  if (index < kFirstKernelIndex) {
+    if (const PageIndex root = tables_.find_mirror(root_gfn, pt::kLevels)) visit(root);
+    return;
+  }
+  Entry done;
+  for (PageIndex root = tables_.first_root(); root != 0; root = tables_.page(root).unsync_after) {
+    const Entry shown = tables_.entry(root, index);
+    if (!shown.present() || (shown == done && level < pt::kLevels)) continue;
+    done = shown;
+    visit(root);
+  }
+}
+
+void ShadowMmu::leaf_told(u64 root_gfn, Gva va, Entry entry) {
+  bool seen = false;
+  for_each_root_of(root_gfn, va, 1, [&](PageIndex root) {
+    const PageIndex page = mirror_on_path(root, va, 1);
+    if (page == 0) return;
+    tables_.show_leaf(page, pt::table_index(va, 1), entry);
+    seen = true;
+  });
+  if (!seen && entry.present()) unseen_ = true;
+}
+
+void ShadowMmu::table_told(u64 root_gfn, Gva va, unsigned level) {
+  bool gone = false;
+  for_each_root_of(root_gfn, va, level, [&](PageIndex root) {
+    const PageIndex page = mirror_on_path(root, va, level);
+    if (page == 0) return;
+    const unsigned index = pt::table_index(va, level);
+    tables_.drop_whole(page, index);
+    gone = !pt::load_entry(guest_.table(tables_.page(page).gfn), index).present();
+  });
+  if (!gone) unseen_ = true;
+}
+
+void ShadowMmu::forget(Forget what) {
+  if (what == Forget::kUser) {
+    drop_all(root_, 0, kFirstKernelIndex - 1);
+  } else {
+    for (PageIndex root = tables_.first_root(); root != 0; root = tables_.page(root).unsync_after) {
+      drop_all(root, 0, pt::kEntriesPerTable - 1);
+    }
+  }
+  tables_.request_flush();
+}
+
+}  // namespace nopte::hv

@@ -1,0 +1,83 @@
+// The teller for lguest (pvops/interfaces/lguest.h): entries are named by root and address. What was lost
+// waits in the ring, which the hypervisor empties before every call and before it looks at the guest's tables
+// for a fault; so a call of its own is needed only where a TLB would have to forget at once, and for a full
+// ring.
+//
+// No call ends a root, so there is no release_root().
+#pragma once
+
+#include <atomic>
+
+#include "native-fallback/sinks/told_sink.h"
+#include "pvops/interfaces/lguest.h"
+
+namespace nopte::pt {
+
+// `call` is callable as call(tagged number, a0, a1, a2).
+template <auto call>
+inline void lguest_call(const abi::lguest::RingCall& made) {
+  call(abi::tagged(abi::Interface::kLguest, static_cast<u32>(made.number)), made.arguments[0],
+       made.arguments[1], made.arguments[2]);
+}
+
+// A processor whose root is loaded by NEW_PGTABLE. Base: what it is otherwise.
+template <Processor Base, auto call>
+class LguestProcessor : public Base {
+ public:
+  void load_root(PhysAddr root) {
+    if (root == root_) return;
+    root_ = root;
+    lguest_call<call>({abi::lguest::kNewPgtable, {root.value(), 0, 0}});
+  }
+  [[nodiscard]] bool runs(PhysAddr root) const { return root == root_; }
+
+ private:
+  PhysAddr root_;
+};
+
+template <auto call>
+class LguestTeller {
+ public:
+  static constexpr bool kReadAtExits = true;
+  static constexpr bool kCanShareTables = false;
+  static constexpr bool kTellingFlushes = true;
+
+  constexpr explicit LguestTeller(abi::lguest::Ring& ring) : ring_(ring) {}
+
+  void start(PhysAddr ring) {
+    __builtin_memset(ring_.status, abi::lguest::kSlotFree, sizeof(ring_.status));
+    lguest_call<call>({abi::lguest::kInit, {ring.value(), 0, 0}});
+  }
+
+  void put(const Slot& slot, Entry entry) {
+    ring_.calls[next_] = call_for(slot, entry);
+    // The call before its status: the hypervisor may read the ring at any instruction that faults.
+    std::atomic_signal_fence(std::memory_order_release);
+    ring_.status[next_] = abi::lguest::kSlotFilled;
+    next_ = (next_ + 1) % abi::lguest::kRingSlots;
+  }
+  // They are performed in order: when the last is, all are.
+  [[nodiscard]] u64 waiting() const { return taken(next_ - 1) ? 1 : 0; }
+  [[nodiscard]] bool full() const { return taken(next_); }
+  void tell(TellFlush) { lguest_call<call>({abi::lguest::kFlushAsync, {}}); }
+  void tell_gain(const Slot& slot, Entry entry) { lguest_call<call>(call_for(slot, entry)); }
+
+ private:
+  static abi::lguest::RingCall call_for(const Slot& slot, Entry entry) {
+    using namespace abi::lguest;
+    const u64 root = slot.root.address().value();
+    const u64 va = slot.va.page_base().value();
+    if (slot.level == 1) return {kSetPte, {root, va, entry.word()}};
+    if (slot.level == kLevels) return {kSetPgd, {root, slot.index, 0}};
+    return {kSetPmd, {root, va | slot.level, 0}};
+  }
+  [[nodiscard]] bool taken(unsigned slot) const {
+    return __atomic_load_n(&ring_.status[slot % abi::lguest::kRingSlots], __ATOMIC_ACQUIRE) !=
+           abi::lguest::kSlotFree;
+  }
+
+  abi::lguest::Ring& ring_;
+  unsigned next_ = 0;
+};
+
+}  // namespace nopte::pt
