@@ -33,54 +33,25 @@ struct MemoryInfo {
   u64 free_pages;
 };
 
+// What a backend offers. The operations, with what they promise, are in mm_ops.def.
 struct MmOps {
   const char* name;
-
-  // A space without regions. `promised` is asked at faults by a backend that keeps no copy; it must
-  // outlive the space. Errors: kNoMemory, kLimit.
-  Result<SpaceId> (*space_create)(const RegionSource& promised);
-  // A copy of `parent` with equal promises: private pages are shared copy-on-write, shared object pages
-  // are found again by faults. Errors: kNoMemory, kLimit; the parent is then as before (it may have lost
-  // write rights that faults give back).
-  Result<SpaceId> (*space_clone)(SpaceId parent, const RegionSource& promised);
-  // Frees all that the space holds. Precondition: not the active space. Cannot fail.
-  void (*space_destroy)(SpaceId space);
-  // Makes `space` (or kKernel) the one that user addresses mean.
-  void (*space_activate)(SpaceId space);
-
-  // Declares a region; installs nothing. Errors: kNoMemory, kOverlap, kInvalid.
-  Result<void> (*region_map)(SpaceId space, const RegionSpec& region);
-  // Withdraws every promise in `range` and all that is installed there; holes are allowed. Errors:
-  // kNoMemory (a split could not be recorded).
-  Result<void> (*region_unmap)(SpaceId space, VaRange range);
-  // Gives all of `range` the rights `perm`. Errors: kNoMemory, kNoRegion (a hole).
-  Result<void> (*region_protect)(SpaceId space, VaRange range, Perm perm);
-  // Moves the promises and pages of `from` to the equally long free range that begins at `to`; the two do
-  // not overlap; `from` lies in one region. Errors: kNoMemory, kNoRegion, kOverlap.
-  Result<void> (*region_move)(SpaceId space, VaRange from, Gva to);
-  // Holes are skipped. Errors: kNoMemory (kPopulate only).
-  Result<void> (*region_advise)(SpaceId space, VaRange range, Advice advice);
-
-  // An object of `pages` zero pages that have no memory yet. `mappings` as `promised` above.
-  // Errors: kNoMemory, kLimit.
-  Result<ObjectId> (*object_create)(u64 pages, const ObjectMappings& mappings);
-  // Shrinking frees the pages past the end and takes them out of every mapping, private copies too.
-  // Errors: kNoMemory (growing).
-  Result<void> (*object_resize)(ObjectId object, u64 pages);
-  // Errors: kBusy while a region shows it.
-  Result<void> (*object_destroy)(ObjectId object);
-
-  // `pages` committed zero pages of kernel memory, never faulting; rounded up to chunks of 16 pages.
-  // Errors: kNoMemory.
-  Result<Gva> (*kmem_alloc)(u64 pages);
-  // Gives back what one kmem_alloc call returned, with the same number of pages.
-  void (*kmem_free)(Gva base, u64 pages);
-
-  MemoryInfo (*memory_info)();
+#define NOPTE_OP(result, name, parameters, arguments) result(*name) parameters;
+#include "pvops/mm_ops.def"
 };
 
-// The chosen backend. Set once at boot before any other use.
-extern const MmOps* g_mm_ops;
-inline const MmOps& mm_ops() { return *g_mm_ops; }
+// What the kernel calls: mm_ops().region_map(...). In the image these are plain functions, the hypercall
+// backend's; when boot chooses another backend, it rewrites every call (guest-mm/arch/x86_64/call_sites.h).
+// There is no table to call through, before or after. Hosted builds ask the table of chosen_ops.h.
+struct MmCalls {
+#define NOPTE_OP(result, name, parameters, arguments) static result name parameters;
+#include "pvops/mm_ops.def"
+};
+constexpr MmCalls mm_ops() { return {}; }
+
+// Resolves a #PF; error_code is the processor's. kNone: the access can be tried again. Called by the guest
+// kernel's entry code; its call is bound as those of MmCalls are.
+using FaultResolver = ViolationReason (*)(u64 address, u64 error_code);
+extern "C" ViolationReason resolve_fault(u64 address, u64 error_code);
 
 }  // namespace nopte

@@ -71,6 +71,17 @@ Result<u64> copy_string_from_user(char* to, Gva from, u64 capacity);
 // Between kernel memory and kernel windows, either side may fault.
 Result<void> copy_fallible(void* to, const void* from, u64 bytes);
 
+// Calls of the kernel whose target the chosen backend decides (call_sites.h).
+struct CallSites {
+  struct Group {
+    u64 recorded = 0;    // in the image
+    u64 redirected = 0;  // of these: no longer as linked
+  };
+  Group memory;
+  Group platform;
+};
+CallSites call_sites();
+
 // Opens a window for pending interrupts (kernel code with interrupts off).
 void poll_interrupts();
 

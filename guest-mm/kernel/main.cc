@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "guest-mm/core/address_space.h"
+#include "guest-mm/core/commit_limit.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/exec.h"
 #include "guest-mm/kernel/files/files.h"
@@ -96,6 +97,7 @@ void run_init(void*) {
 
 void kernel_main(const BootInfo& boot) {
   const MemoryInfo memory = mm_ops().memory_info();
+  set_commit_limit(memory.total_pages);
   log_line("mode ", boot.mode, ", ", pages_to_bytes(memory.total_pages) >> 20, " MiB");
   g_init_program = parse_command_line(boot.command_line);
   if (g_init_program.too_many) {

@@ -13,23 +13,24 @@ namespace nopte::pt {
 struct NativeStart {
   const abi::BootBlock* block;
   const RegionSource* kernel_windows;  // promises of the kernel space
-  u64 features;                        // that the hypervisor below offers (pvops/abi/hypercalls.h); 0: none
 };
 
-// Resolves a #PF; error_code is the processor's.
-using FaultResolver = ViolationReason (*)(u64 address, u64 error_code);
-
 struct NativeBoot {
-  const MmOps* mm;
-  FaultResolver fault;
   ObjectId initramfs;  // kNone when there is none
   u64 initramfs_bytes;
 };
 
-// Leaves the boot tables for the engine's, which feed the first of the page-table interfaces that is known
-// and offered, or else the processor alone. The block (kind kPhysical) lies in the image. Called once.
-// Errors: kNoMemory, kInvalid (the block's physical ranges make no sense): nothing can be booted.
-Result<NativeBoot> boot_native(const NativeStart& start);
+struct NativeBackend {
+  const MmOps* mm;
+  FaultResolver fault;
+  // Leaves the boot tables for the engine's. The block (kind kPhysical) lies in the image. Called once.
+  // Errors: kNoMemory, kInvalid (the block's physical ranges make no sense): nothing can be booted.
+  Result<NativeBoot> (*boot)(const NativeStart& start);
+};
+
+// The engine over the first of the page-table interfaces that is known and offered, or else over the
+// processor alone. `features`: of the hypervisor below (pvops/abi/hypercalls.h); 0: none.
+const NativeBackend& native_backend(u64 features);
 
 // The bare machine's console works at once; its timer and console interrupt once boot_native has mapped the
 // interrupt controllers.

@@ -1,6 +1,5 @@
 // The backends chosen at boot.
-#include "pvops/mm_ops.h"
-#include "pvops/platform_ops.h"
+#include "pvops/chosen_ops.h"
 
 namespace nopte {
 

@@ -21,9 +21,8 @@ const PlatformOps& init_platform(const abi::BootBlock& block);
 
 const MmOps& hypercall_mm_ops();
 
-// Where violations are described (BootBlock::violation_block); the fault resolver of mode vma: whatever
-// arrives as vector 14 has been refused already.
+// Where violations are described (BootBlock::violation_block), for resolve_fault: whatever arrives as vector
+// 14 has been refused already.
 void set_violation_block(const abi::ViolationBlock* block);
-ViolationReason violation_reason(u64 address, u64 error_code);
 
 }  // namespace nopte::pv

@@ -7,8 +7,10 @@
 #include "pvops/guest/hypercall_backend.h"
 #include "pvops/guest/hypercalls.h"
 
-namespace nopte::pv {
+namespace nopte {
 namespace {
+
+using pv::call;
 
 constexpr u64 kTextBytes = 40;
 TscClock g_clock;
@@ -22,7 +24,9 @@ void send_text(std::string_view text) {
   (void)call(Args{text.size(), words[0], words[1], words[2], words[3], words[4]});
 }
 
-void console_write(std::string_view text) {
+}  // namespace
+
+void PlatformCalls::console_write(std::string_view text) {
   while (!text.empty()) {
     const auto part = std::string_view(text.data(), text.size() < kTextBytes ? text.size() : kTextBytes);
     send_text<abi::console_write_args>(part);
@@ -30,7 +34,7 @@ void console_write(std::string_view text) {
   }
 }
 
-std::optional<u8> console_read() {
+std::optional<u8> PlatformCalls::console_read() {
   constexpr u64 kThereWasOne = 0x100;
   const u64 value = call(abi::console_read_args{}).value;
   if ((value & kThereWasOne) == 0) {
@@ -39,42 +43,43 @@ std::optional<u8> console_read() {
   return static_cast<u8>(value);
 }
 
-u64 now_ns() { return g_clock.ns(cpu::rdtsc()); }
+u64 PlatformCalls::now_ns() { return g_clock.ns(cpu::rdtsc()); }
 
-void timer_set(u64 deadline_ns) { (void)call(abi::timer_set_args{deadline_ns}); }
-void timer_cancel() { (void)call(abi::timer_cancel_args{}); }
+void PlatformCalls::timer_set(u64 deadline_ns) { (void)call(abi::timer_set_args{deadline_ns}); }
+void PlatformCalls::timer_cancel() { (void)call(abi::timer_cancel_args{}); }
 
 // Virtual interrupts are done when they are taken.
-void interrupt_done(u8) {}
+void PlatformCalls::interrupt_done(u8) {}
 
 // The call returns when an interrupt is pending; it is taken in the open window.
-void idle() {
+void PlatformCalls::idle() {
   (void)call(abi::idle_args{});
   cpu::sti();
   cpu::nop();  // ends the shadow of sti; under TCG pause does not
   cpu::cli();
 }
 
-void power_off(u8 status) {
+void PlatformCalls::power_off(u8 status) {
   for (;;) {
     (void)call(abi::power_off_args{status});
   }
 }
 
-void mark(std::string_view name) {
+void PlatformCalls::mark(std::string_view name) {
   if (!name.empty()) {
     send_text<abi::mark_args>(name.substr(0, name.size() < kTextBytes ? name.size() : kTextBytes));
   }
 }
 
-u64 boot_wall_ns() { return g_boot_wall_ns; }
+u64 PlatformCalls::boot_wall_ns() { return g_boot_wall_ns; }
+
+namespace pv {
 
 constexpr PlatformOps kPlatform{
-    "paravirtual",  console_write, console_read, now_ns, timer_set,    timer_cancel,
-    interrupt_done, idle,          power_off,    mark,   boot_wall_ns,
+    "paravirtual",
+#define NOPTE_OP(result, name, parameters, arguments) &PlatformCalls::name,
+#include "pvops/platform_ops.def"
 };
-
-}  // namespace
 
 bool hypervisor_present() {
   constexpr u32 kHypervisorBit = u32{1} << 31;
@@ -100,4 +105,5 @@ const PlatformOps& init_platform(const abi::BootBlock& block) {
   return kPlatform;
 }
 
-}  // namespace nopte::pv
+}  // namespace pv
+}  // namespace nopte

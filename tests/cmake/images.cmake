@@ -76,8 +76,11 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64/guest.ld)
   function(nopte_guest_image name main)
     nopte_image(${name} guest-mm/arch/x86_64/guest.ld
       ${main} image_guest image_stubs image_pvops image_translation image_translation_guest)
+    target_link_options(${name} PRIVATE -Wl,--emit-relocs)
+    set(arch ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64)
     add_custom_command(TARGET ${name} POST_BUILD VERBATIM
-      COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64/embed_symbols.py $<TARGET_FILE:${name}>)
+      COMMAND ${Python3_EXECUTABLE} ${arch}/embed_call_sites.py $<TARGET_FILE:${name}>
+      COMMAND ${Python3_EXECUTABLE} ${arch}/embed_symbols.py $<TARGET_FILE:${name}>)
   endfunction()
   nopte_guest_image(nopte-guest image_guest_main)
   nopte_guest_image(nopte-conformance image_conformance)

@@ -22,6 +22,9 @@ CHOOSER = "guest-mm/arch/x86_64/choose_backend.cc"
 CHOOSER_INCLUDES = {"native-fallback/guest/native_backend.h"}
 # The image's entry note names the boot tables; the guest kernel itself does not.
 NOTE_SYMBOLS = {"boot_root"}
+# The backends' tables are for boot: the kernel calls mm_ops() and platform_ops(), which patching finds.
+TABLES = "pvops/chosen_ops.h"
+TABLE_USERS = {CHOOSER, "guest-mm/arch/x86_64/panic_report.cc"}
 TRANSLATION = re.compile(r"\bnopte::pt::")
 
 
@@ -36,6 +39,8 @@ def check_includes(source):
             name = str(path.relative_to(source))
             for line, text in enumerate(path.read_text().splitlines(), 1):
                 include = re.match(r'\s*#\s*include\s+"([^"]+)"', text)
+                if include and include.group(1) == TABLES and layer == "guest-mm" and name not in TABLE_USERS:
+                    problems.append(f"{name}:{line}: only boot may see the backends' tables")
                 if not include or include.group(1).split("/")[0] in allowed:
                     continue
                 if name == CHOOSER and include.group(1) in CHOOSER_INCLUDES:

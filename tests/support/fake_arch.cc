@@ -116,6 +116,8 @@ Result<u64> copy_string_from_user(char* to, Gva from, u64 capacity) {
   return Fail(Status::kLimit);
 }
 
+CallSites call_sites() { return {}; }
+
 // Contexts are the host's, each with a stack of its own: what the kernel calls the stack's end only holds the
 // user registers.
 namespace {

@@ -6,6 +6,9 @@
 #include <cstring>
 #include <iterator>
 
+#include "guest-mm/core/commit_limit.h"
+#include "pvops/chosen_ops.h"
+
 namespace nopte::test {
 
 namespace {
@@ -195,6 +198,7 @@ FakeMmOps::FakeMmOps(u64 total_pages)
   EXPECT_EQ(g_fake, nullptr);
   g_fake = this;
   g_mm_ops = &ops_;
+  guest::set_commit_limit(total_pages);
 }
 
 FakeMmOps::~FakeMmOps() {

@@ -1,5 +1,7 @@
 #include "tests/support/fake_platform.h"
 
+#include "pvops/chosen_ops.h"
+
 namespace nopte::test {
 
 namespace {

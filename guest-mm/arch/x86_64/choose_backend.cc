@@ -1,10 +1,12 @@
 // The first C++ of the guest, at both entries: decides who owns paging and who runs the machine, from the
 // boot block and CPUID, and starts the kernel. The only file of guest-mm that knows the backends.
+#include "guest-mm/arch/x86_64/call_sites.h"
 #include "guest-mm/arch/x86_64/traps.h"
 #include "guest-mm/core/kernel_windows.h"
 #include "native-fallback/guest/native_backend.h"
 #include "pvops/abi/hypercalls.h"
 #include "pvops/arch/x86_64/cpu.h"
+#include "pvops/chosen_ops.h"
 #include "pvops/freestanding/init_array.h"
 #include "pvops/guest/hypercall_backend.h"
 
@@ -24,7 +26,7 @@ constinit abi::BootBlock g_block;
 }
 
 [[noreturn]] void refuse(std::string_view why) {
-  const auto& platform = platform_ops();
+  const auto platform = platform_ops();
   platform.console_write("nopte guest: cannot boot: ");
   platform.console_write(why);
   platform.console_write("\r\n");
@@ -34,6 +36,7 @@ constinit abi::BootBlock g_block;
 void choose_platform() {
   if (g_block.under_hypervisor == 0) {
     g_platform_ops = &pt::init_native_platform(g_block);
+    bind_calls(*g_platform_ops);
     return;
   }
   if (!pv::hypervisor_present()) {
@@ -51,21 +54,20 @@ BootInfo boot_by_hypercalls() {
     refuse("the hypervisor does not offer the memory calls of ABI version 1");
   }
   pv::set_violation_block(reinterpret_cast<const abi::ViolationBlock*>(g_block.violation_block));
-  set_fault_resolver(&pv::violation_reason);
   g_mm_ops = &pv::hypercall_mm_ops();
   return {{}, ObjectId(g_block.initramfs_object), g_block.initramfs_bytes, g_mm_ops->name};
 }
 
 // Paging belongs to the translation layer in this image.
 BootInfo boot_by_engine() {
-  const auto boot = pt::boot_native(
-      {&g_block, &kernel_regions(), g_block.under_hypervisor != 0 ? pv::common_features() : 0});
+  const auto& backend = pt::native_backend(g_block.under_hypervisor != 0 ? pv::common_features() : 0);
+  g_mm_ops = backend.mm;
+  bind_calls(*backend.mm, backend.fault);
+  const auto boot = backend.boot({&g_block, &kernel_regions()});
   if (!boot) {
     refuse(boot.error() == Status::kNoMemory ? "there is too little memory for the kernel and its tables"
                                              : "the boot block's memory makes no sense");
   }
-  set_fault_resolver(boot->fault);
-  g_mm_ops = boot->mm;
   return {{}, boot->initramfs, boot->initramfs_bytes, g_mm_ops->name};
 }
 

@@ -109,7 +109,7 @@ function page_fault_entry
     cld
     mov %cr2, %rdi
     mov 72(%rsp), %rsi
-    call *fault_resolver
+    call resolve_fault
     test %eax, %eax
     jnz 1f
     pop_scratch

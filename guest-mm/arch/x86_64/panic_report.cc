@@ -5,7 +5,7 @@
 #include "guest-mm/arch/x86_64/symbols.h"
 #include "guest-mm/arch/x86_64/traps.h"
 #include "pvops/arch/x86_64/cpu.h"
-#include "pvops/platform_ops.h"
+#include "pvops/chosen_ops.h"
 
 extern "C" nopte::ViolationReason copy_or_fault(void* to, const void* from, nopte::u64 bytes);
 
@@ -17,7 +17,7 @@ constexpr u64 kKernelHalf = u64{1} << 63;
 
 void print(std::string_view text) {
   if (g_platform_ops != nullptr) {
-    g_platform_ops->console_write(text);
+    platform_ops().console_write(text);
   }
 }
 
@@ -103,7 +103,7 @@ void print_backtrace(u64 rip, Place place, u64 rbp) {
 
 [[noreturn]] void stop() {
   if (g_platform_ops != nullptr) {
-    g_platform_ops->power_off(kPanicStatus);
+    platform_ops().power_off(kPanicStatus);
   }
   for (;;) {
     cpu::cli();

@@ -7,8 +7,6 @@
 namespace nopte::guest {
 namespace {
 
-ViolationReason refuse_all(u64, u64) { return ViolationReason::kNoRegion; }
-
 // The instructions that may touch fallible memory (fallible_copy.S) and where each goes on when refused.
 struct FallibleInstruction {
   u64 address;
@@ -59,7 +57,6 @@ extern "C" {
 extern const nopte::guest::FallibleInstruction fault_table_begin[];
 extern const nopte::guest::FallibleInstruction fault_table_end[];
 extern const char return_instruction[];
-nopte::guest::FaultResolver fault_resolver = &nopte::guest::refuse_all;
 }
 
 namespace nopte::guest {
@@ -79,8 +76,6 @@ bool continue_at_landing(UserRegisters& registers, ViolationReason reason) {
 }
 
 }  // namespace
-
-void set_fault_resolver(FaultResolver resolver) { fault_resolver = resolver; }
 
 // A #PF that the resolver refused. The error code lies in the slot of orig_rax.
 extern "C" void handle_refused_access(UserRegisters& registers, ViolationReason reason, u64 address) {

@@ -1,16 +1,11 @@
-// The seam between the processor's traps and whoever resolves page faults, and the set-up of the tables that
-// the processor reads. Concurrency: one CPU; set once at boot. Source: AMD64 APM vol. 2, chapters 4, 6 and 8.
+// The processor's traps: the tables that it reads, the stacks, the report of a fatal one. Page faults go to
+// resolve_fault (pvops/mm_ops.h) first. Concurrency: one CPU; set once at boot. Source: AMD64 APM vol. 2,
+// chapters 4, 6 and 8.
 #pragma once
 
 #include "guest-mm/kernel/arch.h"
 
 namespace nopte::guest {
-
-// Asked at every #PF with the address and the processor's error code; kNone: resolved, the access is tried
-// again. Natively this is the engine; in mode vma the hypervisor has refused already and says why.
-using FaultResolver = ViolationReason (*)(u64 address, u64 error_code);
-
-void set_fault_resolver(FaultResolver resolver);
 
 // GDT, TSS, IDT and the system-call registers. No memory is taken.
 void load_descriptor_tables();

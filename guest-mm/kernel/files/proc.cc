@@ -349,6 +349,9 @@ class ProcRoot final : public ProcDirectory {
     if (name == "sysrq-trigger") {
       return made<SysrqTrigger>(index + 1);
     }
+    if (name == "nopte") {
+      return made<ProcFile>(index + 2, proc_nopte);
+    }
     return ErrnoFail(kENOENT);
   }
   void iterate(u64 cookie, DirectoryVisitor visit) override {

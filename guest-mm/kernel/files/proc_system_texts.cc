@@ -1,5 +1,6 @@
 // /proc files about the whole system.
 #include "guest-mm/core/heap.h"
+#include "guest-mm/kernel/arch.h"
 #include "guest-mm/kernel/files/proc_texts.h"
 #include "guest-mm/kernel/scheduler.h"
 #include "pvops/mm_ops.h"
@@ -81,5 +82,11 @@ void proc_stat(TextBuilder& out) {
 }
 
 void proc_filesystems(TextBuilder& out) { out.add("nodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tproc\n"); }
+
+void proc_nopte(TextBuilder& out) {
+  const arch::CallSites sites = arch::call_sites();
+  out.add("memory call sites ", sites.memory.recorded, ", redirected ", sites.memory.redirected, '\n');
+  out.add("platform call sites ", sites.platform.recorded, ", redirected ", sites.platform.redirected, '\n');
+}
 
 }  // namespace nopte::guest::files

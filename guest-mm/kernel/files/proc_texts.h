@@ -17,6 +17,7 @@ void proc_version(TextBuilder& out);
 void proc_cpuinfo(TextBuilder& out);
 void proc_stat(TextBuilder& out);
 void proc_filesystems(TextBuilder& out);
+void proc_nopte(TextBuilder& out);  // ours: how the kernel's calls are bound
 
 void proc_process_maps(TextBuilder& out, Process& process);
 void proc_process_stat(TextBuilder& out, Process& process);

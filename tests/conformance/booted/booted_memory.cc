@@ -1,26 +1,14 @@
 #include "tests/conformance/booted/booted_memory.h"
 
-#include "guest-mm/arch/x86_64/traps.h"
 #include "guest-mm/core/kernel_windows.h"
+#include "guest-mm/kernel/arch.h"
 #include "tests/conformance/booted/program.h"
-
-extern "C" nopte::guest::FaultResolver fault_resolver;
 
 namespace nopte::conformance {
 namespace {
 
-guest::FaultResolver g_resolver = nullptr;
 ViolationReason g_refused = ViolationReason::kNone;
 Gva g_refused_at;
-
-ViolationReason resolve(u64 address, u64 error_code) {
-  const ViolationReason reason = g_resolver(address, error_code);
-  if (reason != ViolationReason::kNone) {
-    g_refused = reason;
-    g_refused_at = Gva(address);
-  }
-  return reason;
-}
 
 class WindowObject final : public RegionList {};
 WindowObject g_window_object;
@@ -31,9 +19,9 @@ Status copy(void* to, const void* from) {
 
 }  // namespace
 
-void BootedMemory::start() {
-  g_resolver = fault_resolver;
-  guest::set_fault_resolver(resolve);
+void note_refusal(Gva address, ViolationReason reason) {
+  g_refused = reason;
+  g_refused_at = address;
 }
 
 Gva BootedMemory::refused_at() const { return g_refused_at; }

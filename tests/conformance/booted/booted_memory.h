@@ -5,11 +5,11 @@
 
 namespace nopte::conformance {
 
+// From the traps: an access was refused.
+void note_refusal(Gva address, ViolationReason reason);
+
 class BootedMemory final : public Memory {
  public:
-  // Sees every refusal from now on. Once, after boot.
-  void start();
-
   Result<u64> load(Gva va) override;
   Status store(Gva va, u64 value) override;
   Status execute(Gva va) override;

@@ -3,7 +3,7 @@
 // every case. Prints PASS, FAIL or EXCUSED MODE-CASE for each, at the end how many ran; on the counters
 // channel, "begin N" and "end N BOUND" let the runner hold the exits of the Nth line against what it allows.
 #include "guest-mm/kernel/arch.h"
-#include "pvops/platform_ops.h"
+#include "pvops/chosen_ops.h"
 #include "tests/conformance/booted/booted_memory.h"
 #include "tests/conformance/line.h"
 #include "tests/conformance/modes.h"
@@ -79,7 +79,7 @@ class Run {
 
   void run(const Case& row) {
     platform_ops().mark(Line().text("begin ").number(run_).view());
-    const char* const failure = conformance::run_case(row, g_scene, mm_ops(), g_memory, mode_.exits);
+    const char* const failure = conformance::run_case(row, g_scene, *g_mm_ops, g_memory, mode_.exits);
     platform_ops().mark(Line().text("end ").number(run_).text(" ").number(g_scene.exits_allowed()).view());
     report(row.name, failure);
   }
@@ -113,10 +113,9 @@ void kernel_main(const BootInfo& boot) {
     print(Line().text("tests/conformance/modes.cc has no mode ").text(arguments.mode()).text("\n"));
     platform_ops().power_off(kUsageStatus);
   }
-  g_memory.start();
   // What a home keeps from its first use on (directories, pools) is there before the first case.
   for (int i = 0; i < 2; ++i) {
-    conformance::run_case({"warm_up", warm_up, {}}, g_scene, mm_ops(), g_memory, mode->exits);
+    conformance::run_case({"warm_up", warm_up, {}}, g_scene, *g_mm_ops, g_memory, mode->exits);
   }
   Run run(*mode);
   for (const conformance::Subject& subject : conformance::subjects()) {

@@ -2,6 +2,7 @@
 #include "tests/conformance/booted/program.h"
 
 #include "guest-mm/arch/x86_64/traps.h"
+#include "tests/conformance/booted/booted_memory.h"
 
 namespace nopte::conformance {
 namespace {
@@ -40,13 +41,17 @@ ProgramEnd run_program(Gva entry) {
 
 namespace nopte::guest {
 
-void handle_violation(UserRegisters& registers, Gva, Access, ViolationReason) {
+void handle_violation(UserRegisters& registers, Gva address, Access, ViolationReason reason) {
+  conformance::note_refusal(address, reason);
   conformance::ended({.refused = true, .rip = Gva(registers.rip)});
 }
 void handle_exception(UserRegisters& registers, u8 vector, u64) {
   conformance::ended({.vector = vector, .rip = Gva(registers.rip)});
 }
-bool resolve_kernel_access(Gva, ViolationReason) { return false; }
+bool resolve_kernel_access(Gva address, ViolationReason reason) {
+  conformance::note_refusal(address, reason);
+  return false;
+}
 void handle_interrupt(u8) {}
 void leave_kernel(UserRegisters&) {}
 

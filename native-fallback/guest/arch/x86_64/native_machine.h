@@ -12,6 +12,8 @@ extern PhysicalLayout g_pvh_memory;
 // Switches timer and console interrupts on; the registers have been mapped at these kernel addresses.
 void start_interrupts(volatile void* lapic, volatile void* io_apic);
 
-const EngineCounters& engine_counters();
+// The engine's, once it has booted.
+inline constexpr EngineCounters kNoCounters{};
+inline constinit const EngineCounters* g_engine_counters = &kNoCounters;
 
 }  // namespace nopte::pt

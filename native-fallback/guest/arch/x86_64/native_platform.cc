@@ -39,7 +39,7 @@ void idle() {
 void write_counters(JsonLine& line) {
   line.open("counters");
   line.number("idles", g_idles);
-  for_each_counter(engine_counters(), [&](const char* name, u64 value) { line.number(name, value); });
+  for_each_counter(*g_engine_counters, [&](const char* name, u64 value) { line.number(name, value); });
   line.close();
 }
 
