@@ -92,10 +92,10 @@ Result<pt::PhysAddr> ShadowMmu::set_root(u64 cr3) {
   return tables_.host_address(root);
 }
 
-// Links what both roots share of these entries, so that a new root does not fault its way there.
+// Links what `to` has of these entries in common with `from`, so that a new root does not fault its way
+// there. What the shadow shows decides, not the guest's older table, which may say something else by now.
 void ShadowMmu::copy_entries(PageIndex from, PageIndex to, unsigned first, unsigned count) {
-  const u8* const from_table = guest_.table(tables_.page(from).gfn);
-  const u8* const to_table = guest_.table(tables_.page(to).gfn);
+  const u8* const guest_table = guest_.table(tables_.page(to).gfn);
   const auto below = [](unsigned index, unsigned word) {
     return index <= word * 64 ? u64{0} : index >= word * 64 + 64 ? ~u64{0} : (u64{1} << index % 64) - 1;
   };
@@ -104,9 +104,11 @@ void ShadowMmu::copy_entries(PageIndex from, PageIndex to, unsigned first, unsig
                   below(first + count, word) & ~below(first, word);
     for (; missing != 0; missing &= missing - 1) {
       const unsigned index = word * 64 + static_cast<unsigned>(std::countr_zero(missing));
-      const Entry guest = pt::load_entry(to_table, index);
-      if (guest == pt::load_entry(from_table, index)) {
-        tables_.link(to, index, tables_.child_of(tables_.entry(from, index)), guest.word());
+      const Entry guest = pt::load_entry(guest_table, index);
+      const PageIndex child = tables_.child_of(tables_.entry(from, index));
+      if (guest.present() && guest.accessed() && !reserved_.set_in(guest, pt::kLevels) &&
+          tables_.page(child).gfn == guest.frame().number()) {
+        tables_.link(to, index, child, guest.word());
       }
     }
   }
@@ -122,7 +124,7 @@ void ShadowMmu::invlpg(Gva va) {
     const ShadowPage& at = tables_.page(page);
     const unsigned index = pt::table_index(va, level);
     if (level == 1) {
-      if (at.unsync || tables_.told()) {
+      if (at.unsync || (tables_.told() && at.kind == ShadowKind::kMirror)) {
         tables_.refresh(page, index & ~63u, u64{1} << (index % 64));
       }
       return;

@@ -174,6 +174,7 @@ bool VmiCalls::drain(u64 count) {
       mmu_.table_released(word >> kWordPageShift);
     }
   }
+  mmu_.told_all();
   return true;
 }
 

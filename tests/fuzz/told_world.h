@@ -67,6 +67,11 @@ class ToldWorld {
   }
   void access(u64 va, u64 kind);
   void load_root(u64 cr3);
+  // A call has loaded a root, or may have.
+  void adopt_root() {
+    host_root_ = mmu_.host_root().value();
+    cr3_ = mmu_.guest_root();
+  }
   void invlpg(u64 va) { mmu_.invlpg(Gva(va)); }
   void flush() { mmu_.flush(); }
 
@@ -178,7 +183,8 @@ class ToldWorld {
   u64 host_root_ = 0;
 };
 
-// A target: made over a world, makes one call from the input's next bytes, has what it did noted.
+// A target: made over a world, makes one call from the input's next bytes, has what it did noted. With
+// before_look(), does what comes before the hypervisor looks at the guest's tables by itself.
 template <class Target>
 void fuzz_told(const u8* data, std::size_t size) {
   Input input(data, size);
@@ -186,6 +192,9 @@ void fuzz_told(const u8* data, std::size_t size) {
   Target target(world);
   while (input.more()) {
     const u8 what = input.byte();
+    if constexpr (requires { target.before_look(); }) {
+      if (what >= 176) target.before_look();
+    }
     if (what < 128) {
       const auto before = world.before();
       target.call(what, input);

@@ -7,7 +7,8 @@ namespace {
 
 using namespace abi::vmi;
 
-constexpr u64 kGuestFrames = 2048, kQueueFrame = 5, kFlags = kP | kW | kU | kA | kD;
+constexpr u64 kGuestFrames = 2148,  // the last large page is not whole
+    kQueueFrame = 5, kFlags = kP | kW | kU | kA | kD;
 constexpr u64 kLinear = 0xffff'8000'0000'0000;
 constexpr u64 kPml4Pae = kPagePml4 | kPagePae;
 
@@ -129,6 +130,30 @@ TEST_F(Vmi, ANewRootShowsWhatItClones) {
   EXPECT_FALSE(machine.shadow_walk(0x3000, 0).ok);
   EXPECT_EQ(machine.mmu.counters().root_misses, 1u);  // the first root of all
   machine.mmu.tables().check_invariants();
+}
+
+TEST_F(Vmi, AStaleEntryIsNotCloned) {
+  const u64 va = ~u64{0} << 48 | u64{256} << 39;
+  link(4096, 256, 7 * 4096);
+  link(7 * 4096, 0, 8 * 4096);
+  link(8 * 4096, 0, 9 * 4096);
+  link(9 * 4096, 0, 103 * 4096);
+  machine.access(va, 0);
+  // Both roots have another table by now; what is shown of the first is older.
+  link(4096, 256, 11 * 4096);
+  link(10 * 4096, 256, 11 * 4096);
+  queue({allocate_word(10, kPml4Pae | kPageClone), 1 << kWordCloneShift | 256 << kWordFirstShift | 256});
+  EXPECT_EQ(call(kSetCr3, {10 * 4096}).status, Status::kOk);
+  EXPECT_FALSE(machine.shadow_walk(va, 0).ok);
+}
+
+TEST_F(Vmi, AnInvalidationInsideALargeLeafLeavesIt) {
+  constexpr u64 kVa = 4 << 21;
+  machine.guest().write(3 * 4096 + 4 * 8, u64{4} << 21 | kFlags | kPs);
+  EXPECT_EQ(machine.access(kVa + 0x2000, 4).gpa, kVa + 0x2000);
+  machine.guest().write(kVa + 2 * 8, 50 * 4096 | kFlags);  // what lies there is no table
+  EXPECT_EQ(call(kInvalPage, {kVa + 0x2000}).status, Status::kOk);
+  EXPECT_EQ(machine.shadow_walk(kVa + 0x2000, 4).physical, kHostBase + kVa + 0x2000);
 }
 
 TEST_F(Vmi, AnAllocatedPageIsWhatItWasNoMore) {
