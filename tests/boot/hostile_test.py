@@ -15,7 +15,7 @@ SECONDS = 120
 GUEST_MIB = 64
 MODES = ("nested", "shadow", "vma")
 # A page-table interface each, tried by its file in tests/boot/hostile.
-INTERFACES = ("kvmpv",)
+INTERFACES = ("kvmpv", "vmi")
 HOSTILE = images.GUEST.parent / "hostile-guest"
 
 

@@ -136,9 +136,9 @@ u32 write_msr(u32 msr, u64 value) {
 u64 last_error_code() { return trap_error; }
 
 u64 calls_made() { return g_interface_calls; }
-pv::HypercallResult call(abi::Interface interface, u32 number, u64 a0, u64 a1, u64 a2) {
+pv::HypercallResult call(abi::Interface interface, u32 number, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4) {
   ++g_interface_calls;
-  return vmmcall(static_cast<abi::Call>(abi::tagged(interface, number)), a0, a1, a2);
+  return vmmcall(static_cast<abi::Call>(abi::tagged(interface, number)), a0, a1, a2, a3, a4, 0);
 }
 
 }  // namespace hostile

@@ -54,6 +54,7 @@ struct Interface {
 
 // Makes the call of this interface and counts it.
 u64 calls_made();
-pv::HypercallResult call(abi::Interface interface, u32 number, u64 a0, u64 a1, u64 a2);
+pv::HypercallResult call(abi::Interface interface, u32 number, u64 a0, u64 a1, u64 a2, u64 a3 = 0,
+                         u64 a4 = 0);
 
 }  // namespace hostile

@@ -1,23 +1,14 @@
-// Mode kvmpv: a guest whose tables loop, lie outside of memory, are mapped writable and freed in use, and
-// that says nonsense of them.
+// Mode kvmpv: a guest that says nonsense in and of its buffer, and what told.h tries.
 #include "pvops/interfaces/kvm_pv.h"
 
-#include "tests/boot/hostile/hostile.h"
+#include "tests/boot/hostile/told.h"
 
 namespace {
 
 using namespace hostile;
 using namespace abi::kvmpv;
 
-// What the address of the probes goes through, beside the kernel's own entries.
-constexpr unsigned kSlot = 1;
-constexpr u64 kVa = u64{kSlot} << 39;
-constexpr unsigned kSelf = 2;  // a root entry that is the root
-constexpr u64 kLoop =
-    (u64{kSelf} << 39 | u64{kSelf} << 30 | u64{kSelf} << 21 | u64{kSelf} << 12) + kSelf * sizeof(u64);
-constexpr u64 kPattern = 0x1234'5678'9abc'def0;
-
-Page g_root, g_level3, g_level2, g_level1, g_data, g_other, g_buffer;
+Page g_buffer;
 
 auto set_ptes(u64 first, u64 count, u64 flags) {
   return call(abi::Interface::kKvmPv, kSetPtes, first, count, flags);
@@ -32,23 +23,13 @@ void accepted(std::string_view what, pv::HypercallResult result) {
   check(what, ": status", 0, static_cast<u64>(result.status));
 }
 
-void set(Page& table, unsigned slot, u64 value) {
-  table.words[slot] = value;
-  g_buffer.words[0] = physical(&table.words[slot]);
-  accepted("an entry is told", set_ptes(0, 1, kTlbFlush));
-}
-
-void make_tables() {
-  for (unsigned slot = 0; slot < 512; ++slot) g_root.words[slot] = hostile_root[slot];
-  g_root.words[kSlot] = physical(&g_level3) | kEverything;
-  g_root.words[kSelf] = physical(&g_root) | kEverything;
-  g_level3.words[0] = physical(&g_level2) | kEverything;
-  g_level2.words[0] = physical(&g_level1) | kEverything;
-  g_level1.words[0] = physical(&g_data) | kEverything;
-  g_data.words[0] = kPattern;
-  check("a root that is well made", "", kCompleted, load_cr3(physical(&g_root)));
-  check("its page", "", kCompleted, load(kVa));
-}
+constexpr told::Told kTold{[](const u64& entry, u64 chance) {
+                             const u64 index = chance % kSlots;
+                             g_buffer.words[index] = physical(&entry);
+                             accepted("an entry is told",
+                                      set_ptes(index, 1, chance == 0 ? kTlbFlush : chance / kSlots % 4));
+                           },
+                           [](u64 address) { accepted("a table is released", release_pt(address)); }};
 
 void buffers(u64 memory_bytes) {
   refused("SET_PTES without a buffer", kErrorInvalid, set_ptes(0, 1, 0));
@@ -72,17 +53,19 @@ void arguments(u64 memory_bytes) {
     refused("an unknown call", kErrorNoSuchCall,
             call(abi::Interface::kKvmPv, static_cast<u32>(number), 0, 1, 0));
   }
+  u64& entry = told::level1.words[0];
+  const u64 good = entry;
   for (const u64 foreign :
        {memory_bytes, memory_bytes + 0x1000'0000, u64{1} << 51, u64{1} << 63, ~u64{0xfff}}) {
     refused("a foreign table", kErrorFault, release_pt(foreign));
-    g_level1.words[0] = 0;  // would be seen if any of the batch were done
-    g_buffer.words[0] = physical(&g_level1.words[0]);
+    entry = 0;  // would be seen if any of the batch were done
+    g_buffer.words[0] = physical(&entry);
     g_buffer.words[1] = foreign;
     refused("a foreign entry", kErrorFault, set_ptes(0, 2, kTlbFlush));
-    check("a refused batch", "", kCompleted, load(kVa));
-    g_level1.words[0] = physical(&g_data) | kEverything;
+    check("a refused batch", "", kCompleted, load(told::kVa));
+    entry = good;
   }
-  g_buffer.words[1] = physical(&g_level1.words[0]) + 1;
+  g_buffer.words[1] = physical(&entry) + 1;
   refused("an entry that is not aligned", kErrorFault, set_ptes(1, 1, 0));
   for (const u64 a : kNastyValues) {
     for (const u64 b : kNastyValues) {
@@ -90,45 +73,6 @@ void arguments(u64 memory_bytes) {
       set_ptes(0, a, b);
     }
     release_pt(a);
-  }
-}
-
-void frames(u64 memory_bytes) {
-  for (const u64 foreign : {memory_bytes, memory_bytes + 0x10'0000, u64{1} << 38}) {
-    set(g_level1, 0, foreign | kEverything);
-    check("a page that is not there", "", kGeneralProtection, load(kVa));
-    set(g_level2, 0, foreign | kEverything);
-    check("a table that is not there", "", kGeneralProtection, load(kVa));
-    set(g_level2, 0, physical(&g_level1) | kEverything);
-    check("a root that is not there", "", kGeneralProtection, load_cr3(foreign));
-  }
-  set(g_level1, 0, u64{1} << 51 | kEverything);
-  check("reserved bits", "", kPageFault, load(kVa));
-  check("reserved bits: error code", "", 9, last_error_code());
-  set(g_level2, 0, 0x2000 | kLarge | kEverything);
-  check("a large leaf that is misplaced", "", kPageFault, load(kVa));
-  check("a large leaf that is misplaced: error code", "", 9, last_error_code());
-  // All of 1 GiB, of which the guest has less.
-  set(g_level3, 0, kLarge | kEverything);
-  check("a giant leaf", "", kCompleted, load(kVa));
-  check("a giant leaf past the end", "", kGeneralProtection, load(kVa + memory_bytes));
-  set(g_level3, 0, physical(&g_level2) | kEverything);
-  set(g_level2, 0, physical(&g_level1) | kEverything);
-  set(g_level1, 0, physical(&g_data) | kEverything);
-}
-
-// The guest's tables are its own memory: it may write them however it likes, and sees what they say.
-void tables() {
-  set(g_level1, 1, physical(&g_level1) | kEverything);
-  check("a table that is mapped writable", "", kCompleted,
-        store(kVa + kPageBytes + 2 * sizeof(u64), physical(&g_data) | kEverything));
-  check("what was written there", "", kCompleted, load(kVa + 2 * kPageBytes));
-  check("a root that maps itself", "", kCompleted, load(kLoop));
-  check("what it maps there", "", g_root.words[kSelf], *reinterpret_cast<const u64*>(kLoop));
-  for (const Page* table : {&g_level1, &g_level2, &g_level3, &g_root}) {
-    accepted("a table in use is released", release_pt(physical(table)));
-    check("what it maps", "", kCompleted, load(kVa));
-    check("what is there", "", kPattern, *reinterpret_cast<const u64*>(kVa));
   }
 }
 
@@ -141,48 +85,16 @@ void all_memory(u64 memory_bytes) {
   }
 }
 
-// Entries by chance in tables that loop and share, some of them told.
-void by_chance(u64 memory_bytes) {
-  static Page* const kTables[] = {&g_level3, &g_level2, &g_level1, &g_other};
-  u64 state = 2007;
-  const auto pick = [&state](u64 below) {
-    state = state * 6364136223846793005 + 1442695040888963407;
-    return (state >> 33) % below;
-  };
-  for (unsigned step = 0; step < 3000; ++step) {
-    Page& table = *kTables[pick(4)];
-    const u64 slot = pick(8);
-    u64 value = pick(4) == 0 ? pick(2 * memory_bytes) : physical(kTables[pick(4)]) | kEverything;
-    if (pick(8) == 0) value |= kLarge;
-    table.words[slot] = value;
-    const u64 index = pick(kSlots);
-    g_buffer.words[index] = physical(&table.words[slot]);
-    if (pick(4) != 0) accepted("an entry by chance", set_ptes(index, 1, pick(4)));
-    load(kVa + (pick(8) << 30 | pick(8) << 21 | pick(8) << 12));
-    if (pick(64) == 0) accepted("a table by chance", release_pt(physical(kTables[pick(4)])));
-  }
-  for (Page* table : kTables) {
-    for (u64& word : table->words) word = 0;
-    accepted("a table that is done with", release_pt(physical(table)));
-  }
-}
-
 u64 run(const abi::BootBlock& block) {
   const u64 before = calls_made();
-  make_tables();
+  told::make_tables();
   buffers(block.memory_bytes);
   arguments(block.memory_bytes);
-  frames(block.memory_bytes);
-  tables();
+  told::frames(kTold, block.memory_bytes);
+  told::tables(kTold);
   all_memory(block.memory_bytes);
-  by_chance(block.memory_bytes);
-  // And a good end: a page comes, is used and goes.
-  make_tables();
-  check("the page's content", "", kPattern, *reinterpret_cast<const u64*>(kVa));
-  set(g_level1, 0, 0);
-  check("a page that went", "", kPageFault, load(kVa));
-  check("the first root", "", kCompleted, load_cr3(physical(hostile_root)));
-  accepted("a root that is done with", release_pt(physical(&g_root)));
+  told::by_chance(kTold, block.memory_bytes);
+  told::good_end(kTold);
   check("no buffer any more", "", kCompleted, write_msr(kBufferMsr, 0));
   return calls_made() - before;
 }
