@@ -1,6 +1,7 @@
 """The report's plots. Each answers one question; colours mean the same mode everywhere."""
 
 import io
+import math
 
 import matplotlib
 
@@ -25,8 +26,12 @@ def all_plots(comparison):
     found = {}
     for name, heading, caption, draw in (
             ("ratios.png", "What each operation costs, against native",
-             "Executed instructions over native's; left is cheaper. Filled marks were measured here; hollow ones are "
+             "Executed instructions over native's; left is cheaper. The modes whose tables are told of are in the next "
+             "picture. Filled marks were measured here; hollow ones are "
              "published figures of existing systems, over Linux.", _ratios),
+            ("grid.png", "Every operation in every mode, against native",
+             "Executed instructions over native's, hypervisor included, and below it the exits per operation for "
+             "memory. Blue is at native's cost or below, red is dear.", _grid),
             ("means.png", "The average cost against native, and with a price on exits",
              "Geometric mean over all rows. The second and third groups add 1,000 and 2,000 cycles for each exit, "
              "which the emulated machine does not charge.", _means),
@@ -62,8 +67,12 @@ def _rows(comparison):
     return [peer for peer in comparison.rows() if not peer["control"]]
 
 
+# Modes that the first picture shows; with more, its marks hide each other.
+_HEADLINE = ("nested", "shadow", "vma", "xen")
+
+
 def _ratios(comparison):
-    modes = _others(comparison)
+    modes = [mode for mode in _others(comparison) if mode in _HEADLINE]
     native = comparison.by_mode.get("native", {})
     rows = [peer for peer in _rows(comparison) if peer["name"] in native]
     if not modes or not rows:
@@ -75,7 +84,7 @@ def _ratios(comparison):
                      edgecolors="#9ca3af", linewidths=1.1, label=label, zorder=2)
     for mode in modes:
         # A little apart, so that marks of one value are all seen.
-        lift = {"nested": 0.2, "vma": -0.2}.get(mode, 0)
+        lift = {"nested": 0.2, "vma": -0.2, "xen": 0.1}.get(mode, 0)
         points = [(comparison.by_mode[mode][peer["name"]].instructions / native[peer["name"]].instructions,
                    place + lift)
                   for peer, place in zip(rows, places) if peer["name"] in comparison.by_mode[mode]]
@@ -92,6 +101,41 @@ def _ratios(comparison):
     return figure
 
 
+def _grid(comparison):
+    modes = _others(comparison)
+    native = comparison.by_mode.get("native", {})
+    rows = [peer for peer in _rows(comparison) if peer["name"] in native]
+    if not modes or not rows:
+        return None
+    figure, axes = plt.subplots(figsize=(3.4 + 1.0 * len(modes), 0.8 + 0.40 * len(rows)))
+    cells = [[comparison.by_mode[mode].get(peer["name"]) for mode in modes] for peer in rows]
+    ratios = [[cell.instructions / native[peer["name"]].instructions if cell else math.nan for cell in line]
+              for peer, line in zip(rows, cells)]
+    axes.imshow([[math.log2(ratio) for ratio in line] for line in ratios], cmap="RdBu_r", vmin=-3, vmax=3, aspect="auto")
+    for y, line in enumerate(ratios):
+        for x, ratio in enumerate(line):
+            if cells[y][x] is None:
+                axes.text(x, y, "failed", ha="center", va="center", fontsize=8)
+                continue
+            colour = "white" if abs(math.log2(ratio)) > 2.1 else "#111827"
+            axes.text(x, y - 0.02, f"{ratio:.2f}×", ha="center", va="bottom", fontsize=8.5, color=colour)
+            axes.text(x, y + 0.06, _few(cells[y][x].memory_exits), ha="center", va="top", fontsize=6.5, color=colour)
+    axes.set_xticks(range(len(modes)), modes)
+    axes.xaxis.tick_top()
+    axes.set_yticks(range(len(rows)), [peer["title"] for peer in rows])
+    axes.tick_params(length=0)
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return figure
+
+
+def _few(exits):
+    if exits <= 0:
+        return "no exit"
+    return "< 0.01 exits" if exits < 0.005 else f"{exits:,.2f}".rstrip("0").rstrip(".") + " exits"
+
+
 def _times(axes):
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
     axes.xaxis.set_minor_formatter(NullFormatter())
@@ -101,7 +145,7 @@ def _means(comparison):
     modes = [mode for mode in _others(comparison) if comparison.mean_ratio(mode, lambda f: f.instructions)]
     if not modes:
         return None
-    figure, axes = plt.subplots(figsize=(8, 3.6))
+    figure, axes = plt.subplots(figsize=(max(8, 3 + 1.2 * len(modes)), 3.6))
     groups = ("instructions", "+ 1,000 per exit", "+ 2,000 per exit")
     width = 0.8 / len(modes)
     for index, mode in enumerate(modes):
@@ -109,13 +153,13 @@ def _means(comparison):
         label = mode + (" (lower bound)" if mode == "nested" else "")
         bars = axes.bar([group - 0.4 + (index + 0.5) * width for group in range(3)], means, width * 0.92,
                         color=COLOURS[mode], label=label)
-        axes.bar_label(bars, [f"{mean:.2f}×" for mean in means], padding=2, fontsize=9)
+        axes.bar_label(bars, [f"{mean:.2f}×" for mean in means], padding=2, fontsize=9 if len(modes) < 5 else 7)
     axes.axhline(1, color=COLOURS["native"], linewidth=1.4)
     axes.set_xticks(range(3), groups)
     axes.set_ylabel("× native, geometric mean")
     axes.grid(True, axis="y", color="#e5e7eb", linewidth=0.7)
     axes.margins(y=0.14)
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=len(modes), columnspacing=1.2)
     return figure
 
 
@@ -162,7 +206,7 @@ def _split(comparison):
         return None
     columns = min(3, len(rows))
     lines = -(-len(rows) // columns)
-    figure, grid = plt.subplots(lines, columns, figsize=(3.4 * columns, 2.7 * lines), squeeze=False)
+    figure, grid = plt.subplots(lines, columns, figsize=((3.4 if len(modes) < 6 else 4.2) * columns, 2.9 * lines), squeeze=False)
     for axes in grid.flat[len(rows):]:
         axes.set_visible(False)
     for axes, peer in zip(grid.flat, rows):
@@ -183,8 +227,9 @@ def _stack(axes, figures, note=None):
         axes.bar(place, figure.hypervisor_instructions, bottom=figure.guest_instructions, width=0.7, color="white",
                  edgecolor=COLOURS[mode], hatch="////", linewidth=0.8)
         axes.annotate(note(figure) if note else f"{figure.instructions:,.0f}", (place, figure.instructions),
-                      xytext=(0, 2), textcoords="offset points", ha="center", va="bottom", fontsize=8)
-    axes.set_xticks(range(len(figures)), [mode for mode, _ in figures])
+                      xytext=(0, 2), textcoords="offset points", ha="center", va="bottom",
+                      fontsize=8 if len(figures) < 6 else 6)
+    axes.set_xticks(range(len(figures)), [mode for mode, _ in figures], rotation=45 if len(figures) > 5 else 0)
     axes.yaxis.set_major_formatter(FuncFormatter(_thousands))
     axes.grid(True, axis="y", color="#e5e7eb", linewidth=0.7)
     axes.margins(y=0.16)
@@ -199,7 +244,7 @@ def _thousands(value, _):
 def _script(comparison):
     if not comparison.script:
         return None
-    figure, axes = plt.subplots(figsize=(7, 3.4))
+    figure, axes = plt.subplots(figsize=(max(7, 1.2 * len(comparison.script)), 3.4))
     _stack(axes, list(comparison.script.items()),
            lambda found: f"{found.instructions / 1e6:,.0f}M\n{found.memory_exits:,.0f} exits")
     axes.set_ylabel("instructions")
