@@ -30,7 +30,7 @@ void ShadowTables::check_invariants() {
     parents += members(page.parents);
     // A told guest reports no table that it frees: only the link to it.
     if (told_ && page.kind == ShadowKind::kMirror && page.level < pt::kLevels) {
-      NOPTE_ASSERT(!page.parents.empty());
+      NOPTE_ASSERT(page.detached == page.parents.empty());
     }
     unsigned live = 0;
     for (unsigned slot = 0; slot < pt::kEntriesPerTable; ++slot) {

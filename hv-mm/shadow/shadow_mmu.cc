@@ -121,8 +121,14 @@ PageIndex ShadowMmu::mirror_for_use(u64 gfn, unsigned level) {
   for (PageIndex at = tables_.first_mirror(gfn); at != 0; at = tables_.page(at).alias) {
     if (tables_.page(at).unsync) sync(at);  // a frame has at most one: its leaf-table mirror
   }
+  if (tables_.told()) tables_.reap();
   const PageIndex found = tables_.find_mirror(gfn, level);
-  return found != 0 ? found : tables_.new_mirror(gfn, level);
+  if (found != 0) {
+    if (!tables_.told() || tables_.first_detached() == 0) return found;
+    // It may be below a table that is gone and still waits: then it is gone as well.
+    tables_.zap(found, ShadowTables::Orphans::kZap);
+  }
+  return tables_.new_mirror(gfn, level);
 }
 
 // A store to a protected frame: lets it happen by letting a leaf table go out of sync. False when the frame
@@ -189,13 +195,9 @@ void ShadowMmu::entry_stored(PageIndex index, unsigned slot, Entry before, Entry
   }
   const Entry shown = tables_.entry(index, slot);
   const bool usable = after.present() && after.accessed() && !reserved_.set_in(after, page.level);
-  if (shown.present() && usable && !shown.large() && !after.large()) {
-    const PageIndex child = tables_.child_of(shown);
-    const ShadowPage& below = tables_.page(child);
-    if (below.kind == ShadowKind::kMirror && below.gfn == after.frame().number()) {
-      tables_.link(index, slot, child, after.word());  // other rights, the same table
-      return;
-    }
+  if (shown.present() && !shown.large() && links(after, page.level, tables_.child_of(shown))) {
+    tables_.link(index, slot, tables_.child_of(shown), after.word());  // other rights, the same table
+    return;
   }
   if (const PageIndex child = tables_.drop(index, slot)) {
     const ShadowPage& below = tables_.page(child);

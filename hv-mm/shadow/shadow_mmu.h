@@ -109,8 +109,9 @@ class ShadowMmu {
     return Gpa(pages_to_bytes(walk.gfn(va)) | va.page_offset());
   }
 
-  // Whether rights were taken away since the last call: the guest's TLB entries must go before it runs.
+  // Ends an exit. Whether rights were taken away: the guest's TLB entries must go before it runs.
   [[nodiscard]] bool take_flush() {
+    if (tables_.told()) tables_.reap();
     const bool flush = tables_.needs_flush();
     tables_.flushed();
     return flush;
@@ -134,6 +135,12 @@ class ShadowMmu {
   void install(Gva va, const GuestWalk& walk);
   PageIndex descend(PageIndex parent, unsigned level, Gva va, pt::Entry guest);
   PageIndex mirror_for_use(u64 gfn, unsigned level);
+  // Whether the guest's entry in a table of this level can be shown as a link to `child`.
+  [[nodiscard]] bool links(pt::Entry guest, unsigned level, PageIndex child) const {
+    const ShadowPage& below = tables_.page(child);
+    return guest.present() && guest.accessed() && !guest.large() && !reserved_.set_in(guest, level) &&
+           below.kind == ShadowKind::kMirror && below.gfn == guest.frame().number();
+  }
   bool make_writable(u64 gfn, Gva va);
   void let_go_out_of_sync(PageIndex page);
   void entry_stored(PageIndex page, unsigned index, pt::Entry before, pt::Entry after);

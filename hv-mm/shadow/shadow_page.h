@@ -42,7 +42,7 @@ struct ShadowPage {
   ShadowKind kind = ShadowKind::kFree;
   bool unsync = false;      // level 1: the guest writes its table without exits
   bool referenced = false;  // used by a fault since the recycler last looked
-  bool detached = false;    // level 2 to 4: the guest writes its table without exits; ends at the next flush
+  bool detached = false;    // not known by frame any more (ShadowTables::detach)
   u8 clears = 0;            // entries that the guest emptied in a row
 };
 

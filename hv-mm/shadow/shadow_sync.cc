@@ -55,6 +55,7 @@ void ShadowMmu::sync_reachable() {
 
 // Detached pages have no use any more; a root in use starts empty.
 void ShadowMmu::forget_detached() {
+  if (tables_.told()) return;  // they have no use, and are emptied at the end of each exit
   for (PageIndex at = tables_.first_detached(); at != 0;) {
     const PageIndex next = tables_.page(at).unsync_after;
     if (at == root_) {
@@ -106,8 +107,7 @@ void ShadowMmu::copy_entries(PageIndex from, PageIndex to, unsigned first, unsig
       const unsigned index = word * 64 + static_cast<unsigned>(std::countr_zero(missing));
       const Entry guest = pt::load_entry(guest_table, index);
       const PageIndex child = tables_.child_of(tables_.entry(from, index));
-      if (guest.present() && guest.accessed() && !reserved_.set_in(guest, pt::kLevels) &&
-          tables_.page(child).gfn == guest.frame().number()) {
+      if (links(guest, pt::kLevels, child)) {
         tables_.link(to, index, child, guest.word());
       }
     }

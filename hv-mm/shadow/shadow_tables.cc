@@ -107,7 +107,10 @@ PageIndex ShadowTables::drop(PageIndex index, unsigned slot) {
 
 void ShadowTables::drop_whole(PageIndex index, unsigned slot) {
   const PageIndex child = drop(index, slot);
-  if (child != 0 && pages_[child].kind == ShadowKind::kMirror && pages_[child].parents.empty()) {
+  if (child == 0 || pages_[child].kind != ShadowKind::kMirror || !pages_[child].parents.empty()) return;
+  if (told_) {
+    detach(child);
+  } else {
     zap(child, Orphans::kZap);
   }
 }
@@ -315,14 +318,20 @@ void ShadowTables::zap(PageIndex index, Orphans orphans) {
     }
     for (u64& word : page.installed) word = 0;
     needs_flush_ = true;
+  } else if (told_ && page.level == 1) {
+    empty_leaves(index);
   } else {
     for (unsigned word = 0; word < pt::kEntriesPerTable / 64; ++word) {
       while (page.installed[word] != 0) {
         const unsigned slot = word * 64 + static_cast<unsigned>(std::countr_zero(page.installed[word]));
+        if (told_) {
+          drop_whole(index, slot);
+          continue;
+        }
         const PageIndex child = drop(index, slot);
-        if (orphans == Orphans::kZap && child != 0 && (told_ || zaps_left_ != 0) &&
-            pages_[child].parents.empty() && pages_[child].kind == ShadowKind::kMirror) {
-          if (!told_) --zaps_left_;
+        if (orphans == Orphans::kZap && child != 0 && zaps_left_ != 0 && pages_[child].parents.empty() &&
+            pages_[child].kind == ShadowKind::kMirror) {
+          --zaps_left_;
           zap(child, orphans);
         }
       }
@@ -344,9 +353,33 @@ void ShadowTables::zap(PageIndex index, Orphans orphans) {
   ++counters_.pages_zapped;
 }
 
+// A told leaf table that is linked no more: no list knows its entries.
+void ShadowTables::empty_leaves(PageIndex index) {
+  constexpr unsigned kFew = 64;  // entries; more, and the whole page is cleared at once
+  ShadowPage& page = pages_[index];
+  if (page.live == 0) return;
+  needs_flush_ = true;
+  counters_.entries_written += page.live;
+  if (page.live > kFew) std::memset(table(index), 0, kPageBytes);
+  for (unsigned word = 0; word < pt::kEntriesPerTable / 64; ++word) {
+    for (u64 left = page.live > kFew ? 0 : page.installed[word]; left != 0; left &= left - 1) {
+      pt::store_entry(table(index), word * 64 + static_cast<unsigned>(std::countr_zero(left)), Entry());
+    }
+    page.installed[word] = 0;
+  }
+  page.live = 0;
+}
+
+void ShadowTables::reap() {
+  for (unsigned left = kMostReaped; left != 0 && detached_.newest != 0; --left) {
+    zap(detached_.newest, Orphans::kZap);
+  }
+}
+
 void ShadowTables::detach(PageIndex index) {
   ShadowPage& page = pages_[index];
-  NOPTE_ASSERT(page.level > 1 && page.kind == ShadowKind::kMirror && !page.detached);
+  NOPTE_ASSERT(page.kind == ShadowKind::kMirror && !page.detached);
+  NOPTE_ASSERT(told_ ? page.parents.empty() : page.level > 1);
   remove_mirror(index);
   page.detached = true;
   list_add(detached_, index);
@@ -384,7 +417,7 @@ void ShadowTables::recycle_one(PageIndex pinned) {
     const PageIndex index = oldest_;
     ShadowPage& page = pages_[index];
     if (index != pinned && (chance >= kChances || !page.referenced)) {
-      zap(index, told_ ? Orphans::kZap : Orphans::kKeep);
+      zap(index, Orphans::kKeep);
       ++counters_.pages_recycled;
       return;
     }
@@ -396,7 +429,13 @@ void ShadowTables::recycle_one(PageIndex pinned) {
 
 void ShadowTables::reserve(PageIndex pinned) {
   zaps_left_ = kMostZapped;
-  while (free_tables_ < kReserve) recycle_one(pinned);
+  while (free_tables_ < kReserve) {
+    if (told_ && detached_.newest != 0) {
+      zap(detached_.newest, Orphans::kZap);
+    } else {
+      recycle_one(pinned);
+    }
+  }
 }
 
 }  // namespace nopte::hv

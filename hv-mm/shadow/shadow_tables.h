@@ -51,12 +51,13 @@ class ShadowTables {
   // Free tables that one operation may need.
   static constexpr u32 kReserve = 16;
 
-  // What happens to pages that lose their last parent.
+  // What happens to pages that lose their last parent. Told: they are detached and wait for reap().
   enum class Orphans : u8 {
     kKeep,  // still known by guest frame: linked again when the guest uses them
-    kZap,   // kMostZapped of them in one operation, the rest are kept; told: all
+    kZap,   // kMostZapped of them in one operation, the rest are kept
   };
   static constexpr u32 kMostZapped = 64;
+  static constexpr u32 kMostReaped = 128;
   // Unsynchronised leaf tables, and detached pages, at any time: bounds what a flush has to do.
   static constexpr u32 kMostUnsync = 64;
   static constexpr u32 kMostDetached = 64;
@@ -90,9 +91,12 @@ class ShadowTables {
   PageIndex split_of_giant(u64 giant);
   // Empties the page, takes it out of every parent and frees it.
   void zap(PageIndex index, Orphans orphans);
-  // A mirror of level 2 to 4 that stays linked, and shows what its table said, while the guest writes the
-  // table freely: no longer known by frame. The owner zaps it where the processor would forget translations.
+  // A mirror is no longer known by frame. Trapped: of level 2 to 4, it stays linked, and shows what its table
+  // said, while the guest writes the table freely; the owner zaps it where the processor would forget
+  // translations. Told: it is linked no more and waits to be emptied; what is below it may be out of date.
   void detach(PageIndex index);
+  // Told: empties some of those that wait, at most kMostReaped.
+  void reap();
   [[nodiscard]] PageIndex first_detached() const { return detached_.newest; }
   [[nodiscard]] u32 detached_pages() const { return detached_.pages; }
   // Empties every entry.
@@ -121,7 +125,7 @@ class ShadowTables {
   void set_region(PageIndex page, unsigned index, u64 region, u64 rights);
   // Empties an entry, present or not; gives the page that it linked, 0 when none.
   PageIndex drop(PageIndex page, unsigned index);
-  // The same, and zaps a mirror that has no parent any more.
+  // The same, and of a mirror that has no parent any more what Orphans::kZap says.
   void drop_whole(PageIndex page, unsigned index);
   [[nodiscard]] bool told() const { return told_; }
   // Told: the roots' mirrors, chained by unsync_after.
@@ -196,6 +200,7 @@ class ShadowTables {
   void forget(PageIndex page, unsigned index, pt::Entry old);
   void lose_write(EntryRef ref);
   void drop_for(PageIndex page, unsigned index);
+  void empty_leaves(PageIndex page);
   void add_parent(PageIndex child, u32 ref);
   void add_writer(RefList& list, u32 ref);
   void remove_mirror(PageIndex index);
@@ -229,7 +234,7 @@ class ShadowTables {
   PageList unsync_;
   PageList detached_;
   PageList roots_;     // told only
-  u32 zaps_left_ = 0;  // of orphans, in this operation
+  u32 zaps_left_ = 0;  // of orphans, in this operation; trapped
   bool needs_flush_ = false;
   bool told_ = false;  // no frame is ever protected, and writers are not listed
   ShadowCounters counters_;

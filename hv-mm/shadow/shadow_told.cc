@@ -30,17 +30,11 @@ void ShadowMmu::entry_told(Gpa gpa) {
     }
     const Entry guest = pt::load_entry(guest_.table(gfn), slot);
     const Entry shown = tables_.entry(page, slot);
-    const bool usable =
-        guest.present() && guest.accessed() && !guest.large() && !reserved_.set_in(guest, level);
     if (guest.present()) unseen_ = true;
     if (!shown.present()) continue;
-    if (usable && !shown.large()) {
-      const PageIndex child = tables_.child_of(shown);
-      const ShadowPage& below = tables_.page(child);
-      if (below.kind == ShadowKind::kMirror && below.gfn == guest.frame().number()) {
-        tables_.link(page, slot, child, guest.word());  // other rights, the same table
-        continue;
-      }
+    if (!shown.large() && links(guest, level, tables_.child_of(shown))) {
+      tables_.link(page, slot, tables_.child_of(shown), guest.word());  // other rights, the same table
+      continue;
     }
     tables_.drop_whole(page, slot);
   }

@@ -1,6 +1,7 @@
 // KVM's paravirtual MMU, the hypervisor's side: decode -> check -> perform. A call that is refused has
-// changed nothing. Work per call is bounded by the buffer's slots, and by the shadow's pool for RELEASE_PT.
-// Hosted: yes. Concurrency: one vCPU, stopped. Interface: pvops/interfaces/kvm_pv.h.
+// changed nothing. Work per call is bounded by the buffer's slots and by ShadowTables::kMostReaped: tables
+// that go are out of use at once, and emptied a few per exit. Hosted: yes. Concurrency: one vCPU, stopped.
+// Interface: pvops/interfaces/kvm_pv.h.
 #pragma once
 
 #include "hv-mm/mode_handler.h"

@@ -155,8 +155,8 @@ void ToldWorld::end() {
     if (tables.first_mirror(gfn) == 0) continue;
     mmu_.table_released(gfn);
     table_gone(gfn);
+    check();
   }
-  check();
   NOPTE_ASSERT(tables.page(mmu_.root()).live == 0);
   NOPTE_ASSERT(tables.free_tables() >= pool_tables_ - 1 - kSplits);
 }

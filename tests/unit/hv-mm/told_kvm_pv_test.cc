@@ -98,11 +98,73 @@ TEST_F(KvmPv, ATableThatALargeLeafReplacesIsForgotten) {
   EXPECT_EQ(machine.access(0x3000, 4).end, ShadowMachine::Access::End::kReflected);
 }
 
+TEST_F(KvmPv, ANewRootSharesNothingThatOnlyTheShadowRemembers) {
+  constexpr u64 kKernel = 0xffff'8000'0000'0000;
+  link(4096, 256, 2 * 4096);
+  EXPECT_EQ(machine.access(kKernel | 0x3000, 2).gpa, 100u * 4096);
+  // Both roots say another table now, and then a third says none; nothing is told.
+  link(6 * 4096, 0, 7 * 4096);
+  link(7 * 4096, 0, 8 * 4096);
+  link(8 * 4096, 3, 101 * 4096);
+  link(4096, 256, 6 * 4096);
+  link(10 * 4096, 256, 6 * 4096);
+  machine.load_root(10 * 4096);
+  EXPECT_EQ(machine.access(kKernel | 0x3000, 2).gpa, 101u * 4096);
+  machine.load_root(4096);
+  machine.guest().write(4096 + 256 * 8, 0);
+  machine.load_root(11 * 4096);
+  EXPECT_EQ(machine.access(kKernel | 0x3000, 0).end, ShadowMachine::Access::End::kReflected);
+}
+
+// More tables than one call may empty: the call is short, and what waits is neither shown nor kept.
+TEST(KvmPvRelease, OfManyTablesIsShort) {
+  constexpr u64 kLeaves = 1000, kFirst = 16, kData = 1500;
+  ShadowMachine machine{kGuestFrames, 1200, 4096, Tracking::kTold};
+  KvmPvCalls calls{machine.mmu};
+  const auto link = [&](u64 table, u64 slot, u64 to) {
+    machine.guest().write(table * 4096 + slot * 8, to * 4096 | kFlags);
+  };
+  for (const u64 root : {1, 5}) link(root, 0, root + 1);
+  for (const u64 upper : {2, 6}) {
+    for (u64 i = 0; i < 2; ++i) link(upper, i, upper + 1 + i);
+  }
+  machine.load_root(4096);
+  for (u64 leaf = 0; leaf < kLeaves; ++leaf) {
+    link(3 + leaf / 512, leaf % 512, kFirst + leaf);
+    link(kFirst + leaf, 0, kData + leaf % 64);
+    machine.access(leaf << 21, 6);
+  }
+  const ShadowCounters& counters = machine.mmu.counters();
+  ASSERT_GE(counters.pages_allocated, kLeaves + 4);
+  machine.load_root(5 * 4096);
+  const u64 zapped = counters.pages_zapped;
+  ASSERT_EQ(calls.call(kReleasePt, {4096}).status, Status::kOk);
+  EXPECT_TRUE(machine.mmu.take_flush());
+  EXPECT_LE(counters.pages_zapped - zapped, 512u);
+  machine.mmu.tables().check_invariants();
+  EXPECT_EQ(machine.mmu.tables().first_mirror(1), 0u);
+
+  // Frames of the dead are used again, for other tables, while some are still waiting.
+  for (u64 leaf = 0; leaf < kLeaves; ++leaf) {
+    const u64 table = kFirst + (leaf * 7 + 3) % kLeaves;
+    machine.guest().write(table * 4096, 0);
+    link(table, 1, kData + 100);
+    link(7 + leaf / 512, leaf % 512, table);
+    EXPECT_EQ(machine.access(leaf << 21, 4).end, ShadowMachine::Access::End::kReflected);
+    EXPECT_EQ(machine.access((leaf << 21) + 4096, 4).gpa, (kData + 100) * 4096);
+  }
+  ASSERT_EQ(calls.call(kReleasePt, {5 * 4096}).status, Status::kOk);
+  for (int exits = 0; exits < 20; ++exits) (void)machine.mmu.take_flush();
+  machine.mmu.tables().check_invariants();
+  EXPECT_EQ(machine.mmu.tables().free_tables(), 1200u - 1);
+}
+
 TEST_F(KvmPv, AReleasedRootGoesWithAllBelow) {
   machine.access(0x3000, 4);
   link(10 * 4096, 511, 11 * 4096);
   machine.load_root(10 * 4096);
   EXPECT_EQ(calls.call(kReleasePt, {4096}).status, Status::kOk);
+  (void)machine.mmu.take_flush();  // the exit ends
   for (u64 gfn = 1; gfn <= 4; ++gfn) EXPECT_EQ(machine.mmu.tables().first_mirror(gfn), 0u);
   // The root in use stays, empty.
   EXPECT_EQ(calls.call(kReleasePt, {10 * 4096}).status, Status::kOk);

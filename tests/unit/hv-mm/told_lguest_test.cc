@@ -100,6 +100,7 @@ TEST_F(Lguest, AnUnlinkedTableIsForgotten) {
     machine.access(0x3000, 4);
     machine.guest().write((5 - level) * 4096, 0);
     EXPECT_EQ((level == 4 ? call(kSetPgd, kRoot, 0) : call(kSetPmd, kRoot, level)).status, Status::kOk);
+    (void)machine.mmu.take_flush();  // the exit ends
     for (u64 gfn = 6 - level; gfn <= 4; ++gfn) EXPECT_EQ(machine.mmu.tables().first_mirror(gfn), 0u);
     // It comes back with other contents, untold.
     machine.guest().write(4 * 4096 + 3 * 8, 0);
