@@ -23,7 +23,7 @@ HYPERVISOR_MIB = 128
 EXIT_PORT = 0xF4
 COUNTERS_PORT = 0xE9
 
-MODES = ("native", "nested", "shadow", "vma", "kvmpv", "vmi", "lguest")
+MODES = ("native", "nested", "shadow", "vma", "kvmpv", "vmi", "lguest", "xen")
 
 
 @dataclasses.dataclass

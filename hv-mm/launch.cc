@@ -27,6 +27,11 @@ abi::BootBlock make_boot_block(const Launch& launch, abi::BootKind kind) {
 }
 
 std::expected<u64, const char*> load_physical(const Launch& launch) {
+  u8* const memory = launch.guest_window();
+  return load_physical(launch, [memory](u64 page) { return memory + pages_to_bytes(page); });
+}
+
+std::expected<u64, const char*> load_physical(const Launch& launch, FunctionRef<u8*(u64)> window) {
   constexpr const char* kTooLittle =
       "too little memory: memory= does not hold the guest image and its initramfs";
   const u64 limit = std::min(launch.guest.bytes, kBootReachBytes);
@@ -35,16 +40,25 @@ std::expected<u64, const char*> load_physical(const Launch& launch) {
   if (initramfs_at > limit || launch.initramfs.size() > limit - initramfs_at) {
     return std::unexpected(kTooLittle);
   }
-  u8* const memory = launch.guest_window();
+  // Contents, then zeros up to `bytes`, page by page.
+  const auto place = [&](u64 physical, std::span<const u8> contents, u64 bytes) {
+    for (u64 done = 0; done < bytes;) {
+      const u64 at = physical + done;
+      const u64 chunk = std::min(bytes - done, kPageBytes - (at & kPageMask));
+      const u64 copied = done < contents.size() ? std::min(chunk, contents.size() - done) : 0;
+      u8* const to = window(at >> kPageShift) + (at & kPageMask);
+      if (copied != 0) std::memcpy(to, contents.data() + done, copied);
+      std::memset(to + copied, 0, chunk - copied);
+      done += chunk;
+    }
+  };
   for (const GuestSegment& segment : launch.image->segments()) {
-    u8* const to = memory + segment.guest_physical;
-    std::memcpy(to, segment.file.data(), segment.file.size());
-    std::memset(to + segment.file.size(), 0, segment.memory_bytes - segment.file.size());
+    place(segment.guest_physical, segment.file, segment.memory_bytes);
   }
   abi::BootBlock block = make_boot_block(launch, abi::BootKind::kPhysical);
   block.initramfs_physical = launch.initramfs.empty() ? 0 : initramfs_at;
-  std::memcpy(memory + block_at, &block, sizeof(block));
-  std::memcpy(memory + initramfs_at, launch.initramfs.data(), launch.initramfs.size());
+  place(block_at, {reinterpret_cast<const u8*>(&block), sizeof(block)}, sizeof(block));
+  place(initramfs_at, launch.initramfs, launch.initramfs.size());
   return block_at;
 }
 

@@ -7,6 +7,7 @@
 #include "hv-mm/boot/options.h"
 #include "hv-mm/host.h"
 #include "hv-mm/mode_handler.h"
+#include "pvops/base/function_ref.h"
 
 namespace nopte::hv {
 
@@ -21,7 +22,7 @@ struct Launch {
   Vcpu* vcpu = nullptr;
   Host* host = nullptr;
 
-  // Guest memory as the hypervisor sees it (all but vma: guest-physical 0 is its first byte).
+  // Guest memory as the hypervisor sees it (all but vma and xen: guest-physical 0 is its first byte).
   [[nodiscard]] u8* guest_window() const { return own->pointer(guest.begin); }
 };
 
@@ -36,6 +37,7 @@ StartResult start_vma(const Launch& launch);
 StartResult start_kvmpv(const Launch& launch);
 StartResult start_vmi(const Launch& launch);
 StartResult start_lguest(const Launch& launch);
+StartResult start_xen(const Launch& launch);
 
 // --- shared by the modes -----------------------------------------------------------------------------------
 
@@ -45,6 +47,8 @@ abi::BootBlock make_boot_block(const Launch& launch, abi::BootKind kind);
 // Kind kPhysical: the image at its physical addresses in guest memory, behind it boot block and initramfs.
 // Returns the boot block's guest-physical address. The error is a message for the user.
 std::expected<u64, const char*> load_physical(const Launch& launch);
+// The same where guest-physical page n is seen at window(n).
+std::expected<u64, const char*> load_physical(const Launch& launch, FunctionRef<u8*(u64)> window);
 
 // The entry contract (pvops/abi/boot_block.h), with the container's intercepts and bitmaps, which
 // container/setup.cc put there. cr3: the processor's root (shadow, vma) or the guest's (nested).

@@ -27,7 +27,7 @@ std::expected<u64, const char*> parse_bytes(std::string_view text) {
   return value;
 }
 
-#define NOPTE_MODE_WORDS "mode=vma, nested, shadow, kvmpv, vmi or lguest"
+#define NOPTE_MODE_WORDS "mode=vma, nested, shadow, kvmpv, vmi, lguest or xen"
 
 std::expected<Mode, const char*> parse_mode(std::string_view text) {
   struct Word {
@@ -35,7 +35,8 @@ std::expected<Mode, const char*> parse_mode(std::string_view text) {
     Mode mode;
   };
   constexpr Word kWords[] = {{"vma", Mode::kVma},     {"nested", Mode::kNested}, {"shadow", Mode::kShadow},
-                             {"kvmpv", Mode::kKvmPv}, {"vmi", Mode::kVmi},       {"lguest", Mode::kLguest}};
+                             {"kvmpv", Mode::kKvmPv}, {"vmi", Mode::kVmi},       {"lguest", Mode::kLguest},
+                             {"xen", Mode::kXen}};
   for (const Word& word : kWords) {
     if (text == word.text) {
       return word.mode;

@@ -1,4 +1,4 @@
-// The hypervisor's command line: `mode=vma|nested|shadow|kvmpv|vmi|lguest memory=BYTES -- GUEST COMMAND
+// The hypervisor's command line: `mode=vma|nested|shadow|kvmpv|vmi|lguest|xen memory=BYTES -- GUEST COMMAND
 // LINE`. What follows " -- " (with the "-- ") is the guest's. Both options are needed.
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace nopte::hv {
 
-enum class Mode : u8 { kNested, kShadow, kVma, kKvmPv, kVmi, kLguest };
+enum class Mode : u8 { kNested, kShadow, kVma, kKvmPv, kVmi, kLguest, kXen };
 
 struct Options {
   Mode mode = Mode::kNested;

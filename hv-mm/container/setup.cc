@@ -27,11 +27,11 @@ void set_up_container(Vcpu& vcpu, PermissionBitmaps& bitmaps, u64 bitmaps_physic
   v.virtual_interrupt = kVirqMasking;
 }
 
-void intercept_paging(Vcpu& vcpu) {
+void intercept_paging(Vcpu& vcpu, PageFaults faults) {
   Vmcb& v = vcpu.vmcb();
   v.intercept_cr_write |= 1 << 3;
   v.intercept_cr_read |= 1 << 0 | 1 << 3;
-  v.intercept_exceptions |= 1u << kVectorPageFault;
+  if (faults == PageFaults::kHypervisor) v.intercept_exceptions |= 1u << kVectorPageFault;
   v.intercept_misc1 |= kInterceptInvlpg;
 }
 

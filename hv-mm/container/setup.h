@@ -18,8 +18,11 @@ struct alignas(4096) PermissionBitmaps {
 // MSRs by bitmap; everything about paging (CR3, #PF, INVLPG, nested paging) is left to the mode.
 void set_up_container(Vcpu& vcpu, PermissionBitmaps& bitmaps, u64 bitmaps_physical);
 
-// For modes whose tables the hypervisor owns: exits for #PF, INVLPG, moves to and from CR3. Reads of CR0 exit
-// too, because some TCG versions honour only that bit of the read mask.
-void intercept_paging(Vcpu& vcpu);
+// Who takes #PF first.
+enum class PageFaults : u8 { kHypervisor, kGuest };
+// For modes whose tables are not the guest's alone: exits for INVLPG, moves to and from CR3, and #PF where
+// the hypervisor takes it. Reads of CR0 exit too, because some TCG versions honour only that bit of the read
+// mask.
+void intercept_paging(Vcpu& vcpu, PageFaults faults = PageFaults::kHypervisor);
 
 }  // namespace nopte::hv

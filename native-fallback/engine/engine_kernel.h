@@ -10,13 +10,18 @@ inline constexpr Gva kKernelSlots[] = {Format::kDirectRange.begin, Format::kWind
                                        Format::kKmemRange.begin, Format::kImageRange.begin};
 
 template <PageTableSink Sink>
-Result<void> Engine<Sink>::init() {
+Result<void> Engine<Sink>::init(std::optional<Frame> direct_table) {
   const auto root = tables_.make(Format::kLevels);
   if (!root) return Fail(root.error());
   for (const Gva begin : kKernelSlots<Format>) {
-    const auto table = tables_.make(Format::kLevels - 1);
+    const bool known = direct_table.has_value() && begin == Format::kDirectRange.begin;
+    const auto table = known ? Result<Frame>(*direct_table) : tables_.make(Format::kLevels - 1);
     if (!table) return Fail(table.error());
-    sink_.publish(*table, Format::kLevels - 1, begin);
+    if (known) {
+      frames_.adopt(*table, FrameKind::kTable);
+    } else {
+      sink_.publish(*table, Format::kLevels - 1, begin);
+    }
     frames_.meta(*table).refs = 1;
     tables_.fill(*root, Format::table_index(begin, Format::kLevels),
                  Entry::table(*table, Privilege::kKernel));

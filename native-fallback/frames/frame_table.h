@@ -36,7 +36,7 @@ struct FrameMeta {
   u16 live;   // kTable: entries that are not empty; kMeta: the user's count
   u32 refs;   // data: references (leaf entries in distinct tables + object index); kTable: parents
   u64 back;   // kTable: bit g says that entries [8g, 8g+8) may be in use; kObject: ObjectId; free: next
-  u64 index;  // kObject: page of the object
+  u64 index;  // kObject: page of the object; kTable: the sink's
 };
 static_assert(sizeof(FrameMeta) == 24);
 

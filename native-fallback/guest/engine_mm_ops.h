@@ -9,7 +9,8 @@
 
 namespace nopte::pt {
 
-// `sink` is the engine's; one that wants to know of faults (told_sink.h) is asked around them.
+// `sink` is the engine's; one that wants to know of faults (told_sink.h) is asked around them, and one that
+// delays what was gained (xen_sink.h) when it is going to be used.
 template <auto& engine, auto& sink>
 class EngineMm {
  public:
@@ -24,6 +25,7 @@ class EngineMm {
     if constexpr (requires { sink.fault_begins(); }) sink.fault_begins();
     const auto result = engine.fault(active_, va, access, privilege);
     if constexpr (requires { sink.settle(); }) sink.settle();
+    complete();
     return result ? ViolationReason::kNone : result.error();
   }
 
@@ -48,7 +50,9 @@ class EngineMm {
     return engine.region_moved(space, from, to);
   }
   static Result<void> region_advise(SpaceId space, VaRange range, Advice advice) {
-    return engine.region_advise(space, range, advice);
+    const auto done = engine.region_advise(space, range, advice);
+    complete();
+    return done;
   }
   static Result<ObjectId> object_create(u64 pages, const ObjectMappings& mappings) {
     return engine.object_create(pages, mappings);
@@ -57,9 +61,17 @@ class EngineMm {
     return engine.object_resize(object, pages);
   }
   static Result<void> object_destroy(ObjectId object) { return engine.object_destroy(object); }
-  static Result<Gva> kmem_alloc(u64 pages) { return engine.kmem_alloc(pages); }
+  static Result<Gva> kmem_alloc(u64 pages) {
+    const auto granted = engine.kmem_alloc(pages);
+    complete();
+    return granted;
+  }
   static void kmem_free(Gva base, u64 pages) { NOPTE_ASSERT(engine.kmem_free(base, pages)); }
   static MemoryInfo memory_info() { return engine.memory_info(); }
+
+  static void complete() {
+    if constexpr (requires { sink.complete(); }) sink.complete();
+  }
 
   inline static SpaceId active_ = SpaceId::kKernel;
 };

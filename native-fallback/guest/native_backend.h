@@ -23,8 +23,9 @@ struct NativeBoot {
 struct NativeBackend {
   const MmOps* mm;
   FaultResolver fault;
-  // Leaves the boot tables for the engine's. The block (kind kPhysical) lies in the image. Called once.
-  // Errors: kNoMemory, kInvalid (the block's physical ranges make no sense): nothing can be booted.
+  // Leaves the boot tables for the engine's. The block lies in the image. Called once.
+  // Errors: kNoMemory, kInvalid (the block's physical ranges make no sense), kUnsupported (its kind is not
+  // what the interface needs: kMachine for Xen's, else kPhysical): nothing can be booted.
   Result<NativeBoot> (*boot)(const NativeStart& start);
 };
 

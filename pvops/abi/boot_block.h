@@ -12,6 +12,11 @@
 //   kind kPhysical  (modes nested, shadow, ...): the image lies at its ELF physical addresses in
 //       guest-physical memory that begins at 0; CR3 = EntryNote::boot_root (tables inside the image that map
 //       the low 1 GiB at 0 and at the image's base); rdi is a guest-physical address below 1 GiB.
+//   kind kMachine   (mode xen): as kPhysical, but guest frames are machine frames in another order, and CR3
+//   is
+//       a pinned root of the hypervisor's making: every guest frame is seen at kMachineDirectBase, tables
+//       read-only, and the image where it is linked; rdi is an address in that direct map. The fields below
+//       name what was made. All of this is ours; Xen's start_info says the like.
 // The native entry makes the same block from PVH's start info, kind kPhysical.
 #pragma once
 
@@ -31,7 +36,10 @@ inline constexpr u32 kSegmentTranslation = 0x0010'0000;
 inline constexpr u32 kBootMagic = 0x626f6f74;
 inline constexpr u64 kCommandLineBytes = 2048;
 
-enum class BootKind : u32 { kRegions = 1, kPhysical = 2 };
+enum class BootKind : u32 { kRegions = 1, kPhysical = 2, kMachine = 3 };
+
+// kMachine: where guest frame 0 is seen.
+inline constexpr u64 kMachineDirectBase = 0xffff'8000'0000'0000;
 
 // CR0: PG|WP|NE|MP|PE (TS and EM clear), CR4: PAE|PGE|OSFXSR|OSXMMEXCPT|OSXSAVE|FSGSBASE|SMEP,
 // EFER: SCE|LME|LMA|NXE.
@@ -54,6 +62,13 @@ struct BootBlock {
   u64 violation_block = 0;     // kRegions: kernel address of the ViolationBlock, committed
   u64 command_line_bytes = 0;  // without a terminator
   char command_line[kCommandLineBytes] = {};
+  // kMachine; all but the first are guest frame numbers.
+  u64 machine_list = 0;  // kernel address: the machine frame of each guest frame, 8 bytes each
+  u64 built_begin = 0;   // the hypervisor built the list and the tables in [built_begin, built_end)
+  u64 built_end = 0;
+  u64 boot_root = 0;      // the root that CR3 holds
+  u64 direct_table = 0;   // the direct map's table of level 3
+  u64 direct_leaves = 0;  // its leaf tables are contiguous: the nth maps guest frames 512 n to 512 n + 511
 };
 
 // Written by the hypervisor before it raises vector 14 for an access that no region allows. CR2 and the error

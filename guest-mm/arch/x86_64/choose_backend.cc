@@ -66,7 +66,9 @@ BootInfo boot_by_engine() {
   const auto boot = backend.boot({&g_block, &kernel_regions()});
   if (!boot) {
     refuse(boot.error() == Status::kNoMemory ? "there is too little memory for the kernel and its tables"
-                                             : "the boot block's memory makes no sense");
+           : boot.error() == Status::kUnsupported
+               ? "the boot block's kind is not for the interface that the hypervisor offers"
+               : "the boot block's memory makes no sense");
   }
   return {{}, boot->initramfs, boot->initramfs_bytes, g_mm_ops->name};
 }
@@ -90,6 +92,7 @@ extern "C" [[noreturn]] void start_guest(const abi::BootBlock* block) {
       info = boot_by_hypercalls();
       break;
     case abi::BootKind::kPhysical:
+    case abi::BootKind::kMachine:
       info = boot_by_engine();
       break;
     default:

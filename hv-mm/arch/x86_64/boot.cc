@@ -117,6 +117,8 @@ StartResult start(const Launch& launch) {
       return start_vmi(launch);
     case Mode::kLguest:
       return start_lguest(launch);
+    case Mode::kXen:
+      return start_xen(launch);
   }
   return std::unexpected("unknown mode");
 }

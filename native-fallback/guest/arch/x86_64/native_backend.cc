@@ -5,6 +5,7 @@
 #include "native-fallback/sinks/kvmpv_sink.h"
 #include "native-fallback/sinks/lguest_sink.h"
 #include "native-fallback/sinks/vmi_sink.h"
+#include "native-fallback/sinks/xen_sink.h"
 #include "pvops/guest/arch/x86_64/vmmcall.h"
 
 namespace nopte::pt {
@@ -66,6 +67,27 @@ constinit Lguest::Processor Lguest::processor;
 constinit Lguest::Teller Lguest::teller(g_lguest_ring);
 constinit Lguest::Sink Lguest::sink(g_frames, Lguest::processor, Lguest::teller);
 
+// Xen's direct paging, on tables that the domain builder made.
+HypercallAnswer xen_hypercall(u64 number, u64 a0, u64 a1, u64 a2, u64 a3) {
+  const auto result = pv::vmmcall(static_cast<abi::Call>(number), a0, a1, a2, a3, 0, 0);
+  return {result.status, result.value};
+}
+constinit XenQueueMemory g_xen_queue{};
+struct Xen {
+  static constexpr const char* kName = "xen";
+  using Sink = XenSink<NativeProcessor, xen_hypercall>;
+  static constinit Sink sink;
+  static FrameRange built(const abi::BootBlock& block) {
+    sink.start({reinterpret_cast<const u64*>(block.machine_list),
+                reinterpret_cast<const u64*>(abi::xen::kMachineToPhysical), Frame(block.direct_table),
+                Frame(block.direct_leaves)});
+    return {Frame(block.built_begin), Frame(block.built_end)};
+  }
+  static void start(FrameRange) {}
+  static void leave_boot_tables(const abi::BootBlock& block) { sink.unpin_foreign(Frame(block.boot_root)); }
+};
+constinit Xen::Sink Xen::sink(g_frames, g_processor, g_xen_queue);
+
 }  // namespace
 
 const NativeBackend& native_backend(u64 features) {
@@ -73,6 +95,8 @@ const NativeBackend& native_backend(u64 features) {
   static constexpr NativeBackend kVmi = Home<Vmi>::backend();
   static constexpr NativeBackend kLguest = Home<Lguest>::backend();
   static constexpr NativeBackend kKvmPv = Home<KvmPv>::backend();
+  static constexpr NativeBackend kXen = Home<Xen>::backend();
+  if ((features & abi::kFeatureXen) != 0) return kXen;
   if ((features & abi::kFeatureVmi) != 0) return kVmi;
   if ((features & abi::kFeatureLguest) != 0) return kLguest;
   if ((features & abi::kFeatureKvmPv) != 0) return kKvmPv;

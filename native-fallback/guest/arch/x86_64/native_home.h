@@ -31,6 +31,15 @@ inline constexpr u64 kLowMemoryEnd = 0x10'0000;  // firmware and devices below
 
 inline PhysAddr image_physical(const void* va) { return PhysAddr(reinterpret_cast<u64>(va) - kImageOffset); }
 
+// An interface whose guest finds its memory mapped, by a direct map that was made for it. built(), before
+// there is a pool of frames, says which frames are not the pool's; leave_boot_tables() comes when the
+// engine's root runs.
+template <class Interface>
+concept BuiltInterface = requires(const abi::BootBlock& block) {
+  { Interface::built(block) } -> std::same_as<FrameRange>;
+  { Interface::leave_boot_tables(block) } -> std::same_as<void>;
+};
+
 // The engine over one interface. The engine does not know which.
 template <class Interface>
 class Home {
@@ -115,6 +124,8 @@ template <class Interface>
 Result<NativeBoot> Home<Interface>::boot(const NativeStart& start) {
   run_constructors(translation_init_array_begin, translation_init_array_end);
   const abi::BootBlock& block = *start.block;
+  constexpr bool kBuilt = BuiltInterface<Interface>;
+  if ((block.kind == abi::BootKind::kMachine) != kBuilt) return Fail(Status::kUnsupported);
   PhysicalLayout memory = g_pvh_memory;
   if (memory.covered().empty()) {
     memory.add_ram(PhysAddr(0), PhysAddr(block.memory_bytes));
@@ -130,17 +141,30 @@ Result<NativeBoot> Home<Interface>::boot(const NativeStart& start) {
   memory.reserve(FrameRange::inside(image_physical(image_begin), image_physical(image_end)));
   memory.reserve(initramfs_frames);
 
-  // On the boot tables physical memory is seen at 0, afterwards in the direct map.
-  NOPTE_TRY(g_frames.init(0, memory.covered(), memory.usable()));
-  NOPTE_TRY(engine_.init());
-  NOPTE_TRY(map_image());
-  for (const FrameRange& ram : memory.ram()) {
-    NOPTE_TRY(engine_.map_direct(ram));
+  constexpr u64 kDirectBase = FourLevel::kDirectRange.begin.value();
+  if constexpr (kBuilt) {
+    static_assert(kDirectBase == abi::kMachineDirectBase);
+    memory.reserve(Interface::built(block));
+    NOPTE_TRY(g_frames.init(kDirectBase, memory.covered(), memory.usable()));
+    NOPTE_TRY(engine_.init(Frame(block.direct_table)));
+    NOPTE_TRY(map_image());
+  } else {
+    // On the boot tables physical memory is seen at 0, afterwards in the direct map.
+    NOPTE_TRY(g_frames.init(0, memory.covered(), memory.usable()));
+    NOPTE_TRY(engine_.init());
+    NOPTE_TRY(map_image());
+    for (const FrameRange& ram : memory.ram()) {
+      NOPTE_TRY(engine_.map_direct(ram));
+    }
   }
   engine_.set_kernel_regions(*start.kernel_windows);
   Interface::start(memory.covered());
   NOPTE_TRY(engine_.space_activate(SpaceId::kKernel));
-  g_frames.rebase(FourLevel::kDirectRange.begin.value());
+  if constexpr (kBuilt) {
+    Interface::leave_boot_tables(block);
+  } else {
+    g_frames.rebase(kDirectBase);
+  }
 
   if (block.under_hypervisor == 0) {
     NOPTE_TRY(map_devices());

@@ -1,0 +1,197 @@
+#include "hv-mm/xen/page_types.h"
+
+#include "pvops/base/panic.h"
+
+namespace nopte::hv {
+
+using pt::Entry;
+
+namespace {
+
+constexpr u64 kSharedBits = Entry::kPresent | Entry::kWritable | Entry::kUser | Entry::kAccessed |
+                            Entry::kDirty | Entry::kSoftwareMask | Entry::kFrameMask | Entry::kNoExecute;
+
+// What a present entry may have set.
+constexpr u64 allowed_bits(unsigned level) { return level == 1 ? kSharedBits | Entry::kGlobal : kSharedBits; }
+
+constexpr bool is_reserved(unsigned level, unsigned index) {
+  return level == pt::kLevels && index == abi::xen::kReservedSlot;
+}
+
+// Present entries that count alike: the same frame, used the same way.
+constexpr bool counts_alike(Entry a, Entry b, unsigned level) {
+  const u64 counted = Entry::kPresent | Entry::kFrameMask | (level == 1 ? Entry::kWritable : 0);
+  return ((a.word() ^ b.word()) & counted) == 0;
+}
+
+}  // namespace
+
+bool PageTypes::finish() {
+  while (unfinished_count_ != 0) {
+    if (!end_use(unfinished_[unfinished_count_ - 1])) return false;
+    --unfinished_count_;
+  }
+  return true;
+}
+
+XenErrno PageTypes::update(u64 frame, unsigned index, Entry entry, bool preserve) {
+  if (!frames_.owns(frame)) return XenErrno::kPerm;
+  const FrameInfo& info = frames_.info(frame);
+  if (info.uses == 0 || !is_table(info.type)) return XenErrno::kInval;
+  const unsigned level = level_of(info.type);
+  if (is_reserved(level, index)) return XenErrno::kInval;
+  u8* const table = frames_.window(frame);
+  const Entry old = pt::load_entry(table, index);
+  const bool alike = old.present() && counts_alike(old, entry, level);
+  if (entry.present()) {
+    if (entry.word() & ~allowed_bits(level)) return XenErrno::kInval;
+    if (!alike) {
+      if (const XenErrno error = count_in(entry, level); error != XenErrno::kNone) return error;
+    }
+  }
+  // The vCPU is stopped: nobody sets A or D meanwhile.
+  pt::store_entry(table, index,
+                  preserve ? entry.with(old.word() & (Entry::kAccessed | Entry::kDirty)) : entry);
+  ++counters_.entries_written;
+  if (old.present() && !alike && !count_out(old, level)) {
+    unfinished_[unfinished_count_++] = old.frame().number();
+  }
+  return XenErrno::kNone;
+}
+
+XenErrno PageTypes::pin(u64 frame, unsigned level) {
+  if (!frames_.owns(frame)) return XenErrno::kPerm;
+  FrameInfo& info = frames_.info(frame);
+  if (info.pinned) return XenErrno::kInval;
+  if (const XenErrno error = use(frame, table_type(level)); error != XenErrno::kNone) return error;
+  info.pinned = true;
+  ++counters_.pins;
+  return XenErrno::kNone;
+}
+
+XenErrno PageTypes::unpin(u64 frame) {
+  if (!frames_.owns(frame)) return XenErrno::kPerm;
+  FrameInfo& info = frames_.info(frame);
+  if (!info.pinned) return XenErrno::kInval;
+  info.pinned = false;
+  ++counters_.unpins;
+  end_use_later(frame);
+  return XenErrno::kNone;
+}
+
+XenErrno PageTypes::set_base(u64 frame) {
+  if (const XenErrno error = use(frame, FrameType::kL4); error != XenErrno::kNone) return error;
+  const u64 old = base_;
+  base_ = frame;
+  ++counters_.bases;
+  flush();
+  if (old != kNoBase) end_use_later(old);
+  return XenErrno::kNone;
+}
+
+// Counts one more use of the frame, as `type`.
+XenErrno PageTypes::use(u64 frame, FrameType type) {
+  if (!frames_.owns(frame)) return XenErrno::kPerm;
+  FrameInfo& info = frames_.info(frame);
+  if (info.uses != 0) {
+    if (info.type != type) return XenErrno::kBusy;
+  } else {
+    if (info.type != type) {
+      if (info.validated != 0 && !invalidate(frame, info)) return XenErrno::kRestart;
+      if (info.stamp == clock_) {
+        flush();
+        ++counters_.type_flushes;
+      }
+      info.type = type;
+    }
+    if (is_table(type)) return begin_table(frame, info);
+  }
+  ++info.uses;
+  ++info.references;
+  return XenErrno::kNone;
+}
+
+// The first use of a table.
+XenErrno PageTypes::begin_table(u64 frame, FrameInfo& info) {
+  // From now on, so that no entry below can use the frame as something else.
+  info.uses = 1;
+  ++info.references;
+  const XenErrno error = validate(frame, info);
+  if (error == XenErrno::kRestart) {
+    info.uses = 0;
+    --info.references;
+  } else if (error != XenErrno::kNone) {
+    end_use_later(frame);
+  }
+  return error;
+}
+
+bool PageTypes::end_use(u64 frame) {
+  FrameInfo& info = frames_.info(frame);
+  if (info.uses == 1) {
+    if (is_table(info.type) && !invalidate(frame, info)) return false;
+    info.stamp = clock_;
+  }
+  --info.uses;
+  --info.references;
+  return true;
+}
+
+XenErrno PageTypes::validate(u64 frame, FrameInfo& info) {
+  if (budget_ == 0) return XenErrno::kRestart;
+  --budget_;
+  const unsigned level = level_of(info.type);
+  u8* const table = frames_.window(frame);
+  for (unsigned index = info.validated; index < pt::kEntriesPerTable; ++index) {
+    const Entry entry = pt::load_entry(table, index);
+    if (!entry.present() || is_reserved(level, index)) continue;
+    const XenErrno error = entry.word() & ~allowed_bits(level) ? XenErrno::kInval : count_in(entry, level);
+    if (error != XenErrno::kNone) [[unlikely]] {
+      info.validated = static_cast<u16>(index);
+      return error;
+    }
+  }
+  info.validated = pt::kEntriesPerTable;
+  if (level == pt::kLevels) pt::store_entry(table, abi::xen::kReservedSlot, reserved_);
+  ++counters_.tables_validated;
+  return XenErrno::kNone;
+}
+
+// False: some of the counted entries still are.
+bool PageTypes::invalidate(u64 frame, FrameInfo& info) {
+  if (budget_ == 0) return false;
+  --budget_;
+  const unsigned level = level_of(info.type);
+  u8* const table = frames_.window(frame);
+  for (unsigned index = info.validated; index-- != 0;) {
+    const Entry entry = pt::load_entry(table, index);
+    if (!entry.present() || is_reserved(level, index)) continue;
+    if (!count_out(entry, level)) [[unlikely]] {
+      info.validated = static_cast<u16>(index + 1);
+      return false;
+    }
+  }
+  if (level == pt::kLevels) pt::store_entry(table, abi::xen::kReservedSlot, Entry());
+  info.validated = 0;
+  ++counters_.tables_released;
+  return true;
+}
+
+// Counts what a present entry with allowed bits names.
+XenErrno PageTypes::count_in(Entry entry, unsigned level) {
+  const u64 frame = entry.frame().number();
+  if (level > 1) return use(frame, table_type(level - 1));
+  if (entry.writable()) return use(frame, FrameType::kWritable);
+  if (!frames_.owns(frame)) return XenErrno::kPerm;
+  ++frames_.info(frame).references;
+  return XenErrno::kNone;
+}
+
+bool PageTypes::count_out(Entry entry, unsigned level) {
+  const u64 frame = entry.frame().number();
+  if (level > 1 || entry.writable()) return end_use(frame);
+  --frames_.info(frame).references;
+  return true;
+}
+
+}  // namespace nopte::hv

@@ -1,0 +1,122 @@
+// Direct paging's validator: which frame of a guest may be used as what, and every change of an entry that
+// the processor may walk. The rules are Xen's:
+//   - a frame is used as a table of one level, or mapped writable, or neither; never two of these at once;
+//   - its uses are counted, and its type changes only when there is none;
+//   - an entry of a table in use names a table of the level below, or (level 1) any frame of the guest's,
+//     writable only one that is used as such. Present entries with other bits than P, RW, US, A, D, G (level
+//     1), the three for software, and NX are refused: large pages, cache attributes, reserved bits;
+//   - a table is checked when its first use begins, and counted out when its last use ends; so a tree that is
+//     pinned is checked whole. A table that leads to itself is refused: levels only descend.
+//
+// Before a frame changes its type, translations made while it had the old one are flushed: each frame keeps
+// the time of its last use by a clock that counts flushes.
+//
+// Work is bounded: a call has a budget of tables. What would take more stops:
+//   - a first use that was not checked to the end answers kRestart; the entries counted so far stay counted
+//     (`validated`), and the next attempt goes on there. A use as another type counts them out first.
+//   - a last use that was not counted out to the end stays in `unfinished_`, with its use, and is finished
+//     before anything else is done.
+//
+// Nothing that a guest passes trips an assertion. Everything that fails has changed nothing, but for what
+// kRestart says. Hosted. Concurrency: one vCPU, stopped.
+#pragma once
+
+#include "hv-mm/xen/machine_frames.h"
+#include "pvops/interfaces/xen.h"
+
+namespace nopte::hv {
+
+using XenErrno = abi::xen::Errno;
+
+class PageTypes {
+ public:
+  // Tables that one call may check or count out.
+  static constexpr u64 kTablesPerCall = 64;
+
+  // `reserved` is what every root has in abi::xen::kReservedSlot.
+  PageTypes(MachineFrames frames, pt::Entry reserved) : frames_(frames), reserved_(reserved) {}
+
+  // A call begins: its budget is whole. False: what earlier calls left takes all of it; answer kRestart.
+  [[nodiscard]] bool begin_call() {
+    budget_ = kTablesPerCall;
+    return finish();
+  }
+  // The same between the steps of a call.
+  [[nodiscard]] bool finish();
+
+  // --- steps; finish() has answered true
+  // --------------------------------------------------------------------
+
+  // Replaces entry `index` of the table in use `frame`. `preserve`: the A and D bits of the entry stay.
+  // Errors: kPerm (`frame`, or the frame that `entry` names, is not the guest's), kInval (no table, a
+  // reserved slot, bits), kBusy (type), kRestart.
+  XenErrno update(u64 frame, unsigned index, pt::Entry entry, bool preserve);
+  // Errors: kPerm, kInval (pinned already), kBusy, kRestart, and what the tables' entries give.
+  XenErrno pin(u64 frame, unsigned level);
+  // Errors: kPerm, kInval (not pinned).
+  XenErrno unpin(u64 frame);
+  // The processor runs on `frame` from now on. Errors: as pin's but for kInval.
+  XenErrno set_base(u64 frame);
+  // Keeps the frame writable for the hypervisor to write to. Errors: kPerm, kBusy, kRestart.
+  XenErrno hold_writable(u64 frame) { return use(frame, FrameType::kWritable); }
+  void release_writable(u64 frame) { (void)end_use(frame); }
+
+  // Translations are dropped before the guest runs again.
+  void flush() {
+    flush_ = true;
+    ++clock_;
+  }
+  // Whether they have to be; asked once before the guest runs.
+  [[nodiscard]] bool take_flush() {
+    const bool due = flush_;
+    flush_ = false;
+    return due;
+  }
+
+  [[nodiscard]] u64 base() const { return base_; }
+  [[nodiscard]] const MachineFrames& frames() const { return frames_; }
+  // Tests: what waits for finish(), each with one use.
+  [[nodiscard]] std::span<const u64> unfinished() const { return {unfinished_, unfinished_count_}; }
+  [[nodiscard]] u32 clock() const { return clock_; }
+
+  struct Counters {
+    u64 entries_written = 0;
+    u64 tables_validated = 0;
+    u64 tables_released = 0;
+    u64 pins = 0;
+    u64 unpins = 0;
+    u64 bases = 0;
+    u64 type_flushes = 0;  // because a frame changed its type
+  };
+  [[nodiscard]] const Counters& counters() const { return counters_; }
+
+ private:
+  XenErrno use(u64 frame, FrameType type);
+  XenErrno begin_table(u64 frame, FrameInfo& info);
+  // False: the budget is used up; the use, the last one, is still counted.
+  [[nodiscard]] bool end_use(u64 frame);
+  void end_use_later(u64 frame) {
+    if (!end_use(frame)) unfinished_[unfinished_count_++] = frame;
+  }
+
+  XenErrno validate(u64 frame, FrameInfo& info);
+  [[nodiscard]] bool invalidate(u64 frame, FrameInfo& info);
+  XenErrno count_in(pt::Entry entry, unsigned level);
+  [[nodiscard]] bool count_out(pt::Entry entry, unsigned level);
+
+  static constexpr u64 kNoBase = ~u64{0};
+  // A step leaves at most one frame of each level, and one that it unlinked.
+  static constexpr u64 kMaxUnfinished = 8;
+
+  MachineFrames frames_;
+  pt::Entry reserved_;
+  u64 base_ = kNoBase;
+  u64 budget_ = 0;
+  u32 clock_ = 1;
+  bool flush_ = false;
+  u64 unfinished_count_ = 0;
+  u64 unfinished_[kMaxUnfinished];
+  Counters counters_;
+};
+
+}  // namespace nopte::hv

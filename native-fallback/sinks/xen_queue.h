@@ -1,0 +1,90 @@
+// What waits to be asked of Xen's interface (pvops/interfaces/xen.h): changes of entries, then operations,
+// in one exit.
+#pragma once
+
+#include "pvops/base/panic.h"
+#include "pvops/base/result.h"
+#include "pvops/interfaces/xen.h"
+
+namespace nopte::pt {
+
+struct HypercallAnswer {
+  Status status;
+  u64 value;
+};
+
+// Memory that both sides see.
+struct XenQueueMemory {
+  static constexpr u64 kUpdates = 512;
+  static constexpr u64 kOperations = 8;
+  abi::xen::MmuUpdate updates[kUpdates];
+  abi::xen::MmuextOp operations[kOperations];
+  abi::xen::MulticallEntry calls[2];
+  u32 done[2];
+};
+
+// `call` is callable as call(tagged number, a0, a1, a2, a3) and answers with a HypercallAnswer.
+template <auto call>
+class XenQueue {
+ public:
+  constexpr explicit XenQueue(XenQueueMemory& memory) : m_(memory) {}
+
+  [[nodiscard]] u64 updates() const { return updates_; }
+  [[nodiscard]] bool empty() const { return updates_ == 0 && operations_ == 0; }
+  // Precondition: !full(), and no operation waits.
+  void update(u64 ptr, u64 val) { m_.updates[updates_++] = {ptr, val}; }
+  [[nodiscard]] bool full() const { return updates_ == XenQueueMemory::kUpdates; }
+  [[nodiscard]] bool operation_waits() const { return operations_ != 0; }
+  // Precondition: fewer than kOperations wait.
+  void operation(abi::xen::Mmuext command, u64 arg1) {
+    m_.operations[operations_++] = {static_cast<u32>(command), 0, arg1, 0};
+  }
+  // The last update, which has not been issued, is taken back: its value.
+  u64 take_back() { return m_.updates[--updates_].val; }
+
+  // Afterwards all of it has happened.
+  void issue() {
+    u64 first_update = 0, first_operation = 0;
+    for (;;) {
+      const u64 updates = updates_ - first_update, operations = operations_ - first_operation;
+      if (updates == 0 && operations == 0) break;
+      m_.done[0] = m_.done[1] = 0;
+      const u64 u = reinterpret_cast<u64>(m_.updates + first_update);
+      const u64 o = reinterpret_cast<u64>(m_.operations + first_operation);
+      if (operations == 0) {
+        m_.done[0] =
+            ask(abi::xen::kMmuUpdate, u, updates, address(0)) ? static_cast<u32>(updates) : m_.done[0];
+      } else if (updates == 0) {
+        m_.done[1] =
+            ask(abi::xen::kMmuextOp, o, operations, address(1)) ? static_cast<u32>(operations) : m_.done[1];
+      } else {
+        m_.calls[0] = {abi::xen::kMmuUpdate, 0, {u, updates, address(0), abi::xen::kDomainSelf}};
+        m_.calls[1] = {abi::xen::kMmuextOp, 0, {o, operations, address(1), abi::xen::kDomainSelf}};
+        (void)ask(abi::xen::kMulticall, reinterpret_cast<u64>(m_.calls), 2, 0);
+        for (const auto& entry : m_.calls) {
+          NOPTE_ASSERT(entry.result == 0 || entry.result == abi::xen::as_value(abi::xen::Errno::kRestart));
+        }
+      }
+      first_update += m_.done[0];
+      first_operation += m_.done[1];
+    }
+    updates_ = operations_ = 0;
+  }
+
+  // True: done; false: a prefix is. We ask for nothing that can be refused.
+  static bool ask(u32 number, u64 a0, u64 a1, u64 a2) {
+    const HypercallAnswer answer =
+        call(abi::tagged(abi::Interface::kXen, number), a0, a1, a2, abi::xen::kDomainSelf);
+    NOPTE_ASSERT(answer.status == Status::kOk || answer.status == Status::kAgain);
+    return answer.status == Status::kOk;
+  }
+
+ private:
+  [[nodiscard]] u64 address(unsigned i) const { return reinterpret_cast<u64>(&m_.done[i]); }
+
+  XenQueueMemory& m_;
+  u64 updates_ = 0;
+  u64 operations_ = 0;
+};
+
+}  // namespace nopte::pt

@@ -1,0 +1,265 @@
+// A machine for direct paging: memory, the validator, the calls, and a guest that may write what its tables
+// show it writable, through a TLB that forgets nothing until it is flushed.
+//
+// And, written apart from the code under test, a count of everything from scratch: what is pinned or loaded,
+// what the tables below lead to, how often each frame is used as what.
+//
+// The first frames are a root with one table of each level, by which frame n is seen at page n of kDirect:
+// all frames but these four writable.
+#pragma once
+
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "hv-mm/xen/xen_calls.h"
+#include "pvops/base/panic.h"
+
+namespace nopte::hv::testing {
+
+// Bits by their manual numbers, not by the format header's names.
+inline constexpr u64 kXP = 1, kXW = 2, kXU = 4, kXA = 0x20, kXD = 0x40, kXPs = 0x80, kXG = 0x100;
+inline constexpr u64 kXNx = u64{1} << 63;
+inline constexpr u64 kXFrame = 0x000f'ffff'ffff'f000;
+
+class XenMachine {
+ public:
+  static constexpr u64 kBegin = 0x12'3400;  // machine frame numbers begin here
+  static constexpr u64 kDirect = 0xffff'8000'0000'0000;
+  static constexpr u64 kReserved = 0x7000 + kXP;  // the hypervisor's, in each root
+  static constexpr u64 kRoot = 0, kLevel3 = 1, kLevel2 = 2, kFirstLeaf = 3;
+  // The call lists lie in the frames behind the tables.
+  static constexpr u64 kListPages = 10;
+
+  explicit XenMachine(u64 frames)
+      : frames_(frames),
+        leaves_((frames + 511) / 512),
+        memory_(static_cast<u8*>(std::aligned_alloc(4096, frames * 4096))),
+        infos_(frames),
+        types(MachineFrames(pt::FrameRange::of(pt::Frame(kBegin), frames), memory_.get(), infos_),
+              pt::Entry(kReserved)),
+        calls(
+            types, [](u8* page) { std::fill_n(page, 4096, u8{0}); },
+            [](u8* to, const u8* from) { std::copy_n(from, 4096, to); }) {
+    std::fill_n(memory_.get(), frames * 4096, u8{0});
+    raw(kRoot, 256) = entry(kLevel3);
+    raw(kLevel3, 0) = entry(kLevel2);
+    for (u64 i = 0; i < leaves_; ++i) raw(kLevel2, i) = entry(kFirstLeaf + i);
+    for (u64 frame = 0; frame < frames; ++frame) {
+      raw(kFirstLeaf + frame / 512, frame % 512) = entry(frame, frame < first_free() - kListPages ? 0 : kXW);
+    }
+    XenErrno error = XenErrno::kRestart;
+    while (error == XenErrno::kRestart) {
+      if (types.begin_call()) error = types.pin(machine(kRoot), 4);
+    }
+    NOPTE_ASSERT(error == XenErrno::kNone && types.set_base(machine(kRoot)) == XenErrno::kNone);
+    (void)types.take_flush();
+    pins_[kRoot] = 4;
+    base_ = kRoot;
+    check();
+  }
+
+  [[nodiscard]] u64 frames() const { return frames_; }
+  [[nodiscard]] u64 first_list() const { return kFirstLeaf + leaves_; }
+  [[nodiscard]] u64 first_free() const { return first_list() + kListPages; }
+  [[nodiscard]] static u64 machine(u64 frame) { return kBegin + frame; }
+  // A present entry for the frame.
+  [[nodiscard]] static u64 entry(u64 frame, u64 bits = kXW | kXU) {
+    return machine(frame) << 12 | kXP | kXA | bits;
+  }
+  [[nodiscard]] static u64 address(u64 frame, u64 offset = 0) { return kDirect + frame * 4096 + offset; }
+  [[nodiscard]] static u64 machine_address(u64 frame, u64 index) { return machine(frame) * 4096 + index * 8; }
+  // Memory as it is, whoever may see it.
+  u64& raw(u64 frame, u64 index) { return *reinterpret_cast<u64*>(memory_.get() + frame * 4096 + index * 8); }
+  [[nodiscard]] const FrameInfo& info(u64 frame) const { return infos_[frame]; }
+
+  // A store by the guest. False: a page fault.
+  bool store(u64 va, u64 value) {
+    const auto cached = tlb_.find(va >> 12);
+    if (cached == tlb_.end() || !cached->second.writable) {
+      tlb_.erase(va >> 12);
+      if (!walk(va)) return false;
+    }
+    const Cached& found = tlb_.at(va >> 12);
+    if (!found.writable) return false;
+    raw(found.frame, (va & 4095) / 8) = value;
+    return true;
+  }
+  // The frame that the guest sees at va, or nothing.
+  std::optional<u64> load(u64 va) {
+    if (!tlb_.contains(va >> 12) && !walk(va)) return std::nullopt;
+    return tlb_.at(va >> 12).frame;
+  }
+
+  CallResult call(u64 number, const abi::Registers& arguments) {
+    const CallResult result = calls.call(number, arguments);
+    if (types.take_flush()) tlb_.clear();
+    return result;
+  }
+
+  // What tests ask, by calls.
+  using Update = abi::xen::MmuUpdate;
+  using Operation = abi::xen::MmuextOp;
+  static Operation operation(abi::xen::Mmuext command, u64 arg1, u64 arg2 = 0) {
+    return {static_cast<u32>(command), 0, arg1, arg2};
+  }
+  XenErrno update(u64 frame, u64 index, u64 value, u64 command = abi::xen::kNormalUpdate) {
+    const Update one{machine_address(frame, index) | command, value};
+    return update_list({&one, 1});
+  }
+  XenErrno update_list(std::span<const Update> list) { return batch(abi::xen::kMmuUpdate, list); }
+  XenErrno pin(u64 frame, unsigned level) {
+    const Operation one = operation(static_cast<abi::xen::Mmuext>(level - 1), machine(frame));
+    const XenErrno error = operate({&one, 1});
+    if (error == XenErrno::kNone) pins_[frame] = level;
+    return error;
+  }
+  XenErrno unpin(u64 frame) {
+    const Operation one = operation(abi::xen::Mmuext::kUnpin, machine(frame));
+    const XenErrno error = operate({&one, 1});
+    if (error == XenErrno::kNone) pins_.erase(frame);
+    return error;
+  }
+  XenErrno set_base(u64 frame) {
+    const Operation one = operation(abi::xen::Mmuext::kNewBaseptr, machine(frame));
+    const XenErrno error = operate({&one, 1});
+    if (error == XenErrno::kNone) base_ = frame;
+    return error;
+  }
+  XenErrno operate(std::span<const Operation> list) { return batch(abi::xen::kMmuextOp, list); }
+  // Steps of the last list that were done.
+  u32 done = 0;
+
+  // Everything holds: counts, types, and what a stale translation could reach.
+  void check();
+
+  // The table's leaf in the direct map.
+  XenErrno show(u64 frame, u64 bits) {
+    return update(kFirstLeaf + frame / 512, frame % 512, entry(frame, bits));
+  }
+  // A pin or base pointer that was set past the methods above (a multicall's, a fuzzer's) is learned.
+  void learn_pins() {
+    pins_.clear();
+    for (u64 frame = 0; frame < frames_; ++frame) {
+      if (infos_[frame].pinned) pins_[frame] = static_cast<unsigned>(infos_[frame].type);
+    }
+    base_ = types.base() - kBegin;
+  }
+
+ private:
+  struct Free {
+    void operator()(u8* p) const { std::free(p); }
+  };
+  struct Cached {
+    u64 frame;
+    bool writable;
+    u64 tables[4];
+  };
+  struct Count {
+    u64 references = 0;
+    u64 uses[6] = {};  // by FrameType
+  };
+
+  template <class Element>
+  XenErrno batch(u64 number, std::span<const Element> list) {
+    std::copy(list.begin(), list.end(), reinterpret_cast<Element*>(&raw(first_list(), 0)));
+    const u64 done_at = address(first_list() + kListPages - 1);
+    const CallResult result =
+        call(number, {address(first_list()), list.size(), done_at, abi::xen::kDomainSelf, 0, 0});
+    done = static_cast<u32>(raw(first_list() + kListPages - 1, 0));
+    return result.status == Status::kOk ? XenErrno::kNone : static_cast<XenErrno>(~result.value + 1);
+  }
+  bool walk(u64 va) {
+    Cached found{base_, true, {}};
+    for (unsigned level = 4; level != 0; --level) {
+      found.tables[level - 1] = found.frame;
+      const u64 e = raw(found.frame, va >> (12 + 9 * (level - 1)) & 511);
+      if (level == 4 && (va >> 39 & 511) == abi::xen::kReservedSlot) return false;
+      if (!(e & kXP)) return false;
+      found.writable = found.writable && (e & kXW);
+      found.frame = ((e & kXFrame) >> 12) - kBegin;
+    }
+    tlb_[va >> 12] = found;
+    return true;
+  }
+  void count_entries(std::map<u64, Count>& counts, u64 table, unsigned level, u64 end) {
+    if (level == 4) NOPTE_ASSERT(end < 512 || raw(table, abi::xen::kReservedSlot) == kReserved);
+    for (u64 index = 0; index < end; ++index) {
+      const u64 e = raw(table, index);
+      if (!(e & kXP) || (level == 4 && index == abi::xen::kReservedSlot)) continue;
+      NOPTE_ASSERT((e & (0x7ff0'0000'0000'0000 | kXPs | 0x18 | (level == 1 ? 0 : kXG))) == 0);
+      const u64 frame = ((e & kXFrame) >> 12) - kBegin;
+      NOPTE_ASSERT(frame < frames_);
+      if (level > 1) {
+        count_use(counts, frame, level - 1);
+      } else if (e & kXW) {
+        count_use(counts, frame, 5);
+      } else {
+        ++counts[frame].references;
+      }
+    }
+  }
+  void count_use(std::map<u64, Count>& counts, u64 frame, unsigned type) {
+    Count& count = counts[frame];
+    ++count.references;
+    const bool first = count.uses[type]++ == 0;
+    if (first && type <= 4) {
+      // One that is being counted out has entries left up to `validated`.
+      count_entries(counts, frame, type, infos_[frame].validated);
+    }
+  }
+
+  u64 frames_;
+  u64 leaves_;
+  std::unique_ptr<u8, Free> memory_;
+  std::vector<FrameInfo> infos_;
+  std::map<u64, unsigned> pins_;
+  u64 base_ = 0;
+  std::map<u64, Cached> tlb_;
+
+ public:
+  PageTypes types;
+  XenCalls calls;
+};
+
+inline void XenMachine::check() {
+  std::map<u64, Count> counts;
+  for (const auto& [frame, level] : pins_) count_use(counts, frame, level);
+  count_use(counts, base_, 4);
+  for (const u64 frame : types.unfinished()) {
+    count_use(counts, frame - kBegin, static_cast<unsigned>(infos_[frame - kBegin].type));
+  }
+  for (u64 frame = 0; frame < frames_; ++frame) {
+    const FrameInfo& info = infos_[frame];
+    // Checked in part, and not in use.
+    if (info.uses == 0 && info.validated != 0) {
+      count_entries(counts, frame, static_cast<unsigned>(info.type), info.validated);
+    }
+  }
+  const bool settled = types.unfinished().empty();
+  for (u64 frame = 0; frame < frames_; ++frame) {
+    const FrameInfo& info = infos_[frame];
+    const Count count = counts[frame];
+    NOPTE_ASSERT(info.references == count.references);
+    NOPTE_ASSERT(info.pinned == pins_.contains(frame));
+    u64 uses = 0;
+    for (unsigned type = 1; type <= 5; ++type) {
+      NOPTE_ASSERT(count.uses[type] == 0 || type == static_cast<unsigned>(info.type));
+      uses += count.uses[type];
+    }
+    NOPTE_ASSERT(info.uses == uses);
+    if (settled && uses != 0 && is_table(info.type)) NOPTE_ASSERT(info.validated == 512);
+    if (!is_table(info.type)) NOPTE_ASSERT(info.validated == 0);
+  }
+  // A translation that was made before is kept by some processor.
+  for (const auto& [page, cached] : tlb_) {
+    const FrameInfo& info = infos_[cached.frame];
+    NOPTE_ASSERT(!cached.writable || info.uses == 0 || !is_table(info.type));
+    for (const u64 table : cached.tables) {
+      NOPTE_ASSERT(infos_[table].uses == 0 || infos_[table].type != FrameType::kWritable);
+    }
+  }
+}
+
+}  // namespace nopte::hv::testing
