@@ -15,7 +15,16 @@ SECONDS = 120
 GUEST_MIB = 64
 MODES = ("nested", "shadow", "vma")
 # A page-table interface each, tried by its file in tests/boot/hostile.
-INTERFACES = ("kvmpv", "vmi")
+INTERFACES = ("kvmpv", "vmi", "lguest")
+# What one of them makes its guest die of.
+DEATHS = {
+    "lguest": {
+        "ring-call": "a call that it does not take",
+        "ring-fault": "a call that it does not take",
+        "ring-frame": "memory that the guest does not have",
+        "ring-argument": "makes no sense",
+    },
+}
 HOSTILE = images.GUEST.parent / "hostile-guest"
 
 
@@ -42,8 +51,8 @@ class Hostile(unittest.TestCase):
 
     def test_a_guest_that_dies_is_reported(self):
         words = {"shutdown": "shut down", "fault-loop": "shut down", "halt": "halted with interrupts off"}
-        for mode in MODES:
-            for scenario, reason in words.items():
+        for mode in MODES + tuple(DEATHS):
+            for scenario, reason in DEATHS.get(mode, words).items():
                 with self.subTest(mode, scenario=scenario):
                     with self.assertRaises(launcher.BootError) as caught:
                         self.boot(mode, scenario)

@@ -3,7 +3,7 @@
 // differed, and as the last line "hostile: ... all as documented", and powers off with 0 or 1.
 //
 // Its command line names the mode, and may name one way to die instead, which the hypervisor has to survive:
-//   -- MODE [shutdown | halt | fault-loop | time]
+//   -- MODE [shutdown | halt | fault-loop | time | an interface's own]
 #include "tests/boot/hostile/hostile.h"
 
 #include <span>
@@ -480,6 +480,11 @@ extern "C" [[noreturn]] void hostile_main(const abi::BootBlock* block) {
   }
   if (words.scenario == "time") {
     time_calls();
+  }
+  for (const Interface* interface = interfaces_begin; interface != interfaces_end; ++interface) {
+    if (words.mode == interface->mode && interface->die != nullptr) {
+      interface->die(words.scenario, *block);
+    }
   }
   check("mode vma comes with regions", "", words.mode == "vma", vma);
   const unsigned column = vma ? 2 : words.mode == "nested" ? 0 : 1;

@@ -46,10 +46,12 @@ struct alignas(kPageBytes) Page {
   u64 words[512];
 };
 
-// One of the page-table interfaces.
-struct Interface {
+// One of the page-table interfaces. Aligned as the section of them is packed.
+struct alignas(32) Interface {
   const char* mode;
   u64 (*run)(const abi::BootBlock& block);  // gives how many calls it made
+  // Does what the guest is to die of, by a scenario's name; it comes back if there is none such.
+  void (*die)(std::string_view scenario, const abi::BootBlock& block) = nullptr;
 };
 
 // Makes the call of this interface and counts it.
