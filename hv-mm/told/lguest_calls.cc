@@ -26,8 +26,8 @@ constexpr const char* end_of_guest(u64 error) {
 }  // namespace
 
 CallResult LguestCalls::call(u64 number, const abi::Registers& a) {
-  empty_ring();
-  if (nonsense_ != nullptr) return kInvalidCall;
+  drain();
+  if (ends_guest_ != nullptr) return kInvalidCall;
   ++counters_.calls;
   CallResult result;
   switch (number) {
@@ -50,8 +50,8 @@ CallResult LguestCalls::call(u64 number, const abi::Registers& a) {
   return result;
 }
 
-void LguestCalls::empty_ring() {
-  if (ring_ == nullptr || nonsense_ != nullptr) return;
+void LguestCalls::drain() {
+  if (ring_ == nullptr || ends_guest_ != nullptr) return;
   for (u64 performed = 0; performed < kRingSlots; ++performed) {
     u8* const status = ring_ + offsetof(Ring, status) + next_;
     if (*status == kSlotFree) return;
@@ -62,7 +62,7 @@ void LguestCalls::empty_ring() {
     const CallResult result = change(made.number, made.arguments[0], made.arguments[1], made.arguments[2]);
     if (result.status != Status::kOk) {
       ++counters_.refused;
-      nonsense_ = end_of_guest(result.value);
+      ends_guest_ = end_of_guest(result.value);
       return;
     }
     *status = kSlotFree;

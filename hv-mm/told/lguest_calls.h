@@ -18,9 +18,9 @@ class LguestCalls {
   // The call of this number (without the tag). The ring comes first.
   CallResult call(u64 number, const abi::Registers& arguments);
   // Performs what waits in the ring.
-  void empty_ring();
+  void drain();
   // Why the guest must end, or null. Calls do nothing then.
-  [[nodiscard]] const char* nonsense() const { return nonsense_; }
+  [[nodiscard]] const char* ends_guest() const { return ends_guest_; }
 
   struct Counters {
     u64 calls = 0;
@@ -42,7 +42,7 @@ class LguestCalls {
   ShadowMmu& mmu_;
   u8* ring_ = nullptr;
   u64 next_ = 0;  // slot
-  const char* nonsense_ = nullptr;
+  const char* ends_guest_ = nullptr;
   Counters counters_;
 };
 

@@ -8,6 +8,7 @@
 
 #include <atomic>
 
+#include "native-fallback/sinks/root_by_call.h"
 #include "native-fallback/sinks/told_sink.h"
 #include "pvops/interfaces/lguest.h"
 
@@ -20,20 +21,12 @@ inline void lguest_call(const abi::lguest::RingCall& made) {
        made.arguments[1], made.arguments[2]);
 }
 
-// A processor whose root is loaded by NEW_PGTABLE. Base: what it is otherwise.
+template <auto call>
+inline void lguest_load_root(PhysAddr root) {
+  lguest_call<call>({abi::lguest::kNewPgtable, {root.value(), 0, 0}});
+}
 template <Processor Base, auto call>
-class LguestProcessor : public Base {
- public:
-  void load_root(PhysAddr root) {
-    if (root == root_) return;
-    root_ = root;
-    lguest_call<call>({abi::lguest::kNewPgtable, {root.value(), 0, 0}});
-  }
-  [[nodiscard]] bool runs(PhysAddr root) const { return root == root_; }
-
- private:
-  PhysAddr root_;
-};
+using LguestProcessor = RootByCall<Base, lguest_load_root<call>>;
 
 template <auto call>
 class LguestTeller {

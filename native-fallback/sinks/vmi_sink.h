@@ -10,6 +10,7 @@
 
 #include <atomic>
 
+#include "native-fallback/sinks/root_by_call.h"
 #include "native-fallback/sinks/told_sink.h"
 #include "pvops/interfaces/vmi.h"
 
@@ -21,21 +22,12 @@ inline void vmi_call(u32 number, u64 a0, u64 a1 = 0, u64 a2 = 0) {
   call(abi::tagged(abi::Interface::kVmi, number), a0, a1, a2);
 }
 
-// A processor whose root is loaded by SetCR3. Base: what it is otherwise.
+template <auto call>
+inline void vmi_load_root(PhysAddr root) {
+  vmi_call<call>(abi::vmi::kSetCr3, root.value());
+}
 template <Processor Base, auto call>
-class VmiProcessor : public Base {
- public:
-  void load_root(PhysAddr root) {
-    if (root == root_) return;
-    root_ = root;
-    vmi_call<call>(abi::vmi::kSetCr3, root.value());
-  }
-  [[nodiscard]] bool runs(PhysAddr root) const { return root == root_; }
-  [[nodiscard]] PhysAddr root() const { return root_; }
-
- private:
-  PhysAddr root_;
-};
+using VmiProcessor = RootByCall<Base, vmi_load_root<call>>;
 
 // `P` is a VmiProcessor; `linear_begin` is where slot 0 of the linear mappings begins, with page 0.
 template <class P, u64 linear_begin, auto call>

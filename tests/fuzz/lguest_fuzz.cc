@@ -52,7 +52,7 @@ class LguestGuest {
         }
         for (u64 slot = 0; slot < kRingSlots; ++slot) may_be_shown(read(slot));
         drain();
-        if (calls_->nonsense() == nullptr) clear_ring();
+        if (calls_->ends_guest() == nullptr) clear_ring();
         break;
       default:
         drain();
@@ -118,8 +118,8 @@ class LguestGuest {
 
   // --- calls ---
   void drain() {
-    calls_->empty_ring();
-    if (calls_->nonsense() == nullptr) return;
+    calls_->drain();
+    if (calls_->ends_guest() == nullptr) return;
     // Nothing more happens to a guest that is to end.
     const auto before = world_.before();
     NOPTE_ASSERT(calls_->call(kNewPgtable, {kPageBytes}).status != Status::kOk);
@@ -142,8 +142,8 @@ class LguestGuest {
     const auto entries = concerned(made);
     if (by_ring) {
       put(made);
-      calls_->empty_ring();
-      if (calls_->nonsense() != nullptr) {
+      calls_->drain();
+      if (calls_->ends_guest() != nullptr) {
         drain();
         return;
       }

@@ -47,7 +47,7 @@ class Lguest : public ::testing::Test {
     EXPECT_EQ(result.value, error);
     EXPECT_TRUE(shown(0x3000, 6));
     EXPECT_EQ(machine.mmu.guest_root(), kRoot);
-    EXPECT_EQ(calls.nonsense(), nullptr);
+    EXPECT_EQ(calls.ends_guest(), nullptr);
     machine.mmu.tables().check_invariants();
   }
 
@@ -201,11 +201,11 @@ TEST_F(Lguest, TheRingGoesRoundAndEachExitPerformsAtMostItsSlots) {
   put(0, kSetPte, kRoot, 0x3000, 0);
   EXPECT_EQ(call(kFlushAsync).status, Status::kOk);
   for (u64 slot = 0; slot < kRingSlots; ++slot) put(slot, kSetPte, kRoot, 0x3000, 0);
-  calls.empty_ring();
+  calls.drain();
   EXPECT_EQ(calls.counters().ring_calls, 1 + kRingSlots);
   for (u64 slot = 0; slot < kRingSlots; ++slot) EXPECT_FALSE(waits(slot));
   put(1, kSetPte, kRoot, 0x3000, 0);  // where it went on
-  calls.empty_ring();
+  calls.drain();
   EXPECT_FALSE(waits(1));
 }
 
@@ -272,11 +272,12 @@ TEST_F(Lguest, NonsenseInTheRingEndsTheGuest) {
     put(0, bad.number, bad.a0, bad.a1, bad.a2);
     put(1, kSetPte, kRoot, 0x3000, 0);
     EXPECT_NE(fresh.call(kNewPgtable, {10 * 4096}).status, Status::kOk);
-    ASSERT_NE(fresh.nonsense(), nullptr);
-    EXPECT_NE(std::string_view(fresh.nonsense()).find(bad.says), std::string_view::npos) << fresh.nonsense();
+    ASSERT_NE(fresh.ends_guest(), nullptr);
+    EXPECT_NE(std::string_view(fresh.ends_guest()).find(bad.says), std::string_view::npos)
+        << fresh.ends_guest();
     EXPECT_TRUE(shown(0x3000, 6));  // nothing behind it is performed, nor the call
     EXPECT_EQ(machine.mmu.guest_root(), kRoot);
-    fresh.empty_ring();
+    fresh.drain();
     EXPECT_TRUE(waits(1));
     std::fill_n(machine.guest().data() + kRing, kRingSlots, kSlotFree);
   }
@@ -339,7 +340,7 @@ TEST_F(Lguest, WhatIsToldIsNeverShownLonger) {
       (void)call(random() % 18, random() >> random() % 64, random() >> random() % 64,
                  random() >> random() % 64);
     }
-    ASSERT_EQ(calls.nonsense(), nullptr);
+    ASSERT_EQ(calls.ends_guest(), nullptr);
     if (machine.mmu.guest_root() != machine.cr3()) machine.load_root(machine.mmu.guest_root());
     if (waits((next + kRingSlots - 1) % kRingSlots)) continue;
     for (unsigned probe = 0; probe < 4; ++probe) {
