@@ -12,8 +12,8 @@ GUEST_PART = "guest"
 INITRAMFS_PART = "initramfs"
 
 
-def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tcg", gdb=False):
-    """A machine.Boot whose files lie in `folder`."""
+def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tcg", gdb=False, guest=images.GUEST):
+    """A machine.Boot of the image `guest` whose files lie in `folder`."""
     if guest_mib < machine.LEAST_GUEST_MIB:
         raise UserError(f"--memory {guest_mib}: too little", f"the guest needs {machine.LEAST_GUEST_MIB} MiB or more")
     if guest_mib % 2 != 0:
@@ -27,11 +27,11 @@ def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tc
         raise UserError(f"the command is longer than {COMMAND_LINE_BYTES} bytes",
                         "put it into a script and give that by --with")
     if mode == "native":
-        kernel, module = images.GUEST, folder / "initramfs.cpio"
+        kernel, module = guest, folder / "initramfs.cpio"
         module.write_bytes(archive)
     else:
         kernel, module = images.HYPERVISOR, folder / "bundle"
-        parts = [(GUEST_PART, images.GUEST.read_bytes()), (INITRAMFS_PART, archive)]
+        parts = [(GUEST_PART, guest.read_bytes()), (INITRAMFS_PART, archive)]
         module.write_bytes(bundle.build(parts))
         line = machine.hypervisor_command_line(mode, guest_mib, line)
     return machine.Boot(mode, kernel, module, line, folder / "counters.jsonl", guest_mib=guest_mib, accel=accel, gdb=gdb)

@@ -16,6 +16,7 @@ BUSYBOX = pathlib.Path("/bin/busybox")
 WORKLOADS = ROOT / "experiments" / "workloads"
 
 GUEST = BUILD / "nopte-guest"
+GUEST_NATIVE = BUILD / "nopte-guest-native"
 HYPERVISOR = BUILD / "nopte-hv"
 PROGRAMS = BUILD / "programs"
 MMLAT = PROGRAMS / "mmlat"
@@ -28,10 +29,10 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def prepare(build=True):
+def prepare(build=True, also=()):
     """Installs missing packages and brings the build up to date; says what it does when that takes time.
 
-    With `build` false, only checks that everything is there.
+    `also`: targets that a boot does not need. With `build` false, only checks that everything is there.
     """
     if not build:
         _require_built()
@@ -41,13 +42,13 @@ def prepare(build=True):
     if not (BUILD / "build.ninja").exists():
         say("configuring the build (once)")
         _run("cmake", ["cmake", "--preset", "default"], "look at the message above")
-    _build()
+    _build(also)
     _require_built()
 
 
-def _build():
+def _build(also):
     """Builds what is not up to date; says so only when it takes time, shows the output only when it fails."""
-    process = subprocess.Popen(["ninja", "-C", BUILD, *TARGETS], cwd=ROOT, stdout=subprocess.PIPE,
+    process = subprocess.Popen(["ninja", "-C", BUILD, *TARGETS, *also], cwd=ROOT, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True)
     told = threading.Timer(1.5, say, ["building the guest, the hypervisor and the workloads (a few minutes, once)"])
     told.start()

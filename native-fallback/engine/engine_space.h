@@ -136,8 +136,9 @@ bool Engine<Sink>::free_below(Frame table, unsigned level, Batch& batch, Checkpo
   return true;
 }
 
+// On the way of every switch between processes.
 template <PageTableSink Sink>
-Result<void> Engine<Sink>::space_activate(SpaceId id) {
+inline Result<void> Engine<Sink>::space_activate(SpaceId id) {
   const Space* space = find_space(id);
   if (space == nullptr || space->retired) return Fail(Status::kInvalid);
   sink_.root_activate(space->root);

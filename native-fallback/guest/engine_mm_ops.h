@@ -21,7 +21,7 @@ class EngineMm {
   }
 
   // A #PF at va: kNone when the access can be tried again.
-  static ViolationReason fault(Gva va, Access access, Privilege privilege) {
+  [[gnu::always_inline]] static ViolationReason fault(Gva va, Access access, Privilege privilege) {
     if constexpr (requires { sink.fault_begins(); }) sink.fault_begins();
     const auto result = engine.fault(active_, va, access, privilege);
     if constexpr (requires { sink.settle(); }) sink.settle();
@@ -30,44 +30,53 @@ class EngineMm {
   }
 
  private:
-  static Result<SpaceId> space_create(const RegionSource& promised) { return engine.space_create(promised); }
-  static Result<SpaceId> space_clone(SpaceId parent, const RegionSource& promised) {
+  // Part of whoever calls them, or of the copy that the table points to.
+  [[gnu::always_inline]] static Result<SpaceId> space_create(const RegionSource& promised) {
+    return engine.space_create(promised);
+  }
+  [[gnu::always_inline]] static Result<SpaceId> space_clone(SpaceId parent, const RegionSource& promised) {
     return engine.space_clone(parent, promised);
   }
-  static void space_destroy(SpaceId space) { NOPTE_ASSERT(engine.space_destroy(space)); }
-  static void space_activate(SpaceId space) {
+  [[gnu::always_inline]] static void space_destroy(SpaceId space) {
+    NOPTE_ASSERT(engine.space_destroy(space));
+  }
+  [[gnu::always_inline]] static void space_activate(SpaceId space) {
     NOPTE_ASSERT(engine.space_activate(space));
     active_ = space;
   }
-  static Result<void> region_map(SpaceId, const RegionSpec&) { return {}; }
-  static Result<void> region_unmap(SpaceId space, VaRange range) {
+  [[gnu::always_inline]] static Result<void> region_map(SpaceId, const RegionSpec&) { return {}; }
+  [[gnu::always_inline]] static Result<void> region_unmap(SpaceId space, VaRange range) {
     return engine.region_unmapped(space, range);
   }
-  static Result<void> region_protect(SpaceId space, VaRange range, Perm perm) {
+  [[gnu::always_inline]] static Result<void> region_protect(SpaceId space, VaRange range, Perm perm) {
     return engine.region_protected(space, range, perm);
   }
-  static Result<void> region_move(SpaceId space, VaRange from, Gva to) {
+  [[gnu::always_inline]] static Result<void> region_move(SpaceId space, VaRange from, Gva to) {
     return engine.region_moved(space, from, to);
   }
-  static Result<void> region_advise(SpaceId space, VaRange range, Advice advice) {
+  [[gnu::always_inline]] static Result<void> region_advise(SpaceId space, VaRange range, Advice advice) {
     const auto done = engine.region_advise(space, range, advice);
     complete();
     return done;
   }
-  static Result<ObjectId> object_create(u64 pages, const ObjectMappings& mappings) {
+  [[gnu::always_inline]] static Result<ObjectId> object_create(u64 pages, const ObjectMappings& mappings) {
     return engine.object_create(pages, mappings);
   }
-  static Result<void> object_resize(ObjectId object, u64 pages) {
+  [[gnu::always_inline]] static Result<void> object_resize(ObjectId object, u64 pages) {
     return engine.object_resize(object, pages);
   }
-  static Result<void> object_destroy(ObjectId object) { return engine.object_destroy(object); }
-  static Result<Gva> kmem_alloc(u64 pages) {
+  [[gnu::always_inline]] static Result<void> object_destroy(ObjectId object) {
+    return engine.object_destroy(object);
+  }
+  [[gnu::always_inline]] static Result<Gva> kmem_alloc(u64 pages) {
     const auto granted = engine.kmem_alloc(pages);
     complete();
     return granted;
   }
-  static void kmem_free(Gva base, u64 pages) { NOPTE_ASSERT(engine.kmem_free(base, pages)); }
-  static MemoryInfo memory_info() { return engine.memory_info(); }
+  [[gnu::always_inline]] static void kmem_free(Gva base, u64 pages) {
+    NOPTE_ASSERT(engine.kmem_free(base, pages));
+  }
+  [[gnu::always_inline]] static MemoryInfo memory_info() { return engine.memory_info(); }
 
   static void complete() {
     if constexpr (requires { sink.complete(); }) sink.complete();

@@ -33,7 +33,19 @@ struct NativeBackend {
 // processor alone. `features`: of the hypervisor below (pvops/abi/hypercalls.h); 0: none.
 const NativeBackend& native_backend(u64 features);
 
-// The bare machine's console works at once; its timer and console interrupt once boot_native has mapped the
+// A failed boot() in words.
+constexpr const char* boot_error(Status status) {
+  switch (status) {
+    case Status::kNoMemory:
+      return "there is too little memory for the kernel and its tables";
+    case Status::kUnsupported:
+      return "the boot block's kind is not for the interface that the hypervisor offers";
+    default:
+      return "the boot block's memory makes no sense";
+  }
+}
+
+// The bare machine's console works at once; its timer and console interrupt once boot() has mapped the
 // interrupt controllers.
 const PlatformOps& init_native_platform(const abi::BootBlock& block);
 

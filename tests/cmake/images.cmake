@@ -32,7 +32,8 @@ function(nopte_image name script)
   add_executable(${name} ${CMAKE_BINARY_DIR}/${name}-empty.cc ${objects})
   set_target_properties(${name} PROPERTIES LINK_DEPENDS ${CMAKE_SOURCE_DIR}/${script})
   target_link_options(${name} PRIVATE -nostdlib -static -no-pie -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack
-    -Wl,--build-id=none -Wl,--gc-sections -Wl,--no-warn-rwx-segments -T ${CMAKE_SOURCE_DIR}/${script})
+    -Wl,--build-id=none -Wl,--gc-sections -Wl,-Map=${CMAKE_BINARY_DIR}/${name}.map
+    -Wl,--no-warn-rwx-segments -T ${CMAKE_SOURCE_DIR}/${script})
 endfunction()
 
 function(nopte_part name)
@@ -59,12 +60,21 @@ list(FILTER translation_guest INCLUDE REGEX "native-fallback/guest/")
 nopte_part(image_pvops ${pvops_shared} ${NOPTE_ARCH_PVOPS})
 nopte_part(image_stubs ${pvops_guest} ${NOPTE_ARCH_STUBS})
 nopte_part(image_translation ${translation_shared} ${NOPTE_ARCH_TRANSLATION})
+# What binds the guest home to its machine apart: the image without paravirtualisation does that by itself.
+set(translation_interfaces ${NOPTE_ARCH_TRANSLATION_GUEST})
+list(FILTER translation_interfaces EXCLUDE REGEX "/boot_main\\.cc$")
+list(REMOVE_ITEM NOPTE_ARCH_TRANSLATION_GUEST ${translation_interfaces})
 nopte_part(image_translation_guest ${translation_guest} ${NOPTE_ARCH_TRANSLATION_GUEST})
+nopte_part(image_translation_interfaces ${translation_interfaces})
 # kernel_main() and what traps lead to apart: the conformance image puts its own in that place.
 set(guest_main ${CMAKE_SOURCE_DIR}/guest-mm/kernel/main.cc ${CMAKE_SOURCE_DIR}/guest-mm/kernel/traps.cc)
 set(guest_without_main ${NOPTE_GUEST})
 list(REMOVE_ITEM guest_without_main ${guest_main})
+set(guest_choice ${NOPTE_ARCH_GUEST})
+list(FILTER guest_choice INCLUDE REGEX "/(choose_backend|call_sites)\\.cc$")
+list(REMOVE_ITEM NOPTE_ARCH_GUEST ${guest_choice})
 nopte_part(image_guest ${guest_without_main} ${NOPTE_ARCH_GUEST})
+nopte_part(image_choice ${guest_choice})
 nopte_part(image_guest_main ${guest_main})
 file(GLOB conformance_image_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/conformance/*.cc
   ${CMAKE_SOURCE_DIR}/tests/conformance/cases/*.cc ${CMAKE_SOURCE_DIR}/tests/conformance/booted/*.cc)
@@ -73,17 +83,28 @@ nopte_part(image_hv ${NOPTE_HV} ${NOPTE_ARCH_HV})
 
 if(EXISTS ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64/guest.ld)
   find_package(Python3 REQUIRED COMPONENTS Interpreter)
+  set(arch ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64)
   function(nopte_guest_image name main)
     nopte_image(${name} guest-mm/arch/x86_64/guest.ld
-      ${main} image_guest image_stubs image_pvops image_translation image_translation_guest)
+      ${main} image_guest image_choice image_stubs image_pvops image_translation image_translation_guest image_translation_interfaces)
     target_link_options(${name} PRIVATE -Wl,--emit-relocs)
-    set(arch ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64)
     add_custom_command(TARGET ${name} POST_BUILD VERBATIM
       COMMAND ${Python3_EXECUTABLE} ${arch}/embed_call_sites.py $<TARGET_FILE:${name}>
       COMMAND ${Python3_EXECUTABLE} ${arch}/embed_symbols.py $<TARGET_FILE:${name}>)
   endfunction()
   nopte_guest_image(nopte-guest image_guest_main)
   nopte_guest_image(nopte-conformance image_conformance)
+
+  # What experiments/census measures nopte-guest against: the same kernel with its calls bound when it is compiled,
+  # for the bare machine alone.
+  nopte_part(image_native_choice ${arch}/without_paravirt/choose_native.cc)
+  nopte_part(image_translation_native
+    ${CMAKE_SOURCE_DIR}/native-fallback/guest/arch/x86_64/without_paravirt/bound_calls.cc)
+  nopte_image(nopte-guest-native guest-mm/arch/x86_64/guest.ld
+    image_guest_main image_guest image_native_choice image_pvops image_translation image_translation_guest
+    image_translation_native)
+  add_custom_command(TARGET nopte-guest-native POST_BUILD VERBATIM
+    COMMAND ${Python3_EXECUTABLE} ${arch}/embed_symbols.py $<TARGET_FILE:nopte-guest-native>)
 endif()
 if(EXISTS ${CMAKE_SOURCE_DIR}/hv-mm/arch/x86_64/hv.ld)
   nopte_image(nopte-hv hv-mm/arch/x86_64/hv.ld image_hv image_pvops image_translation)

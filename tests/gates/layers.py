@@ -17,8 +17,10 @@ ALLOWED = {
     "hv-mm": {"pvops", "native-fallback", "hv-mm"},
     "guest-mm": {"pvops", "guest-mm"},
 }
-# The one file that may know the backends, and what it may know of them.
+# The one file that may know the backends, and what it may know of them; and what takes its place in the image
+# without paravirtualisation.
 CHOOSER = "guest-mm/arch/x86_64/choose_backend.cc"
+CHOOSERS = {CHOOSER, "guest-mm/arch/x86_64/without_paravirt/choose_native.cc"}
 CHOOSER_INCLUDES = {"native-fallback/guest/native_backend.h"}
 # The image's entry note names the boot tables; the guest kernel itself does not.
 NOTE_SYMBOLS = {"boot_root"}
@@ -43,7 +45,7 @@ def check_includes(source):
                     problems.append(f"{name}:{line}: only boot may see the backends' tables")
                 if not include or include.group(1).split("/")[0] in allowed:
                     continue
-                if name == CHOOSER and include.group(1) in CHOOSER_INCLUDES:
+                if name in CHOOSERS and include.group(1) in CHOOSER_INCLUDES:
                     continue
                 problems.append(f"{name}:{line}: {layer} may not include {include.group(1)}")
     if files == 0:
@@ -57,14 +59,14 @@ def nm(*arguments):
 
 def check_symbols(build):
     problems = []
-    for image in ("nopte-guest", "nopte-hv"):
+    for image in ("nopte-guest", "nopte-guest-native", "nopte-hv"):
         if (build / image).exists():
             problems += [f"{image}: undefined: {line.strip()}" for line in nm("-u", build / image).splitlines()]
         else:
             problems.append(f"{image}: not built")
 
     translation = set()
-    for part in ("image_translation", "image_translation_guest"):
+    for part in ("image_translation", "image_translation_guest", "image_translation_interfaces"):
         for object_file in (build / "CMakeFiles" / f"{part}.dir").rglob("*.o"):
             for line in nm("--defined-only", "--extern-only", object_file).splitlines():
                 # Weak ones are inline functions of shared headers.

@@ -91,7 +91,6 @@ constinit Xen::Sink Xen::sink(g_frames, g_processor, g_xen_queue);
 }  // namespace
 
 const NativeBackend& native_backend(u64 features) {
-  static constexpr NativeBackend kPlain = Home<Plain>::backend();
   static constexpr NativeBackend kVmi = Home<Vmi>::backend();
   static constexpr NativeBackend kLguest = Home<Lguest>::backend();
   static constexpr NativeBackend kKvmPv = Home<KvmPv>::backend();
@@ -100,7 +99,7 @@ const NativeBackend& native_backend(u64 features) {
   if ((features & abi::kFeatureVmi) != 0) return kVmi;
   if ((features & abi::kFeatureLguest) != 0) return kLguest;
   if ((features & abi::kFeatureKvmPv) != 0) return kKvmPv;
-  return kPlain;
+  return plain_backend();
 }
 
 }  // namespace nopte::pt

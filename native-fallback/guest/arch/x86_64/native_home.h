@@ -199,4 +199,6 @@ struct Plain {
   static void start(FrameRange) {}
 };
 
+const NativeBackend& plain_backend();
+
 }  // namespace nopte::pt

@@ -1,5 +1,6 @@
 // The bare machine's platform: COM1, the local APIC's timer, HLT, and the counters channel (debugcon), to
 // which it writes one JSON line per mark and at power-off.
+#include "native-fallback/guest/arch/x86_64/bare_platform.h"
 #include "native-fallback/guest/arch/x86_64/native_machine.h"
 #include "native-fallback/guest/json_line.h"
 #include "native-fallback/guest/native_backend.h"
@@ -18,24 +19,6 @@ u64 g_boot_wall_ns = 0;
 u64 g_idle_ns = 0;
 u64 g_idles = 0;
 
-u64 now_ns() { return g_clock.ns(cpu::rdtsc()); }
-
-void timer_set(u64 deadline_ns) {
-  const u64 now = now_ns();
-  g_lapic.timer_set(deadline_ns > now ? deadline_ns - now : 1);
-}
-void timer_cancel() { g_lapic.timer_stop(); }
-void interrupt_done(u8) { g_lapic.end_of_interrupt(); }
-
-// HLT stands in the shadow of STI: an interrupt that is pending already ends it at once.
-void idle() {
-  const u64 begin = now_ns();
-  cpu::sti_hlt();
-  cpu::cli();
-  g_idle_ns += now_ns() - begin;
-  ++g_idles;
-}
-
 void write_counters(JsonLine& line) {
   line.open("counters");
   line.number("idles", g_idles);
@@ -43,7 +26,30 @@ void write_counters(JsonLine& line) {
   line.close();
 }
 
-void mark(std::string_view name) {
+}  // namespace
+
+void BarePlatform::console_write(std::string_view text) { uart::write(text); }
+std::optional<u8> BarePlatform::console_read() { return uart::read_byte(); }
+
+u64 BarePlatform::now_ns() { return g_clock.ns(cpu::rdtsc()); }
+
+void BarePlatform::timer_set(u64 deadline_ns) {
+  const u64 now = now_ns();
+  g_lapic.timer_set(deadline_ns > now ? deadline_ns - now : 1);
+}
+void BarePlatform::timer_cancel() { g_lapic.timer_stop(); }
+void BarePlatform::interrupt_done(u8) { g_lapic.end_of_interrupt(); }
+
+// HLT stands in the shadow of STI: an interrupt that is pending already ends it at once.
+void BarePlatform::idle() {
+  const u64 begin = now_ns();
+  cpu::sti_hlt();
+  cpu::cli();
+  g_idle_ns += now_ns() - begin;
+  ++g_idles;
+}
+
+void BarePlatform::mark(std::string_view name) {
   const u64 tsc = cpu::rdtsc();
   JsonLine line;
   line.text("event", "mark");
@@ -54,7 +60,7 @@ void mark(std::string_view name) {
   debugcon_write(line.finish());
 }
 
-void power_off(u8 status) {
+void BarePlatform::power_off(u8 status) {
   const u64 tsc = cpu::rdtsc();
   JsonLine line;
   line.text("event", "power_off");
@@ -66,14 +72,13 @@ void power_off(u8 status) {
   debug_exit(status);
 }
 
-u64 boot_wall_ns() { return g_boot_wall_ns; }
+u64 BarePlatform::boot_wall_ns() { return g_boot_wall_ns; }
 
-constexpr PlatformOps kPlatform{
-    "bare machine", uart::write, uart::read_byte, now_ns, timer_set,    timer_cancel,
-    interrupt_done, idle,        power_off,       mark,   boot_wall_ns,
+static constexpr PlatformOps kPlatform{
+    "bare machine",
+#define NOPTE_OP(result, name, parameters, arguments) &BarePlatform::name,
+#include "pvops/platform_ops.def"
 };
-
-}  // namespace
 
 void start_interrupts(volatile void* lapic, volatile void* io_apic) {
   mask_pics();

@@ -1,0 +1,50 @@
+#include "guest-mm/arch/x86_64/start.h"
+
+#include "guest-mm/arch/x86_64/traps.h"
+#include "pvops/arch/x86_64/cpu.h"
+#include "pvops/freestanding/init_array.h"
+#include "pvops/platform_ops.h"
+
+namespace nopte::guest {
+namespace {
+
+constexpr u8 kRefusedStatus = 125;
+
+// The block as it was handed over lies in memory that will be given out.
+constinit abi::BootBlock g_block;
+
+}  // namespace
+
+void halt() {
+  for (;;) {
+    cpu::cli();
+    cpu::hlt();
+  }
+}
+
+void refuse(std::string_view why) {
+  const auto platform = platform_ops();
+  platform.console_write("nopte guest: cannot boot: ");
+  platform.console_write(why);
+  platform.console_write("\r\n");
+  platform.power_off(kRefusedStatus);
+}
+
+extern "C" [[noreturn]] void start_guest(const abi::BootBlock* block) {
+  constexpr u32 kBlockVersion = 1;
+  g_block = *block;
+  load_descriptor_tables();
+  run_constructors(__init_array_start, __init_array_end);
+  if (g_block.magic != abi::kBootMagic || g_block.version < kBlockVersion) {
+    halt();
+  }
+  choose_platform(g_block);
+  enable_fpu();
+  enable_base_instructions();
+  BootInfo info = choose_memory(g_block);
+  const u64 bytes = g_block.command_line_bytes;
+  info.command_line = {g_block.command_line, bytes <= abi::kCommandLineBytes ? bytes : 0};
+  kernel_main(info);
+}
+
+}  // namespace nopte::guest

@@ -1,0 +1,32 @@
+// The image without paravirtualisation: the kernel's calls are the engine's and the bare machine's functions
+// from the start. Takes the place of the hypercall backend and of every other interface.
+#include "native-fallback/guest/arch/x86_64/native_home.h"
+// Whole, so that the compiler binds its functions too.
+#include "native-fallback/guest/arch/x86_64/native_platform.cc"
+
+namespace nopte {
+namespace {
+
+using Home = pt::Home<pt::Plain>;
+constexpr pt::NativeBackend kBackend = Home::backend();
+constexpr const MmOps& kMm = *kBackend.mm;
+
+}  // namespace
+
+#define NOPTE_OP(result, name, parameters, arguments) \
+  result MmCalls::name parameters { return kMm.name arguments; }
+#include "pvops/mm_ops.def"
+
+#define NOPTE_OP(result, name, parameters, arguments) \
+  [[gnu::flatten]] result PlatformCalls::name parameters { return pt::BarePlatform::name arguments; }
+#define NOPTE_OP_NORETURN(name, parameters, arguments) \
+  void PlatformCalls::name parameters { pt::BarePlatform::name arguments; }
+#include "pvops/platform_ops.def"
+
+extern "C" ViolationReason resolve_fault(u64 address, u64 error_code) {
+  return Home::fault(address, error_code);
+}
+
+const pt::NativeBackend& pt::native_backend(u64) { return kBackend; }
+
+}  // namespace nopte
