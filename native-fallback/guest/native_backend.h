@@ -33,6 +33,9 @@ struct NativeBackend {
 // processor alone. `features`: of the hypervisor below (pvops/abi/hypercalls.h); 0: none.
 const NativeBackend& native_backend(u64 features);
 
+// The image without paravirtualisation has one backend and no table of it: its boot().
+Result<NativeBoot> boot_bare(const NativeStart& start);
+
 // A failed boot() in words.
 constexpr const char* boot_error(Status status) {
   switch (status) {

@@ -60,11 +60,15 @@ list(FILTER translation_guest INCLUDE REGEX "native-fallback/guest/")
 nopte_part(image_pvops ${pvops_shared} ${NOPTE_ARCH_PVOPS})
 nopte_part(image_stubs ${pvops_guest} ${NOPTE_ARCH_STUBS})
 nopte_part(image_translation ${translation_shared} ${NOPTE_ARCH_TRANSLATION})
-# What binds the guest home to its machine apart: the image without paravirtualisation does that by itself.
+# The guest home in three: what every image has, the engine over the bare machine, and the other interfaces. The image
+# without paravirtualisation has a second part of its own and no third.
+set(translation_bare ${NOPTE_ARCH_TRANSLATION_GUEST})
 set(translation_interfaces ${NOPTE_ARCH_TRANSLATION_GUEST})
-list(FILTER translation_interfaces EXCLUDE REGEX "/boot_main\\.cc$")
-list(REMOVE_ITEM NOPTE_ARCH_TRANSLATION_GUEST ${translation_interfaces})
+list(FILTER translation_bare INCLUDE REGEX "/(plain_home|native_platform)\\.cc$")
+list(FILTER translation_interfaces EXCLUDE REGEX "/(boot_main|plain_home|native_platform)\\.cc$")
+list(REMOVE_ITEM NOPTE_ARCH_TRANSLATION_GUEST ${translation_bare} ${translation_interfaces})
 nopte_part(image_translation_guest ${translation_guest} ${NOPTE_ARCH_TRANSLATION_GUEST})
+nopte_part(image_translation_bare ${translation_bare})
 nopte_part(image_translation_interfaces ${translation_interfaces})
 # kernel_main() and what traps lead to apart: the conformance image puts its own in that place.
 set(guest_main ${CMAKE_SOURCE_DIR}/guest-mm/kernel/main.cc ${CMAKE_SOURCE_DIR}/guest-mm/kernel/traps.cc)
@@ -86,7 +90,8 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64/guest.ld)
   set(arch ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64)
   function(nopte_guest_image name main)
     nopte_image(${name} guest-mm/arch/x86_64/guest.ld
-      ${main} image_guest image_choice image_stubs image_pvops image_translation image_translation_guest image_translation_interfaces)
+      ${main} image_guest image_choice image_stubs image_pvops image_translation image_translation_guest
+      image_translation_bare image_translation_interfaces)
     target_link_options(${name} PRIVATE -Wl,--emit-relocs)
     add_custom_command(TARGET ${name} POST_BUILD VERBATIM
       COMMAND ${Python3_EXECUTABLE} ${arch}/embed_call_sites.py $<TARGET_FILE:${name}>

@@ -66,7 +66,8 @@ def check_symbols(build):
             problems.append(f"{image}: not built")
 
     translation = set()
-    for part in ("image_translation", "image_translation_guest", "image_translation_interfaces"):
+    for part in ("image_translation", "image_translation_guest", "image_translation_bare",
+                 "image_translation_interfaces"):
         for object_file in (build / "CMakeFiles" / f"{part}.dir").rglob("*.o"):
             for line in nm("--defined-only", "--extern-only", object_file).splitlines():
                 # Weak ones are inline functions of shared headers.

@@ -42,8 +42,14 @@ class BadInputTest(unittest.TestCase):
             self.refused("something else than a report", "compare", "--out", folder)
             self.refused("not a folder", "compare", "--out", f"{folder}/precious")
 
+    def test_census(self):
+        self.refused("there is no row bogus", "census", "--rows", "bogus")
+        self.refused("out of range", "census", "--scale", "0")
+        self.refused("not a time", "census", "--timeout", "0")
+        self.refused("--json /no/such/file", "census", "--json", "/no/such/file")
+
     def test_help(self):
-        for program in ("boot", "compare"):
+        for program in ("boot", "census", "compare"):
             done = call(program, "--help")
             self.assertEqual(done.returncode, 0)
             self.assertIn("usage: experiments/", done.stdout)

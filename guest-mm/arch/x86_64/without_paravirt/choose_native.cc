@@ -9,12 +9,11 @@ namespace nopte::guest {
 void choose_platform(const abi::BootBlock& block) { pt::init_native_platform(block); }
 
 BootInfo choose_memory(const abi::BootBlock& block) {
-  const auto& backend = pt::native_backend(0);
-  const auto boot = backend.boot({&block, &kernel_regions()});
+  const auto boot = pt::boot_bare({&block, &kernel_regions()});
   if (!boot) {
     refuse(pt::boot_error(boot.error()));
   }
-  return {{}, boot->initramfs, boot->initramfs_bytes, backend.mm->name};
+  return {{}, boot->initramfs, boot->initramfs_bytes, "native"};
 }
 
 // Bound when the image was compiled.

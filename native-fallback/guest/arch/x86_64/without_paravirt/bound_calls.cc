@@ -7,8 +7,7 @@
 namespace nopte {
 namespace {
 
-using Home = pt::Home<pt::Plain>;
-constexpr pt::NativeBackend kBackend = Home::backend();
+constexpr pt::NativeBackend kBackend = pt::Home<pt::Plain>::backend();
 constexpr const MmOps& kMm = *kBackend.mm;
 
 }  // namespace
@@ -18,15 +17,15 @@ constexpr const MmOps& kMm = *kBackend.mm;
 #include "pvops/mm_ops.def"
 
 #define NOPTE_OP(result, name, parameters, arguments) \
-  [[gnu::flatten]] result PlatformCalls::name parameters { return pt::BarePlatform::name arguments; }
+  result PlatformCalls::name parameters { return pt::BarePlatform::name arguments; }
 #define NOPTE_OP_NORETURN(name, parameters, arguments) \
   void PlatformCalls::name parameters { pt::BarePlatform::name arguments; }
 #include "pvops/platform_ops.def"
 
 extern "C" ViolationReason resolve_fault(u64 address, u64 error_code) {
-  return Home::fault(address, error_code);
+  return pt::Home<pt::Plain>::fault(address, error_code);
 }
 
-const pt::NativeBackend& pt::native_backend(u64) { return kBackend; }
+Result<pt::NativeBoot> pt::boot_bare(const NativeStart& start) { return Home<Plain>::boot(start); }
 
 }  // namespace nopte

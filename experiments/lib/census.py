@@ -1,0 +1,211 @@
+"""Counts what paravirtualisation is in the guest image: operations, call sites, bytes of text; and what it costs.
+
+Everything is read from the files that the build leaves: the lists of operations, the image's table of call sites
+(guest-mm/arch/x86_64/call_sites.h), the linker's maps, and boots of both images on the bare machine.
+"""
+
+import dataclasses
+import json
+import pathlib
+import re
+import struct
+import subprocess
+import tempfile
+
+import machine
+
+from . import boots, images, launcher, results
+from .errors import UserError
+
+# Ingo Molnar, "ABI coupling to hypervisors via CONFIG_PARAVIRT", linux-kernel, 9 March 2007: a distribution's i386
+# kernel with CONFIG_PARAVIRT and no backend, before patching at boot.
+PUBLISHED = {
+    "source": "I. Molnar, linux-kernel, 9 March 2007: Linux on i386, CONFIG_PARAVIRT and no backend",
+    "operations_below": 100,
+    "call_sites": 1463,
+    "text": [{"part": "arch/i386", "with": 148865, "without": 139863},
+             {"part": "vmlinux", "with": 5189197, "without": 5154975}],
+}
+# Every row of the image with patched calls is held against the image whose calls were bound by the compiler.
+MOST_DIFFERENCE = 0.01
+
+# Folder of objects → what it is, in the order of the table.
+PARTS = {
+    "image_guest": "guest kernel", "image_guest_main": "guest kernel",
+    "image_pvops": "shared support",
+    "image_translation": "translation layer, bare machine", "image_translation_guest": "translation layer, bare machine",
+    "image_translation_bare": "translation layer, bare machine",
+    "image_translation_native": "translation layer, bare machine",
+    "image_choice": "choice and patching", "image_native_choice": "choice and patching",
+    "image_stubs": "backend: hypercalls",
+    "image_translation_interfaces": "backends: page-table interfaces",
+}
+BACKENDS = ("backend: hypercalls", "backends: page-table interfaces")
+
+_IMAGE_BASE = 0xFFFFFFFF80000000
+_SITE = struct.Struct("<III")
+_PIECE = re.compile(r"^ (\.text\S*)\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) (\S+\.o)$", re.MULTILINE)
+
+
+@dataclasses.dataclass
+class CallSites:
+    memory: int = 0
+    platform: int = 0
+    direct: int = 0  # of both, as linked: a call, jmp or jcc with a displacement
+
+
+@dataclasses.dataclass
+class Census:
+    operations: dict  # "memory", "platform" → number
+    sites: CallSites
+    text: list  # {"part", "with", "without"}, bytes
+    redirected: dict = dataclasses.field(default_factory=dict)  # after boot on the bare machine
+    rows: list = dataclasses.field(default_factory=list)  # {"row", "title", "with", "without"}
+    problems: list = dataclasses.field(default_factory=list)
+
+    def total(self, which, without_backends=False):
+        return sum(part[which] for part in self.text if not (without_backends and part["part"] in BACKENDS))
+
+
+def operations():
+    """How many operations each of the kernel's calls can be bound for; the page-fault entry is one."""
+    found = {}
+    for name in ("mm", "platform"):
+        text = (images.ROOT / "pvops" / f"{name}_ops.def").read_text()
+        found["memory" if name == "mm" else name] = len(re.findall(r"^NOPTE_OP\w*\(", text, re.MULTILINE))
+    found["memory"] += 1
+    return found
+
+
+class Image:
+    """Sections of a linked image."""
+
+    def __init__(self, path):
+        self._data = path.read_bytes()
+        listing = subprocess.run(["readelf", "--sections", "--wide", path], check=True, capture_output=True, text=True)
+        self._sections = {}
+        for line in listing.stdout.splitlines():
+            fields = re.match(r"\s*\[\s*\d+\]\s+(\S+)\s+\S+\s+([0-9a-f]+)\s+([0-9a-f]+)\s+([0-9a-f]+)", line)
+            if fields:
+                self._sections[fields[1]] = tuple(int(field, 16) for field in fields.groups()[1:])
+
+    def section(self, name):
+        _, offset, size = self._sections[name]
+        return self._data[offset:offset + size]
+
+    def code(self):
+        """(begin, end) of each section of code."""
+        return [(begin, begin + size) for name, (begin, _, size) in self._sections.items()
+                if name in (".text", ".translation.text")]
+
+    def before(self, address, count):
+        """The `count` bytes before `address`, and the four at it."""
+        for begin, offset, size in self._sections.values():
+            if begin <= address < begin + size:
+                at = offset + address - begin
+                return self._data[at - count:at], self._data[at:at + 4]
+        raise UserError(f"{address:#x} is not in the image")
+
+
+def call_sites(image):
+    table = image.section(".call_sites")
+    count, = struct.unpack_from("<I", table)
+    found = CallSites()
+    for index in range(count):
+        displacement, linked, platform = _SITE.unpack_from(table, 8 + index * _SITE.size)
+        address = _IMAGE_BASE + displacement
+        opcode, value = image.before(address, 2)
+        direct = opcode[1] in (0xE8, 0xE9) or (opcode[0] == 0x0F and 0x80 <= opcode[1] <= 0x8F)
+        leads_there = address + 4 + struct.unpack("<i", value)[0] == _IMAGE_BASE + linked
+        found.direct += direct and leads_there
+        found.platform += platform
+        found.memory += not platform
+    return found
+
+
+def text_by_part(path, image):
+    """Part → bytes of code, from the linker's map. What pads a function's end is counted with it."""
+    pieces = sorted((int(address, 16), source)
+                    for _, address, size, source in _PIECE.findall(path.with_name(path.name + ".map").read_text())
+                    if int(address, 16) != 0 and int(size, 16) != 0)  # others are not linked
+    found = {}
+    for section_begin, section_end in image.code():
+        inside = [piece for piece in pieces if section_begin <= piece[0] < section_end]
+        ends = [begin for begin, _ in inside[1:]] + [section_end]
+        for (begin, source), end in zip(inside, ends):
+            folder = re.search(r"CMakeFiles/(\w+)\.dir/", source)
+            part = PARTS.get(folder[1]) if folder else None
+            if part is None:
+                raise UserError(f"{path.name}: {source} belongs to no part", "name it in experiments/lib/census.py")
+            found[part] = found.get(part, 0) + end - begin
+    return found
+
+
+def count():
+    """What the two images hold."""
+    image, native = Image(images.GUEST), Image(images.GUEST_NATIVE)
+    both, alone = text_by_part(images.GUEST, image), text_by_part(images.GUEST_NATIVE, native)
+    parts = [part for part in dict.fromkeys(PARTS.values()) if part in both or part in alone]
+    text = [{"part": part, "with": both.get(part, 0), "without": alone.get(part, 0)} for part in parts]
+    census = Census(operations(), call_sites(image), text)
+    sites = census.sites
+    if sites.direct != sites.memory + sites.platform:
+        census.problems.append(f"{sites.memory + sites.platform - sites.direct} call sites are no direct calls")
+    return census
+
+
+def _boot(image, command, timeout):
+    with tempfile.TemporaryDirectory(prefix="nopte-census-") as folder:
+        boot = boots.make(pathlib.Path(folder), "native", command, guest=image)
+        done = launcher.run(machine.command(boot), boot.counters, timeout)
+    if done.status != 0:
+        raise UserError(f"{image.name}: {' '.join(command)} ended with status {done.status}")
+    return done
+
+
+def look_at_the_running_image(census, timeout):
+    """What /proc/nopte says natively: every site, and how many boot has redirected."""
+    console = _boot(images.GUEST, ["/bin/busybox", "cat", "/proc/nopte"], timeout).console.decode(errors="replace")
+    for kind in ("memory", "platform"):
+        line = re.search(rf"{kind} call sites (\d+), redirected (\d+)", console)
+        if not line:
+            raise UserError("/proc/nopte does not count call sites")
+        recorded, redirected = int(line[1]), int(line[2])
+        census.redirected[kind] = redirected
+        if recorded != getattr(census.sites, kind) or redirected != recorded:
+            census.problems.append(f"{kind} calls: {recorded - redirected} of {recorded} are as linked after boot")
+
+
+def measure(census, options):
+    """Every row of mmlat in both images."""
+    command = ["/bin/mmlat", "--scale", str(options.scale)] + (["--rows", options.rows] if options.rows else [])
+    figures = []
+    for image in (images.GUEST, images.GUEST_NATIVE):
+        images.say(f"{image.name}: mmlat")
+        done = _boot(image, command, options.timeout)
+        found, failed = results.figures("native", done.console, done.events)
+        census.problems += [f"{image.name}, row {row}: {why}" for row, why in failed.items()]
+        figures.append(found)
+    titles = {row["name"]: row["title"]
+              for row in json.loads((images.ROOT / "experiments" / "peers.json").read_text())["rows"]}
+    for row, patched in figures[0].items():
+        bound = figures[1].get(row)
+        if bound is None:
+            continue
+        census.rows.append({"row": row, "title": titles.get(row, row), "with": patched.instructions,
+                            "without": bound.instructions})
+        census.problems += beyond(row, patched.instructions, bound.instructions)
+    if not census.rows:
+        census.problems.append("no row was measured")
+
+
+def beyond(row, patched, bound):
+    """A complaint when a row differs by more than it may."""
+    if abs(patched - bound) <= MOST_DIFFERENCE * bound:
+        return []
+    return [f"row {row}: {patched:,.2f} instructions patched, {bound:,.2f} without paravirtualisation: "
+            f"more than {MOST_DIFFERENCE:.0%} apart"]
+
+
+def growth(part):
+    return f"{100 * (part['with'] / part['without'] - 1):+.1f}%" if part["without"] else "new"

@@ -1,0 +1,88 @@
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import support
+from lib import census, census_tables
+
+EMBED = support.ROOT / "guest-mm" / "arch" / "x86_64" / "embed_call_sites.py"
+
+# A kernel of one bound function and what calls it.
+SOURCE = """
+    .text
+    .globl caller, _ZN5nopte7MmCalls7performEv, _ZN5nopte13PlatformCalls4waitEv
+    .type caller, @function
+caller:
+{body}
+    .size caller, . - caller
+    .section .text.bound, "ax"
+_ZN5nopte7MmCalls7performEv: ret
+_ZN5nopte13PlatformCalls4waitEv: ret
+    .section .call_sites, "a"
+    .skip 8 + 12 * {room}
+"""
+
+
+class EmbedTest(unittest.TestCase):
+    def embed(self, body, room=8):
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (folder / "x.S").write_text(SOURCE.format(body=body, room=room))
+        image = folder / "image"
+        subprocess.run(["gcc", "-c", folder / "x.S", "-o", folder / "x.o"], check=True)
+        subprocess.run(["ld", "--emit-relocs", "-Ttext=0xffffffff80100000", "-e", "caller", folder / "x.o", "-o", image],
+                       check=True, stderr=subprocess.DEVNULL)
+        done = subprocess.run([sys.executable, EMBED, image], capture_output=True, text=True, check=False)
+        return image, done
+
+    def test_direct_calls_and_jumps_are_recorded(self):
+        image, done = self.embed("    call _ZN5nopte7MmCalls7performEv\n    jne _ZN5nopte7MmCalls7performEv\n"
+                                 "    call _ZN5nopte13PlatformCalls4waitEv\n    jmp _ZN5nopte7MmCalls7performEv")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = census.call_sites(census.Image(image))
+        self.assertEqual((found.memory, found.platform, found.direct), (3, 1, 4))
+
+    def test_any_other_use_is_refused(self):
+        for use in ("    mov $_ZN5nopte7MmCalls7performEv, %rax\n    call *%rax", "    call *pointer(%rip)\n    ret\n"
+                    "pointer: .quad _ZN5nopte7MmCalls7performEv", "    lea _ZN5nopte7MmCalls7performEv(%rip), %rax"):
+            _, done = self.embed(use)
+            self.assertEqual(done.returncode, 1, use)
+            self.assertIn("caller: refers to _ZN5nopte7MmCalls7performEv", done.stderr)
+
+    def test_a_table_that_is_too_small_is_refused(self):
+        _, done = self.embed("    call _ZN5nopte7MmCalls7performEv\n" * 3, room=2)
+        self.assertIn("raise kMostSites", done.stderr)
+
+    def test_a_site_that_leads_elsewhere_is_not_direct(self):
+        image, _ = self.embed("    call _ZN5nopte7MmCalls7performEv")
+        data = bytearray(image.read_bytes())
+        self.assertEqual(census.call_sites(census.Image(image)).direct, 1)
+        data[data.index(b"\xe8") + 1] ^= 1
+        image.write_bytes(data)
+        self.assertEqual(census.call_sites(census.Image(image)).direct, 0)
+
+
+class FiguresTest(unittest.TestCase):
+    def test_a_row_may_be_one_percent_apart(self):
+        self.assertEqual(census.beyond("x", 101, 100), [])
+        self.assertEqual(census.beyond("x", 99, 100), [])
+        self.assertIn("row x", census.beyond("x", 101.1, 100)[0])
+        self.assertIn("row x", census.beyond("x", 98.9, 100)[0])
+
+    def test_sums(self):
+        text = [{"part": "guest kernel", "with": 100, "without": 100},
+                {"part": "choice and patching", "with": 5, "without": 1},
+                {"part": census.BACKENDS[0], "with": 50, "without": 0}]
+        found = census.Census({"memory": 2, "platform": 1}, census.CallSites(3, 4, 7), text)
+        rows = {row["part"]: row for row in census_tables.text_rows(found)}
+        self.assertEqual(rows["all"], {"part": "all", "with": 155, "without": 101})
+        self.assertEqual(census.growth(rows["all, without the backends"]), "+4.0%")
+        self.assertIn("1,463", census_tables.terminal(found))
+
+    def test_operations_are_counted_in_their_lists(self):
+        self.assertEqual(census.operations(), {"memory": 16, "platform": 10})
+
+
+if __name__ == "__main__":
+    unittest.main()
