@@ -23,6 +23,9 @@ HYPERVISOR_MIB = 128
 EXIT_PORT = 0xF4
 COUNTERS_PORT = 0xE9
 
+# What a hypervisor can be made to hide from its guest (hv-mm/boot/options.h).
+HIDEABLE = ("memory", "platform", "xen", "vmi", "lguest", "kvmpv", "version")
+
 MODES = ("native", "nested", "shadow", "vma", "kvmpv", "vmi", "lguest", "xen")
 
 
@@ -84,6 +87,7 @@ def guest_command_line(arguments):
     return "-- " + "\x1f".join(arguments) if arguments else ""
 
 
-def hypervisor_command_line(mode, guest_mib, guest_line):
+def hypervisor_command_line(mode, guest_mib, guest_line, hide=()):
     """The guest's line, which begins with "-- ", follows the hypervisor's own options."""
-    return f"mode={mode} memory={guest_mib << 20} {guest_line}".rstrip(" ")
+    hidden = f"hide={','.join(hide)} " if hide else ""
+    return f"mode={mode} memory={guest_mib << 20} {hidden}{guest_line}".rstrip(" ")

@@ -121,7 +121,8 @@ void ExitHandler::on_cpuid() {
   const u32 leaf = static_cast<u32>(vcpu_.gpr(0));
   const u32 subleaf = static_cast<u32>(vcpu_.gpr(1));
   const CpuidLeaf r =
-      filter_cpuid({leaf, subleaf, vcpu_.vmcb().cr4, platform_.features()}, host_.cpuid(leaf, subleaf));
+      filter_cpuid({leaf, subleaf, vcpu_.vmcb().cr4, platform_.features(), platform_.abi_version()},
+                   host_.cpuid(leaf, subleaf));
   vcpu_.gpr(0) = r.eax;
   vcpu_.gpr(3) = r.ebx;
   vcpu_.gpr(1) = r.ecx;

@@ -29,12 +29,14 @@ std::optional<Text> decode_text(const Args& args) {
 
 }  // namespace
 
-u64 Platform::features() const { return abi::kFeaturePlatform | mode_.features(); }
+u64 Platform::features() const {
+  return (abi::kFeaturePlatform | mode_.features()) & ~offer_.hidden_features;
+}
 
 CallResult Platform::query(const abi::query_args& args) {
   switch (args.item) {
     case 0:
-      return {Status::kOk, abi::kAbiVersion};
+      return {Status::kOk, offer_.abi_version};
     case 1:
       return {Status::kOk, features()};
     default:

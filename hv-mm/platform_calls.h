@@ -4,6 +4,7 @@
 #include "hv-mm/counters.h"
 #include "hv-mm/host.h"
 #include "hv-mm/mode_handler.h"
+#include "hv-mm/offer.h"
 
 namespace nopte::hv {
 
@@ -12,6 +13,9 @@ class Platform {
  public:
   Platform(Host& host, ModeHandler& mode, Vcpu& vcpu, Counters& counters)
       : host_(host), mode_(mode), vcpu_(vcpu), counters_(counters) {}
+
+  // Offers less. Before the guest starts.
+  void limit(const Offer& offer) { offer_ = offer; }
 
   // One per call of the table (abi/dispatch.h).
   CallResult query(const abi::query_args& args);
@@ -24,6 +28,7 @@ class Platform {
   CallResult mark(const abi::mark_args& args);
 
   [[nodiscard]] u64 features() const;
+  [[nodiscard]] u64 abi_version() const { return offer_.abi_version; }
   // Waits, with the time counted as idle, until an interrupt is pending for the guest.
   void wait();
   // Moves what host interrupts raised to the vCPU.
@@ -41,6 +46,7 @@ class Platform {
   ModeHandler& mode_;
   Vcpu& vcpu_;
   Counters& counters_;
+  Offer offer_;
 };
 
 }  // namespace nopte::hv

@@ -56,7 +56,12 @@ void print_entry() {
       << ".\n\n"
          "Discovery: CPUID leaf "
       << hex(kCpuidSignatureLeaf) << " gives `nopte-vmahv ` in ebx, ecx, edx; leaf " << hex(kCpuidFeatureLeaf)
-      << " gives the ABI version in eax and feature bits 0-31 in ebx.\n\n"
+      << " gives the ABI version in eax and feature bits 0-31 in ebx. The guest of this tree says what it "
+         "looked for "
+         "when it is offered none of what it can use: with physical memory it goes on with page tables as on "
+         "the bare "
+         "machine; without, or where the version is older or platform calls are missing, it stops with "
+         "status 125.\n\n"
          "| boot block field | offset | bytes |\n|---|---|---|\n";
 #define NOPTE_FIELD(name) \
   std::cout << "| `" #name "` | " << offsetof(BootBlock, name) << " | " << sizeof(BootBlock::name) << " |\n"

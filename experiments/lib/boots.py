@@ -12,12 +12,14 @@ GUEST_PART = "guest"
 INITRAMFS_PART = "initramfs"
 
 
-def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tcg", gdb=False, guest=images.GUEST):
+def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tcg", gdb=False, guest=images.GUEST, hide=()):
     """A machine.Boot of the image `guest` whose files lie in `folder`."""
     if guest_mib < machine.LEAST_GUEST_MIB:
         raise UserError(f"--memory {guest_mib}: too little", f"the guest needs {machine.LEAST_GUEST_MIB} MiB or more")
     if guest_mib % 2 != 0:
         raise UserError(f"--memory {guest_mib}: odd", "the guest's memory comes in pieces of 2 MiB")
+    if hide and mode == "native":
+        raise UserError("--hide: there is no hypervisor in mode native", "give another --mode")
     archive = initramfs.build(extra)
     if len(archive) > guest_mib << 19:
         raise UserError(f"the guest's files are {len(archive) >> 20} MiB, which is more than half of its memory",
@@ -33,7 +35,7 @@ def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tc
         kernel, module = images.HYPERVISOR, folder / "bundle"
         parts = [(GUEST_PART, guest.read_bytes()), (INITRAMFS_PART, archive)]
         module.write_bytes(bundle.build(parts))
-        line = machine.hypervisor_command_line(mode, guest_mib, line)
+        line = machine.hypervisor_command_line(mode, guest_mib, line, hide)
     return machine.Boot(mode, kernel, module, line, folder / "counters.jsonl", guest_mib=guest_mib, accel=accel, gdb=gdb)
 
 

@@ -1,5 +1,7 @@
 #include "hv-mm/boot/options.h"
 
+#include <algorithm>
+
 namespace nopte::hv {
 namespace {
 
@@ -45,6 +47,31 @@ std::expected<Mode, const char*> parse_mode(std::string_view text) {
   return std::unexpected("unknown mode: the hypervisor knows " NOPTE_MODE_WORDS);
 }
 
+std::expected<void, const char*> hide(std::string_view names, Offer& offer) {
+  struct Word {
+    std::string_view text;
+    u64 feature;
+  };
+  constexpr Word kWords[] = {{"memory", abi::kFeatureMemory}, {"platform", abi::kFeaturePlatform},
+                             {"xen", abi::kFeatureXen},       {"vmi", abi::kFeatureVmi},
+                             {"lguest", abi::kFeatureLguest}, {"kvmpv", abi::kFeatureKvmPv}};
+  while (!names.empty()) {
+    const std::string_view name = names.substr(0, names.find(','));
+    names.remove_prefix(name.size() < names.size() ? name.size() + 1 : names.size());
+    if (name == "version") {
+      offer.abi_version = 0;
+      continue;
+    }
+    const auto* const word = std::ranges::find(kWords, name, &Word::text);
+    if (word == std::end(kWords)) {
+      return std::unexpected(
+          "unknown name in hide=: it takes memory, platform, xen, vmi, lguest, kvmpv and version");
+    }
+    offer.hidden_features |= word->feature;
+  }
+  return {};
+}
+
 }  // namespace
 
 std::expected<Options, const char*> parse_options(std::string_view text) {
@@ -77,8 +104,13 @@ std::expected<Options, const char*> parse_options(std::string_view text) {
       }
       options.memory_bytes = *bytes;
       has_memory = true;
+    } else if (word.starts_with("hide=")) {
+      if (const auto hidden = hide(word.substr(5), options.offer); !hidden) {
+        return Bad(hidden.error());
+      }
     } else {
-      return Bad("unknown option: the hypervisor takes mode=, memory= and, behind \" -- \", the guest's");
+      return Bad(
+          "unknown option: the hypervisor takes mode=, memory=, hide= and, behind \" -- \", the guest's");
     }
     text.remove_prefix(word.size());
   }

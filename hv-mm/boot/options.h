@@ -1,9 +1,12 @@
 // The hypervisor's command line: `mode=vma|nested|shadow|kvmpv|vmi|lguest|xen memory=BYTES -- GUEST COMMAND
-// LINE`. What follows " -- " (with the "-- ") is the guest's. Both options are needed.
+// LINE`. What follows " -- " (with the "-- ") is the guest's. Both options are needed. `hide=NAME,...` makes
+// the hypervisor offer less, to see what a guest does then: memory, platform, xen, vmi, lguest, kvmpv hide a
+// feature, version an ABI version that is not 0.
 #pragma once
 
 #include <string_view>
 
+#include "hv-mm/offer.h"
 #include "pvops/base/result.h"
 
 namespace nopte::hv {
@@ -12,7 +15,8 @@ enum class Mode : u8 { kNested, kShadow, kVma, kKvmPv, kVmi, kLguest, kXen };
 
 struct Options {
   Mode mode = Mode::kNested;
-  u64 memory_bytes = 0;                 // multiple of 2 MiB, at least kMinGuestBytes
+  u64 memory_bytes = 0;  // multiple of 2 MiB, at least kMinGuestBytes
+  Offer offer;
   std::string_view guest_command_line;  // from "-- " on; empty when there is none
 };
 

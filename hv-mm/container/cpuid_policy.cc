@@ -64,7 +64,7 @@ CpuidLeaf filter_cpuid(const CpuidRequest& request, const CpuidLeaf& processor) 
       return {abi::kCpuidFeatureLeaf, abi::kCpuidSignature[0], abi::kCpuidSignature[1],
               abi::kCpuidSignature[2]};
     case abi::kCpuidFeatureLeaf:
-      return {static_cast<u32>(abi::kAbiVersion), static_cast<u32>(request.features), 0, 0};
+      return {static_cast<u32>(request.abi_version), static_cast<u32>(request.features), 0, 0};
     case 0x8000'0000:
       r.eax = r.eax < 0x8000'0008 ? r.eax : 0x8000'0008;
       return r;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "hv-mm/host.h"
+#include "pvops/abi/hypercalls.h"
 
 namespace nopte::hv {
 
@@ -11,6 +12,7 @@ struct CpuidRequest {
   u32 subleaf = 0;
   u64 guest_cr4 = 0;  // for bits that mirror it
   u64 features = 0;   // the interface's feature bits
+  u64 abi_version = abi::kAbiVersion;
 };
 
 // `processor` is the processor's own answer to the same leaf.

@@ -89,11 +89,13 @@ StartResult start_shadow(const Launch& launch) {
   class PlainShadow final : public ShadowMode {};
   const auto mode = launch.own->make<PlainShadow>();
   if (!mode) return std::unexpected("too little memory for shadow tables");
-  launch.vcpu->keep_whole_registers_at_faults();
   return start_shadowed(launch, **mode, Tracking::kTrapped);
 }
 
 StartResult start_shadowed(const Launch& launch, ShadowMode& mode, Tracking tracking) {
+  // A guest that is not offered the interface tells nothing.
+  if ((mode.features() & launch.options.offer.hidden_features) != 0) tracking = Tracking::kTrapped;
+  if (tracking == Tracking::kTrapped) launch.vcpu->keep_whole_registers_at_faults();
   const auto boot_block = load_physical(launch);
   if (!boot_block) return std::unexpected(boot_block.error());
   const u64 guest_frames = launch.guest.bytes >> kPageShift;

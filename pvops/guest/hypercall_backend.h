@@ -10,8 +10,10 @@
 
 namespace nopte::pv {
 
-// Is our hypervisor below? By CPUID signature and ABI version.
+// Is a hypervisor of our ABI below, of whatever version? By CPUID signature.
 bool hypervisor_present();
+// Which version, by CPUID. Precondition: it is present.
+u32 hypervisor_version();
 
 // The feature bits that both sides know.
 u64 common_features();

@@ -62,6 +62,8 @@ void PlatformCalls::idle() {
 void PlatformCalls::power_off(u8 status) {
   for (;;) {
     (void)call(abi::power_off_args{status});
+    cpu::cli();
+    cpu::hlt();  // a hypervisor that does not know the call sees this as the end
   }
 }
 
@@ -88,9 +90,10 @@ bool hypervisor_present() {
   }
   const auto leaf = cpu::cpuid(abi::kCpuidSignatureLeaf);
   return leaf.ebx == abi::kCpuidSignature[0] && leaf.ecx == abi::kCpuidSignature[1] &&
-         leaf.edx == abi::kCpuidSignature[2] && leaf.eax >= abi::kCpuidFeatureLeaf &&
-         cpu::cpuid(abi::kCpuidFeatureLeaf).eax >= abi::kAbiVersion;
+         leaf.edx == abi::kCpuidSignature[2] && leaf.eax >= abi::kCpuidFeatureLeaf;
 }
+
+u32 hypervisor_version() { return cpu::cpuid(abi::kCpuidFeatureLeaf).eax; }
 
 u64 common_features() {
   const auto result = call(abi::query_args{1});

@@ -3,6 +3,7 @@
 #include "guest-mm/arch/x86_64/call_sites.h"
 #include "guest-mm/arch/x86_64/start.h"
 #include "guest-mm/core/kernel_windows.h"
+#include "guest-mm/kernel/log.h"
 #include "native-fallback/guest/native_backend.h"
 #include "pvops/abi/hypercalls.h"
 #include "pvops/chosen_ops.h"
@@ -11,10 +12,16 @@
 namespace nopte::guest {
 namespace {
 
+// What this guest can use of a hypervisor for its memory, for messages.
+#define NOPTE_LOOKED_FOR "memory calls (ABI version 1), xen, vmi, lguest, kvmpv"
+
 // Paging belongs to the hypervisor.
 BootInfo boot_by_hypercalls(const abi::BootBlock& block) {
   if ((pv::common_features() & abi::kFeatureMemory) == 0) {
-    refuse("the hypervisor does not offer the memory calls of ABI version 1");
+    refuse(
+        "it was started without memory for page tables of its own, and the hypervisor offers no memory "
+        "calls; "
+        "looked for " NOPTE_LOOKED_FOR);
   }
   pv::set_violation_block(reinterpret_cast<const abi::ViolationBlock*>(block.violation_block));
   g_mm_ops = &pv::hypercall_mm_ops();
@@ -23,7 +30,16 @@ BootInfo boot_by_hypercalls(const abi::BootBlock& block) {
 
 // Paging belongs to the translation layer in this image.
 BootInfo boot_by_engine(const abi::BootBlock& block) {
-  const auto& backend = pt::native_backend(block.under_hypervisor != 0 ? pv::common_features() : 0);
+  const u64 features = block.under_hypervisor != 0 ? pv::common_features() : 0;
+  if (block.kind == abi::BootKind::kMachine && (features & abi::kFeatureXen) == 0) {
+    refuse(
+        "it was started in machine memory, and the hypervisor does not offer xen; looked "
+        "for " NOPTE_LOOKED_FOR);
+  }
+  if (block.under_hypervisor != 0 && (features & abi::kFeatureInterfaces) == 0) {
+    log_line("the hypervisor offers none of " NOPTE_LOOKED_FOR ": page tables as on the bare machine");
+  }
+  const auto& backend = pt::native_backend(features);
   g_mm_ops = backend.mm;
   bind_calls(*backend.mm, backend.fault);
   const auto boot = backend.boot({&block, &kernel_regions()});
@@ -44,9 +60,13 @@ void choose_platform(const abi::BootBlock& block) {
   if (!pv::hypervisor_present()) {
     halt();  // entered as if by our hypervisor, which is not there
   }
+  // Numbers of calls never change: what an older hypervisor does not know, it refuses.
   g_platform_ops = &pv::init_platform(block);
+  if (pv::hypervisor_version() < abi::kAbiVersion) {
+    refuse("the hypervisor's ABI is older than version 1; looked for platform calls, " NOPTE_LOOKED_FOR);
+  }
   if ((pv::common_features() & abi::kFeaturePlatform) == 0) {
-    halt();
+    refuse("the hypervisor does not offer platform calls (ABI version 1)");
   }
 }
 

@@ -216,6 +216,7 @@ void print_boot_line(Machine& machine, const ModeHandler& mode, const Launch& la
   }
   auto* exits = new (g_exit_handler) ExitHandler(*vcpu, **mode, machine, g_counters);
   print_boot_line(machine, **mode, launch, plan->own.bytes);
+  exits->platform().limit(options->offer);
   exits->platform().boot(launch.guest.bytes, plan->own.bytes);
   machine.start_interrupts(kDirectBase);
   vcpu->start_counting(machine.ticks());

@@ -28,6 +28,8 @@ class BadInputTest(unittest.TestCase):
         self.refused("invalid int value", "boot", "--memory", "much")
         self.refused("not a time", "boot", "--timeout", "0")
         self.refused("--counters /no/such/file", "boot", "--counters", "/no/such/file")
+        self.refused("invalid choice: 'bogus'", "boot", "--hide", "bogus")
+        self.refused("there is no hypervisor", "boot", "--mode", "native", "--hide", "memory", "--", "ls")
         self.refused("/no/such does not exist", "boot", "--with", "/no/such", "--", "ls")
 
     def test_compare(self):
@@ -84,6 +86,8 @@ class CommandLineTest(unittest.TestCase):
         self.assertEqual(machine.guest_command_line(["/bin/sh", "-c", "a b"]), "-- /bin/sh\x1f-c\x1fa b")
         self.assertEqual(machine.hypervisor_command_line("vma", 64, "-- /x"), "mode=vma memory=67108864 -- /x")
         self.assertEqual(machine.hypervisor_command_line("vma", 64, ""), "mode=vma memory=67108864")
+        self.assertEqual(machine.hypervisor_command_line("vma", 64, "-- /x", ["memory", "xen"]),
+                         "mode=vma memory=67108864 hide=memory,xen -- /x")
         self.assertEqual(boots.in_guest("ls"), "/bin/ls")
         self.assertEqual(boots.in_guest("/x/ls"), "/x/ls")
 

@@ -39,6 +39,20 @@ TEST(Options, RefusesWhatItDoesNotKnow) {
   EXPECT_NE(error("mode=nested memory=99999999999999999999999").find("too large"), std::string::npos);
 }
 
+TEST(Options, HideFeaturesAndTheVersion) {
+  const auto plain = parse_options("mode=vma memory=8388608");
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->offer.hidden_features, 0u);
+  EXPECT_EQ(plain->offer.abi_version, abi::kAbiVersion);
+  const auto hidden = parse_options("mode=vma memory=8388608 hide=memory,kvmpv hide=version -- x");
+  ASSERT_TRUE(hidden);
+  EXPECT_EQ(hidden->offer.hidden_features, abi::kFeatureMemory | abi::kFeatureKvmPv);
+  EXPECT_EQ(hidden->offer.abi_version, 0u);
+  EXPECT_EQ(hidden->guest_command_line, "-- x");
+  EXPECT_FALSE(parse_options("mode=vma memory=8388608 hide=bogus"));
+  EXPECT_FALSE(parse_options("mode=vma memory=8388608 hide=memory,,xen"));
+}
+
 TEST(MemoryPlan, PutsTheGuestOnTopOfTheSpanOfTheImage) {
   const PhysicalSpan ram[] = {{0, 640 << 10}, {kMib, 1087 * kMib}};
   const auto plan = plan_memory(ram, {kMib, 300'000}, 3 * kMib, 1024 * kMib);
