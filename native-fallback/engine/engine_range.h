@@ -33,10 +33,11 @@ template <PageTableSink Sink>
 template <class Work>
 Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange range,
                                                Checkpoint* checkpoint, Work work) {
-  Batch batch(sink_, frames_, counters_, space.root, scope_of(id));
   Cursor<Sink> cursor(tables_, space.root);
-  Gva va = range.begin;
-  while (va < range.end && cursor.seek_leaf_table(va, range.end)) {
+  if (!cursor.seek_leaf_table(range.begin, range.end)) return {};  // nobody has touched it
+  Batch batch(sink_, frames_, counters_, space.root, scope_of(id));
+  Gva va;
+  do {
     const VaRange part{cursor.va(), cursor.table_end() < range.end ? cursor.table_end() : range.end};
     work(cursor, part, batch);
     va = part.end;
@@ -44,7 +45,7 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
       batch.flush();
       return Fail(Status::kAgain);
     }
-  }
+  } while (cursor.seek_leaf_table(va, range.end));
   batch.flush();
   return {};
 }

@@ -16,7 +16,7 @@ namespace intrusive = boost::intrusive;
 
 // Read it freely; only RegionTree changes it.
 struct RegionNode {
-  using TreeHook = intrusive::set_member_hook<intrusive::optimize_size<true>>;
+  using TreeHook = intrusive::set_member_hook<intrusive::optimize_size<false>>;
   using ListHook = intrusive::list_member_hook<>;
 
   RegionSpec spec;
@@ -24,6 +24,8 @@ struct RegionNode {
   i32 gap_class = -1;                 // the gap index's; -1: not in it
   RegionList* object_list = nullptr;  // the list of the object that it shows; null for anonymous
   RegionTree* tree = nullptr;
+  RegionNode* below = nullptr;  // the neighbours in the tree, by address; null at the ends
+  RegionNode* above = nullptr;
   RegionNode* next_dead = nullptr;  // taken out by the commit that is under way
   bool was_last = false;            // its leaving emptied object_list
 

@@ -14,12 +14,15 @@ class [[nodiscard]] RegionPlan {
   enum class Kind : u8 { kInsert, kUnmap, kReplace, kProtect, kMove };
 
  public:
-  // RegionTree's alone: nobody else can name a kind.
-  RegionPlan(Kind kind, u64 version, RegionNodeSource& source)
-      : kind_(kind), version_(version), source_(&source) {}
+  // RegionTree's alone: nobody else can name a kind. The range of every kind is spec.range.
+  RegionPlan(Kind kind, u64 version, RegionNodeSource& source, const RegionSpec& spec)
+      : kind_(kind), version_(version), spec_(spec), source_(&source) {}
   RegionPlan(RegionPlan&& other) noexcept
       : kind_(other.kind_),
         changes_(other.changes_),
+        joins_below_(other.joins_below_),
+        joins_above_(other.joins_above_),
+        held_(std::exchange(other.held_, 0)),
         tag_(other.tag_),
         version_(other.version_),
         spec_(other.spec_),
@@ -27,15 +30,12 @@ class [[nodiscard]] RegionPlan {
         list_(other.list_),
         first_(other.first_),
         source_(other.source_),
-        spares_(std::exchange(other.spares_, {})) {}
+        spares_(other.spares_) {}
   RegionPlan& operator=(RegionPlan&&) = delete;
+  // A plan that was committed has used what it held, mostly.
   ~RegionPlan() {
-    // A plan that was committed has used what it held, mostly.
-    for (const RegionNode* node : spares_) {
-      if (node != nullptr) [[unlikely]] {
-        release_spares();
-        break;
-      }
+    if (held_ != 0) [[unlikely]] {
+      release_spares();
     }
   }
 
@@ -43,11 +43,7 @@ class [[nodiscard]] RegionPlan {
   // already): the caller may skip its call.
   [[nodiscard]] bool changes() const { return changes_; }
   // How many regions committing can add at most.
-  [[nodiscard]] unsigned nodes_held() const {
-    unsigned count = 0;
-    for (const RegionNode* node : spares_) count += node != nullptr;
-    return count;
-  }
+  [[nodiscard]] unsigned nodes_held() const { return held_; }
   // Turns a replacement into the unmap that it begins with.
   void only_unmap() {
     if (kind_ == Kind::kReplace) kind_ = Kind::kUnmap;
@@ -58,43 +54,38 @@ class [[nodiscard]] RegionPlan {
 
   // Holds `count` more nodes, at most kMostSpares in all. False: no memory.
   [[nodiscard]] bool reserve(unsigned count) {
-    for (RegionNode*& node : spares_) {
-      if (count == 0) return true;
-      if (node != nullptr) continue;
-      node = source_->allocate();
+    for (; count != 0; --count) {
+      NOPTE_ASSERT(held_ < kMostSpares);
+      RegionNode* const node = source_->allocate();
       if (node == nullptr) return false;
-      --count;
+      spares_[held_++] = node;
     }
-    return count == 0;
+    return true;
   }
   RegionNode* take() {
-    for (RegionNode*& node : spares_) {
-      if (node != nullptr) return std::exchange(node, nullptr);
-    }
-    NOPTE_PANIC("a region plan ran out of nodes");
+    NOPTE_ASSERT(held_ != 0);
+    return spares_[--held_];
   }
 
   [[gnu::noinline, gnu::cold]] void release_spares() {
-    for (RegionNode*& node : spares_) {
-      if (node != nullptr) source_->release(std::exchange(node, nullptr));
-    }
+    while (held_ != 0) source_->release(take());
   }
 
   static constexpr unsigned kMostSpares = 2;
 
   Kind kind_;
   bool changes_ = true;
+  bool joins_below_ = false;  // kInsert: the new region continues the one below
+  bool joins_above_ = false;  // kInsert: first_ continues the new region
+  u32 held_ = 0;              // nodes in spares_
   u32 tag_ = 0;
   u64 version_;
-  RegionSpec spec_{};  // its range is the range of every kind
+  RegionSpec spec_;
   Gva to_{};
   RegionList* list_ = nullptr;
   RegionNode* first_ = nullptr;  // the first region that ends after spec_.range.begin
-  RegionNode* below_ = nullptr;  // kInsert: the region below, null for none
-  bool joins_below_ = false;     // kInsert: the new region continues it
-  bool joins_above_ = false;     // kInsert: the region above continues the new one
   RegionNodeSource* source_;
-  std::array<RegionNode*, kMostSpares> spares_{};
+  std::array<RegionNode*, kMostSpares> spares_;  // the first held_ of them
 };
 
 }  // namespace nopte

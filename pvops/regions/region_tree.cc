@@ -41,7 +41,6 @@ std::optional<RegionSpec> RegionTree::find_next(Gva va) const {
 }
 
 const RegionNode* RegionTree::find_node(Gva va) const {
-  if (last_hit_ != nullptr && last_hit_->spec.range.contains(va)) return last_hit_;
   RegionNode* node = after(va);
   if (node == nullptr || va < node->spec.range.begin) return nullptr;
   last_hit_ = node;
@@ -50,43 +49,19 @@ const RegionNode* RegionTree::find_node(Gva va) const {
 
 const RegionNode* RegionTree::at_or_after(Gva va) const { return after(va); }
 
-RegionNode* RegionTree::after(Gva va) const {
-  if (last_hit_ != nullptr && last_hit_->spec.range.contains(va)) return last_hit_;
+RegionNode* RegionTree::search_after(Gva va) const {
   if (last_gap_version_ == version_ && last_gap_.contains(va)) return above_last_gap_;
   // The tree's own iterators are as const as the tree; the nodes are not ours to protect here.
   Tree& tree = const_cast<Tree&>(tree_);
-  auto above = tree.upper_bound(va);
-  if (above != tree.begin()) {
-    auto below = above;
-    --below;
-    if (va < below->spec.range.end) return &*below;
-  }
-  return above == tree.end() ? nullptr : &*above;
-}
-
-const RegionNode* RegionTree::next(const RegionNode& node) const {
-  auto it = tree_.iterator_to(node);
-  return ++it == tree_.end() ? nullptr : &*it;
-}
-
-const RegionNode* RegionTree::previous(const RegionNode& node) const {
-  auto it = tree_.iterator_to(node);
-  return it == tree_.begin() ? nullptr : &*--it;
-}
-
-RegionNode* RegionTree::next_node(RegionNode& node) {
-  auto it = tree_.iterator_to(node);
-  return ++it == tree_.end() ? nullptr : &*it;
-}
-
-RegionNode* RegionTree::previous_node(RegionNode& node) {
-  auto it = tree_.iterator_to(node);
-  return it == tree_.begin() ? nullptr : &*--it;
+  const auto found = tree.upper_bound(va);
+  RegionNode* above = found == tree.end() ? nullptr : &*found;
+  RegionNode* below = below_of(above);
+  return below != nullptr && va < below->spec.range.end ? below : above;
 }
 
 bool RegionTree::covered(VaRange range) const {
   Gva reached = range.begin;
-  for (const RegionNode* node = at_or_after(range.begin); reached < range.end; node = next(*node)) {
+  for (const RegionNode* node = at_or_after(range.begin); reached < range.end; node = node->above) {
     if (node == nullptr || reached < node->spec.range.begin) return false;
     reached = node->spec.range.end;
   }
@@ -99,7 +74,7 @@ bool RegionTree::free(VaRange range) const {
 }
 
 Gva RegionTree::gap_begin(const RegionNode& node) const {
-  const RegionNode* below = previous(node);
+  const RegionNode* below = node.below;
   return below == nullptr ? bounds_.begin : below->spec.range.end;
 }
 
@@ -159,11 +134,12 @@ Result<Gva> RegionTree::find_gap(VaRange within, u64 pages, u64 align_bytes) con
 
 // --- preparing -----------------------------------------------------------------------------------------
 
-bool RegionTree::in_bounds(VaRange range) const {
+[[gnu::always_inline]] inline bool RegionTree::in_bounds(VaRange range) const {
   return !range.empty() && range.page_aligned() && bounds_.contains(range);
 }
 
-bool RegionTree::well_formed(const RegionSpec& spec, const RegionList* list) const {
+[[gnu::always_inline]] inline bool RegionTree::well_formed(const RegionSpec& spec,
+                                                           const RegionList* list) const {
   if (!in_bounds(spec.range)) return false;
   if (spec.object == ObjectId::kNone) {
     return list == nullptr && spec.sharing == Sharing::kPrivate && spec.object_page == 0;
@@ -171,50 +147,57 @@ bool RegionTree::well_formed(const RegionSpec& spec, const RegionList* list) con
   return list != nullptr && spec.object_page <= (~u64{0} >> kPageShift) - spec.range.pages();
 }
 
-// The plan is made in place in the result: it is big for a register and busy enough not to be moved about.
-Result<RegionPlan> RegionTree::prepare_insert(const RegionSpec& spec, u32 tag, RegionList* list) {
-  return prepared(Kind::kInsert, [&](RegionPlan& plan) { return plan_insert(plan, spec, tag, list); });
-}
-Result<RegionPlan> RegionTree::prepare_replace(const RegionSpec& spec, u32 tag, RegionList* list) {
-  return prepared(Kind::kReplace, [&](RegionPlan& plan) { return plan_replace(plan, spec, tag, list); });
-}
-Result<RegionPlan> RegionTree::prepare_unmap(VaRange range) {
-  return prepared(Kind::kUnmap, [&](RegionPlan& plan) { return plan_unmap(plan, range); });
-}
-Result<RegionPlan> RegionTree::prepare_protect(VaRange range, Perm perm) {
-  return prepared(Kind::kProtect, [&](RegionPlan& plan) { return plan_protect(plan, range, perm); });
-}
-Result<RegionPlan> RegionTree::prepare_move(VaRange from_range, Gva to) {
-  return prepared(Kind::kMove, [&](RegionPlan& plan) { return plan_move(plan, from_range, to); });
+[[gnu::always_inline]] inline void RegionTree::find_joins(RegionPlan& plan, RegionNode* above) const {
+  const RegionNode* below = below_of(above);
+  plan.joins_below_ = below != nullptr && continues(below->spec, below->tag, below->object_list, plan.spec_,
+                                                    plan.tag_, plan.list_);
+  plan.joins_above_ = above != nullptr && continues(plan.spec_, plan.tag_, plan.list_, above->spec,
+                                                    above->tag, above->object_list);
 }
 
+// The plan is made in place in the result: it is big for a register and busy enough not to be moved about.
 template <class Fill>
-Result<RegionPlan> RegionTree::prepared(Kind kind, Fill fill) {
-  Result<RegionPlan> result(std::in_place, kind, version_, *nodes_);
+[[gnu::always_inline]] inline Result<RegionPlan> RegionTree::prepared(Kind kind, const RegionSpec& spec,
+                                                                      Fill fill) {
+  Result<RegionPlan> result(std::in_place, kind, version_, *nodes_, spec);
   if (const Status status = fill(*result); status != Status::kOk) [[unlikely]] {
     result = Fail(status);
   }
   return result;
 }
 
-Status RegionTree::plan_insert(RegionPlan& plan, const RegionSpec& spec, u32 tag, RegionList* list) {
-  if (!well_formed(spec, list)) return Status::kInvalid;
-  plan.spec_ = spec;
-  plan.tag_ = tag;
-  plan.list_ = list;
-  plan.first_ = after(spec.range.begin);
-  if (plan.first_ != nullptr && plan.first_->spec.range.begin < spec.range.end) return Status::kOverlap;
-  RegionNode* below = plan.first_ != nullptr ? previous_node(*plan.first_)
-                      : tree_.empty()        ? nullptr
-                                             : &*tree_.rbegin();
-  find_joins(plan, below, plan.first_);
-  if (plan.joins_below_ || plan.joins_above_) return Status::kOk;
-  return plan.reserve(1) ? Status::kOk : Status::kNoMemory;
+Result<RegionPlan> RegionTree::prepare_insert(const RegionSpec& spec, u32 tag, RegionList* list) {
+  return prepared(Kind::kInsert, spec, [&](RegionPlan& plan) {
+    if (!well_formed(spec, list)) return Status::kInvalid;
+    plan.tag_ = tag;
+    plan.list_ = list;
+    plan.first_ = after(spec.range.begin);
+    if (plan.first_ != nullptr && plan.first_->spec.range.begin < spec.range.end) return Status::kOverlap;
+    find_joins(plan, plan.first_);
+    if (plan.joins_below_ || plan.joins_above_) return Status::kOk;
+    return plan.reserve(1) ? Status::kOk : Status::kNoMemory;
+  });
 }
 
-Status RegionTree::plan_unmap(RegionPlan& plan, VaRange range) {
-  if (!in_bounds(range)) return Status::kInvalid;
-  plan.spec_.range = range;
+Result<RegionPlan> RegionTree::prepare_replace(const RegionSpec& spec, u32 tag, RegionList* list) {
+  return prepared(Kind::kReplace, spec, [&](RegionPlan& plan) {
+    if (!well_formed(spec, list)) return Status::kInvalid;
+    plan.tag_ = tag;
+    plan.list_ = list;
+    if (const Status unmapped = plan_unmap(plan); unmapped != Status::kOk) return unmapped;
+    plan.changes_ = true;
+    return plan.reserve(1) ? Status::kOk : Status::kNoMemory;
+  });
+}
+
+Result<RegionPlan> RegionTree::prepare_unmap(VaRange range) {
+  return prepared(Kind::kUnmap, {.range = range, .perm = {}},
+                  [&](RegionPlan& plan) { return in_bounds(range) ? plan_unmap(plan) : Status::kInvalid; });
+}
+
+// Precondition: the plan's range is in bounds.
+[[gnu::always_inline]] inline Status RegionTree::plan_unmap(RegionPlan& plan) {
+  const VaRange range = plan.spec_.range;
   plan.first_ = after(range.begin);
   plan.changes_ = plan.first_ != nullptr && plan.first_->spec.range.begin < range.end;
   // Only a hole inside one region makes one more.
@@ -223,51 +206,39 @@ Status RegionTree::plan_unmap(RegionPlan& plan, VaRange range) {
   return !hole || plan.reserve(1) ? Status::kOk : Status::kNoMemory;
 }
 
-Status RegionTree::plan_replace(RegionPlan& plan, const RegionSpec& spec, u32 tag, RegionList* list) {
-  if (!well_formed(spec, list)) return Status::kInvalid;
-  const Status unmapped = plan_unmap(plan, spec.range);
-  if (unmapped != Status::kOk) return unmapped;
-  plan.changes_ = true;
-  plan.spec_ = spec;
-  plan.tag_ = tag;
-  plan.list_ = list;
-  return plan.reserve(1) ? Status::kOk : Status::kNoMemory;
+Result<RegionPlan> RegionTree::prepare_protect(VaRange range, Perm perm) {
+  return prepared(Kind::kProtect, {.range = range, .perm = perm}, [&](RegionPlan& plan) {
+    if (!in_bounds(range)) return Status::kInvalid;
+    plan.first_ = after(range.begin);
+    plan.changes_ = false;
+    unsigned splits = 0;
+    Gva reached = range.begin;
+    for (RegionNode* node = plan.first_; reached < range.end; node = node->above) {
+      if (node == nullptr || reached < node->spec.range.begin) return Status::kNoRegion;
+      reached = node->spec.range.end;
+      if (node->spec.perm == perm) continue;
+      plan.changes_ = true;
+      if (node->spec.range.begin < range.begin) ++splits;
+      if (range.end < node->spec.range.end) ++splits;
+    }
+    return plan.reserve(splits) ? Status::kOk : Status::kNoMemory;
+  });
 }
 
-Status RegionTree::plan_protect(RegionPlan& plan, VaRange range, Perm perm) {
-  if (!in_bounds(range)) return Status::kInvalid;
-  plan.spec_.range = range;
-  plan.spec_.perm = perm;
-  plan.first_ = after(range.begin);
-  plan.changes_ = false;
-  unsigned splits = 0;
-  Gva reached = range.begin;
-  for (RegionNode* node = plan.first_; reached < range.end; node = next_node(*node)) {
-    if (node == nullptr || reached < node->spec.range.begin) return Status::kNoRegion;
-    reached = node->spec.range.end;
-    if (node->spec.perm == perm) continue;
-    plan.changes_ = true;
-    if (node->spec.range.begin < range.begin) ++splits;
-    if (range.end < node->spec.range.end) ++splits;
-  }
-  return plan.reserve(splits) ? Status::kOk : Status::kNoMemory;
-}
-
-Status RegionTree::plan_move(RegionPlan& plan, VaRange from_range, Gva to) {
-  if (!in_bounds(from_range) || !to.page_aligned()) return Status::kInvalid;
-  if (to < bounds_.begin || bounds_.end <= to || bounds_.end - to < from_range.bytes()) {
-    return Status::kInvalid;
-  }
-  plan.spec_.range = from_range;
-  plan.to_ = to;
-  plan.first_ = after(from_range.begin);
-  if (plan.first_ == nullptr || !plan.first_->spec.range.contains(from_range)) return Status::kNoRegion;
-  if (!free({to, to + from_range.bytes()})) return Status::kOverlap;
-  const VaRange& whole = plan.first_->spec.range;
-  unsigned needed = 0;
-  if (whole.begin < from_range.begin) ++needed;
-  if (from_range.end < whole.end) ++needed;
-  return plan.reserve(needed) ? Status::kOk : Status::kNoMemory;
+Result<RegionPlan> RegionTree::prepare_move(VaRange from_range, Gva to) {
+  return prepared(Kind::kMove, {.range = from_range, .perm = {}}, [&](RegionPlan& plan) {
+    if (!in_bounds(from_range) || !to.page_aligned()) return Status::kInvalid;
+    if (to < bounds_.begin || bounds_.end <= to || bounds_.end - to < from_range.bytes()) {
+      return Status::kInvalid;
+    }
+    plan.to_ = to;
+    plan.first_ = after(from_range.begin);
+    if (plan.first_ == nullptr || !plan.first_->spec.range.contains(from_range)) return Status::kNoRegion;
+    if (!free({to, to + from_range.bytes()})) return Status::kOverlap;
+    const VaRange& whole = plan.first_->spec.range;
+    const unsigned needed = (whole.begin < from_range.begin) + (from_range.end < whole.end);
+    return plan.reserve(needed) ? Status::kOk : Status::kNoMemory;
+  });
 }
 
 // --- committing ----------------------------------------------------------------------------------------
@@ -280,14 +251,16 @@ void RegionTree::commit(RegionPlan& plan) {
       insert_spec(plan, plan.first_);
       break;
     case Kind::kUnmap:
-      if (plan.changes_) unmap_range(plan);
+      if (plan.changes_) {
+        // What comes next is often put there.
+        above_last_gap_ = unmap_range(plan);
+        last_gap_ = plan.spec_.range;
+        last_gap_version_ = version_;
+      }
       break;
     case Kind::kReplace: {
       RegionNode* above = unmap_range(plan);
-      RegionNode* below = tree_.empty()      ? nullptr
-                          : above == nullptr ? &*tree_.rbegin()
-                                             : previous_node(*above);
-      find_joins(plan, below, above);
+      find_joins(plan, above);
       insert_spec(plan, above);
       break;
     }
@@ -298,8 +271,8 @@ void RegionTree::commit(RegionPlan& plan) {
       move_range(plan);
       break;
   }
-  plan.release_spares();
-  release_dead();
+  if (plan.held_ != 0) plan.release_spares();
+  if (dead_ != nullptr) release_dead();
 }
 
 void RegionTree::link(RegionNode& node, RegionNode* before) {
@@ -309,6 +282,10 @@ void RegionTree::link(RegionNode& node, RegionNode* before) {
   } else {
     tree_.insert_before(tree_.iterator_to(*before), node);
   }
+  node.above = before;
+  node.below = below_of(before);
+  (node.below == nullptr ? first_ : node.below->above) = &node;
+  (before == nullptr ? last_ : before->below) = &node;
   if (node.object_list != nullptr) node.object_list->regions_.push_back(node);
   ++regions_;
 }
@@ -318,6 +295,8 @@ void RegionTree::unlink(RegionNode& node) {
   if (searched_owner_ == &node) searched_owner_ = nullptr;
   if (gaps_ != nullptr) gaps_->remove(node);
   tree_.erase(tree_.iterator_to(node));
+  (node.below == nullptr ? first_ : node.below->above) = node.above;
+  (node.above == nullptr ? last_ : node.above->below) = node.below;
   if (node.object_list != nullptr) {
     auto& list = node.object_list->regions_;
     list.erase(list.iterator_to(node));
@@ -371,11 +350,11 @@ void RegionTree::split(RegionNode& node, Gva at, RegionNode& upper) {
   upper.tag = node.tag;
   upper.object_list = node.object_list;
   node.spec.range.end = at;
-  link(upper, next_node(node));
+  link(upper, node.above);
 }
 
 RegionNode& RegionTree::merge_down(RegionNode& node) {
-  RegionNode* below = previous_node(node);
+  RegionNode* below = node.below;
   if (below == nullptr ||
       !continues(below->spec, below->tag, below->object_list, node.spec, node.tag, node.object_list)) {
     return node;
@@ -385,18 +364,10 @@ RegionNode& RegionTree::merge_down(RegionNode& node) {
   return *below;
 }
 
-void RegionTree::find_joins(RegionPlan& plan, RegionNode* below, RegionNode* above) {
-  plan.below_ = below;
-  plan.joins_below_ = below != nullptr && continues(below->spec, below->tag, below->object_list, plan.spec_,
-                                                    plan.tag_, plan.list_);
-  plan.joins_above_ = above != nullptr && continues(plan.spec_, plan.tag_, plan.list_, above->spec,
-                                                    above->tag, above->object_list);
-}
-
 // `above`: the region above spec's free range, or null. The plan's joins are known.
 void RegionTree::insert_spec(RegionPlan& plan, RegionNode* above) {
   const RegionSpec& spec = plan.spec_;
-  RegionNode* below = plan.below_;
+  RegionNode* below = below_of(above);
   pages_ += spec.range.pages();
   // What is taken is not searched again.
   if (spec.range.end == searched_from_) searched_from_ = spec.range.begin;
@@ -446,10 +417,10 @@ RegionNode* RegionTree::unmap_range(RegionPlan& plan) {
     }
     pages_ -= (node->spec.range.end - range.begin) >> kPageShift;
     node->spec.range.end = range.begin;
-    node = next_node(*node);
+    node = node->above;
   }
   while (node != nullptr && node->spec.range.end <= range.end) {
-    RegionNode* above = next_node(*node);
+    RegionNode* above = node->above;
     pages_ -= node->spec.range.pages();
     if (gaps_ != nullptr && above != nullptr && above->gap_class < 0 &&
         range.end <= above->spec.range.begin) {
@@ -480,7 +451,7 @@ void RegionTree::protect_range(RegionPlan& plan) {
       if (range.end < node->spec.range.end) split(*node, range.end, *plan.take());
       node->spec.perm = perm;
     }
-    node = next_node(merge_down(*node));
+    node = merge_down(*node).above;
   }
   if (node != nullptr) node = &merge_down(*node);
   // Splits made regions whose gap is empty; merging removed such ones: no gap has changed.
@@ -495,7 +466,7 @@ void RegionTree::move_range(RegionPlan& plan) {
     node = &upper;
   }
   if (range.end < node->spec.range.end) split(*node, range.end, *plan.take());
-  RegionNode* source_above = next_node(*node);
+  RegionNode* source_above = node->above;
   RegionList* list = node->object_list;
   unlink(*node);
   node->was_last = false;
@@ -510,7 +481,7 @@ void RegionTree::move_range(RegionPlan& plan) {
 }
 
 Result<void> RegionTree::copy_from(const RegionTree& other, FunctionRef<bool(const RegionNode&)> keep) {
-  NOPTE_ASSERT(tree_.empty());
+  NOPTE_ASSERT(first_ == nullptr);
   ++version_;
   Gva low = bounds_.begin;
   for (const RegionNode& original : other.tree_) {
@@ -546,6 +517,8 @@ void RegionTree::clear() {
     node->next_dead = dead_;
     dead_ = node;
   });
+  first_ = nullptr;
+  last_ = nullptr;
   regions_ = 0;
   pages_ = 0;
   release_dead();
@@ -558,7 +531,7 @@ bool RegionTree::consistent() const {
   for (const RegionNode& node : tree_) {
     ++regions;
     pages += node.spec.range.pages();
-    if (node.tree != this || !well_formed(node.spec, node.object_list)) return false;
+    if (node.tree != this || node.below != below || !well_formed(node.spec, node.object_list)) return false;
     Gva low = bounds_.begin;
     if (below != nullptr) {
       low = below->spec.range.end;
@@ -574,7 +547,8 @@ bool RegionTree::consistent() const {
     if (node.object_list != nullptr && !node.list_hook.is_linked()) return false;
     below = &node;
   }
-  return regions == regions_ && pages == pages_ && (last_hit_ == nullptr || last_hit_->tree == this);
+  return last_ == below && regions == regions_ && pages == pages_ &&
+         (last_hit_ == nullptr || last_hit_->tree == this);
 }
 
 }  // namespace nopte

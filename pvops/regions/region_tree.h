@@ -51,10 +51,10 @@ class RegionTree final : public RegionSource {
   // The first region that ends after va (contains it or lies above it), or null.
   [[nodiscard]] const RegionNode* at_or_after(Gva va) const;
   // The region above or below, or null.
-  [[nodiscard]] const RegionNode* next(const RegionNode& node) const;
-  [[nodiscard]] const RegionNode* previous(const RegionNode& node) const;
-  [[nodiscard]] const RegionNode* first() const { return tree_.empty() ? nullptr : &*tree_.begin(); }
-  [[nodiscard]] const RegionNode* last() const { return tree_.empty() ? nullptr : &*tree_.rbegin(); }
+  [[nodiscard]] const RegionNode* next(const RegionNode& node) const { return node.above; }
+  [[nodiscard]] const RegionNode* previous(const RegionNode& node) const { return node.below; }
+  [[nodiscard]] const RegionNode* first() const { return first_; }
+  [[nodiscard]] const RegionNode* last() const { return last_; }
 
   // True when every page of the range is promised.
   [[nodiscard]] bool covered(VaRange range) const;
@@ -108,18 +108,21 @@ class RegionTree final : public RegionSource {
 
   [[nodiscard]] bool in_bounds(VaRange range) const;
   [[nodiscard]] bool well_formed(const RegionSpec& spec, const RegionList* list) const;
-  RegionNode* after(Gva va) const;  // at_or_after without const
-  RegionNode* next_node(RegionNode& node);
-  RegionNode* previous_node(RegionNode& node);
+  // at_or_after without const.
+  RegionNode* after(Gva va) const {
+    if (last_hit_ != nullptr && last_hit_->spec.range.contains(va)) return last_hit_;
+    return search_after(va);
+  }
+  RegionNode* search_after(Gva va) const;
+  // The region below `above`; below nothing is the highest.
+  [[nodiscard]] RegionNode* below_of(const RegionNode* above) const {
+    return above == nullptr ? last_ : above->below;
+  }
 
-  // Each checks, and fills a fresh plan of its kind.
+  // A fresh plan, when fill(plan) answers kOk.
   template <class Fill>
-  Result<RegionPlan> prepared(Kind kind, Fill fill);
-  Status plan_insert(RegionPlan& plan, const RegionSpec& spec, u32 tag, RegionList* list);
-  Status plan_replace(RegionPlan& plan, const RegionSpec& spec, u32 tag, RegionList* list);
-  Status plan_unmap(RegionPlan& plan, VaRange range);
-  Status plan_protect(RegionPlan& plan, VaRange range, Perm perm);
-  Status plan_move(RegionPlan& plan, VaRange from, Gva to);
+  Result<RegionPlan> prepared(Kind kind, const RegionSpec& spec, Fill fill);
+  Status plan_unmap(RegionPlan& plan);
 
   void link(RegionNode& node, RegionNode* before);
   void unlink(RegionNode& node);
@@ -135,8 +138,8 @@ class RegionTree final : public RegionSource {
   void set_gap(RegionNode* node, Gva low, RegionNode* from = nullptr);
   // The same, looking for the begin, and searches forget it.
   void refresh_gap(RegionNode* node);
-  // Whether a plan's region continues `below`, or `above` continues it.
-  static void find_joins(RegionPlan& plan, RegionNode* below, RegionNode* above);
+  // Whether a plan's region continues the one below `above`, or `above` continues it.
+  void find_joins(RegionPlan& plan, RegionNode* above) const;
 
   void insert_spec(RegionPlan& plan, RegionNode* above);
   RegionNode* unmap_range(RegionPlan& plan);
@@ -145,13 +148,15 @@ class RegionTree final : public RegionSource {
   void bury(RegionNode& node);
   void release_dead();
 
-  Tree tree_;
+  Tree tree_;  // finds; the order is also kept by RegionNode::below and above
+  RegionNode* first_ = nullptr;
+  RegionNode* last_ = nullptr;
   VaRange bounds_;
   RegionNodeSource* nodes_;
   GapIndex* gaps_;
   SpaceId space_ = SpaceId::kKernel;
   // What was asked for last is asked for again: the region that contained an address, and the region above
-  // a free place that find_gap gave out (as long as the version is the same).
+  // a free place that find_gap gave out or an unmap left (as long as the version is the same).
   mutable RegionNode* last_hit_ = nullptr;
   mutable VaRange last_gap_{};
   mutable RegionNode* above_last_gap_ = nullptr;
