@@ -113,8 +113,8 @@ def ratios(by_mode, mode, rows, value):
 
 # Rows without a change or a fault of memory: shown against the exit bars only.
 SWITCH_ROWS = ("pipe-pingpong", "ring-hop")
-VMA_WORST_RATIO = 1.6
-VMA_MEAN_RATIO = 1.25
+VMA_WORST_RATIO = 1.5
+VMA_MEAN_RATIO = 1.15
 NATIVE_LIMITS = {"anon-touch": 1200, "map-unmap": 2500, "fork-small": 40000}
 SHADOW_TOUCH_ADDS = 2500
 
@@ -145,9 +145,7 @@ class Miss:
 
 
 # Why a bar is missed, where that is known.
-_REASONS = {
-    ("vma", "map-unmap"): "two exits for a page that nobody touches: the promise is made and withdrawn on both sides",
-}
+_REASONS = {}
 
 
 def misses(by_mode, peers):

@@ -8,8 +8,8 @@ namespace nopte::guest {
 
 class HeapRegionNodes final : public RegionNodeSource {
  public:
-  [[nodiscard]] RegionNode* allocate() override { return make<RegionNode>(); }
-  void release(RegionNode* node) override { destroy(node); }
+  [[nodiscard]] void* allocate() override { return heap_alloc(sizeof(RegionNode)); }
+  void release(void* memory) override { heap_free(memory, sizeof(RegionNode)); }
 };
 
 // The one instance.

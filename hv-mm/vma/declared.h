@@ -14,14 +14,8 @@ inline constexpr u64 kMaxRegionsPerSpace = 65530;
 class RegionNodeSlab final : public RegionNodeSource {
  public:
   explicit RegionNodeSlab(pt::FrameTable& frames) : slab_(frames) {}
-  RegionNode* allocate() override {
-    void* const memory = slab_.allocate();
-    return memory == nullptr ? nullptr : new (memory) RegionNode;
-  }
-  void release(RegionNode* node) override {
-    node->~RegionNode();
-    slab_.release(node);
-  }
+  void* allocate() override { return slab_.allocate(); }
+  void release(void* memory) override { slab_.release(memory); }
 
  private:
   FrameSlab<RegionNode> slab_;

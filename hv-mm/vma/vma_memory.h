@@ -97,7 +97,7 @@ class VmaMemory {
     return 0;
   }
 
-  CallResult space_activate(const abi::space_activate_args& args) {
+  [[gnu::always_inline]] CallResult space_activate(const abi::space_activate_args& args) {
     const Result<RegionTree*> tree = tree_of(args.space);
     if (!tree) return Fail(tree.error());
     NOPTE_TRY(engine_.space_activate(args.space));
@@ -108,7 +108,7 @@ class VmaMemory {
 
   // --- regions ------------------------------------------------------------------------------------------
 
-  CallResult region_map(const abi::region_map_args& args) {
+  [[gnu::always_inline]] CallResult region_map(const abi::region_map_args& args) {
     const Result<Target> target = target_of(args.space, args.begin, args.pages);
     if (!target) return Fail(target.error());
     if (args.flags & ~abi::kRegionFlagMask) return Fail(Status::kInvalid);
@@ -128,14 +128,11 @@ class VmaMemory {
         (object == nullptr || spec.sharing != Sharing::kShared || spec.perm.exec())) {
       return Fail(Status::kInvalid);
     }
-    Result<RegionPlan> plan = target->tree->prepare_insert(spec, 0, object);
-    if (!plan) return Fail(plan.error());
-    if (too_many(*target->tree, *plan)) return Fail(Status::kLimit);
-    target->tree->commit(*plan);
+    NOPTE_TRY(target->tree->insert(spec, 0, object, kMaxRegionsPerSpace));
     return 0;
   }
 
-  CallResult region_unmap(const abi::region_unmap_args& args) {
+  [[gnu::always_inline]] CallResult region_unmap(const abi::region_unmap_args& args) {
     const Result<Target> target = target_of(args.space, args.begin, args.pages);
     if (!target) return Fail(target.error());
     Result<RegionPlan> plan = target->tree->prepare_unmap(target->range);
@@ -148,7 +145,7 @@ class VmaMemory {
     return 0;
   }
 
-  CallResult region_protect(const abi::region_protect_args& args) {
+  [[gnu::always_inline]] CallResult region_protect(const abi::region_protect_args& args) {
     const Result<Target> target = target_of(args.space, args.begin, args.pages);
     if (!target) return Fail(target.error());
     if (args.perm & ~u64{Perm::kAll}) return Fail(Status::kInvalid);
@@ -252,15 +249,12 @@ class VmaMemory {
     VaRange range;
   };
 
-  // The tree and range that a region call names. Errors: kInvalid.
+  // The tree and range that a region call names. Whether it is page-aligned, not empty and within bounds is
+  // for those who get it to check: the tree, or the engine. Errors: kInvalid.
   Result<Target> target_of(SpaceId space, Gva begin, u64 pages) {
     const Result<RegionTree*> tree = tree_of(space);
     if (!tree) return Fail(tree.error());
-    const VaRange bounds = space == SpaceId::kKernel ? kWindowRange : kUserRange;
-    if (!begin.page_aligned() || begin < bounds.begin || begin > bounds.end ||
-        pages - 1 >= VaRange{begin, bounds.end}.pages()) {  // 0 pages wrap: more than any room
-      return Fail(Status::kInvalid);
-    }
+    if (pages > kUserRange.pages()) return Fail(Status::kInvalid);  // at most, the end wraps to below begin
     return Target{*tree, VaRange::of_pages(begin, pages)};
   }
 

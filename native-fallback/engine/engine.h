@@ -180,6 +180,8 @@ class Engine {
 
   // --- looking up (engine_space.h) ---
   [[nodiscard]] Space* find_space(SpaceId id) {
+    if (id == activated_id_) [[likely]]
+      return activated_;
     if (id == SpaceId::kKernel) return &kernel_;
     return spaces_.find(frames_, static_cast<u32>(id));
   }
@@ -249,6 +251,9 @@ class Engine {
   FrameTable& frames_;
   EngineCounters counters_;
   Space kernel_;
+  // The space that was activated last: it is asked for most.
+  SpaceId activated_id_ = SpaceId::kKernel;
+  Space* activated_ = &kernel_;
   IdTable<Space> spaces_;
   IdTable<MemoryObject> objects_;
   KmemArea kmem_{Format::kKmemRange};

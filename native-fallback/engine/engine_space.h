@@ -103,6 +103,10 @@ Result<void> Engine<Sink>::space_destroy(SpaceId id, Checkpoint* checkpoint) {
   if (done) batch.table(space->root);
   batch.flush();
   if (!done) return Fail(Status::kAgain);
+  if (id == activated_id_) {
+    activated_id_ = SpaceId::kKernel;
+    activated_ = &kernel_;
+  }
   spaces_.remove(frames_, static_cast<u32>(id));
   return {};
 }
@@ -139,9 +143,11 @@ bool Engine<Sink>::free_below(Frame table, unsigned level, Batch& batch, Checkpo
 // On the way of every switch between processes.
 template <PageTableSink Sink>
 inline Result<void> Engine<Sink>::space_activate(SpaceId id) {
-  const Space* space = find_space(id);
+  Space* space = find_space(id);
   if (space == nullptr || space->retired) return Fail(Status::kInvalid);
   sink_.root_activate(space->root);
+  activated_id_ = id;
+  activated_ = space;
   return {};
 }
 

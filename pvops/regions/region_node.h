@@ -26,22 +26,23 @@ struct RegionNode {
   RegionTree* tree = nullptr;
   RegionNode* below = nullptr;  // the neighbours in the tree, by address; null at the ends
   RegionNode* above = nullptr;
-  RegionNode* next_dead = nullptr;  // taken out by the commit that is under way
+  RegionNode* next_dead = nullptr;  // the next that emptied its list in this commit
   bool was_last = false;            // its leaving emptied object_list
 
-  TreeHook tree_hook;
-  TreeHook gap_hook;
-  ListHook list_hook;
+  TreeHook tree_hook{};
+  TreeHook gap_hook{};
+  ListHook list_hook{};
 
   [[nodiscard]] const VaRange& range() const { return spec.range; }
 };
 
-// Where nodes come from.
+// Where nodes have their memory.
 class RegionNodeSource {
  public:
-  // A fresh node, or null when there is no memory.
-  [[nodiscard]] virtual RegionNode* allocate() = 0;
-  virtual void release(RegionNode* node) = 0;
+  // Memory for one node, or null when there is none.
+  [[nodiscard]] virtual void* allocate() = 0;
+  // Precondition: from allocate(), and no node is in it any more.
+  virtual void release(void* memory) = 0;
 
  protected:
   ~RegionNodeSource() = default;

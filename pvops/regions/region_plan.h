@@ -52,17 +52,17 @@ class [[nodiscard]] RegionPlan {
  private:
   friend class RegionTree;
 
-  // Holds `count` more nodes, at most kMostSpares in all. False: no memory.
+  // Holds memory for `count` more nodes, at most kMostSpares in all. False: no memory.
   [[nodiscard]] bool reserve(unsigned count) {
     for (; count != 0; --count) {
       NOPTE_ASSERT(held_ < kMostSpares);
-      RegionNode* const node = source_->allocate();
-      if (node == nullptr) return false;
-      spares_[held_++] = node;
+      void* const memory = source_->allocate();
+      if (memory == nullptr) return false;
+      spares_[held_++] = memory;
     }
     return true;
   }
-  RegionNode* take() {
+  void* take() {
     NOPTE_ASSERT(held_ != 0);
     return spares_[--held_];
   }
@@ -77,7 +77,7 @@ class [[nodiscard]] RegionPlan {
   bool changes_ = true;
   bool joins_below_ = false;  // kInsert: the new region continues the one below
   bool joins_above_ = false;  // kInsert: first_ continues the new region
-  u32 held_ = 0;              // nodes in spares_
+  u32 held_ = 0;              // how many spares_ there are
   u32 tag_ = 0;
   u64 version_;
   RegionSpec spec_;
@@ -85,7 +85,7 @@ class [[nodiscard]] RegionPlan {
   RegionList* list_ = nullptr;
   RegionNode* first_ = nullptr;  // the first region that ends after spec_.range.begin
   RegionNodeSource* source_;
-  std::array<RegionNode*, kMostSpares> spares_;  // the first held_ of them
+  std::array<void*, kMostSpares> spares_;  // memory for nodes
 };
 
 }  // namespace nopte

@@ -1,6 +1,7 @@
 #include "pvops/regions/region_tree.h"
 
 #include <bit>
+#include <new>
 
 #include "pvops/base/panic.h"
 
@@ -16,12 +17,20 @@ RegionSpec from(const RegionSpec& spec, Gva at) {
   return part;
 }
 
-// Whether what `low` shows goes on in `high`.
-bool continues(const RegionSpec& low, u32 low_tag, const RegionList* low_list, const RegionSpec& high,
-               u32 high_tag, const RegionList* high_list) {
-  return low.range.end == high.range.begin && low_tag == high_tag && low.perm == high.perm &&
-         low.sharing == high.sharing && low.object == high.object && low_list == high_list &&
+// Whether what `low` shows goes on in `high`, which begins where `low` ends.
+bool same_contents(const RegionSpec& low, u32 low_tag, const RegionList* low_list, const RegionSpec& high,
+                   u32 high_tag, const RegionList* high_list) {
+  return low_tag == high_tag && low.perm == high.perm && low.sharing == high.sharing &&
+         low.object == high.object && low_list == high_list &&
          (low.object == ObjectId::kNone || low.object_page + low.range.pages() == high.object_page);
+}
+
+// Whether what `low` shows goes on in `high`; mostly they do not touch.
+[[gnu::always_inline]] inline bool continues(const RegionSpec& low, u32 low_tag, const RegionList* low_list,
+                                             const RegionSpec& high, u32 high_tag,
+                                             const RegionList* high_list) {
+  return low.range.end == high.range.begin &&
+         same_contents(low, low_tag, low_list, high, high_tag, high_list);
 }
 
 }  // namespace
@@ -147,12 +156,15 @@ Result<Gva> RegionTree::find_gap(VaRange within, u64 pages, u64 align_bytes) con
   return list != nullptr && spec.object_page <= (~u64{0} >> kPageShift) - spec.range.pages();
 }
 
-[[gnu::always_inline]] inline void RegionTree::find_joins(RegionPlan& plan, RegionNode* above) const {
+[[gnu::always_inline]] inline bool RegionTree::joins_below(const RegionSpec& spec, u32 tag,
+                                                           const RegionList* list,
+                                                           const RegionNode* above) const {
   const RegionNode* below = below_of(above);
-  plan.joins_below_ = below != nullptr && continues(below->spec, below->tag, below->object_list, plan.spec_,
-                                                    plan.tag_, plan.list_);
-  plan.joins_above_ = above != nullptr && continues(plan.spec_, plan.tag_, plan.list_, above->spec,
-                                                    above->tag, above->object_list);
+  return below != nullptr && continues(below->spec, below->tag, below->object_list, spec, tag, list);
+}
+[[gnu::always_inline]] inline bool RegionTree::joins_above(const RegionSpec& spec, u32 tag,
+                                                           const RegionList* list, const RegionNode* above) {
+  return above != nullptr && continues(spec, tag, list, above->spec, above->tag, above->object_list);
 }
 
 // The plan is made in place in the result: it is big for a register and busy enough not to be moved about.
@@ -173,7 +185,8 @@ Result<RegionPlan> RegionTree::prepare_insert(const RegionSpec& spec, u32 tag, R
     plan.list_ = list;
     plan.first_ = after(spec.range.begin);
     if (plan.first_ != nullptr && plan.first_->spec.range.begin < spec.range.end) return Status::kOverlap;
-    find_joins(plan, plan.first_);
+    plan.joins_below_ = joins_below(spec, tag, list, plan.first_);
+    plan.joins_above_ = joins_above(spec, tag, list, plan.first_);
     if (plan.joins_below_ || plan.joins_above_) return Status::kOk;
     return plan.reserve(1) ? Status::kOk : Status::kNoMemory;
   });
@@ -243,54 +256,18 @@ Result<RegionPlan> RegionTree::prepare_move(VaRange from_range, Gva to) {
 
 // --- committing ----------------------------------------------------------------------------------------
 
-void RegionTree::commit(RegionPlan& plan) {
-  NOPTE_ASSERT(plan.version_ == version_);
-  ++version_;
-  switch (plan.kind_) {
-    case Kind::kInsert:
-      insert_spec(plan, plan.first_);
-      break;
-    case Kind::kUnmap:
-      if (plan.changes_) {
-        // What comes next is often put there.
-        above_last_gap_ = unmap_range(plan);
-        last_gap_ = plan.spec_.range;
-        last_gap_version_ = version_;
-      }
-      break;
-    case Kind::kReplace: {
-      RegionNode* above = unmap_range(plan);
-      find_joins(plan, above);
-      insert_spec(plan, above);
-      break;
-    }
-    case Kind::kProtect:
-      if (plan.changes_) protect_range(plan);
-      break;
-    case Kind::kMove:
-      move_range(plan);
-      break;
-  }
-  if (plan.held_ != 0) plan.release_spares();
-  if (dead_ != nullptr) release_dead();
-}
-
-void RegionTree::link(RegionNode& node, RegionNode* before) {
+[[gnu::always_inline]] inline void RegionTree::link(RegionNode& node, RegionNode* above) {
   node.tree = this;
-  if (before == nullptr) {
-    tree_.push_back(node);
-  } else {
-    tree_.insert_before(tree_.iterator_to(*before), node);
-  }
-  node.above = before;
-  node.below = below_of(before);
+  node.above = above;
+  node.below = below_of(above);
   (node.below == nullptr ? first_ : node.below->above) = &node;
-  (before == nullptr ? last_ : before->below) = &node;
+  (above == nullptr ? last_ : above->below) = &node;
+  tree_.insert_before(above == nullptr ? tree_.end() : tree_.iterator_to(*above), node);
   if (node.object_list != nullptr) node.object_list->regions_.push_back(node);
   ++regions_;
 }
 
-void RegionTree::unlink(RegionNode& node) {
+[[gnu::always_inline]] inline void RegionTree::unlink(RegionNode& node) {
   if (last_hit_ == &node) last_hit_ = nullptr;
   if (searched_owner_ == &node) searched_owner_ = nullptr;
   if (gaps_ != nullptr) gaps_->remove(node);
@@ -305,20 +282,30 @@ void RegionTree::unlink(RegionNode& node) {
   --regions_;
 }
 
-// Nodes and emptied lists are let go only when the tree is whole: a list may delete itself.
-void RegionTree::bury(RegionNode& node) {
+// A node that emptied its list is kept until the tree is whole: the list may then delete itself.
+[[gnu::always_inline]] inline void RegionTree::let_go(RegionNode& node) {
+  if (node.was_last) [[unlikely]] {
+    node.next_dead = dead_;
+    dead_ = &node;
+  } else {
+    node.~RegionNode();
+    nodes_->release(&node);
+  }
+}
+
+[[gnu::always_inline]] inline void RegionTree::bury(RegionNode& node) {
   unlink(node);
-  node.next_dead = dead_;
-  dead_ = &node;
+  let_go(node);
 }
 
 void RegionTree::release_dead() {
   while (dead_ != nullptr) {
-    RegionNode* node = dead_;
-    dead_ = node->next_dead;
-    RegionList* list = node->was_last ? node->object_list : nullptr;
-    nodes_->release(node);
-    if (list != nullptr && list->empty()) list->emptied();
+    RegionNode& node = *dead_;
+    dead_ = node.next_dead;
+    node.was_last = false;
+    RegionList* const list = node.object_list;
+    let_go(node);
+    if (list->empty()) list->emptied();
   }
 }
 
@@ -345,12 +332,17 @@ void RegionTree::refresh_gap(RegionNode* node) {
   if (node != nullptr) set_gap(node, gap_begin(*node));
 }
 
-void RegionTree::split(RegionNode& node, Gva at, RegionNode& upper) {
-  upper.spec = from(node.spec, at);
-  upper.tag = node.tag;
-  upper.object_list = node.object_list;
+[[gnu::always_inline]] inline RegionNode& RegionTree::make_node(void* memory, const RegionSpec& spec, u32 tag,
+                                                                RegionList* list, RegionNode* above) {
+  auto& node = *new (memory) RegionNode{.spec = spec, .tag = tag, .object_list = list};
+  link(node, above);
+  return node;
+}
+
+[[gnu::noinline]] RegionNode& RegionTree::split(RegionNode& node, Gva at, void* memory) {
+  const RegionSpec upper = from(node.spec, at);
   node.spec.range.end = at;
-  link(upper, node.above);
+  return make_node(memory, upper, node.tag, node.object_list, node.above);
 }
 
 RegionNode& RegionTree::merge_down(RegionNode& node) {
@@ -364,17 +356,18 @@ RegionNode& RegionTree::merge_down(RegionNode& node) {
   return *below;
 }
 
-// `above`: the region above spec's free range, or null. The plan's joins are known.
-void RegionTree::insert_spec(RegionPlan& plan, RegionNode* above) {
-  const RegionSpec& spec = plan.spec_;
+// `above`: the region above spec's free range, or null. `memory`: for a node, unless it joins another.
+[[gnu::always_inline]] inline void RegionTree::insert_spec(const RegionSpec& spec, u32 tag, RegionList* list,
+                                                           RegionNode* above, bool joins_below,
+                                                           bool joins_above, void* memory) {
   RegionNode* below = below_of(above);
   pages_ += spec.range.pages();
   // What is taken is not searched again.
   if (spec.range.end == searched_from_) searched_from_ = spec.range.begin;
-  if (plan.joins_below_) {
+  if (joins_below) {
     last_hit_ = below;
     below->spec.range.end = spec.range.end;
-    if (plan.joins_above_) {
+    if (joins_above) {
       below->spec.range.end = above->spec.range.end;
       bury(*above);
     } else {
@@ -383,7 +376,7 @@ void RegionTree::insert_spec(RegionPlan& plan, RegionNode* above) {
     return;
   }
   const Gva low = below == nullptr ? bounds_.begin : below->spec.range.end;
-  if (plan.joins_above_) {
+  if (joins_above) {
     last_hit_ = above;
     above->spec.range.begin = spec.range.begin;
     above->spec.object_page = spec.object_page;
@@ -391,11 +384,7 @@ void RegionTree::insert_spec(RegionPlan& plan, RegionNode* above) {
     if (searched_from_ == spec.range.begin) searched_owner_ = above;
     return;
   }
-  RegionNode& node = *plan.take();
-  node.spec = spec;
-  node.tag = plan.tag_;
-  node.object_list = plan.list_;
-  link(node, above);
+  RegionNode& node = make_node(memory, spec, tag, list, above);
   set_gap(&node, low, above);
   set_gap(above, spec.range.end);
   last_hit_ = &node;
@@ -403,13 +392,12 @@ void RegionTree::insert_spec(RegionPlan& plan, RegionNode* above) {
 }
 
 // Returns the region above the range, or null.
-RegionNode* RegionTree::unmap_range(RegionPlan& plan) {
+[[gnu::always_inline]] inline RegionNode* RegionTree::unmap_range(RegionPlan& plan) {
   const VaRange range = plan.spec_.range;
   RegionNode* node = plan.first_;
   if (node != nullptr && node->spec.range.begin < range.begin) {
     if (range.end < node->spec.range.end) {
-      RegionNode& upper = *plan.take();
-      split(*node, range.end, upper);
+      RegionNode& upper = split(*node, range.end, plan.take());
       node->spec.range.end = range.begin;
       pages_ -= range.pages();
       refresh_gap(&upper);
@@ -437,18 +425,28 @@ RegionNode* RegionTree::unmap_range(RegionPlan& plan) {
   return node;
 }
 
-void RegionTree::protect_range(RegionPlan& plan) {
+[[gnu::always_inline]] inline void RegionTree::insert_planned(RegionPlan& plan, RegionNode* above) {
+  insert_spec(plan.spec_, plan.tag_, plan.list_, above, plan.joins_below_, plan.joins_above_,
+              plan.joins_below_ || plan.joins_above_ ? nullptr : plan.take());
+}
+
+[[gnu::noinline]] void RegionTree::replace_range(RegionPlan& plan) {
+  RegionNode* above = unmap_range(plan);
+  plan.joins_below_ = joins_below(plan.spec_, plan.tag_, plan.list_, above);
+  plan.joins_above_ = joins_above(plan.spec_, plan.tag_, plan.list_, above);
+  insert_planned(plan, above);
+}
+
+[[gnu::noinline]] void RegionTree::protect_range(RegionPlan& plan) {
   const VaRange range = plan.spec_.range;
   const Perm perm = plan.spec_.perm;
   RegionNode* node = plan.first_;
   if (node->spec.range.begin < range.begin && node->spec.perm != perm) {
-    RegionNode& upper = *plan.take();
-    split(*node, range.begin, upper);
-    node = &upper;
+    node = &split(*node, range.begin, plan.take());
   }
   while (node != nullptr && node->spec.range.begin < range.end) {
     if (node->spec.perm != perm) {
-      if (range.end < node->spec.range.end) split(*node, range.end, *plan.take());
+      if (range.end < node->spec.range.end) split(*node, range.end, plan.take());
       node->spec.perm = perm;
     }
     node = merge_down(*node).above;
@@ -457,15 +455,13 @@ void RegionTree::protect_range(RegionPlan& plan) {
   // Splits made regions whose gap is empty; merging removed such ones: no gap has changed.
 }
 
-void RegionTree::move_range(RegionPlan& plan) {
+[[gnu::noinline]] void RegionTree::move_range(RegionPlan& plan) {
   const VaRange range = plan.spec_.range;
   RegionNode* node = plan.first_;
   if (node->spec.range.begin < range.begin) {
-    RegionNode& upper = *plan.take();
-    split(*node, range.begin, upper);
-    node = &upper;
+    node = &split(*node, range.begin, plan.take());
   }
-  if (range.end < node->spec.range.end) split(*node, range.end, *plan.take());
+  if (range.end < node->spec.range.end) split(*node, range.end, plan.take());
   RegionNode* source_above = node->above;
   RegionList* list = node->object_list;
   unlink(*node);
@@ -480,24 +476,68 @@ void RegionTree::move_range(RegionPlan& plan) {
   if (target_above != nullptr) refresh_gap(&merge_down(*target_above));
 }
 
+Result<void> RegionTree::insert(const RegionSpec& spec, u32 tag, RegionList* list, u64 most_regions) {
+  if (!well_formed(spec, list)) return Fail(Status::kInvalid);
+  RegionNode* const above = after(spec.range.begin);
+  if (above != nullptr && above->spec.range.begin < spec.range.end) return Fail(Status::kOverlap);
+  const bool below_joins = joins_below(spec, tag, list, above);
+  const bool above_joins = joins_above(spec, tag, list, above);
+  void* memory = nullptr;
+  if (!below_joins && !above_joins) {
+    if (regions_ >= most_regions) return Fail(Status::kLimit);
+    memory = nodes_->allocate();
+    if (memory == nullptr) return Fail(Status::kNoMemory);
+  }
+  ++version_;
+  insert_spec(spec, tag, list, above, below_joins, above_joins, memory);
+  if (dead_ != nullptr) release_dead();
+  return {};
+}
+
+void RegionTree::commit(RegionPlan& plan) {
+  NOPTE_ASSERT(plan.version_ == version_);
+  ++version_;
+  switch (plan.kind_) {
+    case Kind::kInsert:
+      insert_planned(plan, plan.first_);
+      break;
+    case Kind::kUnmap:
+      if (plan.changes_) {
+        // What comes next is often put there.
+        above_last_gap_ = unmap_range(plan);
+        last_gap_ = plan.spec_.range;
+        last_gap_version_ = version_;
+      }
+      break;
+    case Kind::kReplace:
+      replace_range(plan);
+      break;
+    case Kind::kProtect:
+      if (plan.changes_) protect_range(plan);
+      break;
+    case Kind::kMove:
+      move_range(plan);
+      break;
+  }
+  if (plan.held_ != 0) plan.release_spares();
+  if (dead_ != nullptr) release_dead();
+}
+
 Result<void> RegionTree::copy_from(const RegionTree& other, FunctionRef<bool(const RegionNode&)> keep) {
   NOPTE_ASSERT(first_ == nullptr);
   ++version_;
   Gva low = bounds_.begin;
   for (const RegionNode& original : other.tree_) {
     if (!keep(original)) continue;
-    RegionNode* node = nodes_->allocate();
-    if (node == nullptr) {
+    void* const memory = nodes_->allocate();
+    if (memory == nullptr) {
       clear();
       return Fail(Status::kNoMemory);
     }
-    node->spec = original.spec;
-    node->tag = original.tag;
-    node->object_list = original.object_list;
-    link(*node, nullptr);
-    if (gaps_ != nullptr) gaps_->update(*node, (node->spec.range.begin - low) >> kPageShift);
-    low = node->spec.range.end;
-    pages_ += node->spec.range.pages();
+    RegionNode& node = make_node(memory, original.spec, original.tag, original.object_list, nullptr);
+    if (gaps_ != nullptr) gaps_->update(node, (node.spec.range.begin - low) >> kPageShift);
+    low = node.spec.range.end;
+    pages_ += node.spec.range.pages();
   }
   return {};
 }
@@ -514,8 +554,7 @@ void RegionTree::clear() {
       list.erase(list.iterator_to(*node));
       node->was_last = list.empty();
     }
-    node->next_dead = dead_;
-    dead_ = node;
+    let_go(*node);
   });
   first_ = nullptr;
   last_ = nullptr;

@@ -86,6 +86,10 @@ class RegionTree final : public RegionSource {
   void commit(RegionPlan& plan);
   void commit(RegionPlan&& plan) { commit(plan); }
 
+  // prepare_insert and commit at once, for an owner who has nobody to ask between. Errors: as
+  // prepare_insert; kLimit (the tree would have more than most_regions).
+  Result<void> insert(const RegionSpec& spec, u32 tag, RegionList* list, u64 most_regions);
+
   // Fills this empty tree with a copy of `other`'s regions. Errors: kNoMemory; the tree is then empty.
   // A tag filter lets the owner leave regions out: keep(node) false skips it.
   Result<void> copy_from(const RegionTree& other, FunctionRef<bool(const RegionNode&)> keep);
@@ -124,10 +128,12 @@ class RegionTree final : public RegionSource {
   Result<RegionPlan> prepared(Kind kind, const RegionSpec& spec, Fill fill);
   Status plan_unmap(RegionPlan& plan);
 
-  void link(RegionNode& node, RegionNode* before);
+  // Below `above`, or as the highest.
+  void link(RegionNode& node, RegionNode* above);
+  RegionNode& make_node(void* memory, const RegionSpec& spec, u32 tag, RegionList* list, RegionNode* above);
   void unlink(RegionNode& node);
-  // Splits off [at, end) of node into `upper` and links it.
-  void split(RegionNode& node, Gva at, RegionNode& upper);
+  // Splits off [at, end) of node into a new one.
+  RegionNode& split(RegionNode& node, Gva at, void* memory);
   // Merges node into the region below it when they continue; the survivor.
   RegionNode& merge_down(RegionNode& node);
   [[nodiscard]] Gva gap_begin(const RegionNode& node) const;
@@ -138,14 +144,21 @@ class RegionTree final : public RegionSource {
   void set_gap(RegionNode* node, Gva low, RegionNode* from = nullptr);
   // The same, looking for the begin, and searches forget it.
   void refresh_gap(RegionNode* node);
-  // Whether a plan's region continues the one below `above`, or `above` continues it.
-  void find_joins(RegionPlan& plan, RegionNode* above) const;
+  // Whether such a region continues the one below `above`; whether `above` continues it.
+  [[nodiscard]] bool joins_below(const RegionSpec& spec, u32 tag, const RegionList* list,
+                                 const RegionNode* above) const;
+  [[nodiscard]] static bool joins_above(const RegionSpec& spec, u32 tag, const RegionList* list,
+                                        const RegionNode* above);
 
-  void insert_spec(RegionPlan& plan, RegionNode* above);
+  void insert_spec(const RegionSpec& spec, u32 tag, RegionList* list, RegionNode* above, bool joins_below,
+                   bool joins_above, void* memory);
+  void insert_planned(RegionPlan& plan, RegionNode* above);
   RegionNode* unmap_range(RegionPlan& plan);
+  void replace_range(RegionPlan& plan);
   void protect_range(RegionPlan& plan);
   void move_range(RegionPlan& plan);
   void bury(RegionNode& node);
+  void let_go(RegionNode& node);
   void release_dead();
 
   Tree tree_;  // finds; the order is also kept by RegionNode::below and above
@@ -167,7 +180,7 @@ class RegionTree final : public RegionSource {
   mutable Gva searched_from_{};
   mutable Gva searched_end_{};
   mutable u64 searched_pages_ = 0;
-  RegionNode* dead_ = nullptr;  // unlinked during this commit, chained by RegionNode::next_dead
+  RegionNode* dead_ = nullptr;  // emptied their lists during this commit, chained by RegionNode::next_dead
   u64 regions_ = 0;
   u64 pages_ = 0;
   u64 version_ = 0;

@@ -1,21 +1,23 @@
 // Region nodes from the host's heap, counted, with allocations that fail when told to.
 #pragma once
 
+#include <new>
+
 #include "pvops/regions/region_node.h"
 
 namespace nopte::test {
 
 class CountingNodes final : public RegionNodeSource {
  public:
-  RegionNode* allocate() override {
+  void* allocate() override {
     if (allowed_ == 0) return nullptr;
     if (allowed_ != kAll) --allowed_;
     ++live_;
-    return new RegionNode;
+    return ::operator new(sizeof(RegionNode));
   }
-  void release(RegionNode* node) override {
+  void release(void* memory) override {
     --live_;
-    delete node;
+    ::operator delete(memory);
   }
 
   // The next `count` allocations succeed, later ones fail.
