@@ -42,16 +42,4 @@ bool GuestPointers::read(Gva va, void* to, u64 bytes) const {
   return true;
 }
 
-bool GuestPointers::write(Gva va, const void* from, u64 bytes) const {
-  // Both ends first: nothing written here is longer than a page.
-  if (find(va, Access::kWrite) == nullptr || find(va + (bytes - 1), Access::kWrite) == nullptr) return false;
-  for (u64 done = 0; done < bytes;) {
-    const u64 chunk = std::min(bytes - done, kPageBytes - va.page_offset());
-    std::memcpy(find(va, Access::kWrite), static_cast<const u8*>(from) + done, chunk);
-    done += chunk;
-    va += chunk;
-  }
-  return true;
-}
-
 }  // namespace nopte::hv

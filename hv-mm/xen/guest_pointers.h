@@ -17,37 +17,51 @@ class GuestPointers {
   // The byte at va, if its page is mapped, and for writing where that is asked.
   [[nodiscard]] u8* find(Gva va, Access access) const;
 
-  // Copies between the guest and us, whole or not at all.
+  // Copies from the guest; `to` may be written in part when it fails.
   [[nodiscard]] bool read(Gva va, void* to, u64 bytes) const;
-  [[nodiscard]] bool write(Gva va, const void* from, u64 bytes) const;
+  // Writes to an aligned place of the guest's. Looked up now: a page that was writable may be a table.
+  template <class T>
+  [[nodiscard]] bool write(Gva va, T value) const {
+    if (va.value() % sizeof(T) != 0) return false;
+    u8* const to = find(va, Access::kWrite);
+    if (to == nullptr) return false;
+    __builtin_memcpy(to, &value, sizeof(T));
+    return true;
+  }
 
  private:
   const PageTypes& types_;
 };
 
-// Reads a list from first to last: a page is looked up once.
+// Reads a list from first to last; a page is looked up once. What a page looked up before has become is no
+// matter: it is the guest's still.
 class GuestList {
  public:
-  GuestList(const GuestPointers& pointers, u64 begin) : pointers_(pointers), at_(begin) {}
+  GuestList(const GuestPointers& pointers, u64 begin, Access access)
+      : pointers_(pointers), at_(begin), access_(access) {}
 
+  // T is made of u64.
   template <class T>
   [[nodiscard]] bool next(T& out) {
-    if (at_.page() != page_) {
-      page_ = at_.page();
-      window_ = pointers_.find(at_.page_base(), Access::kRead);
+    static_assert(sizeof(T) % sizeof(u64) == 0);
+    u64 words[sizeof(T) / sizeof(u64)];
+    for (u64& word : words) {
+      if (window_ == nullptr || at_.page_offset() == 0) {
+        if (at_.value() % sizeof(u64) != 0) return false;
+        window_ = pointers_.find(at_.page_base(), access_);
+        if (window_ == nullptr) return false;
+      }
+      __builtin_memcpy(&word, window_ + at_.page_offset(), sizeof(word));
+      at_ += sizeof(word);
     }
-    const Gva begin = at_;
-    at_ += sizeof(T);
-    if (begin.page_offset() + sizeof(T) > kPageBytes) return pointers_.read(begin, &out, sizeof(T));
-    if (window_ == nullptr) return false;
-    __builtin_memcpy(&out, window_ + begin.page_offset(), sizeof(T));
+    __builtin_memcpy(&out, words, sizeof(T));
     return true;
   }
 
  private:
   const GuestPointers& pointers_;
   Gva at_;
-  u64 page_ = ~u64{0};
+  Access access_;
   const u8* window_ = nullptr;
 };
 

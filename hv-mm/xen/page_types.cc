@@ -18,6 +18,15 @@ constexpr bool is_reserved(unsigned level, unsigned index) {
   return level == pt::kLevels && index == abi::xen::kReservedSlot;
 }
 
+// Most tables are sparse: entries are looked at by groups first.
+constexpr unsigned kGroup = 8;
+bool any_present(const u8* table, unsigned group) {
+  u64 any = 0;
+#pragma GCC unroll 8
+  for (unsigned i = 0; i < kGroup; ++i) any |= pt::load_entry(table, group * kGroup + i).word();
+  return (any & Entry::kPresent) != 0;
+}
+
 // Present entries that count alike: the same frame, used the same way.
 constexpr bool counts_alike(Entry a, Entry b, unsigned level) {
   const u64 counted = Entry::kPresent | Entry::kFrameMask | (level == 1 ? Entry::kWritable : 0);
@@ -142,13 +151,17 @@ XenErrno PageTypes::validate(u64 frame, FrameInfo& info) {
   --budget_;
   const unsigned level = level_of(info.type);
   u8* const table = frames_.window(frame);
-  for (unsigned index = info.validated; index < pt::kEntriesPerTable; ++index) {
-    const Entry entry = pt::load_entry(table, index);
-    if (!entry.present() || is_reserved(level, index)) continue;
-    const XenErrno error = entry.word() & ~allowed_bits(level) ? XenErrno::kInval : count_in(entry, level);
-    if (error != XenErrno::kNone) [[unlikely]] {
-      info.validated = static_cast<u16>(index);
-      return error;
+  for (unsigned index = info.validated; index < pt::kEntriesPerTable;) {
+    const unsigned end = (index / kGroup + 1) * kGroup;
+    if (!any_present(table, index / kGroup)) index = end;
+    for (; index < end; ++index) {
+      const Entry entry = pt::load_entry(table, index);
+      if (!entry.present() || is_reserved(level, index)) continue;
+      const XenErrno error = entry.word() & ~allowed_bits(level) ? XenErrno::kInval : count_in(entry, level);
+      if (error != XenErrno::kNone) [[unlikely]] {
+        info.validated = static_cast<u16>(index);
+        return error;
+      }
     }
   }
   info.validated = pt::kEntriesPerTable;
@@ -163,12 +176,16 @@ bool PageTypes::invalidate(u64 frame, FrameInfo& info) {
   --budget_;
   const unsigned level = level_of(info.type);
   u8* const table = frames_.window(frame);
-  for (unsigned index = info.validated; index-- != 0;) {
-    const Entry entry = pt::load_entry(table, index);
-    if (!entry.present() || is_reserved(level, index)) continue;
-    if (!count_out(entry, level)) [[unlikely]] {
-      info.validated = static_cast<u16>(index + 1);
-      return false;
+  for (unsigned end = info.validated; end != 0;) {
+    const unsigned begin = (end - 1) / kGroup * kGroup;
+    if (!any_present(table, begin / kGroup)) end = begin;
+    for (; end > begin; --end) {
+      const Entry entry = pt::load_entry(table, end - 1);
+      if (!entry.present() || is_reserved(level, end - 1)) continue;
+      if (!count_out(entry, level)) [[unlikely]] {
+        info.validated = static_cast<u16>(end);
+        return false;
+      }
     }
   }
   if (level == pt::kLevels) pt::store_entry(table, abi::xen::kReservedSlot, Entry());

@@ -30,15 +30,17 @@ using XenErrno = abi::xen::Errno;
 
 class PageTypes {
  public:
-  // Tables that one call may check or count out.
+  // Tables that one call may check or count out, or go on with.
   static constexpr u64 kTablesPerCall = 64;
 
-  // `reserved` is what every root has in abi::xen::kReservedSlot.
-  PageTypes(MachineFrames frames, pt::Entry reserved) : frames_(frames), reserved_(reserved) {}
+  // `reserved` is what every root has in abi::xen::kReservedSlot. Precondition: tables_per_call is at least
+  // the number of levels, so that each call comes further.
+  PageTypes(MachineFrames frames, pt::Entry reserved, u64 tables_per_call = kTablesPerCall)
+      : frames_(frames), reserved_(reserved), tables_per_call_(tables_per_call) {}
 
   // A call begins: its budget is whole. False: what earlier calls left takes all of it; answer kRestart.
   [[nodiscard]] bool begin_call() {
-    budget_ = kTablesPerCall;
+    budget_ = tables_per_call_;
     return finish();
   }
   // The same between the steps of a call.
@@ -110,6 +112,7 @@ class PageTypes {
 
   MachineFrames frames_;
   pt::Entry reserved_;
+  u64 tables_per_call_;
   u64 base_ = kNoBase;
   u64 budget_ = 0;
   u32 clock_ = 1;

@@ -63,8 +63,10 @@ XenErrno XenCalls::for_each(Arguments arguments, XenErrno (XenCalls::*step)(cons
   const u64 count = arguments[1], done_out = arguments[2];
   if (arguments[3] != kDomainSelf) return XenErrno::kPerm;
   if (count > kMaxBatch) return XenErrno::kInval;
-  if (done_out != 0 && !pointers_.find(Gva(done_out), Access::kWrite)) return XenErrno::kFault;
-  GuestList list(pointers_, arguments[0]);
+  if (done_out % sizeof(u32) != 0 || (done_out != 0 && !pointers_.find(Gva(done_out), Access::kWrite))) {
+    return XenErrno::kFault;
+  }
+  GuestList list(pointers_, arguments[0], Access::kRead);
   XenErrno error = XenErrno::kNone;
   u32 done = 0;
   for (; done < count; ++done) {
@@ -76,7 +78,7 @@ XenErrno XenCalls::for_each(Arguments arguments, XenErrno (XenCalls::*step)(cons
   }
   steps_ += done;
   // The list may have taken the page away.
-  if (done_out != 0 && !pointers_.write(Gva(done_out), &done, sizeof(done)) && error == XenErrno::kNone) {
+  if (done_out != 0 && !pointers_.write(Gva(done_out), done) && error == XenErrno::kNone) {
     return XenErrno::kFault;
   }
   return error;
@@ -87,18 +89,16 @@ XenErrno XenCalls::for_each(Arguments arguments, XenErrno (XenCalls::*step)(cons
 XenErrno XenCalls::multicall(u64 list, u64 count) {
   ++counters_.multicalls;
   if (count > kMaxBatch) return XenErrno::kInval;
-  GuestList calls(pointers_, list);
+  GuestList calls(pointers_, list, Access::kWrite);
   for (u64 index = 0; index < count; ++index) {
     MulticallEntry entry;
-    const u64 at = list + index * sizeof(entry);
-    if (!calls.next(entry) || !pointers_.find(Gva(at), Access::kWrite)) return XenErrno::kFault;
+    if (!calls.next(entry)) return XenErrno::kFault;
     const XenErrno error =
         steps_ >= kMaxBatch || !types_.finish() ? XenErrno::kRestart : perform(entry.op, entry.args);
     ++steps_;
     const u64 result = error == XenErrno::kNone ? 0 : as_value(error);
-    if (!pointers_.write(Gva(at + __builtin_offsetof(MulticallEntry, result)), &result, sizeof(result))) {
-      return XenErrno::kFault;
-    }
+    const u64 at = list + index * sizeof(entry) + __builtin_offsetof(MulticallEntry, result);
+    if (!pointers_.write(Gva(at), result)) return XenErrno::kFault;
     if (error == XenErrno::kRestart) return error;
   }
   return XenErrno::kNone;

@@ -3,7 +3,8 @@
 // papers/interface-xen.md. Numbers, layouts, flags and errors are those of Xen's public headers (xen.h,
 // errno.h, arch-x86/xen-x86_64.h of 4.17); what differs is marked ours.
 //
-// Pointers are kernel addresses of the caller, translated by its own tables.
+// Pointers are kernel addresses of the caller, translated by its own tables; lists are aligned to 8 bytes,
+// done_out to 4 (ours).
 #pragma once
 
 #include "pvops/interfaces/tag.h"

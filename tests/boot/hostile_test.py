@@ -15,7 +15,7 @@ SECONDS = 120
 GUEST_MIB = 64
 MODES = ("nested", "shadow", "vma")
 # A page-table interface each, tried by its file in tests/boot/hostile.
-INTERFACES = ("kvmpv", "vmi", "lguest")
+INTERFACES = ("kvmpv", "vmi", "lguest", "xen")
 # What one of them makes its guest die of.
 DEATHS = {
     "lguest": {

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "pvops/mm_ops.h"
+#include "tests/boot/hostile/xen.h"
 
 namespace nopte {
 
@@ -29,7 +30,7 @@ struct Probe {
   const char* name;
   const u8* begin;
   const u8* end;
-  u8 expected[4];  // nested, shadow, vma; CPL 3
+  u8 expected[4];  // nested, shadow, vma and xen; CPL 3
   u8 padding[4];
 };
 
@@ -206,6 +207,9 @@ struct UserPage {
 UserPage make_user_page(const abi::BootBlock& block) {
   if (block.kind == abi::BootKind::kPhysical) {
     return {reinterpret_cast<u64>(user_page) - kImageOffset, user_page};
+  }
+  if (block.kind == abi::BootKind::kMachine) {
+    return {xen::map_for_user(block, *reinterpret_cast<const Page*>(user_page)), user_page};
   }
   constexpr u64 kUser = 0x40'0000;
   const auto space = vmmcall(abi::Call::space_create, 0, 0, 0);
@@ -487,7 +491,9 @@ extern "C" [[noreturn]] void hostile_main(const abi::BootBlock* block) {
     }
   }
   check("mode vma comes with regions", "", words.mode == "vma", vma);
-  const unsigned column = vma ? 2 : words.mode == "nested" ? 0 : 1;
+  const bool xen = block->kind == abi::BootKind::kMachine;
+  check("mode xen comes with machine frames", "", words.mode == "xen", xen);
+  const unsigned column = vma || xen ? 2 : words.mode == "nested" ? 0 : 1;
 
   const UserPage page = make_user_page(*block);
   const u64 probes = run_probes(column, page);

@@ -3,7 +3,7 @@
 
 #include <random>
 
-#include "xen_machine.h"
+#include "tests/support/xen_machine.h"
 
 namespace nopte::hv::testing {
 namespace {

@@ -8,6 +8,7 @@
 // all frames but these four writable.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -32,13 +33,13 @@ class XenMachine {
   // The call lists lie in the frames behind the tables.
   static constexpr u64 kListPages = 10;
 
-  explicit XenMachine(u64 frames)
+  explicit XenMachine(u64 frames, u64 tables_per_call = PageTypes::kTablesPerCall)
       : frames_(frames),
         leaves_((frames + 511) / 512),
         memory_(static_cast<u8*>(std::aligned_alloc(4096, frames * 4096))),
         infos_(frames),
         types(MachineFrames(pt::FrameRange::of(pt::Frame(kBegin), frames), memory_.get(), infos_),
-              pt::Entry(kReserved)),
+              pt::Entry(kReserved), tables_per_call),
         calls(
             types, [](u8* page) { std::fill_n(page, 4096, u8{0}); },
             [](u8* to, const u8* from) { std::copy_n(from, 4096, to); }) {
@@ -183,32 +184,8 @@ class XenMachine {
     tlb_[va >> 12] = found;
     return true;
   }
-  void count_entries(std::map<u64, Count>& counts, u64 table, unsigned level, u64 end) {
-    if (level == 4) NOPTE_ASSERT(end < 512 || raw(table, abi::xen::kReservedSlot) == kReserved);
-    for (u64 index = 0; index < end; ++index) {
-      const u64 e = raw(table, index);
-      if (!(e & kXP) || (level == 4 && index == abi::xen::kReservedSlot)) continue;
-      NOPTE_ASSERT((e & (0x7ff0'0000'0000'0000 | kXPs | 0x18 | (level == 1 ? 0 : kXG))) == 0);
-      const u64 frame = ((e & kXFrame) >> 12) - kBegin;
-      NOPTE_ASSERT(frame < frames_);
-      if (level > 1) {
-        count_use(counts, frame, level - 1);
-      } else if (e & kXW) {
-        count_use(counts, frame, 5);
-      } else {
-        ++counts[frame].references;
-      }
-    }
-  }
-  void count_use(std::map<u64, Count>& counts, u64 frame, unsigned type) {
-    Count& count = counts[frame];
-    ++count.references;
-    const bool first = count.uses[type]++ == 0;
-    if (first && type <= 4) {
-      // One that is being counted out has entries left up to `validated`.
-      count_entries(counts, frame, type, infos_[frame].validated);
-    }
-  }
+  void count_entries(std::vector<Count>& counts, u64 table, unsigned level, u64 end);
+  void count_use(std::vector<Count>& counts, u64 frame, unsigned type);
 
   u64 frames_;
   u64 leaves_;
@@ -222,44 +199,5 @@ class XenMachine {
   PageTypes types;
   XenCalls calls;
 };
-
-inline void XenMachine::check() {
-  std::map<u64, Count> counts;
-  for (const auto& [frame, level] : pins_) count_use(counts, frame, level);
-  count_use(counts, base_, 4);
-  for (const u64 frame : types.unfinished()) {
-    count_use(counts, frame - kBegin, static_cast<unsigned>(infos_[frame - kBegin].type));
-  }
-  for (u64 frame = 0; frame < frames_; ++frame) {
-    const FrameInfo& info = infos_[frame];
-    // Checked in part, and not in use.
-    if (info.uses == 0 && info.validated != 0) {
-      count_entries(counts, frame, static_cast<unsigned>(info.type), info.validated);
-    }
-  }
-  const bool settled = types.unfinished().empty();
-  for (u64 frame = 0; frame < frames_; ++frame) {
-    const FrameInfo& info = infos_[frame];
-    const Count count = counts[frame];
-    NOPTE_ASSERT(info.references == count.references);
-    NOPTE_ASSERT(info.pinned == pins_.contains(frame));
-    u64 uses = 0;
-    for (unsigned type = 1; type <= 5; ++type) {
-      NOPTE_ASSERT(count.uses[type] == 0 || type == static_cast<unsigned>(info.type));
-      uses += count.uses[type];
-    }
-    NOPTE_ASSERT(info.uses == uses);
-    if (settled && uses != 0 && is_table(info.type)) NOPTE_ASSERT(info.validated == 512);
-    if (!is_table(info.type)) NOPTE_ASSERT(info.validated == 0);
-  }
-  // A translation that was made before is kept by some processor.
-  for (const auto& [page, cached] : tlb_) {
-    const FrameInfo& info = infos_[cached.frame];
-    NOPTE_ASSERT(!cached.writable || info.uses == 0 || !is_table(info.type));
-    for (const u64 table : cached.tables) {
-      NOPTE_ASSERT(infos_[table].uses == 0 || infos_[table].type != FrameType::kWritable);
-    }
-  }
-}
 
 }  // namespace nopte::hv::testing
