@@ -54,7 +54,9 @@ void init_user_registers(UserRegisters& registers, Gva entry, Gva stack);
 
 void init_fpu(FpuState& state);
 void save_fpu(FpuState& state);
-void restore_fpu(const FpuState& state);
+// False: the processor refused the image, which a program wrote (sigreturn). It is the initial one now, and
+// loaded.
+bool restore_fpu(FpuState& state);
 
 // FS base of the running process (thread pointer); a program may change it without a system call.
 void set_fs_base(u64 base);

@@ -246,7 +246,7 @@ void become(Process& self, Program& program, Ref<AddressSpace> space, std::strin
   self.fs_base = 0;
   arch::set_fs_base(0);
   arch::init_fpu(self.fpu);
-  arch::restore_fpu(self.fpu);
+  (void)arch::restore_fpu(self.fpu);
   arch::init_user_registers(*self.registers, Gva{program.header.entry + program.layout.bias}, Gva{stack});
 }
 

@@ -104,7 +104,7 @@ void schedule() {
   g_current = next;
   activate_space(next->space);
   destroy_ended_space();
-  arch::restore_fpu(next->fpu);
+  (void)arch::restore_fpu(next->fpu);
   arch::set_fs_base(next->fs_base);
   arch::switch_context(self.context, next->context, next->stack_top);
   finish_switch();

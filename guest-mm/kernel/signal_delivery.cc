@@ -268,7 +268,7 @@ i64 sys_rt_sigreturn(const SyscallArgs& args) {
   } else {
     arch::init_fpu(self.fpu);
   }
-  arch::restore_fpu(self.fpu);
+  if (!arch::restore_fpu(self.fpu)) return bad_frame();
   r = {.r15 = m.r15,
        .r14 = m.r14,
        .r13 = m.r13,

@@ -171,7 +171,7 @@ UserRegisters& user_registers(Gva stack_top) {
 void init_user_registers(UserRegisters&, Gva, Gva) {}
 void init_fpu(FpuState&) {}
 void save_fpu(FpuState&) {}
-void restore_fpu(const FpuState&) {}
+bool restore_fpu(FpuState&) { return true; }
 void set_fs_base(u64) {}
 u64 fs_base() { return 0; }
 void poll_interrupts() {}

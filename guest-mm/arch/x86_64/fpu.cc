@@ -50,13 +50,12 @@ void init_fpu(FpuState& state) {
 
 void save_fpu(FpuState& state) { g_saved_components != 0 ? xsave(state.bytes) : fxsave(state.bytes); }
 
-// An image that a program wrote (sigreturn) may be one that the processor refuses: it gets the initial state.
-void restore_fpu(const FpuState& state) {
-  if (load_fpu_or_fault(state.bytes, g_saved_components) != 0) {
-    static constinit FpuState initial;
-    init_fpu(initial);
-    (void)load_fpu_or_fault(initial.bytes, g_saved_components);
-  }
+// A save does not write all of an image: what made the processor refuse it would still be there.
+bool restore_fpu(FpuState& state) {
+  if (load_fpu_or_fault(state.bytes, g_saved_components) == 0) return true;
+  init_fpu(state);
+  (void)load_fpu_or_fault(state.bytes, g_saved_components);
+  return false;
 }
 
 }  // namespace arch

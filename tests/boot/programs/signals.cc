@@ -251,6 +251,41 @@ void fpu() {
   });
 }
 
+// Reserved bytes of the XSAVE header: what the handler returns to is an image that no processor loads.
+void spoil_fpu_image(int, siginfo_t*, void* context) {
+  auto* const image = reinterpret_cast<char*>(static_cast<ucontext_t*>(context)->uc_mcontext.fpregs);
+  memset(image + 512 + 16, 0xff, 48);
+}
+
+// Computes while another process does; 1 when a switch lost its register.
+void compute_beside_another(int, siginfo_t*, void*) {
+  const bool other = fork() == 0;
+  const double mine = other ? 3.25 : 4.25;
+  double out = mine;
+  for (long round = 0; round < 300 && out == mine; ++round) {
+    long turns = 20000;
+    asm volatile("movsd %2, %%xmm15; 1: dec %1; jnz 1b; movsd %%xmm15, %0"
+                 : "=m"(out), "+r"(turns)
+                 : "m"(mine)
+                 : "xmm15");
+  }
+  if (other) _exit(out != mine);
+  int status = -1;
+  _exit(wait(&status) > 0 && status == 0 && out == mine ? 0 : 1);
+}
+
+void refused_fpu_image() {
+  check("refused_fpu_image", [] {
+    const int status = status_of_child([] {
+      install(SIGTRAP, spoil_fpu_image, 0);
+      install(SIGSEGV, compute_beside_another, 0);
+      asm volatile("int3");
+      _exit(2);  // not reached: the return is refused
+    });
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  });
+}
+
 char g_alternate[64 << 10];
 volatile bool g_on_alternate;
 void note_stack(int, siginfo_t*, void*) {
@@ -566,6 +601,7 @@ int main() {
   faults();
   returning();
   fpu();
+  refused_fpu_image();
   stacks();
   disposition();
   waiting();
