@@ -89,7 +89,7 @@ void ExitHandler::on_other(u64 code) {
       return;
     case kInvd:
     case kWbinvd:
-      vcpu_.advance_rip(2);  // caches are coherent: nothing to do
+      advance_past(2);  // caches are coherent: nothing to do
       return;
     case kRdpmc:
     case kTaskSwitch:
@@ -127,7 +127,7 @@ void ExitHandler::on_cpuid() {
   vcpu_.gpr(3) = r.ebx;
   vcpu_.gpr(1) = r.ecx;
   vcpu_.gpr(2) = r.edx;
-  vcpu_.advance_rip(2);
+  advance_past(2);
 }
 
 void ExitHandler::on_msr() {
@@ -152,7 +152,7 @@ void ExitHandler::on_msr() {
     vcpu_.gpr(0) = *value & 0xffff'ffff;
     vcpu_.gpr(2) = *value >> 32;
   }
-  vcpu_.advance_rip(2);
+  advance_past(2);
 }
 
 void ExitHandler::on_port() {
@@ -177,7 +177,7 @@ void ExitHandler::on_xsetbv() {
     return;
   }
   host_.set_xcr0(value);
-  vcpu_.advance_rip(3);
+  advance_past(3);
 }
 
 void ExitHandler::on_halt() {
@@ -185,24 +185,33 @@ void ExitHandler::on_halt() {
     die("the guest halted with interrupts off");
   }
   platform_.wait();
-  vcpu_.advance_rip(1);
+  advance_past(1);
 }
 
-DecodedInstruction ExitHandler::fetch_and_decode() {
-  u8 code[kMaxInstructionBytes];
+std::span<const u8> ExitHandler::fetch(std::span<u8, kMaxInstructionBytes> code) {
   if (!vcpu_.in_64bit_code()) {
     return {};
   }
   // Where the page behind the instruction is missing, its beginning may still decode.
   const Gva rip(vcpu_.rip());
-  u64 bytes = sizeof(code);
-  if (!mode_.read_guest(vcpu_, rip, {code, bytes})) {
-    bytes = kPageBytes - rip.page_offset();
-    if (bytes >= sizeof(code) || !mode_.read_guest(vcpu_, rip, {code, bytes})) {
-      return {};
-    }
+  if (mode_.read_guest(vcpu_, rip, code)) {
+    return code;
   }
-  return decode_instruction({code, bytes});
+  const u64 bytes = kPageBytes - rip.page_offset();
+  if (bytes >= code.size() || !mode_.read_guest(vcpu_, rip, code.first(bytes))) {
+    return {};
+  }
+  return code.first(bytes);
+}
+
+DecodedInstruction ExitHandler::fetch_and_decode() {
+  u8 code[kMaxInstructionBytes];
+  return decode_instruction(fetch(code));
+}
+
+void ExitHandler::advance_past(u64 opcode_bytes) {
+  u8 code[kMaxInstructionBytes];
+  vcpu_.advance_rip(prefix_bytes(fetch(code)) + opcode_bytes);
 }
 
 Gva ExitHandler::operand_address(const DecodedInstruction& instruction) {

@@ -87,7 +87,11 @@ class ExitHandler {
   void read_cr(unsigned cr, unsigned gpr);
   void store_machine_status(const DecodedInstruction& instruction);
   [[nodiscard]] Gva operand_address(const DecodedInstruction& instruction);
+  // The bytes at rip as far as there are any; none in 32-bit code.
+  [[nodiscard]] std::span<const u8> fetch(std::span<u8, kMaxInstructionBytes> code);
   [[nodiscard]] DecodedInstruction fetch_and_decode();
+  // Goes on behind an instruction of this length and the prefixes before it, which no exit tells.
+  void advance_past(u64 opcode_bytes);
   void general_protection() { vcpu_.inject_exception(kVectorGeneralProtection, 0); }
 
   Vcpu& vcpu_;

@@ -111,6 +111,13 @@ MemoryOperand decode_memory(Reader& in, u8 modrm, const Prefixes& prefixes) {
 
 }  // namespace
 
+u8 prefix_bytes(std::span<const u8> code) {
+  Reader in(code);
+  Prefixes prefixes;
+  skip_prefixes(in, prefixes);
+  return in.ok() ? static_cast<u8>(in.at() - 1) : u8{0};
+}
+
 DecodedInstruction decode_instruction(std::span<const u8> code) {
   using Kind = DecodedInstruction::Kind;
   Reader in(code.first(code.size() < kMaxInstructionBytes ? code.size() : kMaxInstructionBytes));

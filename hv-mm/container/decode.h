@@ -40,4 +40,7 @@ struct DecodedInstruction {
 // `code` holds at most kMaxInstructionBytes bytes from the instruction's first on; fewer where memory ends.
 DecodedInstruction decode_instruction(std::span<const u8> code);
 
+// How many prefixes stand before the opcode; 0 when `code` ends before it.
+u8 prefix_bytes(std::span<const u8> code);
+
 }  // namespace nopte::hv

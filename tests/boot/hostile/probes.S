@@ -46,6 +46,9 @@
     PROBE "xsetbv unknown bits", GP, GP, GP, GP, "xor %ecx,%ecx; mov $-1,%edx; mov $7,%eax; xsetbv"
     PROBE "xsetbv register 1",  GP, GP, GP, GP, "mov $1,%ecx; xor %edx,%edx; mov $7,%eax; xsetbv"
     PROBE "cpuid",   OK, OK, OK, OK, "xor %eax,%eax; xor %ecx,%ecx; cpuid"
+    PROBE "cpuid with a prefix", OK, OK, OK, OK, "xor %eax,%eax; xor %ecx,%ecx; .byte 0x48; cpuid"
+    PROBE "wbinvd with a prefix", OK, OK, OK, GP, ".byte 0x2e; wbinvd"
+    PROBE "rdmsr with a prefix", OK, OK, OK, GP, "mov $0xc0000080,%ecx; .byte 0x67; rdmsr"
     PROBE "cpuid of a leaf that is none", OK, OK, OK, OK, "mov $0xffffffff,%eax; mov %eax,%ecx; cpuid"
 
 // --- control registers ---------------------------------------------------------------------------------------

@@ -301,6 +301,28 @@ TEST_F(Exits, AnInstructionAtTheEndOfMappedMemoryDecodes) {
   EXPECT_EQ(vmcb->cr0, abi::kEntryCr0);
 }
 
+// The exit does not tell the instruction's length.
+TEST_F(Exits, PrefixesAreStepped) {
+  const auto length = [this](std::vector<u8> code, u64 exit_code) {
+    vmcb->rip = kRip;
+    run(std::move(code), exit_code);
+    EXPECT_EQ(injected(), 0xff);
+    return vmcb->rip - kRip;
+  };
+  EXPECT_EQ(length({0x0f, 0xa2}, exit_code::kCpuid), 2u);
+  EXPECT_EQ(length({0x48, 0x0f, 0xa2}, exit_code::kCpuid), 3u);
+  EXPECT_EQ(length({0x66, 0x2e, 0x48, 0x0f, 0x09}, exit_code::kWbinvd), 5u);
+  vcpu.gpr(1) = 0xc000'0080;  // EFER, read
+  EXPECT_EQ(length({0x67, 0x0f, 0x32}, exit_code::kMsr), 3u);
+  vmcb->rax = 7;
+  vcpu.gpr(1) = vcpu.gpr(2) = 0;
+  EXPECT_EQ(length({0x40, 0x0f, 0x01, 0xd1}, exit_code::kXsetbv), 4u);
+  // Bytes that were changed meanwhile, or are not there, are not believed.
+  EXPECT_EQ(length(std::vector<u8>(15, 0x66), exit_code::kCpuid), 2u);
+  vmcb->cs.attributes = 0xc9b;  // 32-bit code: 0x48 is an instruction
+  EXPECT_EQ(length({0x48, 0x0f, 0xa2}, exit_code::kCpuid), 2u);
+}
+
 TEST_F(Exits, XsetbvChecksItsValue) {
   vmcb->rax = 7;
   exit(exit_code::kXsetbv);
