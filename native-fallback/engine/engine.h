@@ -17,6 +17,7 @@
 // Source: AMD64 APM vol. 2 ch. 5 (translation, TLB management 5.5).
 #pragma once
 
+#include <array>
 #include <optional>
 #include <span>
 
@@ -58,7 +59,8 @@ class Engine {
 
   // Makes the kernel space with empty tables in the top-level slots of the direct map, windows, kmem and
   // image. `direct_table`: the direct map exists already, and this is its published table below the root,
-  // outside the pool. Precondition: frames is initialised. Errors: kNoMemory (then the engine is unusable).
+  // outside the pool. Precondition: frames is initialised. Errors: kNoMemory (then the engine is unusable),
+  // kInvalid: it covers frames that the format has no entry for.
   Result<void> init(std::optional<Frame> direct_table = {});
   // Maps existing frames that are not the pool's to give (the boot image, natively), global, at `begin`.
   // Precondition: canonical kernel range inside the image range, nothing mapped. Errors: kInvalid, kNoMemory
@@ -245,7 +247,9 @@ class Engine {
 
   // --- kernel (engine_kernel.h) ---
   Result<void> install_kernel(Gva va, Entry leaf, unsigned level = 1);
-  void free_kernel_tables(Frame table, unsigned level, bool direct, Batch& batch);
+  void free_kernel_tables(Frame table, unsigned level, Gva begin, Batch& batch);
+  Result<void> make_in_root(Frame root, Gva va, Privilege privilege);
+  void fill_root(Frame root, Gva va, Frame table, Privilege privilege);
 
   Sink& sink_;
   FrameTable& frames_;

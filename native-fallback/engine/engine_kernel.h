@@ -4,31 +4,68 @@
 
 namespace nopte::pt {
 
-// The top-level slots that kernel addresses use; each range lies in one.
+// visit(address) for each top-level slot that the kernel's ranges use, ascending.
+template <PageTableFormat Format, class Visit>
+constexpr void for_each_kernel_slot(Visit visit) {
+  unsigned last = 0;  // the kernel's is the upper part
+  for (const VaRange range :
+       {Format::kDirectRange, Format::kWindowRange, Format::kKmemRange, Format::kImageRange}) {
+    for (u64 offset = 0; offset < range.bytes(); offset += Format::entry_bytes(Format::kLevels)) {
+      const unsigned index = Format::table_index(range.begin + offset, Format::kLevels);
+      if (index != last) visit(range.begin + offset);
+      last = index;
+    }
+  }
+}
 template <PageTableFormat Format>
-inline constexpr Gva kKernelSlots[] = {Format::kDirectRange.begin, Format::kWindowRange.begin,
-                                       Format::kKmemRange.begin, Format::kImageRange.begin};
+consteval unsigned kernel_slot_count() {
+  unsigned count = 0;
+  for_each_kernel_slot<Format>([&](Gva) { ++count; });
+  return count;
+}
+template <PageTableFormat Format>
+inline constexpr auto kKernelSlots = [] {
+  std::array<Gva, kernel_slot_count<Format>()> slots;
+  unsigned next = 0;
+  for_each_kernel_slot<Format>([&](Gva va) { slots[next++] = va; });
+  return slots;
+}();
 
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::init(std::optional<Frame> direct_table) {
+  if (frames_.covers(Entry::kFrameLimit)) return Fail(Status::kInvalid);
   const auto root = tables_.make(Format::kLevels);
   if (!root) return Fail(root.error());
   for (const Gva begin : kKernelSlots<Format>) {
-    const bool known = direct_table.has_value() && begin == Format::kDirectRange.begin;
-    const auto table = known ? Result<Frame>(*direct_table) : tables_.make(Format::kLevels - 1);
-    if (!table) return Fail(table.error());
-    if (known) {
-      frames_.adopt(*table, FrameKind::kTable);
+    // Where the root itself can hold the direct map's leaves, map_direct fills it.
+    if (Format::kLargestLeaf == Format::kLevels && Format::kDirectRange.contains(begin)) continue;
+    if (direct_table && begin == Format::kDirectRange.begin) {
+      frames_.adopt(*direct_table, FrameKind::kTable);
+      fill_root(*root, begin, *direct_table, Privilege::kKernel);
     } else {
-      sink_.publish(*table, Format::kLevels - 1, begin);
+      NOPTE_TRY(make_in_root(*root, begin, Privilege::kKernel));
     }
-    frames_.meta(*table).refs = 1;
-    tables_.fill(*root, Format::table_index(begin, Format::kLevels),
-                 Entry::table(*table, Privilege::kKernel));
   }
   kernel_.root = *root;
   sink_.root_create(*root);
   return {};
+}
+
+// An empty table below a private root. Errors: kNoMemory.
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::make_in_root(Frame root, Gva va, Privilege privilege) {
+  const auto table = tables_.make(Format::kLevels - 1);
+  if (!table) return Fail(table.error());
+  sink_.publish(*table, Format::kLevels - 1, va);
+  fill_root(root, va, *table, privilege);
+  return {};
+}
+
+template <PageTableSink Sink>
+void Engine<Sink>::fill_root(Frame root, Gva va, Frame table, Privilege privilege) {
+  frames_.meta(table).refs = 1;
+  tables_.fill(root, Format::table_index(va, Format::kLevels),
+               Format::table_entry(table, privilege, Format::kLevels));
 }
 
 // A root whose kernel slots are the kernel's; private until the sink's root_create. Errors: kNoMemory.
@@ -36,6 +73,17 @@ template <PageTableSink Sink>
 Result<Frame> Engine<Sink>::new_root() {
   const auto root = tables_.make(Format::kLevels);
   if (!root) return root;
+  if constexpr (Format::kFixedRoot) {
+    for (Gva va; va < Format::kUserRange.end; va += Format::entry_bytes(Format::kLevels)) {
+      const auto filled = make_in_root(*root, va, Privilege::kUser);
+      if (filled) continue;
+      Batch unused(sink_, frames_, counters_, *root, FlushScope::kSpace);
+      (void)free_below(*root, Format::kLevels, unused, nullptr);
+      unused.flush();
+      tables_.discard(*root);
+      return Fail(filled.error());
+    }
+  }
   for (const Gva begin : kKernelSlots<Format>) {
     const Slot slot = Slot::of<Format>(kernel_.root, kernel_.root, begin, Format::kLevels);
     // Not counted as live: live entries of a space's root are its own.
@@ -95,6 +143,7 @@ Result<void> Engine<Sink>::map_direct(FrameRange range, Caching caching) {
   constexpr u64 kLargeFrames = Format::entry_bytes(2) >> kPageShift;
   if (range.empty() || pages_to_bytes(range.end.number()) > Format::kDirectRange.bytes())
     return Fail(Status::kInvalid);
+  if (Format::kLargestLeaf == Format::kLevels && spaces_.count() != 0) return Fail(Status::kBusy);
   for (Frame frame = range.begin; frame < range.end;) {
     const Gva va = Format::kDirectRange.begin + frame.address().value();
     const bool large =
@@ -154,7 +203,8 @@ void Engine<Sink>::shut_down() {
   (void)zap(SpaceId::kKernel, kernel_, Format::kKmemRange, nullptr);
   Batch batch(sink_, frames_, counters_, kernel_.root, FlushScope::kKernel);
   sink_.root_retire(kernel_.root);
-  free_kernel_tables(kernel_.root, Format::kLevels, false, batch);
+  constexpr Gva kUpper(Format::kDirectRange.begin.value() & ~(Format::table_bytes(Format::kLevels) - 1));
+  free_kernel_tables(kernel_.root, Format::kLevels, kUpper, batch);
   batch.page(Gva(0));
   batch.flush();
   kmem_.release(frames_);
@@ -162,23 +212,23 @@ void Engine<Sink>::shut_down() {
   objects_.release(frames_);
 }
 
-// Frees a table of the retired kernel root and what lies below: tables, and image pages that are the pool's.
+// Frees a table of the retired kernel root, which maps addresses from `begin` on, and what lies below:
+// tables, and image pages that are the pool's.
 template <PageTableSink Sink>
-void Engine<Sink>::free_kernel_tables(Frame table, unsigned level, bool direct, Batch& batch) {
-  for (EntryScan<Sink> scan(frames_.meta(table), sink_.view(table), 0, Format::kEntriesPerTable - 1);
-       scan.next();) {
+void Engine<Sink>::free_kernel_tables(Frame table, unsigned level, Gva begin, Batch& batch) {
+  const unsigned last = Format::entries(level) - 1;
+  for (EntryScan<Sink> scan(frames_.meta(table), sink_.view(table), 0, last); scan.next();) {
     const Entry entry = scan.entry();
-    const bool leads_to_direct =
-        direct ||
-        (level == Format::kLevels && scan.index() == Format::table_index(Format::kDirectRange.begin, level));
-    if (level == 1 || (level < Format::kLevels && entry.large())) {
-      if (!leads_to_direct && frames_.covers(entry.frame()) &&
-          frames_.meta(entry.frame()).kind == FrameKind::kKernel) {
-        drop_reference(entry.frame(), batch);
-      }
+    const Gva va = begin + scan.index() * Format::entry_bytes(level);
+    if (level != 1 && !entry.large()) {
+      free_kernel_tables(entry.frame(), level - 1, va, batch);
       continue;
     }
-    free_kernel_tables(entry.frame(), level - 1, leads_to_direct, batch);
+    // The direct map shows frames that others own.
+    if (!Format::kDirectRange.contains(va) && frames_.covers(entry.frame()) &&
+        frames_.meta(entry.frame()).kind == FrameKind::kKernel) {
+      drop_reference(entry.frame(), batch);
+    }
   }
   batch.table(table);
 }

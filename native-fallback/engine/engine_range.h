@@ -54,7 +54,7 @@ template <PageTableSink Sink>
 void Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& batch) {
   const unsigned first = Format::table_index(part.begin, 1);
   const unsigned last = Format::table_index(part.end - kPageBytes, 1);
-  if (first == 0 && last == Format::kEntriesPerTable - 1) {
+  if (first == 0 && last == Format::kEntriesPerTable - 1 && cursor.can_unlink_table()) {
     // The whole table goes: its entries need no store of their own.
     for (auto scan = cursor.scan(); scan.next();) {
       if (scan.entry().present()) batch.page(cursor.leaf_va(scan.index()));

@@ -168,7 +168,7 @@ auto Engine<Sink>::peek(SpaceId id, Gva va) const -> std::optional<Installed> {
 
 template <PageTableSink Sink>
 auto Engine<Sink>::installed_at(const Cursor<Sink>& cursor, Entry entry) const -> std::optional<Installed> {
-  const bool large = cursor.level() > 1 && entry.present() && entry.large();
+  const bool large = cursor.level() > 1 && entry.holds_frame() && entry.large();
   if (entry.empty() || (cursor.level() > 1 && !large)) return std::nullopt;
   return Installed{entry, cursor.level(), entry.perm() & cursor.path_rights(),
                    entry.user() && cursor.path_user()};

@@ -3,13 +3,14 @@
 // form 5.3.1.
 #pragma once
 
-#include "native-fallback/format/table_shape.h"
-#include "native-fallback/format/x86_entry.h"
+#include "native-fallback/format/x86_tables.h"
 #include "pvops/mm_ops.h"
 
 namespace nopte::pt {
 
-struct FourLevel : TableShape<Entry, 4, 9> {
+struct FourLevel : X86Tables<Entry, 4, 9> {
+  static constexpr unsigned kLargestLeaf = 3;  // 1 GiB
+
   static constexpr bool canonical(Gva va) {
     return static_cast<u64>(static_cast<i64>(va.value() << 16) >> 16) == va.value();
   }

@@ -1,11 +1,17 @@
 // The page-table entry that the x86 formats share: which bit says what, in both directions. Pure.
-// Source: AMD64 Architecture Programmer's Manual vol. 2 (24593), 5.3.3 and 5.4 "Page-Translation-Table Entry
-// Fields": P 0, R/W 1, U/S 2, PWT 3, PCD 4, A 5, D 6, PS 7 (levels 2 and 3), G 8, available 9-11,
-// frame 12-51, NX 63.
+// Sources: AMD64 Architecture Programmer's Manual vol. 2 (24593), 5.2.2, 5.2.3, 5.3.3 and 5.4
+// "Page-Translation- Table Entry Fields"; Intel SDM vol. 3A, tables 4-4 to 4-6 (32-bit) and 4-9 to 4-11
+// (PAE):
+//   P 0, R/W 1, U/S 2, PWT 3, PCD 4, A 5, D 6, PS 7 (above level 1), G 8, available 9-11
+//   64-bit words: frame 12-51, NX 63       32-bit words: frame 12-31, no NX
+// A large leaf has its PAT bit at 12 and a frame of 2 MiB (4 MiB in 32-bit words) or more above it; in 32-bit
+// words bits 13-20 are address bits 32-39 (PSE-36 and its 40-bit extension). PAT bits are never set here.
+//
+// What 32-bit words cannot say: that a page must not be executed; executable() follows present().
 //
 // Entries that are not present are ours. 0 is empty; otherwise bits 9-11 say which kind it is:
-//   kNoAccess: a page that its region forbids to touch; frame, A and D stay where hardware has them
-//   kSwapped:  bits 12-51 number a swap slot
+//   kNoAccess: a page that its region forbids to touch; frame, PS, A and D stay where hardware has them
+//   kSwapped:  the bits of the frame number a swap slot
 #pragma once
 
 #include "native-fallback/frames/phys.h"
@@ -16,56 +22,72 @@ namespace nopte::pt {
 enum class Privilege : u8 { kUser, kKernel };
 enum class Caching : u8 { kWriteBack, kUncached };
 
-class Entry {
+// `WordType` is u64, or u32 for the two-level format.
+template <class WordType>
+class X86Entry {
  public:
-  static constexpr u64 kPresent = u64{1} << 0;
-  static constexpr u64 kWritable = u64{1} << 1;
-  static constexpr u64 kUser = u64{1} << 2;
-  static constexpr u64 kWriteThrough = u64{1} << 3;
-  static constexpr u64 kCacheDisable = u64{1} << 4;
-  static constexpr u64 kAccessed = u64{1} << 5;
-  static constexpr u64 kDirty = u64{1} << 6;
-  static constexpr u64 kLarge = u64{1} << 7;
-  static constexpr u64 kGlobal = u64{1} << 8;
-  static constexpr u64 kSoftwareMask = u64{7} << 9;
-  static constexpr u64 kFrameMask = 0x000f'ffff'ffff'f000;
-  static constexpr u64 kNoExecute = u64{1} << 63;
+  using Word = WordType;
 
-  enum class Software : u64 { kNone = 0, kNoAccess = 1, kSwapped = 2 };
+ private:
+  static constexpr bool kWide = sizeof(Word) == 8;
+  static constexpr Word bit(unsigned position) { return Word{1} << position; }
+  static constexpr Word kSoftwareShift = 9;
 
-  constexpr Entry() = default;
-  constexpr explicit Entry(u64 word) : word_(word) {}
+ public:
+  static constexpr Word kPresent = bit(0);
+  static constexpr Word kWritable = bit(1);
+  static constexpr Word kUser = bit(2);
+  static constexpr Word kWriteThrough = bit(3);
+  static constexpr Word kCacheDisable = bit(4);
+  static constexpr Word kAccessed = bit(5);
+  static constexpr Word kDirty = bit(6);
+  static constexpr Word kLarge = bit(7);
+  static constexpr Word kGlobal = bit(8);
+  static constexpr Word kSoftwareMask = Word{7} << kSoftwareShift;
+  static constexpr Word kFrameMask = static_cast<Word>(kWide ? 0x000f'ffff'ffff'f000 : 0xffff'f000);
+  static constexpr Word kNoExecute = kWide ? bit(kWide ? 63 : 0) : 0;
+  // Frames below this have an entry: 4 KiB leaves and tables.
+  static constexpr Frame kFrameLimit{(u64{kFrameMask} >> kPageShift) + 1};
+
+  // Of a large leaf: not its frame.
+  static constexpr Word kBelowLargeFrame = (kWide ? bit(21) : bit(22)) - 1;
+
+  enum class Software : Word { kNone = 0, kNoAccess = 1, kSwapped = 2 };
+
+  constexpr X86Entry() = default;
+  constexpr explicit X86Entry(Word word) : word_(word) {}
 
   // --- making ---
   // Refers to a lower table; rights are left to the leaf. A is preset, as hardware would set it at once.
-  static constexpr Entry table(Frame table, Privilege privilege) {
-    return Entry(table.address().value() | kPresent | kWritable | kAccessed |
-                 (privilege == Privilege::kUser ? kUser : 0));
+  static constexpr X86Entry table(Frame table, Privilege privilege) {
+    return X86Entry(frame_bits(table) | kPresent | kWritable | kAccessed |
+                    (privilege == Privilege::kUser ? kUser : 0));
   }
   // A 4 KiB leaf. Precondition: !perm.none(). A is preset; D when the access at hand is a write.
-  static constexpr Entry leaf(Frame frame, Perm perm, Privilege privilege, Access access) {
-    return Entry(frame.address().value() | kPresent | kAccessed |
-                 (privilege == Privilege::kUser ? kUser : kGlobal) | (perm.write() ? kWritable : 0) |
-                 (perm.exec() ? 0 : kNoExecute) | (access == Access::kWrite ? kDirty : 0));
+  static constexpr X86Entry leaf(Frame frame, Perm perm, Privilege privilege, Access access) {
+    return X86Entry(frame_bits(frame) | kPresent | kAccessed |
+                    (privilege == Privilege::kUser ? kUser : kGlobal) | (perm.write() ? kWritable : 0) |
+                    (perm.exec() ? 0 : kNoExecute) | (access == Access::kWrite ? kDirty : 0));
   }
-  // A kernel leaf at level 2 (2 MiB) or 3 (1 GiB). Precondition: the frame is aligned to it.
-  static constexpr Entry large_kernel_leaf(Frame frame, Perm perm, Caching caching) {
-    return kernel_leaf(frame, perm, caching).with(kLarge);
+  // A kernel leaf above level 1. Precondition: the frame is aligned to it.
+  static constexpr X86Entry large_kernel_leaf(Frame first, Perm perm, Caching caching) {
+    return kernel_leaf(first, perm, caching).as_large(first);
   }
   // A kernel leaf of committed memory: A and D preset, never looked at.
-  static constexpr Entry kernel_leaf(Frame frame, Perm perm, Caching caching = Caching::kWriteBack) {
-    const Entry entry = leaf(frame, perm, Privilege::kKernel, perm.write() ? Access::kWrite : Access::kRead);
+  static constexpr X86Entry kernel_leaf(Frame frame, Perm perm, Caching caching = Caching::kWriteBack) {
+    const X86Entry entry =
+        leaf(frame, perm, Privilege::kKernel, perm.write() ? Access::kWrite : Access::kRead);
     return caching == Caching::kUncached ? entry.with(kWriteThrough | kCacheDisable) : entry;
   }
-  static constexpr Entry swapped(u64 slot) {
-    return Entry(slot << kPageShift | static_cast<u64>(Software::kSwapped) << 9);
+  static constexpr X86Entry swapped(u64 slot) {
+    return X86Entry(frame_bits(Frame(slot)) | software_bits(Software::kSwapped));
   }
 
   // --- asking ---
-  [[nodiscard]] constexpr u64 word() const { return word_; }
+  [[nodiscard]] constexpr Word word() const { return word_; }
   [[nodiscard]] constexpr bool empty() const { return word_ == 0; }
   [[nodiscard]] constexpr bool present() const { return word_ & kPresent; }
-  // Levels 2 and 3 only.
+  // Above level 1: a leaf.
   [[nodiscard]] constexpr bool large() const { return word_ & kLarge; }
   [[nodiscard]] constexpr bool writable() const { return word_ & kWritable; }
   [[nodiscard]] constexpr bool executable() const { return !(word_ & kNoExecute); }
@@ -75,12 +97,17 @@ class Entry {
   [[nodiscard]] constexpr bool dirty() const { return word_ & kDirty; }
   // The kind of an entry that is neither present nor empty.
   [[nodiscard]] constexpr Software software() const {
-    return present() ? Software::kNone : Software((word_ & kSoftwareMask) >> 9);
+    return present() ? Software::kNone : Software((word_ & kSoftwareMask) >> kSoftwareShift);
   }
   [[nodiscard]] constexpr bool no_access() const { return software() == Software::kNoAccess; }
   // Present or kNoAccess.
   [[nodiscard]] constexpr bool holds_frame() const { return present() || no_access(); }
   [[nodiscard]] constexpr Frame frame() const { return Frame((word_ & kFrameMask) >> kPageShift); }
+  // The first frame of a large leaf.
+  [[nodiscard]] constexpr Frame large_frame() const {
+    const u64 low = word_ & kFrameMask & ~kBelowLargeFrame;
+    return Frame((kWide ? low : low | (u64{word_} >> 13 & 0xff) << 32) >> kPageShift);
+  }
   [[nodiscard]] constexpr u64 swap_slot() const { return (word_ & kFrameMask) >> kPageShift; }
   [[nodiscard]] constexpr Perm perm() const {
     return present() ? Perm(static_cast<u8>(Perm::kRead | (writable() ? Perm::kWrite : 0) |
@@ -89,34 +116,51 @@ class Entry {
   }
 
   // `other`, which is present, allows something that this entry does not.
-  [[nodiscard]] constexpr bool lacks_rights_of(Entry other) const {
-    constexpr u64 kRights = kPresent | kWritable | kNoExecute;
-    const u64 mine = (word_ ^ kNoExecute) & kRights;
-    const u64 theirs = (other.word_ ^ kNoExecute) & kRights;
+  [[nodiscard]] constexpr bool lacks_rights_of(X86Entry other) const {
+    constexpr Word kRights = kPresent | kWritable | kNoExecute;
+    const Word mine = (word_ ^ kNoExecute) & kRights;
+    const Word theirs = (other.word_ ^ kNoExecute) & kRights;
     return (theirs & ~mine) != 0;
   }
 
   // --- changing ---
-  [[nodiscard]] constexpr Entry with(u64 bits) const { return Entry(word_ | bits); }
-  [[nodiscard]] constexpr Entry without(u64 bits) const { return Entry(word_ & ~bits); }
+  [[nodiscard]] constexpr X86Entry with(Word bits) const { return X86Entry(word_ | bits); }
+  [[nodiscard]] constexpr X86Entry without(Word bits) const { return X86Entry(word_ & ~bits); }
   // The same page with these rights: from present or kNoAccess to present, or to kNoAccess.
-  [[nodiscard]] constexpr Entry with_perm(Perm perm) const {
-    const u64 kept = word_ & ~(kPresent | kWritable | kNoExecute | kSoftwareMask);
-    if (perm.none()) return Entry(kept | static_cast<u64>(Software::kNoAccess) << 9);
-    return Entry(kept | kPresent | (perm.write() ? kWritable : 0) | (perm.exec() ? 0 : kNoExecute));
+  [[nodiscard]] constexpr X86Entry with_perm(Perm perm) const {
+    const Word kept = word_ & ~(kPresent | kWritable | kNoExecute | kSoftwareMask);
+    if (perm.none()) return X86Entry(kept | software_bits(Software::kNoAccess));
+    return X86Entry(kept | kPresent | (perm.write() ? kWritable : 0) | (perm.exec() ? 0 : kNoExecute));
   }
   // The same bits around another frame (sinks whose machine frames are not the engine's).
-  [[nodiscard]] constexpr Entry with_frame(Frame frame) const {
-    return Entry((word_ & ~kFrameMask) | frame.address().value());
+  [[nodiscard]] constexpr X86Entry with_frame(Frame frame) const {
+    return X86Entry((word_ & ~kFrameMask) | frame_bits(frame));
+  }
+  // The same bits as a 4 KiB leaf, and as a large one. Precondition: the frame is aligned to it.
+  [[nodiscard]] constexpr X86Entry as_small(Frame frame) const {
+    return X86Entry((word_ & ~(kFrameMask | kLarge)) | frame_bits(frame));
+  }
+  [[nodiscard]] constexpr X86Entry as_large(Frame first) const {
+    const u64 address = first.address().value();
+    const Word high = kWide ? 0 : static_cast<Word>(address >> 32 & 0xff) << 13;
+    return X86Entry((word_ & ~kFrameMask) | kLarge | high | static_cast<Word>(address));
   }
 
-  friend constexpr bool operator==(Entry, Entry) = default;
+  friend constexpr bool operator==(X86Entry, X86Entry) = default;
 
  private:
-  u64 word_ = 0;
+  // Precondition: below kFrameLimit.
+  static constexpr Word frame_bits(Frame frame) { return static_cast<Word>(frame.address().value()); }
+  static constexpr Word software_bits(Software kind) { return static_cast<Word>(kind) << kSoftwareShift; }
+
+  Word word_ = 0;
 };
 
-static_assert(sizeof(Entry) == 8);
+// The 64-bit one: four-level, five-level, PAE.
+using Entry = X86Entry<u64>;
+using Entry32 = X86Entry<u32>;
+
+static_assert(sizeof(Entry) == 8 && sizeof(Entry32) == 4);
 static_assert(Entry().empty() && !Entry().present() && Entry().software() == Entry::Software::kNone);
 static_assert(Entry::leaf(Frame(5), kPermRW, Privilege::kUser, Access::kWrite).word() ==
               0x8000'0000'0000'5067);
@@ -133,5 +177,15 @@ static_assert(Entry::leaf(Frame(7), kPermRW, Privilege::kUser, Access::kWrite)
                   .with_perm(kPermRW) == Entry::leaf(Frame(7), kPermRW, Privilege::kUser, Access::kWrite));
 static_assert(Entry::swapped(77).swap_slot() == 77 && !Entry::swapped(77).present() &&
               !Entry::swapped(0).empty() && !Entry::swapped(77).holds_frame());
+static_assert(Entry32::leaf(Frame(5), kPermRW, Privilege::kUser, Access::kWrite).word() == 0x5067);
+static_assert(Entry32::leaf(Frame(5), kPermRW, Privilege::kUser, Access::kRead).perm() == kPermRWX);
+static_assert(Entry32::leaf(Frame(5), kPermRWX, Privilege::kUser, Access::kRead)
+                  .with_perm(kPermNone)
+                  .with_perm(kPermR)
+                  .perm() == kPermRX);
+static_assert(Entry32::large_kernel_leaf(Frame(0xabc'd800), kPermRW, Caching::kWriteBack).word() ==
+              0xcd80'01e3 + (0xab << 13));
+static_assert(Entry32::large_kernel_leaf(Frame(0xabc'd800), kPermRW, Caching::kWriteBack).large_frame() ==
+              Frame(0xabc'd800));
 
 }  // namespace nopte::pt

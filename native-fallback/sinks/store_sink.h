@@ -39,12 +39,12 @@ class StoreSink {
   constexpr StoreSink(FrameTable& frames, P& processor) : frames_(frames), processor_(processor) {}
 
   [[nodiscard]] Entry read(const Slot& slot) const {
-    return load_entry(frames_.window(slot.table), slot.index);
+    return load_entry<Entry>(frames_.window(slot.table), slot.index);
   }
   // One table's entries.
   struct View {
     u8* window;
-    [[nodiscard]] Entry read(unsigned index) const { return load_entry(window, index); }
+    [[nodiscard]] Entry read(unsigned index) const { return load_entry<Entry>(window, index); }
     void fill(unsigned index, Entry entry) const { store_entry(window, index, entry); }
   };
   [[nodiscard]] View view(Frame table) { return {frames_.window(table)}; }

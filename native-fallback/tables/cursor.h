@@ -108,6 +108,7 @@ template <PageTableSink Sink>
 class Cursor {
   using Format = typename Sink::Format;
   using Entry = typename Format::Entry;
+  using Word = typename Entry::Word;
 
  public:
   using Memory = TableMemory<Sink>;
@@ -126,8 +127,7 @@ class Cursor {
   [[nodiscard]] Entry entry() const { return memory_.sink.read(slot()); }
   // What the entries above allow together, whatever the leaf says.
   [[nodiscard]] Perm path_rights() const {
-    return Perm(static_cast<u8>(Perm::kRead | (path_ & Entry::kWritable ? Perm::kWrite : 0) |
-                                (path_ & Entry::kNoExecute ? Perm::kExec : 0)));
+    return Entry(static_cast<Word>((path_ ^ Entry::kNoExecute) | Entry::kPresent)).perm();
   }
   [[nodiscard]] bool path_user() const { return path_ & Entry::kUser; }
 
@@ -154,22 +154,22 @@ class Cursor {
   void walk(Gva va) {
     va_ = va;
     const Sink& sink = memory_.sink;
-    u64 path = Entry::kWritable | Entry::kUser | Entry::kNoExecute;
+    Word path = Entry::kWritable | Entry::kUser | Entry::kNoExecute;
     // Unrolled, and stored only at the end: this is the hottest loop of the engine.
     Frame found[Format::kLevels + 1];
     found[Format::kLevels] = root_;
     unsigned level = Format::kLevels;
-#pragma GCC unroll 3
+#pragma GCC unroll 4
     for (unsigned l = Format::kLevels; l > 1; --l) {
       const Entry entry = sink.read(Slot::of<Format>(found[l], root_, va, l));
       if (!entry.present() || entry.large()) break;
-      path &= entry.word() ^ Entry::kNoExecute;
+      if (Format::has_rights(l)) path &= entry.word() ^ Entry::kNoExecute;
       found[l - 1] = entry.frame();
       level = l - 1;
     }
     path_ = path;
     level_ = level;
-#pragma GCC unroll 4
+#pragma GCC unroll 5
     for (unsigned l = 1; l <= Format::kLevels; ++l) tables_[l] = found[l].number();
   }
 
@@ -218,10 +218,9 @@ class Cursor {
   // Publishes a complete private table and links it where the walk ended. Precondition: level() is one above
   // the table's, and the entry is empty.
   void link_table(Frame table, unsigned table_level) {
-    const Privilege privilege = kernel_address() ? Privilege::kKernel : Privilege::kUser;
     memory_.sink.publish(table, table_level, va_);
     memory_.frames.meta(table).refs = 1;
-    memory_.sink.link(slot(), Entry::table(table, privilege));
+    memory_.sink.link(slot(), Format::table_entry(table, privilege(), level_));
     note_filled<Format>(meta(), Format::table_index(va_, level_));
   }
 
@@ -239,8 +238,10 @@ class Cursor {
     return old;
   }
 
+  // False where leaf tables lie below slots of the root that never change.
+  [[nodiscard]] bool can_unlink_table() const { return 1 < lowest_fixed(); }
   // Unlinks the table that the walk ended in whatever it holds, and what becomes empty above it.
-  // Precondition: level() == 1 and the table has one parent.
+  // Precondition: level() == 1 and can_unlink_table(); the table has one parent.
   void unlink_table(TlbBatch<Sink>& batch) { unlink_at(level_, batch); }
 
   // Moves the leaf table that the walk ended in, whole, to where `to` ended; returns with this cursor above
@@ -252,13 +253,12 @@ class Cursor {
     level_ = 2;
     memory_.sink.unlink(slot(), entry());
     note_emptied(meta());
-    memory_.sink.link(to.slot(),
-                      Entry::table(moving, kernel_address() ? Privilege::kKernel : Privilege::kUser));
+    memory_.sink.link(to.slot(), Format::table_entry(moving, privilege(), 2));
     note_filled<Format>(to.meta(), Format::table_index(to.va_, 2));
   }
 
   // Unlinks the table that the walk ended in if it is empty, and so on upwards. The tables below the root
-  // that kernel addresses use stay: every root names them.
+  // that kernel addresses use stay: every root names them; and so do all below a root that is fixed.
   void prune(TlbBatch<Sink>& batch) {
     if (meta().live == 0) unlink_at(level_, batch);
   }
@@ -270,7 +270,12 @@ class Cursor {
   }
   [[nodiscard]] bool kernel_address() const { return Format::kernel_half(va_); }
 
-  // The first non-empty entry at or after `index` of the table that the walk ended in; 512 if none.
+  [[nodiscard]] Privilege privilege() const {
+    return kernel_address() ? Privilege::kKernel : Privilege::kUser;
+  }
+
+  // The first non-empty entry at or after `index` of the table that the walk ended in; one past the last
+  // index if there is none.
   [[nodiscard]] unsigned next_used(unsigned index) const {
     if (index >= Format::kEntriesPerTable) return Format::kEntriesPerTable;
     EntryScan<Sink> scan(meta(), memory_.sink.view(table()), index, Format::kEntriesPerTable - 1);
@@ -287,14 +292,14 @@ class Cursor {
       }
       made[level] = *table;
     }
-    const Privilege privilege = kernel_address() ? Privilege::kKernel : Privilege::kUser;
+    const Privilege whose = privilege();
     Entry value = leaf;
     for (unsigned level = leaf_level; level < level_; ++level) {
       if (!value.empty()) memory_.fill(made[level], Format::table_index(va_, level), value);
       memory_.sink.publish(made[level], level, va_);
       memory_.frames.meta(made[level]).refs = 1;
       tables_[level] = made[level].number();
-      value = Entry::table(made[level], privilege);
+      value = Format::table_entry(made[level], whose, level + 1);
     }
     memory_.sink.link(slot(), value);
     note_filled<Format>(meta(), Format::table_index(va_, level_));
@@ -302,9 +307,14 @@ class Cursor {
     return {};
   }
 
+  // Tables of this level and above stay linked for ever.
+  [[nodiscard]] unsigned lowest_fixed() const {
+    return Format::kFixedRoot || kernel_address() ? Format::kLevels - 1 : Format::kLevels;
+  }
+
   // Takes tables_[level] out of its parent, and the parent out of its own if that emptied it.
   void unlink_at(unsigned level, TlbBatch<Sink>& batch) {
-    const unsigned top = kernel_address() ? Format::kLevels - 1 : Format::kLevels;
+    const unsigned top = lowest_fixed();
     if (level < top) batch.way_to(va_);
     for (; level < top; ++level) {
       const Frame table(tables_[level]);
@@ -322,7 +332,7 @@ class Cursor {
   const Memory& memory_;
   Frame root_;
   Gva va_;
-  u64 path_ = 0;  // AND of the words above, no-execute inverted
+  Word path_ = 0;  // AND of the words above, no-execute inverted
   unsigned level_ = Format::kLevels;
   u64 tables_[Format::kLevels + 1];  // frame numbers; from level_ up
 };

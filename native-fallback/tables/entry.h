@@ -11,27 +11,31 @@
 
 namespace nopte::pt {
 
-// `table` is a window onto a table frame.
-inline Entry load_entry(const u8* table, unsigned index) {
-  return Entry(__atomic_load_n(reinterpret_cast<const u64*>(table) + index, __ATOMIC_RELAXED));
+// `table` is a window onto a table frame of entries of type E.
+template <class E = Entry>
+inline E load_entry(const u8* table, unsigned index) {
+  return E(__atomic_load_n(reinterpret_cast<const typename E::Word*>(table) + index, __ATOMIC_RELAXED));
 }
 
 // Precondition: the processor cannot set bits there now: the entry is not present, or the table is private.
-inline void store_entry(u8* table, unsigned index, Entry entry) {
-  __atomic_store_n(reinterpret_cast<u64*>(table) + index, entry.word(), __ATOMIC_RELEASE);
+template <class E>
+inline void store_entry(u8* table, unsigned index, E entry) {
+  __atomic_store_n(reinterpret_cast<typename E::Word*>(table) + index, entry.word(), __ATOMIC_RELEASE);
 }
 
 // Replaces `expected`, as it was read, by `desired`; A and D that the processor has set since are kept in a
 // desired entry that holds a frame. Returns what was replaced.
-inline Entry exchange_entry(u8* table, unsigned index, Entry expected, Entry desired) {
-  u64* word = reinterpret_cast<u64*>(table) + index;
-  u64 old = expected.word();
-  const u64 kept = desired.holds_frame() ? Entry::kAccessed | Entry::kDirty : 0;
-  u64 value = desired.word();
+template <class E>
+inline E exchange_entry(u8* table, unsigned index, E expected, E desired) {
+  using Word = typename E::Word;
+  Word* word = reinterpret_cast<Word*>(table) + index;
+  Word old = expected.word();
+  const Word kept = desired.holds_frame() ? E::kAccessed | E::kDirty : 0;
+  Word value = desired.word();
   while (!__atomic_compare_exchange_n(word, &old, value, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
     value = desired.word() | (old & kept);
   }
-  return Entry(old);
+  return E(old);
 }
 
 }  // namespace nopte::pt

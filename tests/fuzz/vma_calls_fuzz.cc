@@ -6,6 +6,7 @@
 #include "hv-mm/vma/vma_memory.h"
 #include "native-fallback/sinks/store_sink.h"
 #include "tests/model/machine.h"
+#include "tests/model/walkers.h"
 
 namespace nopte {
 namespace {
@@ -81,7 +82,7 @@ struct Guest {
     }
   }
 
-  model::HardwareWalker walker{memory(), [](pt::Frame frame) { return frame; }};
+  model::LongModeWalker walker{memory(), [](pt::Frame frame) { return frame; }};
   model::Machine machine{memory(), walker, 1};
   pt::FrameTable frames;
   Sink sink{frames, machine};

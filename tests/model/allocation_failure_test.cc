@@ -3,18 +3,21 @@
 #include <functional>
 
 #include "tests/model/kinds.h"
+#include "tests/model/places.h"
 #include "tests/model/world.h"
 
 namespace nopte::model {
 namespace {
 
-constexpr Gva kHeap{0x0060'0000 - pages_to_bytes(20)};  // across two leaf tables
-constexpr Gva kFar{0x7000'0000'0000};
-
 constexpr Gva page(Gva base, u64 index) { return base + pages_to_bytes(index); }
 
 template <class Kind>
 class Script {
+  using Format = typename World<Kind>::Format;
+  // Across two leaf tables.
+  static constexpr Gva kHeap{0x40'0000 + Format::table_bytes(1) - pages_to_bytes(20)};
+  static constexpr Gva kFar = Places<Format>::kBase;
+
  public:
   // True when the nth allocation was reached.
   bool run(u64 nth) {
@@ -41,13 +44,13 @@ class Script {
                         .perm = kPermRW,
                         .sharing = Sharing::kPrivate,
                         .object = object_});
-    world_.map(SpaceId::kKernel, {.range = VaRange::of_pages(kWindowRange.begin, 600),
+    world_.map(SpaceId::kKernel, {.range = VaRange::of_pages(Format::kWindowRange.begin, 600),
                                   .perm = kPermRW,
                                   .sharing = Sharing::kShared,
                                   .object = object_});
     for (u64 i = 0; i < 40; i += 3) write(page(kHeap, i), i + 1);
-    write(page(kWindowRange.begin, 0), 100, Privilege::kKernel);
-    write(page(kWindowRange.begin, 520), 620, Privilege::kKernel);
+    write(page(Format::kWindowRange.begin, 0), 100, Privilege::kKernel);
+    write(page(Format::kWindowRange.begin, 520), 620, Privilege::kKernel);
     write(page(kFar, 520), 7);
     expect(page(kFar, 0), 100);
     need([&] { return keep(child_, world_.clone(first_)); });
@@ -119,7 +122,8 @@ class Script {
 
 template <class Kind>
 class AllocationFailure : public testing::Test {};
-using Kinds = testing::Types<StoreInGuest, StoreInHypervisor, XenLike, LguestLike>;
+using Kinds = testing::Types<StoreInGuest, StoreInHypervisor, XenLike, LguestLike, FiveLevelStore, PaeStore,
+                             TwoLevelStore>;
 TYPED_TEST_SUITE(AllocationFailure, Kinds);
 
 TYPED_TEST(AllocationFailure, AtEveryOne) {

@@ -35,44 +35,6 @@ void Memory::set_writable(Frame frame, bool writable) {
   if (mprotect(page(frame), kPageBytes, writable ? PROT_READ | PROT_WRITE : PROT_READ) != 0) std::abort();
 }
 
-std::optional<Walk> HardwareWalker::walk(PhysAddr root, Gva va, Access access, Privilege privilege,
-                                         u64& leaf_table) {
-  Walk result{.frame = {}, .perm = kPermRWX, .user = true, .global = false, .dirty = false};
-  const auto descend = [&](Entry entry) {
-    result.perm = result.perm & entry.perm();
-    result.user = result.user && entry.user();
-  };
-  Frame table = decode_(Frame::at(root));
-  unsigned level = pt::kLevels;
-  if (leaf_table != 0) {
-    // Upper rights are cached with the table; our tables leave rights to the leaf.
-    table = Frame(leaf_table);
-    level = 1;
-  }
-  for (;; --level) {
-    u8* window = memory_.alias(table);
-    const unsigned index = pt::table_index(va, level);
-    const Entry entry = pt::load_entry(window, index);
-    if (!entry.present()) return std::nullopt;
-    descend(entry);
-    if (level == 1 || entry.large()) {
-      result.frame = decode_(entry.frame()) +
-                     (level == 1 ? 0 : (va.value() & (pt::entry_bytes(level) - 1)) >> kPageShift);
-      result.global = entry.global();
-      result.dirty = entry.dirty();
-      if (permits(result, access, privilege)) {
-        const Entry touched =
-            entry.with(access == Access::kWrite ? Entry::kAccessed | Entry::kDirty : Entry::kAccessed);
-        if (touched != entry) pt::exchange_entry(window, index, entry, touched);
-        result.dirty = touched.dirty();
-      }
-      return result;
-    }
-    table = decode_(entry.frame());
-    if (level == 2) leaf_table = table.number();
-  }
-}
-
 std::optional<u8*> Machine::access(unsigned cpu_index, Gva va, Access access, Privilege privilege) {
   Cpu& cpu = cpus_[cpu_index];
   const auto byte = [&](const Walk& walk) { return memory_.page(walk.frame) + va.page_offset(); };
@@ -80,17 +42,17 @@ std::optional<u8*> Machine::access(unsigned cpu_index, Gva va, Access access, Pr
   if (cached != cpu.tlb.end()) {
     if (!permits(cached->second, access, privilege)) {
       cpu.tlb.erase(cached);
-      cpu.leaf_tables.erase(va.value() >> 21);
+      cpu.leaf_tables.erase(va.value() >> walker_.leaf_table_shift());
       return std::nullopt;
     }
     if (access != Access::kWrite || cached->second.dirty) return byte(cached->second);
   }
-  u64& leaf_table = cpu.leaf_tables[va.value() >> 21];
+  u64& leaf_table = cpu.leaf_tables[va.value() >> walker_.leaf_table_shift()];
   const auto walk = walker_.walk(cpu.root, va, access, privilege, leaf_table);
-  if (leaf_table == 0) cpu.leaf_tables.erase(va.value() >> 21);
+  if (leaf_table == 0) cpu.leaf_tables.erase(va.value() >> walker_.leaf_table_shift());
   if (!walk || !permits(*walk, access, privilege)) {
     cpu.tlb.erase(va.page());
-    cpu.leaf_tables.erase(va.value() >> 21);
+    cpu.leaf_tables.erase(va.value() >> walker_.leaf_table_shift());
     return std::nullopt;
   }
   cpu.tlb[va.page()] = *walk;
@@ -100,6 +62,7 @@ std::optional<u8*> Machine::access(unsigned cpu_index, Gva va, Access access, Pr
 u64 Machine::stale_translations() {
   u64 stale = 0;
   for (Cpu& cpu : cpus_) {
+    if (walker_.load(cpu.root.address) != cpu.root) ++stale;
     for (const auto& [page, known] : cpu.tlb) {
       u64 none = 0;
       // Privilege and access are chosen so that nothing is marked accessed anew.
@@ -112,7 +75,8 @@ u64 Machine::stale_translations() {
     }
     for (const auto& [region, table] : cpu.leaf_tables) {
       u64 now = 0;
-      (void)walker_.walk(cpu.root, Gva(region << 21), Access::kRead, Privilege::kKernel, now);
+      (void)walker_.walk(cpu.root, Gva(region << walker_.leaf_table_shift()), Access::kRead,
+                         Privilege::kKernel, now);
       if (now != table) ++stale;
     }
   }
@@ -122,7 +86,7 @@ u64 Machine::stale_translations() {
 bool Machine::caches_table(Frame table) const {
   for (const Cpu& cpu : cpus_) {
     for (const auto& [region, known] : cpu.leaf_tables) {
-      if (known == table.number()) return true;
+      if (Frame::at(PhysAddr(known)) == table) return true;
     }
   }
   return false;
@@ -130,15 +94,15 @@ bool Machine::caches_table(Frame table) const {
 
 void Machine::load_root(PhysAddr root) {
   Cpu& cpu = cpus_[current_];
-  if (cpu.root == root) return;
-  cpu.root = root;
+  if (cpu.root.address == root) return;
+  cpu.root = walker_.load(root);
   std::erase_if(cpu.tlb, [](const auto& item) { return !item.second.global; });
   cpu.leaf_tables.clear();
 }
 
 bool Machine::runs(PhysAddr root) const {
   for (const Cpu& cpu : cpus_) {
-    if (cpu.root == root) return true;
+    if (cpu.root.address == root) return true;
   }
   return false;
 }

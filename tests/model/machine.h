@@ -1,10 +1,11 @@
 // The machine model: memory, processors that walk page tables, and TLBs that keep what they know until they
 // are told to forget. Real processors (and QEMU) forget early; this one never does, so a missing flush shows.
 //
-// Each CPU also caches which leaf table serves 2 MiB (AMD APM vol. 2, 5.5.3: INVLPG and CR3 loads drop
+// Each CPU also caches which leaf table serves an address (AMD APM vol. 2, 5.5.3: INVLPG and CR3 loads drop
 // those). A page fault drops the translation of the faulting address, as hardware does.
 #pragma once
 
+#include <array>
 #include <cstring>
 #include <optional>
 #include <unordered_map>
@@ -53,33 +54,30 @@ struct Walk {
   bool dirty;
 };
 
-// Who knows the tables: hardware over memory, or a host that keeps its own (lguest).
+// Who knows the tables: hardware over memory (walkers.h), or a host that keeps its own (lguest).
 class Walker {
  public:
+  // What a CPU keeps of a root that it has loaded: with PAE, what the root's four entries were.
+  struct Root {
+    PhysAddr address;
+    std::array<u64, 4> registers;
+    friend bool operator==(const Root&, const Root&) = default;
+  };
+
   virtual ~Walker() = default;
-  // `leaf_table`: cached table that maps va's 2 MiB, in and out; 0 is none. Sets A, and D for a write that
-  // the rights allow.
-  virtual std::optional<Walk> walk(PhysAddr root, Gva va, Access access, Privilege privilege,
+  virtual Root load(PhysAddr root) = 0;
+  // `leaf_table`: address of the cached table that maps what one leaf table maps, in and out; 0 is none. Sets
+  // A, and D for a write that the rights allow.
+  virtual std::optional<Walk> walk(const Root& root, Gva va, Access access, Privilege privilege,
                                    u64& leaf_table) = 0;
+  // Which addresses one leaf table maps: those equal above this bit.
+  [[nodiscard]] virtual unsigned leaf_table_shift() const = 0;
 };
 
 // True when a translation with these rights lets the access through.
 inline bool permits(const Walk& walk, Access access, Privilege privilege) {
   return allows(walk.perm, access) && (walk.user || privilege == Privilege::kKernel);
 }
-
-// Walks tables in memory. `decode` turns the frame number in an entry into one of `memory`'s.
-class HardwareWalker : public Walker {
- public:
-  using Decode = Frame (*)(Frame);
-  HardwareWalker(const Memory& memory, Decode decode) : memory_(memory), decode_(decode) {}
-  std::optional<Walk> walk(PhysAddr root, Gva va, Access access, Privilege privilege,
-                           u64& leaf_table) override;
-
- private:
-  const Memory& memory_;
-  Decode decode_;
-};
 
 class Machine {
  public:
@@ -89,11 +87,11 @@ class Machine {
   // The byte at va as CPU `cpu` sees it, or nothing: a page fault.
   std::optional<u8*> access(unsigned cpu, Gva va, Access access, Privilege privilege);
 
-  // Every translation that some TLB holds must still be what the tables say: the same frame, no more rights.
-  // Returns the number that are not.
+  // Every translation that some TLB holds must still be what the tables say: the same frame, no more rights;
+  // and what was read with a root must still be there. Returns the number that are not.
   u64 stale_translations();
 
-  // Some CPU still goes through this leaf table.
+  // Some CPU still goes through this leaf table, by the number that entries name it by.
   [[nodiscard]] bool caches_table(Frame table) const;
 
   // CPUs take turns: what runs on the current one is the engine.
@@ -117,9 +115,9 @@ class Machine {
 
  private:
   struct Cpu {
-    PhysAddr root;
+    Walker::Root root;
     std::unordered_map<u64, Walk> tlb;         // by page number
-    std::unordered_map<u64, u64> leaf_tables;  // by va >> 21
+    std::unordered_map<u64, u64> leaf_tables;  // by va >> leaf_table_shift()
   };
   const Memory& memory_;
   Walker& walker_;

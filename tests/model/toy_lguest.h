@@ -52,8 +52,10 @@ class ToyLguest : public Walker {
     pages.erase(pages.lower_bound(base.page()), pages.lower_bound((base + bytes).page()));
   }
 
-  std::optional<Walk> walk(PhysAddr root, Gva va, Access access, Privilege privilege, u64&) override {
-    const auto found = roots_.find(Frame::at(root));
+  Root load(PhysAddr root) override { return {root, {}}; }
+  [[nodiscard]] unsigned leaf_table_shift() const override { return 21; }
+  std::optional<Walk> walk(const Root& root, Gva va, Access access, Privilege privilege, u64&) override {
+    const auto found = roots_.find(Frame::at(root.address));
     if (found == roots_.end()) {
       ADD_FAILURE() << "a root that the host does not know";
       return std::nullopt;

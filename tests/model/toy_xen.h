@@ -137,7 +137,7 @@ class ToyXenSink {
   void link(const pt::Slot& slot, Entry entry) { set(slot, entry); }
   void unlink(const pt::Slot& slot, Entry) { set(slot, Entry()); }
   void retire(Frame table, unsigned) {
-    EXPECT_FALSE(machine_.caches_table(table)) << "not flushed: " << table.number();
+    EXPECT_FALSE(machine_.caches_table(machine_frame(table))) << "not flushed: " << table.number();
     xen_.set_alias_writable(table, true);
   }
 

@@ -5,6 +5,7 @@
 #include "native-fallback/engine/engine.h"
 #include "native-fallback/sinks/store_sink.h"
 #include "tests/conformance/hosted/model_home.h"
+#include "tests/model/walkers.h"
 
 namespace nopte::conformance {
 
@@ -27,7 +28,7 @@ class EngineHome : public ModelHome {
   }
 
   model::Memory memory_{16, kFrames};
-  model::HardwareWalker walker_{memory_, [](pt::Frame frame) { return frame; }};
+  model::LongModeWalker walker_{memory_, [](pt::Frame frame) { return frame; }};
   model::Machine machine_{memory_, walker_, 1};
   pt::FrameTable frames_;
   Sink sink_{frames_, machine_};

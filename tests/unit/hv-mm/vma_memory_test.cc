@@ -9,6 +9,7 @@
 
 #include "native-fallback/sinks/store_sink.h"
 #include "tests/model/machine.h"
+#include "tests/model/walkers.h"
 
 namespace nopte::hv {
 namespace {
@@ -49,7 +50,7 @@ class VmaMemoryTest : public testing::Test {
   }
 
   model::Memory memory_model_{16, kFrames};
-  model::HardwareWalker walker_{memory_model_, [](pt::Frame frame) { return frame; }};
+  model::LongModeWalker walker_{memory_model_, [](pt::Frame frame) { return frame; }};
   model::Machine machine_{memory_model_, walker_, 1};
   pt::FrameTable frames_;
   pt::StoreSink<model::Machine> sink_{frames_, machine_};
