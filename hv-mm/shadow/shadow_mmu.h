@@ -95,7 +95,8 @@ class ShadowMmu {
   // The entry of this level, 2 to 4, for va is another now: what it led to is not shown any more.
   void table_told(u64 root_gfn, Gva va, unsigned level);
   enum class Forget : u8 { kUser, kEverything };
-  // Nothing is shown any more of the user addresses of the root in use, or of anything.
+  // Nothing is shown any more of the user addresses of the root in use, or of anything, before the guest
+  // faults there.
   void forget(Forget what);
 
   // Guest-virtual to guest-physical by the guest's tables as they are now; rights are not looked at.

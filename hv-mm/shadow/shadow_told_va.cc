@@ -64,6 +64,7 @@ void ShadowMmu::table_told(u64 root_gfn, Gva va, unsigned level) {
 }
 
 void ShadowMmu::forget(Forget what) {
+  reflected_valid_ = false;
   if (what == Forget::kUser) {
     drop_all(root_, 0, kFirstKernelIndex - 1);
   } else {

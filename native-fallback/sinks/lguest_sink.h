@@ -3,6 +3,10 @@
 // for a fault; so a call of its own is needed only where a TLB would have to forget at once, and for a full
 // ring.
 //
+// One operation that takes more from the space in use than a few rings hold gives up naming entries:
+// FLUSH_TLB forgets all user addresses of the root in use, and nothing of them is shown again before the
+// guest touches one, which is after the operation.
+//
 // No call ends a root, so there is no release_root().
 #pragma once
 
@@ -28,14 +32,19 @@ inline void lguest_load_root(PhysAddr root) {
 template <Processor Base, auto call>
 using LguestProcessor = RootByCall<Base, lguest_load_root<call>>;
 
-template <auto call>
+// `P` is a LguestProcessor.
+template <class P, auto call>
 class LguestTeller {
  public:
   static constexpr bool kReadAtExits = true;
   static constexpr bool kCanShareTables = false;
   static constexpr bool kTellingFlushes = true;
 
-  constexpr explicit LguestTeller(abi::lguest::Ring& ring) : ring_(ring) {}
+  // Full rings that one operation tells of before it forgets everything: what is told costs about as much as
+  // the faults that bring back the rest of a small process.
+  static constexpr unsigned kMostRings = 4;
+
+  constexpr LguestTeller(abi::lguest::Ring& ring, const P& processor) : ring_(ring), processor_(processor) {}
 
   void start(PhysAddr ring) {
     __builtin_memset(ring_.status, abi::lguest::kSlotFree, sizeof(ring_.status));
@@ -43,6 +52,8 @@ class LguestTeller {
   }
 
   void put(const Slot& slot, Entry entry) {
+    in_use_ = static_cast<i64>(slot.va.value()) >= 0 && processor_.runs(slot.root.address());
+    if (forgotten_ && in_use_) return;
     ring_.calls[next_] = call_for(slot, entry);
     // The call before its status: the hypervisor may read the ring at any instruction that faults.
     std::atomic_signal_fence(std::memory_order_release);
@@ -50,9 +61,20 @@ class LguestTeller {
     next_ = (next_ + 1) % abi::lguest::kRingSlots;
   }
   // They are performed in order: when the last is, all are.
-  [[nodiscard]] u64 waiting() const { return taken(next_ - 1) ? 1 : 0; }
+  [[nodiscard]] u64 waiting() const { return forgotten_ || taken(next_ - 1) ? 1 : 0; }
   [[nodiscard]] bool full() const { return taken(next_); }
-  void tell(TellFlush) { lguest_call<call>({abi::lguest::kFlushAsync, {}}); }
+  // Without a flush: the ring is full, and the operation goes on.
+  void tell(TellFlush flush) {
+    if (flush.kind == TellFlush::Kind::kNone) {
+      forgotten_ = forgotten_ || (++full_rings_ >= kMostRings && in_use_);
+    } else {
+      const bool waits = taken(next_ - 1);
+      full_rings_ = 0;
+      forgotten_ = false;
+      if (!waits) return;
+    }
+    lguest_call<call>({forgotten_ ? abi::lguest::kFlushTlb : abi::lguest::kFlushAsync, {}});
+  }
   void tell_gain(const Slot& slot, Entry entry) { lguest_call<call>(call_for(slot, entry)); }
 
  private:
@@ -70,7 +92,11 @@ class LguestTeller {
   }
 
   abi::lguest::Ring& ring_;
+  const P& processor_;
   unsigned next_ = 0;
+  unsigned full_rings_ = 0;  // since a flush
+  bool in_use_ = false;      // the last entry is a user's of the root in use
+  bool forgotten_ = false;   // until the flush, nothing is shown of those
 };
 
 }  // namespace nopte::pt

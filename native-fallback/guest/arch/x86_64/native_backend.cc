@@ -56,7 +56,7 @@ constinit abi::lguest::Ring g_lguest_ring{};
 struct Lguest {
   static constexpr const char* kName = "lguest";
   using Processor = LguestProcessor<NativeProcessor, hypercall>;
-  using Teller = LguestTeller<hypercall>;
+  using Teller = LguestTeller<Processor, hypercall>;
   using Sink = ToldSink<Processor, Teller>;
   static constinit Processor processor;
   static constinit Teller teller;
@@ -64,7 +64,7 @@ struct Lguest {
   static void start(FrameRange) { teller.start(image_physical(&g_lguest_ring)); }
 };
 constinit Lguest::Processor Lguest::processor;
-constinit Lguest::Teller Lguest::teller(g_lguest_ring);
+constinit Lguest::Teller Lguest::teller(g_lguest_ring, Lguest::processor);
 constinit Lguest::Sink Lguest::sink(g_frames, Lguest::processor, Lguest::teller);
 
 // Xen's direct paging, on tables that the domain builder made.
