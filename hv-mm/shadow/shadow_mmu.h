@@ -72,7 +72,11 @@ class ShadowMmu {
   // --- Tracking::kTold (shadow_told.cc) ---
   // The guest has written the entry at this address: what is shown of it follows the guest's table as it is
   // now. Nothing happens where no shadowed table lies. Precondition: entry_address(gpa).
-  void entry_told(Gpa gpa);
+  void entry_told(Gpa gpa) { entries_told(block_of(gpa), block_bit(gpa)); }
+  // The same for several of the 64 entries of one block.
+  void entries_told(u64 block, u64 which);
+  [[nodiscard]] static u64 block_of(Gpa gpa) { return gpa.value() / (64 * sizeof(u64)); }
+  [[nodiscard]] static u64 block_bit(Gpa gpa) { return u64{1} << gpa.value() / sizeof(u64) % 64; }
   // The same, and first writes it for the guest.
   void entry_set(Gpa gpa, pt::Entry value);
   [[nodiscard]] bool entry_address(Gpa gpa) const {
@@ -136,6 +140,7 @@ class ShadowMmu {
   void install(Gva va, const GuestWalk& walk);
   PageIndex descend(PageIndex parent, unsigned level, Gva va, pt::Entry guest);
   PageIndex mirror_for_use(u64 gfn, unsigned level);
+  void link_told(PageIndex page, unsigned slot, pt::Entry guest);
   // Whether the guest's entry in a table of this level can be shown as a link to `child`.
   [[nodiscard]] bool links(pt::Entry guest, unsigned level, PageIndex child) const {
     const ShadowPage& below = tables_.page(child);

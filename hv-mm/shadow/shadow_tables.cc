@@ -60,7 +60,17 @@ Result<void> ShadowTables::init(const GuestMemory& guest, const ShadowPool& pool
 
 // --- entries -----------------------------------------------------------------------------------------------
 
-// The only store into a shadow table. Bookkeeping of `old` is done already.
+namespace {
+
+// More rights, or the same for the same page, need no flush. Precondition: `old` is present.
+bool takes_away(Entry old, Entry value) {
+  const u64 gained = Entry::kWritable | Entry::kUser | Entry::kDirty;
+  return ((old.word() ^ value.word()) & ~gained) || (old.word() & ~value.word() & gained);
+}
+
+}  // namespace
+
+// The store into a shadow table. Bookkeeping of `old` is done already.
 void ShadowTables::put(PageIndex index, unsigned slot, Entry old, Entry value) {
   ShadowPage& page = pages_[index];
   const u64 bit = u64{1} << (slot % 64);
@@ -70,9 +80,7 @@ void ShadowTables::put(PageIndex index, unsigned slot, Entry old, Entry value) {
       page.installed[slot / 64] &= ~bit;
       --page.live;
     }
-    // More rights, or the same for the same page, need no flush.
-    const u64 gained = Entry::kWritable | Entry::kUser | Entry::kDirty;
-    if (((old.word() ^ value.word()) & ~gained) || (old.word() & ~value.word() & gained)) needs_flush_ = true;
+    if (takes_away(old, value)) needs_flush_ = true;
   } else {
     pt::store_entry(table(index), slot, value);
     page.installed[slot / 64] |= bit;
@@ -181,32 +189,71 @@ void ShadowTables::set_leaf(PageIndex index, unsigned slot, u64 gfn, u64 rights)
   if (old != value) update_leaf(index, slot, old, value, gfn);
 }
 
-// A leaf table's entry in a mirror, `old`, shows what this guest entry allows. False when it did already.
-[[gnu::always_inline]] inline bool ShadowTables::follow(PageIndex index, unsigned slot, Entry old,
-                                                        Entry guest) {
-  Entry value;
-  const u64 gfn = guest.frame().number();  // reserved frame bits lie beyond every guest's memory
+// What a leaf table's entry in a mirror shows of this guest entry.
+inline Entry ShadowTables::allowed(Entry guest) const {
   constexpr u64 kUsable = Entry::kPresent | Entry::kAccessed;
-  if ((guest.word() & kUsable) == kUsable && guest_.contains(gfn)) {
-    value = leaf_entry(gfn, allowed_rights(guest));
-  }
-  if (old == value) return false;
-  update_leaf(index, slot, old, value, gfn);
-  return true;
+  const u64 gfn = guest.frame().number();  // reserved frame bits lie beyond every guest's memory
+  if ((guest.word() & kUsable) != kUsable || !guest_.contains(gfn)) return {};
+  return leaf_entry(gfn, allowed_rights(guest));
 }
 
 void ShadowTables::show_leaf(PageIndex index, unsigned slot, Entry guest) {
-  follow(index, slot, entry(index, slot), guest);
+  const Entry old = entry(index, slot);
+  const Entry value = allowed(guest);
+  if (old != value) update_leaf(index, slot, old, value, guest.frame().number());
 }
 
 unsigned ShadowTables::refresh(PageIndex index, unsigned first, u64 which) {
   const u8* const guest_table = guest_.table(pages_[index].gfn);
-  const u8* const own_table = table(index);
+  if (told_) return refresh_told(pages_[index], guest_table, table(index), first, which);
   unsigned changed = 0;
   for (; which != 0; which &= which - 1) {
     const unsigned slot = first + static_cast<unsigned>(std::countr_zero(which));
-    if (follow(index, slot, pt::load_entry(own_table, slot), pt::load_entry(guest_table, slot))) ++changed;
+    const Entry guest = pt::load_entry(guest_table, slot);
+    const Entry old = entry(index, slot);
+    const Entry value = allowed(guest);
+    if (old == value) continue;
+    update_leaf(index, slot, old, value, guest.frame().number());
+    ++changed;
   }
+  return changed;
+}
+
+// No list knows a told guest's leaves, no frame is protected, and the processor writes none of the entries: A
+// and D are preset. What runs for every entry is kept short.
+unsigned ShadowTables::refresh_told(ShadowPage& page, const u8* guest_table, u8* own_table, unsigned first,
+                                    u64 which) {
+  const GuestMemory memory = guest_;
+  u64 installed = page.installed[first / 64];
+  unsigned changed = 0, live = page.live;
+  bool taken_away = false;
+  for (; which != 0; which &= which - 1) {
+    const unsigned slot = first + static_cast<unsigned>(std::countr_zero(which));
+    const Entry guest = pt::load_entry(guest_table, slot);
+    const Entry old = pt::load_entry(own_table, slot);
+    Entry value;
+    if (guest.present() && guest.accessed() && memory.contains(guest.frame().number())) {
+      value = mapping(memory.host_frame(guest.frame().number()), allowed_rights(guest));
+    }
+    if (old == value) continue;
+    pt::store_entry(own_table, slot, value);
+    const u64 bit = which & -which;
+    if (old.present()) {
+      taken_away |= takes_away(old, value);
+      if (!value.present()) {
+        installed &= ~bit;
+        --live;
+      }
+    } else {
+      installed |= bit;
+      ++live;
+    }
+    ++changed;
+  }
+  page.installed[first / 64] = installed;
+  page.live = static_cast<u16>(live);
+  needs_flush_ |= taken_away;
+  counters_.entries_written += changed;
   return changed;
 }
 

@@ -194,7 +194,8 @@ class ShadowTables {
     return (region + 1) << pt::kIndexBits <= guest_.frames;
   }
 
-  bool follow(PageIndex page, unsigned index, pt::Entry old, pt::Entry guest);
+  [[nodiscard]] pt::Entry allowed(pt::Entry guest) const;
+  unsigned refresh_told(ShadowPage& page, const u8* guest_table, u8* own_table, unsigned first, u64 which);
   void update_leaf(PageIndex page, unsigned index, pt::Entry old, pt::Entry value, u64 gfn);
   void put(PageIndex page, unsigned index, pt::Entry old, pt::Entry value);
   void forget(PageIndex page, unsigned index, pt::Entry old);

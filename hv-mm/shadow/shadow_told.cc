@@ -8,34 +8,44 @@ namespace nopte::hv {
 
 using pt::Entry;
 
-void ShadowMmu::entry_told(Gpa gpa) {
-  const u64 gfn = gpa.page();
-  const unsigned slot = static_cast<unsigned>(gpa.page_offset() / sizeof(u64));
+void ShadowMmu::entries_told(u64 block, u64 which) {
+  constexpr u64 kBlocks = pt::kEntriesPerTable / 64;
+  const u64 gfn = block / kBlocks;
+  const unsigned first_slot = static_cast<unsigned>(block % kBlocks) * 64;
   const PageIndex first = tables_.first_mirror(gfn);
   if (first == 0) {
     unseen_ = true;
     return;
   }
-  if (tables_.page(first).level == 1 && tables_.page(first).alias == 0) [[likely]] {
-    tables_.refresh(first, slot & ~63u, u64{1} << (slot % 64));
+  const unsigned only_level = tables_.page(first).alias == 0 ? tables_.page(first).level : 0;
+  if (only_level == 1) [[likely]] {
+    tables_.refresh(first, first_slot, which);
     return;
   }
-  // A mirror may be zapped while the others follow.
-  for (unsigned level = 1; level <= pt::kLevels; ++level) {
-    const PageIndex page = tables_.find_mirror(gfn, level);
-    if (page == 0) continue;
-    if (level == 1) {
-      tables_.refresh(page, slot & ~63u, u64{1} << (slot % 64));
-      continue;
+  // A mirror may lose its last link while the others follow.
+  for (unsigned level = only_level != 0 ? only_level : 1; level <= pt::kLevels; ++level) {
+    for (u64 left = which; left != 0; left &= left - 1) {
+      const PageIndex page = tables_.find_mirror(gfn, level);
+      if (page == 0) break;
+      if (level == 1) {
+        tables_.refresh(page, first_slot, left);
+        break;
+      }
+      const unsigned slot = first_slot + static_cast<unsigned>(std::countr_zero(left));
+      link_told(page, slot, pt::load_entry(guest_.table(gfn), slot));
     }
-    const Entry guest = pt::load_entry(guest_.table(gfn), slot);
-    const Entry shown = tables_.entry(page, slot);
-    if (guest.present()) unseen_ = true;
-    if (!shown.present()) continue;
-    if (!shown.large() && links(guest, level, tables_.child_of(shown))) {
-      tables_.link(page, slot, tables_.child_of(shown), guest.word());  // other rights, the same table
-      continue;
-    }
+    if (level == only_level) break;
+  }
+}
+
+// An entry of a higher table: its link stays when it is to the same table.
+void ShadowMmu::link_told(PageIndex page, unsigned slot, Entry guest) {
+  if (guest.present()) unseen_ = true;
+  const Entry shown = tables_.entry(page, slot);
+  if (!shown.present()) return;
+  if (!shown.large() && links(guest, tables_.page(page).level, tables_.child_of(shown))) {
+    tables_.link(page, slot, tables_.child_of(shown), guest.word());  // with other rights, may be
+  } else {
     tables_.drop_whole(page, slot);
   }
 }

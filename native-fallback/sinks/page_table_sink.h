@@ -51,8 +51,6 @@ concept PageTableSink = requires(S sink, const S& view, Frame frame, const Slot&
   { typename S::Format() } -> PageTableFormat;
   // A table may be reachable by two paths (lguest names entries by root and address: no).
   { S::kCanShareTables } -> std::convertible_to<bool>;
-  // The processor sets A and D in our tables (told shadows: no).
-  { S::kHardwareAd } -> std::convertible_to<bool>;
   // Level-2 leaves work.
   { S::kLargeLeaves } -> std::convertible_to<bool>;
   // publish must find the table's frame without a writable mapping (Xen: the direct map turns read-only).

@@ -32,7 +32,6 @@ class StoreSink {
   using Format = F;
   using Entry = typename F::Entry;
   static constexpr bool kCanShareTables = true;
-  static constexpr bool kHardwareAd = true;
   static constexpr bool kLargeLeaves = true;
   static constexpr bool kNeedsAliasRemoval = false;
 

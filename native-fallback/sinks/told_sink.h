@@ -9,6 +9,9 @@
 //
 // Of tables only roots are released: told that a table is unlinked, the hypervisor forgets it unless another
 // root in its shadow links it, and everything below a released root goes with it.
+//
+// A and D: the hypervisor sets them in the guest's entries at the faults that it sees, and shows nothing
+// before A and no right to write before D. To take one of them back is a loss.
 #pragma once
 
 #include "native-fallback/sinks/store_sink.h"
@@ -52,15 +55,12 @@ class ToldSink : public StoreSink<P> {
 
  public:
   using Format = typename Own::Format;
-  // The hypervisor presets A and D in what the processor walks, and sets them in the guest's entries only at
-  // the faults that it sees.
-  static constexpr bool kHardwareAd = false;
   static constexpr bool kCanShareTables = T::kCanShareTables;
 
   constexpr ToldSink(FrameTable& frames, P& processor, T& teller)
       : Own(frames, processor), frames_(frames), teller_(teller) {}
 
-  Entry exchange(const Slot& slot, Entry expected, Entry desired) {
+  [[gnu::always_inline]] Entry exchange(const Slot& slot, Entry expected, Entry desired) {
     const Entry old = Own::exchange(slot, expected, desired);
     if (expected.present() &&
         (!desired.present() || desired.frame() != expected.frame() || desired.lacks_rights_of(expected))) {
@@ -114,8 +114,12 @@ class ToldSink : public StoreSink<P> {
   void flush_all(Frame, FlushScope scope) { flush(scope); }
 
   // Around a fault.
-  void fault_begins() { gain_ = {}; }
+  void fault_begins() {
+    gain_ = {};
+    in_fault_ = true;
+  }
   void settle() {
+    in_fault_ = false;
     if (!gain_.present() || !(kernel(gain_slot_) || Own::runs(gain_slot_.root))) return;
     teller_.tell_gain(gain_slot_, gain_);
   }
@@ -133,6 +137,11 @@ class ToldSink : public StoreSink<P> {
   static bool kernel(const Slot& slot) { return static_cast<i64>(slot.va.value()) < 0; }
 
   void gained(const Slot& slot, Entry entry) {
+    if (in_fault_) [[unlikely]]
+      remember_gain(slot, entry);
+  }
+  // Apart, so that what runs for every entry of a range stays short.
+  [[gnu::noinline]] void remember_gain(const Slot& slot, Entry entry) {
     gain_slot_ = slot;
     gain_ = entry;
   }
@@ -148,13 +157,14 @@ class ToldSink : public StoreSink<P> {
     }
   }
   void make_room() {
-    if (teller_.full()) tell_now();
+    if (teller_.full()) [[unlikely]]
+      tell_now();
   }
   void tell_waiting() {
     if (teller_.waiting() != 0) tell_now();
   }
   // The flush for it is still to come.
-  void tell_now() {
+  [[gnu::noinline]] void tell_now() {
     unflushed_ |= !T::kTellingFlushes && teller_.waiting() != 0;
     teller_.tell({});
   }
@@ -168,6 +178,7 @@ class ToldSink : public StoreSink<P> {
   FrameTable& frames_;
   T& teller_;
   bool unflushed_ = false;  // something was told without a flush
+  bool in_fault_ = false;
   Entry gain_;
   Slot gain_slot_{};
 };

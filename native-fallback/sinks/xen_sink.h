@@ -40,7 +40,6 @@ class XenSink {
   using Format = FourLevel;
   using Entry = pt::Entry;
   static constexpr bool kCanShareTables = true;
-  static constexpr bool kHardwareAd = true;
   static constexpr bool kLargeLeaves = false;
   static constexpr bool kNeedsAliasRemoval = true;
 

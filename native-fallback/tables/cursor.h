@@ -226,7 +226,7 @@ class Cursor {
 
   // Replaces a leaf, `expected` as it was read, by another that is not empty; returns what was there.
   // Precondition: level() == 1.
-  Entry replace(unsigned index, Entry expected, Entry desired) {
+  [[gnu::always_inline]] Entry replace(unsigned index, Entry expected, Entry desired) {
     return memory_.sink.exchange(leaf_slot(index), expected, desired);
   }
 

@@ -96,7 +96,6 @@ class ToyLguestSink {
  public:
   using Format = pt::FourLevel;
   static constexpr bool kCanShareTables = false;
-  static constexpr bool kHardwareAd = false;
   static constexpr bool kLargeLeaves = false;
   static constexpr bool kNeedsAliasRemoval = false;
 

@@ -107,7 +107,6 @@ class ToyXenSink {
  public:
   using Format = pt::FourLevel;
   static constexpr bool kCanShareTables = true;
-  static constexpr bool kHardwareAd = true;
   static constexpr bool kLargeLeaves = false;
   static constexpr bool kNeedsAliasRemoval = true;
 
