@@ -93,6 +93,7 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64/guest.ld)
       ${main} image_guest image_choice image_stubs image_pvops image_translation image_translation_guest
       image_translation_bare image_translation_interfaces)
     target_link_options(${name} PRIVATE -Wl,--emit-relocs)
+    set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS ${arch}/embed_call_sites.py ${arch}/embed_symbols.py)
     add_custom_command(TARGET ${name} POST_BUILD VERBATIM
       COMMAND ${Python3_EXECUTABLE} ${arch}/embed_call_sites.py $<TARGET_FILE:${name}>
       COMMAND ${Python3_EXECUTABLE} ${arch}/embed_symbols.py $<TARGET_FILE:${name}>)

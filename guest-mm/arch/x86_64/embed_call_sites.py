@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Fills the .call_sites section of a linked image: every call whose target boot decides (call_sites.h).
 
-The image is linked with its relocations kept. Each one in code that names a bound function must belong to a direct
-call or jump with a 32-bit displacement, or lie in bind_calls() itself; anything else is a use that patching would
-miss, and the image is refused. Relocations are taken out afterwards.
+The image is linked with its relocations kept. Each one that names a bound function must belong to a direct call or jump
+with a 32-bit displacement, or lie in bind_calls() itself or in the hypercall backend's own tables, which only boot reads;
+anything else is a use that patching would miss, and the image is refused. Relocations are taken out afterwards.
 """
 
 import re
@@ -14,7 +14,7 @@ import sys
 from embed_symbols import IMAGE_BASE, section
 
 BOUND = re.compile(r"_ZN5nopte(7MmCalls|13PlatformCalls)\d|resolve_fault$")
-BINDER = "nopte::guest::bind_calls("
+NAMES_THEM = ("nopte::guest::bind_calls(", "nopte::pv::kOps", "nopte::pv::kPlatform")
 CODE_SECTIONS = (".text", ".translation.text")
 ROW = struct.Struct("<III")
 HEAD = struct.Struct("<II")
@@ -24,14 +24,14 @@ def output(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def code_relocations(image):
-    """(address, type, symbol, symbol's address, addend) of every relocation in code."""
+def relocations(image):
+    """(address, type, symbol, symbol's address, addend) of every relocation in what is loaded."""
     inside = False
     found = []
     for line in output("readelf", "--relocs", "--wide", image).splitlines():
         heading = re.match(r"Relocation section '\.rela(\S*)'", line)
         if heading:
-            inside = heading.group(1) in CODE_SECTIONS
+            inside = not heading.group(1).startswith(".debug")
         fields = re.match(r"([0-9a-f]{16})\s+[0-9a-f]+\s+(\S+)\s+([0-9a-f]+)\s+(\S+) ([+-]) ([0-9a-f]+)$", line)
         if inside and fields:
             address, kind, value, symbol, sign, addend = fields.groups()
@@ -39,17 +39,17 @@ def code_relocations(image):
     return found
 
 
-def functions(image):
-    """(address, size, name), in ascending order."""
+def symbols(image):
+    """(address, size, name) of functions and objects, in ascending order."""
     rows = []
     for line in output("nm", "--demangle", "--print-size", "--numeric-sort", image).splitlines():
-        fields = re.match(r"([0-9a-f]{16}) ([0-9a-f]{16}) [tTwW] (.*)", line)
+        fields = re.match(r"([0-9a-f]{16}) ([0-9a-f]{16}) [a-zA-Z] (.*)", line)
         if fields:
             rows.append((int(fields.group(1), 16), int(fields.group(2), 16), fields.group(3)))
     return rows
 
 
-def function_at(rows, address):
+def symbol_at(rows, address):
     return next((name for begin, size, name in rows if begin <= address < begin + size), f"{address:#x}")
 
 
@@ -60,16 +60,16 @@ def ends_in_a_displacement(code):
 
 def sites(image, data, code_offsets):
     """Rows for the table, and complaints."""
-    names = functions(image)
+    names = symbols(image)
     rows, wrong = [], []
-    for address, kind, symbol, value, addend in code_relocations(image):
+    for address, kind, symbol, value, addend in relocations(image):
         if not BOUND.match(symbol):
             continue
-        name = function_at(names, address)
-        if name.startswith(BINDER):
+        name = symbol_at(names, address)
+        if name.startswith(NAMES_THEM):
             continue
-        offset = next(at + address - begin for begin, size, at in code_offsets if begin <= address < begin + size)
-        direct = kind in ("R_X86_64_PLT32", "R_X86_64_PC32") and addend == -4
+        offset = next((at + address - begin for begin, size, at in code_offsets if begin <= address < begin + size), None)
+        direct = offset is not None and kind in ("R_X86_64_PLT32", "R_X86_64_PC32") and addend == -4
         if direct and ends_in_a_displacement(data[offset - 2:offset]):
             rows.append((address - IMAGE_BASE, value - IMAGE_BASE, "PlatformCalls" in symbol))
         else:

@@ -50,6 +50,12 @@ class EmbedTest(unittest.TestCase):
             self.assertEqual(done.returncode, 1, use)
             self.assertIn("caller: refers to _ZN5nopte7MmCalls7performEv", done.stderr)
 
+    def test_a_pointer_in_data_is_refused(self):
+        _, done = self.embed("    call _ZN5nopte7MmCalls7performEv\n    .data\n    .type kept, @object\n"
+                             "kept: .quad _ZN5nopte7MmCalls7performEv\n    .size kept, 8\n    .text")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("kept: refers to _ZN5nopte7MmCalls7performEv by R_X86_64_64", done.stderr)
+
     def test_a_table_that_is_too_small_is_refused(self):
         _, done = self.embed("    call _ZN5nopte7MmCalls7performEv\n" * 3, room=2)
         self.assertIn("raise kMostSites", done.stderr)
