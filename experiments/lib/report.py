@@ -109,7 +109,7 @@ def as_html(comparison, drawn):
         data = base64.b64encode(png).decode()
         parts.append(f"<h2>{html.escape(heading)}</h2><p class=note>{html.escape(caption)}</p>"
                      f'<img alt="{html.escape(heading)}" src="data:image/png;base64,{data}">')
-    parts += [_table(comparison), _bars(comparison), _facts(comparison)]
+    parts += [_table(comparison), _xen(comparison), _bars(comparison), _facts(comparison)]
     return "\n".join(parts) + "\n"
 
 
@@ -148,6 +148,16 @@ def _table(comparison):
                          + "".join(f"<td>{cell}" for cell in cells))
             title, context = "", ["", "", ""]
     return "\n".join(lines) + "</table>"
+
+
+def _xen(comparison):
+    rows = tables.xen_rows(comparison)
+    if not rows:
+        return ""
+    head = "".join(f"<th>{cell}" for cell in tables.XEN_HEAD)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}" for cell in cells) for cells in rows)
+    return (f"<h2>What Xen's interface adds</h2><p class=note>{html.escape(tables.xen_note(comparison))}</p>"
+            f"<table><thead><tr>{head}</thead>{body}</table>")
 
 
 def _bars(comparison):

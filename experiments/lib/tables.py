@@ -3,7 +3,7 @@
 import csv
 import io
 
-from .results import EXIT_COSTS
+from .results import EXIT_COSTS, xen_added, xen_bounce
 
 # A mode has one colour in every picture and table.
 MODE_COLOURS = {"native": "#6b7280", "nested": "#2a9d8f", "shadow": "#d1495b", "vma": "#1d4ed8", "kvmpv": "#b7791f",
@@ -51,6 +51,7 @@ def terminal(comparison):
     if comparison.by_mode:
         lines += _row_table(comparison)
         lines += _means(comparison)
+        lines += _xen(comparison)
     if comparison.script:
         lines += _script(comparison)
     if comparison.misses:
@@ -111,6 +112,30 @@ def mean_ratios(comparison, mode):
     for cost in EXIT_COSTS:
         found.append(comparison.mean_ratio(mode, lambda figure, cost=cost: figure.modelled(cost)))
     return found
+
+
+XEN_NOTE = ("Mode xen over native, and Xen PV over Linux (published). Modelled: {bounce} instructions more for each entry of "
+            "the kernel from user mode, which is what Xen PV adds to getpid (two bounces at ring 3); the container charges "
+            "none. Rows of fork and exec are not modelled.")
+XEN_HEAD = ("instructions added by Xen's interface", "mode xen", "modelled", "Xen PV")
+
+
+def xen_rows(comparison):
+    """XEN_HEAD's cells for each row; nothing without the modes."""
+    return [(added.title, f"{added.ours:,.0f}", "-" if added.modelled is None else f"{added.modelled:,.0f}",
+             f"{added.published:,}") for added in xen_added(comparison.by_mode, comparison.peers)]
+
+
+def xen_note(comparison):
+    return XEN_NOTE.format(bounce=xen_bounce(comparison.peers))
+
+
+def _xen(comparison):
+    rows = xen_rows(comparison)
+    if not rows:
+        return []
+    return ["", *(f"{cells[0]:<{_WIDTH}}" + "".join(f"{cell:>12}" for cell in cells[1:]) for cells in (XEN_HEAD, *rows)),
+            xen_note(comparison)]
 
 
 def _script(comparison):

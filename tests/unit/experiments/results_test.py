@@ -114,6 +114,14 @@ class BarsTest(unittest.TestCase):
                          {("native", "anon-touch"), ("vma", "anon-touch"), ("vma", "geometric mean"),
                           ("shadow", "anon-touch")})
 
+    def test_xen_adds_less_than_xen_pv_to_linux(self):
+        native = {"anon-touch": (1000, 1_000_000, 0, 0), "fork-small": (10, 250_000, 0, 0)}
+        xen = {"anon-touch": (1000, 3_900_000, 1000, 500_000), "fork-small": (10, 900_000, 130, 500_000)}
+        self.assertEqual(self.misses(native=native, xen=xen), {("xen", "anon-touch")})  # Xen PV adds 2,814
+        touch, fork = results.xen_added({"native": figures("native", native), "xen": figures("xen", xen)}, PEERS)
+        self.assertEqual((touch.row, touch.ours, touch.modelled, touch.published), ("anon-touch", 2900, 3507, 2814))
+        self.assertEqual((fork.row, fork.ours, fork.modelled), ("fork-small", 65_000, None))
+
     def test_the_peers_name_every_row_of_mmlat(self):
         source = (support.ROOT / "experiments/workloads/mmlat/rows.cc").read_text()
         for peer in PEERS:
