@@ -114,9 +114,9 @@ def mean_ratios(comparison, mode):
     return found
 
 
-XEN_NOTE = ("Mode xen over native, and Xen PV over Linux (published). Modelled: {bounce} instructions more for each entry of "
-            "the kernel from user mode, which is what Xen PV adds to getpid (two bounces at ring 3); the container charges "
-            "none. Rows of fork and exec are not modelled.")
+XEN_NOTE = ("Mode xen over native, and Xen PV over Linux (published). Modelled: {bounce} instructions more for each entry "
+            "of the kernel from user mode, which is what Xen PV adds to getpid (two bounces at ring 3); the container "
+            "charges none. Rows of fork and exec are not modelled.")
 XEN_HEAD = ("instructions added by Xen's interface", "mode xen", "modelled", "Xen PV")
 
 
@@ -134,8 +134,8 @@ def _xen(comparison):
     rows = xen_rows(comparison)
     if not rows:
         return []
-    return ["", *(f"{cells[0]:<{_WIDTH}}" + "".join(f"{cell:>12}" for cell in cells[1:]) for cells in (XEN_HEAD, *rows)),
-            xen_note(comparison)]
+    lines = [f"{cells[0]:<{_WIDTH}}" + "".join(f"{cell:>12}" for cell in cells[1:]) for cells in (XEN_HEAD, *rows)]
+    return ["", *lines, xen_note(comparison)]
 
 
 def _script(comparison):
