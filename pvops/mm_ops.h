@@ -6,8 +6,10 @@
 // Ranges are page-aligned, half-open, non-empty. User ranges lie in kUserRange; in the kernel space only
 // kWindowRange may be mapped by region calls.
 //
-// The caller keeps the promised list: it prepares its own change (allocates), calls, and commits. When an
-// operation fails, nothing has changed unless the text says otherwise.
+// The caller keeps the promised list: it prepares its own change (allocates), calls, and commits. A backend
+// that keeps a list of its own refuses what the caller's list would have refused; one that asks the caller's
+// cannot. When an operation fails, nothing has changed unless the text says otherwise. kInvalid: a range that
+// is malformed or lies elsewhere, or an id that names nothing.
 #pragma once
 
 #include "pvops/region_spec.h"

@@ -100,7 +100,7 @@ class Engine {
   // Errors: kInvalid, kAgain.
   Result<void> region_protected(SpaceId space, VaRange range, Perm perm, Checkpoint* checkpoint = nullptr);
   // Moves what is installed in `from` to the range of equal length at `to`, where nothing is installed.
-  // Errors: kInvalid (also: overlap), kNoMemory.
+  // Errors: kInvalid, kOverlap (of the two), kNoMemory.
   Result<void> region_moved(SpaceId space, VaRange from, Gva to);
   // As MmOps::region_advise; holes are skipped. Errors: kInvalid, kNoMemory (kPopulate: a prefix is
   // installed), kAgain.

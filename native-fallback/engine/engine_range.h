@@ -109,7 +109,8 @@ Result<void> Engine<Sink>::region_moved(SpaceId id, VaRange from, Gva to) {
   Space* space = find_space(id);
   if (space == nullptr || !valid_range(id, from)) return Fail(Status::kInvalid);
   const VaRange target = VaRange::of_pages(to, from.pages());
-  if (!valid_range(id, target) || target.overlaps(from)) return Fail(Status::kInvalid);
+  if (!valid_range(id, target)) return Fail(Status::kInvalid);
+  if (target.overlaps(from)) return Fail(Status::kOverlap);
   const auto moved = [&](Gva va) { return to + (va - from.begin); };
   const auto part_of = [&](const Cursor<Sink>& cursor) {
     return VaRange{cursor.va(), cursor.table_end() < from.end ? cursor.table_end() : from.end};

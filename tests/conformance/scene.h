@@ -66,11 +66,12 @@ class Scene {
   ObjectId make_object(u64 pages);
   SpaceId make_clone(SpaceId parent);
   Gva make_kmem(u64 pages);
-  // Makes free memory run out by populating a region of the space from arena page `page` on. The pages left
-  // are fewer than `spare` + 1.
-  void exhaust(SpaceId space, u64 page, u64 spare = 0);
-  // Where exhaust() puts its region.
-  static constexpr u64 kHoard = u64{1} << 20;
+  // Takes all of free memory for pages of a region of the space, far from where cases work.
+  void exhaust(SpaceId space);
+  // Gives so many of those pages back.
+  void relieve(SpaceId space, u64 pages);
+  // A region of one page that nobody will touch: many more of them than a list holds.
+  Status map_unlisted(SpaceId space, u64 page, Perm perm);
 
   // --- accesses in the active space; page of the arena and word in it. Refused: the violation's reason ---
   Status store(u64 page, u64 value, u64 word = 0) { return store_at(at(page) + word * 8, value); }
@@ -130,6 +131,7 @@ class Scene {
   ExitBudget budget_;
   CallSet used_;
   u64 free_before_ = 0;
+  u64 relieved_ = 0;  // pages of what exhaust() took
   const char* failure_ = nullptr;
 
  public:

@@ -3,7 +3,8 @@
 // every case. Prints PASS, FAIL or EXCUSED MODE-CASE for each, at the end how many ran; on the counters
 // channel, "begin N" and "end N BOUND" let the runner hold the exits of the Nth line against what it allows.
 #include "guest-mm/kernel/arch.h"
-#include "pvops/chosen_ops.h"
+#include "pvops/mm_ops.h"
+#include "pvops/platform_ops.h"
 #include "tests/conformance/booted/booted_memory.h"
 #include "tests/conformance/line.h"
 #include "tests/conformance/modes.h"
@@ -24,6 +25,14 @@ using conformance::Scene;
 using conformance::Verdict;
 
 constexpr u8 kUsageStatus = 2;
+
+// What the kernel calls: bound at boot, not through a table.
+constexpr MmOps kBoundCalls{
+    "bound at boot",
+#define NOPTE_OP(result, name, parameters, arguments) \
+  [] parameters -> result { return mm_ops().name arguments; },
+#include "pvops/mm_ops.def"
+};
 
 constinit conformance::BootedMemory g_memory;
 constinit Scene g_scene;
@@ -79,7 +88,7 @@ class Run {
 
   void run(const Case& row) {
     platform_ops().mark(Line().text("begin ").number(run_).view());
-    const char* const failure = conformance::run_case(row, g_scene, *g_mm_ops, g_memory, mode_.exits);
+    const char* const failure = conformance::run_case(row, g_scene, kBoundCalls, g_memory, mode_.exits);
     platform_ops().mark(Line().text("end ").number(run_).text(" ").number(g_scene.exits_allowed()).view());
     report(row.name, failure);
   }
@@ -115,7 +124,7 @@ void kernel_main(const BootInfo& boot) {
   }
   // What a home keeps from its first use on (directories, pools) is there before the first case.
   for (int i = 0; i < 2; ++i) {
-    conformance::run_case({"warm_up", warm_up, {}}, g_scene, *g_mm_ops, g_memory, mode->exits);
+    conformance::run_case({"warm_up", warm_up, {}}, g_scene, kBoundCalls, g_memory, mode->exits);
   }
   Run run(*mode);
   for (const conformance::Subject& subject : conformance::subjects()) {

@@ -51,6 +51,134 @@ void will_need_makes_no_pages(Scene& s) {
   EXPECT(s.free_pages() == before);
   EXPECT(is(s.warm_load(23), 1));
 }
+void dont_need_gives_memory_back(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 40) == kOk);
+  const u64 before = s.free_pages();
+  for (u64 page = 0; page < 40; ++page) EXPECT(s.store(page, 1) == kOk);
+  EXPECT(s.advise(a, 0, 40, Advice::kDontNeed) == kOk);
+  EXPECT(s.free_pages() == before);
+}
+void dont_need_drops_hidden_pages(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 1) == kOk);
+  EXPECT(s.store(0, 1) == kOk);
+  EXPECT(s.protect(a, 0, 1, kPermNone) == kOk);
+  EXPECT(s.advise(a, 0, 1, Advice::kDontNeed) == kOk);
+  EXPECT(s.protect(a, 0, 1, kPermR) == kOk);
+  EXPECT(is(s.load(0), 0));
+}
+void dont_need_skips_holes(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 1, 1) == kOk);
+  EXPECT(s.map(a, 3, 1) == kOk);
+  EXPECT(s.store(1, 1) == kOk);
+  EXPECT(s.store(3, 1) == kOk);
+  EXPECT(s.advise(a, 0, 6, Advice::kDontNeed) == kOk);
+  EXPECT(is(s.load(1), 0));
+  EXPECT(is(s.load(3), 0));
+  EXPECT(s.advise(a, 5, 10, Advice::kDontNeed) == kOk);
+}
+void dont_need_of_a_huge_range(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, u64{1} << 32) == kOk);
+  EXPECT(s.store(u64{1} << 31, 1) == kOk);
+  EXPECT(s.advise(a, 0, u64{1} << 32, Advice::kDontNeed) == kOk);
+  EXPECT(is(s.load(u64{1} << 31), 0));
+}
+void populate_of_a_private_mapping_copies(Scene& s) {
+  const SpaceId a = s.create_active();
+  const ObjectId o = s.make_object(4);
+  EXPECT(s.map_object(a, 0, 4, o, 0, Sharing::kShared) == kOk);
+  EXPECT(s.store(2, 5) == kOk);
+  EXPECT(s.map_object(a, 10, 4, o, 0, Sharing::kPrivate) == kOk);
+  EXPECT(s.advise(a, 10, 4, Advice::kPopulate) == kOk);
+  EXPECT(is(s.warm_load(12), 5));
+  EXPECT(s.warm_store(12, 6) == kOk);
+  EXPECT(is(s.load(2), 5));
+}
+void populate_ends_where_the_object_ends(Scene& s) {
+  const SpaceId a = s.create_active();
+  const ObjectId o = s.make_object(2);
+  EXPECT(s.map_object(a, 0, 8, o, 0, Sharing::kShared) == kOk);
+  EXPECT(s.map(a, 8, 2) == kOk);
+  EXPECT(s.advise(a, 0, 10, Advice::kPopulate) == kOk);
+  EXPECT(s.warm_store(1, 1) == kOk);
+  EXPECT(s.warm_store(9, 1) == kOk);
+  EXPECT(fails(s.load(2), kPastEnd));
+}
+void populate_makes_nothing_without_rights(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 30, kPermNone) == kOk);
+  const u64 before = s.free_pages();
+  EXPECT(s.advise(a, 0, 30, Advice::kPopulate) == kOk);
+  EXPECT(s.free_pages() == before);
+}
+void populate_ends_sharing(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 2) == kOk);
+  EXPECT(s.store(0, 1) == kOk);
+  const SpaceId b = s.make_clone(a);
+  EXPECT(s.advise(a, 0, 2, Advice::kPopulate) == kOk);
+  EXPECT(s.warm_store(0, 2) == kOk);
+  s.activate(b);
+  EXPECT(is(s.load(0), 1));
+}
+void populate_keeps_what_is_there(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 4) == kOk);
+  EXPECT(s.store(1, 7) == kOk);
+  EXPECT(s.advise(a, 0, 4, Advice::kPopulate) == kOk);
+  const u64 before = s.free_pages();
+  EXPECT(s.advise(a, 0, 4, Advice::kPopulate) == kOk);
+  EXPECT(s.free_pages() == before);
+  EXPECT(is(s.warm_load(1), 7));
+}
+void populate_of_a_space_that_is_not_active(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 3) == kOk);
+  s.create_active();
+  EXPECT(s.advise(a, 0, 3, Advice::kPopulate) == kOk);
+  EXPECT(fails(s.load(0), kNoRegion));
+  s.activate(a);
+  EXPECT(s.warm_store(2, 1) == kOk);
+}
+void will_need_of_anonymous_memory_makes_nothing(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 30) == kOk);
+  const u64 before = s.free_pages();
+  EXPECT(s.advise(a, 0, 30, Advice::kWillNeed) == kOk);
+  EXPECT(s.free_pages() == before);
+  EXPECT(is(s.load(0), 0));
+}
+void will_need_gives_no_right_to_write(Scene& s) {
+  const SpaceId a = s.create_active();
+  const ObjectId o = s.make_object(2);
+  EXPECT(s.map_object(a, 0, 2, o, 0, Sharing::kShared) == kOk);
+  EXPECT(s.store(0, 1) == kOk);
+  EXPECT(s.map_object(a, 10, 4, o, 0, Sharing::kPrivate) == kOk);
+  EXPECT(s.advise(a, 10, 4, Advice::kWillNeed) == kOk);
+  EXPECT(s.store(10, 2) == kOk);
+  EXPECT(is(s.load(0), 1));
+  EXPECT(fails(s.load(12), kPastEnd));
+}
+void advice_that_is_unknown_is_refused(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 1) == kOk);
+  EXPECT(s.store(0, 1) == kOk);
+  EXPECT(s.advise(a, 0, 1, static_cast<Advice>(3)) == kInvalid);
+  EXPECT(is(s.warm_load(0), 1));
+}
+void advise_of_a_malformed_range_is_refused(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 2) == kOk);
+  EXPECT(s.store(0, 1) == kOk);
+  EXPECT(s.advise(a, 0, 0, Advice::kDontNeed) == kInvalid);
+  EXPECT(s.advise_range(a, VaRange::of_pages(Scene::at(0) + 8, 1), Advice::kDontNeed) == kInvalid);
+  EXPECT(s.advise_range(a, {Scene::at(0), Gva(0)}, Advice::kDontNeed) == kInvalid);
+  EXPECT(s.advise_range(a, VaRange::of_pages(kKmemRange.begin, 1), Advice::kDontNeed) == kInvalid);
+  EXPECT(is(s.warm_load(0), 1));
+}
 
 constexpr Case kAdviseCases[] = {
     CASE(dont_need_drops_anonymous_pages, region_advise),
@@ -58,6 +186,20 @@ constexpr Case kAdviseCases[] = {
     CASE(populate_installs_ahead, region_advise),
     CASE(populate_skips_holes_and_read_only_stays_so, region_advise),
     CASE(will_need_makes_no_pages, region_advise),
+    CASE(dont_need_gives_memory_back, region_advise),
+    CASE(dont_need_drops_hidden_pages, region_advise),
+    CASE(dont_need_skips_holes, region_advise),
+    CASE(dont_need_of_a_huge_range, region_advise),
+    CASE(populate_of_a_private_mapping_copies, region_advise),
+    CASE(populate_ends_where_the_object_ends, region_advise),
+    CASE(populate_makes_nothing_without_rights, region_advise),
+    CASE(populate_ends_sharing, region_advise, space_clone),
+    CASE(populate_keeps_what_is_there, region_advise),
+    CASE(populate_of_a_space_that_is_not_active, region_advise),
+    CASE(will_need_of_anonymous_memory_makes_nothing, region_advise),
+    CASE(will_need_gives_no_right_to_write, region_advise),
+    CASE(advice_that_is_unknown_is_refused, region_advise),
+    CASE(advise_of_a_malformed_range_is_refused, region_advise),
 };
 
 }  // namespace

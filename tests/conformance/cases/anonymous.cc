@@ -68,6 +68,32 @@ void the_ends_of_user_space_can_be_mapped(Scene& s) {
   EXPECT(s.store(last, 9, 511) == kOk);
   EXPECT(is(s.warm_load(last, 511), 9));
 }
+void far_apart_pages_are_apart(Scene& s) {
+  const SpaceId a = s.create_active();
+  constexpr u64 kTopSlot = u64{1} << 27;  // pages that one entry of a top-level table maps
+  EXPECT(s.map(a, 0, 100 * kTopSlot) == kOk);
+  for (u64 slot = 0; slot < 100; slot += 33) EXPECT(s.store(slot * kTopSlot + 7, slot) == kOk);
+  for (u64 slot = 0; slot < 100; slot += 33) EXPECT(is(s.warm_load(slot * kTopSlot + 7), slot));
+  EXPECT(is(s.load(50 * kTopSlot), 0));
+}
+void the_lowest_user_page_can_be_mapped(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map_region(a, {VaRange::of_pages(kUserRange.begin, 1), kPermRW}) == kOk);
+  EXPECT(s.store_at(kUserRange.begin, 9) == kOk);
+  EXPECT(is(s.warm_load_at(kUserRange.begin), 9));
+  EXPECT(fails(s.load_at(kUserRange.begin - 8), kNoRegion));
+}
+void all_of_user_space_is_one_region(Scene& s) {
+  const SpaceId a = s.create_active();
+  const u64 before = s.free_pages();
+  EXPECT(s.map_region(a, {kUserRange, kPermRW}) == kOk);
+  EXPECT(s.store_at(kUserRange.begin, 1) == kOk);
+  EXPECT(s.store(0, 2) == kOk);
+  EXPECT(s.store_at(kUserRange.end - 8, 3) == kOk);
+  EXPECT(s.unmap_range(a, kUserRange) == kOk);
+  EXPECT(fails(s.load(0), kNoRegion));
+  EXPECT(s.free_pages() == before);
+}
 
 constexpr Case kAnonymousCases[] = {
     CASE(anonymous_reads_zero, region_map),
@@ -79,6 +105,9 @@ constexpr Case kAnonymousCases[] = {
     CASE(a_map_call_installs_nothing, region_map),
     CASE(freed_memory_does_not_show_through, region_map),
     CASE(the_ends_of_user_space_can_be_mapped, region_map),
+    CASE(far_apart_pages_are_apart, region_map),
+    CASE(the_lowest_user_page_can_be_mapped, region_map),
+    CASE(all_of_user_space_is_one_region, region_map, region_unmap),
 };
 
 }  // namespace

@@ -4,7 +4,9 @@
 namespace nopte::conformance {
 
 #define NOPTE_SUBJECTS(X) \
+  X(violations)           \
   X(anonymous)            \
+  X(mapping)              \
   X(unmap)                \
   X(protect)              \
   X(move)                 \
@@ -14,7 +16,8 @@ namespace nopte::conformance {
   X(advise)               \
   X(kernel_memory)        \
   X(windows)              \
-  X(shortage)
+  X(shortage)             \
+  X(long_runs)
 
 // NOLINTBEGIN(readability-redundant-declaration): each is defined by its file, and used only here.
 #define NOPTE_DECLARE(name) std::span<const Case> name##_cases();
