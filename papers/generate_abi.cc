@@ -1,5 +1,6 @@
-// Prints papers/abi.md from the hypercall table and the entry contract: the page cannot drift from what is
-// compiled. Run by the test abi_page_is_current, which compares it with the page in the tree.
+// Prints papers/abi.md from the hypercall table, the entry contract and the conformance cases: the page
+// cannot drift from what is compiled. Run by the test abi_page_is_current, which compares it with the page in
+// the tree. Status 1: a call has neither a case nor another test.
 #include <cstddef>
 #include <cstdio>
 #include <iostream>
@@ -8,6 +9,7 @@
 #include "pvops/abi/boot_block.h"
 #include "pvops/abi/hypercalls.h"
 #include "pvops/mm_ops.h"
+#include "tests/conformance/case.h"
 
 namespace {
 
@@ -29,6 +31,53 @@ void print_statuses() {
   }
 }
 
+// Calls that are not about memory are not of the conformance suite: where their tests are.
+const char* test_elsewhere(u64 number) {
+  switch (static_cast<Call>(number)) {
+    case Call::query:
+    case Call::console_write:
+    case Call::console_read:
+    case Call::timer_set:
+    case Call::idle:
+    case Call::power_off:
+    case Call::mark:
+      return "tests/unit/hv-mm/exits_test.cc";
+    case Call::timer_cancel:
+      return "tests/boot/hostile/hostile.cc";
+    default:
+      return nullptr;
+  }
+}
+
+bool g_untested = false;
+
+// Each name links to the file that it is in. The number of cases.
+template <class Chosen>
+u64 print_cases(Chosen chosen) {
+  u64 count = 0;
+  for (const conformance::Subject& subject : conformance::subjects()) {
+    for (const conformance::Case& row : subject.cases) {
+      if (!chosen(row.about)) continue;
+      std::cout << (count++ == 0 ? "\nCases: " : ", ") << "[" << row.name << "](../tests/conformance/cases/"
+                << subject.name << ".cc)";
+    }
+  }
+  if (count != 0) std::cout << ".\n";
+  return count;
+}
+
+void print_tests(u64 number, const char* name) {
+  const u64 cases =
+      print_cases([=](conformance::CallSet about) { return about.has(static_cast<Call>(number)); });
+  if (cases != 0) return;
+  if (const char* const file = test_elsewhere(number)) {
+    std::cout << "\nTests: [" << file << "](../" << file << ").\n";
+    return;
+  }
+  std::cerr << "the call " << name << " has no conformance case\n";
+  g_untested = true;
+}
+
 void print_calls() {
   std::cout << "\n## Calls\n";
 #define NOPTE_ARG(type, name, meaning) \
@@ -39,6 +88,7 @@ void print_calls() {
     if (sizeof(#args) > 1) std::cout << "| register | argument | type | meaning |\n|---|---|---|---|\n"; \
     [[maybe_unused]] unsigned next = 0;                                                                  \
     args std::cout << "\nResult (rdx): " result ". Errors: " errors ".\n";                               \
+    print_tests(number, #name);                                                                          \
   }
 #include "pvops/abi/hypercalls.def"
 }
@@ -96,8 +146,11 @@ void print_entry() {
                "Reasons: "
                "1 no region, 2 permission, 3 past the end of the object, 4 no memory. An access that a "
                "region allows "
-               "never reaches the guest.\n\n"
-               "## Address ranges\n\n| range | begin | end |\n|---|---|---|\n";
+               "never reaches the guest.\n";
+  print_cases([](conformance::CallSet about) {
+    return !about.empty() && about.contains(conformance::CallSet::violations());
+  });
+  std::cout << "\n## Address ranges\n\n| range | begin | end |\n|---|---|---|\n";
   auto row = [](const char* name, VaRange range) {
     std::cout << "| " << name << " | " << hex(range.begin.value()) << " | " << hex(range.end.value())
               << " |\n";
@@ -124,9 +177,11 @@ int main() {
          "Feature bits (query item 1): bit 0 memory calls, bit 1 platform calls; bits 8 to 11 another "
          "hypervisor's "
          "page-table interface (Xen, VMI, lguest, KVM's paravirtual MMU), for a guest with tables of its "
-         "own.\n\n";
+         "own.\n\n"
+         "Each call names the conformance cases that are about it; "
+         "[conformance.md](conformance.md) tells how to run them.\n\n";
   print_statuses();
   print_calls();
   print_entry();
-  return 0;
+  return g_untested;
 }

@@ -13,36 +13,21 @@ struct ExitCosts {
   u64 batch = 0;  // leaf entries that one exit tells of; 0: entries cost nothing
   u64 most = 0;   // more exits than that for the entries of one call are saved by a flush; 0: no limit
   u64 table = 0;  // a leaf table that a call works on
-  bool unbounded = false;
-};
-
-// Upper bounds on what a space has installed.
-struct InstalledBound {
-  u64 pages = 0;
-  u64 tables = 0;  // leaf tables
-
-  constexpr InstalledBound& operator+=(InstalledBound other) {
-    pages += other.pages;
-    tables += other.tables;
-    return *this;
-  }
 };
 
 class ExitBudget {
  public:
-  static constexpr u64 kUnbounded = ~u64{0};
-
   constexpr void begin(const ExitCosts& costs) { costs_ = costs, allowed_ = 0; }
   constexpr void touch() { allowed_ += costs_.touch; }
   constexpr void warm() { allowed_ += costs_.warm; }
-  // A call, and what it works on.
-  constexpr void call(InstalledBound on = {}) {
-    allowed_ += costs_.call + on.tables * costs_.table;
+  // A call, and how many leaf entries it may find.
+  constexpr void call(u64 entries) {
+    allowed_ += costs_.call;
     if (costs_.batch == 0) return;
-    const u64 exits = on.pages / costs_.batch + (on.pages % costs_.batch != 0);
+    const u64 exits = entries / costs_.batch + (entries % costs_.batch != 0);
     allowed_ += costs_.most != 0 && exits > costs_.most ? costs_.most : exits;
   }
-  [[nodiscard]] constexpr u64 allowed() const { return costs_.unbounded ? kUnbounded : allowed_; }
+  [[nodiscard]] constexpr u64 allowed() const { return allowed_; }
 
  private:
   ExitCosts costs_;

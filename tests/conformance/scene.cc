@@ -8,7 +8,6 @@ namespace {
 using abi::Call;
 
 Status status_of(const Result<void>& result) { return result ? Status::kOk : result.error(); }
-u64 table_of(Gva va) { return va.value() >> 21; }
 u64 least(u64 a, u64 b) { return a < b ? a : b; }
 
 }  // namespace
@@ -42,7 +41,7 @@ void Scene::begin(const MmOps& ops, Memory& memory, const ExitCosts& costs) {
   for (Space& space : spaces_) space.used = false;
   for (Object& object : objects_) object.used = false, object.scene = this;
   windows.clear();
-  kernel_installed_ = {};
+  kernel_installed_ = 0;
   active_ = SpaceId::kKernel;
   free_before_ = free_pages();
 }
@@ -85,20 +84,18 @@ PromiseList* Scene::promises(SpaceId id) {
 
 // --- what it may cost ----------------------------------------------------------------------------------
 
-void Scene::called(Call call, InstalledBound on) {
+void Scene::called(Call call, u64 entries) {
   used_.add(call);
-  budget_.call(on);
+  budget_.call(entries);
 }
 
-InstalledBound Scene::installed(SpaceId id, VaRange range) {
+u64 Scene::installed(SpaceId id, VaRange range) {
   const Space* const space = slot(id);
-  const InstalledBound all = space != nullptr ? space->installed : kernel_installed_;
-  const u64 pages = range.empty() ? 0 : range.pages();
-  return {least(all.pages, pages), least(all.tables, pages / 512 + 2)};
+  return least(space != nullptr ? space->installed : kernel_installed_, range.empty() ? 0 : range.pages());
 }
 
-InstalledBound Scene::installed_anywhere() const {
-  InstalledBound all = kernel_installed_;
+u64 Scene::installed_anywhere() const {
+  u64 all = kernel_installed_;
   for (const Space& space : spaces_) {
     if (space.used) all += space.installed;
   }
@@ -107,12 +104,10 @@ InstalledBound Scene::installed_anywhere() const {
 
 void Scene::touched(Gva va) {
   budget_.touch();
-  Space* const space = slot(active_);
   if (kWindowRange.contains(va)) {
-    kernel_installed_ += {1, 1};
-  } else if (space != nullptr) {
-    space->installed += {1, space->last_table != table_of(va) || space->installed.tables == 0};
-    space->last_table = table_of(va);
+    ++kernel_installed_;
+  } else if (Space* const space = slot(active_)) {
+    ++space->installed;
   }
 }
 
@@ -122,7 +117,7 @@ Result<SpaceId> Scene::create() {
   Space* const space = free_slot();
   called(Call::space_create);
   space->promised.clear();
-  space->installed = {};
+  space->installed = 0;
   const auto id = ops_->space_create(space->promised);
   if (id) space->used = true, space->id = *id;
   return id;
@@ -132,7 +127,7 @@ Result<SpaceId> Scene::clone(SpaceId parent_id) {
   Space* const space = free_slot();
   const Space* const parent = slot(parent_id);
   space->promised.clear();
-  space->installed = {};
+  space->installed = 0;
   if (parent != nullptr) {
     space->promised.copy(parent->promised);
     space->installed = parent->installed;
@@ -210,15 +205,12 @@ Status Scene::protect_range(SpaceId id, VaRange range, Perm perm) {
 }
 
 Status Scene::move_range(SpaceId id, VaRange from, Gva to) {
-  InstalledBound moved = installed(id, from);
-  moved += moved;  // each leaves one entry and arrives in another
-  called(Call::region_move, moved);
+  // Each entry goes from one place and arrives at another.
+  called(Call::region_move, 2 * installed(id, from));
   const Status status = status_of(ops_->region_move(id, from, to));
   PromiseList* const list = promises(id);
   if (status != Status::kOk || list == nullptr) return status;
   list->move(from, to);
-  Space* const space = slot(id);
-  if (space != nullptr) space->installed += {0, space->installed.tables};
   if (id == SpaceId::kKernel) {
     memory_->window_withdrawn(from);
     if (const auto spec = list->find(to)) memory_->window_promised(*spec);
@@ -227,16 +219,13 @@ Status Scene::move_range(SpaceId id, VaRange from, Gva to) {
 }
 
 Status Scene::advise_range(SpaceId id, VaRange range, Advice advice) {
-  InstalledBound on = installed(id, range);
+  u64 entries = installed(id, range);
   if (advice != Advice::kDontNeed && !range.empty()) {
-    on = {range.pages(), range.pages() / 512 + 2};
-    if (Space* const space = slot(id)) {
-      space->installed += on;
-    } else {
-      kernel_installed_ += on;
-    }
+    entries = range.pages();
+    Space* const space = slot(id);
+    (space != nullptr ? space->installed : kernel_installed_) += entries;
   }
-  called(Call::region_advise, on);
+  called(Call::region_advise, entries);
   return status_of(ops_->region_advise(id, range, advice));
 }
 
@@ -275,14 +264,13 @@ Status Scene::unmap_window(u64 window_page, u64 pages) {
 }
 
 Result<Gva> Scene::kmem(u64 pages) {
-  const u64 committed = least(pages, u64{1} << 20) + 16;
-  called(Call::kmem_alloc, {committed, committed / 512 + 2});
+  called(Call::kmem_alloc, least(pages, u64{1} << 20) + 16);
   return ops_->kmem_alloc(pages);
 }
 
 void Scene::kmem_free(Gva va, u64 pages) {
   if (va == Gva()) return;
-  called(Call::kmem_free, {pages + 16, pages / 512 + 2});
+  called(Call::kmem_free, pages + 16);
   ops_->kmem_free(va, pages);
 }
 
@@ -350,14 +338,20 @@ Status Scene::checked(Gva va, Status status) {
   return status;
 }
 
+Result<u64> Scene::loaded(Gva va) {
+  const auto value = memory_->load(va);
+  static_cast<void>(checked(va, value ? Status::kOk : value.error()));
+  return value;
+}
+
 Result<u64> Scene::load_at(Gva va) {
   touched(va);
-  return warm_load_at(va);
+  return loaded(va);
 }
 
 Status Scene::store_at(Gva va, u64 value) {
   touched(va);
-  return warm_store_at(va, value);
+  return checked(va, memory_->store(va, value));
 }
 
 Status Scene::execute_at(Gva va) {
@@ -367,9 +361,7 @@ Status Scene::execute_at(Gva va) {
 
 Result<u64> Scene::warm_load_at(Gva va) {
   budget_.warm();
-  const auto value = memory_->load(va);
-  static_cast<void>(checked(va, value ? Status::kOk : value.error()));
-  return value;
+  return loaded(va);
 }
 
 Status Scene::warm_store_at(Gva va, u64 value) {

@@ -102,8 +102,7 @@ class Scene {
     bool used = false;
     SpaceId id = SpaceId::kKernel;
     PromiseList promised;
-    InstalledBound installed;
-    u64 last_table = 0;  // of the last touch
+    u64 installed = 0;  // at most so many pages
   };
   struct Object final : ObjectMappings {
     void for_each(u64 first_page, u64 pages, FunctionRef<void(SpaceId, VaRange)> visit) const override;
@@ -115,18 +114,20 @@ class Scene {
   Space* slot(SpaceId space);
   Space* free_slot();
   PromiseList* promises(SpaceId space);
-  void called(abi::Call call, InstalledBound on = {});
-  InstalledBound installed(SpaceId space, VaRange range);
-  InstalledBound installed_anywhere() const;
+  void called(abi::Call call, u64 entries = 0);
+  // At most so many pages.
+  u64 installed(SpaceId space, VaRange range);
+  u64 installed_anywhere() const;
   void touched(Gva va);
   // What is the same for every access: where it was refused.
   Status checked(Gva va, Status status);
+  Result<u64> loaded(Gva va);
 
   const MmOps* ops_ = nullptr;
   Memory* memory_ = nullptr;
   std::array<Space, kSpaces> spaces_{};
   std::array<Object, kObjects> objects_{};
-  InstalledBound kernel_installed_;
+  u64 kernel_installed_ = 0;
   SpaceId active_ = SpaceId::kKernel;
   ExitBudget budget_;
   CallSet used_;

@@ -360,7 +360,7 @@ TYPED_TEST(Scenario, BadArgumentsAreAnswers) {
     EXPECT_EQ(e.region_moved(this->first, bad, this->kBase), Fail(Status::kInvalid));
   }
   EXPECT_EQ(e.region_moved(this->first, {this->kBase, page(this->kBase, 4)}, page(this->kBase, 3)),
-            Fail(Status::kInvalid));
+            Fail(Status::kOverlap));
   EXPECT_EQ(e.region_moved(this->first, good, Gva{~kPageMask}), Fail(Status::kInvalid));
   EXPECT_EQ(e.region_advise(this->first, good, Advice{9}), Fail(Status::kInvalid));
   EXPECT_EQ(e.object_resize(ObjectId{1}, 1), Fail(Status::kInvalid));

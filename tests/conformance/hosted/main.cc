@@ -27,6 +27,9 @@ constexpr HostedMode kHostedModes[] = {
     {"vma", "vma", make_vma_home, true},
     // Calls are issued again at every check point.
     {"vma_interrupted", "vma", make_vma_interrupted_home, false},
+    {"kvmpv", "kvmpv", make_kvmpv_home, true},
+    {"vmi", "vmi", make_vmi_home, true},
+    {"lguest", "lguest", make_lguest_home, true},
 };
 
 // The first use of a home makes directories that stay.
@@ -37,20 +40,33 @@ void warm_up(Scene& s) {
   static_cast<void>(s.map_window(s.make_object(1), 0, 1, 0));
 }
 
-std::string run(const HostedMode& hosted, const Mode& mode, const Case& row) {
+struct Done {
+  std::string failure;  // empty: none
+  u64 exits = 0;
+  u64 allowed = 0;
+};
+
+Done run(const HostedMode& hosted, const Mode& mode, const Case& row) {
   const auto home = hosted.make();
   const auto scene = std::make_unique<Scene>();
   home->set_windows(scene->windows);
   for (int i = 0; i < 2; ++i) run_case({"warm_up", warm_up, {}}, *scene, home->ops(), *home, mode.exits);
   const u64 before = home->exits();
-  if (const char* failure = run_case(row, *scene, home->ops(), *home, mode.exits)) return failure;
-  if (const char* broken = home->broken()) return broken;
-  const u64 exits = home->exits() - before;
-  if (hosted.counts_exits && exits > scene->exits_allowed()) {
-    return std::to_string(exits) + " exits, at most " + std::to_string(scene->exits_allowed()) + " allowed";
+  const char* failure = run_case(row, *scene, home->ops(), *home, mode.exits);
+  if (failure == nullptr) failure = home->broken();
+  Done done{failure != nullptr ? failure : "", home->exits() - before, scene->exits_allowed()};
+  if (hosted.counts_exits && failure == nullptr && done.exits > done.allowed) {
+    done.failure =
+        std::to_string(done.exits) + " exits, at most " + std::to_string(done.allowed) + " allowed";
   }
-  return {};
+  return done;
 }
+
+struct Options {
+  std::vector<std::string> patterns;
+  bool list = false;
+  bool exits = false;
+};
 
 struct Totals {
   u64 run = 0;
@@ -64,33 +80,38 @@ bool chosen(const std::vector<std::string>& patterns, const std::string& name) {
   return patterns.empty();
 }
 
-void run_mode(const HostedMode& hosted, const std::vector<std::string>& patterns, bool list, Totals& totals) {
+void run_mode(const HostedMode& hosted, const Options& options, Totals& totals) {
   const Mode& mode = *find_mode(hosted.as);
   for (const Subject& subject : subjects()) {
     for (const Case& row : subject.cases) {
       const std::string name = std::string(hosted.name) + "-" + row.name;
-      if (!chosen(patterns, name)) continue;
+      if (!chosen(options.patterns, name)) continue;
       ++totals.run;
-      if (list) {
+      if (options.list) {
         std::printf("%s\n", name.c_str());
         continue;
       }
-      const std::string failure = run(hosted, mode, row);
-      const Judged judged = judge(mode, row.name, failure.empty() ? nullptr : failure.c_str());
+      const Done done = run(hosted, mode, row);
+      const Judged judged = judge(mode, row.name, done.failure.empty() ? nullptr : done.failure.c_str());
       static constexpr const char* kWords[] = {"PASS", "FAIL", "EXCUSED"};
-      std::printf("%s %s%s%s\n", kWords[static_cast<unsigned>(judged.verdict)], name.c_str(),
-                  *judged.text != 0 ? ": " : "", judged.text);
+      std::string line = std::string(kWords[static_cast<unsigned>(judged.verdict)]) + " " + name;
+      if (*judged.text != 0) line += std::string(": ") + judged.text;
+      if (options.exits) {
+        line += " [" + std::to_string(done.exits) + " of " + std::to_string(done.allowed) + " exits]";
+      }
+      std::printf("%s\n", line.c_str());
       totals.failed += judged.verdict == Verdict::kFail;
     }
   }
 }
 
 int run_all(int count, char** arguments) {
-  std::vector<std::string> patterns(arguments + 1, arguments + count);
-  const bool list = std::erase(patterns, "--list") != 0;
+  Options options{{arguments + 1, arguments + count}};
+  options.list = std::erase(options.patterns, "--list") != 0;
+  options.exits = std::erase(options.patterns, "--exits") != 0;
   Totals totals;
-  for (const HostedMode& hosted : kHostedModes) run_mode(hosted, patterns, list, totals);
-  if (!list) {
+  for (const HostedMode& hosted : kHostedModes) run_mode(hosted, options, totals);
+  if (!options.list) {
     std::printf("%lu cases, %lu failed\n", static_cast<unsigned long>(totals.run),
                 static_cast<unsigned long>(totals.failed));
   }
