@@ -4,6 +4,7 @@
 
 #include "tests/model/kinds.h"
 #include "tests/model/places.h"
+#include "tests/model/told_kinds.h"
 #include "tests/model/world.h"
 
 namespace nopte::model {
@@ -123,7 +124,7 @@ class Script {
 template <class Kind>
 class AllocationFailure : public testing::Test {};
 using Kinds = testing::Types<StoreInGuest, StoreInHypervisor, XenLike, LguestLike, FiveLevelStore, PaeStore,
-                             TwoLevelStore>;
+                             TwoLevelStore, ToldByKvmPv, ToldByVmi, ToldByLguest>;
 TYPED_TEST_SUITE(AllocationFailure, Kinds);
 
 TYPED_TEST(AllocationFailure, AtEveryOne) {

@@ -16,19 +16,19 @@ u8* map_file(int file, u64 bytes) {
 
 }  // namespace
 
-Memory::Memory(u64 first_frame, u64 frames) : first_(first_frame), frames_(frames) {
+Memory::Memory(u64 first_frame, u64 frames, u64 spare) : first_(first_frame), frames_(frames), spare_(spare) {
   const int file = memfd_create("model", 0);
-  if (file < 0 || ftruncate(file, static_cast<off_t>(frames << kPageShift)) != 0) std::abort();
-  view_ = map_file(file, frames << kPageShift);
-  alias_ = map_file(file, frames << kPageShift);
+  if (file < 0 || ftruncate(file, static_cast<off_t>(mapped_bytes())) != 0) std::abort();
+  view_ = map_file(file, mapped_bytes());
+  alias_ = map_file(file, mapped_bytes());
   close(file);
   // Memory is not zero when a machine starts.
-  std::memset(view_, 0xa5, frames << kPageShift);
+  std::memset(view_, 0xa5, mapped_bytes());
 }
 
 Memory::~Memory() {
-  munmap(view_, frames_ << kPageShift);
-  munmap(alias_, frames_ << kPageShift);
+  munmap(view_, mapped_bytes());
+  munmap(alias_, mapped_bytes());
 }
 
 void Memory::set_writable(Frame frame, bool writable) {
@@ -47,9 +47,12 @@ std::optional<u8*> Machine::access(unsigned cpu_index, Gva va, Access access, Pr
     }
     if (access != Access::kWrite || cached->second.dirty) return byte(cached->second);
   }
-  u64& leaf_table = cpu.leaf_tables[va.value() >> walker_.leaf_table_shift()];
+  // A walk may flush, where a hypervisor is below.
+  const u64 region = va.value() >> walker_.leaf_table_shift();
+  const auto leaf = cpu.leaf_tables.find(region);
+  u64 leaf_table = leaf != cpu.leaf_tables.end() ? leaf->second : 0;
   const auto walk = walker_.walk(cpu.root, va, access, privilege, leaf_table);
-  if (leaf_table == 0) cpu.leaf_tables.erase(va.value() >> walker_.leaf_table_shift());
+  if (leaf_table != 0) cpu.leaf_tables[region] = leaf_table;
   if (!walk || !permits(*walk, access, privilege)) {
     cpu.tlb.erase(va.page());
     cpu.leaf_tables.erase(va.value() >> walker_.leaf_table_shift());
@@ -63,7 +66,7 @@ u64 Machine::stale_translations() {
   u64 stale = 0;
   for (Cpu& cpu : cpus_) {
     if (walker_.load(cpu.root.address) != cpu.root) ++stale;
-    for (const auto& [page, known] : cpu.tlb) {
+    for (const auto& [page, known] : auto(cpu.tlb)) {
       u64 none = 0;
       // Privilege and access are chosen so that nothing is marked accessed anew.
       const auto now =

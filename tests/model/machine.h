@@ -24,10 +24,11 @@ using pt::PhysAddr;
 using pt::Privilege;
 
 // Memory that frames are windows of: frame numbers [first, first + frames). `alias` is a second view of the
-// same memory (a toy hypervisor's own), so that the first can be made read-only page by page.
+// same memory (a toy hypervisor's own), so that the first can be made read-only page by page. `spare` frames
+// lie behind the range, for what is nobody's.
 class Memory {
  public:
-  Memory(u64 first_frame, u64 frames);
+  Memory(u64 first_frame, u64 frames, u64 spare = 0);
   ~Memory();
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
@@ -39,8 +40,11 @@ class Memory {
   void set_writable(Frame frame, bool writable);
 
  private:
+  [[nodiscard]] u64 mapped_bytes() const { return pages_to_bytes(frames_ + spare_); }
+
   u64 first_;
   u64 frames_;
+  u64 spare_;
   u8* view_;
   u8* alias_;
 };

@@ -8,6 +8,7 @@
 #include "tests/model/kinds.h"
 #include "tests/model/places.h"
 #include "tests/model/reference.h"
+#include "tests/model/told_kinds.h"
 #include "tests/model/world.h"
 
 namespace nopte::model {
@@ -685,7 +686,8 @@ TEST(Random, ASeedOfItsOwn) {
 
 template <class Kind>
 class RandomOver : public testing::Test {};
-using OtherKinds = testing::Types<StoreInHypervisor, XenLike, LguestLike>;
+using OtherKinds =
+    testing::Types<StoreInHypervisor, XenLike, LguestLike, ToldByKvmPv, ToldByVmi, ToldByLguest>;
 TYPED_TEST_SUITE(RandomOver, OtherKinds);
 
 TYPED_TEST(RandomOver, KeepsToTheReference) {

@@ -1,6 +1,7 @@
 // Each operation of the engine in order, over every kind of sink, with all invariants checked between.
 #include "tests/model/kinds.h"
 #include "tests/model/places.h"
+#include "tests/model/told_kinds.h"
 #include "tests/model/world.h"
 
 namespace nopte::model {
@@ -41,7 +42,7 @@ class Scenario : public testing::Test {
 };
 
 using Kinds = testing::Types<StoreInGuest, StoreInHypervisor, XenLike, LguestLike, FiveLevelStore, PaeStore,
-                             TwoLevelStore>;
+                             TwoLevelStore, ToldByKvmPv, ToldByVmi, ToldByLguest>;
 struct KindNames {
   template <class Kind>
   static std::string GetName(int) {
@@ -150,7 +151,7 @@ TYPED_TEST(Scenario, MoveTakesWholeLeafTablesAlong) {
   auto& w = this->world;
   constexpr u64 kPages = 1100;  // two leaf tables and a part of a third
   w.map(this->first, anonymous(this->kBase, kPages));
-  for (unsigned cpu = 0; cpu < 2; ++cpu) {
+  for (unsigned cpu = 0; cpu < w.machine().cpus(); ++cpu) {
     w.machine().set_current(cpu);
     ASSERT_TRUE(w.activate(this->first));
     for (u64 i = 0; i < kPages; i += 7)
@@ -163,7 +164,7 @@ TYPED_TEST(Scenario, MoveTakesWholeLeafTablesAlong) {
   if (TypeParam::Sink::kCanShareTables) {
     EXPECT_LT(w.engine().counters().entries_written - written, 40u);
   }
-  for (unsigned cpu = 0; cpu < 2; ++cpu) {
+  for (unsigned cpu = 0; cpu < w.machine().cpus(); ++cpu) {
     w.machine().set_current(cpu);
     EXPECT_EQ(w.read(this->kBase), std::unexpected(ViolationReason::kNoRegion));
     for (u64 i = 0; i < kPages; ++i) EXPECT_EQ(w.read(page(there, i)), i % 7 == 0 ? i + 1 : 0);
@@ -426,8 +427,9 @@ TYPED_TEST(Scenario, LongOperationsStopAndGoOn) {
 
 TYPED_TEST(Scenario, EveryCpuForgetsWhatWasTaken) {
   auto& w = this->world;
+  if (w.machine().cpus() < 2) GTEST_SKIP() << "a hypervisor that is told gives one CPU";
   w.map(this->first, anonymous(this->kBase, 100));
-  for (unsigned cpu = 0; cpu < 2; ++cpu) {
+  for (unsigned cpu = 0; cpu < w.machine().cpus(); ++cpu) {
     w.machine().set_current(cpu);
     ASSERT_TRUE(w.activate(this->first));
     for (u64 i = 0; i < 100; ++i) ASSERT_EQ(w.write(page(this->kBase, i), i), ViolationReason::kNone);

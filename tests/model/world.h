@@ -142,7 +142,7 @@ class World {
       if (const auto byte = machine().access(machine().current(), va, access, privilege)) {
         return reinterpret_cast<u64*>(*byte);
       }
-      const auto resolved = engine_->fault(active(), va, access, privilege);
+      const auto resolved = fault(va, access, privilege);
       if (!resolved) return std::unexpected(resolved.error());
     }
     ADD_FAILURE() << "the same access faults for ever at " << std::hex << va.value();
@@ -165,6 +165,14 @@ class World {
 
  private:
   static constexpr u64 kOutside = 4;
+
+  // As EngineMm does it.
+  auto fault(Gva va, Access access, Privilege privilege) {
+    if constexpr (requires { kind_.sink.fault_begins(); }) kind_.sink.fault_begins();
+    const auto resolved = engine_->fault(active(), va, access, privilege);
+    if constexpr (requires { kind_.sink.settle(); }) kind_.sink.settle();
+    return resolved;
+  }
 
   // Adopted frames are not among for_each_touched's.
   u64 adopted_in_use() {

@@ -1,0 +1,46 @@
+// What a fork costs at an interface that gathers: as many exits as full queues, and a few.
+#include "tests/model/told_kinds.h"
+#include "tests/model/world.h"
+
+namespace nopte::model {
+namespace {
+
+constexpr Gva kBase{0x1000'0000};
+
+template <class Kind>
+class ToldExits : public testing::Test {};
+using Kinds = testing::Types<ToldByKvmPv, ToldByVmi, ToldByLguest>;
+TYPED_TEST_SUITE(ToldExits, Kinds);
+
+TYPED_TEST(ToldExits, OfAForkAreItsEntriesOverTheCapacity) {
+  constexpr u64 kMost = 4;  // more: the flush, and roots
+  constexpr u64 kPages = (u64{64} << 20) / kPageBytes;
+  World<TypeParam> world(2 * kPages, 1);
+  ASSERT_TRUE(world.start());
+  const SpaceId parent = *world.create();
+  ASSERT_TRUE(world.activate(parent));
+  const VaRange range = VaRange::of_pages(kBase, kPages);
+  world.map(parent, {range, kPermRW, Sharing::kPrivate, ObjectId::kNone, 0});
+  ASSERT_TRUE(world.engine().region_advise(parent, range, Advice::kPopulate));
+  for (u64 i = 0; i < kPages; ++i) {
+    ASSERT_EQ(world.write(kBase + pages_to_bytes(i), i), ViolationReason::kNone);
+  }
+
+  u64 before = world.kind().host.exits;
+  const SpaceId child = *world.clone(parent);
+  const u64 exits = world.kind().host.exits - before;
+  std::printf("%s: fork of %lu pages, %lu exits\n", TypeParam::kName, kPages, exits);
+  EXPECT_LE(exits, (kPages + TypeParam::kEntriesPerExit - 1) / TypeParam::kEntriesPerExit + kMost);
+  world.check();
+
+  // The child's end, whatever it has.
+  before = world.kind().host.exits;
+  ASSERT_TRUE(world.destroy(child));
+  EXPECT_LE(world.kind().host.exits - before, kMost);
+  EXPECT_EQ(world.write(kBase, 1), ViolationReason::kNone);
+  world.check();
+  world.finish();
+}
+
+}  // namespace
+}  // namespace nopte::model

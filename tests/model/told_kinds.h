@@ -1,0 +1,219 @@
+// Kinds of world whose tables are told to a hypervisor: the sinks, the hypervisor's side of the interfaces
+// and the shadow MMU are the real ones. The processor walks the shadow; its TLB keeps what it has until the
+// hypervisor flushes it at an exit. One CPU, as the hypervisor gives a guest.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "hv-mm/told/kvm_pv_calls.h"
+#include "hv-mm/told/lguest_calls.h"
+#include "hv-mm/told/vmi_calls.h"
+#include "native-fallback/sinks/kvmpv_sink.h"
+#include "native-fallback/sinks/lguest_sink.h"
+#include "native-fallback/sinks/vmi_sink.h"
+#include "tests/model/machine.h"
+
+namespace nopte::model {
+
+// The hypervisor below one guest, whose memory is the model's frames.
+class ToldHost : public Walker {
+ public:
+  explicit ToldHost(Memory& memory) : memory_(memory) {
+    const u64 frames = memory.range().frames() + kSpareFrames;
+    const hv::GuestMemory guest{memory.alias(Frame(0)), PhysAddr(kGuestAt), frames};
+    const hv::ShadowPool pool{pool_.alias(Frame(0)),
+                              PhysAddr(kPoolAt),
+                              kTables,
+                              {reinterpret_cast<u8*>(metadata_.data()), metadata_.size() * sizeof(u64)}};
+    EXPECT_TRUE(mmu.init(guest, pool, {}, hv::Tracking::kTold));
+    const Frame boot_root = memory.range().end;
+    std::memset(memory.alias(boot_root), 0, kPageBytes);
+    EXPECT_TRUE(mmu.set_root(boot_root.address().value()));
+  }
+
+  void set_machine(Machine& machine) { machine_ = &machine; }
+  // Before the hypervisor looks at the guest's tables by itself.
+  virtual void before_look() {}
+
+  // After an exit, before the guest runs again.
+  void resume() {
+    ++exits;
+    if (mmu.take_flush()) machine_->flush_everything();
+    machine_->load_root(PhysAddr(mmu.guest_root()));
+  }
+  void write_cr3(PhysAddr root) {
+    before_look();
+    EXPECT_TRUE(mmu.set_root(root.value()));
+    resume();
+  }
+
+  Root load(PhysAddr root) override { return {root, {}}; }
+  [[nodiscard]] unsigned leaf_table_shift() const override { return 21; }
+  std::optional<Walk> walk(const Root&, Gva va, Access access, Privilege privilege, u64&) override {
+    const u64 bits = (access == Access::kWrite ? hv::kFaultWrite : 0) |
+                     (access == Access::kExec ? hv::kFaultFetch : 0) |
+                     (privilege == Privilege::kUser ? hv::kFaultUser : 0);
+    constexpr int kMostExits = 4;
+    for (int tries = 0; tries < kMostExits; ++tries) {
+      const auto shown = shadow_walk(va);
+      if (shown && permits(*shown, access, privilege)) return shown;
+      before_look();
+      const auto fault = mmu.on_page_fault(va, bits);
+      resume();
+      EXPECT_NE(fault.outcome, hv::ShadowMmu::Fault::Outcome::kOutside);
+      if (fault.outcome != hv::ShadowMmu::Fault::Outcome::kResolved) return std::nullopt;
+    }
+    ADD_FAILURE() << "the same access exits for ever at " << std::hex << va.value();
+    return std::nullopt;
+  }
+
+  // Behind the pool's frames: the root that the guest is started on, and the page that it shares.
+  static constexpr u64 kSpareFrames = 2;
+  [[nodiscard]] Frame shared_frame() const { return memory_.range().end + 1; }
+
+  hv::ShadowMmu mmu;
+  u64 exits = 0;
+
+ private:
+  static constexpr u64 kGuestAt = u64{1} << 30, kPoolAt = u64{1} << 40;
+  static constexpr u32 kTables = 600;
+
+  std::optional<Walk> shadow_walk(Gva va) const {
+    Walk walk{.frame = {}, .perm = kPermRWX, .user = true, .global = false, .dirty = false};
+    Frame table = Frame::at(mmu.host_root());
+    for (unsigned level = pt::kLevels;; --level) {
+      const Entry entry = pt::load_entry(pool_.alias(Frame(table.number() - (kPoolAt >> kPageShift))),
+                                         pt::table_index(va, level));
+      if (!entry.present()) return std::nullopt;
+      walk.perm = walk.perm & entry.perm();
+      walk.user = walk.user && entry.user();
+      if (level == 1 || entry.large()) {
+        const u64 inside = (va.value() & (pt::entry_bytes(level) - 1)) >> kPageShift;
+        walk.frame = Frame(entry.frame().number() - (kGuestAt >> kPageShift) + inside);
+        walk.dirty = entry.dirty();
+        EXPECT_TRUE(walk.frame < memory_.range().end) << "a page outside of the guest's memory";
+        return walk;
+      }
+      table = entry.frame();
+    }
+  }
+
+  Memory& memory_;
+  Memory pool_{0, kTables};
+  std::vector<u64> metadata_ =
+      std::vector<u64>(hv::ShadowTables::metadata_bytes(u64{1} << 16, kTables) / sizeof(u64) + kTables * 64);
+  Machine* machine_ = nullptr;
+};
+
+// The processor as the guest's sink sees it: loading a root by CR3 is an exit, and flushes are told.
+template <class Kind>
+struct ToldProcessor {
+  static Kind& kind() { return *Kind::current; }
+  void load_root(PhysAddr root) {
+    if (!runs(root)) kind().host.write_cr3(root);
+  }
+  [[nodiscard]] bool runs(PhysAddr root) const { return kind().machine.runs(root); }
+  void flush_page(Gva) {}
+  void flush_user() {}
+  void flush_everything() {}
+  void zero_page(u8* page) { std::memset(page, 0, kPageBytes); }
+  void copy_page(u8* to, const u8* from) { std::memcpy(to, from, kPageBytes); }
+};
+
+// What the kinds share. `Kind` adds a sink and answers call(number, arguments).
+template <class Kind, class Host>
+struct ToldKind {
+  static constexpr bool kDirectMap = false;
+
+  ToldKind(u64 frames_count, unsigned)
+      : memory(0, frames_count, ToldHost::kSpareFrames), host(memory), machine(memory, host, 1) {
+    host.set_machine(machine);
+    current = static_cast<Kind*>(this);
+  }
+  // What the tellers call with.
+  static void hypercall(u64 number, u64 a0, u64 a1, u64 a2) {
+    EXPECT_EQ(current->host.calls.call(number & 0xffff'ffff, {a0, a1, a2}).status, Status::kOk);
+    current->host.resume();
+  }
+  inline static Kind* current = nullptr;
+
+  Memory memory;
+  Host host;
+  Machine machine;
+  pt::FrameTable frames;
+};
+
+struct KvmPvHost : ToldHost {
+  using ToldHost::ToldHost;
+  hv::KvmPvCalls calls{mmu};
+};
+struct ToldByKvmPv : ToldKind<ToldByKvmPv, KvmPvHost> {
+  static constexpr const char* kName = "told by kvmpv";
+  static constexpr u64 kEntriesPerExit = abi::kvmpv::kSlots;
+  using Processor = ToldProcessor<ToldByKvmPv>;
+  using Teller = pt::KvmPvTeller<hypercall>;
+  using Sink = pt::ToldSink<Processor, Teller>;
+
+  ToldByKvmPv(u64 frames_count, unsigned cpus) : ToldKind(frames_count, cpus) {
+    EXPECT_TRUE(host.calls.set_buffer(host.shared_frame().address().value() | abi::kvmpv::kBufferEnable));
+  }
+
+  Processor processor;
+  Teller teller{*reinterpret_cast<pt::KvmPvBuffer*>(memory.page(host.shared_frame()))};
+  Sink sink{frames, processor, teller};
+};
+
+struct VmiHost : ToldHost {
+  using ToldHost::ToldHost;
+  void before_look() override { EXPECT_TRUE(calls.drain()); }
+  hv::VmiCalls calls{mmu};
+};
+struct ToldByVmi : ToldKind<ToldByVmi, VmiHost> {
+  static constexpr const char* kName = "told by vmi";
+  static constexpr u64 kEntriesPerExit = abi::vmi::kQueueWords - 1;  // a root may need two words
+  static constexpr u64 kLinear = 0xffff'8000'0000'0000;
+  using Processor = pt::VmiProcessor<ToldProcessor<ToldByVmi>, hypercall>;
+  using Teller = pt::VmiTeller<Processor, kLinear, hypercall>;
+  using Sink = pt::ToldSink<Processor, Teller>;
+
+  ToldByVmi(u64 frames_count, unsigned cpus) : ToldKind(frames_count, cpus) {
+    queue().count = 0;
+    EXPECT_EQ(host.calls.call(abi::vmi::kSetQueue, {host.shared_frame().address().value()}).status,
+              Status::kOk);
+    EXPECT_EQ(host.calls.call(abi::vmi::kSetLinearMapping, {0, kLinear, frames_count, 0}).status,
+              Status::kOk);
+  }
+  abi::vmi::Queue& queue() { return *reinterpret_cast<abi::vmi::Queue*>(memory.page(host.shared_frame())); }
+
+  Processor processor;
+  Teller teller{queue(), processor};
+  Sink sink{frames, processor, teller};
+};
+
+struct LguestHost : ToldHost {
+  using ToldHost::ToldHost;
+  void before_look() override {
+    calls.drain();
+    EXPECT_EQ(calls.ends_guest(), nullptr);
+  }
+  hv::LguestCalls calls{mmu};
+};
+struct ToldByLguest : ToldKind<ToldByLguest, LguestHost> {
+  static constexpr const char* kName = "told by lguest";
+  static constexpr u64 kEntriesPerExit = abi::lguest::kRingSlots;
+  using Processor = pt::LguestProcessor<ToldProcessor<ToldByLguest>, hypercall>;
+  using Teller = pt::LguestTeller<Processor, hypercall>;
+  using Sink = pt::ToldSink<Processor, Teller>;
+
+  ToldByLguest(u64 frames_count, unsigned cpus) : ToldKind(frames_count, cpus) {
+    teller.start(host.shared_frame().address());
+  }
+
+  Processor processor;
+  Teller teller{*reinterpret_cast<abi::lguest::Ring*>(memory.page(host.shared_frame())), processor};
+  Sink sink{frames, processor, teller};
+};
+
+}  // namespace nopte::model
