@@ -129,6 +129,11 @@ VMA_EXITS = {
     "pipe-pingpong": 2, "ring-hop": 1, "sparse-touch": 1, "sparse-unmap": 1 / 256,
     "dontneed": 1 / 4096, "touch-again": 1, "brk": 1 + 2 / 256, "mremap-move": 1 / 1024,
 }
+# A fork takes the right to write from each of its entries, at most: what one exit tells of, by interface. The rest
+# of a fork is the child's faults and the switches, which the pages that it uses decide.
+FORK_BATCHES = {"kvmpv": 512, "vmi": 511, "lguest": 64, "xen": 512}
+FORK_ENTRIES = 16384
+FORK_OTHER_EXITS = 64
 # Published exits are rounded: to a tenth, larger ones to a whole.
 _ROUNDING = 0.05
 _ROUNDING_LARGE = 0.5
@@ -220,4 +225,8 @@ def misses(by_mode, peers):
         figure = by_mode.get("vma", {}).get(row)
         if figure is not None:
             hold("vma", row, figure.memory_exits - _EXIT_SLACK_PER_SPAN / figure.ops, limit, "exits")
+    for mode, batch in FORK_BATCHES.items():
+        figure = by_mode.get(mode, {}).get("fork-64m")
+        if figure is not None:
+            hold(mode, "fork-64m", figure.memory_exits, -(-FORK_ENTRIES // batch) + FORK_OTHER_EXITS, "exits")
     return found

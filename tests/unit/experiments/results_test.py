@@ -122,6 +122,11 @@ class BarsTest(unittest.TestCase):
         self.assertEqual((touch.row, touch.ours, touch.modelled, touch.published), ("anon-touch", 2900, 3507, 2814))
         self.assertEqual((fork.row, fork.ours, fork.modelled), ("fork-small", 65_000, None))
 
+    def test_a_fork_is_told_in_batches(self):
+        self.assertEqual(self.misses(kvmpv={"fork-64m": (1, 1_000_000, 96, 0)}), set())
+        self.assertEqual(self.misses(kvmpv={"fork-64m": (1, 1_000_000, 97, 0)}), {("kvmpv", "fork-64m")})
+        self.assertEqual(self.misses(lguest={"fork-64m": (1, 1_000_000, 320, 0)}), set())
+
     def test_the_peers_name_every_row_of_mmlat(self):
         source = (support.ROOT / "experiments/workloads/mmlat/rows.cc").read_text()
         for peer in PEERS:
