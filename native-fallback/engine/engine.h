@@ -60,7 +60,7 @@ class Engine {
   // Makes the kernel space with empty tables in the top-level slots of the direct map, windows, kmem and
   // image. `direct_table`: the direct map exists already, and this is its published table below the root,
   // outside the pool. Precondition: frames is initialised. Errors: kNoMemory (then the engine is unusable),
-  // kInvalid: it covers frames that the format has no entry for.
+  // kInvalid: it covers frames that the format cannot use everywhere.
   Result<void> init(std::optional<Frame> direct_table = {});
   // Maps existing frames that are not the pool's to give (the boot image, natively), global, at `begin`.
   // Precondition: canonical kernel range inside the image range, nothing mapped. Errors: kInvalid, kNoMemory

@@ -33,7 +33,7 @@ inline constexpr auto kKernelSlots = [] {
 
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::init(std::optional<Frame> direct_table) {
-  if (frames_.covers(Entry::kFrameLimit)) return Fail(Status::kInvalid);
+  if (Format::kPoolLimit < frames_.covered().end) return Fail(Status::kInvalid);
   const auto root = tables_.make(Format::kLevels);
   if (!root) return Fail(root.error());
   for (const Gva begin : kKernelSlots<Format>) {

@@ -25,6 +25,9 @@ concept PageTableFormat =
       // The processor reads the root only when it is loaded: its slots are filled before and never change.
       { F::kFixedRoot } -> std::convertible_to<bool>;
 
+      // Every frame below it can be page, table and root.
+      { F::kPoolLimit } -> std::convertible_to<Frame>;
+
       // An entry of `level` for a table of the level below; whether it can take rights away.
       { F::table_entry(frame, privilege, level) } -> std::same_as<typename F::Entry>;
       { F::has_rights(level) } -> std::same_as<bool>;

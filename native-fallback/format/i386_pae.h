@@ -15,6 +15,7 @@ namespace nopte::pt {
 struct Pae : X86Tables<Entry, 3, 9, 2>, I386Layout {
   static constexpr unsigned kLargestLeaf = 2;  // 2 MiB
   static constexpr bool kFixedRoot = true;
+  static constexpr Frame kPoolLimit{u64{1} << 20};  // any frame may become a root
 
   static constexpr bool has_rights(unsigned level) { return level < kLevels; }
   static constexpr Entry table_entry(Frame table, Privilege privilege, unsigned level) {

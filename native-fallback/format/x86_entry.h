@@ -46,9 +46,6 @@ class X86Entry {
   static constexpr Word kSoftwareMask = Word{7} << kSoftwareShift;
   static constexpr Word kFrameMask = static_cast<Word>(kWide ? 0x000f'ffff'ffff'f000 : 0xffff'f000);
   static constexpr Word kNoExecute = kWide ? bit(kWide ? 63 : 0) : 0;
-  // Frames below this have an entry: 4 KiB leaves and tables.
-  static constexpr Frame kFrameLimit{(u64{kFrameMask} >> kPageShift) + 1};
-
   // Of a large leaf: not its frame.
   static constexpr Word kBelowLargeFrame = (kWide ? bit(21) : bit(22)) - 1;
 
@@ -149,7 +146,7 @@ class X86Entry {
   friend constexpr bool operator==(X86Entry, X86Entry) = default;
 
  private:
-  // Precondition: below kFrameLimit.
+  // Precondition: the mask has room for it.
   static constexpr Word frame_bits(Frame frame) { return static_cast<Word>(frame.address().value()); }
   static constexpr Word software_bits(Software kind) { return static_cast<Word>(kind) << kSoftwareShift; }
 

@@ -32,6 +32,9 @@ struct X86Tables {
     return (va.value() >> level_shift(level)) & (entries(level) - 1);
   }
 
+  // Frames from here on have no entry in some table, or cannot be roots.
+  static constexpr Frame kPoolLimit{(u64{Entry::kFrameMask} >> kPageShift) + 1};
+
   // --- the root ---
   // The processor reads the root when it is loaded and at no other time.
   static constexpr bool kFixedRoot = false;

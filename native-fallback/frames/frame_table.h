@@ -108,6 +108,7 @@ class FrameTable {
   // Makes a covered frame outside `usable` part of the pool, in use as `kind` with refs 1, contents kept.
   void adopt(Frame frame, FrameKind kind);
 
+  [[nodiscard]] FrameRange covered() const { return covered_; }
   [[nodiscard]] bool covers(Frame frame) const { return covered_.contains(frame); }
   // Precondition: covered, and allocated or adopted.
   [[nodiscard]] FrameMeta& meta(Frame frame) const {

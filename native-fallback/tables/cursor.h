@@ -257,6 +257,65 @@ class Cursor {
     note_filled<Format>(to.meta(), Format::table_index(to.va_, 2));
   }
 
+  // --- large leaves: level() > 1 and the entry holds a frame ---
+  // Where they lie in the root itself (two-level), kernel slots are copied to other roots: there all this is
+  // for the time before there are any. Not inside begin/end.
+
+  // Puts a table in the leaf's place, of leaves of the level below that show the same frames with the same
+  // rights and marks; the cursor is then at one of them. No translation changes, so nothing needs a flush.
+  // Errors: kNoMemory, nothing has changed.
+  Result<void> split() {
+    constexpr Word kMarks = Entry::kAccessed | Entry::kDirty;
+    const unsigned lower = level_ - 1;
+    const auto table = memory_.make(lower);
+    if (!table) return Fail(table.error());
+    const Entry whole = entry();
+    const Frame first = Format::leaf_frame(whole, level_);
+    for (unsigned i = 0; i < Format::kEntriesPerTable; ++i) {
+      memory_.fill(*table, i, Format::leaf_at(whole, first + i * frames_of(lower), lower));
+    }
+    memory_.sink.publish(*table, lower, va_);
+    memory_.frames.meta(*table).refs = 1;
+    const Entry old = memory_.sink.exchange(slot(), whole, Format::table_entry(*table, privilege(), level_));
+    walk(va_);
+    // What the processor marked until the exchange.
+    if (const Word missed = old.word() & ~whole.word() & kMarks; missed != 0) {
+      for (unsigned i = 0; i < Format::kEntriesPerTable; ++i) {
+        const Slot part{*table, root_, table_begin(lower) + i * Format::entry_bytes(lower), lower, i};
+        const Entry unmarked = memory_.sink.read(part);
+        memory_.sink.exchange(part, unmarked, unmarked.with(missed));
+      }
+    }
+    return {};
+  }
+
+  // The other way: when all that the table where the walk ended holds is what one leaf of the level above
+  // would show, with equal rights, puts that leaf in the table's place. The leaf is dirty if one of them was,
+  // or if they are writable: the processor may be marking one. True if it did; the cursor is then at the
+  // leaf.
+  bool merge(TlbBatch<Sink>& batch) {
+    constexpr Word kMarks = Entry::kAccessed | Entry::kDirty;
+    const unsigned upper = level_ + 1;
+    if (upper > Format::kLargestLeaf || meta().live != Format::kEntriesPerTable) return false;
+    const auto view = memory_.sink.view(table());
+    const Entry model = view.read(0).without(kMarks);
+    const Frame first = Format::leaf_frame(model, level_);
+    if (!model.holds_frame() || first.number() % frames_of(upper) != 0) return false;
+    Word marks = Entry::kAccessed | (model.writable() ? Entry::kDirty : 0);
+    for (unsigned i = 0; i < Format::kEntriesPerTable; ++i) {
+      const Entry part = view.read(i);
+      if (part.without(kMarks) != Format::leaf_at(model, first + i * frames_of(level_), level_)) return false;
+      marks |= part.word() & kMarks;
+    }
+    const Frame gone = table();
+    level_ = upper;
+    memory_.sink.exchange(slot(), entry(), Format::leaf_at(model, first, upper).with(marks));
+    --memory_.frames.meta(gone).refs;
+    batch.way_to(va_);
+    batch.table(gone);
+    return true;
+  }
+
   // Unlinks the table that the walk ended in if it is empty, and so on upwards. The tables below the root
   // that kernel addresses use stay: every root names them; and so do all below a root that is fixed.
   void prune(TlbBatch<Sink>& batch) {
@@ -270,6 +329,8 @@ class Cursor {
   }
   [[nodiscard]] bool kernel_address() const { return Format::kernel_half(va_); }
 
+  // 4 KiB frames that a leaf of this level shows.
+  static constexpr u64 frames_of(unsigned level) { return Format::entry_bytes(level) >> kPageShift; }
   [[nodiscard]] Privilege privilege() const {
     return kernel_address() ? Privilege::kKernel : Privilege::kUser;
   }

@@ -259,6 +259,8 @@ TYPED_TEST(Format, LeadsToTablesWithFullRights) {
     }
   }
   EXPECT_EQ(TypeParam::kFixedRoot, kPae);
+  // CR3 of PAE has 32 bits.
+  EXPECT_EQ(TypeParam::kPoolLimit, Frame(u64{1} << (kPae ? 20 : TestFixture::kBook.frame_bits)));
 }
 
 TYPED_TEST(Format, LargeLeavesKeepFrameAndRights) {
