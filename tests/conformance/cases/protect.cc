@@ -107,6 +107,9 @@ void protect_does_not_let_private_writes_reach_the_object(Scene& s) {
   EXPECT(s.store(0, 1) == kOk);
   EXPECT(is(s.load(10), 1));
   EXPECT(s.protect(a, 10, 1, kPermRW) == kOk);
+  // No TLB remembers that it was read-only.
+  s.activate(SpaceId::kKernel);
+  s.activate(a);
   EXPECT(s.store(10, 2) == kOk);
   EXPECT(is(s.load(0), 1));
   EXPECT(is(s.warm_load(10), 2));
