@@ -33,7 +33,6 @@ struct XenMemory {
 
 template <Processor P, auto call>
 class XenSink {
-  using Errno = abi::xen::Errno;
   using Mmuext = abi::xen::Mmuext;
 
  public:
