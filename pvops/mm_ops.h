@@ -30,6 +30,13 @@ enum class Advice : u32 {
   kPopulate = 2,  // install for writing where the region allows it; kNoMemory leaves a prefix installed
 };
 
+// Flags of region_map.
+inline constexpr u32 kMapReplace = 1 << 0;
+inline constexpr u32 kMapPopulate = 1 << 1;
+
+// Whether region_map has installed ahead what there is memory for.
+enum class Populated : u8 { kNo, kYes };
+
 struct MemoryInfo {
   u64 total_pages;
   u64 free_pages;

@@ -50,25 +50,25 @@ AddressSpace::~AddressSpace() {
 
 // --- map -----------------------------------------------------------------------------------------------
 
-Result<void> AddressSpace::insert(const RegionSpec& spec, u32 flags, MemoryObject* object) {
-  auto plan = tree_.prepare_insert(spec, flags, object);
+Result<void> AddressSpace::declare(const RegionSpec& spec, u32 flags, MemoryObject* object, u32 map_flags) {
+  auto plan = (map_flags & kMapReplace) != 0 ? tree_.prepare_replace(spec, flags, object)
+                                             : tree_.prepare_insert(spec, flags, object);
   if (!plan) return Fail(plan.error());
   if (region_limit_reached(*plan)) return Fail(Status::kNoMemory);
-  NOPTE_TRY(mm_ops().region_map(id(), spec));
+  const auto mapped = mm_ops().region_map(id(), spec, map_flags);
+  if (!mapped) {
+    // As on Linux, what was there is gone; the backend may not have come so far.
+    if ((map_flags & kMapReplace) != 0 && mm_ops().region_unmap(id(), spec.range)) {
+      plan->only_unmap();
+      tree_.commit(*plan);
+    }
+    return Fail(mapped.error());
+  }
   tree_.commit(*plan);
+  if ((map_flags & kMapPopulate) != 0 && *mapped == Populated::kNo) {
+    (void)mm_ops().region_advise(id(), spec.range, Advice::kPopulate);
+  }
   return {};
-}
-
-Result<void> AddressSpace::replace(const RegionSpec& spec, u32 flags, MemoryObject* object) {
-  if (tree_.free(spec.range)) return insert(spec, flags, object);
-  auto plan = tree_.prepare_replace(spec, flags, object);
-  if (!plan) return Fail(plan.error());
-  if (region_limit_reached(*plan)) return Fail(Status::kNoMemory);
-  NOPTE_TRY(mm_ops().region_unmap(id(), spec.range));
-  const auto mapped = mm_ops().region_map(id(), spec);
-  if (!mapped) plan->only_unmap();
-  tree_.commit(*plan);
-  return mapped;
 }
 
 Result<Gva> AddressSpace::find_place(Gva hint, u64 pages) const {
@@ -136,11 +136,10 @@ Result<Gva> AddressSpace::map(const MapRequest& request) {
     spec.object_page = request.offset_bytes >> kPageShift;
   }
 
-  NOPTE_TRY(request.placement == Placement::kFixed ? replace(spec, request.flags, object.get())
-                                                   : insert(spec, request.flags, object.get()));
-  if (request.populate && !spec.perm.none()) {
-    (void)mm_ops().region_advise(id(), spec.range, Advice::kPopulate);
-  }
+  const bool replaces = request.placement == Placement::kFixed && !tree_.free(spec.range);
+  const bool populates = request.populate && !spec.perm.none();
+  NOPTE_TRY(declare(spec, request.flags, object.get(),
+                    (replaces ? kMapReplace : 0) | (populates ? kMapPopulate : 0)));
   return spec.range.begin;
 }
 

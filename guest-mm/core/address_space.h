@@ -109,10 +109,12 @@ class AddressSpace {
   AddressSpace() : tree_(kUserRange, heap_region_nodes(), &gaps_) {}
   ~AddressSpace();
 
-  // Declares a region where nothing is. Errors: those of RegionTree::prepare_insert and region_map.
-  Result<void> insert(const RegionSpec& spec, u32 flags, MemoryObject* object);
-  // The same over whatever is there.
-  Result<void> replace(const RegionSpec& spec, u32 flags, MemoryObject* object);
+  // Declares a region, as region_map's flags say. Errors: those of RegionTree's preparing and of region_map.
+  Result<void> declare(const RegionSpec& spec, u32 flags, MemoryObject* object, u32 map_flags);
+  // Where nothing is.
+  Result<void> insert(const RegionSpec& spec, u32 flags, MemoryObject* object) {
+    return declare(spec, flags, object, 0);
+  }
   // Declares `pages` more after the region that ends at `end`, continuing it at `at`.
   Result<void> insert_continuation(const RegionNode& node, Gva end, Gva at, u64 pages);
   Result<Gva> find_place(Gva hint, u64 pages) const;

@@ -33,7 +33,7 @@ Result<void> map_window(MemoryObject& object, VaRange range, u64 first_page) {
   const RegionSpec spec = window_spec(object, range, first_page);
   auto plan = kernel_window_tree().prepare_insert(spec, 0, &object);
   if (!plan) return Fail(plan.error());
-  NOPTE_TRY(mm_ops().region_map(SpaceId::kKernel, spec));
+  NOPTE_TRY(mm_ops().region_map(SpaceId::kKernel, spec, 0));
   kernel_window_tree().commit(*plan);
   return {};
 }

@@ -128,8 +128,13 @@ class VmaMemory {
         (object == nullptr || spec.sharing != Sharing::kShared || spec.perm.exec())) {
       return Fail(Status::kInvalid);
     }
-    NOPTE_TRY(target->tree->insert(spec, 0, object, kMaxRegionsPerSpace));
-    return 0;
+    if (args.flags & abi::kRegionReplace) {
+      const CallResult replaced = replace(args.space, *target->tree, spec, object);
+      if (replaced.status != Status::kOk) return replaced;
+    } else {
+      NOPTE_TRY(target->tree->insert(spec, 0, object, kMaxRegionsPerSpace));
+    }
+    return args.flags & abi::kRegionPopulate ? populated(args.space, spec) : 0;
   }
 
   [[gnu::always_inline]] CallResult region_unmap(const abi::region_unmap_args& args) {
@@ -139,10 +144,10 @@ class VmaMemory {
     if (!plan) return Fail(plan.error());
     if (too_many(*target->tree, *plan)) return Fail(Status::kLimit);
     if (!plan->changes()) return 0;
+    if (Engine::may_stop(target->range) && !plan->hold_for_prefix()) return Fail(Status::kNoMemory);
     pt::Checkpoint checkpoint(stop_);
-    NOPTE_TRY(engine_.region_unmapped(args.space, target->range, &checkpoint));
-    target->tree->commit(*plan);
-    return 0;
+    const auto done = engine_.region_unmapped(args.space, target->range, &checkpoint);
+    return commit_done(*target->tree, *plan, done, checkpoint);
   }
 
   [[gnu::always_inline]] CallResult region_protect(const abi::region_protect_args& args) {
@@ -154,10 +159,13 @@ class VmaMemory {
     Result<RegionPlan> plan = target->tree->prepare_protect(target->range, perm);
     if (!plan) return Fail(plan.error());
     if (too_many(*target->tree, *plan)) return Fail(Status::kLimit);
+    if (!plan->changes()) return 0;
+    // What has these rights already is done, by an earlier issue of this call perhaps.
+    const VaRange rest{plan->changes_from(), target->range.end};
+    if (Engine::may_stop(rest) && !plan->hold_for_prefix()) return Fail(Status::kNoMemory);
     pt::Checkpoint checkpoint(stop_);
-    NOPTE_TRY(engine_.region_protected(args.space, target->range, perm, &checkpoint));
-    target->tree->commit(*plan);
-    return 0;
+    const auto done = engine_.region_protected(args.space, rest, perm, &checkpoint);
+    return commit_done(*target->tree, *plan, done, checkpoint);
   }
 
   CallResult region_move(const abi::region_move_args& args) {
@@ -242,6 +250,41 @@ class VmaMemory {
   // Regions that the change may add count as added.
   static bool too_many(const RegionTree& tree, const RegionPlan& plan) {
     return tree.regions() + plan.nodes_held() > kMaxRegionsPerSpace;
+  }
+
+  // Withdraws what is in the way of a region, and promises it. Errors: kNoMemory, kLimit, kAgain (a prefix is
+  // withdrawn).
+  [[gnu::noinline]] CallResult replace(SpaceId space, RegionTree& tree, const RegionSpec& spec,
+                                       DeclaredObject* object) {
+    Result<RegionPlan> plan = tree.prepare_replace(spec, 0, object);
+    if (!plan) return Fail(plan.error());
+    if (too_many(tree, *plan)) return Fail(Status::kLimit);
+    pt::Checkpoint checkpoint(stop_);
+    const auto done = engine_.region_unmapped(space, spec.range, &checkpoint);
+    if (!done) plan->only_unmap();
+    return commit_done(tree, *plan, done, checkpoint);
+  }
+
+  // How many pages of a promised region are installed ahead, or could not be.
+  [[gnu::noinline]] u64 populated(SpaceId space, const RegionSpec& spec) {
+    pt::Checkpoint checkpoint(stop_);
+    const auto done = engine_.region_advise(space, spec.range, Advice::kPopulate, &checkpoint);
+    if (!done && done.error() == Status::kAgain) return VaRange{spec.range.begin, checkpoint.next()}.pages();
+    return spec.range.pages();
+  }
+
+  // The promise follows what is installed: all of the change, or the prefix up to where the engine stopped.
+  [[gnu::always_inline]] static CallResult commit_done(RegionTree& tree, RegionPlan& plan,
+                                                       const Result<void>& done,
+                                                       const pt::Checkpoint& checkpoint) {
+    if (!done) [[unlikely]] {
+      if (done.error() != Status::kAgain) return Fail(done.error());
+      plan.shorten(checkpoint.next());
+    }
+    tree.commit(plan);
+    if (!done) [[unlikely]]
+      return Fail(Status::kAgain);
+    return 0;
   }
 
   struct Target {

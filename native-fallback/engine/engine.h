@@ -92,6 +92,11 @@ class Engine {
 
   // --- regions: called after (map: before) the caller's own list is ready -------------------------------
 
+  // Whether an operation on the range may answer kAgain: that happens between leaf tables.
+  [[nodiscard]] static bool may_stop(VaRange range) {
+    return (range.begin.value() ^ (range.end - 1).value()) >= Format::table_bytes(1);
+  }
+
   // Nothing is to be done for a new region: the first fault finds it.
 
   // Takes out everything installed in the range. Errors: kInvalid, kAgain.

@@ -44,7 +44,12 @@ class EngineMm {
     NOPTE_ASSERT(engine.space_activate(space));
     active_ = space;
   }
-  [[gnu::always_inline]] static Result<void> region_map(SpaceId, const RegionSpec&) { return {}; }
+  // The promise is not in the guest's list yet, so there is nothing to populate from.
+  [[gnu::always_inline]] static Result<Populated> region_map(SpaceId space, const RegionSpec& region,
+                                                             u32 flags) {
+    if (flags & kMapReplace) NOPTE_TRY(engine.region_unmapped(space, region.range));
+    return Populated::kNo;
+  }
   [[gnu::always_inline]] static Result<void> region_unmap(SpaceId space, VaRange range) {
     return engine.region_unmapped(space, range);
   }

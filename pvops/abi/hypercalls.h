@@ -12,6 +12,7 @@ inline constexpr u64 kAbiVersion = 1;
 // Feature bits (query item 1). A guest uses what both sides know; there are no negative features.
 inline constexpr u64 kFeatureMemory = u64{1} << 0;    // spaces, regions, objects, kernel memory
 inline constexpr u64 kFeaturePlatform = u64{1} << 1;  // console, timer, idle, power off, mark
+inline constexpr u64 kFeatureMapFlags = u64{1} << 2;  // region_map replaces and populates
 // Page-table interfaces of other hypervisors (pvops/interfaces), for a guest with tables of its own.
 inline constexpr u64 kFeatureXen = u64{1} << 8;
 inline constexpr u64 kFeatureVmi = u64{1} << 9;
@@ -81,6 +82,8 @@ constexpr bool from_register(u64 value, ObjectId& out) {
 
 // region_map flags.
 inline constexpr u64 kRegionShared = u64{1} << 3;
-inline constexpr u64 kRegionFlagMask = Perm::kAll | kRegionShared;
+inline constexpr u64 kRegionReplace = u64{1} << 4;   // kFeatureMapFlags
+inline constexpr u64 kRegionPopulate = u64{1} << 5;  // kFeatureMapFlags
+inline constexpr u64 kRegionFlagMask = Perm::kAll | kRegionShared | kRegionReplace | kRegionPopulate;
 
 }  // namespace nopte::abi

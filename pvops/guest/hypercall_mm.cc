@@ -22,6 +22,8 @@ Result<SpaceId> to_space(HypercallResult result) {
 constinit const abi::ViolationBlock g_nothing_promised{static_cast<u32>(ViolationReason::kNoRegion), 0, 0};
 constinit const abi::ViolationBlock* g_violation_block = &g_nothing_promised;
 
+constinit u64 g_features = 0;
+
 }  // namespace
 
 Result<SpaceId> MmCalls::space_create(const RegionSource&) {
@@ -35,10 +37,23 @@ Result<SpaceId> MmCalls::space_clone(SpaceId parent, const RegionSource&) {
 void MmCalls::space_destroy(SpaceId space) { NOPTE_ASSERT(call_void(abi::space_destroy_args{space})); }
 void MmCalls::space_activate(SpaceId space) { NOPTE_ASSERT(call_void(abi::space_activate_args{space})); }
 
-Result<void> MmCalls::region_map(SpaceId space, const RegionSpec& region) {
-  const u64 flags = region.perm.bits() | (region.sharing == Sharing::kShared ? abi::kRegionShared : 0);
-  return call_void(abi::region_map_args{space, region.range.begin, region.range.pages(), flags, region.object,
-                                        region.object_page});
+Result<Populated> MmCalls::region_map(SpaceId space, const RegionSpec& region, u32 map_flags) {
+  static_assert(kMapReplace << 4 == abi::kRegionReplace && kMapPopulate << 4 == abi::kRegionPopulate);
+  u64 flags = region.perm.bits() | (region.sharing == Sharing::kShared ? abi::kRegionShared : 0);
+  if (map_flags != 0) {
+    if (g_features & abi::kFeatureMapFlags) {
+      flags |= u64{map_flags} << 4;
+    } else if (map_flags & kMapReplace) {
+      NOPTE_TRY(region_unmap(space, region.range));
+    }
+  }
+  const auto result = call(abi::region_map_args{space, region.range.begin, region.range.pages(), flags,
+                                                region.object, region.object_page});
+  if (result.status != Status::kOk) {
+    return Fail(result.status);
+  }
+  return (flags & abi::kRegionPopulate) && result.value == region.range.pages() ? Populated::kYes
+                                                                                : Populated::kNo;
 }
 
 Result<void> MmCalls::region_unmap(SpaceId space, VaRange range) {
@@ -100,6 +115,8 @@ constexpr MmOps kOps{
 };
 
 const MmOps& hypercall_mm_ops() { return kOps; }
+
+void use_memory_features(u64 features) { g_features = features; }
 
 void set_violation_block(const abi::ViolationBlock* block) { g_violation_block = block; }
 

@@ -48,6 +48,15 @@ class [[nodiscard]] RegionPlan {
   void only_unmap() {
     if (kind_ == Kind::kReplace) kind_ = Kind::kUnmap;
   }
+  // kProtect: where the first page is whose rights change. Precondition: changes().
+  [[nodiscard]] Gva changes_from() const { return to_; }
+
+  // An owner whose work may end half way takes what a prefix needs before it begins, and commits that prefix.
+  // False: no memory; the plan is as before.
+  [[nodiscard]] bool hold_for_prefix() { return reserve(kMostSpares - held_); }
+  // The plan is now for the part of its range below `end`. Precondition: hold_for_prefix(), or a replacement
+  // that only_unmap() made an unmap; `end` lies inside the range.
+  void shorten(Gva end) { spec_.range.end = end; }
 
  private:
   friend class RegionTree;
@@ -81,7 +90,7 @@ class [[nodiscard]] RegionPlan {
   u32 tag_ = 0;
   u64 version_;
   RegionSpec spec_;
-  Gva to_{};
+  Gva to_{};  // kMove: the target; kProtect: where the first change is
   RegionList* list_ = nullptr;
   RegionNode* first_ = nullptr;  // the first region that ends after spec_.range.begin
   RegionNodeSource* source_;

@@ -230,6 +230,8 @@ Result<RegionPlan> RegionTree::prepare_protect(VaRange range, Perm perm) {
       if (node == nullptr || reached < node->spec.range.begin) return Status::kNoRegion;
       reached = node->spec.range.end;
       if (node->spec.perm == perm) continue;
+      if (!plan.changes_)
+        plan.to_ = node->spec.range.begin < range.begin ? range.begin : node->spec.range.begin;
       plan.changes_ = true;
       if (node->spec.range.begin < range.begin) ++splits;
       if (range.end < node->spec.range.end) ++splits;

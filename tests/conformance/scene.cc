@@ -7,7 +7,10 @@ namespace {
 
 using abi::Call;
 
-Status status_of(const Result<void>& result) { return result ? Status::kOk : result.error(); }
+template <class T>
+Status status_of(const Result<T>& result) {
+  return result ? Status::kOk : result.error();
+}
 u64 least(u64 a, u64 b) { return a < b ? a : b; }
 
 }  // namespace
@@ -171,12 +174,28 @@ Status Scene::map_object(SpaceId id, u64 page, u64 pages, ObjectId object, u64 o
 
 Status Scene::map_region(SpaceId id, const RegionSpec& spec) {
   called(Call::region_map);
-  const Status status = status_of(ops_->region_map(id, spec));
+  const Status status = status_of(ops_->region_map(id, spec, 0));
   PromiseList* const list = promises(id);
   if (status != Status::kOk || list == nullptr) return status;
   list->add(spec);
   if (id == SpaceId::kKernel) memory_->window_promised(spec);
   return status;
+}
+
+Status Scene::map_with(SpaceId id, u64 page, u64 pages, u32 flags, Perm perm) {
+  const RegionSpec spec{span(page, pages), perm, Sharing::kPrivate, ObjectId::kNone, 0};
+  const u64 replaced = installed(id, spec.range);
+  const u64 ahead = flags & kMapPopulate ? installed_ahead(id, spec.range) : 0;
+  called(Call::region_map, replaced + ahead);
+  const auto mapped = ops_->region_map(id, spec, flags);
+  if (!mapped) return mapped.error();
+  PromiseList* const list = promises(id);
+  if (list == nullptr) return Status::kOk;
+  list->cut(spec.range);
+  list->add(spec);
+  if (!(flags & kMapPopulate) || *mapped == Populated::kYes) return Status::kOk;
+  called(Call::region_advise, ahead);
+  return status_of(ops_->region_advise(id, spec.range, Advice::kPopulate));
 }
 
 Status Scene::unmap_range(SpaceId id, VaRange range) {
@@ -218,14 +237,16 @@ Status Scene::move_range(SpaceId id, VaRange from, Gva to) {
   return status;
 }
 
+// What populating the range installs at most.
+u64 Scene::installed_ahead(SpaceId id, VaRange range) {
+  Space* const space = slot(id);
+  (space != nullptr ? space->installed : kernel_installed_) += range.pages();
+  return range.pages();
+}
+
 Status Scene::advise_range(SpaceId id, VaRange range, Advice advice) {
-  u64 entries = installed(id, range);
-  if (advice != Advice::kDontNeed && !range.empty()) {
-    entries = range.pages();
-    Space* const space = slot(id);
-    (space != nullptr ? space->installed : kernel_installed_) += entries;
-  }
-  called(Call::region_advise, entries);
+  const bool ahead = advice != Advice::kDontNeed && !range.empty();
+  called(Call::region_advise, ahead ? installed_ahead(id, range) : installed(id, range));
   return status_of(ops_->region_advise(id, range, advice));
 }
 
@@ -326,7 +347,7 @@ void Scene::relieve(SpaceId space, u64 pages) {
 
 Status Scene::map_unlisted(SpaceId id, u64 page, Perm perm) {
   called(Call::region_map);
-  return status_of(ops_->region_map(id, {span(page, 1), perm, Sharing::kPrivate, ObjectId::kNone, 0}));
+  return status_of(ops_->region_map(id, {span(page, 1), perm, Sharing::kPrivate, ObjectId::kNone, 0}, 0));
 }
 
 // --- accesses ------------------------------------------------------------------------------------------

@@ -39,6 +39,8 @@ class Scene {
   Status map_object(SpaceId space, u64 page, u64 pages, ObjectId object, u64 object_page, Sharing sharing,
                     Perm perm = kPermRW);
   Status map_region(SpaceId space, const RegionSpec& spec);
+  // With flags of region_map, anonymous.
+  Status map_with(SpaceId space, u64 page, u64 pages, u32 flags, Perm perm = kPermRW);
   Status unmap(SpaceId space, u64 page, u64 pages) { return unmap_range(space, span(page, pages)); }
   Status unmap_range(SpaceId space, VaRange range);
   Status protect(SpaceId space, u64 page, u64 pages, Perm perm) {
@@ -117,6 +119,7 @@ class Scene {
   void called(abi::Call call, u64 entries = 0);
   // At most so many pages.
   u64 installed(SpaceId space, VaRange range);
+  u64 installed_ahead(SpaceId space, VaRange range);
   u64 installed_anywhere() const;
   void touched(Gva va);
   // What is the same for every access: where it was refused.

@@ -53,25 +53,23 @@ struct FakeCalls {
     fake().active_ = id;
   }
 
-  static Result<void> region_map(SpaceId id, const RegionSpec& region) {
+  static Result<Populated> region_map(SpaceId id, const RegionSpec& region, u32 flags) {
     fake().check_range(id, region.range);
     if (fake().fails()) return Fail(Status::kNoMemory);
     auto& space = fake().space(id);
+    if (flags & kMapReplace) FakeMmOps::take_out(space, region.range);
     if (FakeMmOps::any(space, region.range)) {
       ADD_FAILURE() << "region_map over a region";
       return Fail(Status::kOverlap);
     }
     EXPECT_TRUE(region.object == ObjectId::kNone || fake().objects_.contains(region.object));
     space[region.range.begin] = region;
-    return {};
+    return Populated::kNo;
   }
   static Result<void> region_unmap(SpaceId id, VaRange range) {
     fake().check_range(id, range);
     if (fake().fails()) return Fail(Status::kNoMemory);
-    auto& space = fake().space(id);
-    FakeMmOps::cut(space, range.begin);
-    FakeMmOps::cut(space, range.end);
-    space.erase(space.lower_bound(range.begin), space.lower_bound(range.end));
+    FakeMmOps::take_out(fake().space(id), range);
     return {};
   }
   static Result<void> region_protect(SpaceId id, VaRange range, Perm perm) {
@@ -218,6 +216,12 @@ FakeMmOps::Space& FakeMmOps::space(SpaceId id) {
     return spaces_[SpaceId::kKernel];
   }
   return found->second;
+}
+
+void FakeMmOps::take_out(Space& space, VaRange range) {
+  cut(space, range.begin);
+  cut(space, range.end);
+  space.erase(space.lower_bound(range.begin), space.lower_bound(range.end));
 }
 
 void FakeMmOps::cut(Space& space, Gva at) {

@@ -61,6 +61,7 @@ class FakeMmOps {
   bool fails();
   Space& space(SpaceId id);
   static void cut(Space& space, Gva at);
+  static void take_out(Space& space, VaRange range);
   static bool any(const Space& space, VaRange range);
   static bool all(const Space& space, VaRange range);
   void check_range(SpaceId id, VaRange range) const;

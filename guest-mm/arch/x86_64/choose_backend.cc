@@ -17,12 +17,14 @@ namespace {
 
 // Paging belongs to the hypervisor.
 BootInfo boot_by_hypercalls(const abi::BootBlock& block) {
-  if ((pv::common_features() & abi::kFeatureMemory) == 0) {
+  const u64 features = pv::common_features();
+  if ((features & abi::kFeatureMemory) == 0) {
     refuse(
         "it was started without memory for page tables of its own, and the hypervisor offers no memory "
         "calls; "
         "looked for " NOPTE_LOOKED_FOR);
   }
+  pv::use_memory_features(features);
   pv::set_violation_block(reinterpret_cast<const abi::ViolationBlock*>(block.violation_block));
   g_mm_ops = &pv::hypercall_mm_ops();
   return {{}, ObjectId(block.initramfs_object), block.initramfs_bytes, g_mm_ops->name};

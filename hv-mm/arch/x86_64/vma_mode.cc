@@ -47,7 +47,7 @@ class VmaMode final : public ModeHandler {
   std::expected<void, const char*> start(const Launch& launch);
 
   [[nodiscard]] const char* name() const override { return "vma"; }
-  [[nodiscard]] u64 features() const override { return abi::kFeatureMemory; }
+  [[nodiscard]] u64 features() const override { return abi::kFeatureMemory | abi::kFeatureMapFlags; }
 
   void on_page_fault(Vcpu& vcpu, Gva va, u64 error_code) override;
   // Nested paging is off.

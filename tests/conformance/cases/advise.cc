@@ -179,6 +179,15 @@ void advise_of_a_malformed_range_is_refused(Scene& s) {
   EXPECT(s.advise_range(a, VaRange::of_pages(kKmemRange.begin, 1), Advice::kDontNeed) == kInvalid);
   EXPECT(is(s.warm_load(0), 1));
 }
+void a_map_may_populate(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map_with(a, 0, 40, kMapPopulate) == kOk);
+  for (u64 page = 0; page < 40; ++page) EXPECT(s.warm_store(page, page) == kOk);
+  EXPECT(s.map_with(a, 10, 20, kMapReplace | kMapPopulate) == kOk);
+  EXPECT(is(s.warm_load(9), 9));
+  EXPECT(is(s.warm_load(10), 0));
+  EXPECT(s.warm_store(29, 1) == kOk);
+}
 
 constexpr Case kAdviseCases[] = {
     CASE(dont_need_drops_anonymous_pages, region_advise),
@@ -200,6 +209,7 @@ constexpr Case kAdviseCases[] = {
     CASE(will_need_gives_no_right_to_write, region_advise),
     CASE(advice_that_is_unknown_is_refused, region_advise),
     CASE(advise_of_a_malformed_range_is_refused, region_advise),
+    CASE(a_map_may_populate, region_map),
 };
 
 }  // namespace

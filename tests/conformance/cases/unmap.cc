@@ -132,6 +132,20 @@ void unmap_that_wraps_is_refused(Scene& s) {
   EXPECT(is(s.load(1), 0));
 }
 
+void a_map_may_replace(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 6) == kOk);
+  for (u64 page = 0; page < 6; ++page) EXPECT(s.store(page, 5) == kOk);
+  EXPECT(s.map_with(a, 2, 2, kMapReplace, kPermR) == kOk);
+  EXPECT(is(s.warm_load(1), 5));
+  EXPECT(is(s.load(2), 0));
+  EXPECT(s.store(3, 1) == kPermission);
+  EXPECT(is(s.warm_load(4), 5));
+  EXPECT(s.map_with(a, 4, 10, kMapReplace) == kOk);
+  EXPECT(is(s.load(4), 0));
+  EXPECT(s.store(13, 1) == kOk);
+}
+
 constexpr Case kUnmapCases[] = {
     CASE(unmap_takes_the_page_out, region_unmap),
     CASE(unmap_of_the_middle_keeps_the_ends, region_unmap),
@@ -147,6 +161,7 @@ constexpr Case kUnmapCases[] = {
     CASE(unmap_at_an_odd_address_is_refused, region_unmap),
     CASE(unmap_outside_user_space_is_refused, region_unmap),
     CASE(unmap_that_wraps_is_refused, region_unmap),
+    CASE(a_map_may_replace, region_map),
 };
 
 }  // namespace

@@ -26,6 +26,7 @@ std::unique_ptr<Home> make_native_home();
 std::unique_ptr<Home> make_vma_home();
 // As vma, with an interrupt pending at every check point: every operation comes back as often as it can.
 std::unique_ptr<Home> make_vma_interrupted_home();
+std::unique_ptr<Home> make_vma_first_home();
 // Guests with tables of their own, under a shadow that is told.
 std::unique_ptr<Home> make_kvmpv_home();
 std::unique_ptr<Home> make_vmi_home();

@@ -27,6 +27,8 @@ constexpr HostedMode kHostedModes[] = {
     {"vma", "vma", make_vma_home, true},
     // Calls are issued again at every check point.
     {"vma_interrupted", "vma", make_vma_interrupted_home, false},
+    // The first hypervisor, without flags of region_map: the guest's stub makes two calls.
+    {"vma_first", "vma", make_vma_first_home, false},
     {"kvmpv", "kvmpv", make_kvmpv_home, true},
     {"vmi", "vmi", make_vmi_home, true},
     {"lguest", "lguest", make_lguest_home, true},

@@ -24,10 +24,13 @@ class Stop {
   u64 issued_ = 0;  // how often this call was before
 };
 
+constexpr u64 kAllFeatures = abi::kFeatureMemory | abi::kFeatureMapFlags;
+
 class VmaHome final : public EngineHome {
  public:
-  explicit VmaHome(Interrupts interrupts) : stop_(interrupts) {
+  VmaHome(Interrupts interrupts, u64 features) : stop_(interrupts) {
     vma_.init();
+    pv::use_memory_features(features);
     current = this;
   }
   ~VmaHome() override { current = nullptr; }
@@ -58,8 +61,13 @@ class VmaHome final : public EngineHome {
 
 }  // namespace
 
-std::unique_ptr<Home> make_vma_home() { return std::make_unique<VmaHome>(Interrupts::kNone); }
-std::unique_ptr<Home> make_vma_interrupted_home() { return std::make_unique<VmaHome>(Interrupts::kPending); }
+std::unique_ptr<Home> make_vma_home() { return std::make_unique<VmaHome>(Interrupts::kNone, kAllFeatures); }
+std::unique_ptr<Home> make_vma_interrupted_home() {
+  return std::make_unique<VmaHome>(Interrupts::kPending, kAllFeatures);
+}
+std::unique_ptr<Home> make_vma_first_home() {
+  return std::make_unique<VmaHome>(Interrupts::kNone, abi::kFeatureMemory);
+}
 
 }  // namespace nopte::conformance
 

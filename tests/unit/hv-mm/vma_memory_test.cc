@@ -49,6 +49,18 @@ class VmaMemoryTest : public testing::Test {
     return memory_.fault(va, access, pt::Privilege::kUser).has_value();
   }
 
+  // What is installed in the space is promised, rights and all, and the list is whole.
+  void expect_promised(u64 space) {
+    const SpaceId id{static_cast<u32>(space)};
+    const RegionTree& tree = **memory_.declared(id);
+    EXPECT_TRUE(tree.consistent());
+    engine_.for_each_installed(id, [&](Gva va, const auto& installed) {
+      const auto region = tree.find(va);
+      ASSERT_TRUE(region.has_value()) << std::hex << va.value();
+      EXPECT_EQ(installed.rights.bits() & ~region->perm.bits(), 0) << std::hex << va.value();
+    });
+  }
+
   model::Memory memory_model_{16, kFrames};
   model::LongModeWalker walker_{memory_model_, [](pt::Frame frame) { return frame; }};
   model::Machine machine_{memory_model_, walker_, 1};
@@ -105,7 +117,7 @@ TEST_F(VmaMemoryTest, RefusesWhatIsMalformed) {
   EXPECT_EQ(map(space, kA + 1, 1), Status::kInvalid);
   EXPECT_EQ(map(space, kA, 0), Status::kInvalid);
   EXPECT_EQ(map(space, kA, ~u64{0}), Status::kInvalid);
-  EXPECT_EQ(map(space, kA, 1, 0x10), Status::kInvalid);
+  EXPECT_EQ(map(space, kA, 1, 0x40), Status::kInvalid);
   EXPECT_EQ(map(space, kA, 1, 3 | abi::kRegionShared), Status::kInvalid);
   EXPECT_EQ(map(space, kA, 1, 3, 0, 1), Status::kInvalid);
   EXPECT_EQ(map(space, kA, 1, 3, 77), Status::kInvalid);
@@ -154,6 +166,73 @@ TEST_F(VmaMemoryTest, AnInterruptedDestroyIsIssuedAgain) {
   stop_.requested = false;
   EXPECT_EQ(call(Call::space_destroy, {space}).status, Status::kOk);
   EXPECT_EQ(call(Call::space_destroy, {space}).status, Status::kInvalid);
+}
+
+TEST_F(VmaMemoryTest, OneCallReplacesAndPopulates) {
+  const u64 space = make_space();
+  ASSERT_EQ(call(Call::space_activate, {space}).status, Status::kOk);
+  ASSERT_EQ(map(space, kA, 8, 1), Status::kOk);
+  ASSERT_TRUE(touch(kA + 3 * kPageBytes, Access::kRead));
+  constexpr u64 kFlags = 3 | abi::kRegionReplace | abi::kRegionPopulate;
+  const CallResult mapped = call(Call::region_map, {space, (kA + 2 * kPageBytes).value(), 40, kFlags});
+  EXPECT_EQ(mapped.status, Status::kOk);
+  EXPECT_EQ(mapped.value, 40u);
+  const SpaceId id{static_cast<u32>(space)};
+  for (u64 page = 2; page < 42; ++page) {
+    const auto installed = engine_.peek(id, kA + pages_to_bytes(page));
+    ASSERT_TRUE(installed && installed->entry.writable()) << page;
+  }
+  expect_promised(space);
+  // With an interrupt pending the rest is left to region_advise.
+  stop_.requested = true;
+  const CallResult stopped = call(Call::region_map, {space, kA.value(), 40, kFlags});
+  EXPECT_EQ(stopped.status, Status::kOk);
+  EXPECT_LT(stopped.value, 40u);
+}
+
+// A call that stops has done a prefix, promise and pages alike: what is installed is promised at every exit.
+TEST_F(VmaMemoryTest, AnInterruptedChangeOfRightsKeepsItsPromises) {
+  const u64 space = make_space();
+  ASSERT_EQ(call(Call::space_activate, {space}).status, Status::kOk);
+  const u64 pages = 4 * 512;
+  ASSERT_EQ(map(space, kA, pages, 1), Status::kOk);
+  for (u64 page = 0; page < pages; page += 100) ASSERT_TRUE(touch(kA + pages_to_bytes(page), Access::kRead));
+  stop_.requested = true;
+  u64 issued = 0;
+  // The second and the last page before the end: both ends of the range are inside the region.
+  const Registers protect{space, (kA + kPageBytes).value(), pages - 2, 3};
+  for (Status status = Status::kAgain; status == Status::kAgain; ++issued) {
+    ASSERT_LT(issued, 10u);
+    status = call(Call::region_protect, protect).status;
+    ASSERT_TRUE(status == Status::kOk || status == Status::kAgain) << status_name(status);
+    expect_promised(space);
+    if (status == Status::kAgain) {
+      EXPECT_TRUE(touch(kA + kPageBytes)) << "nothing was done";
+      EXPECT_FALSE(touch(kA + pages_to_bytes(pages - 2))) << "all was done";
+    }
+  }
+  EXPECT_EQ(issued, 4u) << "each issue does one leaf table";
+  EXPECT_FALSE(touch(kA));
+  EXPECT_FALSE(touch(kA + pages_to_bytes(pages - 1)));
+  EXPECT_EQ((*memory_.declared(SpaceId(static_cast<u32>(space))))->regions(), 3u);
+}
+
+TEST_F(VmaMemoryTest, AnInterruptedUnmapHasWithdrawnAPrefix) {
+  const u64 space = make_space();
+  ASSERT_EQ(call(Call::space_activate, {space}).status, Status::kOk);
+  const u64 pages = 3 * 512;
+  ASSERT_EQ(map(space, kA, pages), Status::kOk);
+  for (u64 page = 0; page < pages; page += 100) ASSERT_TRUE(touch(kA + pages_to_bytes(page)));
+  stop_.requested = true;
+  const Registers unmap{space, (kA + kPageBytes).value(), pages - 2};
+  ASSERT_EQ(call(Call::region_unmap, unmap).status, Status::kAgain);
+  EXPECT_TRUE(touch(kA));
+  EXPECT_FALSE(touch(kA + kPageBytes)) << "withdrawn already";
+  EXPECT_TRUE(touch(kA + pages_to_bytes(600)));
+  stop_.requested = false;
+  EXPECT_EQ(call(Call::region_unmap, unmap).status, Status::kOk);
+  expect_promised(space);
+  EXPECT_EQ((*memory_.declared(SpaceId(static_cast<u32>(space))))->pages(), 2u);
 }
 
 TEST_F(VmaMemoryTest, EverythingComesBack) {
