@@ -98,11 +98,9 @@ class VmaMemory {
   }
 
   [[gnu::always_inline]] CallResult space_activate(const abi::space_activate_args& args) {
-    const Result<RegionTree*> tree = tree_of(args.space);
-    if (!tree) return Fail(tree.error());
     NOPTE_TRY(engine_.space_activate(args.space));
     active_ = args.space;
-    active_tree_ = *tree;
+    active_tree_ = args.space == SpaceId::kKernel ? &windows_ : *user_tree(args.space);
     return 0;
   }
 
@@ -128,13 +126,11 @@ class VmaMemory {
         (object == nullptr || spec.sharing != Sharing::kShared || spec.perm.exec())) {
       return Fail(Status::kInvalid);
     }
-    if (args.flags & abi::kRegionReplace) {
-      const CallResult replaced = replace(args.space, *target->tree, spec, object);
-      if (replaced.status != Status::kOk) return replaced;
-    } else {
-      NOPTE_TRY(target->tree->insert(spec, 0, object, kMaxRegionsPerSpace));
+    if (args.flags & (abi::kRegionReplace | abi::kRegionPopulate)) [[unlikely]] {
+      return map_with(args.flags, args.space, *target->tree, spec, object);
     }
-    return args.flags & abi::kRegionPopulate ? populated(args.space, spec) : 0;
+    NOPTE_TRY(target->tree->insert(spec, 0, object, kMaxRegionsPerSpace));
+    return 0;
   }
 
   [[gnu::always_inline]] CallResult region_unmap(const abi::region_unmap_args& args) {
@@ -221,7 +217,8 @@ class VmaMemory {
   // --- kernel memory ------------------------------------------------------------------------------------
 
   CallResult kmem_alloc(const abi::kmem_alloc_args& args) {
-    const Result<Gva> begin = engine_.kmem_alloc(args.pages);
+    pt::Checkpoint checkpoint(stop_);
+    const Result<Gva> begin = engine_.kmem_alloc(args.pages, &checkpoint);
     if (!begin) return Fail(begin.error());
     return begin->value();
   }
@@ -229,7 +226,8 @@ class VmaMemory {
   CallResult kmem_free(const abi::kmem_free_args& args) {
     // A grant is only ever named by where it begins.
     if (args.begin == kept_kmem_) return Fail(Status::kInvalid);
-    NOPTE_TRY(engine_.kmem_free(args.begin, args.pages));
+    pt::Checkpoint checkpoint(stop_);
+    NOPTE_TRY(engine_.kmem_free(args.begin, args.pages, &checkpoint));
     return 0;
   }
 
@@ -252,10 +250,21 @@ class VmaMemory {
     return tree.regions() + plan.nodes_held() > kMaxRegionsPerSpace;
   }
 
+  // region_map of a checked region with flags. The answer is how many pages are dealt with ahead.
+  [[gnu::noinline]] CallResult map_with(u64 flags, SpaceId space, RegionTree& tree, const RegionSpec& spec,
+                                        DeclaredObject* object) {
+    if (flags & abi::kRegionReplace) {
+      const CallResult replaced = replace(space, tree, spec, object);
+      if (replaced.status != Status::kOk) return replaced;
+    } else {
+      NOPTE_TRY(tree.insert(spec, 0, object, kMaxRegionsPerSpace));
+    }
+    return flags & abi::kRegionPopulate ? populated(space, spec) : 0;
+  }
+
   // Withdraws what is in the way of a region, and promises it. Errors: kNoMemory, kLimit, kAgain (a prefix is
   // withdrawn).
-  [[gnu::noinline]] CallResult replace(SpaceId space, RegionTree& tree, const RegionSpec& spec,
-                                       DeclaredObject* object) {
+  CallResult replace(SpaceId space, RegionTree& tree, const RegionSpec& spec, DeclaredObject* object) {
     Result<RegionPlan> plan = tree.prepare_replace(spec, 0, object);
     if (!plan) return Fail(plan.error());
     if (too_many(tree, *plan)) return Fail(Status::kLimit);
@@ -266,7 +275,7 @@ class VmaMemory {
   }
 
   // How many pages of a promised region are installed ahead, or could not be.
-  [[gnu::noinline]] u64 populated(SpaceId space, const RegionSpec& spec) {
+  u64 populated(SpaceId space, const RegionSpec& spec) {
     pt::Checkpoint checkpoint(stop_);
     const auto done = engine_.region_advise(space, spec.range, Advice::kPopulate, &checkpoint);
     if (!done && done.error() == Status::kAgain) return VaRange{spec.range.begin, checkpoint.next()}.pages();

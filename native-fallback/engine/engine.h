@@ -135,10 +135,10 @@ class Engine {
 
   // --- kernel memory ------------------------------------------------------------------------------------
 
-  // As MmOps. Errors: kInvalid (no pages), kNoMemory.
-  Result<Gva> kmem_alloc(u64 pages);
-  // Errors: kInvalid: not exactly one grant.
-  Result<void> kmem_free(Gva begin, u64 pages);
+  // As MmOps. Errors: kInvalid (no pages), kNoMemory, kAgain (issue again; with other pages it begins anew).
+  Result<Gva> kmem_alloc(u64 pages, Checkpoint* checkpoint = nullptr);
+  // Errors: kInvalid: not exactly one grant; kAgain: part of it is gone, issue again.
+  Result<void> kmem_free(Gva begin, u64 pages, Checkpoint* checkpoint = nullptr);
   // A window onto a committed kernel page (kmem or image), for the hypervisor to fill what it shares with a
   // guest. Errors: kInvalid: not committed kernel memory.
   Result<u8*> kernel_window(Gva va);
@@ -213,6 +213,7 @@ class Engine {
 
   // Pages between two looks at a checkpoint where leaf tables do not set the pace.
   static constexpr u64 kPagesPerCheck = 16;
+  static constexpr u64 kKernelPagesPerCheck = 512;
 
   static constexpr Perm without_write(Perm perm) { return perm & kPermRX; }
 
@@ -227,6 +228,8 @@ class Engine {
   // One reference less; the last one hands the frame to the batch.
   void drop_reference(Frame frame, Batch& batch);
   Result<void> populate(SpaceId id, Space& space, VaRange range, Advice advice, Checkpoint* checkpoint);
+
+  Result<void> drop_half_grant(Checkpoint* checkpoint);
 
   // --- ranges (engine_range.h) ---
   void prune_tables(const Space& space, VaRange range, Batch& batch);
@@ -266,6 +269,14 @@ class Engine {
   IdTable<Space> spaces_;
   IdTable<MemoryObject> objects_;
   KmemArea kmem_{Format::kKmemRange};
+  // What kmem_alloc stopped at, or could not end and takes back.
+  struct HalfGrant {
+    Gva begin;
+    u64 pages = 0;  // as asked for; 0: there is none
+    u64 installed = 0;
+    bool failed = false;
+  };
+  HalfGrant half_grant_;
   Tables tables_{sink_, frames_, counters_};
   // What FunctionRef in MetaFrames refers to.
   struct Zero {

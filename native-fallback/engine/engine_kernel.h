@@ -157,36 +157,62 @@ Result<void> Engine<Sink>::map_direct(FrameRange range, Caching caching) {
 }
 
 template <PageTableSink Sink>
-Result<Gva> Engine<Sink>::kmem_alloc(u64 pages) {
+Result<Gva> Engine<Sink>::kmem_alloc(u64 pages, Checkpoint* checkpoint) {
   if (pages == 0) return Fail(Status::kInvalid);
-  if (pages > frames_.free_frames()) return Fail(Status::kNoMemory);
-  const auto granted = kmem_.grant(pages, meta_frames());
-  if (!granted) return granted;
+  HalfGrant& half = half_grant_;
+  if (half.pages != 0 && (half.failed || half.pages != pages)) {
+    const bool asked_again = half.pages == pages;
+    NOPTE_TRY(drop_half_grant(checkpoint));
+    if (asked_again) return Fail(Status::kNoMemory);
+  }
+  if (half.pages == 0) {
+    if (pages > frames_.free_frames()) return Fail(Status::kNoMemory);
+    const auto granted = kmem_.grant(pages, meta_frames());
+    if (!granted) return granted;
+    half = {.begin = *granted, .pages = pages};
+  }
   const u64 committed = KmemArea::chunks_of(pages) * KmemArea::kChunkPages;
-  const auto give_up = [&](u64 installed) -> Result<Gva> {
-    if (installed != 0) (void)zap(SpaceId::kKernel, kernel_, VaRange::of_pages(*granted, installed), nullptr);
-    (void)kmem_.take_back(*granted, pages, frames_);
-    return Fail(Status::kNoMemory);
-  };
   Cursor<Sink> cursor(tables_, kernel_.root);
-  for (u64 i = 0; i < committed; ++i) {
+  for (u64 left = kKernelPagesPerCheck; half.installed < committed; --left) {
+    const Gva va = half.begin + pages_to_bytes(half.installed);
+    if (left == 0) {
+      if (checkpoint != nullptr && checkpoint->should_stop(va)) return Fail(Status::kAgain);
+      left = kKernelPagesPerCheck;
+    }
     const auto frame = zeroed_frame(FrameKind::kKernel);
-    if (!frame) return give_up(i);
-    cursor.walk(*granted + pages_to_bytes(i));
-    if (!cursor.install(Entry::kernel_leaf(*frame, kPermRW))) {
-      frames_.free(*frame);
-      return give_up(i);
+    cursor.walk(va);
+    if (!frame || !cursor.install(Entry::kernel_leaf(*frame, kPermRW))) {
+      if (frame) frames_.free(*frame);
+      half.failed = true;
+      NOPTE_TRY(drop_half_grant(checkpoint));
+      return Fail(Status::kNoMemory);
     }
     ++counters_.entries_written;
+    ++half.installed;
   }
-  return granted;
+  const Gva begin = half.begin;
+  half = {};
+  return begin;
+}
+
+// Precondition: there is one. Errors: kAgain.
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::drop_half_grant(Checkpoint* checkpoint) {
+  const HalfGrant half = half_grant_;
+  if (half.installed != 0) {
+    NOPTE_TRY(zap(SpaceId::kKernel, kernel_, VaRange::of_pages(half.begin, half.installed), checkpoint));
+  }
+  half_grant_ = {};
+  return kmem_.take_back(half.begin, half.pages, frames_);
 }
 
 template <PageTableSink Sink>
-Result<void> Engine<Sink>::kmem_free(Gva begin, u64 pages) {
-  NOPTE_TRY(kmem_.take_back(begin, pages, frames_));
+Result<void> Engine<Sink>::kmem_free(Gva begin, u64 pages, Checkpoint* checkpoint) {
+  if (half_grant_.pages != 0 && begin == half_grant_.begin) return Fail(Status::kInvalid);
+  NOPTE_TRY(kmem_.check(begin, pages, frames_));
   const u64 committed = KmemArea::chunks_of(pages) * KmemArea::kChunkPages;
-  return zap(SpaceId::kKernel, kernel_, VaRange::of_pages(begin, committed), nullptr);
+  NOPTE_TRY(zap(SpaceId::kKernel, kernel_, VaRange::of_pages(begin, committed), checkpoint));
+  return kmem_.take_back(begin, pages, frames_);
 }
 
 template <PageTableSink Sink>

@@ -1,6 +1,9 @@
 #include "native-fallback/engine/kmem_area.h"
 
 namespace nopte::pt {
+namespace {
+constexpr u64 kChunkBytes = pages_to_bytes(KmemArea::kChunkPages);
+}  // namespace
 
 KmemArea::Bit KmemArea::bit(const FrameTable& frames, Map map, u64 chunk) const {
   u64* words = reinterpret_cast<u64*>(frames.window(Frame(bitmap_frames_[chunk / kChunksPerFrame])));
@@ -37,8 +40,7 @@ Result<Gva> KmemArea::grant(u64 pages, const MetaFrames& memory) {
   return begin_ + pages_to_bytes(first * kChunkPages);
 }
 
-Result<void> KmemArea::take_back(Gva begin, u64 pages, const FrameTable& frames) {
-  constexpr u64 kChunkBytes = pages_to_bytes(kChunkPages);
+Result<void> KmemArea::check(Gva begin, u64 pages, const FrameTable& frames) const {
   if (begin < begin_ || pages == 0) return Fail(Status::kInvalid);
   const u64 offset = begin - begin_;
   const u64 first = offset / kChunkBytes;
@@ -54,6 +56,13 @@ Result<void> KmemArea::take_back(Gva begin, u64 pages, const FrameTable& frames)
     const bool last = bit(frames, Map::kLast, first + i).get();
     if (!bit(frames, Map::kUsed, first + i).get() || last != (i + 1 == chunks)) return Fail(Status::kInvalid);
   }
+  return {};
+}
+
+Result<void> KmemArea::take_back(Gva begin, u64 pages, const FrameTable& frames) {
+  NOPTE_TRY(check(begin, pages, frames));
+  const u64 first = (begin - begin_) / kChunkBytes;
+  const u64 chunks = chunks_of(pages);
   for (u64 i = 0; i < chunks; ++i) bit(frames, Map::kUsed, first + i).clear();
   bit(frames, Map::kLast, first + chunks - 1).clear();
   if (first < lowest_free_) lowest_free_ = first;

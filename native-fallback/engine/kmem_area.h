@@ -25,7 +25,9 @@ class KmemArea {
 
   // Grants chunks_of(pages) chunks. Errors: kNoMemory.
   Result<Gva> grant(u64 pages, const MetaFrames& memory);
-  // Takes a grant back. Errors: kInvalid: [begin, pages) is not exactly one.
+  // Errors: kInvalid: [begin, pages) is not exactly one grant.
+  [[nodiscard]] Result<void> check(Gva begin, u64 pages, const FrameTable& frames) const;
+  // Takes a grant back. Errors: kInvalid: as check().
   Result<void> take_back(Gva begin, u64 pages, const FrameTable& frames);
   void release(FrameTable& frames);
 

@@ -235,6 +235,41 @@ TEST_F(VmaMemoryTest, AnInterruptedUnmapHasWithdrawnAPrefix) {
   EXPECT_EQ((*memory_.declared(SpaceId(static_cast<u32>(space))))->pages(), 2u);
 }
 
+TEST_F(VmaMemoryTest, KernelMemoryIsGrantedAndTakenBackInPieces) {
+  ASSERT_EQ(call(Call::kmem_alloc, {1}).status, Status::kOk);  // so that the bitmaps exist
+  const u64 before = frames_.free_frames();
+  constexpr u64 kPages = 1500;
+  const auto issues = [&](Call number, Registers registers) {
+    u64 issued = 1;
+    CallResult result = call(number, registers);
+    for (; result.status == Status::kAgain && issued < 20; ++issued) result = call(number, registers);
+    EXPECT_EQ(result.status, Status::kOk);
+    return std::pair(issued, result.value);
+  };
+  stop_.requested = true;
+  const auto [alloc_issues, begin] = issues(Call::kmem_alloc, {kPages});
+  EXPECT_EQ(alloc_issues, 3u);
+  EXPECT_TRUE(engine_.kernel_window(Gva(begin) + pages_to_bytes(kPages - 1)));
+  const auto [free_issues, none] = issues(Call::kmem_free, {begin, kPages});
+  EXPECT_GE(free_issues, 3u);
+  EXPECT_EQ(none, 0u);
+  EXPECT_EQ(frames_.free_frames(), before);
+
+  // Half of one is nobody's yet, and gives way to a grant of another length.
+  ASSERT_EQ(call(Call::kmem_alloc, {kPages}).status, Status::kAgain);
+  EXPECT_EQ(call(Call::kmem_free, {begin, kPages}).status, Status::kInvalid);
+  const auto other = issues(Call::kmem_alloc, {16});
+  EXPECT_EQ(frames_.free_frames(), before - 16 - 1) << "the pages and a table";
+  issues(Call::kmem_free, {other.second, 16});
+
+  // What cannot be ended is taken back in pieces too.
+  frames_.fail_allocation(1200);
+  CallResult result = call(Call::kmem_alloc, {kPages});
+  while (result.status == Status::kAgain) result = call(Call::kmem_alloc, {kPages});
+  EXPECT_EQ(result.status, Status::kNoMemory);
+  EXPECT_EQ(frames_.free_frames(), before);
+}
+
 TEST_F(VmaMemoryTest, EverythingComesBack) {
   const u64 other = make_space();  // so that lists and pools exist before counting
   ASSERT_EQ(map(other, kA, 1), Status::kOk);
