@@ -39,9 +39,13 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
   Gva va;
   do {
     const VaRange part{cursor.va(), cursor.table_end() < range.end ? cursor.table_end() : range.end};
+    // A table at the edge may hold others' entries alone: to stop behind it, again and again, is no progress.
+    const bool progress =
+        checkpoint != nullptr &&
+        cursor.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1)).next();
     work(cursor, part, batch);
     va = part.end;
-    if (checkpoint != nullptr && va < range.end && checkpoint->should_stop(va)) {
+    if (progress && va < range.end && checkpoint->should_stop(va)) {
       batch.flush();
       return Fail(Status::kAgain);
     }
