@@ -162,18 +162,31 @@ bool VmiCalls::drain(u64 count) {
   }
   ++counters_.queues;
   counters_.entries_told += entries;
+  // Neighbours are looked at together.
+  u64 block = 0, which = 0;
+  const auto look = [&] {
+    if (which != 0) mmu_.entries_told(block, which);
+    which = 0;
+  };
   for (u64 i = 0; i < count; ++i) {
     const u64 word = queued(i);
     const u64 op = word & kWordOp;
     if (op - 1 < pt::kLevels) [[likely]] {
-      mmu_.entry_told(*entry_at(word & ~kWordOp));
-    } else if (op == kWordAllocate) {
+      const Gpa gpa = *entry_at(word & ~kWordOp);
+      if (ShadowMmu::block_of(gpa) != block) look();
+      block = ShadowMmu::block_of(gpa);
+      which |= ShadowMmu::block_bit(gpa);
+      continue;
+    }
+    look();
+    if (op == kWordAllocate) {
       allocate(new_page(word, queued(++i)));
     } else {
       ++counters_.released_pages;
       mmu_.table_released(word >> kWordPageShift);
     }
   }
+  look();
   mmu_.told_all();
   return true;
 }
