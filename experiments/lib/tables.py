@@ -7,7 +7,7 @@ from .results import EXIT_COSTS, xen_added, xen_bounce
 
 # A mode has one colour in every picture and table.
 MODE_COLOURS = {"native": "#6b7280", "nested": "#2a9d8f", "shadow": "#d1495b", "vma": "#1d4ed8", "kvmpv": "#b7791f",
-                "vmi": "#7c3aed", "lguest": "#65a30d", "xen": "#0f766e"}
+                "vmi": "#7c3aed", "lguest": "#65a30d", "xen": "#111827"}
 
 _COLUMNS = ("instructions", "hypervisor", "exits", "platform exits",
             *(f"modelled {cost}" for cost in EXIT_COSTS), "ratio", *(f"ratio {cost}" for cost in EXIT_COSTS))
