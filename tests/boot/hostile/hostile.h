@@ -20,10 +20,14 @@ void print(std::string_view text);
 void print(u64 value);
 // Says so and counts it when they differ.
 void check(std::string_view what, std::string_view where, u64 expected, u64 got);
+// How many did.
+u64 failures();
+[[noreturn]] void power_off(u8 status);
 
 // --- things that may trap: the vector of the trap, kCompleted when there was none ---
 inline constexpr u32 kCompleted = 0xff;
 inline constexpr u32 kGeneralProtection = 13, kPageFault = 14;
+extern "C" u32 run_probe(const void* function);
 u32 load(u64 va);
 u32 store(u64 va, u64 value);
 u32 load_cr3(u64 value);
@@ -58,5 +62,7 @@ struct alignas(32) Interface {
 u64 calls_made();
 pv::HypercallResult call(abi::Interface interface, u32 number, u64 a0, u64 a1, u64 a2, u64 a3 = 0,
                          u64 a4 = 0);
+void refused(std::string_view what, u64 error, pv::HypercallResult result);
+void accepted(std::string_view what, pv::HypercallResult result);
 
 }  // namespace hostile

@@ -15,14 +15,6 @@ auto set_ptes(u64 first, u64 count, u64 flags) {
 }
 auto release_pt(u64 address) { return call(abi::Interface::kKvmPv, kReleasePt, address, 0, 0); }
 
-void refused(std::string_view what, u64 error, pv::HypercallResult result) {
-  check(what, ": refused", 1, result.status != Status::kOk);
-  check(what, ": error", error, result.value);
-}
-void accepted(std::string_view what, pv::HypercallResult result) {
-  check(what, ": status", 0, static_cast<u64>(result.status));
-}
-
 constexpr told::Told kTold{[](const u64& entry, u64 chance) {
                              const u64 index = chance % kSlots;
                              g_buffer.words[index] = physical(&entry);

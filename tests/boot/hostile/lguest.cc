@@ -18,14 +18,6 @@ auto lguest(u32 number, u64 a0 = 0, u64 a1 = 0, u64 a2 = 0) {
   return call(abi::Interface::kLguest, number, a0, a1, a2);
 }
 
-void refused(std::string_view what, u64 error, pv::HypercallResult result) {
-  check(what, ": refused", 1, result.status != Status::kOk);
-  check(what, ": error", error, result.value);
-}
-void accepted(std::string_view what, pv::HypercallResult result) {
-  check(what, ": status", 0, static_cast<u64>(result.status));
-}
-
 // The call waits in the ring.
 void put(u64 number, u64 a0, u64 a1 = 0, u64 a2 = 0) {
   g_ring.calls[g_next] = {number, {a0, a1, a2}};

@@ -18,14 +18,6 @@ auto vmi(u32 number, u64 a0, u64 a1 = 0, u64 a2 = 0, u64 a3 = 0, u64 a4 = 0) {
 u64 pointer(const u64& entry) { return kLinear + physical(&entry); }
 void queue(u64 word) { g_queue.words[g_queue.count++] = word; }
 
-void refused(std::string_view what, u64 error, pv::HypercallResult result) {
-  check(what, ": refused", 1, result.status != Status::kOk);
-  check(what, ": error", error, result.value);
-}
-void accepted(std::string_view what, pv::HypercallResult result) {
-  check(what, ": status", 0, static_cast<u64>(result.status));
-}
-
 // By the queue or by a call of its own.
 constexpr told::Told kTold{
     [](const u64& entry, u64 chance) {

@@ -55,11 +55,7 @@ auto pin(const void* table, unsigned level) { return operate(level - 1, machine(
 auto unpin(const void* table) { return operate(Mmuext::kUnpin, machine(table)); }
 
 void refused(std::string_view what, Errno error, pv::HypercallResult result) {
-  check(what, ": refused", 1, result.status != Status::kOk);
-  check(what, ": error", as_value(error), result.value);
-}
-void accepted(std::string_view what, pv::HypercallResult result) {
-  check(what, ": status", 0, static_cast<u64>(result.status));
+  hostile::refused(what, as_value(error), result);
 }
 
 // Both mappings of a page of the image: this kernel's own and the direct map's.
