@@ -55,7 +55,7 @@ class LargeLeaf : public testing::Test {
   // What the machine reaches at the address of a frame of the memory.
   bool reaches(u64 number, Access access = Access::kRead) {
     const auto byte = world.machine().access(0, page(number), access, Privilege::kKernel);
-    EXPECT_TRUE(!byte || *byte == world.memory().page(Frame(number)));
+    EXPECT_TRUE(!byte || *byte == world.memory().alias(Frame(number)));
     return byte.has_value();
   }
   LeafType entry_at(u64 number) { return world.engine().peek(SpaceId::kKernel, page(number))->entry; }

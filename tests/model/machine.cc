@@ -37,15 +37,16 @@ void Memory::set_writable(Frame frame, bool writable) {
 
 std::optional<u8*> Machine::access(unsigned cpu_index, Gva va, Access access, Privilege privilege) {
   Cpu& cpu = cpus_[cpu_index];
-  const auto byte = [&](const Walk& walk) { return memory_.page(walk.frame) + va.page_offset(); };
+  const auto byte = [&](const Walk& walk) { return memory_.alias(walk.frame) + va.page_offset(); };
   const auto cached = cpu.tlb.find(va.page());
   if (cached != cpu.tlb.end()) {
     if (!permits(cached->second, access, privilege)) {
       cpu.tlb.erase(cached);
       cpu.leaf_tables.erase(va.value() >> walker_.leaf_table_shift());
-      return std::nullopt;
+      if (walker_.faults_at_once()) return std::nullopt;
+    } else if (access != Access::kWrite || cached->second.dirty) {
+      return byte(cached->second);
     }
-    if (access != Access::kWrite || cached->second.dirty) return byte(cached->second);
   }
   // A walk may flush, where a hypervisor is below.
   const u64 region = va.value() >> walker_.leaf_table_shift();
@@ -67,10 +68,7 @@ u64 Machine::stale_translations() {
   for (Cpu& cpu : cpus_) {
     if (walker_.load(cpu.root.address) != cpu.root) ++stale;
     for (const auto& [page, known] : auto(cpu.tlb)) {
-      u64 none = 0;
-      // Privilege and access are chosen so that nothing is marked accessed anew.
-      const auto now =
-          walker_.walk(cpu.root, Gva(page << kPageShift), Access::kRead, Privilege::kKernel, none);
+      const auto now = walker_.look(cpu.root, Gva(page << kPageShift));
       if (!now || now->frame != known.frame || !now->perm.contains(known.perm) ||
           (known.user && !now->user)) {
         ++stale;

@@ -23,9 +23,10 @@ using pt::Frame;
 using pt::PhysAddr;
 using pt::Privilege;
 
-// Memory that frames are windows of: frame numbers [first, first + frames). `alias` is a second view of the
-// same memory (a toy hypervisor's own), so that the first can be made read-only page by page. `spare` frames
-// lie behind the range, for what is nobody's.
+// Memory that frames are windows of: frame numbers [first, first + frames). `page` is the kernel's view, by
+// its direct map. `alias` is a second view of the same memory, a hypervisor's own and the processor's, so
+// that the first can be closed or made read-only page by page. `spare` frames lie behind the range, for what
+// is nobody's.
 class Memory {
  public:
   Memory(u64 first_frame, u64 frames, u64 spare = 0);
@@ -34,6 +35,7 @@ class Memory {
   Memory& operator=(const Memory&) = delete;
 
   [[nodiscard]] pt::FrameRange range() const { return pt::FrameRange::of(Frame(first_), frames_); }
+  [[nodiscard]] u64 frames_with_spare() const { return frames_ + spare_; }
   [[nodiscard]] u64 direct_base() const { return reinterpret_cast<u64>(view_) - (first_ << kPageShift); }
   [[nodiscard]] u8* page(Frame frame) const { return view_ + ((frame.number() - first_) << kPageShift); }
   [[nodiscard]] u8* alias(Frame frame) const { return alias_ + ((frame.number() - first_) << kPageShift); }
@@ -74,6 +76,14 @@ class Walker {
   // A, and D for a write that the rights allow.
   virtual std::optional<Walk> walk(const Root& root, Gva va, Access access, Privilege privilege,
                                    u64& leaf_table) = 0;
+  // What is there for va, without an access. Nothing is marked that a TLB's entry has not marked already.
+  virtual std::optional<Walk> look(const Root& root, Gva va) {
+    u64 none = 0;
+    return walk(root, va, Access::kRead, Privilege::kKernel, none);
+  }
+  // What a CPU knows refuses an access: a page fault, though the tables may allow it by now. Or they are
+  // walked before anything faults, as where a fault is a hypervisor's and counted.
+  [[nodiscard]] virtual bool faults_at_once() const { return true; }
   // Which addresses one leaf table maps: those equal above this bit.
   [[nodiscard]] virtual unsigned leaf_table_shift() const = 0;
 };

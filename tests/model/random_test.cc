@@ -558,7 +558,7 @@ class RandomRun {
       engine().for_each_installed(id, [&](Gva va, const auto& installed) {
         const auto region = space.regions->find(va);
         ASSERT_TRUE(region);
-        const u64* words = reinterpret_cast<const u64*>(world_.memory().page(installed.entry.frame()));
+        const u64* words = reinterpret_cast<const u64*>(world_.memory().alias(installed.entry.frame()));
         u64 expected = 0;
         const bool anonymous = world_.frames().meta(installed.entry.frame()).kind == pt::FrameKind::kAnon;
         if (anonymous) {

@@ -484,7 +484,7 @@ TYPED_TEST(Scenario, TheDirectMapShowsMemoryToTheKernel) {
         const auto byte = w.machine().access(w.machine().current(), va, Access::kWrite, privilege);
         ASSERT_EQ(byte.has_value(), privilege == Privilege::kKernel);
         if (byte) {
-          EXPECT_EQ(*byte, w.memory().page(pt::Frame(frame)));
+          EXPECT_EQ(*byte, w.memory().alias(pt::Frame(frame)));
         }
       }
       EXPECT_EQ(w.machine().access(w.machine().current(), va, Access::kExec, Privilege::kKernel).has_value(),

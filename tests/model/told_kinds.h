@@ -3,17 +3,13 @@
 // hypervisor flushes it at an exit. One CPU, as the hypervisor gives a guest.
 #pragma once
 
-#include <gtest/gtest.h>
-
-#include <vector>
-
 #include "hv-mm/told/kvm_pv_calls.h"
 #include "hv-mm/told/lguest_calls.h"
 #include "hv-mm/told/vmi_calls.h"
 #include "native-fallback/sinks/kvmpv_sink.h"
 #include "native-fallback/sinks/lguest_sink.h"
 #include "native-fallback/sinks/vmi_sink.h"
-#include "tests/model/machine.h"
+#include "tests/model/host_tables.h"
 
 namespace nopte::model {
 
@@ -21,13 +17,6 @@ namespace nopte::model {
 class ToldHost : public Walker {
  public:
   explicit ToldHost(Memory& memory) : memory_(memory) {
-    const u64 frames = memory.range().frames() + kSpareFrames;
-    const hv::GuestMemory guest{memory.alias(Frame(0)), PhysAddr(kGuestAt), frames};
-    const hv::ShadowPool pool{pool_.alias(Frame(0)),
-                              PhysAddr(kPoolAt),
-                              kTables,
-                              {reinterpret_cast<u8*>(metadata_.data()), metadata_.size() * sizeof(u64)}};
-    EXPECT_TRUE(mmu.init(guest, pool, {}, hv::Tracking::kTold));
     const Frame boot_root = memory.range().end;
     std::memset(memory.alias(boot_root), 0, kPageBytes);
     EXPECT_TRUE(mmu.set_root(boot_root.address().value()));
@@ -51,13 +40,15 @@ class ToldHost : public Walker {
 
   Root load(PhysAddr root) override { return {root, {}}; }
   [[nodiscard]] unsigned leaf_table_shift() const override { return 21; }
+  [[nodiscard]] bool faults_at_once() const override { return false; }
+  std::optional<Walk> look(const Root&, Gva va) override { return tables_.walk(va); }
   std::optional<Walk> walk(const Root&, Gva va, Access access, Privilege privilege, u64&) override {
     const u64 bits = (access == Access::kWrite ? hv::kFaultWrite : 0) |
                      (access == Access::kExec ? hv::kFaultFetch : 0) |
                      (privilege == Privilege::kUser ? hv::kFaultUser : 0);
     constexpr int kMostExits = 4;
     for (int tries = 0; tries < kMostExits; ++tries) {
-      const auto shown = shadow_walk(va);
+      const auto shown = tables_.walk(va);
       if (shown && permits(*shown, access, privilege)) return shown;
       before_look();
       const auto fault = mmu.on_page_fault(va, bits);
@@ -77,33 +68,8 @@ class ToldHost : public Walker {
   u64 exits = 0;
 
  private:
-  static constexpr u64 kGuestAt = u64{1} << 30, kPoolAt = u64{1} << 40;
-  static constexpr u32 kTables = 600;
-
-  std::optional<Walk> shadow_walk(Gva va) const {
-    Walk walk{.frame = {}, .perm = kPermRWX, .user = true, .global = false, .dirty = false};
-    Frame table = Frame::at(mmu.host_root());
-    for (unsigned level = pt::kLevels;; --level) {
-      const Entry entry = pt::load_entry(pool_.alias(Frame(table.number() - (kPoolAt >> kPageShift))),
-                                         pt::table_index(va, level));
-      if (!entry.present()) return std::nullopt;
-      walk.perm = walk.perm & entry.perm();
-      walk.user = walk.user && entry.user();
-      if (level == 1 || entry.large()) {
-        const u64 inside = (va.value() & (pt::entry_bytes(level) - 1)) >> kPageShift;
-        walk.frame = Frame(entry.frame().number() - (kGuestAt >> kPageShift) + inside);
-        walk.dirty = entry.dirty();
-        EXPECT_TRUE(walk.frame < memory_.range().end) << "a page outside of the guest's memory";
-        return walk;
-      }
-      table = entry.frame();
-    }
-  }
-
   Memory& memory_;
-  Memory pool_{0, kTables};
-  std::vector<u64> metadata_ =
-      std::vector<u64>(hv::ShadowTables::metadata_bytes(u64{1} << 16, kTables) / sizeof(u64) + kTables * 64);
+  HostTables tables_{memory_, mmu, hv::Tracking::kTold};
   Machine* machine_ = nullptr;
 };
 
