@@ -14,6 +14,8 @@ class LguestGuest {
  public:
   explicit LguestGuest(ToldWorld& world) : world_(world) { start(); }
 
+  void before_look() { drain(); }
+
   void call(u8 what, Input& input) {
     switch (what % 8) {
       case 0:
@@ -34,9 +36,7 @@ class LguestGuest {
         break;
       case 4:  // many at once
         for (u64 n = input.byte() % (kRingSlots + 1); n != 0 && free(); --n) {
-          const RingCall made = input.byte() < 250 ? sensible(input) : any(input);
-          may_be_shown(made);
-          put(made);
+          put(input.byte() < 250 ? sensible(input) : any(input));
         }
         if (what & 64) drain();
         break;
@@ -50,7 +50,6 @@ class LguestGuest {
         for (u64 n = input.byte() % 8; n != 0; --n) {
           world_.write(kRing + ToldWorld::nasty(input) % sizeof(Ring) / 8 * 8, ToldWorld::nasty(input));
         }
-        for (u64 slot = 0; slot < kRingSlots; ++slot) may_be_shown(read(slot));
         drain();
         start();  // who knows which slot comes next
         break;
@@ -117,7 +116,11 @@ class LguestGuest {
   }
 
   // --- calls ---
+  // Which tables are shown is known now, not when a call was put there.
   void drain() {
+    for (u64 slot = 0; slot < kRingSlots; ++slot) {
+      if (status(slot) != kSlotFree) may_be_shown(read(slot));
+    }
     calls_->drain();
     if (calls_->ends_guest() == nullptr) return;
     // Nothing more happens to a guest that is to end.
@@ -198,7 +201,7 @@ class LguestGuest {
     if (tables().page(page).kind != hv::ShadowKind::kMirror) return 0;
     return tables().page(page).gfn * kPageBytes + (va >> (3 + 9 * level) & 511) * 8;
   }
-  // The call will be performed when it is not known what is shown then.
+  // A value that a call of the ring names, for whichever table that is shown has the slot.
   void may_be_shown(const RingCall& made) {
     if (made.number != kSetPte) return;
     for (u64 gfn = 0; gfn < ToldWorld::kGuestFrames; ++gfn) {
