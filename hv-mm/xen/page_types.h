@@ -46,8 +46,7 @@ class PageTypes {
   // The same between the steps of a call.
   [[nodiscard]] bool finish();
 
-  // --- steps; finish() has answered true
-  // --------------------------------------------------------------------
+  // --- steps; finish() has answered true ---
 
   // Replaces entry `index` of the table in use `frame`. `preserve`: the A and D bits of the entry stay.
   // Errors: kPerm (`frame`, or the frame that `entry` names, is not the guest's), kInval (no table, a

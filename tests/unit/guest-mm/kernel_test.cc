@@ -100,7 +100,6 @@ class Kernel {
 Kernel& kernel() { return Kernel::instance(); }
 
 // --- scenarios; each runs in the first process and leaves it without children
-// ---------------------------------
 
 void equals_take_turns() {
   Log log;
