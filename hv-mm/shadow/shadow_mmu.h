@@ -72,11 +72,23 @@ class ShadowMmu {
   // --- Tracking::kTold (shadow_told.cc) ---
   // The guest has written the entry at this address: what is shown of it follows the guest's table as it is
   // now. Nothing happens where no shadowed table lies. Precondition: entry_address(gpa).
-  void entry_told(Gpa gpa) { entries_told(block_of(gpa), block_bit(gpa)); }
-  // The same for several of the 64 entries of one block.
-  void entries_told(u64 block, u64 which);
-  [[nodiscard]] static u64 block_of(Gpa gpa) { return gpa.value() / (64 * sizeof(u64)); }
-  [[nodiscard]] static u64 block_bit(Gpa gpa) { return u64{1} << gpa.value() / sizeof(u64) % 64; }
+  void entry_told(Gpa gpa) { block_told(block_of(gpa), block_bit(gpa)); }
+  // The same for gpa_of(first) ... gpa_of(end - 1), in this order. Those in a row that lie in one block of 64
+  // are looked at together.
+  template <class GpaOf>
+  void entries_told(u64 first, u64 end, GpaOf gpa_of) {
+    u64 block = 0, which = 0;
+    for (; first < end; ++first) {
+      const Gpa gpa = gpa_of(first);
+      if (block_of(gpa) != block) {
+        if (which != 0) block_told(block, which);
+        block = block_of(gpa);
+        which = 0;
+      }
+      which |= block_bit(gpa);
+    }
+    if (which != 0) block_told(block, which);
+  }
   // The same, and first writes it for the guest.
   void entry_set(Gpa gpa, pt::Entry value);
   [[nodiscard]] bool entry_address(Gpa gpa) const {
@@ -140,6 +152,10 @@ class ShadowMmu {
   void install(Gva va, const GuestWalk& walk);
   PageIndex descend(PageIndex parent, unsigned level, Gva va, pt::Entry guest);
   PageIndex mirror_for_use(u64 gfn, unsigned level);
+  [[nodiscard]] static u64 block_of(Gpa gpa) { return gpa.value() / (64 * sizeof(u64)); }
+  [[nodiscard]] static u64 block_bit(Gpa gpa) { return u64{1} << gpa.value() / sizeof(u64) % 64; }
+  // Those of a block's entries whose bit is in `which`.
+  void block_told(u64 block, u64 which);
   void link_told(PageIndex page, unsigned slot, pt::Entry guest);
   // Whether the guest's entry in a table of this level can be shown as a link to `child`.
   [[nodiscard]] bool links(pt::Entry guest, unsigned level, PageIndex child) const {

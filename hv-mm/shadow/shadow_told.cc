@@ -8,7 +8,7 @@ namespace nopte::hv {
 
 using pt::Entry;
 
-void ShadowMmu::entries_told(u64 block, u64 which) {
+void ShadowMmu::block_told(u64 block, u64 which) {
   constexpr u64 kBlocks = pt::kEntriesPerTable / 64;
   const u64 gfn = block / kBlocks;
   const unsigned first_slot = static_cast<unsigned>(block % kBlocks) * 64;

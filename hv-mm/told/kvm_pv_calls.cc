@@ -45,18 +45,7 @@ CallResult KvmPvCalls::set_ptes(u64 first, u64 count, u64 flags) {
   }
   ++counters_.set_ptes;
   counters_.entries_told += count;
-  // Neighbours are looked at together.
-  u64 block = 0, which = 0;
-  for (u64 index = first; index < first + count; ++index) {
-    const Gpa gpa = slot(index);
-    if (ShadowMmu::block_of(gpa) != block) {
-      if (which != 0) mmu_.entries_told(block, which);
-      block = ShadowMmu::block_of(gpa);
-      which = 0;
-    }
-    which |= ShadowMmu::block_bit(gpa);
-  }
-  if (which != 0) mmu_.entries_told(block, which);
+  mmu_.entries_told(first, first + count, slot);
   mmu_.told_all();
   if (flags & kInvlpg) mmu_.invlpg(Gva(flags & ~kFlagBits));
   if (flags & (kTlbFlush | kTlbFlushCurrent)) mmu_.flush();

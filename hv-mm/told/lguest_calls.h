@@ -1,8 +1,9 @@
 // lguest's memory interface, the hypervisor's side: decode -> check -> perform. A call that is refused has
 // changed nothing; a call in the ring that would be refused ends the guest. The ring lies in guest memory:
 // each call is copied before it is looked at, and at most as many as it has slots are performed at one exit.
-// Work per call is bounded by the shadow's pool. Hosted: yes. Concurrency: one vCPU, stopped. Interface:
-// pvops/interfaces/lguest.h.
+// Work per call is bounded by the ring's slots and the roots in the shadow's pool, whose entries each may
+// have to be looked at; tables that go are emptied a few per exit (ShadowTables::kMostReaped). Hosted: yes.
+// Concurrency: one vCPU, stopped. Interface: pvops/interfaces/lguest.h.
 #pragma once
 
 #include "hv-mm/mode_handler.h"

@@ -6,6 +6,13 @@ namespace nopte::hv {
 
 using namespace abi::vmi;
 
+namespace {
+
+// A word of the queue that names an entry, of any level.
+constexpr bool is_entry(u64 word) { return (word & kWordOp) - 1 < pt::kLevels; }
+
+}  // namespace
+
 CallResult VmiCalls::call(u64 number, const abi::Registers& arguments) {
   if (!drain()) return refuse(kErrorQueue);
   const auto& [a0, a1, a2, a3, a4, a5] = arguments;
@@ -150,7 +157,7 @@ bool VmiCalls::drain(u64 count) {
   for (u64 i = 0; i < count; ++i) {
     const u64 word = queued(i);
     const u64 op = word & kWordOp;
-    if (op - 1 < pt::kLevels) [[likely]] {
+    if (is_entry(word)) [[likely]] {
       if (!entry_at(word & ~kWordOp)) return queue_refused();
       ++entries;
     } else if (op == kWordAllocate) {
@@ -162,33 +169,34 @@ bool VmiCalls::drain(u64 count) {
   }
   ++counters_.queues;
   counters_.entries_told += entries;
-  // Neighbours are looked at together.
-  u64 block = 0, which = 0;
-  const auto look = [&] {
-    if (which != 0) mmu_.entries_told(block, which);
-    which = 0;
-  };
+  if (entries == count) [[likely]] {
+    look_at_entries(0, count);
+  } else {
+    perform_in_order(count);
+  }
+  mmu_.told_all();
+  return true;
+}
+
+void VmiCalls::look_at_entries(u64 first, u64 end) {
+  mmu_.entries_told(first, end, [this](u64 i) { return *entry_at(queued(i) & ~kWordOp); });
+}
+
+// A queue that begins or ends tables, too.
+void VmiCalls::perform_in_order(u64 count) {
   for (u64 i = 0; i < count; ++i) {
+    const u64 first = i;
+    while (i < count && is_entry(queued(i))) ++i;
+    look_at_entries(first, i);
+    if (i == count) break;
     const u64 word = queued(i);
-    const u64 op = word & kWordOp;
-    if (op - 1 < pt::kLevels) [[likely]] {
-      const Gpa gpa = *entry_at(word & ~kWordOp);
-      if (ShadowMmu::block_of(gpa) != block) look();
-      block = ShadowMmu::block_of(gpa);
-      which |= ShadowMmu::block_bit(gpa);
-      continue;
-    }
-    look();
-    if (op == kWordAllocate) {
+    if ((word & kWordOp) == kWordAllocate) {
       allocate(new_page(word, queued(++i)));
     } else {
       ++counters_.released_pages;
       mmu_.table_released(word >> kWordPageShift);
     }
   }
-  look();
-  mmu_.told_all();
-  return true;
 }
 
 CallResult VmiCalls::set_queue(u64 address) {

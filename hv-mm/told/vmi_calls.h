@@ -1,7 +1,8 @@
 // VMI, the hypervisor's side: decode -> check -> perform. A call that is refused has changed nothing but the
 // queue, which is empty after every call. Work per call is bounded by the queue's words, each of which looks
-// at one entry or one root, and by the shadow's pool for what is released. Hosted: yes. Concurrency: one
-// vCPU, stopped. Interface: pvops/interfaces/vmi.h.
+// at one entry, or fills or empties one table, and by ShadowTables::kMostReaped: what a table that goes has
+// linked is out of use at once, and emptied a few tables per exit. Hosted: yes. Concurrency: one vCPU,
+// stopped. Interface: pvops/interfaces/vmi.h.
 #pragma once
 
 #include <array>
@@ -56,6 +57,8 @@ class VmiCalls {
 
   bool drain(u64 count);
   bool queue_refused();
+  void look_at_entries(u64 first, u64 end);
+  void perform_in_order(u64 count);
   // Gives 0 or the error.
   [[nodiscard]] u64 check(const NewPage& page) const;
   [[nodiscard]] u64 check_release(u64 page, u64 flags) const;
