@@ -1,15 +1,19 @@
 #!/usr/bin/python3
-"""Puts a census into papers/census.md: papers/update_census.py FILE
+"""Puts a census into papers/census.md: papers/update_census.py [FILE | --check]
 
-FILE is what `experiments/census --json FILE` wrote. What stands between the page's two marks is replaced.
+FILE is what `experiments/census --json FILE` wrote; papers/figures/census.json keeps it. What stands between the page's
+marks is made from that. With --check nothing is written; status 1 says that the page differs.
 """
 
 import json
 import pathlib
 import sys
 
-PAGE = pathlib.Path(__file__).resolve().parent / "census.md"
-BEGIN, END = "<!-- census: papers/update_census.py -->", "<!-- end of census -->"
+import marked
+
+SCRIPT = pathlib.Path(__file__).name
+PAGE = marked.ROOT / "papers" / "census.md"
+KEPT = marked.ROOT / "papers" / "figures" / "census.json"
 
 
 def growth(row):
@@ -36,22 +40,32 @@ def tables(found):
     return lines
 
 
-def main():
-    if len(sys.argv) != 2 or sys.argv[1] in ("-h", "--help"):
-        print(__doc__.strip())
-        return 0 if len(sys.argv) == 2 else 2
+def take(path):
+    """Keeps a census. False: it is not a whole one."""
     try:
-        found = json.loads(pathlib.Path(sys.argv[1]).read_text())
+        found = json.loads(path.read_text())
     except (OSError, json.JSONDecodeError) as error:
-        print(f"error: {sys.argv[1]}: {error}: run experiments/census --json {sys.argv[1]} first", file=sys.stderr)
-        return 2
+        print(f"error: {path}: {error}: run experiments/census --json {path} first", file=sys.stderr)
+        return False
     if not found["rows"]:
         print("error: the census holds no rows: it ran with --no-boot", file=sys.stderr)
+        return False
+    KEPT.write_text(marked.json_text(found))
+    return True
+
+
+def main():
+    arguments = sys.argv[1:]
+    if marked.misused(arguments):
+        print(__doc__.strip())
+        return 0 if arguments in (["-h"], ["--help"]) else 2
+    check = arguments == ["--check"]
+    if arguments and not check and not take(pathlib.Path(arguments[0])):
         return 2
-    text = PAGE.read_text()
-    head, rest = text.split(BEGIN, 1)
-    PAGE.write_text(head + BEGIN + "\n" + "\n".join(tables(found)) + "\n" + END + rest.split(END, 1)[1])
-    print(f"{PAGE.name} holds the census of {sys.argv[1]}")
+    if not marked.put(PAGE, "census", SCRIPT, tables(json.loads(KEPT.read_text())), check):
+        return 1
+    if not check:
+        print(f"{PAGE.name} holds the census of {KEPT.relative_to(marked.ROOT)}")
     return 0
 
 

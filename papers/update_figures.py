@@ -1,20 +1,54 @@
 #!/usr/bin/python3
-"""Puts a comparison's figures into the README and papers/figures: papers/update_figures.py DIR
+"""Puts a comparison's figures into README and papers: papers/update_figures.py [DIR | --check]
 
-DIR is what `experiments/compare --out DIR` wrote. The table between the README's two figure marks is replaced, the
-pictures are copied, nothing else changes.
+DIR is what `experiments/compare --out DIR` wrote, all modes of it: papers/figures keeps its figures and pictures. What
+stands between the pages' marks is made from papers/figures/compare.json, by which one run stands behind all of them.
+With --check nothing is written; status 1 says that a page differs.
 """
 
-import csv
 import json
 import pathlib
 import shutil
 import sys
+import types
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-BEGIN, END = "<!-- figures: papers/update_figures.py -->", "<!-- end of figures -->"
+import marked
+
+sys.path.insert(0, str(marked.ROOT / "experiments"))
+
+import machine  # noqa: E402
+from lib import results, tables  # noqa: E402
+
+SCRIPT = pathlib.Path(__file__).name
+FIGURES = marked.ROOT / "papers" / "figures"
+KEPT = FIGURES / "compare.json"
 PICTURES = ("ratios.png", "grid.png", "exits.png", "means.png")
+
 INTERFACES = ("kvmpv", "vmi", "lguest", "xen")  # what the translation layer feeds, beside shadow
+# What an interface's page shows: the rows that tell it from the trapping shadow.
+ROWS = ("map-touch-unmap-bare", "anon-touch", "anon-unmap", "protect-page", "protect-mib", "fork-small", "fork-64m", "fork-exec",
+        "cow-parent", "pipe-pingpong", "ring-hop", "sparse-touch", "sparse-unmap", "dontneed", "mremap-move", "script")
+PAGES = {"kvmpv": ("shadow", "kvmpv"), "vmi": ("shadow", "vmi", "kvmpv"), "lguest": ("shadow", "lguest")}
+
+
+def kept(found):
+    """What papers/figures keeps of a results.json."""
+    def figure(row):
+        return {name: round(row[name], 4) for name in ("instructions", "hypervisor_instructions", "memory_exits")}
+
+    rows = {row["name"]: row["title"] for row in found["published"]["rows"]}
+    measured = {name: {mode: {row["row"]: row for row in found["rows"][mode]}.get(name) for mode in found["modes"]}
+                for name in rows}
+    measured = {name: modes for name, modes in measured.items() if any(modes.values())}
+    missing = [f"{mode}: {name}" for name, modes in measured.items() for mode, row in modes.items() if row is None]
+    missing += [mode for mode in machine.MODES if mode not in found["modes"] or mode not in found["script"]]
+    if missing:
+        return None, missing
+    table = [{"row": name, "title": rows[name], "modes": {mode: figure(row) for mode, row in modes.items()}}
+             for name, modes in measured.items()]
+    table.append({"row": "script", "title": "busybox script",
+                  "modes": {mode: figure(found["script"][mode]) for mode in found["modes"]}})
+    return {"about": found["facts"], "means": found["means"], "rows": table}, []
 
 
 def number(value):
@@ -22,64 +56,105 @@ def number(value):
 
 
 def exits(value):
-    return "0" if value < 0.005 else f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if value < 0.005 else f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
-def table(folder, results):
-    rows = {}
-    with open(folder / "results.csv", newline="") as source:
-        for row in csv.DictReader(source):
-            rows.setdefault(row["row"], {})[row["mode"]] = row
-    lines = ["| executed instructions per operation | native | shadow | exits | vma | of them hypervisor | exits | vma ÷ native "
-             "| Linux native, published |",
-             "|---|---|---|---|---|---|---|---|---|"]
-    for modes in rows.values():
-        native, shadow, vma = (modes[name] for name in ("native", "shadow", "vma"))
-        linux = number(float(native["linux"])) if native["linux"] else ""
-        lines.append(f"| {native['title']} | {number(float(native['instructions']))} "
-                     f"| {number(float(shadow['instructions']))} | {exits(float(shadow['exits']))} "
-                     f"| {number(float(vma['instructions']))} | {number(float(vma['hypervisor']))} "
-                     f"| {exits(float(vma['exits']))} | {float(vma['ratio']):.2f} | {linux} |")
-    lines += ["", "The translation layer on other hypervisors' interfaces, instructions and exits per operation, the same run:", "",
-              "| | native | shadow | exits | " + " | ".join(f"{mode} | exits" for mode in INTERFACES) + " |",
-              "|---|---|" + "---|---|" * (1 + len(INTERFACES))]
-    for modes in rows.values():
-        cells = [number(float(modes["native"]["instructions"]))]
-        for mode in ("shadow", *INTERFACES):
-            cells += [number(float(modes[mode]["instructions"])), exits(float(modes[mode]["exits"]))]
-        lines.append(f"| {modes['native']['title']} | " + " | ".join(cells) + " |")
-    means = results["means"]
-    lines += ["", "| geometric mean of the ratios to native | instructions | modelled, +1,000 per exit | modelled, +2,000 per exit |",
-              "|---|---|---|---|"]
-    for mode in results["modes"]:
-        mean = means[mode]
-        values = (mean[name] for name in ("instructions", "modelled_1000", "modelled_2000"))
+def row_table(rows, modes, titles=("operation", "native")):
+    """Instructions natively, and instructions and exits in each of the modes."""
+    lines = ["| " + " | ".join((*titles, *(f"{mode} | exits" for mode in modes))) + " |",
+             "|---|---|" + "---|---|" * len(modes)]
+    for row in rows:
+        cells = [number(row["modes"]["native"]["instructions"])]
+        for mode in modes:
+            figure = row["modes"][mode]
+            cells += [number(figure["instructions"]), exits(figure["memory_exits"])]
+        lines.append(f"| {row['title']} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def mean_table(means, modes):
+    lines = ["| geometric mean of the ratios to native | instructions | modelled, +1,000 per exit | modelled, +2,000 per exit |",
+             "|---|---|---|---|"]
+    for mode in modes:
+        values = (means[mode][name] for name in ("instructions", "modelled_1000", "modelled_2000"))
         lines.append("| " + mode + " | " + " | ".join(f"{value:.2f}" for value in values) + " |")
     return lines
 
 
-def main():
-    if len(sys.argv) != 2 or sys.argv[1] in ("-h", "--help"):
-        print(__doc__.strip())
-        return 0 if len(sys.argv) == 2 else 2
-    folder = pathlib.Path(sys.argv[1])
+def readme(data, peers):
+    lines = ["| executed instructions per operation | native | shadow | exits | vma | of them hypervisor | exits | vma ÷ native "
+             "| Linux native, published |",
+             "|---|---|---|---|---|---|---|---|---|"]
+    for row in data["rows"]:
+        native, shadow, vma = (row["modes"][name] for name in ("native", "shadow", "vma"))
+        linux = number(peers[row["row"]]["linux"]) if row["row"] in peers else ""
+        lines.append(f"| {row['title']} | {number(native['instructions'])} | {number(shadow['instructions'])} "
+                     f"| {exits(shadow['memory_exits'])} | {number(vma['instructions'])} "
+                     f"| {number(vma['hypervisor_instructions'])} | {exits(vma['memory_exits'])} "
+                     f"| {vma['instructions'] / native['instructions']:.2f} | {linux} |")
+    lines += ["", "The translation layer on other hypervisors' interfaces, instructions and exits per operation, the same run:", ""]
+    lines += row_table(data["rows"], ("shadow", *INTERFACES), ("", "native"))
+    return lines + [""] + mean_table(data["means"], data["means"])
+
+
+def told_page(data, modes):
+    rows = {row["row"]: row for row in data["rows"]}
+    return row_table([rows[name] for name in ROWS], modes) + [""] + mean_table(data["means"], modes)
+
+
+def xen_page(data, peers):
+    by_mode = {mode: {row["row"]: types.SimpleNamespace(**row["modes"][mode]) for row in data["rows"]}
+               for mode in ("native", "xen")}
+    lines = ["| operation | native | xen | exits | added | modelled | Xen PV adds to Linux |", "|---|---|---|---|---|---|---|"]
+    for added in results.xen_added(by_mode, list(peers.values())):
+        native, xen = by_mode["native"][added.row], by_mode["xen"][added.row]
+        modelled = "-" if added.modelled is None else number(added.modelled)
+        lines.append(f"| {added.title} | {number(native.instructions)} | {number(xen.instructions)} | {exits(xen.memory_exits)} "
+                     f"| {number(added.ours)} | {modelled} | {number(added.published)} |")
+    return lines + ["", tables.XEN_NOTE.format(bounce=results.xen_bounce(list(peers.values())))]
+
+
+def write(data, check):
+    """Every page from the kept figures. True: all are as they should."""
+    published = json.loads((marked.ROOT / "experiments" / "peers.json").read_text())["rows"]
+    peers = {row["name"]: row for row in published}
+    pages = {marked.ROOT / "README.md": readme(data, peers)}
+    for mode, modes in PAGES.items():
+        pages[marked.ROOT / "papers" / f"interface-{mode}.md"] = told_page(data, modes)
+    pages[marked.ROOT / "papers" / "interface-xen.md"] = xen_page(data, peers)
+    done = [marked.put(path, "figures", SCRIPT, lines, check) for path, lines in pages.items()]
+    return all(done)
+
+
+def take(folder):
+    """Keeps the figures and pictures of a comparison. False: it is not one of everything."""
     if not (folder / "results.json").exists():
         print(f"error: {folder} holds no results.json: run experiments/compare --out {folder} first", file=sys.stderr)
-        return 2
-    results = json.loads((folder / "results.json").read_text())
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    if BEGIN not in text or END not in text:
-        print("error: README.md has lost its figure marks", file=sys.stderr)
-        return 2
-    head, rest = text.split(BEGIN, 1)
-    tail = rest.split(END, 1)[1]
-    readme.write_text(head + BEGIN + "\n" + "\n".join(table(folder, results)) + "\n" + END + tail)
-    figures = ROOT / "papers" / "figures"
-    figures.mkdir(exist_ok=True)
+        return False
+    data, missing = kept(json.loads((folder / "results.json").read_text()))
+    if data is None:
+        print(f"error: {folder} lacks {', '.join(missing)}: run experiments/compare without --modes, --rows and --workload",
+              file=sys.stderr)
+        return False
+    FIGURES.mkdir(exist_ok=True)
+    KEPT.write_text(marked.json_text(data))
     for name in PICTURES:
-        shutil.copyfile(folder / name, figures / name)
-    print(f"README.md and {figures.relative_to(ROOT)} hold the figures of {folder}")
+        shutil.copyfile(folder / name, FIGURES / name)
+    return True
+
+
+def main():
+    arguments = sys.argv[1:]
+    if marked.misused(arguments):
+        print(__doc__.strip())
+        return 0 if arguments in (["-h"], ["--help"]) else 2
+    check = arguments == ["--check"]
+    if arguments and not check and not take(pathlib.Path(arguments[0])):
+        return 2
+    if not write(json.loads(KEPT.read_text()), check):
+        return 1
+    if not check:
+        print(f"README.md and papers hold the figures of {KEPT.relative_to(marked.ROOT)}")
     return 0
 
 
