@@ -1,38 +1,24 @@
 // KVM's paravirtual MMU over a told shadow: what is refused changes nothing, and what is told is shown at
 // once.
 #include "hv-mm/told/kvm_pv_calls.h"
-#include "shadow_machine.h"
+#include "told_test.h"
 
 namespace nopte::hv::testing {
 namespace {
 
 using namespace abi::kvmpv;
 
-constexpr u64 kGuestFrames = 2048, kBuffer = 5 * 4096, kFlags = kP | kW | kU | kA | kD;
+constexpr u64 kGuestFrames = 2048, kBuffer = 5 * 4096;
 
-class KvmPv : public ::testing::Test {
+class KvmPv : public ToldTest {
  protected:
-  void SetUp() override {
-    for (u64 level = 0; level < 3; ++level) link((1 + level) * 4096, 0, (2 + level) * 4096);
-    link(4 * 4096, 3, 100 * 4096);
-    machine.load_root(4096);
-    ASSERT_TRUE(calls.set_buffer(kBuffer | kBufferEnable));
-  }
-  void link(u64 table, u64 slot, u64 to) { machine.guest().write(table + slot * 8, to | kFlags); }
+  KvmPv() : ToldTest(kGuestFrames) { EXPECT_TRUE(calls.set_buffer(kBuffer | kBufferEnable)); }
   void put(u64 index, u64 gpa) { machine.guest().write(kBuffer + index * 8, gpa); }
   CallResult set_ptes(u64 first, u64 count, u64 flags = 0) {
     return calls.call(kSetPtes, {first, count, flags, 0, 0, 0});
   }
-  void refused(const CallResult& result, u64 error) {
-    EXPECT_NE(result.status, Status::kOk);
-    EXPECT_EQ(result.value, error);
-    EXPECT_EQ(machine.shadow_walk(0x3000, 4).ok, shown);
-    machine.mmu.tables().check_invariants();
-  }
 
-  ShadowMachine machine{kGuestFrames, 64, 4096, Tracking::kTold};
   KvmPvCalls calls{machine.mmu};
-  bool shown = true;
 };
 
 TEST_F(KvmPv, ATableIsNotProtected) {
@@ -203,52 +189,31 @@ TEST_F(KvmPv, BadInputIsRefusedAndChangesNothing) {
 
 // Random tables, each edit told: the shadow never shows what the guest's tables do not say now.
 TEST_F(KvmPv, WhatIsToldIsNeverShownLonger) {
-  std::mt19937_64 random(1);
-  constexpr u64 kFirst = 16, kEdited = 12, kMine = 8;
-  const auto frame = [&] { return (kFirst + random() % kEdited) * 4096; };
-  const auto address = [&] {
-    u64 va = 0;
-    for (unsigned level = 1; level <= 4; ++level) va |= (random() % kMine) << (12 + 9 * (level - 1));
-    return va;
-  };
-  machine.load_root(kFirst * 4096);
+  RandomTables tables;
+  auto& random = tables.random;
+  machine.load_root(RandomTables::kFirst * 4096);
   u64 shown_pages = 0;
   for (unsigned step = 0; step < 200'000; ++step) {
     const unsigned dice = random() % 100;
     if (dice < 50) {
-      machine.access(address(), random() % 2 * 2 | random() % 2 * 4);
+      machine.access(tables.address(), random() % 2 * 2 | random() % 2 * 4);
     } else if (dice < 90) {
-      const u64 slot = frame() + random() % kMine * 8;
-      const unsigned shape = random() % 10;
-      u64 value = frame() | kFlags;
-      if (shape == 0) value &= ~u64{kW};
-      if (shape == 1) value = random();
-      if (shape == 2) value = random() % kGuestFrames * 4096 | kFlags | kPs;
-      if (shape == 3) value &= ~u64{kA};
-      if (shape == 4) value = 0;
-      machine.guest().write(slot, value);
+      const u64 entry = tables.frame() * 4096 + tables.slot() * 8;
+      machine.guest().write(entry, tables.entry(kGuestFrames));
       const u64 index = random() % kSlots;
-      put(index, slot);
-      ASSERT_EQ(set_ptes(index, 1, random() % 2 ? kInvlpg | address() : random() % 4).status, Status::kOk);
+      put(index, entry);
+      const u64 flush = random() % 2 ? kInvlpg | tables.address() : random() % 4;
+      ASSERT_EQ(set_ptes(index, 1, flush).status, Status::kOk);
     } else if (dice < 94) {
-      machine.load_root(frame());
+      machine.load_root(tables.frame() * 4096);
     } else if (dice < 97) {
-      (void)calls.call(kReleasePt, {frame()});
+      (void)calls.call(kReleasePt, {tables.frame() * 4096});
     } else {
       (void)calls.call(random() % 16, {random() >> random() % 64, random() >> random() % 64, random() >> 52});
     }
     (void)machine.mmu.take_flush();
-    for (unsigned probe = 0; probe < 4; ++probe) {
-      const u64 va = address();
-      const Translation seen = machine.shadow_walk(va, 0);
-      if (!seen.ok) continue;
-      ++shown_pages;
-      const Translation said = machine.guest_walk(va, 0);
-      ASSERT_TRUE(said.ok) << std::hex << va << " at step " << step;
-      ASSERT_EQ(seen.physical, said.physical + kHostBase) << std::hex << va << " at step " << step;
-      ASSERT_EQ(seen.rights & ~said.rights & (kW | kU), 0u);
-      ASSERT_EQ(said.rights & ~seen.rights & kNx, 0u);
-    }
+    for (unsigned probe = 0; probe < 4; ++probe) shown_pages += shown_as_said(tables.address());
+    ASSERT_FALSE(HasFailure()) << "at step " << step;
     if (step % 1000 == 0) machine.mmu.tables().check_invariants();
   }
   EXPECT_GT(shown_pages, 5'000u);

@@ -1,6 +1,6 @@
 // VMI over a told shadow: what is refused changes nothing, what is told or queued is shown at once.
 #include "hv-mm/told/vmi_calls.h"
-#include "shadow_machine.h"
+#include "told_test.h"
 
 namespace nopte::hv::testing {
 namespace {
@@ -8,20 +8,16 @@ namespace {
 using namespace abi::vmi;
 
 constexpr u64 kGuestFrames = 2148,  // the last large page is not whole
-    kQueueFrame = 5, kFlags = kP | kW | kU | kA | kD;
+    kQueueFrame = 5;
 constexpr u64 kLinear = 0xffff'8000'0000'0000;
 constexpr u64 kPml4Pae = kPagePml4 | kPagePae;
 
-class Vmi : public ::testing::Test {
+class Vmi : public ToldTest {
  protected:
-  void SetUp() override {
-    for (u64 level = 0; level < 3; ++level) link((1 + level) * 4096, 0, (2 + level) * 4096);
-    link(4 * 4096, 3, 100 * 4096);
-    machine.load_root(4096);
-    ASSERT_EQ(call(kSetQueue, {kQueueFrame * 4096}).status, Status::kOk);
-    ASSERT_EQ(call(kSetLinearMapping, {0, kLinear, kGuestFrames, 0}).status, Status::kOk);
+  Vmi() : ToldTest(kGuestFrames) {
+    EXPECT_EQ(call(kSetQueue, {kQueueFrame * 4096}).status, Status::kOk);
+    EXPECT_EQ(call(kSetLinearMapping, {0, kLinear, kGuestFrames, 0}).status, Status::kOk);
   }
-  void link(u64 table, u64 slot, u64 to) { machine.guest().write(table + slot * 8, to | kFlags); }
   CallResult call(u64 number, const abi::Registers& arguments) {
     const CallResult result = calls.call(number, arguments);
     machine.adopt_root();
@@ -40,15 +36,7 @@ class Vmi : public ::testing::Test {
   static u64 allocate_word(u64 frame, u64 flags) {
     return frame << kWordPageShift | flags << kWordFlagsShift | kWordAllocate;
   }
-  void refused(const CallResult& result, u64 error) {
-    EXPECT_NE(result.status, Status::kOk);
-    EXPECT_EQ(result.value, error);
-    EXPECT_TRUE(machine.shadow_walk(0x3000, 4).ok);
-    EXPECT_EQ(machine.mmu.guest_root(), 4096u);
-    machine.mmu.tables().check_invariants();
-  }
 
-  ShadowMachine machine{kGuestFrames, 64, 4096, Tracking::kTold};
   VmiCalls calls{machine.mmu};
 };
 
@@ -295,47 +283,34 @@ TEST_F(Vmi, WithoutAQueueNothingIsRead) {
 // Random tables, each edit told by a call or by the queue: once the queue is read, the shadow never shows
 // what the guest's tables do not say now.
 TEST_F(Vmi, WhatIsToldIsNeverShownLonger) {
-  std::mt19937_64 random(1);
-  constexpr u64 kFirst = 16, kEdited = 12, kMine = 8;
-  const auto frame = [&] { return kFirst + random() % kEdited; };
-  const auto address = [&] {
-    u64 va = 0;
-    for (unsigned level = 1; level <= 4; ++level) va |= (random() % kMine) << (12 + 9 * (level - 1));
-    return va;
-  };
-  ASSERT_EQ(call(kSetCr3, {kFirst * 4096}).status, Status::kOk);
+  RandomTables tables;
+  auto& random = tables.random;
+  ASSERT_EQ(call(kSetCr3, {RandomTables::kFirst * 4096}).status, Status::kOk);
   u64 shown_pages = 0, words = 0;
   const auto add = [&](u64 word) {
     machine.guest().write(kQueueFrame * 4096 + 8 * ++words, word);
     machine.guest().write(kQueueFrame * 4096, words);
   };
   const auto edit = [&] {
-    const u64 table = frame(), slot = random() % kMine;
-    const unsigned shape = random() % 10;
-    u64 value = frame() * 4096 | kFlags;
-    if (shape == 0) value &= ~u64{kW};
-    if (shape == 1) value = random();
-    if (shape == 2) value = random() % kGuestFrames * 4096 | kFlags | kPs;
-    if (shape == 3) value &= ~u64{kA};
-    if (shape == 4) value = 0;
+    const u64 table = tables.frame(), slot = tables.slot(), value = tables.entry(kGuestFrames);
     const unsigned level = 1 + random() % 4;
     if (random() % 4 == 0) {
       ASSERT_EQ(call(kSetPxELong, {value, pointer(table, slot), page_type(level)}).status, Status::kOk);
       words = 0;
       return;
     }
-    machine.guest().write(table * 4096 + slot * 8, value);
+    link(table * 4096, slot, value, 0);
     add(pointer(table, slot) | level);
   };
   for (unsigned step = 0; step < 100'000; ++step) {
     for (u64 left = random() % 4; left != 0; --left) edit();
-    if (random() % 16 == 0) add(release_word(frame()));
+    if (random() % 16 == 0) add(release_word(tables.frame()));
     if (random() % 16 == 0) {
-      add(allocate_word(frame(), kPml4Pae | kPageClone));
-      add(frame() << kWordCloneShift | random() % 256 << kWordFirstShift | random() % 256);
+      add(allocate_word(tables.frame(), kPml4Pae | kPageClone));
+      add(tables.frame() << kWordCloneShift | random() % 256 << kWordFirstShift | random() % 256);
     }
     if (random() % 16 == 0) {
-      ASSERT_EQ(call(kSetCr3, {frame() * 4096}).status, Status::kOk);
+      ASSERT_EQ(call(kSetCr3, {tables.frame() * 4096}).status, Status::kOk);
     } else if (random() % 16 == 0) {
       (void)call(random() % 80, {random() >> random() % 64, random() >> random() % 64, random() >> 52});
     } else {
@@ -343,20 +318,11 @@ TEST_F(Vmi, WhatIsToldIsNeverShownLonger) {
     }
     words = 0;
     for (unsigned accesses = 0; accesses < 2; ++accesses) {
-      machine.access(address(), random() % 2 * 2 | random() % 2 * 4);
+      machine.access(tables.address(), random() % 2 * 2 | random() % 2 * 4);
     }
     (void)machine.mmu.take_flush();
-    for (unsigned probe = 0; probe < 4; ++probe) {
-      const u64 va = address();
-      const Translation seen = machine.shadow_walk(va, 0);
-      if (!seen.ok) continue;
-      ++shown_pages;
-      const Translation said = machine.guest_walk(va, 0);
-      ASSERT_TRUE(said.ok) << std::hex << va << " at step " << step;
-      ASSERT_EQ(seen.physical, said.physical + kHostBase) << std::hex << va << " at step " << step;
-      ASSERT_EQ(seen.rights & ~said.rights & (kW | kU), 0u);
-      ASSERT_EQ(said.rights & ~seen.rights & kNx, 0u);
-    }
+    for (unsigned probe = 0; probe < 4; ++probe) shown_pages += shown_as_said(tables.address());
+    ASSERT_FALSE(HasFailure()) << "at step " << step;
     if (step % 1000 == 0) machine.mmu.tables().check_invariants();
   }
   EXPECT_GT(shown_pages, 5'000u);
