@@ -4,7 +4,6 @@
 
 #include "tests/model/kinds.h"
 #include "tests/model/places.h"
-#include "tests/model/told_kinds.h"
 #include "tests/model/world.h"
 
 namespace nopte::model {

@@ -1,12 +1,12 @@
 // The shadow tables of a hypervisor in its own memory, and a processor's walk of them.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <vector>
 
 #include "hv-mm/shadow/shadow_mmu.h"
+#include "pvops/base/panic.h"
 #include "tests/model/machine.h"
+#include "tests/support/table_walk.h"
 
 namespace nopte::model {
 
@@ -19,7 +19,8 @@ class HostTables {
                               PhysAddr(kPoolAt),
                               kTables,
                               {reinterpret_cast<u8*>(metadata_.data()), metadata_.size() * sizeof(u64)}};
-    EXPECT_TRUE(mmu.init(guest, pool, {}, tracking));
+    NOPTE_ASSERT(
+        mmu.init(guest, pool, {.physical_bits = hv::testing::kPhysicalBits, .giant_pages = true}, tracking));
   }
 
   // What the current root shows of va, whoever asks.
@@ -29,7 +30,7 @@ class HostTables {
     for (unsigned level = pt::kLevels;; --level) {
       const Entry entry = pt::load_entry(window(table), pt::table_index(va, level));
       if (!entry.present()) return std::nullopt;
-      descend(walk, entry);
+      descend(walk, level, entry);
       if (level == 1 || entry.large()) return leaf(walk, va, level, entry);
       table = entry.frame();
     }
@@ -41,20 +42,24 @@ class HostTables {
   }
 
  private:
-  static constexpr u64 kGuestAt = u64{1} << 30, kPoolAt = u64{1} << 40;
-  static constexpr u32 kTables = 600;
+  static constexpr u64 kGuestAt = hv::testing::kHostBase, kPoolAt = hv::testing::kPoolBase;
+  static constexpr u32 kTables = 1024;
+  static constexpr u64 kNodes = 16384;
   static constexpr Walk kEverything{
       .frame = {}, .perm = kPermRWX, .user = true, .global = false, .dirty = false};
 
-  static void descend(Walk& walk, Entry entry) {
+  static void descend(Walk& walk, unsigned level, Entry entry) {
+    NOPTE_ASSERT((entry.word() & hv::testing::reserved_bits(entry.word(), level)) == 0);
     walk.perm = walk.perm & entry.perm();
     walk.user = walk.user && entry.user();
   }
   [[nodiscard]] Walk leaf(Walk walk, Gva va, unsigned level, Entry entry) const {
     const u64 inside = (va.value() & (pt::entry_bytes(level) - 1)) >> kPageShift;
     walk.frame = Frame(entry.frame().number() - (kGuestAt >> kPageShift) + inside);
-    walk.dirty = entry.dirty();
-    EXPECT_LT(walk.frame.number(), memory_.frames_with_spare()) << "a page outside of the guest's memory";
+    // A TLB keeps kernel addresses over a change of roots, and the right to write with whatever has it.
+    walk.global = static_cast<i64>(va.value()) < 0;
+    walk.dirty = true;
+    NOPTE_ASSERT(walk.frame.number() < memory_.frames_with_spare());
     return walk;
   }
   template <class Visit>
@@ -63,7 +68,7 @@ class HostTables {
       const Entry entry = pt::load_entry(window(table), index);
       if (!entry.present()) continue;
       Walk walk = above;
-      descend(walk, entry);
+      descend(walk, level, entry);
       const u64 at = begin + index * pt::entry_bytes(level);
       if (level > 1 && !entry.large()) {
         visit_table(entry.frame(), level - 1, at, walk, visit);
@@ -83,7 +88,10 @@ class HostTables {
   hv::ShadowMmu& mmu_;
   Memory pool_{0, kTables};
   std::vector<u64> metadata_ =
-      std::vector<u64>(hv::ShadowTables::metadata_bytes(u64{1} << 16, kTables) / sizeof(u64) + kTables * 64);
+      std::vector<u64>((hv::ShadowTables::metadata_bytes(memory_.frames_with_spare(), kTables) +
+                        kNodes * sizeof(hv::RefPool::Node)) /
+                           sizeof(u64) +
+                       1);
 };
 
 }  // namespace nopte::model

@@ -8,7 +8,6 @@
 #include "tests/model/kinds.h"
 #include "tests/model/places.h"
 #include "tests/model/reference.h"
-#include "tests/model/told_kinds.h"
 #include "tests/model/world.h"
 
 namespace nopte::model {

@@ -1,7 +1,6 @@
 // Each operation of the engine in order, over every kind of sink, with all invariants checked between.
 #include "tests/model/kinds.h"
 #include "tests/model/places.h"
-#include "tests/model/told_kinds.h"
 #include "tests/model/world.h"
 
 namespace nopte::model {

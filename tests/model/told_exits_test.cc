@@ -26,17 +26,17 @@ TYPED_TEST(ToldExits, OfAForkAreItsEntriesOverTheCapacity) {
     ASSERT_EQ(world.write(kBase + pages_to_bytes(i), i), ViolationReason::kNone);
   }
 
-  u64 before = world.kind().host.exits;
+  u64 before = world.kind().exits();
   const SpaceId child = *world.clone(parent);
-  const u64 exits = world.kind().host.exits - before;
+  const u64 exits = world.kind().exits() - before;
   std::printf("%s: fork of %lu pages, %lu exits\n", TypeParam::kName, kPages, exits);
   EXPECT_LE(exits, (kPages + TypeParam::kEntriesPerExit - 1) / TypeParam::kEntriesPerExit + kMost);
   world.check();
 
   // The child's end, whatever it has.
-  before = world.kind().host.exits;
+  before = world.kind().exits();
   ASSERT_TRUE(world.destroy(child));
-  EXPECT_LE(world.kind().host.exits - before, kMost);
+  EXPECT_LE(world.kind().exits() - before, kMost);
   EXPECT_EQ(world.write(kBase, 1), ViolationReason::kNone);
   world.check();
   world.finish();

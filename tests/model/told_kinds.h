@@ -10,6 +10,8 @@
 #include "native-fallback/sinks/lguest_sink.h"
 #include "native-fallback/sinks/vmi_sink.h"
 #include "tests/model/host_tables.h"
+#include "tests/model/kind.h"
+#include "tests/model/walkers.h"
 
 namespace nopte::model {
 
@@ -19,7 +21,7 @@ class ToldHost : public Walker {
   explicit ToldHost(Memory& memory) : memory_(memory) {
     const Frame boot_root = memory.range().end;
     std::memset(memory.alias(boot_root), 0, kPageBytes);
-    EXPECT_TRUE(mmu.set_root(boot_root.address().value()));
+    NOPTE_ASSERT(mmu.set_root(boot_root.address().value()));
   }
 
   void set_machine(Machine& machine) { machine_ = &machine; }
@@ -34,30 +36,37 @@ class ToldHost : public Walker {
   }
   void write_cr3(PhysAddr root) {
     before_look();
-    EXPECT_TRUE(mmu.set_root(root.value()));
+    NOPTE_ASSERT(mmu.set_root(root.value()));
     resume();
   }
 
   Root load(PhysAddr root) override { return {root, {}}; }
   [[nodiscard]] unsigned leaf_table_shift() const override { return 21; }
   [[nodiscard]] bool faults_at_once() const override { return false; }
-  std::optional<Walk> look(const Root&, Gva va) override { return tables_.walk(va); }
+  // What is shown must be what the guest's own tables say.
+  std::optional<Walk> look(const Root& root, Gva va) override {
+    const auto shown = tables_.walk(va);
+    const auto promised = guest_.look(root, va);
+    if (!shown || !promised || promised->frame != shown->frame || !promised->perm.contains(shown->perm)) {
+      return std::nullopt;
+    }
+    return shown;
+  }
   std::optional<Walk> walk(const Root&, Gva va, Access access, Privilege privilege, u64&) override {
     const u64 bits = (access == Access::kWrite ? hv::kFaultWrite : 0) |
                      (access == Access::kExec ? hv::kFaultFetch : 0) |
                      (privilege == Privilege::kUser ? hv::kFaultUser : 0);
-    constexpr int kMostExits = 4;
+    constexpr int kMostExits = 6;
     for (int tries = 0; tries < kMostExits; ++tries) {
       const auto shown = tables_.walk(va);
       if (shown && permits(*shown, access, privilege)) return shown;
       before_look();
-      const auto fault = mmu.on_page_fault(va, bits);
+      const auto fault = mmu.on_page_fault(va, bits | (shown ? hv::kFaultPresent : 0));
       resume();
-      EXPECT_NE(fault.outcome, hv::ShadowMmu::Fault::Outcome::kOutside);
-      if (fault.outcome != hv::ShadowMmu::Fault::Outcome::kResolved) return std::nullopt;
+      if (fault.outcome == hv::ShadowMmu::Fault::Outcome::kReflect) return std::nullopt;
+      NOPTE_ASSERT(fault.outcome == hv::ShadowMmu::Fault::Outcome::kResolved);
     }
-    ADD_FAILURE() << "the same access exits for ever at " << std::hex << va.value();
-    return std::nullopt;
+    NOPTE_PANIC("the same access exits for ever");
   }
 
   // Behind the pool's frames: the root that the guest is started on, and the page that it shares.
@@ -69,11 +78,12 @@ class ToldHost : public Walker {
 
  private:
   Memory& memory_;
+  LongModeWalker guest_{memory_, [](Frame frame) { return frame; }};
   HostTables tables_{memory_, mmu, hv::Tracking::kTold};
   Machine* machine_ = nullptr;
 };
 
-// The processor as the guest's sink sees it: loading a root by CR3 is an exit, and flushes are told.
+// The processor as the guest's sink sees it: loading a root by CR3 is an exit; flushes are told, never made.
 template <class Kind>
 struct ToldProcessor {
   static Kind& kind() { return *Kind::current; }
@@ -81,34 +91,34 @@ struct ToldProcessor {
     if (!runs(root)) kind().host.write_cr3(root);
   }
   [[nodiscard]] bool runs(PhysAddr root) const { return kind().machine.runs(root); }
-  void flush_page(Gva) {}
-  void flush_user() {}
-  void flush_everything() {}
+  void flush_page(Gva) { NOPTE_PANIC("INVLPG"); }
+  void flush_user() { NOPTE_PANIC("a flush by CR3"); }
+  void flush_everything() { NOPTE_PANIC("a flush by CR4"); }
   void zero_page(u8* page) { std::memset(page, 0, kPageBytes); }
   void copy_page(u8* to, const u8* from) { std::memcpy(to, from, kPageBytes); }
 };
 
 // What the kinds share. `Kind` adds a sink and answers call(number, arguments).
 template <class Kind, class Host>
-struct ToldKind {
+struct ToldKind : KindBase {
   static constexpr bool kDirectMap = false;
 
   ToldKind(u64 frames_count, unsigned)
-      : memory(0, frames_count, ToldHost::kSpareFrames), host(memory), machine(memory, host, 1) {
+      : KindBase(0, frames_count, ToldHost::kSpareFrames), host(memory), machine(memory, host, 1) {
     host.set_machine(machine);
     current = static_cast<Kind*>(this);
   }
   // What the tellers call with.
   static void hypercall(u64 number, u64 a0, u64 a1, u64 a2) {
-    EXPECT_EQ(current->host.calls.call(number & 0xffff'ffff, {a0, a1, a2}).status, Status::kOk);
+    NOPTE_ASSERT(current->host.calls.call(number & 0xffff'ffff, {a0, a1, a2}).status == Status::kOk);
     current->host.resume();
   }
+  [[nodiscard]] u64 exits() const { return host.exits; }
+  void check() { host.mmu.tables().check_invariants(); }
   inline static Kind* current = nullptr;
 
-  Memory memory;
   Host host;
   Machine machine;
-  pt::FrameTable frames;
 };
 
 struct KvmPvHost : ToldHost {
@@ -123,7 +133,7 @@ struct ToldByKvmPv : ToldKind<ToldByKvmPv, KvmPvHost> {
   using Sink = pt::ToldSink<Processor, Teller>;
 
   ToldByKvmPv(u64 frames_count, unsigned cpus) : ToldKind(frames_count, cpus) {
-    EXPECT_TRUE(host.calls.set_buffer(host.shared_frame().address().value() | abi::kvmpv::kBufferEnable));
+    NOPTE_ASSERT(host.calls.set_buffer(host.shared_frame().address().value() | abi::kvmpv::kBufferEnable));
   }
 
   Processor processor;
@@ -133,7 +143,7 @@ struct ToldByKvmPv : ToldKind<ToldByKvmPv, KvmPvHost> {
 
 struct VmiHost : ToldHost {
   using ToldHost::ToldHost;
-  void before_look() override { EXPECT_TRUE(calls.drain()); }
+  void before_look() override { NOPTE_ASSERT(calls.drain()); }
   hv::VmiCalls calls{mmu};
 };
 struct ToldByVmi : ToldKind<ToldByVmi, VmiHost> {
@@ -146,10 +156,10 @@ struct ToldByVmi : ToldKind<ToldByVmi, VmiHost> {
 
   ToldByVmi(u64 frames_count, unsigned cpus) : ToldKind(frames_count, cpus) {
     queue().count = 0;
-    EXPECT_EQ(host.calls.call(abi::vmi::kSetQueue, {host.shared_frame().address().value()}).status,
-              Status::kOk);
-    EXPECT_EQ(host.calls.call(abi::vmi::kSetLinearMapping, {0, kLinear, frames_count, 0}).status,
-              Status::kOk);
+    NOPTE_ASSERT(host.calls.call(abi::vmi::kSetQueue, {host.shared_frame().address().value()}).status ==
+                 Status::kOk);
+    NOPTE_ASSERT(host.calls.call(abi::vmi::kSetLinearMapping, {0, kLinear, frames_count, 0}).status ==
+                 Status::kOk);
   }
   abi::vmi::Queue& queue() { return *reinterpret_cast<abi::vmi::Queue*>(memory.page(host.shared_frame())); }
 
@@ -162,7 +172,7 @@ struct LguestHost : ToldHost {
   using ToldHost::ToldHost;
   void before_look() override {
     calls.drain();
-    EXPECT_EQ(calls.ends_guest(), nullptr);
+    NOPTE_ASSERT(calls.ends_guest() == nullptr);
   }
   hv::LguestCalls calls{mmu};
 };

@@ -10,7 +10,7 @@
 #include <unordered_map>
 
 #include "native-fallback/sinks/page_table_sink.h"
-#include "tests/model/machine.h"
+#include "tests/model/kind.h"
 
 namespace nopte::model {
 
@@ -169,5 +169,20 @@ class ToyLguestSink {
   Machine& machine_;
   ToyLguest& host_;
 };
+
+struct LguestLike : KindBase {
+  static constexpr const char* kName = "lguest-like";
+  static constexpr bool kDirectMap = false;
+  using Sink = ToyLguestSink;
+
+  LguestLike(u64 frames_count, unsigned cpus)
+      : KindBase(16, frames_count), host(memory), machine(memory, host, cpus), sink(frames, machine, host) {}
+
+  ToyLguest host;
+  Machine machine;
+  Sink sink;
+};
+
+static_assert(pt::PageTableSink<LguestLike::Sink>);
 
 }  // namespace nopte::model

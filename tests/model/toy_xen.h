@@ -10,7 +10,8 @@
 #include <set>
 
 #include "native-fallback/sinks/page_table_sink.h"
-#include "tests/model/machine.h"
+#include "tests/model/kind.h"
+#include "tests/model/walkers.h"
 
 namespace nopte::model {
 
@@ -218,5 +219,25 @@ class ToyXenSink {
   std::map<Place, Update> pending_;
   std::vector<Place> order_;
 };
+
+struct XenLike : KindBase {
+  static constexpr const char* kName = "Xen-like";
+  static constexpr bool kDirectMap = false;
+  using Sink = ToyXenSink;
+
+  XenLike(u64 frames_count, unsigned cpus)
+      : KindBase(16, frames_count),
+        xen(memory),
+        walker(memory, machine_frame),
+        machine(memory, walker, cpus),
+        sink(frames, machine, xen) {}
+
+  ToyXen xen;
+  LongModeWalker walker;
+  Machine machine;
+  Sink sink;
+};
+
+static_assert(pt::PageTableSink<XenLike::Sink>);
 
 }  // namespace nopte::model

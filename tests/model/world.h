@@ -1,7 +1,7 @@
 // A home for the engine in one process: a machine, promises, and users that touch memory through the
 // machine's processors, taking faults as a kernel would.
 //
-// A Kind says which of the four sinks, and how it sees frames (kinds.h).
+// A Kind says which sink, and how it sees frames (kinds.h).
 #pragma once
 
 #include <gtest/gtest.h>
@@ -23,10 +23,8 @@ class World {
   using Engine = pt::Engine<Sink>;
 
   explicit World(u64 frames, unsigned cpus = 1) : kind_(frames, cpus) {
-    const pt::FrameRange all = kind_.memory.range();
-    // The first frames are somebody else's (a boot image, an initramfs).
-    const pt::FrameRange usable{all.begin + kOutside, all.end};
-    EXPECT_TRUE(kind_.frames.init(kind_.memory.direct_base(), all, std::span(&usable, 1)));
+    const pt::FrameRange pool = kind_.pool();
+    EXPECT_TRUE(kind_.frames.init(kind_.memory.direct_base(), kind_.memory.range(), std::span(&pool, 1)));
     engine_ = std::make_unique<Engine>(kind_.sink, kind_.frames);
   }
 
@@ -71,9 +69,7 @@ class World {
     }
     return false;
   }
-  [[nodiscard]] pt::FrameRange outside() const {
-    return pt::FrameRange::of(kind_.memory.range().begin, kOutside);
-  }
+  [[nodiscard]] pt::FrameRange outside() const { return kind_.outside(); }
 
   // --- what a kernel asks ---
   Result<SpaceId> create() {
@@ -164,8 +160,6 @@ class World {
   void check();
 
  private:
-  static constexpr u64 kOutside = 4;
-
   // As EngineMm does it.
   auto fault(Gva va, Access access, Privilege privilege) {
     if constexpr (requires { kind_.sink.fault_begins(); }) kind_.sink.fault_begins();
@@ -263,6 +257,7 @@ void World<Kind>::check() {
   });
   EXPECT_EQ(frames().total_frames() - frames().free_frames(), used + adopted_in_use());
   EXPECT_EQ(machine().stale_translations(), 0u);
+  kind_.check();
 }
 
 }  // namespace nopte::model

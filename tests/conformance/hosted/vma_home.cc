@@ -2,7 +2,8 @@
 #include "hv-mm/vma/vma_memory.h"
 #include "pvops/guest/hypercall_backend.h"
 #include "pvops/guest/hypercalls.h"
-#include "tests/conformance/hosted/engine_home.h"
+#include "tests/conformance/hosted/kind_home.h"
+#include "tests/model/store_kinds.h"
 
 namespace nopte::conformance {
 namespace {
@@ -26,7 +27,7 @@ class Stop {
 
 constexpr u64 kAllFeatures = abi::kFeatureMemory | abi::kFeatureMapFlags;
 
-class VmaHome final : public EngineHome {
+class VmaHome final : public KindHome<model::StoreInHypervisor> {
  public:
   VmaHome(Interrupts interrupts, u64 features) : stop_(interrupts) {
     vma_.init();
@@ -55,7 +56,7 @@ class VmaHome final : public EngineHome {
   }
 
   Stop stop_;
-  hv::VmaMemory<Sink> vma_{*engine_, frames_, stop_};
+  hv::VmaMemory<model::StoreInHypervisor::Sink> vma_{*engine_, kind_.frames, stop_};
   u64 exits_ = 0;
 };
 
