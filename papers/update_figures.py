@@ -34,7 +34,7 @@ PAGES = {"kvmpv": ("shadow", "kvmpv"), "vmi": ("shadow", "vmi", "kvmpv"), "lgues
 def kept(found):
     """What papers/figures keeps of a results.json."""
     def figure(row):
-        return {name: round(row[name], 4) for name in ("instructions", "hypervisor_instructions", "memory_exits")}
+        return {name: round(row[name], 4) for name in ("instructions", "hypervisor_instructions", "memory_exits", "faults")}
 
     rows = {row["name"]: row["title"] for row in found["published"]["rows"]}
     measured = {name: {mode: {row["row"]: row for row in found["rows"][mode]}.get(name) for mode in found["modes"]}
@@ -108,9 +108,8 @@ def xen_page(data, peers):
     lines = ["| operation | native | xen | exits | added | modelled | Xen PV adds to Linux |", "|---|---|---|---|---|---|---|"]
     for added in results.xen_added(by_mode, list(peers.values())):
         native, xen = by_mode["native"][added.row], by_mode["xen"][added.row]
-        modelled = "-" if added.modelled is None else number(added.modelled)
         lines.append(f"| {added.title} | {number(native.instructions)} | {number(xen.instructions)} | {exits(xen.memory_exits)} "
-                     f"| {number(added.ours)} | {modelled} | {number(added.published)} |")
+                     f"| {number(added.ours)} | {number(added.modelled)} | {number(added.published)} |")
     return lines + ["", tables.XEN_NOTE.format(bounce=results.xen_bounce(list(peers.values())))]
 
 

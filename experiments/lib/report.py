@@ -77,7 +77,7 @@ def as_json(comparison):
 
 
 def _figure(figure):
-    return dataclasses.asdict(figure) | {"guest_instructions": figure.guest_instructions,
+    return dataclasses.asdict(figure) | {"guest_instructions": figure.guest_instructions, "faults": figure.faults,
                                          "modelled_1000": figure.modelled(1000), "modelled_2000": figure.modelled(2000)}
 
 

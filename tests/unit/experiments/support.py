@@ -16,17 +16,20 @@ def exits(memory, platform, hypervisor, **calls):
             "calls": calls}
 
 
-def mmlat_run(rows, empty_exits=1):
-    """Console and events of an mmlat that measured `rows`: name → (ops, instructions, exits, hypervisor's)."""
+def mmlat_run(rows, empty_exits=1, faults=0):
+    """Console and events of an mmlat that measured `rows`: name → (ops, instructions, exits, hypervisor's). `faults`:
+    that the engine counts in each row's span."""
     console = "row empty ops 1 instructions 2\n"
     memory, platform, hypervisor, tsc = 100, 50, 9000, 10_000
+    all_faults = 7
     events = []
 
     def edge(which, name):
         nonlocal platform, hypervisor
         platform += empty_exits
         hypervisor += 30 * empty_exits
-        events.append(mark(which, name, tsc, **exits(memory, platform, hypervisor, mark=len(events) + 1)))
+        events.append(mark(which, name, tsc, faults=all_faults,
+                           **exits(memory, platform, hypervisor, mark=len(events) + 1)))
 
     edge("begin", "empty")
     edge("end", "empty")
@@ -34,6 +37,7 @@ def mmlat_run(rows, empty_exits=1):
         edge("begin", name)
         memory += row_exits
         hypervisor += row_hypervisor
+        all_faults += faults
         tsc += instructions
         edge("end", name)
         console += f"row {name} ops {ops} instructions {instructions}\r\n"
