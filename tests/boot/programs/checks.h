@@ -20,6 +20,13 @@ inline const char* g_check = "start";
     }                                                                                                        \
   } while (false)
 
+#define CHECK_ERRNO(expression, expected) \
+  do {                                    \
+    errno = 0;                            \
+    CHECK(long(expression) == -1);        \
+    CHECK(errno == (expected));           \
+  } while (false)
+
 template <class Body>
 void check(const char* name, Body body) {
   g_check = name;

@@ -15,13 +15,6 @@
 
 inline constexpr size_t kPage = 4096;
 
-#define CHECK_ERRNO(expression, expected) \
-  do {                                    \
-    errno = 0;                            \
-    CHECK((expression) == -1);            \
-    CHECK(errno == (expected));           \
-  } while (false)
-
 inline std::string contents(const char* path) {
   const int file = open(path, O_RDONLY);
   CHECK(file >= 0);
