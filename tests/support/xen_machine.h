@@ -1,9 +1,6 @@
 // A machine for direct paging: memory, the validator, the calls, and a guest that may write what its tables
 // show it writable, through a TLB that forgets nothing until it is flushed.
 //
-// And, written apart from the code under test, a count of everything from scratch: what is pinned or loaded,
-// what the tables below lead to, how often each frame is used as what.
-//
 // The first frames are a root with one table of each level, by which frame n is seen at page n of kDirect:
 // all frames but these four writable.
 #pragma once
@@ -16,13 +13,9 @@
 
 #include "hv-mm/xen/xen_calls.h"
 #include "pvops/base/panic.h"
+#include "tests/support/xen_count.h"
 
 namespace nopte::hv::testing {
-
-// Bits by their manual numbers, not by the format header's names.
-inline constexpr u64 kXP = 1, kXW = 2, kXU = 4, kXA = 0x20, kXD = 0x40, kXPs = 0x80, kXG = 0x100;
-inline constexpr u64 kXNx = u64{1} << 63;
-inline constexpr u64 kXFrame = 0x000f'ffff'ffff'f000;
 
 class XenMachine {
  public:
@@ -133,7 +126,17 @@ class XenMachine {
   u32 done = 0;
 
   // Everything holds: counts, types, and what a stale translation could reach.
-  void check();
+  void check() {
+    XenCount(types, kReserved, pins_, base_).check();
+    // A translation that was made before is kept by some processor.
+    for (const auto& [page, cached] : tlb_) {
+      const FrameInfo& info = infos_[cached.frame];
+      NOPTE_ASSERT(!cached.writable || info.uses == 0 || !is_table(info.type));
+      for (const u64 table : cached.tables) {
+        NOPTE_ASSERT(infos_[table].uses == 0 || infos_[table].type != FrameType::kWritable);
+      }
+    }
+  }
 
   // The table's leaf in the direct map.
   XenErrno show(u64 frame, u64 bits) {
@@ -141,10 +144,7 @@ class XenMachine {
   }
   // A pin or base pointer that was set past the methods above (a multicall's, a fuzzer's) is learned.
   void learn_pins() {
-    pins_.clear();
-    for (u64 frame = 0; frame < frames_; ++frame) {
-      if (infos_[frame].pinned) pins_[frame] = static_cast<unsigned>(infos_[frame].type);
-    }
+    pins_ = XenCount::pins_of(types);
     base_ = types.base() - kBegin;
   }
 
@@ -156,10 +156,6 @@ class XenMachine {
     u64 frame;
     bool writable;
     u64 tables[4];
-  };
-  struct Count {
-    u64 references = 0;
-    u64 uses[6] = {};  // by FrameType
   };
 
   template <class Element>
@@ -184,8 +180,6 @@ class XenMachine {
     tlb_[va >> 12] = found;
     return true;
   }
-  void count_entries(std::vector<Count>& counts, u64 table, unsigned level, u64 end);
-  void count_use(std::vector<Count>& counts, u64 frame, unsigned type);
 
   u64 frames_;
   u64 leaves_;
