@@ -157,9 +157,9 @@ class LguestGuest {
       flushed(made.arguments[0] != 0);
       return;
     }
-    for (const u64 gpa : entries) {
-      if (mirrors(gpa / kPageBytes) == 1) world_.told(gpa);
-      if (made.number == kSetPte) world_.said(gpa, made.arguments[2]);
+    for (const Concerned& entry : entries) {
+      if (entry.alone) world_.told(entry.gpa);
+      if (made.number == kSetPte) world_.said(entry.gpa, made.arguments[2]);
     }
   }
 
@@ -170,8 +170,13 @@ class LguestGuest {
     for (unsigned level = 1; level <= kLevels; ++level) count += tables().find_mirror(gfn, level) != 0;
     return count;
   }
-  // The guest's entries that the call is about, as far as their tables are shown.
-  std::vector<u64> concerned(const RingCall& made) {
+  // The guest's entries that the call is about, as far as their tables are shown. Alone: the table is not shown at
+  // another level as well, of which the call says nothing.
+  struct Concerned {
+    u64 gpa;
+    bool alone;
+  };
+  std::vector<Concerned> concerned(const RingCall& made) {
     u64 va = made.arguments[1];
     unsigned level = 1;
     if (made.number == kSetPgd) {
@@ -183,10 +188,12 @@ class LguestGuest {
       return {};
     }
     if (level == 0 || level > kLevels) return {};
-    std::vector<u64> entries;
+    std::vector<Concerned> entries;
     for (u64 gfn = 0; gfn < ToldWorld::kGuestFrames; ++gfn) {
       if (!(va >> 47 & 1) && gfn * kPageBytes != made.arguments[0]) continue;
-      if (const u64 gpa = shown_for(gfn, va, level)) entries.push_back(gpa);
+      if (const u64 gpa = shown_for(gfn, va, level)) {
+        entries.push_back({gpa, mirrors(gpa / kPageBytes) == 1});
+      }
     }
     return entries;
   }
