@@ -12,6 +12,7 @@ import machine
 
 from . import tables
 from .errors import UserError
+from .losses import losses
 
 _MARKER = "results.json"  # a folder that holds it is an earlier report and may be replaced
 
@@ -69,6 +70,7 @@ def as_json(comparison):
         "script": {mode: _figure(figure) for mode, figure in comparison.script.items()},
         "means": {mode: dict(zip(("instructions", "modelled_1000", "modelled_2000"),
                                  tables.mean_ratios(comparison, mode))) for mode in comparison.by_mode},
+        "losses_to_shadow": [dataclasses.asdict(loss) for loss in losses(comparison.by_mode, comparison.peers)],
         "misses": [dataclasses.asdict(miss) for miss in comparison.misses],
         "problems": comparison.problems,
         "runs": comparison.runs,
@@ -109,7 +111,7 @@ def as_html(comparison, drawn):
         data = base64.b64encode(png).decode()
         parts.append(f"<h2>{html.escape(heading)}</h2><p class=note>{html.escape(caption)}</p>"
                      f'<img alt="{html.escape(heading)}" src="data:image/png;base64,{data}">')
-    parts += [_table(comparison), _xen(comparison), _bars(comparison), _facts(comparison)]
+    parts += [_table(comparison), _losses(comparison), _xen(comparison), _bars(comparison), _facts(comparison)]
     return "\n".join(parts) + "\n"
 
 
@@ -150,14 +152,22 @@ def _table(comparison):
     return "\n".join(lines) + "</table>"
 
 
-def _xen(comparison):
-    rows = tables.xen_rows(comparison)
+def _rows(heading, note, head, rows):
+    """A table under its heading; nothing without rows."""
     if not rows:
         return ""
-    head = "".join(f"<th>{cell}" for cell in tables.XEN_HEAD)
     body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}" for cell in cells) for cells in rows)
-    return (f"<h2>What Xen's interface adds</h2><p class=note>{html.escape(tables.xen_note(comparison))}</p>"
-            f"<table><thead><tr>{head}</thead>{body}</table>")
+    return (f"<h2>{html.escape(heading)}</h2><p class=note>{html.escape(note)}</p>"
+            f"<table><thead><tr>{''.join(f'<th>{html.escape(cell)}' for cell in head)}</thead>{body}</table>")
+
+
+def _losses(comparison):
+    return _rows("Where shadow takes less", "Per operation; an exit is one instruction here.",
+                 tables.LOSS_HEAD, tables.loss_rows(comparison))
+
+
+def _xen(comparison):
+    return _rows("What Xen's interface adds", tables.xen_note(comparison), tables.XEN_HEAD, tables.xen_rows(comparison))
 
 
 def _bars(comparison):

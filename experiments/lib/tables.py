@@ -3,6 +3,7 @@
 import csv
 import io
 
+from .losses import losses
 from .results import EXIT_COSTS, xen_added, xen_bounce
 
 # A mode has one colour in every picture and table.
@@ -51,6 +52,7 @@ def terminal(comparison):
     if comparison.by_mode:
         lines += _row_table(comparison)
         lines += _means(comparison)
+        lines += _losses(comparison)
         lines += _xen(comparison)
     if comparison.script:
         lines += _script(comparison)
@@ -112,6 +114,23 @@ def mean_ratios(comparison, mode):
     for cost in EXIT_COSTS:
         found.append(comparison.mean_ratio(mode, lambda figure, cost=cost: figure.modelled(cost)))
     return found
+
+
+LOSS_HEAD = ("more instructions than mode shadow", "mode", "total", "shadow", "ratio", "exits", "shadow's", "reason")
+
+
+def loss_rows(comparison):
+    """LOSS_HEAD's cells for each row that takes more than shadow; nothing without shadow."""
+    return [(loss.title, loss.mode, f"{loss.instructions:,.0f}", f"{loss.shadow:,.0f}", f"{loss.ratio:.2f}", _two(loss.exits),
+             _two(loss.shadow_exits), loss.reason) for loss in losses(comparison.by_mode, comparison.peers)]
+
+
+def _losses(comparison):
+    rows = loss_rows(comparison)
+    if not rows:
+        return []
+    return ["", *(f"{cells[0]:<{_WIDTH}} {cells[1]:<7}{cells[2]:>12}{cells[3]:>12}{cells[4]:>7}{cells[5]:>9}{cells[6]:>9}  {cells[7]}"
+                  for cells in (LOSS_HEAD, *rows))]
 
 
 XEN_NOTE = ("Mode xen over native, and Xen PV over Linux (published). Modelled: {bounce} instructions more for each entry "

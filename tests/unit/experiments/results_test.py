@@ -8,7 +8,8 @@ import unittest
 from unittest import mock
 
 import support
-from lib import comparison, counters, results
+import machine
+from lib import comparison, counters, losses, results
 from lib.errors import UserError
 
 PEERS = json.loads((support.ROOT / "experiments" / "peers.json").read_text())["rows"]
@@ -134,6 +135,29 @@ class BarsTest(unittest.TestCase):
         for peer in PEERS:
             self.assertIn(f'Row{{"{peer["name"]}", "{peer["title"]}', source)
         self.assertEqual(source.count("Row{"), len(PEERS))
+
+
+class LossesTest(unittest.TestCase):
+    def losses(self, **by_mode):
+        found = losses.losses({mode: figures(mode, rows) for mode, rows in by_mode.items()}, PEERS)
+        return {(loss.mode, loss.row): loss for loss in found}
+
+    def test_a_row_that_takes_more_than_shadow_is_a_loss_with_its_reason(self):
+        found = self.losses(shadow={"sparse-unmap": (256, 256_000, 10, 100_000), "getpid": (1000, 100_000, 0, 0)},
+                            vmi={"sparse-unmap": (256, 384_000, 3, 200_000), "getpid": (1000, 100_000, 0, 0)})
+        self.assertEqual(set(found), {("vmi", "sparse-unmap")})
+        loss = found["vmi", "sparse-unmap"]
+        self.assertEqual((loss.instructions, loss.shadow, loss.ratio), (1500, 1000, 1.5))
+        self.assertIn("leaf table", loss.reason)
+
+    def test_without_shadow_nothing_is_lost(self):
+        self.assertEqual(self.losses(vmi={"getpid": (1000, 100_000, 0, 0)}), {})
+
+    def test_reasons_are_of_rows_and_modes_that_exist(self):
+        names = {peer["name"] for peer in PEERS} | {None}
+        self.assertLessEqual(set(losses._REASONS), set(machine.MODES))
+        for reasons in losses._REASONS.values():
+            self.assertLessEqual(set(reasons), names)
 
 
 class CheckTest(unittest.TestCase):

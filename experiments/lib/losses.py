@@ -1,0 +1,56 @@
+"""Where a mode loses to the trapping shadow, and why: rows that take more executed instructions than mode shadow does."""
+
+import dataclasses
+
+_TABLES_GO = "each page is a leaf table that goes, told and emptied by itself; shadow gives the table above up at once"
+_FORKED_BEFORE = "later forks, nothing to tell: the guest's engine for this interface takes an instruction or two more per entry"
+_CHECKED = "every entry is checked and counted against the frame that it names"
+_VALIDATED = "a table that comes or goes is validated or counted out entry by entry"
+# By mode, row; None: any other row.
+_REASONS = {
+    "vma": {"map-unmap": "two calls for memory that is never touched: shadow has nothing to do"},
+    "kvmpv": {"fork-64m": _FORKED_BEFORE, "sparse-unmap": _TABLES_GO},
+    "vmi": {"fork-64m": _FORKED_BEFORE, "sparse-unmap": _TABLES_GO},
+    "lguest": {"fork-64m": _FORKED_BEFORE, "sparse-unmap": _TABLES_GO,
+               "protect-mib": "256 calls fill the ring four times, each is looked up from its root; shadow looks once at the table",
+               "mremap-move": "a table cannot be moved: every leaf is told as gone"},
+    "xen": {"map-unmap": "the sink looks whether calls wait before it reads the tables",
+            "map-touch-unmap-bare": _VALIDATED, "fork-small": _VALIDATED, "fork-64m": _VALIDATED, "fork-exec": _VALIDATED,
+            "sparse-touch": _VALIDATED, "sparse-unmap": _VALIDATED, None: _CHECKED},
+}
+# More than this is a loss; below it the compiler's layout of one more instruction decides.
+_NOTHING = 1.001
+
+
+@dataclasses.dataclass
+class Loss:
+    """Per operation: instructions and memory exits, those of shadow, and why it is so, where that is known."""
+
+    mode: str
+    row: str
+    title: str
+    instructions: float
+    shadow: float
+    exits: float
+    shadow_exits: float
+    reason: str
+
+    @property
+    def ratio(self):
+        return self.instructions / self.shadow
+
+
+def losses(by_mode, peers):
+    """Every loss, by mode and row in their order. Nothing without mode shadow."""
+    found = []
+    for mode, rows in by_mode.items():
+        if mode == "shadow":
+            continue
+        for peer in peers:
+            here, shadow = rows.get(peer["name"]), by_mode.get("shadow", {}).get(peer["name"])
+            if here is None or shadow is None or here.instructions <= shadow.instructions * _NOTHING:
+                continue
+            reasons = _REASONS.get(mode, {})
+            found.append(Loss(mode, peer["name"], peer["title"], here.instructions, shadow.instructions, here.memory_exits,
+                              shadow.memory_exits, reasons.get(peer["name"], reasons.get(None, ""))))
+    return found
