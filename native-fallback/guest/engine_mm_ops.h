@@ -9,8 +9,7 @@
 
 namespace nopte::pt {
 
-// `sink` is the engine's; one that wants to know of faults (told_sink.h) is asked around them, and one that
-// delays what was gained (xen_sink.h) when it is going to be used.
+// `sink` is the engine's.
 template <auto& engine, auto& sink>
 class EngineMm {
  public:
@@ -22,10 +21,9 @@ class EngineMm {
 
   // A #PF at va: kNone when the access can be tried again.
   [[gnu::always_inline]] static ViolationReason fault(Gva va, Access access, Privilege privilege) {
-    if constexpr (requires { sink.fault_begins(); }) sink.fault_begins();
+    sink.fault_begins();
     const auto result = engine.fault(active_, va, access, privilege);
-    if constexpr (requires { sink.settle(); }) sink.settle();
-    complete();
+    sink.fault_ends();
     return result ? ViolationReason::kNone : result.error();
   }
 
@@ -61,7 +59,7 @@ class EngineMm {
   }
   [[gnu::always_inline]] static Result<void> region_advise(SpaceId space, VaRange range, Advice advice) {
     const auto done = engine.region_advise(space, range, advice);
-    complete();
+    sink.complete();
     return done;
   }
   [[gnu::always_inline]] static Result<ObjectId> object_create(u64 pages, const ObjectMappings& mappings) {
@@ -75,17 +73,13 @@ class EngineMm {
   }
   [[gnu::always_inline]] static Result<Gva> kmem_alloc(u64 pages) {
     const auto granted = engine.kmem_alloc(pages);
-    complete();
+    sink.complete();
     return granted;
   }
   [[gnu::always_inline]] static void kmem_free(Gva base, u64 pages) {
     NOPTE_ASSERT(engine.kmem_free(base, pages));
   }
   [[gnu::always_inline]] static MemoryInfo memory_info() { return engine.memory_info(); }
-
-  static void complete() {
-    if constexpr (requires { sink.complete(); }) sink.complete();
-  }
 
   inline static SpaceId active_ = SpaceId::kKernel;
 };

@@ -93,6 +93,13 @@ concept PageTableSink = requires(S sink, const S& view, Frame frame, const Slot&
   { sink.begin() } -> std::same_as<void>;
   { sink.end() } -> std::same_as<void>;
 
+  // Around the engine's work on a fault: when it ends, the access that faulted finds what was made for it.
+  { sink.fault_begins() } -> std::same_as<void>;
+  { sink.fault_ends() } -> std::same_as<void>;
+  // What was asked so far has happened: where pages were made that no fault will look for (populated ahead,
+  // kernel memory).
+  { sink.complete() } -> std::same_as<void>;
+
   // The one zeroing and the one copying routine (windows onto frames).
   { sink.zero_page(bytes) } -> std::same_as<void>;
   { sink.copy_page(bytes, static_cast<const u8*>(bytes)) } -> std::same_as<void>;

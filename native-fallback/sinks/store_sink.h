@@ -76,8 +76,12 @@ class StoreSink {
     }
   }
 
+  // Stores are seen at once.
   void begin() {}
   void end() {}
+  void fault_begins() {}
+  void fault_ends() {}
+  void complete() {}
 
   void zero_page(u8* page) { processor_.zero_page(page); }
   void copy_page(u8* to, const u8* from) { processor_.copy_page(to, from); }

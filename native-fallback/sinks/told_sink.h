@@ -5,7 +5,7 @@
 // remembered and told at the latest where a TLB would have to forget it: at the flush, before another root
 // runs, before a frame is free. An entry that *gained* need not be told at all, as nothing caches an absence:
 // the hypervisor looks at the guest's tables when it faults. One gain is worth telling: the one that a fault
-// just made, as the access would fault again (settle()).
+// just made, as the access would fault again (fault_ends()).
 //
 // Of tables only roots are released: told that a table is unlinked, the hypervisor forgets it unless another
 // root in its shadow links it, and everything below a released root goes with it.
@@ -113,12 +113,11 @@ class ToldSink : public StoreSink<P> {
   }
   void flush_all(Frame, FlushScope scope) { flush(scope); }
 
-  // Around a fault.
   void fault_begins() {
     gain_ = {};
     in_fault_ = true;
   }
-  void settle() {
+  void fault_ends() {
     in_fault_ = false;
     if (!gain_.present() || !(kernel(gain_slot_) || Own::runs(gain_slot_.root))) return;
     teller_.tell_gain(gain_slot_, gain_);

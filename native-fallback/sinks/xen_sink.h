@@ -160,7 +160,8 @@ class XenSink {
     processor_.copy_page(to, from);
   }
 
-  // Everything asked so far has happened.
+  void fault_begins() {}
+  void fault_ends() { complete(); }
   void complete() {
     if (queue_.updates() == 1 && single_ != kNoSingle && !queue_.operation_waits()) {
       update_single(abi::xen::kFlushNone);

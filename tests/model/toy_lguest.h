@@ -157,6 +157,9 @@ class ToyLguestSink {
   }
   void begin() {}
   void end() {}
+  void fault_begins() {}
+  void fault_ends() {}
+  void complete() {}
 
   void zero_page(u8* page) { machine_.zero_page(page); }
   void copy_page(u8* to, const u8* from) { machine_.copy_page(to, from); }

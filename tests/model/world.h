@@ -162,9 +162,9 @@ class World {
  private:
   // As EngineMm does it.
   auto fault(Gva va, Access access, Privilege privilege) {
-    if constexpr (requires { kind_.sink.fault_begins(); }) kind_.sink.fault_begins();
+    kind_.sink.fault_begins();
     const auto resolved = engine_->fault(active(), va, access, privilege);
-    if constexpr (requires { kind_.sink.settle(); }) kind_.sink.settle();
+    kind_.sink.fault_ends();
     return resolved;
   }
 

@@ -28,25 +28,13 @@ struct EngineSlot {
   auto fault(SpaceId s, Gva va, Access a, pt::Privilege p) { return engine->fault(s, va, a, p); }
 };
 
-// The same for the sink, which has those of its hooks that it has.
+// The same for the sink.
 template <class Sink>
 struct SinkSlot {
   Sink* sink = nullptr;
-  void fault_begins()
-    requires requires(Sink& s) { s.fault_begins(); }
-  {
-    sink->fault_begins();
-  }
-  void settle()
-    requires requires(Sink& s) { s.settle(); }
-  {
-    sink->settle();
-  }
-  void complete()
-    requires requires(Sink& s) { s.complete(); }
-  {
-    sink->complete();
-  }
+  void fault_begins() { sink->fault_begins(); }
+  void fault_ends() { sink->fault_ends(); }
+  void complete() { sink->complete(); }
 };
 
 template <class Kind>

@@ -127,7 +127,7 @@ TEST_F(LguestSink, AGainIsToldOnlyForAFault) {
   sink_.fault_begins();
   const Call lost = lose(kVa + kPageBytes);
   sink_.set(slot(1), leaf(kPermRW));
-  sink_.settle();
+  sink_.fault_ends();
   EXPECT_EQ(g_exits, 1u);
   EXPECT_EQ(taken(),
             (std::vector<Call>{lost, {kSetPte, kRoot.address().value(), kVa.value(), leaf(kPermRW).word()}}));

@@ -127,14 +127,14 @@ TEST_F(VmiSink, AGainOfAFaultIsSetAtOnceWhereItRuns) {
   sink_.fault_begins();
   sink_.set(slot(3), leaf(9));
   EXPECT_TRUE(g_calls.empty());
-  sink_.settle();
+  sink_.fault_ends();
   EXPECT_EQ(take_calls(),
             (std::vector<Call>{{kSetPxELong, leaf(9).word(), pointer(3), kPagePt | kCurrentAs | 0x3000}}));
   sink_.fault_begins();
   sink_.set(slot(4, kOtherRoot), leaf(9));
-  sink_.settle();
+  sink_.fault_ends();
   sink_.fault_begins();
-  sink_.settle();
+  sink_.fault_ends();
   EXPECT_TRUE(g_calls.empty());
 }
 
