@@ -43,7 +43,7 @@ const char* test_elsewhere(u64 number) {
     case Call::mark:
       return "tests/unit/hv-mm/exits_test.cc";
     case Call::timer_cancel:
-      return "tests/boot/hostile/hostile.cc";
+      return "tests/boot/hostile/container.cc";
     default:
       return nullptr;
   }
