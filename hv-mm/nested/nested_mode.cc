@@ -1,8 +1,8 @@
 // Mode nested: the guest's page tables are its own; nested tables map its whole memory with 2 MiB leaves,
 // built once. No memory exit is left: a nested fault is an access outside the guest's memory.
-#include "hv-mm/boot/linear_map.h"
 #include "hv-mm/launch.h"
 #include "hv-mm/linear_read.h"
+#include "hv-mm/nested/nested_tables.h"
 
 namespace nopte::hv {
 namespace {
@@ -49,10 +49,8 @@ StartResult start_nested(const Launch& launch) {
     return std::unexpected(boot_block.error());
   }
   const u64 free_before = launch.own->free_bytes();
-  auto map = LinearMap::create(*launch.own, pt::Privilege::kUser);
-  // The processor walks nested tables with user accesses.
-  const pt::Entry leaf = pt::Entry::leaf(pt::Frame(), kPermRWX, pt::Privilege::kUser, Access::kWrite);
-  if (!map || !map->map(0, launch.guest.begin, launch.guest.bytes, leaf)) {
+  const auto root = make_nested_tables(*launch.own, launch.guest);
+  if (!root) {
     return std::unexpected(kNoMemory);
   }
   const u64 tables = (free_before - launch.own->free_bytes()) >> kPageShift;
@@ -62,7 +60,7 @@ StartResult start_nested(const Launch& launch) {
   }
   Vmcb& v = launch.vcpu->vmcb();
   v.nested_control = kNestedPaging;
-  v.nested_cr3 = map->root();
+  v.nested_cr3 = *root;
   const abi::EntryNote& entry = launch.image->entry();
   set_entry_state(*launch.vcpu, entry.entry_va, *boot_block, entry.boot_root);
   return *mode;

@@ -123,7 +123,7 @@ class Script {
 template <class Kind>
 class AllocationFailure : public testing::Test {};
 using Kinds = testing::Types<StoreInGuest, StoreInHypervisor, XenLike, LguestLike, FiveLevelStore, PaeStore,
-                             TwoLevelStore, ToldByKvmPv, ToldByVmi, ToldByLguest>;
+                             TwoLevelStore, ToldByKvmPv, ToldByVmi, ToldByLguest, Shadowed, Nested>;
 TYPED_TEST_SUITE(AllocationFailure, Kinds);
 
 TYPED_TEST(AllocationFailure, AtEveryOne) {

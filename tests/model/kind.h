@@ -13,6 +13,11 @@ struct KindBase {
   // Somebody else's frames (a boot image, an initramfs), and those that are the engine's.
   [[nodiscard]] pt::FrameRange outside() const { return pt::FrameRange::of(memory.range().begin, kOutside); }
   [[nodiscard]] pt::FrameRange pool() const { return {outside().end, memory.range().end}; }
+  // Makes the engine's kernel space, and there what this guest's kernel needs. Errors: Engine::init().
+  template <class Engine>
+  Result<void> init(Engine& engine) {
+    return engine.init();
+  }
   // So far: what reached the hypervisor.
   [[nodiscard]] u64 exits() const { return 0; }
   // What must hold in the hypervisor after every operation stops the test where it does not.

@@ -31,8 +31,12 @@ Memory::~Memory() {
   munmap(alias_, mapped_bytes());
 }
 
-void Memory::set_writable(Frame frame, bool writable) {
-  if (mprotect(page(frame), kPageBytes, writable ? PROT_READ | PROT_WRITE : PROT_READ) != 0) std::abort();
+void Memory::set_access(pt::FrameRange frames, Allowed allowed) {
+  static constexpr int kProtections[] = {PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE};
+  if (mprotect(page(frames.begin), pages_to_bytes(frames.frames()),
+               kProtections[static_cast<unsigned>(allowed)]) != 0) {
+    std::abort();
+  }
 }
 
 std::optional<u8*> Machine::access(unsigned cpu_index, Gva va, Access access, Privilege privilege) {

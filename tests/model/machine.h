@@ -39,7 +39,9 @@ class Memory {
   [[nodiscard]] u64 direct_base() const { return reinterpret_cast<u64>(view_) - (first_ << kPageShift); }
   [[nodiscard]] u8* page(Frame frame) const { return view_ + ((frame.number() - first_) << kPageShift); }
   [[nodiscard]] u8* alias(Frame frame) const { return alias_ + ((frame.number() - first_) << kPageShift); }
-  void set_writable(Frame frame, bool writable);
+  enum class Allowed : u8 { kNothing, kLoads, kAll };
+  // What the first view allows.
+  void set_access(pt::FrameRange frames, Allowed allowed);
 
  private:
   [[nodiscard]] u64 mapped_bytes() const { return pages_to_bytes(frames_ + spare_); }

@@ -56,6 +56,7 @@ class RandomRun {
       if (failing_) world_.frames().fail_allocation(1 + below(one_in(2) ? 2 : 6));
       step();
       world_.frames().fail_allocation(0);
+      EXPECT_EQ(world_.machine().stale_translations(), 0u);
       if (i % 64 == 63) compare();
       if (testing::Test::HasFailure()) return;
     }
@@ -685,8 +686,8 @@ TEST(Random, ASeedOfItsOwn) {
 
 template <class Kind>
 class RandomOver : public testing::Test {};
-using OtherKinds =
-    testing::Types<StoreInHypervisor, XenLike, LguestLike, ToldByKvmPv, ToldByVmi, ToldByLguest>;
+using OtherKinds = testing::Types<StoreInHypervisor, XenLike, LguestLike, ToldByKvmPv, ToldByVmi,
+                                  ToldByLguest, Shadowed, Nested>;
 TYPED_TEST_SUITE(RandomOver, OtherKinds);
 
 TYPED_TEST(RandomOver, KeepsToTheReference) {

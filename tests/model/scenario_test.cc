@@ -41,7 +41,7 @@ class Scenario : public testing::Test {
 };
 
 using Kinds = testing::Types<StoreInGuest, StoreInHypervisor, XenLike, LguestLike, FiveLevelStore, PaeStore,
-                             TwoLevelStore, ToldByKvmPv, ToldByVmi, ToldByLguest>;
+                             TwoLevelStore, ToldByKvmPv, ToldByVmi, ToldByLguest, Shadowed, Nested>;
 struct KindNames {
   template <class Kind>
   static std::string GetName(int) {
@@ -426,7 +426,7 @@ TYPED_TEST(Scenario, LongOperationsStopAndGoOn) {
 
 TYPED_TEST(Scenario, EveryCpuForgetsWhatWasTaken) {
   auto& w = this->world;
-  if (w.machine().cpus() < 2) GTEST_SKIP() << "a hypervisor that is told gives one CPU";
+  if (w.machine().cpus() < 2) GTEST_SKIP() << "such a hypervisor gives one CPU";
   w.map(this->first, anonymous(this->kBase, 100));
   for (unsigned cpu = 0; cpu < w.machine().cpus(); ++cpu) {
     w.machine().set_current(cpu);

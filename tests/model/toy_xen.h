@@ -28,7 +28,8 @@ class ToyXen {
     Page& page = pages_[frame];
     EXPECT_TRUE(!writable || page.uses == 0) << "a table in use would be writable: " << frame.number();
     page.writable = writable;
-    memory_.set_writable(frame, writable);
+    memory_.set_access(pt::FrameRange::of(frame, 1),
+                       writable ? Memory::Allowed::kAll : Memory::Allowed::kLoads);
   }
   // A store into a linked table. Keeps A and D that hardware set when `preserve`.
   void mmu_update(Frame table, unsigned index, Entry value, bool preserve) {

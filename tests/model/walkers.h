@@ -4,6 +4,8 @@
 // and 5-level), 4.6 (access rights), 4.8 (accessed and dirty); AMD64 APM vol. 2, 5.2 to 5.6.
 #pragma once
 
+#include <functional>
+
 #include "tests/model/machine.h"
 
 namespace nopte::model {
@@ -12,8 +14,8 @@ namespace nopte::model {
 class TableWalker : public Walker {
  public:
   // Turns the frame number in an entry into one of `memory`'s.
-  using Decode = Frame (*)(Frame);
-  TableWalker(const Memory& memory, Decode decode) : memory_(memory), decode_(decode) {}
+  using Decode = std::function<Frame(Frame)>;
+  TableWalker(const Memory& memory, Decode decode) : memory_(memory), decode_(std::move(decode)) {}
 
   Root load(PhysAddr root) override { return {root, {}}; }
 
@@ -46,7 +48,7 @@ class TableWalker : public Walker {
 class LongModeWalker : public TableWalker {
  public:
   LongModeWalker(const Memory& memory, Decode decode, unsigned levels = 4)
-      : TableWalker(memory, decode), levels_(levels) {}
+      : TableWalker(memory, std::move(decode)), levels_(levels) {}
   std::optional<Walk> walk(const Root& root, Gva va, Access access, Privilege privilege,
                            u64& leaf_table) override;
   [[nodiscard]] unsigned leaf_table_shift() const override { return 21; }

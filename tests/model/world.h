@@ -30,7 +30,7 @@ class World {
 
   // Errors of init are for the caller to see.
   Result<void> start() {
-    NOPTE_TRY(engine_->init());
+    NOPTE_TRY(kind_.init(*engine_));
     engine_->set_kernel_regions(kernel_regions_);
     spaces_[SpaceId::kKernel] = &kernel_regions_;
     for (unsigned cpu = machine().cpus(); cpu-- != 0;) {

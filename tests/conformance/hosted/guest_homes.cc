@@ -1,6 +1,8 @@
 // Homes of guests with tables of their own, one for each mode: MmOps over the engine, over the mode's sink.
 #include "native-fallback/guest/engine_mm_ops.h"
 #include "tests/conformance/hosted/kind_home.h"
+#include "tests/model/nested_kind.h"
+#include "tests/model/shadow_kind.h"
 #include "tests/model/store_kinds.h"
 #include "tests/model/told_kinds.h"
 
@@ -65,6 +67,8 @@ class GuestHome final : public KindHome<Kind> {
 std::unique_ptr<Home> make_native_home() {
   return std::make_unique<GuestHome<model::StoreInGuest>>("native");
 }
+std::unique_ptr<Home> make_nested_home() { return std::make_unique<GuestHome<model::Nested>>("native"); }
+std::unique_ptr<Home> make_shadow_home() { return std::make_unique<GuestHome<model::Shadowed>>("native"); }
 std::unique_ptr<Home> make_kvmpv_home() { return std::make_unique<GuestHome<model::ToldByKvmPv>>("kvmpv"); }
 std::unique_ptr<Home> make_vmi_home() { return std::make_unique<GuestHome<model::ToldByVmi>>("vmi"); }
 std::unique_ptr<Home> make_lguest_home() {

@@ -23,6 +23,8 @@ class Home : public Memory {
 
 // The hosted modes. One home at a time lives.
 std::unique_ptr<Home> make_native_home();
+std::unique_ptr<Home> make_nested_home();
+std::unique_ptr<Home> make_shadow_home();
 std::unique_ptr<Home> make_vma_home();
 // As vma, with an interrupt pending at every check point: every operation comes back as often as it can.
 std::unique_ptr<Home> make_vma_interrupted_home();

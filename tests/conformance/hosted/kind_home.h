@@ -18,7 +18,7 @@ class KindHome : public Home {
   KindHome() {
     const pt::FrameRange pool = kind_.pool();
     NOPTE_ASSERT(kind_.frames.init(kind_.memory.direct_base(), kind_.memory.range(), {&pool, 1}));
-    NOPTE_ASSERT(engine_->init());
+    NOPTE_ASSERT(kind_.init(*engine_));
   }
 
   Result<u64> load(Gva va) override {

@@ -24,6 +24,8 @@ struct HostedMode {
 };
 constexpr HostedMode kHostedModes[] = {
     {"native", "native", make_native_home, true},
+    {"nested", "nested", make_nested_home, true},
+    {"shadow", "shadow", make_shadow_home, true},
     {"vma", "vma", make_vma_home, true},
     // Calls are issued again at every check point.
     {"vma_interrupted", "vma", make_vma_interrupted_home, false},
