@@ -1,10 +1,10 @@
 // A guest of mode vma that passes anything: sequences of memory calls and touches. After each, what was
 // touched is promised; at the end nothing that is installed breaks a promise, and everything comes back.
-#include <cstring>
 #include <memory>
 
 #include "hv-mm/vma/vma_memory.h"
 #include "native-fallback/sinks/store_sink.h"
+#include "tests/fuzz/input.h"
 #include "tests/model/machine.h"
 #include "tests/model/walkers.h"
 
@@ -13,17 +13,6 @@ namespace {
 
 using Sink = pt::StoreSink<model::Machine>;
 constexpr u64 kFrames = 600;
-
-struct Input {
-  const u8* at;
-  std::size_t left;
-  bool take(u8& out) {
-    if (left == 0) return false;
-    out = *at++;
-    --left;
-    return true;
-  }
-};
 
 // Mapping it anew for each input would be most of the time; what is in it does not matter.
 model::Memory& memory() {
@@ -44,29 +33,15 @@ struct Guest {
     vma.init();
   }
   // Interesting values by a byte, raw ones by 255 and eight more.
-  bool value(Input& input, u64& out) const {
-    u8 choice = 0;
-    if (!input.take(choice)) return false;
+  static u64 value(fuzz::Input& input) {
     constexpr Gva kA{0x2000'0000'0000};
-    if (choice < 64) {
-      out = choice;
-    } else if (choice < 128) {
-      out = (kA + pages_to_bytes(u64{choice} - 64)).value();
-    } else if (choice < 160) {
-      out = (kWindowRange.begin + pages_to_bytes(u64{choice} - 128)).value();
-    } else if (choice < 224) {
-      out = u64{1} << (choice - 160);
-    } else if (choice < 255) {
-      out = (kUserRange.end - pages_to_bytes(u64{choice} - 224)).value();
-    } else {
-      out = 0;
-      for (int i = 0; i < 8; ++i) {
-        u8 byte = 0;
-        if (!input.take(byte)) return false;
-        out = out << 8 | byte;
-      }
-    }
-    return true;
+    const u64 choice = input.byte();
+    if (choice < 64) return choice;
+    if (choice < 128) return (kA + pages_to_bytes(choice - 64)).value();
+    if (choice < 160) return (kWindowRange.begin + pages_to_bytes(choice - 128)).value();
+    if (choice < 224) return u64{1} << (choice - 160);
+    if (choice < 255) return (kUserRange.end - pages_to_bytes(choice - 224)).value();
+    return input.raw(8);
   }
   void check_installed() {
     for (u32 id = 0; id < 256; ++id) {
@@ -98,20 +73,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace nopte;
   if (size > 2048) return 0;
   const auto guest = std::make_unique<Guest>();
-  Input input{data, size};
-  u8 what = 0;
-  while (input.take(what)) {
+  fuzz::Input input(data, size);
+  while (input.more()) {
+    const u8 what = input.byte();
     if (what < 224) {
       abi::Registers registers{};
-      for (u64& value : registers) {
-        if (!guest->value(input, value)) break;
-      }
+      for (u64& value : registers) value = Guest::value(input);
       guest->stop.every = what & 1 ? 2 : 0;
       const hv::CallResult result = guest->vma.call(what / 2 % 32, registers);
       NOPTE_ASSERT(result.status <= Status::kLimit);
     } else {
-      u64 va = 0;
-      if (!guest->value(input, va)) break;
+      if (!input.more()) break;
+      const u64 va = Guest::value(input);
       const auto access = static_cast<Access>(what % 3);
       if (guest->vma.fault(Gva(va), access, pt::Privilege::kUser)) {
         const auto region = (*guest->vma.declared(guest->vma.active()))->find(Gva(va));
