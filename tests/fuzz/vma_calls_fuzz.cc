@@ -1,5 +1,8 @@
-// A guest of mode vma that passes anything: sequences of memory calls and touches. After each, what was
-// touched is promised; at the end nothing that is installed breaks a promise, and everything comes back.
+// A guest of mode vma that passes anything: sequences of memory calls and touches. After each, what is
+// installed is promised, frames are referred to as often as they count, and no TLB knows what holds no more;
+// at the end everything comes back.
+#include <array>
+#include <bitset>
 #include <memory>
 
 #include "hv-mm/vma/vma_memory.h"
@@ -12,11 +15,12 @@ namespace nopte {
 namespace {
 
 using Sink = pt::StoreSink<model::Machine>;
-constexpr u64 kFrames = 600;
+constexpr u64 kFirstFrame = 16, kFrames = 600;
+constexpr u32 kMostIds = 256;  // an input is too short for more
 
 // Mapping it anew for each input would be most of the time; what is in it does not matter.
 model::Memory& memory() {
-  static model::Memory memory{16, kFrames};
+  static model::Memory memory{kFirstFrame, kFrames};
   return memory;
 }
 
@@ -31,6 +35,25 @@ struct Guest {
     NOPTE_ASSERT(frames.init(memory().direct_base(), all, {&all, 1}));
     NOPTE_ASSERT(engine.init());
     vma.init();
+    NOPTE_ASSERT(call(abi::Call::space_activate, {0}) == Status::kOk);
+  }
+  Status call(abi::Call number, const abi::Registers& registers) {
+    const hv::CallResult result = vma.call(static_cast<u64>(number), registers);
+    NOPTE_ASSERT(result.status <= Status::kLimit);
+    if (number == abi::Call::space_destroy && registers[0] < kMostIds) {
+      half_destroyed.set(registers[0], result.status == Status::kAgain);
+    }
+    const bool new_space = number == abi::Call::space_create || number == abi::Call::space_clone;
+    if (new_space && result.status == Status::kOk && result.value >= spaces) spaces = result.value + 1;
+    return result.status;
+  }
+  // As the processor does it: what a fault has resolved works.
+  void touch(Gva va, Access access) {
+    if (va >= kUserRange.end || machine.access(0, va, access, pt::Privilege::kUser)) return;
+    if (!vma.fault(va, access, pt::Privilege::kUser)) return;
+    const auto region = (*vma.declared(vma.active()))->find(va);
+    NOPTE_ASSERT(region && allows(region->perm, access));
+    NOPTE_ASSERT(machine.access(0, va, access, pt::Privilege::kUser));
   }
   // Interesting values by a byte, raw ones by 255 and eight more.
   static u64 value(fuzz::Input& input) {
@@ -43,18 +66,42 @@ struct Guest {
     if (choice < 255) return (kUserRange.end - pages_to_bytes(choice - 224)).value();
     return input.raw(8);
   }
-  void check_installed() {
-    for (u32 id = 0; id < 256; ++id) {
+  void check() {
+    std::array<u32, kFrames> references{};
+    for (u32 id = 0; id < spaces; ++id) {
       const auto tree = vma.declared(SpaceId{id});
       if (!tree) continue;
       NOPTE_ASSERT((*tree)->consistent());
       engine.for_each_installed(SpaceId{id}, [&](Gva va, const auto& installed) {
+        ++references[installed.entry.frame().number() - kFirstFrame];
         const auto region = (*tree)->find(va);
         NOPTE_ASSERT(region);
-        NOPTE_ASSERT(!installed.entry.present() || !installed.rights.write() || region->perm.write());
-        NOPTE_ASSERT(!installed.entry.present() || !installed.rights.exec() || region->perm.exec());
+        NOPTE_ASSERT(!installed.entry.present() ||
+                     pt::FourLevel::granted(region->perm).contains(installed.rights));
+        NOPTE_ASSERT(installed.user == (id != 0));
       });
     }
+    frames.for_each_touched([&](pt::Frame frame, const pt::FrameMeta& meta) {
+      const bool object = meta.kind == pt::FrameKind::kObject;
+      if (!object && meta.kind != pt::FrameKind::kAnon) return;
+      const u32 known = references[frame.number() - kFirstFrame] + object;
+      NOPTE_ASSERT(meta.refs != 0 && (half_destroyed.any() ? meta.refs >= known : meta.refs == known));
+    });
+    NOPTE_ASSERT(machine.stale_translations() == 0);
+  }
+  // The guest's end: what is left is the kernel's space.
+  void end() {
+    stop.every = 0;
+    NOPTE_ASSERT(call(abi::Call::space_activate, {0}) == Status::kOk);
+    NOPTE_ASSERT(call(abi::Call::region_unmap, {0, kWindowRange.begin.value(), kWindowRange.pages()}) ==
+                 Status::kOk);
+    for (u64 id = 1; id < kMostIds; ++id) call(abi::Call::space_destroy, {id});
+    for (u64 id = 1; id < kMostIds; ++id) call(abi::Call::object_destroy, {id});
+    frames.for_each_touched([&](pt::Frame frame, const pt::FrameMeta& meta) {
+      NOPTE_ASSERT(meta.kind != pt::FrameKind::kAnon && meta.kind != pt::FrameKind::kObject);
+      NOPTE_ASSERT(meta.kind != pt::FrameKind::kTable || meta.level != pt::kLevels ||
+                   frame == *engine.root(SpaceId::kKernel));
+    });
   }
 
   model::LongModeWalker walker{memory(), [](pt::Frame frame) { return frame; }};
@@ -64,6 +111,8 @@ struct Guest {
   pt::Engine<Sink> engine{sink, frames};
   Stop stop;
   hv::VmaMemory<Sink> vma{engine, frames, stop};
+  u64 spaces = 1;                        // one more than the largest id that there was
+  std::bitset<kMostIds> half_destroyed;  // spaces that a call has stopped in: what they refer to is not seen
 };
 
 }  // namespace
@@ -80,18 +129,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       abi::Registers registers{};
       for (u64& value : registers) value = Guest::value(input);
       guest->stop.every = what & 1 ? 2 : 0;
-      const hv::CallResult result = guest->vma.call(what / 2 % 32, registers);
-      NOPTE_ASSERT(result.status <= Status::kLimit);
+      const Status status = guest->call(static_cast<abi::Call>(what / 2 % 32), registers);
+      // What a refused call has spoilt all the same, the next check sees.
+      if (status == Status::kOk || status == Status::kAgain) guest->check();
     } else {
       if (!input.more()) break;
       const u64 va = Guest::value(input);
-      const auto access = static_cast<Access>(what % 3);
-      if (guest->vma.fault(Gva(va), access, pt::Privilege::kUser)) {
-        const auto region = (*guest->vma.declared(guest->vma.active()))->find(Gva(va));
-        NOPTE_ASSERT(region && allows(region->perm, access));
-      }
+      guest->touch(Gva(va), static_cast<Access>(what % 3));
+      guest->check();
     }
   }
-  guest->check_installed();
+  guest->check();
+  guest->end();
   return 0;
 }
