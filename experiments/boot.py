@@ -1,0 +1,98 @@
+"""Boots the guest in QEMU: its shell on this terminal, or one command whose exit status becomes this one's."""
+
+import argparse
+import pathlib
+import shlex
+import shutil
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import machine  # noqa: E402
+from lib import boots, errors, images, initramfs, launcher  # noqa: E402
+
+EPILOG = """\
+examples:
+  experiments/boot                                   a shell in mode vma
+  experiments/boot --mode shadow -- /bin/busybox sh -c 'echo hello | md5sum'
+  experiments/boot --with ./my-static-program -- /my-static-program --its-option
+
+On a terminal every key goes to the guest, Ctrl-C too. 'exit' ends the shell and the machine; Ctrl-] ends the machine
+at once (status 130). Status 2 with a message that begins with 'error:' is this program's own.
+"""
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="experiments/boot", description=__doc__, epilog=EPILOG,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser.add_argument("--mode", default="vma", choices=machine.MODES,
+                        help="native: QEMU is the bare machine; the others: under the hypervisor (default vma)")
+    parser.add_argument("--with", dest="extra", action="append", default=[], metavar="HOST[:GUEST]",
+                        help="add a file or folder to the guest's files (repeatable)")
+    parser.add_argument("--memory", type=int, default=machine.GUEST_MIB, metavar="MIB",
+                        help=f"what the guest gets, in every mode (default {machine.GUEST_MIB})")
+    parser.add_argument("--hide", action="append", default=[], choices=machine.HIDEABLE, metavar="NAME",
+                        help="the hypervisor does not offer it (repeatable): " + ", ".join(machine.HIDEABLE))
+    parser.add_argument("--timeout", type=float, metavar="SECONDS",
+                        help="end the machine after this long (default: 300 for a command, none for a shell)")
+    parser.add_argument("--counters", type=pathlib.Path, metavar="FILE", help="keep the counters channel in FILE")
+    parser.add_argument("--dry-run", action="store_true", help="print the QEMU command and the files it needs, and end")
+    parser.add_argument("--gdb", action="store_true", help="wait for gdb on port 1234 before the first instruction")
+    parser.add_argument("--accel", default="tcg", choices=("tcg", "kvm"),
+                        help="tcg counts instructions and runs anywhere; kvm is fast where the host allows it")
+    parser.add_argument("command", nargs="*", metavar="COMMAND", help="after --: a program and its arguments")
+    return parser.parse_args(arguments)
+
+
+def main():
+    options = parse(sys.argv[1:])
+    extra = [initramfs.parse_with(argument) for argument in options.extra]
+    if options.timeout is not None and not options.timeout > 0:
+        raise errors.UserError(f"--timeout {options.timeout:g}: not a time", "give seconds, more than 0")
+    if options.counters:
+        try:
+            options.counters.write_bytes(b"")
+        except OSError as error:
+            raise errors.UserError(f"--counters {options.counters}: {error.strerror}") from error
+    images.prepare(build=not options.dry_run)
+    if options.dry_run:
+        folder = images.BUILD / "boot"
+        folder.mkdir(parents=True, exist_ok=True)
+        print(shlex.join(machine.command(prepare(options, extra, folder))))
+        return 0
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="nopte-boot-"))
+    try:
+        return run(options, prepare(options, extra, folder))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def prepare(options, extra, folder):
+    return boots.make(folder, options.mode, options.command, extra=extra, guest_mib=options.memory,
+                      accel=options.accel, gdb=options.gdb, hide=options.hide)
+
+
+def run(options, boot):
+    timeout = options.timeout
+    if timeout is None and options.command and not options.gdb:
+        timeout = 300
+    if options.gdb:
+        kernel = images.GUEST if options.mode == "native" else images.HYPERVISOR
+        images.say(f"waiting: gdb {kernel} -ex 'target remote :1234'")
+    elif not options.command and sys.stdin.isatty():
+        images.say("Ctrl-] ends the machine")
+    silence = launcher.KVM_SILENCE_SECONDS if options.accel == "kvm" else None
+    console = launcher.StdoutConsole()
+    try:
+        result = launcher.run(machine.command(boot), boot.counters, timeout, silence=silence, output=console,
+                              keyboard=sys.stdin.fileno())
+    finally:
+        console.finish()
+        if options.counters and boot.counters.exists():
+            shutil.copyfile(boot.counters, options.counters)
+    return result.status
+
+
+if __name__ == "__main__":
+    errors.run_main(main)

@@ -1,0 +1,71 @@
+"""Runs the same guest image in every mode on the one emulated machine, and reports what each mode costs."""
+
+import argparse
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import machine  # noqa: E402
+from lib import comparison, errors, images, report, tables  # noqa: E402
+
+EPILOG = """\
+Workloads: mmlat, memory operations one by one; script, a busybox shell script as a whole program.
+Figures are executed instructions, which repeat exactly. Modelled figures add 1,000 or 2,000 cycles per exit, which the
+emulated machine does not charge. Ends with status 1 if a mode did not boot, a row failed or idled, output differs
+from the host's, or --check found a difference; everything else is reported all the same.
+"""
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="experiments/compare", description=__doc__, epilog=EPILOG,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser.add_argument("--modes", default=",".join(machine.MODES), metavar="MODE,...",
+                        help=f"some of {', '.join(machine.MODES)} (default: all)")
+    parser.add_argument("--workload", default="all", choices=("all", *comparison.WORKLOADS),
+                        help="what to run (default: all)")
+    parser.add_argument("--rows", metavar="ROW,...", help="of mmlat, these rows only")
+    parser.add_argument("--scale", type=int, default=100, metavar="PERCENT",
+                        help="of mmlat's repetitions and sizes (default 100; figures at other scales differ a little)")
+    parser.add_argument("--out", type=pathlib.Path, default=images.ROOT / "out" / "compare", metavar="DIR",
+                        help="where the report goes (default: out/compare)")
+    parser.add_argument("--timeout", type=float, default=240, metavar="SECONDS", help="for each boot (default 240)")
+    parser.add_argument("--check", action="store_true", help="run everything twice and compare the counts")
+    options = parser.parse_args(arguments)
+    options.modes = parse_modes(options.modes)
+    for row in (options.rows or "").split(","):
+        if row and row not in comparison.row_names():
+            raise errors.UserError(f"--rows: there is no row {row}", f"rows are {', '.join(comparison.row_names())}")
+    if not options.timeout > 0:
+        raise errors.UserError(f"--timeout {options.timeout:g}: not a time", "give seconds, more than 0")
+    if not 1 <= options.scale <= 1000:
+        raise errors.UserError(f"--scale {options.scale}: out of range", "give 1 to 1000")
+    return options
+
+
+def parse_modes(text):
+    modes = [mode for mode in text.split(",") if mode]
+    for mode in modes:
+        if mode not in machine.MODES:
+            raise errors.UserError(f"--modes: there is no mode {mode}", f"modes are {', '.join(machine.MODES)}")
+    if not modes:
+        raise errors.UserError("--modes names no mode", f"modes are {', '.join(machine.MODES)}")
+    return [mode for mode in machine.MODES if mode in modes]
+
+
+def main():
+    options = parse(sys.argv[1:])
+    report.check_destination(options.out)
+    images.prepare()
+    found = comparison.run(options)
+    if found.by_mode or found.script:
+        print(tables.terminal(found))
+        report.write(found, options.out)
+        print(f"report: {options.out}/report.html")
+    for problem in found.problems:
+        print(f"PROBLEM: {problem}")
+    return 1 if found.problems else 0
+
+
+if __name__ == "__main__":
+    errors.run_main(main)
