@@ -30,10 +30,10 @@ more exits than its mode allows. Each result is a line `PASS`, `FAIL` or `EXCUSE
     tests/boot/conformance.py --exits shadow 'move_*'      # with what each took, and what it may take
     ctest --preset default -L conformance                  # everything: one test for each mode, hosted and booted
 
-Hosted modes: native, nested, shadow, vma, kvmpv, vmi, lguest; and `vma_interrupted`, which is vma with an interrupt
-pending at a check point of every call, so that each is issued again until it is done. Hosted, a guest of mode shadow
-stores as it does booted: what its direct map refuses comes to the mode's own code as a signal, with the registers.
-Mode xen is only booted.
+All modes run hosted too, and `vma_interrupted`, which is vma with an interrupt pending at a check point of every
+call, so that each is issued again until it is done. Hosted, a guest of mode shadow stores as it does booted: what its
+direct map refuses comes to the mode's own code as a signal, with the registers. One of mode xen has the domain
+builder's tables in the domain builder's order of frames, and a direct map that shows what a stale TLB may show.
 
 Break a line of `native-fallback/engine` and see which cases notice: that is what they are for.
 

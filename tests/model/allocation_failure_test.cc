@@ -58,9 +58,9 @@ class Script {
     need([&] { return world_.move(first_, {kHeap, page(kHeap, 40)}, page(kFar, 1000)); });
     expect(page(kFar, 1003), 44);
     expect(page(kFar, 1006), 7);
-    need([&] { return world_.engine().region_advise(first_, {kFar, page(kFar, 30)}, Advice::kPopulate); });
+    need([&] { return world_.advise(first_, {kFar, page(kFar, 30)}, Advice::kPopulate); });
     need([&]() -> Result<void> {
-      const auto granted = world_.engine().kmem_alloc(40);
+      const auto granted = world_.kmem_alloc(40);
       if (!granted) return Fail(granted.error());
       granted_ = *granted;
       return {};
@@ -122,7 +122,7 @@ class Script {
 
 template <class Kind>
 class AllocationFailure : public testing::Test {};
-using Kinds = testing::Types<StoreInGuest, StoreInHypervisor, XenLike, LguestLike, FiveLevelStore, PaeStore,
+using Kinds = testing::Types<StoreInGuest, StoreInHypervisor, Xen, LguestLike, FiveLevelStore, PaeStore,
                              TwoLevelStore, ToldByKvmPv, ToldByVmi, ToldByLguest, Shadowed, Nested>;
 TYPED_TEST_SUITE(AllocationFailure, Kinds);
 

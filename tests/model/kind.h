@@ -18,6 +18,13 @@ struct KindBase {
   Result<void> init(Engine& engine) {
     return engine.init();
   }
+  // Frames that init() adopts.
+  static constexpr u64 kAdopted = 0;
+  // The engine's kernel root runs; and it is going to run no more, before Engine::shut_down().
+  void booted() {}
+  void ends(pt::Frame) {}
+  // An entry of a table in use that is not the engine's.
+  static constexpr bool is_foreign(unsigned, unsigned) { return false; }
   // So far: what reached the hypervisor.
   [[nodiscard]] u64 exits() const { return 0; }
   // What must hold in the hypervisor after every operation stops the test where it does not.

@@ -6,4 +6,4 @@
 #include "tests/model/store_kinds.h"
 #include "tests/model/told_kinds.h"
 #include "tests/model/toy_lguest.h"
-#include "tests/model/toy_xen.h"
+#include "tests/model/xen_kind.h"

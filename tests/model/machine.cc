@@ -17,11 +17,10 @@ u8* map_file(int file, u64 bytes) {
 }  // namespace
 
 Memory::Memory(u64 first_frame, u64 frames, u64 spare) : first_(first_frame), frames_(frames), spare_(spare) {
-  const int file = memfd_create("model", 0);
-  if (file < 0 || ftruncate(file, static_cast<off_t>(mapped_bytes())) != 0) std::abort();
-  view_ = map_file(file, mapped_bytes());
-  alias_ = map_file(file, mapped_bytes());
-  close(file);
+  file_ = memfd_create("model", 0);
+  if (file_ < 0 || ftruncate(file_, static_cast<off_t>(mapped_bytes())) != 0) std::abort();
+  view_ = map_file(file_, mapped_bytes());
+  alias_ = map_file(file_, mapped_bytes());
   // Memory is not zero when a machine starts.
   std::memset(view_, 0xa5, mapped_bytes());
 }
@@ -29,6 +28,20 @@ Memory::Memory(u64 first_frame, u64 frames, u64 spare) : first_(first_frame), fr
 Memory::~Memory() {
   munmap(view_, mapped_bytes());
   munmap(alias_, mapped_bytes());
+  if (ordered_ != nullptr) munmap(ordered_, pages_to_bytes(frames_));
+  close(file_);
+}
+
+u8* Memory::map_in_order(FunctionRef<u64(u64)> place) {
+  ordered_ = map_file(file_, pages_to_bytes(frames_));
+  for (u64 n = 0; n < frames_; ++n) {
+    void* const at = ordered_ + pages_to_bytes(place(n));
+    if (mmap(at, kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file_,
+             static_cast<off_t>(pages_to_bytes(n))) != at) {
+      std::abort();
+    }
+  }
+  return ordered_;
 }
 
 void Memory::set_access(pt::FrameRange frames, Allowed allowed) {

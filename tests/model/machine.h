@@ -14,6 +14,7 @@
 #include "native-fallback/format/x86_64_4level.h"
 #include "native-fallback/frames/frame_table.h"
 #include "native-fallback/tables/entry.h"
+#include "pvops/base/function_ref.h"
 #include "pvops/mm_ops.h"
 
 namespace nopte::model {
@@ -42,6 +43,8 @@ class Memory {
   enum class Allowed : u8 { kNothing, kLoads, kAll };
   // What the first view allows.
   void set_access(pt::FrameRange frames, Allowed allowed);
+  // A third view, of the range alone, whose page place(n) is frame first + n. Called once.
+  u8* map_in_order(FunctionRef<u64(u64)> place);
 
  private:
   [[nodiscard]] u64 mapped_bytes() const { return pages_to_bytes(frames_ + spare_); }
@@ -49,8 +52,10 @@ class Memory {
   u64 first_;
   u64 frames_;
   u64 spare_;
+  int file_;
   u8* view_;
   u8* alias_;
+  u8* ordered_ = nullptr;
 };
 
 // A finished walk.
@@ -117,6 +122,8 @@ class Machine {
 
   // --- pt::Processor ---
   void load_root(PhysAddr root);
+  // The root that a hypervisor lets the current CPU go on with: by itself nothing is forgotten.
+  void run_on(PhysAddr root) { cpus_[current_].root = walker_.load(root); }
   [[nodiscard]] bool runs(PhysAddr root) const;
   void flush_page(Gva va);
   void flush_user();

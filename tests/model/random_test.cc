@@ -310,8 +310,7 @@ class RandomRun {
     const u32 which = static_cast<u32>(below(3));
     const Advice advice{which};
     if (one_in(10)) {
-      note(kNames[which],
-           engine().region_advise(one_in(2) ? unknown_space() : any_space(), bad_range(), advice));
+      note(kNames[which], world_.advise(one_in(2) ? unknown_space() : any_space(), bad_range(), advice));
       return;
     }
     const SpaceId id = one_in(5) ? SpaceId::kKernel : any_space();
@@ -322,7 +321,7 @@ class RandomRun {
     const VaRange all = range;
     Status last = Status::kOk;
     const bool done = until_done(kNames[which], [&](pt::Checkpoint* checkpoint) {
-      const auto result = engine().region_advise(id, range, advice, checkpoint);
+      const auto result = world_.advise(id, range, advice, checkpoint);
       if (!result) last = result.error();
       if (!result && result.error() == Status::kAgain) range.begin = checkpoint->next();
       return result;
@@ -502,7 +501,7 @@ class RandomRun {
   void kernel_memory() {
     switch (below(8)) {
       case 0:
-        note("kmem alloc", engine().kmem_alloc(0));
+        note("kmem alloc", world_.kmem_alloc(0));
         note("kmem free",
              engine().kmem_free(Format::kKmemRange.begin + pages_to_bytes(16 * below(9) + 1 + below(15)),
                                 1 + below(40)));
@@ -522,7 +521,7 @@ class RandomRun {
   void grant() {
     if (grants_.size() >= kMostGrants) return;
     const u64 pages = 1 + below(40);
-    const auto begin = engine().kmem_alloc(pages);
+    const auto begin = world_.kmem_alloc(pages);
     if (!note("kmem alloc", begin)) {
       EXPECT_TRUE(failing_ || world_.frames().free_frames() < 64);
       return;
@@ -686,8 +685,8 @@ TEST(Random, ASeedOfItsOwn) {
 
 template <class Kind>
 class RandomOver : public testing::Test {};
-using OtherKinds = testing::Types<StoreInHypervisor, XenLike, LguestLike, ToldByKvmPv, ToldByVmi,
-                                  ToldByLguest, Shadowed, Nested>;
+using OtherKinds = testing::Types<StoreInHypervisor, Xen, LguestLike, ToldByKvmPv, ToldByVmi, ToldByLguest,
+                                  Shadowed, Nested>;
 TYPED_TEST_SUITE(RandomOver, OtherKinds);
 
 TYPED_TEST(RandomOver, KeepsToTheReference) {

@@ -1,6 +1,7 @@
 // What a fork costs at an interface that gathers: as many exits as full queues, and a few.
 #include "tests/model/told_kinds.h"
 #include "tests/model/world.h"
+#include "tests/model/xen_kind.h"
 
 namespace nopte::model {
 namespace {
@@ -9,7 +10,7 @@ constexpr Gva kBase{0x1000'0000};
 
 template <class Kind>
 class ToldExits : public testing::Test {};
-using Kinds = testing::Types<ToldByKvmPv, ToldByVmi, ToldByLguest>;
+using Kinds = testing::Types<ToldByKvmPv, ToldByVmi, ToldByLguest, Xen>;
 TYPED_TEST_SUITE(ToldExits, Kinds);
 
 TYPED_TEST(ToldExits, OfAForkAreItsEntriesOverTheCapacity) {
@@ -21,7 +22,7 @@ TYPED_TEST(ToldExits, OfAForkAreItsEntriesOverTheCapacity) {
   ASSERT_TRUE(world.activate(parent));
   const VaRange range = VaRange::of_pages(kBase, kPages);
   world.map(parent, {range, kPermRW, Sharing::kPrivate, ObjectId::kNone, 0});
-  ASSERT_TRUE(world.engine().region_advise(parent, range, Advice::kPopulate));
+  ASSERT_TRUE(world.advise(parent, range, Advice::kPopulate));
   for (u64 i = 0; i < kPages; ++i) {
     ASSERT_EQ(world.write(kBase + pages_to_bytes(i), i), ViolationReason::kNone);
   }

@@ -5,6 +5,7 @@
 #include "tests/model/shadow_kind.h"
 #include "tests/model/store_kinds.h"
 #include "tests/model/told_kinds.h"
+#include "tests/model/xen_kind.h"
 
 namespace nopte::conformance {
 namespace {
@@ -46,6 +47,7 @@ class GuestHome final : public KindHome<Kind> {
     engine_slot.engine = this->engine_.get();
     sink_slot.sink = &this->kind_.sink;
     ops_.space_activate(SpaceId::kKernel);
+    this->kind_.booted();
   }
   void set_windows(const RegionSource& windows) override { this->engine_->set_kernel_regions(windows); }
   const MmOps& ops() override { return ops_; }
@@ -74,5 +76,6 @@ std::unique_ptr<Home> make_vmi_home() { return std::make_unique<GuestHome<model:
 std::unique_ptr<Home> make_lguest_home() {
   return std::make_unique<GuestHome<model::ToldByLguest>>("lguest");
 }
+std::unique_ptr<Home> make_xen_home() { return std::make_unique<GuestHome<model::Xen>>("xen"); }
 
 }  // namespace nopte::conformance

@@ -33,5 +33,7 @@ std::unique_ptr<Home> make_vma_first_home();
 std::unique_ptr<Home> make_kvmpv_home();
 std::unique_ptr<Home> make_vmi_home();
 std::unique_ptr<Home> make_lguest_home();
+// A guest whose tables the processor walks, under direct paging.
+std::unique_ptr<Home> make_xen_home();
 
 }  // namespace nopte::conformance

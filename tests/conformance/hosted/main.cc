@@ -34,6 +34,7 @@ constexpr HostedMode kHostedModes[] = {
     {"kvmpv", "kvmpv", make_kvmpv_home, true},
     {"vmi", "vmi", make_vmi_home, true},
     {"lguest", "lguest", make_lguest_home, true},
+    {"xen", "xen", make_xen_home, true},
 };
 
 // The first use of a home makes directories that stay.

@@ -1,0 +1,137 @@
+// Xen's side of one guest: the domain builder, the validator and the calls, all the real ones, over the
+// model's memory. The processor walks the guest's own tables, by machine frames; what a TLB knows is
+// forgotten only where the validator says so.
+//
+// The guest's direct map is the kernel's view of memory (Memory::page). It is as a TLB that has seen the
+// worst: a frame whose leaf turns read-only cannot be written from then on, and one that turns writable only
+// when a flush came after.
+//
+//   guest frames:  | image | what is shared by the queue | list, tables of the domain builder | the pool ...
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "hv-mm/xen/domain_builder.h"
+#include "hv-mm/xen/xen_calls.h"
+#include "pvops/base/panic.h"
+#include "tests/model/walkers.h"
+#include "tests/support/guest_elf.h"
+#include "tests/support/xen_count.h"
+
+namespace nopte::model {
+
+class XenHost {
+ public:
+  // Machine frames begin above every guest frame: whoever mixes them up names what there is not.
+  static constexpr u64 kMachineBegin = 0x1'0000;
+  static constexpr u64 kImageFrames = hv::testing::GuestElf::kPages;
+  static constexpr u64 kSharedFrames = 4;
+
+  explicit XenHost(Memory& memory)
+      : memory_(memory),
+        order_(kMachineBegin, memory.range().frames()),
+        infos_(memory.range().frames()),
+        machine_frames_(pt::FrameRange::of(Frame(kMachineBegin), infos_.size()),
+                        memory.map_in_order([this](u64 n) { return order_.machine(n) - kMachineBegin; }),
+                        infos_),
+        to_physical_(kMachineBegin + infos_.size()),
+        writable_(infos_.size(), true) {
+    NOPTE_ASSERT(memory.range().begin == Frame(0) && infos_.size() <= kMachineBegin);
+    hv::testing::GuestElf elf(0);
+    hv::DomainBuilder builder(machine_frames_, order_);
+    NOPTE_ASSERT(builder.build(*hv::GuestImage::parse(elf.bytes()), kImageFrames + kSharedFrames, block));
+    builder.fill_machine_to_physical(&to_physical_[kMachineBegin]);
+    run_on_boot_root();
+  }
+
+  // Before the guest runs.
+  void start(Machine& machine) {
+    machine_ = &machine;
+    resume();
+  }
+  // By addresses in the direct map.
+  hv::CallResult call(u64 number, const abi::Registers& arguments) {
+    const hv::CallResult result = calls_.call(number, arguments);
+    ++exits;
+    resume();
+    return result;
+  }
+  // The guest ends: it runs on the domain builder's root, and its own has nothing in it that is not its own.
+  void end(Frame kernel_root) {
+    const u64 root = order_.machine(kernel_root.number());
+    run_on_boot_root();
+    const unsigned slot = pt::table_index(Gva(abi::kMachineDirectBase), pt::kLevels);
+    NOPTE_ASSERT(types.update(root, slot, Entry(), false) == hv::XenErrno::kNone);
+    pt::store_entry(machine_frames_.window(root), abi::xen::kReservedSlot, Entry());
+    resume();
+  }
+
+  [[nodiscard]] Frame guest_frame(Frame machine) const {
+    NOPTE_ASSERT(machine_frames_.owns(machine.number()));
+    return Frame(to_physical_[machine.number()]);
+  }
+  // By machine frame; those that are not the guest's are not to be read.
+  [[nodiscard]] const u64* to_physical() const { return to_physical_.data(); }
+
+  // The validator's books are those of a count from scratch.
+  void check() const {
+    const auto pins = hv::testing::XenCount::pins_of(types);
+    hv::testing::XenCount(types, kReserved, pins, types.base() - kMachineBegin).check();
+  }
+
+  abi::BootBlock block;
+  u64 exits = 0;
+
+ private:
+  static constexpr u64 kReserved = 0x7001;  // the hypervisor's own, in each root
+
+  void run_on_boot_root() {
+    const u64 root = order_.machine(block.boot_root);
+    hv::XenErrno error = hv::XenErrno::kRestart;
+    while (error == hv::XenErrno::kRestart) {
+      if (types.begin_call()) error = types.pin(root, pt::kLevels);
+    }
+    NOPTE_ASSERT(error == hv::XenErrno::kNone && types.set_base(root) == hv::XenErrno::kNone);
+  }
+  // As the mode does it.
+  void resume() {
+    const bool flushed = types.take_flush();
+    if (flushed) {
+      machine_->run_on(Frame(types.base()).address());
+      machine_->flush_everything();
+    }
+    show_direct_map(flushed);
+  }
+  void show_direct_map(bool flushed) {
+    const u8* leaves = nullptr;
+    for (u64 frame = 0; frame < writable_.size(); ++frame) {
+      const u64 index = frame % pt::kEntriesPerTable;
+      if (index == 0) {
+        leaves = machine_frames_.window(order_.machine(block.direct_leaves + frame / pt::kEntriesPerTable));
+      }
+      const bool writable = pt::load_entry(leaves, static_cast<unsigned>(index)).writable();
+      if (writable == writable_[frame] || (writable && !flushed)) continue;
+      memory_.set_access(pt::FrameRange::of(Frame(frame), 1),
+                         writable ? Memory::Allowed::kAll : Memory::Allowed::kLoads);
+      writable_[frame] = writable;
+    }
+  }
+
+  Memory& memory_;
+  hv::FrameOrder order_;
+  std::vector<hv::FrameInfo> infos_;
+  hv::MachineFrames machine_frames_;
+  std::vector<u64> to_physical_;
+  std::vector<bool> writable_;  // by guest frame: what the direct map shows
+  Machine* machine_ = nullptr;
+
+ public:
+  hv::PageTypes types{machine_frames_, pt::Entry(kReserved)};
+
+ private:
+  hv::XenCalls calls_{types, [](u8* page) { std::fill_n(page, kPageBytes, u8{0}); },
+                      [](u8* to, const u8* from) { std::copy_n(from, kPageBytes, to); }};
+};
+
+}  // namespace nopte::model
