@@ -103,5 +103,20 @@ TEST_F(ShadowExits, OfATableThatIsReused) {
   EXPECT_NE(counters().tables_released, 0u);
 }
 
+// The engine's stores to higher tables are plain; a guest's need not be.
+TEST_F(ShadowExits, AnInstructionGoesOnWithItsResults) {
+  constexpr unsigned kUnused = 200;  // of the root, which is shadowed as it runs; no value here is present
+  u64* const entry = reinterpret_cast<u64*>(world.memory().page(*world.engine().root(space))) + kUnused;
+  const u64 before = counters().emulated_writes;
+  EXPECT_EQ(__atomic_exchange_n(entry, 4, __ATOMIC_SEQ_CST), 0u);
+  EXPECT_EQ(__atomic_fetch_add(entry, 2, __ATOMIC_SEQ_CST), 4u);
+  u64 expected = 6;
+  EXPECT_TRUE(__atomic_compare_exchange_n(entry, &expected, 10, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+  EXPECT_FALSE(__atomic_compare_exchange_n(entry, &expected, 12, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+  EXPECT_EQ(expected, 10u);
+  __atomic_store_n(entry, 0, __ATOMIC_RELAXED);
+  EXPECT_EQ(counters().emulated_writes - before, 5u);
+}
+
 }  // namespace
 }  // namespace nopte::model
