@@ -38,6 +38,18 @@ def json_text(kept):
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def misused(arguments):
-    """At most one argument: what to take the figures from, or --check."""
-    return len(arguments) > 1 or (arguments[:1] != ["--check"] and arguments[:1] != [] and arguments[0].startswith("-"))
+def main(doc, kept, take, write):
+    """The script's status. Its argument, if any, is what take() keeps the figures of, or --check; write(figures, check)
+    puts the kept ones into the pages. Both say themselves what is wrong, and give False."""
+    arguments = sys.argv[1:]
+    check = arguments == ["--check"]
+    if len(arguments) > 1 or (not check and arguments and arguments[0].startswith("-")):
+        print(doc.strip())
+        return 0 if arguments in (["-h"], ["--help"]) else 2
+    if arguments and not check and not take(pathlib.Path(arguments[0])):
+        return 2
+    if not write(json.loads(kept.read_text()), check):
+        return 1
+    if not check:
+        print(f"the pages hold the figures of {kept.relative_to(ROOT)}")
+    return 0

@@ -142,20 +142,5 @@ def take(folder):
     return True
 
 
-def main():
-    arguments = sys.argv[1:]
-    if marked.misused(arguments):
-        print(__doc__.strip())
-        return 0 if arguments in (["-h"], ["--help"]) else 2
-    check = arguments == ["--check"]
-    if arguments and not check and not take(pathlib.Path(arguments[0])):
-        return 2
-    if not write(json.loads(KEPT.read_text()), check):
-        return 1
-    if not check:
-        print(f"README.md and papers hold the figures of {KEPT.relative_to(marked.ROOT)}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(marked.main(__doc__, KEPT, take, write))
