@@ -170,8 +170,8 @@ class LguestGuest {
     for (unsigned level = 1; level <= kLevels; ++level) count += tables().find_mirror(gfn, level) != 0;
     return count;
   }
-  // The guest's entries that the call is about, as far as their tables are shown. Alone: the table is not shown at
-  // another level as well, of which the call says nothing.
+  // The guest's entries that the call is about, as far as their tables are shown. Alone: the table is not
+  // shown at another level as well, of which the call says nothing.
   struct Concerned {
     u64 gpa;
     bool alone;

@@ -28,7 +28,7 @@ inline void on_fault(int signal, siginfo_t* info, void*) {
 }
 
 inline void catch_faults() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_sigaction = on_fault;
   action.sa_flags = SA_SIGINFO;
   CHECK(sigaction(SIGSEGV, &action, nullptr) == 0);
