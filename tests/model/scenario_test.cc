@@ -335,6 +335,30 @@ TYPED_TEST(Scenario, AdviceDropsAndInstallsAhead) {
   ASSERT_TRUE(w.advise(this->first, all, Advice::kWillNeed));
 }
 
+TYPED_TEST(Scenario, ACopyMayLieWhereATableLay) {
+  auto& w = this->world;
+  w.map(this->first, anonymous(this->kBase, 1));
+  ASSERT_EQ(w.write(this->kBase, 5), ViolationReason::kNone);
+  const SpaceId child = *w.clone(this->first);
+  // A page that stays when its tables go.
+  const ObjectId object = *w.object_create(1);
+  const Gva alone{0x4000'0000};
+  w.map(this->first, of_object(alone, 1, object, Sharing::kShared));
+  ASSERT_EQ(w.read(alone), 0u);
+  const Gva rest{0x40'0000};
+  w.map(this->first, anonymous(rest, 8192));
+  u64 next = 0;
+  while (w.write(page(rest, next), 1) == ViolationReason::kNone) ++next;
+  ASSERT_EQ(w.write(this->kBase, 6), ViolationReason::kNoMemory);
+  const u64 before = w.frames().free_frames();
+  ASSERT_TRUE(w.unmap(this->first, {alone, page(alone, 1)}));
+  ASSERT_GT(w.frames().free_frames(), before);
+  EXPECT_EQ(w.write(this->kBase, 6), ViolationReason::kNone);
+  w.check();
+  ASSERT_TRUE(w.activate(child));
+  EXPECT_EQ(w.read(this->kBase), 5u);
+}
+
 TYPED_TEST(Scenario, BadArgumentsAreAnswers) {
   auto& w = this->world;
   auto& e = w.engine();
