@@ -45,13 +45,11 @@ inline u64 read_cr0() {
   asm volatile("mov %%cr0, %0" : "=r"(value));
   return value;
 }
-inline void write_cr0(u64 value) { asm volatile("mov %0, %%cr0" ::"r"(value) : "memory"); }
 inline u64 read_cr2() {
   u64 value;
   asm volatile("mov %%cr2, %0" : "=r"(value));
   return value;
 }
-inline void write_cr2(u64 value) { asm volatile("mov %0, %%cr2" ::"r"(value) : "memory"); }
 inline u64 read_cr3() {
   u64 value;
   asm volatile("mov %%cr3, %0" : "=r"(value));
