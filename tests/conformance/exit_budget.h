@@ -12,7 +12,6 @@ struct ExitCosts {
   u64 warm = 0;   // an access to what was used before, and the first to committed kernel memory
   u64 batch = 0;  // leaf entries that one exit tells of; 0: entries cost nothing
   u64 most = 0;   // more exits than that for the entries of one call are saved by a flush; 0: no limit
-  u64 table = 0;  // a leaf table that a call works on
 };
 
 class ExitBudget {
