@@ -129,7 +129,7 @@ XenErrno XenCalls::update_va_mapping(Gva va, u64 value, u64 flags) {
   return error;
 }
 
-// One page is flushed as everything is: there is no instruction for another address space's one page.
+// One page is flushed as everything is. INVLPGA would keep the rest; a refill costs nothing on this machine.
 XenErrno XenCalls::one_operation(const MmuextOp& operation) {
   switch (static_cast<Mmuext>(operation.cmd)) {
     case Mmuext::kPinL1:
