@@ -148,7 +148,8 @@ bool VmiCalls::queue_refused() {
   return false;
 }
 
-// First all that can be refused, then what cannot fail.
+// First all that can be refused, then what cannot fail. The words are read again for that: the guest stands
+// still, and nothing that is performed writes to its memory.
 bool VmiCalls::drain(u64 count) {
   constexpr u64 kEmpty = 0;
   std::memcpy(queue_, &kEmpty, sizeof(kEmpty));
