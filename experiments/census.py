@@ -27,13 +27,7 @@ def parse(arguments):
     parser.add_argument("--timeout", type=float, default=240, metavar="SECONDS", help="for each boot (default 240)")
     parser.add_argument("--check", action="store_true", help="end with status 1 when a bar is missed")
     options = parser.parse_args(arguments)
-    for row in (options.rows or "").split(","):
-        if row and row not in comparison.row_names():
-            raise errors.UserError(f"--rows: there is no row {row}", f"rows are {', '.join(comparison.row_names())}")
-    if not options.timeout > 0:
-        raise errors.UserError(f"--timeout {options.timeout:g}: not a time", "give seconds, more than 0")
-    if not 1 <= options.scale <= 1000:
-        raise errors.UserError(f"--scale {options.scale}: out of range", "give 1 to 1000")
+    comparison.check_measure_options(options)
     for name in ("json", "csv"):
         path = getattr(options, name)
         if path is not None:

@@ -52,6 +52,17 @@ def row_names():
     return [peer["name"] for peer in json.loads(PEERS.read_text())["rows"]]
 
 
+def check_measure_options(options):
+    """Of a command that measures rows: --rows, --scale and --timeout are such as can be run."""
+    for row in (options.rows or "").split(","):
+        if row and row not in row_names():
+            raise UserError(f"--rows: there is no row {row}", f"rows are {', '.join(row_names())}")
+    if not options.timeout > 0:
+        raise UserError(f"--timeout {options.timeout:g}: not a time", "give seconds, more than 0")
+    if not 1 <= options.scale <= 1000:
+        raise UserError(f"--scale {options.scale}: out of range", "give 1 to 1000")
+
+
 def run(options):
     published = json.loads(PEERS.read_text())
     found = Comparison(options.modes, published["rows"], published["about"])
