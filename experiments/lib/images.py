@@ -42,15 +42,27 @@ def prepare(build=True, also=()):
     if not (BUILD / "build.ninja").exists():
         say("configuring the build (once)")
         _run("cmake", ["cmake", "--preset", "default"], "look at the message above")
-    _build(also)
+    _ninja([*TARGETS, *also])
     _require_built()
 
 
-def _build(also):
+def prepare_hosted(target, packages):
+    """Builds a program of this machine and answers with its path. `packages`: install-packages' name for what it needs."""
+    _run("install-packages", [ROOT / "tests" / "support" / "install-packages", packages],
+         "install the packages it names by hand, then run this again")
+    # Always: a package that was not there when the build was configured is there now.
+    done = subprocess.run(["cmake", "--preset", "default"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise UserError(f"cmake failed with status {done.returncode}", done.stderr.strip())
+    _ninja([target])
+    return BUILD / "experiments" / target
+
+
+def _ninja(targets):
     """Builds what is not up to date; says so only when it takes time, shows the output only when it fails."""
-    process = subprocess.Popen(["ninja", "-C", BUILD, *TARGETS, *also], cwd=ROOT, stdout=subprocess.PIPE,
+    process = subprocess.Popen(["ninja", "-C", BUILD, *targets], cwd=ROOT, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True)
-    told = threading.Timer(1.5, say, ["building the guest, the hypervisor and the workloads (a few minutes, once)"])
+    told = threading.Timer(1.5, say, [f"building {', '.join(targets)} (a few minutes, once)"])
     told.start()
     output = process.communicate()[0]
     told.cancel()

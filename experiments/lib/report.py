@@ -17,11 +17,11 @@ from .losses import losses
 _MARKER = "results.json"  # a folder that holds it is an earlier report and may be replaced
 
 
-def check_destination(out):
-    """Fails early if `out` is something that a report must not replace."""
+def check_destination(out, marker=_MARKER):
+    """Fails early if `out` is something that a report must not replace. `marker`: what an earlier one left in it."""
     out = pathlib.Path(out)
     if out.is_dir():
-        if any(out.iterdir()) and not (out / _MARKER).exists():
+        if any(out.iterdir()) and not (out / marker).exists():
             raise UserError(f"--out {out}: the folder holds something else than a report",
                             "name a new folder, or one that holds an earlier report")
     elif out.exists():
