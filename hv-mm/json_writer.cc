@@ -1,5 +1,7 @@
 #include "hv-mm/json_writer.h"
 
+#include "pvops/base/digits.h"
+
 namespace nopte::hv {
 
 void JsonWriter::begin_object() {
@@ -19,13 +21,7 @@ void JsonWriter::end_object() {
 
 void JsonWriter::member(std::string_view name, u64 value) {
   key(name);
-  char digits[20];
-  unsigned at = sizeof(digits);
-  do {
-    digits[--at] = static_cast<char>('0' + value % 10);
-    value /= 10;
-  } while (value != 0);
-  sink_({digits + at, sizeof(digits) - at});
+  sink_(Digits(value).text());
 }
 
 void JsonWriter::member(std::string_view name, std::string_view value) {

@@ -50,10 +50,9 @@ void give_children_to_init(Process& process) {
 }  // namespace
 
 void finish_vfork(Process& process) {
-  if (process.vfork != nullptr) {
-    process.vfork->done = true;
-    wake(process.vfork->queue);
-    process.vfork = nullptr;
+  if (Process* const parent = std::exchange(process.vfork_parent, nullptr)) {
+    parent->vfork_child = nullptr;
+    wake(parent->vfork_event);
   }
 }
 

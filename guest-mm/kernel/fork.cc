@@ -91,12 +91,13 @@ void copy_state(Process& child, const Process& parent, const CloneRequest& reque
 }
 
 // Until the child execs or exits; earlier only when this process is killed.
-void wait_for_vfork_child(Process& child) {
-  VforkWait wait;
-  child.vfork = &wait;
-  while (!wait.done) {
-    if (block_on_killable(wait.queue) == WakeReason::kSignal && !wait.done) {
-      child.vfork = nullptr;
+void wait_for_vfork_child(Process& parent, Process& child) {
+  parent.vfork_child = &child;
+  child.vfork_parent = &parent;
+  while (parent.vfork_child != nullptr) {
+    if (block_on_killable(parent.vfork_event) == WakeReason::kSignal && parent.vfork_child != nullptr) {
+      parent.vfork_child = nullptr;
+      child.vfork_parent = nullptr;
       return;
     }
   }
@@ -140,7 +141,7 @@ i64 clone_process(const CloneRequest& request) {
   child.state = ProcessState::kSleeping;
   make_runnable(child);
   if ((flags & kCloneVfork) != 0) {
-    wait_for_vfork_child(child);
+    wait_for_vfork_child(parent, child);
   }
   return pid;
 }

@@ -23,12 +23,6 @@ class Inode;
 
 enum class ProcessState : u8 { kRunnable, kSleeping, kStopped, kZombie };
 
-// A parent suspended by vfork.
-struct VforkWait {
-  bool done = false;
-  WaitQueue queue;
-};
-
 struct Process {
   // Read at every entry and exit.
   UserRegisters* registers = nullptr;    // top of the kernel stack
@@ -58,8 +52,10 @@ struct Process {
   Process* next_sibling = nullptr;
   Process* previous_sibling = nullptr;
   Process* next_by_pid = nullptr;
-  WaitQueue child_event;       // a child ended, stopped or went on
-  VforkWait* vfork = nullptr;  // on the stack of the parent that waits until we end or exec
+  WaitQueue child_event;            // a child ended, stopped or went on
+  Process* vfork_child = nullptr;   // until it ends or execs we wait on vfork_event
+  Process* vfork_parent = nullptr;  // whose vfork_child we are
+  WaitQueue vfork_event;
   i32 exit_signal = kSIGCHLD;
   i32 wait_status = 0;  // as wait4 reports it, once a zombie or stopped
   bool stop_reported = true;

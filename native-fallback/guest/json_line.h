@@ -2,9 +2,9 @@
 // literals; text is escaped. A line that would not fit ends early but stays well-formed as far as it goes.
 #pragma once
 
-#include <charconv>
 #include <string_view>
 
+#include "pvops/base/digits.h"
 #include "pvops/base/types.h"
 
 namespace nopte::pt {
@@ -15,9 +15,7 @@ class JsonLine {
 
   void number(std::string_view key, u64 value) {
     begin_value(key);
-    char digits[20];
-    const auto end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
-    add({digits, static_cast<std::size_t>(end - digits)});
+    add(Digits(value).text());
   }
   void text(std::string_view key, std::string_view value) {
     begin_value(key);

@@ -1,10 +1,10 @@
 // A line of text without allocation, cut where it is full.
 #pragma once
 
-#include <charconv>
 #include <cstring>
 #include <string_view>
 
+#include "pvops/base/digits.h"
 #include "pvops/base/types.h"
 
 namespace nopte::conformance {
@@ -18,11 +18,7 @@ class Line {
     bytes_ += taken;
     return *this;
   }
-  Line& number(u64 value) {
-    char digits[20];
-    const auto end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
-    return text({digits, static_cast<std::size_t>(end - digits)});
-  }
+  Line& number(u64 value) { return text(Digits(value).text()); }
   [[nodiscard]] std::string_view view() const { return {text_, bytes_}; }
 
  private:

@@ -1,10 +1,10 @@
 // The end after one of our own bugs: what happened, the registers, a backtrace with names, power-off.
-#include <charconv>
 #include <string_view>
 
 #include "guest-mm/arch/x86_64/symbols.h"
 #include "guest-mm/arch/x86_64/traps.h"
 #include "pvops/arch/x86_64/cpu.h"
+#include "pvops/base/digits.h"
 #include "pvops/chosen_ops.h"
 
 extern "C" nopte::ViolationReason copy_or_fault(void* to, const void* from, nopte::u64 bytes);
@@ -29,11 +29,7 @@ void print_hex(u64 value) {
   print({digits, sizeof(digits)});
 }
 
-void print_decimal(u64 value) {
-  char digits[20];
-  const auto end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
-  print({digits, static_cast<std::size_t>(end - digits)});
-}
+void print_decimal(u64 value) { print(Digits(value).text()); }
 
 void print_register(const char* name, u64 value, bool last) {
   print(name);

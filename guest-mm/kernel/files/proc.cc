@@ -166,16 +166,6 @@ ErrnoOr<Ref<Inode>> made(Args&&... args) {
   return inode;
 }
 
-// A decimal number without leading zeros; nothing else.
-std::optional<u32> parse_number(std::string_view text) {
-  u32 value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || (text.size() > 1 && text[0] == '0')) {
-    return std::nullopt;
-  }
-  return value;
-}
-
 class ProcDirectory : public ProcInode<Directory> {
  public:
   // `above` is held: a path may lead back up through it.
@@ -208,7 +198,7 @@ class DescriptorDirectory final : public ProcDirectory {
 
   ErrnoOr<Ref<Inode>> lookup(std::string_view name) override {
     const Process* const process = find_process(pid_);
-    const std::optional<u32> descriptor = parse_number(name);
+    const std::optional<u32> descriptor = parse_decimal<u32>(name);
     File* const file = process == nullptr || process->files == nullptr || !descriptor
                            ? nullptr
                            : process->files->table.get(*descriptor);
@@ -224,10 +214,8 @@ class DescriptorDirectory final : public ProcDirectory {
     }
     const FileTable& table = process->files->table;
     for (u64 descriptor = cookie - 2; descriptor < table.bound(); ++descriptor) {
-      char name[8];
-      const auto end = std::to_chars(name, name + sizeof name, descriptor);
-      if (table.get(descriptor) != nullptr && !visit({name, static_cast<u64>(end.ptr - name)},
-                                                     number + 1 + descriptor, kModeSymlink, descriptor + 3)) {
+      if (table.get(descriptor) != nullptr &&
+          !visit(Digits(descriptor).text(), number + 1 + descriptor, kModeSymlink, descriptor + 3)) {
         return;
       }
     }
@@ -327,7 +315,7 @@ class ProcRoot final : public ProcDirectory {
   ProcRoot() : ProcDirectory(kRootNumber, nullptr, {}) {}
 
   ErrnoOr<Ref<Inode>> lookup(std::string_view name) override {
-    if (const std::optional<u32> pid = parse_number(name)) {
+    if (const std::optional<u32> pid = parse_decimal<u32>(name)) {
       if (find_process(static_cast<i32>(*pid)) == nullptr) {
         return ErrnoFail(kENOENT);
       }
@@ -341,9 +329,7 @@ class ProcRoot final : public ProcDirectory {
       ++index;
     }
     if (name == "self") {
-      char text[12];
-      const auto end = std::to_chars(text, text + sizeof text, current().pid);
-      return made<ProcLink>(index, std::string_view(text, static_cast<u64>(end.ptr - text)));
+      return made<ProcLink>(index, Digits(current().pid).text());
     }
     // Not listed: nothing that reads all of /proc comes across it.
     if (name == "sysrq-trigger") {
@@ -379,9 +365,7 @@ class ProcRoot final : public ProcDirectory {
       if (next == 0) {
         return;
       }
-      char name[12];
-      const auto end = std::to_chars(name, name + sizeof name, next);
-      if (!visit({name, static_cast<u64>(end.ptr - name)}, process_number(next), kModeDirectory,
+      if (!visit(Digits(next).text(), process_number(next), kModeDirectory,
                  kFiles + 1 + static_cast<u64>(next) + 2)) {
         return;
       }

@@ -1,12 +1,12 @@
 // Text that grows on the kernel heap: what /proc files are made of.
 #pragma once
 
-#include <charconv>
 #include <concepts>
 #include <cstring>
 #include <string_view>
 
 #include "guest-mm/core/heap.h"
+#include "pvops/base/digits.h"
 
 namespace nopte::guest::files {
 
@@ -55,19 +55,17 @@ class TextBuilder {
   template <std::integral T>
     requires(!std::same_as<T, char>)
   void put(T value) {
-    char digits[24];
-    put(std::string_view(digits, std::to_chars(digits, digits + sizeof digits, value).ptr));
+    put(Digits(value).text());
   }
   void put(Hex hex) { put_digits(hex.value, 16, hex.digits, '0'); }
   void put(Padded number) { put_digits(number.value, 10, number.width, ' '); }
   void put(Zeroed number) { put_digits(number.value, 10, number.width, '0'); }
-  void put_digits(u64 value, int base, u32 width, char fill) {
-    char digits[24];
-    const std::string_view text(digits, std::to_chars(digits, digits + sizeof digits, value, base).ptr);
-    for (u64 i = text.size(); i < width; ++i) {
+  void put_digits(u64 value, u32 base, u32 width, char fill) {
+    const Digits digits(value, base);
+    for (u64 i = digits.text().size(); i < width; ++i) {
       put(fill);
     }
-    put(text);
+    put(digits.text());
   }
   bool grow(u64 more) {
     const u64 wanted = used_ + more < 512 ? 512 : (used_ + more) * 2;
