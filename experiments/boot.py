@@ -1,6 +1,7 @@
 """Boots the guest in QEMU: its shell on this terminal, or one command whose exit status becomes this one's."""
 
 import argparse
+import contextlib
 import pathlib
 import shlex
 import shutil
@@ -30,14 +31,17 @@ def parse(arguments):
                         help="native: QEMU is the bare machine; the others: under the hypervisor (default vma)")
     parser.add_argument("--with", dest="extra", action="append", default=[], metavar="HOST[:GUEST]",
                         help="add a file or folder to the guest's files (repeatable)")
-    parser.add_argument("--memory", type=int, default=machine.GUEST_MIB, metavar="MIB",
-                        help=f"what the guest gets, in every mode (default {machine.GUEST_MIB})")
+    parser.add_argument("--memory", default=f"{machine.GUEST_MIB}M", metavar="SIZE",
+                        help=f"what the guest gets, in every mode: MiB, or 512M, 1.5G (default {machine.GUEST_MIB}M)")
     parser.add_argument("--hide", action="append", default=[], choices=machine.HIDEABLE, metavar="NAME",
                         help="the hypervisor does not offer it (repeatable): " + ", ".join(machine.HIDEABLE))
     parser.add_argument("--timeout", type=float, metavar="SECONDS",
                         help="end the machine after this long (default: 300 for a command, none for a shell)")
     parser.add_argument("--counters", type=pathlib.Path, metavar="FILE", help="keep the counters channel in FILE")
-    parser.add_argument("--dry-run", action="store_true", help="print the QEMU command and the files it needs, and end")
+    parser.add_argument("--verbose", action="store_true",
+                        help="the guest says too what it is and what it looked for; so it does with --hide")
+    parser.add_argument("--dry-run", action="store_true",
+                        help="make the files of this boot, in a new folder below build/boot, print its QEMU command and end")
     parser.add_argument("--gdb", action="store_true", help="wait for gdb on port 1234 before the first instruction")
     parser.add_argument("--accel", default="tcg", choices=("tcg", "kvm"),
                         help="tcg counts instructions and runs anywhere; kvm is fast where the host allows it")
@@ -47,6 +51,7 @@ def parse(arguments):
 
 def main():
     options = parse(sys.argv[1:])
+    options.memory = boots.memory_mib(options.memory)
     extra = [initramfs.parse_with(argument) for argument in options.extra]
     if options.timeout is not None and not options.timeout > 0:
         raise errors.UserError(f"--timeout {options.timeout:g}: not a time", "give seconds, more than 0")
@@ -57,20 +62,33 @@ def main():
             raise errors.UserError(f"--counters {options.counters}: {error.strerror}") from error
     images.prepare(build=not options.dry_run)
     if options.dry_run:
-        folder = images.BUILD / "boot"
-        folder.mkdir(parents=True, exist_ok=True)
-        print(shlex.join(machine.command(prepare(options, extra, folder))))
+        parent = images.BUILD / "boot"
+        parent.mkdir(exist_ok=True)
+        with own_folder(parent, keep=True) as folder:
+            print(shlex.join(machine.command(prepare(options, extra, folder))))
         return 0
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="nopte-boot-"))
-    try:
+    with own_folder() as folder:
         return run(options, prepare(options, extra, folder))
+
+
+@contextlib.contextmanager
+def own_folder(parent=None, keep=False):
+    """A new folder for the files of one boot: no two share any. `keep`: unless making them fails."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="nopte-boot-", dir=parent))
+    try:
+        yield folder
+    except BaseException:
+        keep = False
+        raise
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def prepare(options, extra, folder):
     return boots.make(folder, options.mode, options.command, extra=extra, guest_mib=options.memory,
-                      accel=options.accel, gdb=options.gdb, hide=options.hide)
+                      accel=options.accel, gdb=options.gdb, hide=options.hide,
+                      verbose=options.verbose or bool(options.hide))
 
 
 def run(options, boot):

@@ -7,7 +7,10 @@ repeat. With --accel kvm the same devices sit under the host's processor, and no
 """
 
 import dataclasses
+import functools
 import pathlib
+import subprocess
+import sys
 
 QEMU = "qemu-system-x86_64"
 CPU_MODEL = "EPYC"
@@ -22,6 +25,9 @@ HYPERVISOR_MIB = 128
 
 EXIT_PORT = 0xF4
 COUNTERS_PORT = 0xE9
+
+# QEMU gives up what it does not need: other programs, other users' rights, system calls of old.
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 # What a hypervisor can be made to hide from its guest (hv-mm/boot/options.h).
 HIDEABLE = ("memory", "platform", "xen", "vmi", "lguest", "kvmpv", "version")
@@ -54,13 +60,29 @@ def machine_mib(boot):
     return boot.guest_mib + (0 if boot.mode == "native" else HYPERVISOR_MIB)
 
 
+@functools.cache
+def sandbox():
+    """QEMU's arguments for its sandbox; none, and a line that says so, where this QEMU or its kernel has none."""
+    arguments = ["-sandbox", SANDBOX]
+    try:
+        # The sandbox is entered before the list is printed.
+        tried = subprocess.run([QEMU, *arguments, "-machine", "help"], capture_output=True, text=True, check=False)
+    except OSError:
+        return arguments  # there is no QEMU, which whoever starts it says
+    if tried.returncode == 0:
+        return arguments
+    why = (tried.stderr.strip().splitlines() or [f"status {tried.returncode}"])[-1]
+    print(f"QEMU runs without its sandbox, which it does not have here: {why}", file=sys.stderr)
+    return []
+
+
 def command(boot):
     """The QEMU command of `boot`, as a list of arguments."""
     if boot.accel == "tcg":
         execution = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off,align=off"]
     else:
         execution = ["-accel", "kvm"]
-    arguments = [QEMU] + execution + [
+    arguments = [QEMU, *sandbox()] + execution + [
         "-cpu", cpu(boot),
         "-smp", "1",
         "-seed", str(SEED),
@@ -81,13 +103,17 @@ def command(boot):
     return arguments
 
 
-def guest_command_line(arguments):
-    """The guest kernel's command line for a program and its arguments; empty for the shell."""
+def guest_command_line(arguments, verbose=False):
+    """The guest kernel's command line for a program and its arguments; without them, for the shell."""
     # Arguments may hold blanks, so they are kept apart by the ASCII unit separator.
-    return "-- " + "\x1f".join(arguments) if arguments else ""
+    program = "-- " + "\x1f".join(arguments) if arguments else ""
+    return _words("verbose" if verbose else "", program)
 
 
 def hypervisor_command_line(mode, guest_mib, guest_line, hide=()):
-    """The guest's line, which begins with "-- ", follows the hypervisor's own options."""
-    hidden = f"hide={','.join(hide)} " if hide else ""
-    return f"mode={mode} memory={guest_mib << 20} {hidden}{guest_line}".rstrip(" ")
+    """The guest's line, which begins with "verbose" or "-- ", follows the hypervisor's own options."""
+    return _words(f"mode={mode} memory={guest_mib << 20}", f"hide={','.join(hide)}" if hide else "", guest_line)
+
+
+def _words(*words):
+    return " ".join(word for word in words if word)

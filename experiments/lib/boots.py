@@ -1,5 +1,8 @@
 """Makes what one boot needs: the initramfs, for a hypervisor mode the bundle, and the command lines."""
 
+import fractions
+import re
+
 import machine
 
 from . import bundle, images, initramfs
@@ -12,7 +15,8 @@ GUEST_PART = "guest"
 INITRAMFS_PART = "initramfs"
 
 
-def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tcg", gdb=False, guest=images.GUEST, hide=()):
+def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tcg", gdb=False, guest=images.GUEST,
+         hide=(), verbose=False):
     """A machine.Boot of the image `guest` whose files lie in `folder`."""
     if guest_mib < machine.LEAST_GUEST_MIB:
         raise UserError(f"--memory {guest_mib}: too little", f"the guest needs {machine.LEAST_GUEST_MIB} MiB or more")
@@ -24,7 +28,7 @@ def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tc
     if len(archive) > guest_mib << 19:
         raise UserError(f"the guest's files are {len(archive) >> 20} MiB, which is more than half of its memory",
                         "give fewer files by --with, or more --memory")
-    line = machine.guest_command_line([in_guest(command[0])] + list(command[1:])) if command else ""
+    line = machine.guest_command_line([in_guest(command[0]), *command[1:]] if command else [], verbose)
     if len(line.encode()) >= COMMAND_LINE_BYTES:
         raise UserError(f"the command is longer than {COMMAND_LINE_BYTES} bytes",
                         "put it into a script and give that by --with")
@@ -37,6 +41,20 @@ def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tc
         module.write_bytes(bundle.build(parts))
         line = machine.hypervisor_command_line(mode, guest_mib, line, hide)
     return machine.Boot(mode, kernel, module, line, folder / "counters.jsonl", guest_mib=guest_mib, accel=accel, gdb=gdb)
+
+
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?)([BKMGT]?)", re.IGNORECASE | re.ASCII)
+
+
+def memory_mib(text):
+    """MiB in QEMU's notation for -m: a number of them, or one with a unit behind it, as in 512M, 1.5G."""
+    match = _MEMORY.fullmatch(text)
+    if match is None:
+        raise UserError(f"--memory {text}: not an amount of memory", "give MiB, or a number with M or G behind it")
+    size = fractions.Fraction(match[1]) * {"B": 1, "K": 2**10, "": 2**20, "M": 2**20, "G": 2**30, "T": 2**40}[match[2].upper()]
+    if size % 2**20 != 0:
+        raise UserError(f"--memory {text}: not whole MiB", "the guest's memory comes in pieces of 2 MiB")
+    return int(size / 2**20)
 
 
 def in_guest(program):

@@ -96,7 +96,9 @@ struct BootInfo {
   std::string_view command_line;
   ObjectId initramfs = ObjectId::kNone;  // its bytes, as an object
   u64 initramfs_bytes = 0;
-  const char* mode = "";  // backend's name, for the boot line
+  const char* mode = "";    // backend's name, for the boot line
+  const char* remark = "";  // what a verbose boot says besides
+  bool under_hypervisor = false;
 };
 [[noreturn]] void kernel_main(const BootInfo& boot);
 

@@ -28,16 +28,18 @@ constexpr std::string_view kEnvironment[] = {
     "TERM=vt100",
 };
 
-// The program and its arguments: what follows " -- ", separated by 0x1f bytes so that arguments may hold
-// blanks; a shell on the console without it.
+// "verbose" may come first. The program and its arguments: what follows " -- ", separated by 0x1f bytes so that
+// arguments may hold blanks; a shell on the console without it.
 struct InitProgram {
   std::array<std::string_view, kMostArguments> arguments;
   u64 count = 0;
   bool too_many = false;
+  bool verbose = false;
 };
 
 InitProgram parse_command_line(std::string_view line) {
   InitProgram program;
+  program.verbose = line.starts_with("verbose");
   const std::size_t at = line.starts_with(kSeparator.substr(1)) ? 0 : line.find(kSeparator);
   if (at == std::string_view::npos) {
     program.arguments[0] = "/bin/busybox";
@@ -76,6 +78,17 @@ std::string_view reason_of(i64 error) {
   }
 }
 
+// One line says which mode it is. A hypervisor has said so already: the guest's own comes when it is asked for.
+void say_mode(const BootInfo& boot, const MemoryInfo& memory, bool verbose) {
+  if (!verbose && boot.under_hypervisor) {
+    return;
+  }
+  if (*boot.remark != '\0') {
+    log_line(boot.remark);
+  }
+  log_line("mode ", boot.mode, ", ", pages_to_bytes(memory.total_pages) >> 20, " MiB");
+}
+
 InitProgram g_init_program;
 
 // The first process, on its own kernel stack.
@@ -98,8 +111,8 @@ void run_init(void*) {
 void kernel_main(const BootInfo& boot) {
   const MemoryInfo memory = mm_ops().memory_info();
   set_commit_limit(memory.total_pages);
-  log_line("mode ", boot.mode, ", ", pages_to_bytes(memory.total_pages) >> 20, " MiB");
   g_init_program = parse_command_line(boot.command_line);
+  say_mode(boot, memory, g_init_program.verbose);
   if (g_init_program.too_many) {
     log_line("more than ", kMostArguments, " arguments on the command line");
     end_machine(kNoProgramStatus);

@@ -86,7 +86,7 @@ std::expected<Options, const char*> parse_options(std::string_view text) {
     }
     text.remove_prefix(word_at);
     const std::string_view word = text.substr(0, text.find(' '));
-    if (word == "--") {
+    if (word == "--" || word == "verbose") {
       options.guest_command_line = text;
       break;
     }
@@ -110,7 +110,8 @@ std::expected<Options, const char*> parse_options(std::string_view text) {
       }
     } else {
       return Bad(
-          "unknown option: the hypervisor takes mode=, memory=, hide= and, behind \" -- \", the guest's");
+          "unknown option: the hypervisor takes mode=, memory=, hide= and, from \"verbose\" or \"--\" on, the "
+          "guest's");
     }
     text.remove_prefix(word.size());
   }

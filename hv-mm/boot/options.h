@@ -1,5 +1,5 @@
 // The hypervisor's command line: `mode=vma|nested|shadow|kvmpv|vmi|lguest|xen memory=BYTES -- GUEST COMMAND
-// LINE`. What follows " -- " (with the "-- ") is the guest's. Both options are needed. `hide=NAME,...` makes
+// LINE`. What follows " -- " (with the "-- ") is the guest's, and so is a "verbose" before it. Both options are needed. `hide=NAME,...` makes
 // the hypervisor offer less, to see what a guest does then: memory, platform, xen, vmi, lguest, kvmpv hide a
 // feature, version an ABI version that is not 0.
 #pragma once
@@ -17,7 +17,7 @@ struct Options {
   Mode mode = Mode::kNested;
   u64 memory_bytes = 0;  // multiple of 2 MiB, at least kMinGuestBytes
   Offer offer;
-  std::string_view guest_command_line;  // from "-- " on; empty when there is none
+  std::string_view guest_command_line;  // from "verbose" or "-- " on; empty when there is none
 };
 
 inline constexpr u64 kGuestAlignBytes = u64{2} << 20;

@@ -17,6 +17,7 @@ void operator delete(void*) noexcept { NOPTE_PANIC("operator delete"); }
 void operator delete(void*, std::size_t) noexcept { NOPTE_PANIC("operator delete"); }
 
 namespace std {
+[[noreturn]] void terminate() noexcept { NOPTE_PANIC("std::terminate"); }
 [[noreturn]] void __throw_out_of_range_fmt(const char* what, ...) { NOPTE_PANIC(what); }
 [[noreturn]] void __throw_length_error(const char* what) { NOPTE_PANIC(what); }
 [[noreturn]] void __throw_logic_error(const char* what) { NOPTE_PANIC(what); }

@@ -21,7 +21,8 @@ COMMAND = "sh /script.sh >/dev/null && echo in user mode && exit 7"
 
 def boot(mode, *hide):
     with tempfile.TemporaryDirectory(prefix="nopte-test-") as folder:
-        made = boots.make(pathlib.Path(folder), mode, ["/bin/busybox", "sh", "-c", COMMAND], guest_mib=128, hide=hide)
+        made = boots.make(pathlib.Path(folder), mode, ["/bin/busybox", "sh", "-c", COMMAND], guest_mib=128, hide=hide,
+                          verbose=True)
         done = launcher.run(machine.command(made), made.counters, 60)
     return done.status, done.console.decode(errors="replace")
 
@@ -41,7 +42,7 @@ class OfferTest(unittest.TestCase):
             status, console = boot(mode, *hide)
             self.assertEqual(status, 7, console)
             self.assertIn(f"the hypervisor offers none of {LOOKED_FOR}", console)
-            self.assertIn("mode native", console)
+            self.assertIn("nopte: mode native", console)
             self.assertIn("in user mode", console)
 
     def test_no_memory_calls(self):
@@ -64,7 +65,7 @@ class OfferTest(unittest.TestCase):
                 status, console = boot(mode)
                 self.assertEqual(status, 7, console)
                 self.assertNotIn("offers", console)
-                self.assertIn(f"mode {mode}", console)
+                self.assertIn(f"nopte: mode {mode}", console)
 
     def test_no_platform_calls(self):
         for mode in ("vma", "shadow"):

@@ -5,6 +5,8 @@ import os
 import pathlib
 import pty
 import select
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,6 +15,10 @@ import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "experiments"))
+
+import machine  # noqa: E402
+
 BOOT = ROOT / "experiments" / "boot"
 COMPARE = ROOT / "experiments" / "compare"
 SECONDS = 90
@@ -54,7 +60,42 @@ class CommandTest(unittest.TestCase):
     def test_dry_run_prints_a_command(self):
         done = boot("--dry-run", "--mode", "shadow", "--", "true")
         self.assertEqual(done.returncode, 0)
-        self.assertIn(b"qemu-system-x86_64 -accel tcg,thread=single -icount", done.stdout)
+        self.assertIn(b" -accel tcg,thread=single -icount", done.stdout)
+        self.assertIn(b"qemu-system-x86_64 -sandbox on,", done.stdout)
+        words = shlex.split(done.stdout.decode())
+        shutil.rmtree(pathlib.Path(words[words.index("-initrd") + 1]).parent)
+
+    def test_one_line_says_which_mode_it_is(self):
+        for mode in machine.MODES:
+            with self.subTest(mode=mode):
+                done = boot("--mode", mode, "--", "true")
+                own = [line for line in done.stderr.splitlines() if line.startswith(b"nopte") and b"unimpl" not in line]
+                self.assertEqual(len(own), 1, own)
+                self.assertIn(f"mode {mode}".encode(), own[0])
+
+    def test_verbose_says_what_is_not_offered(self):
+        done = boot("--mode", "shadow", "--verbose", "--", "true")
+        self.assertIn(b"offers none of memory calls", done.stderr)
+        self.assertIn(b"nopte: mode native", done.stderr)
+
+    def test_each_boot_has_its_own_files(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            (folder / "tmp").mkdir()
+            environment = os.environ | {"TMPDIR": str(folder / "tmp")}
+            running = []
+            for number in range(2):
+                (folder / f"{number}").write_text(f"file {number}\n")
+                running.append(subprocess.Popen([BOOT, "--mode", "native", "--memory", "64M", "--with",
+                                                 f"{folder}/{number}:/given", "--", "cat", "/given"], env=environment,
+                                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+            printed = [process.communicate(timeout=SECONDS)[0] for process in running]
+            self.assertEqual(printed, [b"file 0\n", b"file 1\n"])
+            self.assertEqual(list((folder / "tmp").iterdir()), [], "left behind")
+        modules = {word for _ in range(2) for word in boot("--dry-run", "--mode", "native").stdout.split()
+                   if word.endswith(b"initramfs.cpio")}
+        self.addCleanup(lambda: [shutil.rmtree(pathlib.Path(module.decode()).parent) for module in modules])
+        self.assertEqual(len(modules), 2)
 
     def test_input_from_a_pipe(self):
         done = subprocess.run([BOOT, "--memory", "128"], input=b"echo $((6 * 7))\nexit 9\n", capture_output=True,

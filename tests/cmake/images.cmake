@@ -85,13 +85,22 @@ file(GLOB conformance_image_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/
 nopte_part(image_conformance ${conformance_image_sources})
 nopte_part(image_hv ${NOPTE_HV} ${NOPTE_ARCH_HV})
 
+# QEMU finds where the image begins, or the build fails.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+function(nopte_enters_by_pvh name)
+  set(gate ${CMAKE_SOURCE_DIR}/tests/gates/pvh_note.py)
+  set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS ${gate})
+  add_custom_command(TARGET ${name} POST_BUILD VERBATIM
+    COMMAND ${Python3_EXECUTABLE} ${gate} $<TARGET_FILE:${name}>)
+endfunction()
+
 if(EXISTS ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64/guest.ld)
-  find_package(Python3 REQUIRED COMPONENTS Interpreter)
   set(arch ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64)
   function(nopte_guest_image name main)
     nopte_image(${name} guest-mm/arch/x86_64/guest.ld
       ${main} image_guest image_choice image_stubs image_pvops image_translation image_translation_guest
       image_translation_bare image_translation_interfaces)
+    nopte_enters_by_pvh(${name})
     target_link_options(${name} PRIVATE -Wl,--emit-relocs)
     set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS ${arch}/embed_call_sites.py ${arch}/embed_symbols.py)
     add_custom_command(TARGET ${name} POST_BUILD VERBATIM
@@ -109,11 +118,13 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64/guest.ld)
   nopte_image(nopte-guest-native guest-mm/arch/x86_64/guest.ld
     image_guest_main image_guest image_native_choice image_pvops image_translation image_translation_guest
     image_translation_native)
+  nopte_enters_by_pvh(nopte-guest-native)
   add_custom_command(TARGET nopte-guest-native POST_BUILD VERBATIM
     COMMAND ${Python3_EXECUTABLE} ${arch}/embed_symbols.py $<TARGET_FILE:nopte-guest-native>)
 endif()
 if(EXISTS ${CMAKE_SOURCE_DIR}/hv-mm/arch/x86_64/hv.ld)
   nopte_image(nopte-hv hv-mm/arch/x86_64/hv.ld image_hv image_pvops image_translation)
+  nopte_enters_by_pvh(nopte-hv)
 endif()
 
 # The guest of the container's boot tests: everything that a guest has no right to.

@@ -3,7 +3,6 @@
 #include "guest-mm/arch/x86_64/call_sites.h"
 #include "guest-mm/arch/x86_64/start.h"
 #include "guest-mm/core/kernel_windows.h"
-#include "guest-mm/kernel/log.h"
 #include "native-fallback/guest/native_backend.h"
 #include "pvops/abi/hypercalls.h"
 #include "pvops/chosen_ops.h"
@@ -38,9 +37,6 @@ BootInfo boot_by_engine(const abi::BootBlock& block) {
         "it was started in machine memory, and the hypervisor does not offer xen; looked "
         "for " NOPTE_LOOKED_FOR);
   }
-  if (block.under_hypervisor != 0 && (features & abi::kFeatureInterfaces) == 0) {
-    log_line("the hypervisor offers none of " NOPTE_LOOKED_FOR ": page tables as on the bare machine");
-  }
   const auto& backend = pt::native_backend(features);
   g_mm_ops = backend.mm;
   bind_calls(*backend.mm, backend.fault);
@@ -48,7 +44,11 @@ BootInfo boot_by_engine(const abi::BootBlock& block) {
   if (!boot) {
     refuse(pt::boot_error(boot.error()));
   }
-  return {{}, boot->initramfs, boot->initramfs_bytes, g_mm_ops->name};
+  BootInfo info{{}, boot->initramfs, boot->initramfs_bytes, g_mm_ops->name};
+  if (block.under_hypervisor != 0 && (features & abi::kFeatureInterfaces) == 0) {
+    info.remark = "the hypervisor offers none of " NOPTE_LOOKED_FOR ": page tables as on the bare machine";
+  }
+  return info;
 }
 
 }  // namespace

@@ -43,6 +43,7 @@ extern "C" [[noreturn]] void start_guest(const abi::BootBlock* block) {
   enable_base_instructions();
   BootInfo info = choose_memory(g_block);
   const u64 bytes = g_block.command_line_bytes;
+  info.under_hypervisor = g_block.under_hypervisor != 0;
   info.command_line = {g_block.command_line, bytes <= abi::kCommandLineBytes ? bytes : 0};
   kernel_main(info);
 }

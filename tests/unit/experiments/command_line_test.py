@@ -1,7 +1,9 @@
+import io
 import pathlib
 import subprocess
 import tempfile
 import unittest
+from unittest import mock
 
 import support
 import machine
@@ -25,7 +27,9 @@ class BadInputTest(unittest.TestCase):
     def test_boot(self):
         self.refused("invalid choice: 'bogus'", "boot", "--mode", "bogus")
         self.refused("unrecognized arguments: --bogus", "boot", "--bogus")
-        self.refused("invalid int value", "boot", "--memory", "much")
+        for size in ("much", "1GiB", "-1", "1e3", "", "0x100"):
+            self.refused("not an amount of memory", "boot", f"--memory={size}")
+        self.refused("not whole MiB", "boot", "--memory", "1000K")
         self.refused("not a time", "boot", "--timeout", "0")
         self.refused("--counters /no/such/file", "boot", "--counters", "/no/such/file")
         self.refused("invalid choice: 'bogus'", "boot", "--hide", "bogus")
@@ -73,6 +77,11 @@ class CommandLineTest(unittest.TestCase):
         self.assertIn("256M", self.boot(mode="native", guest_mib=256))
         self.assertIn(f"{256 + machine.HYPERVISOR_MIB}M", self.boot(guest_mib=256))
 
+    def test_memory_is_written_as_for_qemu(self):
+        for text, mib in (("1024", 1024), ("1024M", 1024), ("1g", 1024), ("1G", 1024), ("1.5G", 1536), ("65536k", 64),
+                          ("67108864B", 64), ("0.125T", 128 << 10), ("63", 63)):
+            self.assertEqual(boots.memory_mib(text), mib, text)
+
     def test_kvm_does_not_count(self):
         command = self.boot(accel="kvm")
         self.assertIn("kvm", command)
@@ -88,6 +97,10 @@ class CommandLineTest(unittest.TestCase):
         self.assertEqual(machine.hypervisor_command_line("vma", 64, ""), "mode=vma memory=67108864")
         self.assertEqual(machine.hypervisor_command_line("vma", 64, "-- /x", ["memory", "xen"]),
                          "mode=vma memory=67108864 hide=memory,xen -- /x")
+        self.assertEqual(machine.guest_command_line([], verbose=True), "verbose")
+        self.assertEqual(machine.guest_command_line(["/x"], verbose=True), "verbose -- /x")
+        # The last argument's blanks are its own.
+        self.assertEqual(machine.hypervisor_command_line("vma", 64, "-- /x\x1fa  "), "mode=vma memory=67108864 -- /x\x1fa  ")
         self.assertEqual(boots.in_guest("ls"), "/bin/ls")
         self.assertEqual(boots.in_guest("/x/ls"), "/x/ls")
 
@@ -103,6 +116,37 @@ class CommandLineTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             for options in ({"guest_mib": 4}, {"guest_mib": 65}):
                 self.assertRaises(UserError, boots.make, pathlib.Path(folder), "vma", [], **options)
+
+
+class SandboxTest(unittest.TestCase):
+    """QEMU runs in its sandbox; one that has none is said to have none, once, and runs."""
+
+    def arguments(self, script):
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(machine, "QEMU", f"{folder}/qemu"), \
+                mock.patch("sys.stderr", io.StringIO()) as said:
+            if script is not None:
+                path = pathlib.Path(machine.QEMU)
+                path.write_text(f"#!/bin/sh\n{script}\n")
+                path.chmod(0o755)
+            machine.sandbox.cache_clear()
+            self.addCleanup(machine.sandbox.cache_clear)
+            boot = machine.Boot("vma", pathlib.Path("K"), pathlib.Path("M"), "L", pathlib.Path("C"))
+            first, second = machine.command(boot), machine.command(boot)
+        self.assertEqual(first, second)
+        return first[1:3], said.getvalue()
+
+    def test_a_qemu_with_a_sandbox(self):
+        self.assertEqual(self.arguments("exit 0"), (["-sandbox", machine.SANDBOX], ""))
+
+    def test_a_qemu_without(self):
+        script = 'case "$*" in *-sandbox*) echo "qemu: -sandbox support is not enabled" >&2; exit 1;; esac'
+        arguments, said = self.arguments(script)
+        self.assertNotIn("-sandbox", arguments)
+        self.assertEqual(said, "QEMU runs without its sandbox, which it does not have here: "
+                               "qemu: -sandbox support is not enabled\n")
+
+    def test_no_qemu_is_said_by_whoever_starts_it(self):
+        self.assertEqual(self.arguments(None), (["-sandbox", machine.SANDBOX], ""))
 
 
 if __name__ == "__main__":

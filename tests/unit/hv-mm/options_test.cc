@@ -23,6 +23,8 @@ TEST(Options, ReadsModeMemoryAndTheGuestsLine) {
   EXPECT_EQ(options->mode, Mode::kVma);
   EXPECT_EQ(options->memory_bytes, 1024 * kMib);
   EXPECT_EQ(options->guest_command_line, "-- a\x1f-- b");
+  EXPECT_EQ(parse_options("mode=vma memory=8388608 verbose -- a")->guest_command_line, "verbose -- a");
+  EXPECT_EQ(parse_options("mode=vma memory=8388608 verbose")->guest_command_line, "verbose");
   EXPECT_EQ(parse_options("memory=8388608 mode=nested")->mode, Mode::kNested);
   EXPECT_EQ(parse_options("memory=8388608 mode=shadow")->guest_command_line, "");
 }
