@@ -41,7 +41,7 @@ def parse(arguments):
     parser.add_argument("--verbose", action="store_true",
                         help="the guest says too what it is and what it looked for; so it does with --hide")
     parser.add_argument("--dry-run", action="store_true",
-                        help="make the files of this boot, in a new folder below build/boot, print its QEMU command and end")
+                        help="make this boot's files in a new folder below build/boot, print the QEMU command, and end")
     parser.add_argument("--gdb", action="store_true", help="wait for gdb on port 1234 before the first instruction")
     parser.add_argument("--accel", default="tcg", choices=("tcg", "kvm"),
                         help="tcg counts instructions and runs anywhere; kvm is fast where the host allows it")

@@ -50,7 +50,7 @@ def parse_modes(text):
 def main():
     options = parse(sys.argv[1:])
     report.check_destination(options.out)
-    images.prepare()
+    images.prepare(report=True)
     found = comparison.run(options)
     if found.by_mode or found.script:
         print(tables.terminal(found))

@@ -44,6 +44,7 @@ def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tc
 
 
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)([BKMGT]?)", re.IGNORECASE | re.ASCII)
+_UNITS = {"B": 1, "K": 2**10, "": 2**20, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 def memory_mib(text):
@@ -51,7 +52,7 @@ def memory_mib(text):
     match = _MEMORY.fullmatch(text)
     if match is None:
         raise UserError(f"--memory {text}: not an amount of memory", "give MiB, or a number with M or G behind it")
-    size = fractions.Fraction(match[1]) * {"B": 1, "K": 2**10, "": 2**20, "M": 2**20, "G": 2**30, "T": 2**40}[match[2].upper()]
+    size = fractions.Fraction(match[1]) * _UNITS[match[2].upper()]
     if size % 2**20 != 0:
         raise UserError(f"--memory {text}: not whole MiB", "the guest's memory comes in pieces of 2 MiB")
     return int(size / 2**20)

@@ -29,15 +29,16 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def prepare(build=True, also=()):
+def prepare(build=True, also=(), report=False):
     """Installs missing packages and brings the build up to date; says what it does when that takes time.
 
-    `also`: targets that a boot does not need. With `build` false, only checks that everything is there.
+    `also`: targets that a boot does not need; `report`: what is found is drawn. With `build` false, only checks that
+    everything is there.
     """
     if not build:
         _require_built()
         return
-    _run("install-packages", [ROOT / "tests" / "support" / "install-packages"],
+    _run("install-packages", [ROOT / "tests" / "support" / "install-packages", *(["report"] if report else [])],
          "install the packages it names by hand, then run this again")
     if not (BUILD / "build.ninja").exists():
         say("configuring the build (once)")

@@ -37,7 +37,10 @@ def check_destination(out, marker=_MARKER):
 
 def write(comparison, out):
     """Everything is written beside `out` first, then takes its place by renaming."""
-    from . import plots  # here, because matplotlib takes a second to load
+    try:
+        from . import plots  # here, because matplotlib takes a second to load
+    except ImportError as error:
+        raise UserError(f"the report was not written: {error}", "install Debian's python3-matplotlib") from error
 
     out = pathlib.Path(out).absolute()
     new = out.with_name(f".{out.name}.new-{os.getpid()}")

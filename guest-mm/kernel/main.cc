@@ -28,8 +28,8 @@ constexpr std::string_view kEnvironment[] = {
     "TERM=vt100",
 };
 
-// "verbose" may come first. The program and its arguments: what follows " -- ", separated by 0x1f bytes so that
-// arguments may hold blanks; a shell on the console without it.
+// "verbose" may come first. The program and its arguments: what follows " -- ", separated by 0x1f bytes so
+// that arguments may hold blanks; a shell on the console without it.
 struct InitProgram {
   std::array<std::string_view, kMostArguments> arguments;
   u64 count = 0;
@@ -78,7 +78,7 @@ std::string_view reason_of(i64 error) {
   }
 }
 
-// One line says which mode it is. A hypervisor has said so already: the guest's own comes when it is asked for.
+// One line says which mode it is. A hypervisor has said so already: the guest's own comes when asked for.
 void say_mode(const BootInfo& boot, const MemoryInfo& memory, bool verbose) {
   if (!verbose && boot.under_hypervisor) {
     return;

@@ -110,8 +110,9 @@ std::expected<Options, const char*> parse_options(std::string_view text) {
       }
     } else {
       return Bad(
-          "unknown option: the hypervisor takes mode=, memory=, hide= and, from \"verbose\" or \"--\" on, the "
-          "guest's");
+          "unknown option: the hypervisor takes mode=, memory=, hide= and, from \"verbose\" or \"--\" on, "
+          "what "
+          "is the guest's");
     }
     text.remove_prefix(word.size());
   }
