@@ -57,6 +57,8 @@ void save_fpu(FpuState& state);
 // False: the processor refused the image, which a program wrote (sigreturn). It is the initial one now, and
 // loaded.
 bool restore_fpu(FpuState& state);
+// What init_fpu() makes, into the registers.
+void load_initial_fpu();
 
 // FS base of the running process (thread pointer); a program may change it without a system call.
 void set_fs_base(u64 base);

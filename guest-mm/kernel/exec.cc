@@ -245,8 +245,7 @@ void become(Process& self, Program& program, Ref<AddressSpace> space, std::strin
   self.clear_child_tid = 0;
   self.fs_base = 0;
   arch::set_fs_base(0);
-  arch::init_fpu(self.fpu);
-  (void)arch::restore_fpu(self.fpu);
+  arch::load_initial_fpu();
   arch::init_user_registers(*self.registers, Gva{program.header.entry + program.layout.bias}, Gva{stack});
 }
 

@@ -168,6 +168,7 @@ bool enter_handler(UserRegisters& registers, i32 signal, const SignalAction& act
   registers.rax = 0;
   registers.rflags &= ~(kFlagTrap | kFlagDirection | kFlagResume);
   registers.orig_rax = kNotASyscall;
+  arch::load_initial_fpu();
   return true;
 }
 

@@ -172,6 +172,7 @@ void init_user_registers(UserRegisters&, Gva, Gva) {}
 void init_fpu(FpuState&) {}
 void save_fpu(FpuState&) {}
 bool restore_fpu(FpuState&) { return true; }
+void load_initial_fpu() {}
 void set_fs_base(u64) {}
 u64 fs_base() { return 0; }
 void poll_interrupts() {}

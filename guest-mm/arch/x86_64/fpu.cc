@@ -18,6 +18,17 @@ constexpr u64 kAvx = 4;
 // 0: no XSAVE, the state is FXSAVE's.
 u32 g_saved_components = 0;
 
+// The legacy area and the XSAVE header of what a program starts with; components that the header calls absent
+// are in their initial state.
+struct alignas(64) InitialImage {
+  u16 control_word = 0x37f;
+  u8 x87[22] = {};
+  u32 mxcsr = 0x1f80;
+  u8 rest[548] = {};
+};
+static_assert(offsetof(InitialImage, mxcsr) == 24 && sizeof(InitialImage) == 576);
+constexpr InitialImage kInitial;
+
 inline void xsave(u8* area) {
   asm volatile("xsave64 %0" : "=m"(*area) : "a"(g_saved_components), "d"(0) : "memory");
 }
@@ -38,14 +49,10 @@ void enable_fpu() {
 
 namespace arch {
 
-void init_fpu(FpuState& state) {
-  // The legacy area and the XSAVE header; components that the header calls absent are in their initial state.
-  constexpr u64 kHeaderEnd = 576;
-  constexpr u16 kControlWord = 0x37f;
-  constexpr u32 kMxcsr = 0x1f80;
-  std::memset(state.bytes, 0, kHeaderEnd);
-  std::memcpy(state.bytes, &kControlWord, sizeof(kControlWord));
-  std::memcpy(state.bytes + 24, &kMxcsr, sizeof(kMxcsr));
+void init_fpu(FpuState& state) { std::memcpy(state.bytes, &kInitial, sizeof(kInitial)); }
+
+void load_initial_fpu() {
+  (void)load_fpu_or_fault(reinterpret_cast<const u8*>(&kInitial), g_saved_components);
 }
 
 void save_fpu(FpuState& state) { g_saved_components != 0 ? xsave(state.bytes) : fxsave(state.bytes); }
@@ -54,7 +61,7 @@ void save_fpu(FpuState& state) { g_saved_components != 0 ? xsave(state.bytes) : 
 bool restore_fpu(FpuState& state) {
   if (load_fpu_or_fault(state.bytes, g_saved_components) == 0) return true;
   init_fpu(state);
-  (void)load_fpu_or_fault(state.bytes, g_saved_components);
+  load_initial_fpu();
   return false;
 }
 

@@ -142,122 +142,6 @@ void returning() {
   });
 }
 
-double g_handler_sum;
-void clobber_fpu(int, siginfo_t*, void*) {
-  double sum = 0;
-  for (int i = 1; i < 50; ++i) sum += 1.0 / i;
-  g_handler_sum = sum;
-  g_count = g_count + 1;
-}
-
-void fpu() {
-  check("fpu_across_handler", [] {
-    install(SIGTRAP, clobber_fpu, 0);
-    double out = 0;
-    const double in = 1234.5678;
-    asm volatile("movsd %1, %%xmm9; int3; movsd %%xmm9, %0" : "=m"(out) : "m"(in) : "xmm9", "memory");
-    CHECK(out == in);
-    uint32_t control = 0x1f80 | 0x2000, after = 0, usual = 0x1f80;
-    asm volatile("ldmxcsr %1; int3; stmxcsr %0; ldmxcsr %2"
-                 : "=m"(after)
-                 : "m"(control), "m"(usual)
-                 : "memory");
-    CHECK((after & 0x6000) == 0x2000);
-    reset(SIGTRAP);
-  });
-  check("x87_across_handler", [] {
-    install(SIGTRAP, clobber_fpu, 0);
-    double out = 0;
-    const double in = 0.1;
-    asm volatile("fldl %1; int3; fstpl %0" : "=m"(out) : "m"(in) : "memory");
-    CHECK(out == in);
-    reset(SIGTRAP);
-  });
-  // A machine without AVX has nothing to lose.
-  check("avx_across_preemption", [] {
-    if (!__builtin_cpu_supports("avx")) return;
-    for (int child = 0; child < 2; ++child) {
-      if (fork() == 0) {
-        uint64_t mine[4], out[4];
-        for (int i = 0; i < 4; ++i)
-          mine[i] = static_cast<uint64_t>(child + 1) << 40 | static_cast<uint64_t>(i + 1);
-        for (long round = 0; round < 300; ++round) {
-          long turns = 20000;
-          asm volatile("vmovups %2, %%ymm13; 1: dec %1; jnz 1b; vmovups %%ymm13, %0; vzeroupper"
-                       : "=m"(out), "+r"(turns)
-                       : "m"(mine)
-                       : "xmm13");
-          if (memcmp(out, mine, sizeof(out)) != 0) _exit(1);
-        }
-        _exit(0);
-      }
-    }
-    for (int child = 0; child < 2; ++child) {
-      int status = -1;
-      CHECK(wait(&status) > 0);
-      CHECK(status == 0);
-    }
-  });
-  check("fpu_across_preemption", [] {
-    // Two processes compute with values of their own in vector registers and are preempted meanwhile.
-    for (int child = 0; child < 2; ++child) {
-      if (fork() == 0) {
-        const double mine = 3.25 + child;
-        double out = 0;
-        for (long round = 0; round < 300; ++round) {
-          long turns = 20000;
-          asm volatile("movsd %2, %%xmm15; 1: dec %1; jnz 1b; movsd %%xmm15, %0"
-                       : "=m"(out), "+r"(turns)
-                       : "m"(mine)
-                       : "xmm15");
-          if (out != mine) _exit(1);
-        }
-        _exit(0);
-      }
-    }
-    for (int child = 0; child < 2; ++child) {
-      int status = -1;
-      CHECK(wait(&status) > 0);
-      CHECK(status == 0);
-    }
-  });
-}
-
-// Reserved bytes of the XSAVE header: what the handler returns to is an image that no processor loads.
-void spoil_fpu_image(int, siginfo_t*, void* context) {
-  auto* const image = reinterpret_cast<char*>(static_cast<ucontext_t*>(context)->uc_mcontext.fpregs);
-  memset(image + 512 + 16, 0xff, 48);
-}
-
-// Computes while another process does; 1 when a switch lost its register.
-void compute_beside_another(int, siginfo_t*, void*) {
-  const bool other = fork() == 0;
-  const double mine = other ? 3.25 : 4.25;
-  double out = mine;
-  for (long round = 0; round < 300 && out == mine; ++round) {
-    long turns = 20000;
-    asm volatile("movsd %2, %%xmm15; 1: dec %1; jnz 1b; movsd %%xmm15, %0"
-                 : "=m"(out), "+r"(turns)
-                 : "m"(mine)
-                 : "xmm15");
-  }
-  if (other) _exit(out != mine);
-  int status = -1;
-  _exit(wait(&status) > 0 && status == 0 && out == mine ? 0 : 1);
-}
-
-void refused_fpu_image() {
-  check("refused_fpu_image", [] {
-    const int status = status_of_child([] {
-      install(SIGTRAP, spoil_fpu_image, 0);
-      install(SIGSEGV, compute_beside_another, 0);
-      asm volatile("int3");
-      _exit(2);  // not reached: the return is refused
-    });
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-  });
-}
-
 char g_alternate[64 << 10];
 volatile bool g_on_alternate;
 void note_stack(int, siginfo_t*, void*) {
@@ -312,8 +196,6 @@ void stacks() {
 int main() {
   faults();
   returning();
-  fpu();
-  refused_fpu_image();
   stacks();
   return finish();
 }
