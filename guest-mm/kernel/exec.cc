@@ -241,6 +241,7 @@ void become(Process& self, Program& program, Ref<AddressSpace> space, std::strin
   }
   set_comm(self, path);
   reset_signals(self.signals);
+  self.exit_signal = kSIGCHLD;
   self.initial_stack = Gva{stack};
   self.clear_child_tid = 0;
   self.fs_base = 0;

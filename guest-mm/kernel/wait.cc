@@ -31,7 +31,16 @@ struct ChildEvent {
   u64 cpu_ns = 0;
 };
 
+// Whether the child may ever have an event that is asked for: one that ended has no other to come.
+bool may_report(const Process& child, u64 options) {
+  return child.state != ProcessState::kZombie || (options & kEnded) != 0;
+}
+
 bool matches(const Process& child, const WaitRequest& request) {
+  const bool clone = child.exit_signal != kSIGCHLD;
+  if ((request.options & kAnyClone) == 0 && clone != ((request.options & kCloneOnly) != 0)) {
+    return false;
+  }
   switch (request.which) {
     case Which::kAny:
       return true;
@@ -52,13 +61,10 @@ ChildEvent ended_event(const Process& child) {
           .cpu_ns = child.cpu_ns + child.children_cpu_ns};
 }
 
-// The event that the child has to report, taken unless kLeaveIt. pid 0: none.
+// The event that the child has to report, taken unless kLeaveIt. pid 0: none. Precondition: may_report().
 ChildEvent take_event(Process& child, u64 options) {
   const bool leave = (options & kLeaveIt) != 0;
   if (child.state == ProcessState::kZombie) {
-    if ((options & kEnded) == 0) {
-      return {};
-    }
     const ChildEvent event = ended_event(child);
     if (!leave) {
       current().children_cpu_ns += event.cpu_ns;
@@ -93,7 +99,7 @@ i64 wait_for_child(const WaitRequest& request, ChildEvent& event) {
     bool any = false;
     for (Process* child = self.first_child; child != nullptr;) {
       Process* next = child->next_sibling;
-      if (matches(*child, request)) {
+      if (matches(*child, request) && may_report(*child, request.options)) {
         any = true;
         event = take_event(*child, request.options);
         if (event.pid != 0) {

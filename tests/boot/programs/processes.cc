@@ -1,4 +1,4 @@
-// fork, vfork, posix_spawn, exec, wait, groups: what C libraries and shells rest on.
+// fork, vfork, posix_spawn, exec: what C libraries and shells rest on.
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <time.h>
 
 #include <initializer_list>
 
@@ -247,119 +246,6 @@ void execs() {
   });
 }
 
-void waits() {
-  check("wait_status", [] {
-    CHECK(WEXITSTATUS(status_of_child([] { _exit(255); })) == 255);
-    CHECK(WTERMSIG(status_of_child([] { kill(getpid(), SIGKILL); })) == SIGKILL);
-    CHECK(wait(nullptr) == -1 && errno == ECHILD);
-    CHECK(waitpid(999'999, nullptr, 0) == -1 && errno == ECHILD);
-    CHECK(waitpid(-1, nullptr, 0x1234'0000) == -1 && errno == EINVAL);
-  });
-  check("wait_nohang", [] {
-    int ends[2];
-    CHECK(pipe(ends) == 0);
-    const pid_t child = fork();
-    if (child == 0) {
-      char byte;
-      close(ends[1]);
-      CHECK(read(ends[0], &byte, 1) == 0);
-      _exit(6);
-    }
-    CHECK(waitpid(child, nullptr, WNOHANG) == 0);
-    close(ends[0]);
-    close(ends[1]);
-    int status = 0;
-    CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 6);
-  });
-  check("waitid", [] {
-    const pid_t child = fork();
-    if (child == 0) _exit(9);
-    siginfo_t info = {};
-    CHECK(waitid(P_PID, child, &info, WEXITED | WNOWAIT) == 0);
-    CHECK(info.si_pid == child && info.si_status == 9 && info.si_code == CLD_EXITED);
-    CHECK(waitid(P_PID, child, &info, WEXITED) == 0);
-    CHECK(waitid(P_PID, child, &info, WEXITED) == -1 && errno == ECHILD);
-  });
-  check("wait_rusage", [] {
-    const pid_t child = fork();
-    if (child == 0) {
-      for (int i = 0; i < 20'000'000; ++i) {
-        asm volatile("");
-      }
-      _exit(0);
-    }
-    rusage usage = {};
-    int status = 0;
-    CHECK(wait4(child, &status, 0, &usage) == child);
-    CHECK(usage.ru_utime.tv_sec > 0 || usage.ru_utime.tv_usec > 0);
-  });
-  check("orphans_go_on", [] {
-    int ends[2];
-    CHECK(pipe(ends) == 0);
-    const int status = status_of_child([=] {
-      if (fork() == 0) {
-        while (getppid() > 1 && getppid() != 1) {
-          timespec time{0, 1'000'000};
-          nanosleep(&time, nullptr);
-          static int rounds;
-          if (++rounds > 20) break;  // a host may have another reaper than 1
-        }
-        CHECK(write(ends[1], "z", 1) == 1);
-        _exit(0);
-      }
-    });
-    CHECK(status == 0);
-    char byte = 0;
-    CHECK(read(ends[0], &byte, 1) == 1 && byte == 'z');
-    close(ends[0]);
-    close(ends[1]);
-  });
-  check("children_ignored", [] {
-    const int status = status_of_child([] {
-      signal(SIGCHLD, SIG_IGN);
-      if (fork() == 0) _exit(1);
-      CHECK(wait(nullptr) == -1 && errno == ECHILD);
-    });
-    CHECK(status == 0);
-  });
-}
-
-void groups() {
-  check("process_groups", [] {
-    int ends[2];
-    CHECK(pipe(ends) == 0);
-    const pid_t child = fork();
-    if (child == 0) {
-      CHECK(setpgid(0, 0) == 0 && getpgrp() == getpid());
-      if (fork() == 0) {
-        pause();
-        _exit(0);
-      }
-      CHECK(write(ends[1], "r", 1) == 1);
-      pause();
-      _exit(0);
-    }
-    char byte;
-    CHECK(read(ends[0], &byte, 1) == 1);
-    CHECK(getpgid(child) == child);
-    CHECK(kill(-child, SIGTERM) == 0);
-    int status = 0;
-    CHECK(waitpid(-child, &status, 0) == child);
-    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
-    CHECK(kill(-999'999, SIGTERM) == -1 && errno == ESRCH);
-    close(ends[0]);
-    close(ends[1]);
-  });
-  check("sessions", [] {
-    const int status = status_of_child([] {
-      CHECK(setsid() == getpid());
-      CHECK(getsid(0) == getpid() && getpgrp() == getpid());
-      CHECK(setsid() == -1 && errno == EPERM);
-    });
-    CHECK(status == 0);
-  });
-}
-
 void preemption() {
   check("round_robin", [] {
     // The parent spins until its children, which never sleep, have shared the processor with it.
@@ -444,8 +330,6 @@ int main(int argc, char** argv) {
   forks();
   spawns();
   execs();
-  waits();
-  groups();
   preemption();
   system_facts();
   return finish();
