@@ -15,7 +15,7 @@ constexpr SignalSet kIgnoredByDefault =
 
 bool ignored(const Process& target, i32 signal) {
   // A blocked signal stays pending whatever its action: the action may change before it is unblocked.
-  if ((target.signals.blocked & signal_bit(signal)) != 0) {
+  if (((target.signals.blocked | target.signals.awaited) & signal_bit(signal)) != 0) {
     return false;
   }
   const u64 handler = target.signals.actions[signal - 1].handler;

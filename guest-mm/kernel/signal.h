@@ -88,6 +88,7 @@ struct AlternateStack {
 struct SignalState {
   SignalSet pending = 0;
   SignalSet blocked = 0;
+  SignalSet awaited = 0;        // blocked ones that a sleeping rt_sigtimedwait took out of `blocked`
   SignalSet saved_blocked = 0;  // rt_sigsuspend, ppoll: what to go back to after the handler
   bool restore_saved = false;
   AlternateStack alternate;

@@ -165,10 +165,11 @@ i64 sys_rt_sigtimedwait(const SyscallArgs& args) {
       return signal;
     }
     // Unblocked while asleep, so that their arrival wakes us.
-    const SignalSet blocked = signals.blocked;
+    signals.awaited = signals.blocked & set;
     signals.blocked &= ~set;
     const WakeReason reason = sleep_until(deadline_ns);
-    signals.blocked = blocked;
+    signals.blocked |= signals.awaited;
+    signals.awaited = 0;
     if ((signals.pending & set) == 0) {
       if (reason == WakeReason::kTimeout) {
         return -kEAGAIN;

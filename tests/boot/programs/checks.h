@@ -3,6 +3,7 @@
 #pragma once
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,4 +59,16 @@ int status_of_child(Body body) {
   } while (got < 0 && errno == EINTR);
   CHECK(got == child);
   return status;
+}
+
+// Returns once /proc calls the process's state by this letter ('S': it sleeps).
+inline void await_state(pid_t pid, char state) {
+  char path[32], now = 0;
+  snprintf(path, sizeof(path), "/proc/%d/stat", static_cast<int>(pid));
+  do {
+    sched_yield();
+    FILE* const file = fopen(path, "r");
+    CHECK(file != nullptr && fscanf(file, "%*d %*s %c", &now) == 1);
+    fclose(file);
+  } while (now != state);
 }

@@ -80,6 +80,28 @@ void disposition() {
     raise(SIGUSR2);
     reset(SIGUSR2);
   });
+  // It is kept, since its action may change before it is unblocked; setting the action drops it.
+  check("ignored_while_blocked", [] {
+    sigset_t set, pending;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    sigaddset(&set, SIGWINCH);
+    CHECK(sigprocmask(SIG_BLOCK, &set, nullptr) == 0);
+    ::signal(SIGUSR2, SIG_IGN);
+    raise(SIGUSR2);
+    raise(SIGWINCH);
+    CHECK(sigpending(&pending) == 0 && sigismember(&pending, SIGUSR2) == 1);
+    CHECK(sigismember(&pending, SIGWINCH) == 1);
+    install(SIGUSR2, count, 0);
+    CHECK(sigpending(&pending) == 0 && sigismember(&pending, SIGUSR2) == 1);
+    ::signal(SIGUSR2, SIG_IGN);
+    CHECK(sigpending(&pending) == 0 && sigismember(&pending, SIGUSR2) == 0);
+    raise(SIGUSR2);
+    g_count = 0;
+    CHECK(sigprocmask(SIG_UNBLOCK, &set, nullptr) == 0);
+    CHECK(sigpending(&pending) == 0 && sigisemptyset(&pending) && g_count == 0);
+    reset(SIGUSR2);
+  });
   check("kill_unblockable", [] {
     struct sigaction action = {};
     action.sa_handler = SIG_IGN;
@@ -259,6 +281,37 @@ void waiting() {
     CHECK(sigtimedwait(&set, &info, &short_time) == SIGUSR1);
     CHECK(info.si_signo == SIGUSR1 && info.si_pid == getpid());
     CHECK(sigprocmask(SIG_UNBLOCK, &set, nullptr) == 0);
+  });
+  // A blocked signal whose action is to ignore it ends the wait all the same; one that is not blocked is
+  // lost.
+  check("sigtimedwait_of_ignored", [] {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : {SIGUSR1, SIGCHLD}) {
+      sigaddset(&set, signal);
+      ::signal(signal, signal == SIGUSR1 ? SIG_IGN : SIG_DFL);
+    }
+    CHECK(sigprocmask(SIG_BLOCK, &set, nullptr) == 0);
+    const pid_t parent = getpid();
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+      await_state(parent, 'S');
+      CHECK(kill(parent, SIGUSR1) == 0);
+      await_state(parent, 'S');
+      _exit(0);
+    }
+    siginfo_t info;
+    CHECK(sigwaitinfo(&set, &info) == SIGUSR1 && info.si_pid == child);
+    CHECK(sigwaitinfo(&set, &info) == SIGCHLD && info.si_pid == child && info.si_code == CLD_EXITED);
+    CHECK(waitpid(child, nullptr, 0) == child);
+    raise(SIGUSR1);
+    CHECK(sigwaitinfo(&set, &info) == SIGUSR1);
+    CHECK(sigprocmask(SIG_UNBLOCK, &set, nullptr) == 0);
+    raise(SIGUSR1);
+    const timespec short_time{0, 5'000'000};
+    CHECK(sigtimedwait(&set, &info, &short_time) == -1 && errno == EAGAIN);
+    reset(SIGUSR1);
   });
   check("time_goes_on", [] {
     timespec before, after;
