@@ -12,7 +12,12 @@ constexpr u32 kFionread = 0x541b;
 
 class PipeEnd final : public File {
  public:
-  PipeEnd(PipeInode& pipe, u32 flags) : File(Ref<Inode>(&pipe), flags), pipe_(pipe) { pipe_.attach(flags); }
+  PipeEnd(PipeInode& pipe, u32 flags) : File(Ref<Inode>(&pipe), flags), pipe_(pipe) {
+    pipe_.attach(flags);
+    if (pipe_.named && pipe_.writers == 0) {
+      writers_before_ = pipe_.writer_generation;
+    }
+  }
   ~PipeEnd() override { pipe_.detach(flags()); }
 
   i64 read(IoBuffer to, u64 bytes, u64) override { return pipe_.read(to, bytes, flags()); }
@@ -21,7 +26,8 @@ class PipeEnd final : public File {
     u32 events = 0;
     if (readable()) {
       events |= pipe_.ring.used() != 0 ? kPollIn | kPollReadNormal : 0;
-      events |= pipe_.writers == 0 ? kPollHangUp : 0;
+      const bool hung_up = pipe_.writers == 0 && pipe_.writer_generation != writers_before_;
+      events |= hung_up ? kPollHangUp : 0;
     }
     if (writable()) {
       events |= pipe_.ring.room() >= PipeRing::kAtomicBytes ? kPollOut | kPollWriteNormal : 0;
@@ -35,7 +41,8 @@ class PipeEnd final : public File {
   }
 
  private:
-  PipeInode& pipe_;  // held by the base
+  PipeInode& pipe_;         // held by the base
+  u64 writers_before_ = 0;  // the generation in which no writer had come for this reader yet
 };
 
 bool reads(u32 flags) { return (flags & kOpenAccessMask) != kOpenWriteOnly; }
@@ -123,14 +130,14 @@ i64 PipeInode::write(IoBuffer from, u64 bytes, u32 flags) {
 }
 
 ErrnoOr<Ref<File>> PipeInode::open(u32 flags) {
-  if (writes(flags) && !reads(flags) && (flags & kOpenNonBlock) && readers == 0) {
+  if (named && writes(flags) && !reads(flags) && (flags & kOpenNonBlock) && readers == 0) {
     return ErrnoFail(kENXIO);
   }
   Ref<File> end = make_counted<PipeEnd>(*this, flags);
   if (!end) {
     return ErrnoFail(kENOMEM);
   }
-  if ((flags & kOpenNonBlock) || (reads(flags) && writes(flags))) {
+  if (!named || (flags & kOpenNonBlock) || (reads(flags) && writes(flags))) {
     return end;
   }
   const u32& others = reads(flags) ? writers : readers;
@@ -145,7 +152,7 @@ ErrnoOr<Ref<File>> PipeInode::open(u32 flags) {
 }
 
 ErrnoOr<PipeEnds> make_pipe(u32 flags) {
-  const Ref<PipeInode> pipe = make_counted<PipeInode>(0600u);
+  const Ref<PipeInode> pipe = make_counted<PipeInode>(0600u, PipeInode::Named::kNo);
   if (!pipe) {
     return ErrnoFail(kENFILE);
   }
@@ -157,6 +164,6 @@ ErrnoOr<PipeEnds> make_pipe(u32 flags) {
   return ends;
 }
 
-Ref<Inode> make_fifo(u32 permissions) { return make_counted<PipeInode>(permissions); }
+Ref<Inode> make_fifo(u32 permissions) { return make_counted<PipeInode>(permissions, PipeInode::Named::kYes); }
 
 }  // namespace nopte::guest::files

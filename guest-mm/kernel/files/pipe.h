@@ -9,10 +9,12 @@ namespace nopte::guest::files {
 
 class PipeInode final : public Inode {
  public:
-  explicit PipeInode(u32 permissions) : Inode(kModeFifo | permissions) {}
+  enum class Named : u8 { kNo, kYes };
+  PipeInode(u32 permissions, Named name) : Inode(kModeFifo | permissions), named(name == Named::kYes) {}
 
   // As open(2) of a FIFO: blocks for the other side unless kOpenNonBlock (then kENXIO for a writer without
-  // readers) or both ways.
+  // readers) or both ways. A pipe without a name (/proc/<pid>/fd leads to it) was made with both sides:
+  // nobody waits there.
   ErrnoOr<Ref<File>> open(u32 flags) override;
 
   i64 read(IoBuffer to, u64 bytes, u32 flags);
@@ -28,6 +30,7 @@ class PipeInode final : public Inode {
   u32 writers = 0;
   u64 reader_generation = 0;  // opens so far: a FIFO's opener waits for a change
   u64 writer_generation = 0;
+  const bool named;
 };
 
 struct PipeEnds {

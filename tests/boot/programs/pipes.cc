@@ -10,6 +10,8 @@
 
 namespace {
 
+std::string link_of(int descriptor) { return "/proc/self/fd/" + std::to_string(descriptor); }
+
 void pipes() {
   check("pipe", [] {
     int ends[2];
@@ -104,6 +106,69 @@ void pipes() {
     CHECK(contents("fifo") == "named");
     int status = 0;
     CHECK(waitpid(child, &status, 0) == child && status == 0 && unlink("fifo") == 0);
+  });
+  // A pipe has had both its ends: who opens it again does not wait for the other one.
+  check("a pipe opened by its link", [] {
+    int ends[2];
+    char buffer[16];
+    CHECK(pipe(ends) == 0 && write(ends[1], "left", 4) == 4);
+    const std::string reader = link_of(ends[0]);
+    const std::string writer = link_of(ends[1]);
+    int other = open(reader.c_str(), O_WRONLY);
+    CHECK(other >= 0 && write(other, "+", 1) == 1 && close(other) == 0);
+    CHECK(close(ends[1]) == 0);
+    other = open(reader.c_str(), O_RDONLY);
+    CHECK(other >= 0 && read(other, buffer, 16) == 5 && memcmp(buffer, "left+", 5) == 0);
+    CHECK(read(other, buffer, 16) == 0 && close(other) == 0);
+    other = open(reader.c_str(), O_RDONLY | O_NONBLOCK);
+    pollfd entry = {other, POLLIN, 0};
+    CHECK(poll(&entry, 1, 0) == 1 && entry.revents == POLLHUP && close(other) == 0);
+    other = open(reader.c_str(), O_RDWR);
+    CHECK(other >= 0 && write(other, "both", 4) == 4 && read(ends[0], buffer, 16) == 4 && close(other) == 0);
+    CHECK(close(ends[0]) == 0);
+    CHECK(pipe(ends) == 0 && close(ends[0]) == 0 && link_of(ends[1]) == writer);
+    signal(SIGPIPE, SIG_IGN);
+    for (const int flags : {0, O_NONBLOCK}) {
+      other = open(writer.c_str(), O_WRONLY | flags);
+      CHECK(other >= 0);
+      CHECK_ERRNO(write(other, "x", 1), EPIPE);
+      CHECK(close(other) == 0);
+    }
+    signal(SIGPIPE, SIG_DFL);
+    CHECK(close(ends[1]) == 0);
+  });
+  check("a named pipe opened without its other end", [] {
+    CHECK(mkfifo("fifo", 0644) == 0);
+    char buffer[16];
+    const int reader = open("fifo", O_RDONLY | O_NONBLOCK);
+    CHECK(reader >= 0 && read(reader, buffer, 16) == 0);
+    // It hangs up only once a writer was there.
+    pollfd entry = {reader, POLLIN, 0};
+    CHECK(poll(&entry, 1, 0) == 0);
+    const int writer = open("fifo", O_WRONLY | O_NONBLOCK);
+    CHECK(writer >= 0 && poll(&entry, 1, 0) == 0 && close(writer) == 0);
+    CHECK(poll(&entry, 1, 0) == 1 && entry.revents == POLLHUP);
+    CHECK(read(reader, buffer, 16) == 0 && close(reader) == 0);
+    CHECK_ERRNO(open("fifo", O_WRONLY | O_NONBLOCK), ENXIO);
+    const int both = open("fifo", O_RDWR);
+    CHECK(both >= 0 && write(both, "self", 4) == 4 && read(both, buffer, 16) == 4 && close(both) == 0);
+    CHECK(unlink("fifo") == 0);
+  });
+  check("a signal ends the opening of a named pipe", [] {
+    CHECK(mkfifo("fifo", 0644) == 0);
+    struct sigaction action = {};
+    action.sa_handler = [](int) {};
+    CHECK(sigaction(SIGALRM, &action, nullptr) == 0);
+    const itimerval timer = {{0, 20000}, {0, 20000}};
+    const itimerval off = {};
+    for (const int flags : {O_RDONLY, O_WRONLY}) {
+      CHECK(setitimer(ITIMER_REAL, &timer, nullptr) == 0);
+      CHECK_ERRNO(open("fifo", flags), EINTR);
+      CHECK(setitimer(ITIMER_REAL, &off, nullptr) == 0);
+    }
+    CHECK_ERRNO(open("fifo", O_WRONLY | O_NONBLOCK), ENXIO);
+    signal(SIGALRM, SIG_DFL);
+    CHECK(unlink("fifo") == 0);
   });
 }
 
