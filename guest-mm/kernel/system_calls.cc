@@ -1,9 +1,12 @@
 // Questions about the system, limits and scheduling.
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/file_table.h"
+#include "guest-mm/kernel/machine_end.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/rusage.h"
 #include "guest-mm/kernel/syscall.h"
@@ -182,6 +185,39 @@ i64 sys_prctl(const SyscallArgs& args) {
       return arch::copy_to_user(Gva{args.a1}, self.comm, sizeof(self.comm)) ? 0 : -kEFAULT;
     case kGetDumpable:
       return 1;
+    default:
+      return -kEINVAL;
+  }
+}
+
+// reboot(2), as include/uapi/linux/reboot.h names its commands: every end of the machine is the same one.
+// Nothing presses Ctrl-Alt-Del here, so that it may be switched on or off.
+i64 sys_reboot(const SyscallArgs& args) {
+  constexpr u32 kMagic = 0xfee1'dead;
+  constexpr u32 kSecondMagics[] = {672'274'793, 85'072'278, 369'367'448, 537'993'216};
+  constexpr u32 kRestart = 0x0123'4567, kHalt = 0xcdef'0123, kPowerOff = 0x4321'fedc,
+                kRestartWith = 0xa1b2'c3d4, kCtrlAltDelOn = 0x89ab'cdef, kCtrlAltDelOff = 0;
+  const auto second = static_cast<u32>(args.a1);
+  if (static_cast<u32>(args.a0) != kMagic ||
+      std::ranges::find(kSecondMagics, second) == std::end(kSecondMagics)) {
+    return -kEINVAL;
+  }
+  switch (static_cast<u32>(args.a2)) {
+    case kRestartWith: {
+      char command[256];  // for a firmware that would read it
+      const Result<u64> length = arch::copy_string_from_user(command, Gva{args.a3}, sizeof(command));
+      if (!length && length.error() != Status::kLimit) {
+        return -kEFAULT;
+      }
+      end_machine(0);
+    }
+    case kRestart:
+    case kHalt:
+    case kPowerOff:
+      end_machine(0);
+    case kCtrlAltDelOn:
+    case kCtrlAltDelOff:
+      return 0;
     default:
       return -kEINVAL;
   }
