@@ -63,6 +63,8 @@ class AddressSpace {
   void activate() { mm_ops().space_activate(id()); }
   void retain() { ++references_; }
   void release();
+  // Whether another process runs in it, too.
+  [[nodiscard]] bool shared() const { return references_ > 1; }
 
   // The address. Errors: kInvalid, kNoMemory (memory, address space or region count), kOverlap
   // (kFixedNoReplace), kPermission (writable and kVmaNoWrite). After kNoMemory from the backend with kFixed

@@ -49,7 +49,7 @@ enum Errno : i64 {
   kETIMEDOUT = 110,
   // Never seen by programs: a signal interrupted the call. What becomes of it is decided when the signal is
   // delivered: RESTARTSYS is called again under SA_RESTART or without a handler, RESTARTNOHAND without a
-  // handler only, RESTART_RESTARTBLOCK (a sleep, Process::sleep) goes on with what is left of it without a
+  // handler only, RESTART_RESTARTBLOCK (Process::restart) goes on with what is left of its time without a
   // handler only; otherwise the answer is EINTR.
   kERESTARTSYS = 512,
   kERESTARTNOHAND = 514,

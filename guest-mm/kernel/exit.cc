@@ -62,10 +62,11 @@ void exit_process(i32 wait_status) {
     const i32 signal = termination_signal(wait_status);
     end_machine(static_cast<u8>(signal != 0 ? 128 + signal : wait_status >> 8));
   }
-  if (self.clear_child_tid != 0) {
+  // As Linux: where nobody else sees the space, nobody looks at the word.
+  if (self.clear_child_tid != 0 && self.space->shared()) {
     const i32 zero = 0;
     if (arch::copy_to_user(Gva{self.clear_child_tid}, &zero, sizeof(zero))) {
-      futex_wake(*self.space, self.clear_child_tid, 1);
+      futex_wake_at_exit(self.clear_child_tid);
     }
   }
   timer_stop(self.alarm);

@@ -1,6 +1,10 @@
 #include "guest-mm/kernel/futex.h"
 
+#include <utility>
+
+#include "guest-mm/core/address_space.h"
 #include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/futex_waiters.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/time.h"
@@ -9,108 +13,188 @@ namespace nopte::guest {
 
 namespace {
 
-// Lies on the waiter's stack.
-struct FutexWaiter {
-  FutexWaiter(const AddressSpace& owner, u64 word) : space(&owner), address(word) {
-    next = first;
-    first = this;
-  }
-  ~FutexWaiter() {
-    FutexWaiter** link = &first;
-    while (*link != this) {
-      link = &(*link)->next;
-    }
-    *link = next;
-  }
-
-  const AddressSpace* space;
-  u64 address;
-  WaitQueue queue;
-  bool woken = false;
-  FutexWaiter* next;
-
-  static FutexWaiter* first;
-};
-FutexWaiter* FutexWaiter::first = nullptr;
-
-constexpr u64 kWait = 0, kWake = 1, kWaitBitset = 9, kWakeBitset = 10;
-constexpr u64 kPrivate = 128, kClockRealtime = 256;
+// uapi/linux/futex.h
+constexpr u64 kWait = 0, kWake = 1, kRequeue = 3, kCompareRequeue = 4, kWaitBitset = 9, kWakeBitset = 10;
+constexpr u64 kPrivateFlag = 128, kWallClockFlag = 256;
 constexpr u32 kAnyBit = 0xffff'ffff;
 
-i64 wait(u64 address, u32 expected, u64 deadline_ns) {
-  u32 value = 0;
-  if (!arch::copy_from_user(&value, Gva{address}, sizeof(value))) {
-    return -kEFAULT;
+// The word as the running process names it. Errors: kInvalid (alignment), kBadAddress, kPastEnd, kNoMemory.
+Result<FutexKey> key_of(u64 address, FutexScope scope) {
+  if (address % sizeof(u32) != 0) {
+    return Fail(Status::kInvalid);
   }
-  if (value != expected) {
+  const AddressSpace& space = *current().space;
+  if (scope == FutexScope::kPrivate) {
+    if (address >= kUserRange.end.value()) {
+      return Fail(Status::kBadAddress);
+    }
+    return FutexKey{.scope = scope, .space = &space, .at = address};
+  }
+  // A word that cannot be read is none; reading may also make the stack grow to it.
+  u32 value = 0;
+  NOPTE_TRY(arch::copy_from_user(&value, Gva{address}, sizeof(value)));
+  const RegionNode* const region = space.tree().find_node(Gva{address});
+  if (region == nullptr) {
+    return Fail(Status::kBadAddress);
+  }
+  const RegionSpec& spec = region->spec;
+  // A private mapping that cannot be written shows the object's own pages.
+  if (spec.object != ObjectId::kNone && (spec.sharing == Sharing::kShared || !spec.perm.write())) {
+    return FutexKey{.object = Ref<MemoryObject>(static_cast<MemoryObject*>(region->object_list)),
+                    .at = pages_to_bytes(spec.object_page) + (Gva{address} - spec.range.begin)};
+  }
+  if (!spec.perm.write()) {
+    return Fail(Status::kBadAddress);  // nobody can change it
+  }
+  return FutexKey{.space = &space, .at = address};
+}
+
+struct FutexWait {
+  u64 address = 0;
+  FutexScope scope = FutexScope::kShared;
+  u32 expected = 0;
+  u32 bits = kAnyBit;
+  u64 deadline_ns = kNoDeadline;
+};
+
+i64 go_on_waiting(const Restart& restart);
+
+i64 wait(const FutexWait& request) {
+  Result<FutexKey> key = key_of(request.address, request.scope);
+  if (!key) {
+    return to_errno(key.error());
+  }
+  u32 value = 0;
+  if (const Result<void> read = arch::copy_from_user(&value, Gva{request.address}, sizeof(value)); !read) {
+    return to_errno(read.error());
+  }
+  if (value != request.expected) {
     return -kEAGAIN;
   }
-  FutexWaiter waiter(*current().space, address);
+  FutexWaiter waiter(std::move(*key), request.bits);
   while (!waiter.woken) {
-    switch (block_on(waiter.queue, deadline_ns)) {
-      case WakeReason::kWoken:
-        break;
-      case WakeReason::kSignal:
-        return waiter.woken ? 0 : deadline_ns == kNoDeadline ? -kERESTARTSYS : -kEINTR;
-      case WakeReason::kTimeout:
-        return waiter.woken ? 0 : -kETIMEDOUT;
+    const WakeReason reason = block_on(waiter.queue, request.deadline_ns);
+    if (waiter.woken || reason == WakeReason::kWoken) {
+      continue;
     }
+    if (reason == WakeReason::kTimeout) {
+      return -kETIMEDOUT;
+    }
+    if (request.deadline_ns == kNoDeadline) {
+      return -kERESTARTSYS;
+    }
+    current().restart = {.go_on = go_on_waiting,
+                         .deadline_ns = request.deadline_ns,
+                         .address = request.address,
+                         .value = request.expected,
+                         .bits = request.bits,
+                         .is_private = request.scope == FutexScope::kPrivate};
+    return -kERESTART_RESTARTBLOCK;
   }
   return 0;
 }
 
-}  // namespace
-
-u64 futex_wake(const AddressSpace& space, u64 address, u64 most) {
-  u64 woken = 0;
-  for (FutexWaiter* waiter = FutexWaiter::first; waiter != nullptr && woken < most; waiter = waiter->next) {
-    if (waiter->space == &space && waiter->address == address && !waiter->woken) {
-      waiter->woken = true;
-      wake(waiter->queue);
-      ++woken;
-    }
-  }
-  return woken;
+i64 go_on_waiting(const Restart& restart) {
+  return wait({.address = restart.address,
+               .scope = restart.is_private ? FutexScope::kPrivate : FutexScope::kShared,
+               .expected = restart.value,
+               .bits = restart.bits,
+               .deadline_ns = restart.deadline_ns});
 }
 
-i64 sys_futex(const SyscallArgs& args) {
-  const u64 address = args.a0;
-  const u64 operation = args.a1 & 0xffff'ffff & ~(kPrivate | kClockRealtime);
-  if (address % sizeof(u32) != 0) {
+// The deadline that the timeout of a wait means; null: none. Errors: -EFAULT, -EINVAL.
+i64 load_deadline(u64 address, u64 operation, bool wall_clock, u64& deadline_ns) {
+  if (address == 0) {
+    return 0;
+  }
+  Timespec timeout;
+  if (!arch::copy_from_user(&timeout, Gva{address}, sizeof(timeout))) {
+    return -kEFAULT;
+  }
+  if (!timeout.valid()) {
     return -kEINVAL;
+  }
+  if (operation == kWait) {
+    deadline_ns = deadline_in(timeout.ns());
+  } else {
+    deadline_ns = wall_clock ? deadline_of_wall(timeout.ns()) : timeout.ns();
+  }
+  return 0;
+}
+
+i64 wake_word(u64 address, FutexScope scope, i32 most, u32 bits) {
+  if (bits == 0) {
+    return -kEINVAL;
+  }
+  const Result<FutexKey> key = key_of(address, scope);
+  if (!key) {
+    return to_errno(key.error());
+  }
+  return static_cast<i64>(futex_wake(*key, most < 1 ? 1 : static_cast<u64>(most), bits));
+}
+
+// `expected`: null when the word's value does not matter.
+i64 requeue_word(const SyscallArgs& args, FutexScope scope, const u32* expected) {
+  const auto wake_most = static_cast<i32>(args.a2);
+  const auto move_most = static_cast<i32>(args.a3);
+  if (wake_most < 0 || move_most < 0) {
+    return -kEINVAL;
+  }
+  const Result<FutexKey> from = key_of(args.a0, scope);
+  if (!from) {
+    return to_errno(from.error());
+  }
+  const Result<FutexKey> to = key_of(args.a4, scope);
+  if (!to) {
+    return to_errno(to.error());
+  }
+  if (expected != nullptr) {
+    u32 value = 0;
+    if (const Result<void> read = arch::copy_from_user(&value, Gva{args.a0}, sizeof(value)); !read) {
+      return to_errno(read.error());
+    }
+    if (value != *expected) {
+      return -kEAGAIN;
+    }
+  }
+  return static_cast<i64>(
+      futex_requeue(*from, static_cast<u64>(wake_most), static_cast<u64>(move_most), *to));
+}
+
+}  // namespace
+
+void futex_wake_at_exit(u64 address) { (void)wake_word(address, FutexScope::kShared, 1, kAnyBit); }
+
+i64 sys_futex(const SyscallArgs& args) {
+  const u64 operation = args.a1 & 0xffff'ffff & ~(kPrivateFlag | kWallClockFlag);
+  const FutexScope scope = (args.a1 & kPrivateFlag) != 0 ? FutexScope::kPrivate : FutexScope::kShared;
+  const bool wall_clock = (args.a1 & kWallClockFlag) != 0;
+  const auto value = static_cast<u32>(args.a2);
+  const auto third = static_cast<u32>(args.a5);
+  if (wall_clock && operation != kWaitBitset) {
+    return -kENOSYS;
   }
   switch (operation) {
     case kWait:
     case kWaitBitset: {
-      if (operation == kWaitBitset && static_cast<u32>(args.a5) != kAnyBit) {
-        return -kEINVAL;
+      FutexWait request{.address = args.a0,
+                        .scope = scope,
+                        .expected = value,
+                        .bits = operation == kWait ? kAnyBit : third};
+      if (const i64 error = load_deadline(args.a3, operation, wall_clock, request.deadline_ns); error != 0) {
+        return error;
       }
-      u64 deadline_ns = kNoDeadline;
-      if (args.a3 != 0) {
-        Timespec timeout;
-        if (!arch::copy_from_user(&timeout, Gva{args.a3}, sizeof(timeout))) {
-          return -kEFAULT;
-        }
-        if (!timeout.valid()) {
-          return -kEINVAL;
-        }
-        if (operation == kWait) {
-          deadline_ns = deadline_in(timeout.ns());
-        } else if ((args.a1 & kClockRealtime) != 0) {
-          deadline_ns = deadline_of_wall(timeout.ns());
-        } else {
-          deadline_ns = timeout.ns();
-        }
-      }
-      return wait(address, static_cast<u32>(args.a2), deadline_ns);
+      return request.bits == 0 ? -kEINVAL : wait(request);
     }
     case kWake:
-    case kWakeBitset: {
-      const auto most = static_cast<i32>(args.a2);
-      return static_cast<i64>(futex_wake(*current().space, address, most < 1 ? 1 : static_cast<u64>(most)));
-    }
+    case kWakeBitset:
+      return wake_word(args.a0, scope, static_cast<i32>(value), operation == kWake ? kAnyBit : third);
+    case kRequeue:
+      return requeue_word(args, scope, nullptr);
+    case kCompareRequeue:
+      return requeue_word(args, scope, &third);
     default:
-      return -kEINVAL;
+      return -kENOSYS;
   }
 }
 

@@ -1,13 +1,12 @@
-// futex: wait and wake by address within one address space.
+// futex, as other parts of the kernel need it.
 #pragma once
 
 #include "pvops/base/types.h"
 
 namespace nopte::guest {
 
-class AddressSpace;
-
-// Wakes at most `most` waiters on this word; how many.
-u64 futex_wake(const AddressSpace& space, u64 address, u64 most);
+// Wakes one waiter on the word that exit cleared: a shared operation on the running process's memory. A bad
+// address wakes nobody.
+void futex_wake_at_exit(u64 address);
 
 }  // namespace nopte::guest

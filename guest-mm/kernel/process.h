@@ -23,6 +23,16 @@ class Inode;
 
 enum class ProcessState : u8 { kRunnable, kSleeping, kStopped, kZombie };
 
+// A call with a deadline that a signal interrupted: what restart_syscall goes on with.
+struct Restart {
+  i64 (*go_on)(const Restart&) = nullptr;  // null: no call was interrupted
+  u64 deadline_ns = 0;
+  u64 address = 0;  // of a sleep: where to write what is left, 0 for nowhere; of a futex: the word
+  u32 value = 0;    // the rest is a futex's
+  u32 bits = 0;
+  bool is_private = false;
+};
+
 struct Process {
   // Read at every entry and exit.
   UserRegisters* registers = nullptr;    // top of the kernel stack
@@ -70,10 +80,7 @@ struct Process {
   u64 children_cpu_ns = 0;  // of the children waited for
   Timer alarm;              // ITIMER_REAL
   u64 alarm_interval_ns = 0;
-  struct {
-    u64 deadline_ns;
-    u64 remaining_address;
-  } sleep{};  // what restart_syscall goes on with
+  Restart restart;
 
   // The last fault of user code, for the next signal frame.
   u64 trap_number = 0;

@@ -43,6 +43,8 @@ i64 put_timespec(u64 address, u64 ns) {
   return arch::copy_to_user(Gva{address}, &time, sizeof(time)) ? 0 : -kEFAULT;
 }
 
+i64 go_on_sleeping(const Restart& restart);
+
 // Sleeps on nothing until the deadline. 0, or -kERESTART_RESTARTBLOCK with the rest of the time written.
 i64 sleep_and_report(u64 deadline_ns, u64 remaining_address) {
   for (;;) {
@@ -59,12 +61,15 @@ i64 sleep_and_report(u64 deadline_ns, u64 remaining_address) {
         if (remaining_address != 0 && put_timespec(remaining_address, deadline_ns - now_ns) != 0) {
           return -kEFAULT;
         }
-        current().sleep = {deadline_ns, remaining_address};
+        current().restart = {
+            .go_on = go_on_sleeping, .deadline_ns = deadline_ns, .address = remaining_address};
         return -kERESTART_RESTARTBLOCK;
       }
     }
   }
 }
+
+i64 go_on_sleeping(const Restart& restart) { return sleep_and_report(restart.deadline_ns, restart.address); }
 
 // struct itimerval.
 struct IntervalTimer {
@@ -177,10 +182,11 @@ i64 sys_clock_nanosleep(const SyscallArgs& args) {
   return sleep_and_report(clock == kRealtime ? deadline_of_wall(time.ns()) : time.ns(), 0);
 }
 
-// Goes on with the sleep that a signal without a handler interrupted. Called by a program out of the blue it
-// only continues a sleep of its own that is over.
+// Goes on with the call that a signal without a handler interrupted. Called by a program out of the blue it
+// only continues a call of its own that is over.
 i64 sys_restart_syscall(const SyscallArgs&) {
-  return sleep_and_report(current().sleep.deadline_ns, current().sleep.remaining_address);
+  const Restart restart = current().restart;
+  return restart.go_on != nullptr ? restart.go_on(restart) : -kEINTR;
 }
 
 i64 sys_alarm(const SyscallArgs& args) {
