@@ -1,7 +1,6 @@
-// Linux's memory calls as a program sees them: mmap, munmap, mprotect, mremap, madvise, brk, the stack,
-// SIGSEGV with its details. Runs the same on Linux.
+// Linux's memory calls as a program sees them: mmap, munmap, mprotect, SIGSEGV with its details. The same
+// on Linux.
 #include <stdint.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "tests/boot/programs/memory_checks.h"
@@ -241,169 +240,6 @@ void bad_addresses_give_efault() {
   end_file(file);
 }
 
-// --- mremap --------------------------------------------------------------------------------------------
-
-void mremap_in_place() {
-  char* at = map(8);
-  memset(at, 5, 8 * kPage);
-  CHECK(mremap(at, 8 * kPage, 4 * kPage, 0) == at);
-  CHECK(!readable(at + 4 * kPage));
-  CHECK(mremap(at, 4 * kPage, 6 * kPage, 0) == at);
-  CHECK(at[4 * kPage - 1] == 5 && zero(at + 4 * kPage, 2 * kPage));
-  unmap(at, 6);
-}
-
-void mremap_moves_the_contents() {
-  char* at = map(8);
-  for (size_t i = 0; i < 8; ++i) at[i * kPage] = char(i + 1);
-  // Pages 2 to 4 go; page 5 is in the way of growing in place.
-  CHECK_ERRNO(mremap(at + 2 * kPage, 3 * kPage, 5 * kPage, 0), ENOMEM);
-  void* moved = mremap(at + 2 * kPage, 3 * kPage, 5 * kPage, MREMAP_MAYMOVE);
-  CHECK(moved != MAP_FAILED);
-  const char* to = static_cast<char*>(moved);
-  CHECK(to[0] == 3 && to[kPage] == 4 && to[2 * kPage] == 5);
-  CHECK(zero(to + 3 * kPage, 2 * kPage));
-  CHECK(!readable(at + 2 * kPage) && !readable(at + 4 * kPage));
-  CHECK(at[kPage] == 2 && at[5 * kPage] == 6);
-  unmap(static_cast<char*>(moved), 5);
-  unmap(at, 8);
-}
-
-void mremap_to_a_fixed_place() {
-  char* at = map(2);
-  memset(at, 6, 2 * kPage);
-  char* target = map(3);
-  memset(target, 1, 3 * kPage);
-  CHECK(mremap(at, 2 * kPage, 2 * kPage, MREMAP_MAYMOVE | MREMAP_FIXED, target) == target);
-  CHECK(target[0] == 6 && target[2 * kPage] == 1);
-  CHECK(!readable(at));
-  unmap(target, 3);
-}
-
-void mremap_errors() {
-  char* at = map(4);
-  CHECK_ERRNO(mremap(at + 1, kPage, kPage, 0), EINVAL);
-  CHECK_ERRNO(mremap(at, kPage, 0, 0), EINVAL);
-  CHECK_ERRNO(mremap(at, kPage, kPage, 0x100), EINVAL);
-  CHECK_ERRNO(mremap(at, kPage, kPage, MREMAP_FIXED, at), EINVAL);
-  CHECK_ERRNO(mremap(at, 2 * kPage, 2 * kPage, MREMAP_FIXED | MREMAP_MAYMOVE, at + kPage), EINVAL);
-  unmap(at + 3 * kPage, 1);
-  CHECK_ERRNO(mremap(at + 3 * kPage, kPage, 2 * kPage, MREMAP_MAYMOVE), EFAULT);
-  CHECK_ERRNO(mremap(at, 4 * kPage, 8 * kPage, MREMAP_MAYMOVE), EFAULT);
-  unmap(at, 3);
-}
-
-// --- madvise, msync, mlock -----------------------------------------------------------------------------
-
-void dontneed_drops_private_memory() {
-  char* at = map(3);
-  memset(at, 4, 3 * kPage);
-  CHECK(madvise(at + kPage, kPage, MADV_DONTNEED) == 0);
-  CHECK(at[0] == 4 && zero(at + kPage) && at[2 * kPage] == 4);
-  unmap(at, 3);
-  char* shared = map(1, PROT_READ | PROT_WRITE, MAP_SHARED);
-  shared[0] = 4;
-  CHECK(madvise(shared, kPage, MADV_DONTNEED) == 0);
-  CHECK(shared[0] == 4);
-  unmap(shared, 1);
-  int file = new_file(1);
-  char* copy = map_file(file, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE);
-  copy[0] = 4;
-  CHECK(madvise(copy, kPage, MADV_DONTNEED) == 0);
-  CHECK(copy[0] == 'a');
-  unmap(copy, 1);
-  end_file(file);
-}
-
-void madvise_arguments() {
-  char* at = map(3);
-  CHECK(madvise(at, 3 * kPage, MADV_WILLNEED) == 0);
-  CHECK(madvise(at, 3 * kPage, MADV_NORMAL) == 0);
-  CHECK(madvise(at, 0, MADV_DONTNEED) == 0);
-  CHECK_ERRNO(madvise(at, kPage, 9999), EINVAL);
-  CHECK_ERRNO(madvise(at + 1, kPage, MADV_DONTNEED), EINVAL);
-  at[0] = 1;
-  at[2 * kPage] = 1;
-  unmap(at + kPage, 1);
-  CHECK_ERRNO(madvise(at, 3 * kPage, MADV_DONTNEED), ENOMEM);
-  CHECK(at[0] == 0 && at[2 * kPage] == 0);
-  unmap(at, 3);
-}
-
-void free_memory_reads_zero_or_old() {
-  char* at = map(2);
-  memset(at, 3, 2 * kPage);
-  CHECK(madvise(at, 2 * kPage, MADV_FREE) == 0);
-  CHECK(at[0] == 0 || at[0] == 3);
-  at[0] = 8;
-  CHECK(at[0] == 8);
-  unmap(at, 2);
-}
-
-void sync_and_lock() {
-  char* at = map(3);
-  unmap(at + 2 * kPage, 1);
-  CHECK(msync(at, 2 * kPage, MS_SYNC) == 0);
-  CHECK_ERRNO(msync(at, 3 * kPage, MS_ASYNC), ENOMEM);
-  CHECK_ERRNO(msync(at, kPage, MS_ASYNC | MS_SYNC), EINVAL);
-  CHECK_ERRNO(msync(at + 1, kPage, MS_SYNC), EINVAL);
-  CHECK(mlock(at + 5, 10) == 0);
-  CHECK_ERRNO(mlock(at, 3 * kPage), ENOMEM);
-  CHECK(munlock(at, 2 * kPage) == 0);
-  CHECK(munlockall() == 0);
-  unmap(at, 2);
-}
-
-// --- brk, stack ----------------------------------------------------------------------------------------
-
-void brk_grows_and_shrinks() {
-  const auto set = [](uintptr_t end) { return uintptr_t(syscall(SYS_brk, end)); };
-  const uintptr_t start = set(0);
-  CHECK(start != 0);
-  CHECK(set(start + 10 * kPage) == start + 10 * kPage);
-  char* heap = reinterpret_cast<char*>((start + kPage - 1) & ~(kPage - 1));
-  CHECK(zero(heap, 9 * kPage));
-  memset(heap, 2, 9 * kPage);
-  CHECK(set(start + 3 * kPage) == start + 3 * kPage);
-  CHECK(!readable(heap + 4 * kPage));
-  CHECK(set(start + 10 * kPage) == start + 10 * kPage);
-  CHECK(heap[kPage] == 2 && zero(heap + 4 * kPage, 5 * kPage));
-  CHECK(set(1) == start + 10 * kPage);
-  CHECK(set(start) == start);
-}
-
-[[gnu::noinline]] size_t use_stack(size_t pages) {
-  volatile char frame[kPage];
-  frame[0] = char(pages);
-  const size_t deeper = pages == 0 ? 0 : use_stack(pages - 1);
-  return deeper + (frame[0] == char(pages));
-}
-
-void the_stack_grows() { CHECK(use_stack(1000) == 1001); }
-
-void the_stack_ends() {
-  fflush(stdout);
-  const pid_t child = fork();
-  CHECK(child >= 0);
-  if (child == 0) {
-    signal(SIGSEGV, SIG_DFL);
-    const rlimit limit{8 << 20, 8 << 20};
-    setrlimit(RLIMIT_STACK, &limit);
-    _exit(use_stack(4000) != 0 ? 3 : 4);
-  }
-  int status = 0;
-  CHECK(waitpid(child, &status, 0) == child);
-  CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
-}
-
-void grows_down_mappings_grow() {
-  char* at = map(1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_GROWSDOWN);
-  CHECK(fault_of_write(at - 1).signal == 0);
-  CHECK(fault_of_write(at - 2 * kPage).signal == 0);
-  CHECK(at[-1] == 1);
-  unmap(at - 2 * kPage, 3);
-}
-
 }  // namespace
 
 int main() {
@@ -423,17 +259,5 @@ int main() {
   check("mprotect_errors", mprotect_errors);
   check("execution_needs_the_right", execution_needs_the_right);
   check("bad_addresses_give_efault", bad_addresses_give_efault);
-  check("mremap_in_place", mremap_in_place);
-  check("mremap_moves_the_contents", mremap_moves_the_contents);
-  check("mremap_to_a_fixed_place", mremap_to_a_fixed_place);
-  check("mremap_errors", mremap_errors);
-  check("dontneed_drops_private_memory", dontneed_drops_private_memory);
-  check("madvise_arguments", madvise_arguments);
-  check("free_memory_reads_zero_or_old", free_memory_reads_zero_or_old);
-  check("sync_and_lock", sync_and_lock);
-  check("brk_grows_and_shrinks", brk_grows_and_shrinks);
-  check("the_stack_grows", the_stack_grows);
-  check("the_stack_ends", the_stack_ends);
-  check("grows_down_mappings_grow", grows_down_mappings_grow);
   return finish();
 }
