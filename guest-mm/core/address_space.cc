@@ -1,5 +1,7 @@
 #include "guest-mm/core/address_space.h"
 
+#include <algorithm>
+
 #include "guest-mm/core/commit_limit.h"
 
 namespace nopte::guest {
@@ -73,11 +75,12 @@ Result<void> AddressSpace::declare(const RegionSpec& spec, u32 flags, MemoryObje
 
 Result<Gva> AddressSpace::find_place(Gva hint, u64 pages) const {
   const u64 bytes = pages_to_bytes(pages);
-  // A stack above keeps its guard gap.
+  // A stack above keeps its guard gap, which ends at address 0.
   const auto limit_below = [&](const RegionNode* above) {
-    return above != nullptr && (above->tag & kVmaGrowsDown) != 0
-               ? above->range().begin - pages_to_bytes(kStackGuardPages)
-               : (above != nullptr ? above->range().begin : kUserRange.end);
+    if (above == nullptr) return kUserRange.end;
+    const u64 begin = above->range().begin.value();
+    const u64 gap = (above->tag & kVmaGrowsDown) != 0 ? pages_to_bytes(kStackGuardPages) : 0;
+    return Gva{begin - std::min(begin, gap)};
   };
   if (kUserRange.begin <= hint && hint < kUserRange.end && bytes <= kUserRange.end - hint) {
     const RegionNode* above = tree_.at_or_after(hint);
@@ -85,7 +88,7 @@ Result<Gva> AddressSpace::find_place(Gva hint, u64 pages) const {
   }
   for (const Gva top : {kMmapTop, kUserRange.end}) {
     VaRange within{kMmapBottom, top};
-    while (true) {
+    while (within.begin < within.end) {
       const auto at = tree_.find_gap(within, pages);
       if (!at) break;
       const Gva limit = limit_below(tree_.at_or_after(*at));
@@ -104,7 +107,9 @@ Result<Gva> AddressSpace::map(const MapRequest& request) {
 
   RegionSpec spec{.range = {}, .perm = request.perm, .sharing = request.sharing};
   if (request.placement == Placement::kAnywhere) {
-    const auto at = find_place(Gva{request.hint.value() + kPageMask}.page_base(), pages);
+    Gva hint = request.hint.page_base();
+    if (Gva{} < hint && hint < kMmapBottom) hint = kMmapBottom;
+    const auto at = find_place(hint, pages);
     if (!at) return at;
     spec.range = VaRange::of_pages(*at, pages);
   } else {

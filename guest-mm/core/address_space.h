@@ -26,7 +26,7 @@ inline constexpr Gva kMmapBottom{0x1'0000};           // and not below this (mma
 
 // How map() chooses the place.
 enum class Placement : u8 {
-  kAnywhere,        // at the hint when that is free, else below kMmapTop
+  kAnywhere,        // at the hint, rounded down, when that is free, else below kMmapTop
   kFixed,           // at the hint; what is there goes away
   kFixedNoReplace,  // at the hint, kOverlap when something is there
 };

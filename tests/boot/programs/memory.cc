@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
+#include <initializer_list>
+
 #include "tests/boot/programs/memory_checks.h"
 
 namespace {
@@ -83,6 +85,34 @@ void free_hint_is_taken() {
   CHECK(other != MAP_FAILED && other != at + 2 * kPage);
   unmap(static_cast<char*>(other), 1);
   unmap(at + 2 * kPage, 1);
+}
+
+void* at_hint(uintptr_t hint) {
+  return mmap(reinterpret_cast<void*>(hint), kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+void unaligned_hint_is_rounded_down() {
+  char* at = map(8);
+  unmap(at, 8);
+  CHECK(at_hint(uintptr_t(at) + 2 * kPage + 5) == at + 2 * kPage);
+  unmap(at + 2 * kPage, 1);
+  void* anywhere = at_hint(5);
+  CHECK(anywhere != MAP_FAILED && uintptr_t(anywhere) > 0x10000);
+  unmap(static_cast<char*>(anywhere), 1);
+}
+
+// A stack below 1 MiB: its guard gap ends at address 0.
+void hint_near_a_low_stack_is_a_hint() {
+  constexpr uintptr_t kStack = 0x20000;
+  void* const stack = reinterpret_cast<void*>(kStack);
+  CHECK(mmap(stack, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN,
+             -1, 0) == stack);
+  for (const uintptr_t hint : {kStack, kStack - kPage, kStack - 2 * kPage}) {
+    void* const got = at_hint(hint);
+    CHECK(got != MAP_FAILED && uintptr_t(got) > kStack);
+    unmap(static_cast<char*>(got), 1);
+  }
+  CHECK(munmap(stack, kPage) == 0);
 }
 
 void populate() {
@@ -249,6 +279,8 @@ int main() {
   check("fixed_replaces", fixed_replaces);
   check("fixed_noreplace_refuses", fixed_noreplace_refuses);
   check("free_hint_is_taken", free_hint_is_taken);
+  check("unaligned_hint_is_rounded_down", unaligned_hint_is_rounded_down);
+  check("hint_near_a_low_stack_is_a_hint", hint_near_a_low_stack_is_a_hint);
   check("populate", populate);
   check("too_much_is_refused", too_much_is_refused);
   check("maps_tell_the_truth", maps_tell_the_truth);

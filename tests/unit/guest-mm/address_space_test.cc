@@ -82,8 +82,6 @@ TEST_F(AddressSpaceTest, TakesAFreeHintAndIgnoresATakenOne) {
   EXPECT_EQ(space->map({.hint = kPlace, .bytes = kPageBytes, .perm = kPermRW}).value(), kPlace);
   EXPECT_EQ(space->map({.hint = kPlace, .bytes = kPageBytes, .perm = kPermRW}).value(),
             kMmapTop - kPageBytes);
-  EXPECT_EQ(space->map({.hint = kPlace + (kPageBytes + 1), .bytes = kPageBytes, .perm = kPermRW}).value(),
-            kPlace + 2 * kPageBytes);
 }
 
 TEST_F(AddressSpaceTest, FixedReplacesAndNoReplaceRefuses) {
@@ -303,6 +301,37 @@ TEST_F(AddressSpaceTest, PlacingKeepsTheGapBelowAStack) {
   EXPECT_EQ(next, stack - pages_to_bytes(kStackGuardPages + 1));
   EXPECT_NE(space->map({.hint = stack - kPageBytes, .bytes = kPageBytes, .perm = kPermRW}).value(),
             stack - kPageBytes);
+}
+
+TEST_F(AddressSpaceTest, AHintIsRoundedDownAndRaisedToTheLowestPlace) {
+  const auto at = [&](u64 hint) {
+    return space->map({.hint = Gva{hint}, .bytes = kPageBytes, .perm = kPermR});
+  };
+  EXPECT_EQ(at(0x1000'0005), Gva{0x1000'0000});
+  EXPECT_EQ(at(0x1000), kMmapBottom);
+  EXPECT_GT(at(5).value(), kPlace);  // rounds to no hint
+}
+
+TEST_F(AddressSpaceTest, TheGapBelowAStackNearAddressZeroEndsThere) {
+  for (const u64 low : {0x1'0000, 0x2'0000}) {
+    space = AddressSpace::create().value();
+    const MapRequest stack{.hint = Gva{low},
+                           .bytes = kPageBytes,
+                           .perm = kPermRW,
+                           .placement = Placement::kFixed,
+                           .flags = kVmaGrowsDown};
+    ASSERT_TRUE(space->map(stack));
+    for (const u64 hint : {low, low - kPageBytes}) {
+      const auto at = space->map({.hint = Gva{hint}, .bytes = kPageBytes, .perm = kPermR});
+      ASSERT_TRUE(at);
+      EXPECT_GT(*at, Gva{low});
+    }
+    // Nothing but the gap is left.
+    ASSERT_TRUE(space->map({.hint = Gva{low} + kPageBytes,
+                            .bytes = (kUserRange.end - Gva{low}) - kPageBytes,
+                            .placement = Placement::kFixed}));
+    EXPECT_EQ(space->map({.bytes = kPageBytes, .perm = kPermR}).error(), Status::kNoMemory);
+  }
 }
 
 TEST_F(AddressSpaceTest, AdviseGoesThroughAndReportsHoles) {
