@@ -191,16 +191,15 @@ Result<Ref<AddressSpace>> build_space(const Program& program) {
   return space;
 }
 
-// Memory after a segment's file bytes, in their last page, reads as zero.
+// Where a segment is longer in memory than in the file, all that follows the file's bytes in their last page
+// reads as zero, as on Linux: ld.so takes what lies behind its bss for zero pages.
 Result<void> zero_tails(const Program& program) {
   for (const elf::ProgramHeader& segment : program.segments()) {
     const Gva file_end{segment.address + program.layout.bias + segment.file_bytes};
     if (segment.type == elf::kTypeLoad && segment.file_bytes != 0 &&
         segment.memory_bytes > segment.file_bytes && !file_end.page_aligned() &&
         elf::segment_perm(segment).write()) {
-      const u64 in_page = kPageBytes - file_end.page_offset();
-      const u64 wanted = segment.memory_bytes - segment.file_bytes;
-      NOPTE_TRY(arch::zero_user(file_end, wanted < in_page ? wanted : in_page));
+      NOPTE_TRY(arch::zero_user(file_end, kPageBytes - file_end.page_offset()));
     }
   }
   return {};
