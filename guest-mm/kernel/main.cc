@@ -8,6 +8,7 @@
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/exec.h"
 #include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/files/tmpfs_limit.h"
 #include "guest-mm/kernel/log.h"
 #include "guest-mm/kernel/machine_end.h"
 #include "guest-mm/kernel/process.h"
@@ -117,6 +118,7 @@ void kernel_main(const BootInfo& boot) {
     log_line("more than ", kMostArguments, " arguments on the command line");
     end_machine(kNoProgramStatus);
   }
+  files::set_tmpfs_limit(pages_to_bytes(memory.total_pages / 2));
   files::init();
   files::mount_initramfs(boot.initramfs, boot.initramfs_bytes);
   const Result<Process*> init = create_process();

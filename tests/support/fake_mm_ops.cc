@@ -30,13 +30,13 @@ struct FakeCalls {
   static FakeMmOps& fake() { return *g_fake; }
 
   static Result<SpaceId> space_create(const RegionSource&) {
-    if (fake().fails()) return Fail(Status::kNoMemory);
+    if (fake().growth_fails()) return Fail(Status::kNoMemory);
     const SpaceId id{fake().next_id_++};
     fake().spaces_[id];
     return id;
   }
   static Result<SpaceId> space_clone(SpaceId parent, const RegionSource&) {
-    if (fake().fails()) return Fail(Status::kNoMemory);
+    if (fake().growth_fails()) return Fail(Status::kNoMemory);
     const SpaceId id{fake().next_id_++};
     fake().spaces_[id] = fake().space(parent);
     return id;
@@ -55,7 +55,7 @@ struct FakeCalls {
 
   static Result<Populated> region_map(SpaceId id, const RegionSpec& region, u32 flags) {
     fake().check_range(id, region.range);
-    if (fake().fails()) return Fail(Status::kNoMemory);
+    if (fake().growth_fails()) return Fail(Status::kNoMemory);
     auto& space = fake().space(id);
     if (flags & kMapReplace) FakeMmOps::take_out(space, region.range);
     if (FakeMmOps::any(space, region.range)) {
@@ -115,13 +115,13 @@ struct FakeCalls {
   static Result<void> region_advise(SpaceId id, VaRange range, Advice advice) {
     fake().check_range(id, range);
     fake().space(id);
-    if (fake().fails()) return Fail(Status::kNoMemory);
+    if (fake().growth_fails()) return Fail(Status::kNoMemory);
     fake().advised_.push_back({id, range, advice});
     return {};
   }
 
   static Result<ObjectId> object_create(u64 pages, const ObjectMappings& mappings) {
-    if (fake().fails()) return Fail(Status::kNoMemory);
+    if (fake().growth_fails()) return Fail(Status::kNoMemory);
     const ObjectId id{fake().next_id_++};
     auto& object = fake().objects_[id];
     object.pages = pages;
@@ -129,7 +129,8 @@ struct FakeCalls {
     return id;
   }
   static Result<void> object_resize(ObjectId id, u64 pages) {
-    if (fake().fails()) return Fail(Status::kNoMemory);
+    if (pages > fake().objects_.at(id).pages ? fake().growth_fails() : fake().fails())
+      return Fail(Status::kNoMemory);
     auto& object = fake().objects_.at(id);
     object.pages = pages;
     object.bytes.erase(object.bytes.lower_bound(pages), object.bytes.end());
@@ -203,6 +204,8 @@ FakeMmOps::~FakeMmOps() {
   g_fake = nullptr;
   g_mm_ops = previous_;
 }
+
+bool FakeMmOps::growth_fails() { return fails() || growth_forbidden_; }
 
 bool FakeMmOps::fails() {
   ++calls_;

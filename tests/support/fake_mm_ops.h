@@ -27,6 +27,9 @@ class FakeMmOps {
   [[nodiscard]] bool failed() const { return fail_at_ == 0; }
   // From now on kmem_alloc fails.
   void forbid_kmem(bool forbidden) { kmem_forbidden_ = forbidden; }
+  // From now on all that takes memory in every case fails: what gives something back or takes rights away
+  // goes on.
+  void forbid_growth(bool forbidden) { growth_forbidden_ = kmem_forbidden_ = forbidden; }
 
   // Calls of any kind so far.
   [[nodiscard]] u64 calls() const { return calls_; }
@@ -59,6 +62,7 @@ class FakeMmOps {
   using Space = std::map<Gva, RegionSpec>;
 
   bool fails();
+  bool growth_fails();
   Space& space(SpaceId id);
   static void cut(Space& space, Gva at);
   static void take_out(Space& space, VaRange range);
@@ -71,6 +75,7 @@ class FakeMmOps {
   u64 total_pages_;
   u64 fail_at_ = 0;
   bool kmem_forbidden_ = false;
+  bool growth_forbidden_ = false;
   u64 calls_ = 0;
   u32 next_id_ = 1;
   SpaceId active_ = SpaceId::kKernel;

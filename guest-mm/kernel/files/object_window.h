@@ -24,6 +24,10 @@ class ObjectWindow {
     shown_.note(run);
     return window_.at(offset);
   }
+  void close() {
+    shown_.reset();
+    window_.close();
+  }
   // Pages from `pages` on have left the object.
   void cut(u64 pages) { shown_.cut(pages); }
 

@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/tmpfs_limit.h"
 #include "guest-mm/kernel/files/wall_clock.h"
-#include "pvops/mm_ops.h"
 
 namespace nopte::guest {
 
@@ -137,13 +137,14 @@ i64 put_statfs(const Inode& inode, u64 out) {
   constexpr i64 kTmpfsMagic = 0x0102'1994;
   constexpr i64 kProcMagic = 0x9fa0;
   const bool tmpfs = inode.device_of_file_system() == kFileSystemDevice;
-  const MemoryInfo memory = mm_ops().memory_info();
+  const TmpfsUse use = tmpfs ? tmpfs_use() : TmpfsUse{};
   StatFs answer{};
   answer.type = tmpfs ? kTmpfsMagic : kProcMagic;
   answer.block_bytes = answer.fragment_bytes = kPageBytes;
-  answer.blocks = tmpfs ? memory.total_pages : 0;
-  answer.blocks_free = answer.blocks_available = tmpfs ? memory.free_pages : 0;
-  answer.inodes = answer.inodes_free = tmpfs ? memory.total_pages : 0;
+  answer.blocks = use.limit_bytes / kPageBytes;
+  answer.blocks_free = answer.blocks_available = use.free_bytes() / kPageBytes;
+  answer.inodes = answer.blocks;
+  answer.inodes_free = answer.blocks_free;
   answer.name_bytes = kNameBytes;
   return put_user(out, answer);
 }

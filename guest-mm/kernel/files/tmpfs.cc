@@ -111,7 +111,7 @@ i64 TmpfsFile::write(IoBuffer from, u64 bytes, u64 offset) {
 }
 
 i64 TmpfsFile::read_piece(IoBuffer to, u64 bytes, u64 offset) {
-  const Result<char*> from = window_.prepare(*object_, offset, bytes, Access::kRead);
+  const Result<const char*> from = contents(offset, bytes);
   if (!from) {
     return to_errno(from.error());
   }
@@ -119,9 +119,55 @@ i64 TmpfsFile::read_piece(IoBuffer to, u64 bytes, u64 offset) {
   return copied.bytes != 0 ? static_cast<i64>(copied.bytes) : to_errno(copied.status);
 }
 
+Result<const char*> TmpfsFile::contents(u64 offset, u64 bytes) {
+  if (!object_) {
+    return small_.data() + offset;
+  }
+  return window_.prepare(*object_, offset, bytes, Access::kRead);
+}
+
 i64 TmpfsFile::write_piece(IoBuffer from, u64 bytes, u64 offset) {
+  if (!object_) {
+    if (offset + bytes <= SmallContents::kMostBytes) {
+      return write_small(from, bytes, offset);
+    }
+    if (!leave_small(offset + bytes)) {
+      return -kENOSPC;
+    }
+  }
+  return write_object(from, bytes, offset);
+}
+
+i64 TmpfsFile::write_small(IoBuffer from, u64 bytes, u64 offset) {
+  const u64 wanted = offset + bytes;
+  if (wanted > small_.capacity()) {
+    if (!charge_.raise(SmallContents::block_bytes(wanted))) {
+      return -kENOSPC;
+    }
+    if (!small_.reserve(wanted, data_end_)) {
+      charge_.lower(small_.capacity());
+      return -kENOSPC;
+    }
+  }
+  const IoBuffer::Copied copied = small_.write(from, bytes, offset, data_end_);
+  return wrote(offset, copied);
+}
+
+// Where a copy into the file ended.
+i64 TmpfsFile::wrote(u64 offset, const IoBuffer::Copied& copied) {
+  if (copied.bytes == 0) {
+    return copied.status == Status::kNoMemory ? -kENOSPC : to_errno(copied.status);
+  }
+  const u64 end = offset + copied.bytes;
+  bytes_ = std::max(bytes_, end);
+  data_end_ = std::max(data_end_, end);
+  return static_cast<i64>(copied.bytes);
+}
+
+i64 TmpfsFile::write_object(IoBuffer from, u64 bytes, u64 offset) {
   const u64 old_end = bytes_;
-  if (!reserve(offset + bytes)) {
+  bytes = charge(offset, bytes);
+  if (bytes == 0 || !reserve(offset + bytes)) {
     return -kENOSPC;
   }
   // A gap's first part lies in a page whose rest a mapping may have written.
@@ -134,9 +180,9 @@ i64 TmpfsFile::write_piece(IoBuffer from, u64 bytes, u64 offset) {
     return -kENOSPC;
   }
   const IoBuffer::Copied copied = from.get(*to, bytes);
-  const u64 end = offset + copied.bytes;
   if (copied.status != Status::kOk) {
     // The copy may have got some way into the page at which it failed: nothing of that stays past the end.
+    const u64 end = offset + copied.bytes;
     const u64 dirty_end = std::min(offset + bytes, (end / kPageBytes + 2) * kPageBytes);
     for (u64 at = std::max(end, mapped_ ? old_end : data_end_); at < dirty_end;) {
       const u64 page_end = std::min(dirty_end, (at / kPageBytes + 1) * kPageBytes);
@@ -144,35 +190,75 @@ i64 TmpfsFile::write_piece(IoBuffer from, u64 bytes, u64 offset) {
       at = page_end;
     }
   }
-  if (copied.bytes == 0) {
-    return copied.status == Status::kNoMemory ? -kENOSPC : to_errno(copied.status);
+  return wrote(offset, copied);
+}
+
+u64 TmpfsFile::charge(u64 offset, u64 bytes) {
+  const u64 first = offset >> kPageShift;
+  PageRun run{first, bytes_to_pages(offset + bytes) - first};
+  const u64 missing = written_.missing(run);
+  if (missing == 0) [[likely]] {
+    return bytes;
   }
-  bytes_ = std::max(bytes_, end);
-  data_end_ = std::max(data_end_, end);
-  return static_cast<i64>(copied.bytes);
+  if (!charge_.raise(pages_to_bytes(written_.pages() + missing))) {
+    // What still fits, as Linux writes page by page.
+    run.pages = written_.prefix(run, tmpfs_use().free_bytes() >> kPageShift);
+    if (!charge_.raise(pages_to_bytes(written_.pages() + written_.missing(run)))) {
+      return 0;
+    }
+  }
+  if (!written_.add(run)) {
+    charge_.lower(pages_to_bytes(written_.pages()));
+    return 0;
+  }
+  const u64 end = pages_to_bytes(run.end());
+  return end > offset ? std::min(bytes, end - offset) : 0;
+}
+
+void TmpfsFile::forget_pages(u64 from) {
+  written_.cut(from);
+  charge_.lower(pages_to_bytes(written_.pages()));
+}
+
+Result<void> TmpfsFile::leave_small(u64 bytes) {
+  const u64 pages = bytes_to_pages(std::max(bytes, bytes_));
+  Result<Ref<MemoryObject>> object = MemoryObject::create(pages_to_bytes(grown_pages(pages)));
+  if (!object) {
+    return Fail(object.error());
+  }
+  if (data_end_ != 0) {
+    if (!charge_.raise(kPageBytes) || !written_.add({0, 1})) {
+      charge_.lower(small_.capacity());
+      return Fail(Status::kNoMemory);
+    }
+    const Result<char*> to = window_.prepare(**object, 0, data_end_, Access::kWrite);
+    const Result<void> copied =
+        to ? arch::copy_fallible(*to, small_.data(), data_end_) : Result<void>(Fail(to.error()));
+    if (!copied) {
+      window_.close();
+      written_.cut(0);
+      charge_.lower(small_.capacity());
+      return copied;
+    }
+  }
+  object_ = std::move(*object);
+  small_.clear();
+  forget_pages(bytes_to_pages(data_end_));
+  return {};
 }
 
 i64 TmpfsFile::truncate(u64 bytes) {
   if (bytes > kLimitBytes) {
     return -kEFBIG;
   }
-  if (bytes < bytes_) {
-    // The tail of the last page first: it must read zero when the file grows again.
-    const u64 tail_end = std::min(bytes_, bytes_to_pages(bytes) * kPageBytes);
-    if (bytes < tail_end && !zero_in_page(bytes, mapped_ ? bytes_to_pages(bytes) * kPageBytes : tail_end)) {
-      return -kENOSPC;
+  if (object_ && bytes != bytes_) {
+    const i64 error = bytes < bytes_ ? shrink_object(bytes) : grow_object(bytes);
+    if (error != 0) {
+      return error;
     }
-    if (!object_->resize(pages_to_bytes(bytes_to_pages(bytes)))) {
-      return -kENOSPC;
-    }
-    window_.cut(bytes_to_pages(bytes));
-  } else if (bytes > bytes_) {
-    if (mapped_ && (bytes_ & kPageMask) != 0 && !zero_in_page(bytes_, bytes_to_pages(bytes_) * kPageBytes)) {
-      return -kENOSPC;
-    }
-    if (!reserve(bytes)) {
-      return -kENOSPC;
-    }
+  } else if (!object_ && bytes == 0) {
+    small_.clear();
+    charge_.lower(0);
   }
   bytes_ = bytes;
   data_end_ = std::min(data_end_, bytes);
@@ -180,7 +266,38 @@ i64 TmpfsFile::truncate(u64 bytes) {
   return 0;
 }
 
+i64 TmpfsFile::shrink_object(u64 bytes) {
+  const u64 pages = bytes_to_pages(bytes);
+  // The tail of the last page first: it must read zero when the file grows again. A page that nobody wrote
+  // does.
+  const u64 tail_end = mapped_ ? pages_to_bytes(pages) : std::min(bytes_, pages_to_bytes(pages));
+  if (bytes < tail_end && (mapped_ || written_.missing({pages - 1, 1}) == 0) &&
+      !zero_in_page(bytes, tail_end)) {
+    return -kENOSPC;
+  }
+  if (!object_->resize(pages_to_bytes(pages))) {
+    return -kENOSPC;
+  }
+  window_.cut(pages);
+  forget_pages(pages);
+  return 0;
+}
+
+i64 TmpfsFile::grow_object(u64 bytes) {
+  if (mapped_ && (bytes_ & kPageMask) != 0 && !zero_in_page(bytes_, bytes_to_pages(bytes_) * kPageBytes)) {
+    return -kENOSPC;
+  }
+  return reserve(bytes) ? 0 : -kENOSPC;
+}
+
 ErrnoOr<MemoryObject*> TmpfsFile::mappable_object() {
+  if (!object_) {
+    if (!leave_small(bytes_)) {
+      return ErrnoFail(kENOMEM);
+    }
+    // A window for every file that was ever mapped would be a region for each.
+    window_.close();
+  }
   if (!reserve(bytes_)) {
     return ErrnoFail(kENOMEM);
   }
@@ -199,16 +316,10 @@ ErrnoOr<MemoryObject*> TmpfsFile::mappable_object() {
 
 Result<void> TmpfsFile::reserve(u64 bytes) {
   const u64 pages = bytes_to_pages(bytes);
-  const u64 wanted = pages_to_bytes(mapped_ ? pages : grown_pages(pages));
-  if (!object_) {
-    Result<Ref<MemoryObject>> object = MemoryObject::create(wanted);
-    if (!object) {
-      return Fail(object.error());
-    }
-    object_ = std::move(*object);
+  if (pages <= object_->pages()) {
     return {};
   }
-  return pages <= object_->pages() ? Result<void>() : object_->resize(wanted);
+  return object_->resize(pages_to_bytes(mapped_ ? pages : grown_pages(pages)));
 }
 
 Result<void> TmpfsFile::zero_in_page(u64 begin, u64 end) {

@@ -1,10 +1,14 @@
-// tmpfs: the one file system that holds data. Regular files are memory objects; directories, links and device
-// nodes are kernel memory.
+// tmpfs: the one file system that holds data. Regular files are memory objects, small ones until they are
+// mapped kernel memory, as directories, links and device nodes are. What it holds in all has a limit
+// (tmpfs_limit.h).
 #pragma once
 
 #include "guest-mm/core/memory_object.h"
 #include "guest-mm/kernel/files/inode.h"
 #include "guest-mm/kernel/files/object_window.h"
+#include "guest-mm/kernel/files/page_runs.h"
+#include "guest-mm/kernel/files/small_contents.h"
+#include "guest-mm/kernel/files/tmpfs_limit.h"
 
 namespace nopte::guest::files {
 
@@ -14,7 +18,7 @@ class TmpfsDirectory;
 ErrnoOr<Ref<Inode>> tmpfs_create(u32 mode, u64 device, std::string_view link_target);
 
 // A regular file. Its object has whole pages; bytes between the file's end and the end of the object are
-// zero, unless a program wrote them through a mapping.
+// zero, unless a program wrote them through a mapping. Shrinking to nothing and removing need no memory.
 class TmpfsFile final : public Inode {
  public:
   static constexpr u64 kLimitBytes = u64{1} << 40;
@@ -23,7 +27,10 @@ class TmpfsFile final : public Inode {
 
   ErrnoOr<Ref<File>> open(u32 flags) override;
   [[nodiscard]] u64 size_bytes() const override { return bytes_; }
-  [[nodiscard]] u64 used_pages() const override { return bytes_to_pages(bytes_); }
+  // What mappings touched is the engine's knowledge: of a mapped file, all of it.
+  [[nodiscard]] u64 used_pages() const override {
+    return mapped_ ? bytes_to_pages(bytes_) : bytes_to_pages(charge_.bytes());
+  }
   i64 truncate(u64 bytes) override;
 
   i64 read(IoBuffer to, u64 bytes, u64 offset);
@@ -37,13 +44,29 @@ class TmpfsFile final : public Inode {
   static i64 in_pieces(u64 bytes, FunctionRef<i64(u64 done, u64 piece)> one);
   i64 read_piece(IoBuffer to, u64 bytes, u64 offset);
   i64 write_piece(IoBuffer from, u64 bytes, u64 offset);
-  // Gives the object room for `bytes`.
+  i64 write_small(IoBuffer from, u64 bytes, u64 offset);
+  i64 write_object(IoBuffer from, u64 bytes, u64 offset);
+  // Gives the file an object with room for `bytes`. Errors: kNoMemory, kLimit; it is then as before.
+  Result<void> leave_small(u64 bytes);
+  // Charges the pages of a write to the object; how many of the bytes they cover, 0 when the file system is
+  // full.
+  u64 charge(u64 offset, u64 bytes);
+  void forget_pages(u64 from);
+  // Where `bytes` > 0 bytes from `offset` on can be read, fallibly. Errors: kNoMemory.
+  Result<const char*> contents(u64 offset, u64 bytes);
+  i64 wrote(u64 offset, const IoBuffer::Copied& copied);
+  i64 shrink_object(u64 bytes);
+  i64 grow_object(u64 bytes);
+  // Gives the object room for `bytes`. Precondition: there is one.
   Result<void> reserve(u64 bytes);
   // Zeroes [begin, end), inside one page, as far as the object has it.
   Result<void> zero_in_page(u64 begin, u64 end);
 
-  Ref<MemoryObject> object_;  // null while the file never had a byte
+  SmallContents small_;       // the bytes below data_end_, while there is no object
+  Ref<MemoryObject> object_;  // null while the file is small and was never mapped
   ObjectWindow window_;
+  PageRuns written_;  // pages of the object that calls wrote
+  TmpfsCharge charge_;
   u64 bytes_ = 0;
   u64 data_end_ = 0;     // bytes from here on were never written by a call: a hole, unless mapped_
   bool mapped_ = false;  // programs see the object's end: no room beyond the file's

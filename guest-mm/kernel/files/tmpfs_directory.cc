@@ -7,6 +7,11 @@
 
 namespace nopte::guest::files {
 
+namespace {
+// A name with its inode, generously.
+constexpr u64 kChargeForName = 1024;
+}  // namespace
+
 ErrnoOr<Ref<File>> TmpfsDirectory::open(u32 flags) { return open_directory(*this, flags); }
 
 TmpfsDirectory::Key TmpfsDirectory::key(std::string_view name) {
@@ -17,7 +22,8 @@ TmpfsDirectory::Key TmpfsDirectory::key(std::string_view name) {
   return {hash, name};
 }
 
-TmpfsDirectory::Entry* TmpfsDirectory::make_entry(std::string_view name, Ref<Inode> inode) {
+TmpfsDirectory::Entry* TmpfsDirectory::make_entry(std::string_view name, Ref<Inode> inode,
+                                                  TmpfsCharge charge) {
   void* memory = heap_alloc(sizeof(Entry) + name.size());
   if (memory == nullptr) {
     return nullptr;
@@ -26,6 +32,7 @@ TmpfsDirectory::Entry* TmpfsDirectory::make_entry(std::string_view name, Ref<Ino
   entry->hash = key(name).hash;
   entry->bytes = static_cast<u32>(name.size());
   entry->inode = std::move(inode);
+  entry->charge = std::move(charge);
   std::memcpy(static_cast<void*>(entry + 1), name.data(), name.size());
   return entry;
 }
@@ -80,7 +87,11 @@ void TmpfsDirectory::iterate(u64 cookie, DirectoryVisitor visit) {
 
 i64 TmpfsDirectory::link(std::string_view name, Ref<Inode> inode) {
   Inode& linked = *inode;
-  Entry* entry = make_entry(name, std::move(inode));
+  TmpfsCharge charge;
+  if (!charge.raise(kChargeForName)) {
+    return -kENOSPC;
+  }
+  Entry* entry = make_entry(name, std::move(inode), std::move(charge));
   if (entry == nullptr) {
     return -kENOSPC;
   }
@@ -117,10 +128,11 @@ i64 TmpfsDirectory::rename(std::string_view name, Directory& to, std::string_vie
   if (old != target.by_name_.end() && old->inode == entry.inode) {
     return 0;  // two names of one file: nothing happens
   }
-  Entry* moved = make_entry(new_name, entry.inode);
+  Entry* moved = make_entry(new_name, entry.inode, {});
   if (moved == nullptr) {
     return -kENOSPC;
   }
+  moved->charge = std::move(entry.charge);
   if (old != target.by_name_.end()) {
     target.unlink(new_name);
   }

@@ -5,6 +5,7 @@
 #include <boost/intrusive/set.hpp>
 
 #include "guest-mm/kernel/files/inode.h"
+#include "guest-mm/kernel/files/tmpfs_limit.h"
 
 namespace nopte::guest::files {
 
@@ -33,6 +34,7 @@ class TmpfsDirectory final : public Directory {
     u32 hash = 0;
     u32 bytes = 0;
     Ref<Inode> inode;
+    TmpfsCharge charge;
     [[nodiscard]] std::string_view name() const { return {reinterpret_cast<const char*>(this + 1), bytes}; }
   };
   struct Key {
@@ -60,7 +62,7 @@ class TmpfsDirectory final : public Directory {
       boost::intrusive::key_of_value<CookieOf>>;
 
   static Key key(std::string_view name);
-  [[nodiscard]] static Entry* make_entry(std::string_view name, Ref<Inode> inode);
+  [[nodiscard]] static Entry* make_entry(std::string_view name, Ref<Inode> inode, TmpfsCharge charge);
   static void free_entry(Entry* entry);
   void insert(Entry& entry);
   void erase(Entry& entry);  // and frees it

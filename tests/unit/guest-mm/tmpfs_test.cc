@@ -96,6 +96,113 @@ TEST_F(TmpfsTest, AFaultInTheMiddleLosesNothingAndLeavesNothingPastTheEnd) {
   EXPECT_EQ(contents(*inode).substr(0, 10), "ssssssssss");
 }
 
+TEST_F(TmpfsTest, ASmallFileAsksTheBackendForNothing) {
+  const Ref<Inode> first = add_file(*root, "first", "x");  // the heap's first chunk
+  const u64 calls = mm.calls();
+  const Ref<Inode> inode = add_file(*root, "f", std::string(100, 'y'));
+  const Ref<File> file = inode->open(kOpenReadWrite).value();
+  ASSERT_EQ(write(*file, "end", 500), 3);
+  EXPECT_EQ(contents(*inode), std::string(100, 'y') + std::string(400, 0) + "end");
+  ASSERT_EQ(file->truncate(50), 0);
+  ASSERT_EQ(file->truncate(3000), 0);
+  EXPECT_EQ(contents(*inode), std::string(50, 'y') + std::string(2950, 0));
+  EXPECT_EQ(mm.calls(), calls);
+  EXPECT_EQ(mm.objects(), 0u);
+}
+
+TEST_F(TmpfsTest, ASmallFileGetsAnObjectWhenItIsMappedOrGrows) {
+  for (const bool mapped : {false, true}) {
+    const Ref<Inode> inode = add_file(*root, mapped ? "m" : "g", "some text");
+    const Ref<File> file = inode->open(kOpenReadWrite).value();
+    if (mapped) {
+      const auto object = Ref<MemoryObject>::adopt(file->mmap_object(kPermR, Sharing::kShared).value());
+      EXPECT_EQ(mm.object_pages(object->id()), 1u);
+      EXPECT_TRUE(mm.regions(SpaceId::kKernel).empty());  // read, it gets a window
+    } else {
+      ASSERT_EQ(write(*file, "far", SmallContents::kMostBytes), 3);
+    }
+    EXPECT_EQ(mm.objects(), 1u);
+    EXPECT_EQ(contents(*inode).substr(0, 12), mapped ? "some text" : std::string("some text\0\0\0", 12));
+    EXPECT_EQ(root->unlink(mapped ? "m" : "g"), 0);
+  }
+  EXPECT_EQ(mm.objects(), 0u);
+}
+
+TEST_F(TmpfsTest, RemovingNeedsNoMemory) {
+  for (const u64 bytes : {u64{100}, u64{3 * kPageBytes + 1}}) {
+    Ref<Inode> inode = add_file(*root, "f", std::string(bytes, 'r'));
+    Ref<File> file = inode->open(kOpenReadWrite).value();
+    mm.forbid_growth(true);
+    EXPECT_EQ(file->truncate(0), 0);
+    EXPECT_EQ(root->unlink("f"), 0);
+    file = nullptr;
+    inode = nullptr;
+    mm.forbid_growth(false);
+    EXPECT_EQ(mm.objects(), 0u);
+  }
+}
+
+// --- the limit ------------------------------------------------------------------------------------------
+
+class TmpfsLimitTest : public TmpfsTest {
+ protected:
+  TmpfsLimitTest() { set_tmpfs_limit(tmpfs_use().used_bytes + kRoom); }
+  ~TmpfsLimitTest() override {
+    set_tmpfs_limit(~u64{0});
+    root = nullptr;
+    view = nullptr;
+    EXPECT_EQ(tmpfs_use().used_bytes, 0u);
+  }
+  static constexpr u64 kRoom = 40 * kPageBytes;
+};
+
+TEST_F(TmpfsLimitTest, AFullFileSystemTakesWhatFitsAndThenNothing) {
+  const Ref<Inode> inode = add_file(*root, "f");
+  const Ref<File> file = inode->open(kOpenReadWrite).value();
+  const std::string text(100 * kPageBytes, 'w');
+  const i64 written = write(*file, text, 0);
+  EXPECT_EQ(written, static_cast<i64>(39 * kPageBytes));  // the name takes a part of a page
+  EXPECT_EQ(write(*file, text, static_cast<u64>(written)), -kENOSPC);
+  EXPECT_EQ(write(*file, text.substr(0, 2 * kPageBytes), 5), static_cast<i64>(2 * kPageBytes));  // is there
+  EXPECT_EQ(inode->used_pages(), 39u);
+  ASSERT_EQ(file->truncate(20 * kPageBytes), 0);
+  EXPECT_EQ(tmpfs_use().free_bytes() >> kPageShift, 19u);
+  EXPECT_EQ(write(*file, text, 30 * kPageBytes), static_cast<i64>(19 * kPageBytes));
+  EXPECT_EQ(root->unlink("f"), 0);
+}
+
+TEST_F(TmpfsLimitTest, NamesAndSmallFilesCount) {
+  u64 files = 0;
+  for (;; ++files) {
+    ASSERT_LT(files, 1000u);
+    const Ref<Inode> inode = root->create(kModeRegular | 0644, 0, {}).value();
+    if (const i64 linked = root->link(std::to_string(files), inode); linked != 0) {
+      EXPECT_EQ(linked, -kENOSPC);
+      break;
+    }
+    const Ref<File> file = inode->open(kOpenReadWrite).value();
+    if (const i64 written = write(*file, "0123456789", 0); written != 10) {
+      EXPECT_EQ(written, -kENOSPC);
+    }
+  }
+  EXPECT_GE(files, 100u);
+  EXPECT_EQ(root->rename("1", *root, "one"), 0);  // moves its charge
+  for (u64 file = 0; file < files; ++file) {
+    EXPECT_EQ(root->unlink(file == 1 ? "one" : std::to_string(file)), 0);
+  }
+}
+
+TEST_F(TmpfsLimitTest, HolesAreFree) {
+  const Ref<Inode> inode = add_file(*root, "f");
+  const Ref<File> file = inode->open(kOpenReadWrite).value();
+  ASSERT_EQ(file->truncate(u64{1} << 30), 0);
+  for (u64 page = 0; page < 30; ++page) {
+    ASSERT_EQ(write(*file, "sparse", page << 24), 6);
+  }
+  EXPECT_EQ(inode->used_pages(), 30u);
+  EXPECT_EQ(root->unlink("f"), 0);
+}
+
 TEST_F(TmpfsTest, ReadingAHoleAtTheEndTakesNoMemory) {
   const Ref<Inode> inode = add_file(*root, "f", "data");
   const Ref<File> file = inode->open(kOpenReadWrite).value();
@@ -159,7 +266,7 @@ TEST_F(TmpfsTest, AMappedFileEndsWhereItEnds) {
 }
 
 TEST_F(TmpfsTest, ObjectsEndWithTheLastUser) {
-  Ref<Inode> inode = add_file(*root, "f", "data");
+  Ref<Inode> inode = add_file(*root, "f", "data" + std::string(kPageBytes, 0));
   Ref<File> file = inode->open(kOpenReadOnly).value();
   inode = nullptr;
   EXPECT_EQ(mm.objects(), 1u);
