@@ -1,5 +1,5 @@
-// Ids to records: a directory frame whose pages hold 64 slots each. Slot 0 of a page is its header, so ids
-// are never a multiple of 64 and 0 is never an id. A page is freed with its last record, the directory by
+// Ids to records: directory frames whose pages hold 64 slots each. Slot 0 of a page is its header, so ids are
+// never a multiple of 64 and 0 is never an id. A page is freed with its last record, the directories by
 // release().
 //
 // Concurrency: the engine's.
@@ -17,7 +17,9 @@ class IdTable {
  public:
   static constexpr u32 kSlotBytes = 64;
   static constexpr u32 kSlots = kPageBytes / kSlotBytes;
-  static constexpr u32 kPages = kPageBytes / sizeof(u64);
+  static constexpr u32 kDirectoryPages = kPageBytes / sizeof(u64);
+  static constexpr u32 kDirectories = 32;
+  static constexpr u32 kPages = kDirectories * kDirectoryPages;
   static constexpr u32 kMaxIds = kPages * kSlots;
   static_assert(sizeof(T) <= kSlotBytes && std::is_trivially_destructible_v<T>);
 
@@ -29,13 +31,14 @@ class IdTable {
   // A fresh T under the lowest free id. Errors: kNoMemory, kLimit.
   Result<Added> add(const MetaFrames& memory) {
     FrameTable& frames = memory.frames;
-    if (directory_ == 0) {
-      const auto frame = memory.alloc();
-      if (!frame) return Fail(frame.error());
-      directory_ = frame->number() + 1;
-    }
     for (u32 p = first_with_room_; p < kPages; ++p) {
-      u64& entry = directory(frames)[p];
+      u64& directory = directories_[p / kDirectoryPages];
+      if (directory == 0) {
+        const auto frame = memory.alloc();
+        if (!frame) return Fail(frame.error());
+        directory = frame->number() + 1;
+      }
+      u64& entry = entry_of(frames, p);
       if (entry == 0) {
         const auto frame = memory.alloc();
         if (!frame) return Fail(frame.error());
@@ -55,15 +58,15 @@ class IdTable {
 
   // Null when there is no such id.
   [[nodiscard]] T* find(const FrameTable& frames, u32 id) const {
-    if (id >= kMaxIds || id % kSlots == 0 || directory_ == 0) return nullptr;
-    const u64 entry = directory(frames)[id / kSlots];
+    if (id >= kMaxIds || id % kSlots == 0 || !has_directory(id / kSlots)) return nullptr;
+    const u64 entry = entry_of(frames, id / kSlots);
     if (entry == 0 || !(used(frames, entry) >> (id % kSlots) & 1)) return nullptr;
     return reinterpret_cast<T*>(slot_address(frames, entry, id % kSlots));
   }
 
   // Precondition: find(id) is not null.
   void remove(FrameTable& frames, u32 id) {
-    u64& entry = directory(frames)[id / kSlots];
+    u64& entry = entry_of(frames, id / kSlots);
     u64& mask = used(frames, entry);
     mask &= ~(u64{1} << id % kSlots);
     --count_;
@@ -77,9 +80,12 @@ class IdTable {
   // visit(id, T&) for every record.
   template <class Visit>
   void for_each(const FrameTable& frames, Visit visit) const {
-    if (directory_ == 0) return;
     for (u32 p = 0; p < kPages; ++p) {
-      const u64 entry = directory(frames)[p];
+      if (!has_directory(p)) {
+        p += kDirectoryPages - 1;
+        continue;
+      }
+      const u64 entry = entry_of(frames, p);
       if (entry == 0) continue;
       for (u64 left = used(frames, entry) & ~u64{1}; left != 0; left &= left - 1) {
         const u32 slot = static_cast<u32>(std::countr_zero(left));
@@ -93,14 +99,19 @@ class IdTable {
   // Precondition: count() == 0.
   void release(FrameTable& frames) {
     NOPTE_ASSERT(count_ == 0);
-    if (directory_ != 0) frames.free(Frame(directory_ - 1));
-    directory_ = 0;
+    for (u64& directory : directories_) {
+      if (directory != 0) frames.free(Frame(directory - 1));
+      directory = 0;
+    }
     first_with_room_ = 0;
   }
 
  private:
-  [[nodiscard]] u64* directory(const FrameTable& frames) const {
-    return reinterpret_cast<u64*>(frames.window(Frame(directory_ - 1)));
+  [[nodiscard]] bool has_directory(u32 page) const { return directories_[page / kDirectoryPages] != 0; }
+  // Precondition: has_directory(page).
+  [[nodiscard]] u64& entry_of(const FrameTable& frames, u32 page) const {
+    const Frame directory(directories_[page / kDirectoryPages] - 1);
+    return reinterpret_cast<u64*>(frames.window(directory))[page % kDirectoryPages];
   }
   // Bit i: slot i is in use; bit 0 is the header itself.
   static u64& used(const FrameTable& frames, u64 entry) {
@@ -110,7 +121,7 @@ class IdTable {
     return frames.window(Frame(entry - 1)) + slot * kSlotBytes;
   }
 
-  u64 directory_ = 0;  // frame number + 1
+  u64 directories_[kDirectories] = {};  // frame number + 1; made when the one before is full
   u32 first_with_room_ = 0;
   u32 count_ = 0;
 };

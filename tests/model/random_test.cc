@@ -596,7 +596,7 @@ void print(const char* title, const Histogram& histogram) {
   for (const auto& [what, times] : histogram) std::printf("  %9" PRIu64 "  %s\n", times, what.c_str());
 }
 
-// Every operation and every documented error. Not reachable here: kLimit for want of ids (32,256 spaces).
+// Every operation and every documented error. Not reachable here: kLimit for want of ids (1,032,192 spaces).
 constexpr const char* kExpected[] = {"activate: ok",
                                      "activate: invalid argument",
                                      "clone: ok",

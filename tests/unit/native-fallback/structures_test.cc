@@ -61,6 +61,26 @@ TEST_F(Structures, IdsAreDenseNeverZeroAndReused) {
   table.release(frames_);
 }
 
+TEST_F(Structures, MoreIdsThanOneDirectoryHolds) {
+  IdTable<Record> table;
+  constexpr u32 kRecords = 40'000;
+  std::set<u32> ids;
+  for (u32 i = 0; i < kRecords; ++i) {
+    const auto added = table.add(meta_);
+    ASSERT_TRUE(added);
+    added->record->value = i;
+    ASSERT_TRUE(ids.insert(added->id).second);
+    ASSERT_EQ(table.find(frames_, added->id)->value, i);
+  }
+  EXPECT_GT(*ids.rbegin(), 64u * 512);
+  u32 visited = 0;
+  table.for_each(frames_, [&](u32 id, Record&) { visited += ids.contains(id); });
+  EXPECT_EQ(visited, kRecords);
+  for (const u32 id : ids) table.remove(frames_, id);
+  EXPECT_EQ(table.count(), 0u);
+  table.release(frames_);
+}
+
 TEST_F(Structures, IdsWithoutMemory) {
   IdTable<Record> table;
   for (u64 nth = 1; nth <= 2; ++nth) {
