@@ -21,7 +21,7 @@ Result<void> ShadowMmu::init(const GuestMemory& guest, const ShadowPool& pool, G
 
 ShadowMmu::Fault ShadowMmu::on_page_fault(Gva va, u64 error_code) {
   ShadowCounters& counters = tables_.counters();
-  tables_.reserve(root_);
+  const ShadowTables::Operation operation(tables_, root_);
   const u64 access = error_code & (kFaultWrite | kFaultUser | kFaultFetch);
   GuestWalk walk = walk_guest(guest_, reserved_, root_gfn_, va, access, smep_);
   if (walk.outcome == GuestWalk::Outcome::kFault) {
@@ -168,7 +168,7 @@ ShadowMmu::Reach ShadowMmu::reach(PageIndex page) const {
 Result<void> ShadowMmu::store(Gpa gpa, u64 value, unsigned bytes) {
   const bool sized = bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
   if (!sized || gpa.value() % bytes != 0 || !guest_.contains(gpa.page())) return Fail(Status::kBadAddress);
-  tables_.reserve(root_);
+  const ShadowTables::Operation operation(tables_, root_);
   ++tables_.counters().emulated_writes;
 
   const u64 gfn = gpa.page();
@@ -232,7 +232,7 @@ void ShadowMmu::speculate() {
 void ShadowMmu::release(Gpa gpa) {
   const u64 gfn = gpa.page();
   if (!guest_.contains(gfn)) return;
-  tables_.reserve(root_);
+  const ShadowTables::Operation operation(tables_, root_);
   ++tables_.counters().tables_released;
   for (unsigned level = 1; level <= pt::kLevels; ++level) {
     const PageIndex page = tables_.find_mirror(gfn, level);

@@ -39,7 +39,8 @@ void ShadowTables::unprotect(u64 gfn) {
   }
 }
 
-// A frame of the region becomes a table: the region's writable 2 MiB mappings give way to its split page.
+// A frame of the region becomes a table: the region's writable 2 MiB mappings give way to its split page, or
+// to nothing: one operation may protect frames of any number of regions.
 void ShadowTables::split_linear_mappings(u64 region) {
   RefList& large = regions_[region].large;
   while (!large.empty()) {
@@ -47,7 +48,8 @@ void ShadowTables::split_linear_mappings(u64 region) {
     const Entry old = entry(ref.page, ref.index);
     put(ref.page, ref.index, old, Entry());
     ++counters_.large_splits;
-    if (const PageIndex split = split_of_region(region)) link(ref.page, ref.index, split, old.word());
+    if (const PageIndex split = split_of_region(region, From::kSpare))
+      link(ref.page, ref.index, split, old.word());
   }
 }
 

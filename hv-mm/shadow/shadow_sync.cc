@@ -71,7 +71,7 @@ Result<pt::PhysAddr> ShadowMmu::set_root(u64 cr3) {
   const u64 gfn = (cr3 & Entry::kFrameMask) >> kPageShift;
   if (!guest_.contains(gfn)) return Fail(Status::kBadAddress);
   ++tables_.counters().root_loads;
-  tables_.reserve(root_);
+  const ShadowTables::Operation operation(tables_, root_);
   const PageIndex before = root_;
   PageIndex root = tables_.find_mirror(gfn, pt::kLevels);
   const bool missed = root == 0;

@@ -261,7 +261,7 @@ void ShadowTables::set_region(PageIndex index, unsigned slot, u64 region, u64 ri
   RegionState& state = regions_[region];
   const bool writable = rights & Entry::kWritable;
   if (!whole_region(region) || (writable && state.protected_frames != 0)) {
-    if (const PageIndex split = split_of_region(region)) link(index, slot, split, rights);
+    link(index, slot, split_of_region(region, From::kBudget), rights);
     return;
   }
   const Entry value =
@@ -274,8 +274,13 @@ void ShadowTables::set_region(PageIndex index, unsigned slot, u64 region, u64 ri
 
 // --- pages -------------------------------------------------------------------------------------------------
 
-PageIndex ShadowTables::take_page(ShadowKind kind, u64 gfn, unsigned level) {
-  if (free_tables_ == 0) return 0;
+PageIndex ShadowTables::take_page(ShadowKind kind, u64 gfn, unsigned level, From from) {
+  if (from == From::kBudget) {
+    NOPTE_ASSERT(budget_ != 0 && budget_ <= free_tables_);
+    --budget_;
+  } else if (free_tables_ <= budget_) {
+    return 0;
+  }
   PageIndex index = free_page_;
   if (index != 0) {
     free_page_ = pages_[index].newer;
@@ -295,8 +300,7 @@ PageIndex ShadowTables::take_page(ShadowKind kind, u64 gfn, unsigned level) {
 }
 
 PageIndex ShadowTables::new_mirror(u64 gfn, unsigned level) {
-  const PageIndex index = take_page(ShadowKind::kMirror, gfn, level);
-  NOPTE_ASSERT(index != 0);
+  const PageIndex index = take_page(ShadowKind::kMirror, gfn, level, From::kBudget);
   FrameState& frame = frames_[gfn];
   pages_[index].alias = frame.mirrors();
   frame.state = (frame.state & FrameState::kProtected) | index;
@@ -305,11 +309,11 @@ PageIndex ShadowTables::new_mirror(u64 gfn, unsigned level) {
   return index;
 }
 
-PageIndex ShadowTables::split_of_region(u64 region) {
+PageIndex ShadowTables::split_of_region(u64 region, From from) {
   RegionState& state = regions_[region];
   if (state.split != 0) return state.split;
   const u64 first = region * kFramesPerRegion;
-  const PageIndex index = take_page(ShadowKind::kSplit, first, 1);
+  const PageIndex index = take_page(ShadowKind::kSplit, first, 1, from);
   if (index == 0) return 0;
   state.split = index;
   ShadowPage& page = pages_[index];
@@ -333,7 +337,9 @@ PageIndex ShadowTables::split_of_region(u64 region) {
 
 PageIndex ShadowTables::split_of_giant(u64 giant) {
   PageIndex& split = giants_[giant];
-  if (split == 0) split = take_page(ShadowKind::kSplit, giant * kRegionsPerGiant * kFramesPerRegion, 2);
+  if (split == 0) {
+    split = take_page(ShadowKind::kSplit, giant * kRegionsPerGiant * kFramesPerRegion, 2, From::kBudget);
+  }
   return split;
 }
 
@@ -475,6 +481,8 @@ void ShadowTables::recycle_one(PageIndex pinned) {
 }
 
 void ShadowTables::reserve(PageIndex pinned) {
+  NOPTE_ASSERT(budget_ == 0);  // operations do not nest
+  budget_ = kPromised;
   zaps_left_ = kMostZapped;
   while (free_tables_ < kReserve) {
     if (told_ && detached_.newest != 0) {

@@ -48,7 +48,10 @@ class ShadowTables {
  public:
   // Fewer tables than this cannot hold the path of one access.
   static constexpr u32 kMinTables = 32;
-  // Free tables that one operation may need.
+  // Tables that an operation is promised: a root, or the three below it on the path of one access, be they
+  // mirrors or the insides of large leaves.
+  static constexpr u32 kPromised = pt::kLevels - 1;
+  // Tables that are free when an operation begins: beside those for the path, some for splits.
   static constexpr u32 kReserve = 16;
 
   // What happens to pages that lose their last parent. Told: they are detached and wait for reap().
@@ -66,8 +69,22 @@ class ShadowTables {
   // Errors: kInvalid (sizes, alignment), kNoMemory (metadata too small, too few tables). Called once.
   Result<void> init(const GuestMemory& guest, const ShadowPool& pool, Tracking tracking = Tracking::kTrapped);
 
-  // Begins an operation: recycles the oldest pages until kReserve tables are free. `pinned` is kept.
-  void reserve(PageIndex pinned);
+  // What may make pages happens inside of one: the oldest pages are recycled at its begin, until kReserve
+  // tables are free, and none later. kPromised of them are its budget, which new_mirror(), split_of_giant()
+  // and set_region() debit; more than these is our bug. What it takes besides is not promised: where a frame
+  // is protected and no other table is free, a 2 MiB mapping is dropped instead of split, and faulted in
+  // again.
+  class Operation {
+   public:
+    // `pinned` is not recycled.
+    Operation(ShadowTables& tables, PageIndex pinned) : tables_(tables) { tables.reserve(pinned); }
+    ~Operation() { tables_.budget_ = 0; }
+    Operation(const Operation&) = delete;
+    Operation& operator=(const Operation&) = delete;
+
+   private:
+    ShadowTables& tables_;
+  };
 
   // --- pages ---
   [[nodiscard]] ShadowPage& page(PageIndex index) { return pages_[index]; }
@@ -82,12 +99,10 @@ class ShadowTables {
     return 0;
   }
   [[nodiscard]] PageIndex first_mirror(u64 gfn) const { return frames_[gfn].mirrors(); }
-  // Makes the mirror, empty, and protects the frame. Precondition: reserved, there is none, no mirror of gfn
-  // is unsynchronised.
+  // Makes the mirror, empty, and protects the frame. Preconditions: in the operation's budget, there is none,
+  // no mirror of gfn is unsynchronised.
   PageIndex new_mirror(u64 gfn, unsigned level);
-  // The page for the inside of a 2 MiB region, filled; 0 when the pool is empty (never after reserve()).
-  PageIndex split_of_region(u64 region);
-  // The page for the inside of a 1 GiB leaf, filled on demand by set_region().
+  // The page for the inside of a 1 GiB leaf, filled on demand by set_region(). Precondition: in the budget.
   PageIndex split_of_giant(u64 giant);
   // Empties the page, takes it out of every parent and frees it.
   void zap(PageIndex index, Orphans orphans);
@@ -122,6 +137,7 @@ class ShadowTables {
   // Makes one entry of a leaf table's mirror show what this guest entry allows, in the same way.
   void show_leaf(PageIndex page, unsigned index, pt::Entry guest);
   // A level-2 entry that shows a whole region: by a 2 MiB mapping where possible, else by a split page.
+  // Precondition: in the budget.
   void set_region(PageIndex page, unsigned index, u64 region, u64 rights);
   // Empties an entry, present or not; gives the page that it linked, 0 when none.
   PageIndex drop(PageIndex page, unsigned index);
@@ -209,7 +225,13 @@ class ShadowTables {
   void protect(u64 gfn);
   void unprotect(u64 gfn);
   void split_linear_mappings(u64 region);
-  PageIndex take_page(ShadowKind kind, u64 gfn, unsigned level);
+  // What a page is taken from: the operation's budget, or what is free beside it.
+  enum class From : u8 { kBudget, kSpare };
+  // The page for the inside of a 2 MiB region, filled; 0 when there is none to spare.
+  PageIndex split_of_region(u64 region, From from);
+  // 0 when there is none to spare. Precondition: kBudget is not used up.
+  PageIndex take_page(ShadowKind kind, u64 gfn, unsigned level, From from);
+  void reserve(PageIndex pinned);
   void age_append(PageIndex index);
   void age_remove(PageIndex index);
   // Chained by unsync_before and unsync_after.
@@ -231,6 +253,7 @@ class ShadowTables {
   PageIndex free_page_ = 0;   // given back, chained by newer
   PageIndex fresh_page_ = 1;  // pages from here on were never used
   u32 free_tables_ = 0;
+  u32 budget_ = 0;  // of the operation, not above free_tables_
   PageIndex oldest_ = 0, newest_ = 0;
   PageList unsync_;
   PageList detached_;

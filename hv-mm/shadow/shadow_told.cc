@@ -62,7 +62,7 @@ void ShadowMmu::told_all() {
   }
   unseen_ = false;
   if (!reflected_valid_) return;
-  tables_.reserve(root_);
+  const ShadowTables::Operation operation(tables_, root_);
   speculate();
 }
 
@@ -89,7 +89,7 @@ void ShadowMmu::drop_all(PageIndex page, unsigned first, unsigned last) {
 
 void ShadowMmu::root_cloned(u64 gfn, u64 from_gfn, unsigned first, unsigned count) {
   table_released(gfn);
-  tables_.reserve(root_);
+  const ShadowTables::Operation operation(tables_, root_);
   const PageIndex from = tables_.find_mirror(from_gfn, pt::kLevels);
   if (from == 0) return;
   copy_entries(from, mirror_for_use(gfn, pt::kLevels), first, count);
