@@ -216,19 +216,8 @@ void ExitHandler::advance_past(u64 opcode_bytes) {
 
 Gva ExitHandler::operand_address(const DecodedInstruction& instruction) {
   const MemoryOperand& operand = instruction.memory;
-  u64 address = static_cast<u64>(operand.displacement);
-  if (operand.rip_relative) {
-    address += vcpu_.rip() + instruction.bytes;
-  }
-  if (operand.base != MemoryOperand::kNone) {
-    address += vcpu_.gpr(operand.base);
-  }
-  if (operand.index != MemoryOperand::kNone) {
-    address += vcpu_.gpr(operand.index) << operand.scale_shift;
-  }
-  if (operand.address_32bit) {
-    address &= 0xffff'ffff;
-  }
+  u64 address =
+      operand.offset(vcpu_.rip() + instruction.bytes, [this](u8 number) { return vcpu_.gpr(number); });
   if (operand.segment != MemoryOperand::Segment::kFlat) {
     address += host_.segment_base(operand.segment == MemoryOperand::Segment::kFs ? Host::Segment::kFs
                                                                                  : Host::Segment::kGs);

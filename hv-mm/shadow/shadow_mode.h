@@ -26,7 +26,7 @@ class ShadowMode : public ModeHandler {
         vcpu.inject_page_fault(va, fault.error_code);
         break;
       case ShadowMmu::Fault::Outcome::kEmulateStore:
-        if (!emulate_store(vcpu, fault.gpa)) mmu_.release(fault.gpa);
+        if (!emulate_store(vcpu, va, fault.gpa)) mmu_.release(fault.gpa);
         break;
       case ShadowMmu::Fault::Outcome::kOutside:
         ++outside_;
@@ -79,9 +79,10 @@ class ShadowMode : public ModeHandler {
   }
 
  private:
-  // Executes the instruction at rip, which stores to a shadowed table. False when it is none of those that
-  // are known, or the store was part of delivering an event: nothing has happened then.
-  bool emulate_store(Vcpu& vcpu, Gpa gpa);
+  // Executes the instruction at rip, whose store to va was refused, as a shadowed table lies at gpa. False
+  // when it is none of those that are known, does not lie in this page alone, or was part of delivering an
+  // event: nothing has happened then.
+  bool emulate_store(Vcpu& vcpu, Gva va, Gpa gpa);
 
   ShadowMmu mmu_;
   u64 outside_ = 0;

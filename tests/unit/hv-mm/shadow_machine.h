@@ -15,7 +15,11 @@ namespace nopte::hv::testing {
 class ShadowMachine {
  public:
   ShadowMachine(u64 guest_frames, u32 tables, u64 spare_nodes = 4096, Tracking tracking = Tracking::kTrapped)
-      : guest_(guest_frames * 4096),
+      : ShadowMachine(own_, guest_frames, tables, spare_nodes, tracking) {}
+  // On a shadow MMU that is somebody's, not used yet.
+  ShadowMachine(ShadowMmu& used, u64 guest_frames, u32 tables, u64 spare_nodes, Tracking tracking)
+      : mmu(used),
+        guest_(guest_frames * 4096),
         pool_(u64{tables} * 4096),
         metadata_((ShadowTables::metadata_bytes(guest_frames, tables) + spare_nodes * 8 + 7) / 8, u64{0}) {
     const GuestMemory memory{guest_.data(), pt::PhysAddr(kHostBase), guest_frames};
@@ -98,10 +102,11 @@ class ShadowMachine {
     return result;
   }
 
-  ShadowMmu mmu;
+  ShadowMmu& mmu;
   bool smep = false;
 
  private:
+  ShadowMmu own_;
   Memory guest_;
   Memory pool_;
   std::vector<u64> metadata_;

@@ -136,7 +136,8 @@ TEST(ShadowStoreExecute, AsTheProcessor) {
                                    .length_bytes = 3,
                                    .register_index = 6,
                                    .has_immediate = false,
-                                   .immediate = 0};
+                                   .immediate = 0,
+                                   .memory = {}};
       const StoreEffect effect = execute_store(store, memory, source, rax, flags);
       const u64 mask = wide ? ~u64{0} : 0xffff'ffff;
       const u64 got_memory = (memory & ~mask) | effect.memory;
