@@ -59,6 +59,8 @@ std::optional<Form> one_byte_form(u8 opcode, u8 digit) {
   }
 }
 
+constexpr u8 kMovnti = 0xc3;
+
 std::optional<Form> two_byte_form(u8 opcode, u8 digit) {
   switch (opcode) {
     case 0xab:
@@ -71,8 +73,8 @@ std::optional<Form> two_byte_form(u8 opcode, u8 digit) {
       return Form{StoreOp::kBtc, Source::kRegister};
     case 0xc1:
       return Form{StoreOp::kXadd, Source::kRegister};
-    case 0xc3:
-      return Form{StoreOp::kMov, Source::kRegister};  // movnti
+    case kMovnti:
+      return Form{StoreOp::kMov, Source::kRegister};
     case 0xba:
       switch (digit) {
         case 5:
@@ -103,8 +105,9 @@ std::optional<StoreInstruction> decode_store(std::span<const u8> bytes) {
   const u8 modrm = in.next();
   if (!in.ok() || modrm >> 6 == 3) return {};
   const u8 digit = modrm >> 3 & 7;
+  if (two_byte && opcode == kMovnti && prefixes.operand_16bit) return {};  // none, under REX.W too
   const auto form = two_byte ? two_byte_form(opcode, digit) : one_byte_form(opcode, digit);
-  if (!form) return {};
+  if (!form || (prefixes.lock && form->op == StoreOp::kMov)) return {};  // LOCK MOV is none
 
   StoreInstruction store;
   store.op = form->op;
