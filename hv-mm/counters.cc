@@ -1,7 +1,10 @@
 #include "hv-mm/counters.h"
 
 #include <algorithm>
+#include <array>
 #include <span>
+
+#include "hv-mm/container/intercepts.h"
 
 namespace nopte::hv {
 namespace {
@@ -11,48 +14,13 @@ struct SlotName {
   std::string_view name;
 };
 
-constexpr SlotName kExitNames[] = {
-    {0x00, "cr0_read"},
-    {0x03, "cr3_read"},
-    {0x04, "cr4_read"},
-    {0x08, "cr8_read"},
-    {0x10, "cr0_write"},
-    {0x13, "cr3_write"},
-    {0x14, "cr4_write"},
-    {0x18, "cr8_write"},
-    {0x41, "debug"},
-    {0x4e, "page_fault"},
-    {0x51, "alignment_check"},
-    {0x52, "machine_check"},
-    {0x60, "interrupt"},
-    {0x61, "nmi"},
-    {0x62, "smi"},
-    {0x63, "init"},
-    {0x64, "interrupt_window"},
-    {0x6f, "rdpmc"},
-    {0x72, "cpuid"},
-    {0x76, "invd"},
-    {0x78, "hlt"},
-    {0x79, "invlpg"},
-    {0x7a, "invlpga"},
-    {0x7b, "io"},
-    {0x7c, "msr"},
-    {0x7d, "task_switch"},
-    {0x7f, "shutdown"},
-    {0x80, "vmrun"},
-
-    {0x82, "vmload"},
-    {0x83, "vmsave"},
-    {0x84, "stgi"},
-    {0x85, "clgi"},
-    {0x86, "skinit"},
-    {0x89, "wbinvd"},
-    {0x8a, "monitor"},
-    {0x8b, "mwait"},
-    {0x8d, "xsetbv"},
-    {Counters::kNestedFaultSlot, "nested_page_fault"},
-    {Counters::kInvalidSlot, "invalid"},
-};
+constexpr auto kExitNames = [] {
+  std::array<SlotName, kIntercepts.size() + 2> names{};
+  for (u32 i = 0; i < kIntercepts.size(); ++i) names[i] = {kIntercepts[i].exit_code(), kIntercepts[i].name};
+  names[kIntercepts.size()] = {Counters::kNestedFaultSlot, "nested_page_fault"};
+  names[kIntercepts.size() + 1] = {Counters::kInvalidSlot, "invalid"};
+  return names;
+}();
 
 constexpr SlotName kCallNames[] = {
 #define NOPTE_ARG(type, name, meaning)
@@ -69,11 +37,10 @@ constexpr bool is_platform_call(u32 number) {
 
 constexpr bool is_memory_exit(u32 slot) {
   return slot == exit_code::kPageFault || slot == Counters::kNestedFaultSlot || slot == exit_code::kInvlpg ||
-         slot == exit_code::kCrRead0 + 3 || slot == exit_code::kCrWrite0 + 3;
+         slot == exit_code::kCr3Read || slot == exit_code::kCr3Write;
 }
 constexpr bool is_platform_exit(u32 slot) {
-  return slot == exit_code::kIntr || slot == exit_code::kNmi || slot == exit_code::kVintr ||
-         slot == exit_code::kHlt;
+  return slot == exit_code::kIntr || slot == exit_code::kNmi || slot == exit_code::kHlt;
 }
 
 // What has no name is added up as "unnamed".

@@ -12,11 +12,11 @@
 namespace nopte::hv {
 
 struct Counters {
-  // Exits by code: 0-0x9f as they are, then nested fault, then anything else. VMMCALLs are not counted here:
+  // Exits by code: 0-0xaf as they are, then nested fault, then anything else. VMMCALLs are not counted here:
   // they are the sum of calls and refused_calls.
-  static constexpr u32 kNestedFaultSlot = 0xa0;
-  static constexpr u32 kInvalidSlot = 0xa1;
-  static constexpr u32 kExitSlots = 0xa2;
+  static constexpr u32 kNestedFaultSlot = 0xb0;
+  static constexpr u32 kInvalidSlot = 0xb1;
+  static constexpr u32 kExitSlots = 0xb2;
   static constexpr u32 kCallSlots = 128;
 
   std::array<u64, kExitSlots> exits{};

@@ -2,6 +2,7 @@
 
 #include "hv-mm/abi/dispatch.h"
 #include "hv-mm/container/cpuid_policy.h"
+#include "hv-mm/container/intercepts.h"
 #include "hv-mm/container/msr_policy.h"
 #include "hv-mm/container/port_policy.h"
 
@@ -45,75 +46,65 @@ void ExitHandler::on_pending() {
 }
 
 void ExitHandler::on_other(u64 code) {
-  using namespace exit_code;
   ++counters_.exits[Counters::exit_slot(code)];
-  if (code < kException0) {  // CR and DR moves
-    on_decoded();
+  if (code == exit_code::kNestedFault) {
+    mode_.on_nested_fault(vcpu_, vcpu_.vmcb().exit_info2, vcpu_.vmcb().exit_info1);
     return;
   }
-  switch (code) {
-    case kException0 + kVectorDebug:
+  switch (exit_answer(code)) {
+    case ExitAnswer::kUndefined:
+      vcpu_.inject_exception(kVectorInvalidOpcode);
+      return;
+    case ExitAnswer::kProtection:
+      general_protection();
+      return;
+    case ExitAnswer::kReflected:
+      reflect(static_cast<u8>(code - exit_code::kException0));
+      return;
+    case ExitAnswer::kDebugTrap:
+      advance_past(1);
       vcpu_.inject_exception(kVectorDebug);
       return;
-    case kException0 + kVectorAlignmentCheck:
-      vcpu_.inject_exception(kVectorAlignmentCheck, 0);
+    case ExitAnswer::kNothing:
+      advance_past(2);
       return;
-    case kException0 + kVectorMachineCheck:
-      die("machine check");
-    case kIntr:
+    case ExitAnswer::kDecoded:
+      on_decoded();
+      return;
+    case ExitAnswer::kHostEvent:
       host_.take_interrupts();
       platform_.collect_host_interrupts();
       return;
-    case kNmi:
-    case kSmi:
-    case kInit:
-    case kVintr:
-      return;
-    case kCpuid:
+    case ExitAnswer::kCpuid:
       on_cpuid();
       return;
-    case kMsr:
+    case ExitAnswer::kMsr:
       on_msr();
       return;
-    case kIo:
+    case ExitAnswer::kPort:
       on_port();
       return;
-    case kHlt:
+    case ExitAnswer::kHalt:
       on_halt();
       return;
-    case kXsetbv:
+    case ExitAnswer::kXsetbv:
       on_xsetbv();
       return;
-    case kInvlpg:
-      on_decoded();
-      return;
-    case kInvd:
-    case kWbinvd:
-      advance_past(2);  // caches are coherent: nothing to do
-      return;
-    case kRdpmc:
-    case kTaskSwitch:
-      general_protection();
-      return;
-    case kVmrun:
-    case kVmload:
-    case kVmsave:
-    case kStgi:
-    case kClgi:
-    case kSkinit:
-    case kInvlpga:
-    case kMonitor:
-    case kMwait:
-    case kMwaitArmed:
-      vcpu_.inject_exception(kVectorInvalidOpcode);
-      return;
-    case kNestedFault:
-      mode_.on_nested_fault(vcpu_, vcpu_.vmcb().exit_info2, vcpu_.vmcb().exit_info1);
-      return;
-    case kShutdown:
+    case ExitAnswer::kMachineCheck:
+      die("machine check");
+    case ExitAnswer::kShutdown:
       die("the guest shut down (triple fault)");
-    default:
+    case ExitAnswer::kNone:
+    case ExitAnswer::kHot:  // the caller's
       die("the processor refused the guest's state, or left it for an unknown reason");
+  }
+}
+
+void ExitHandler::reflect(u8 vector) {
+  if (vector == kVectorAlignmentCheck) {
+    vcpu_.inject_exception(vector, 0);
+  } else {
+    vcpu_.inject_exception(vector);
   }
 }
 

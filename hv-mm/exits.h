@@ -77,6 +77,7 @@ class ExitHandler {
   void on_platform_call(u64 number);
   void on_pending();
   void on_other(u64 code);
+  void reflect(u8 vector);
   void on_cpuid();
   void on_msr();
   void on_port();

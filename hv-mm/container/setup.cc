@@ -2,7 +2,24 @@
 
 #include <cstring>
 
+#include "hv-mm/container/intercepts.h"
+
 namespace nopte::hv {
+namespace {
+
+void set_intercepts(Vmcb& v, InterceptScope scope) {
+  using enum InterceptWord;
+  v.intercept_cr_read |= static_cast<u16>(intercept_mask(kCrRead, scope));
+  v.intercept_cr_write |= static_cast<u16>(intercept_mask(kCrWrite, scope));
+  v.intercept_dr_read |= static_cast<u16>(intercept_mask(kDrRead, scope));
+  v.intercept_dr_write |= static_cast<u16>(intercept_mask(kDrWrite, scope));
+  v.intercept_exceptions |= intercept_mask(kExceptions, scope);
+  v.intercept_misc1 |= intercept_mask(kMisc1, scope);
+  v.intercept_misc2 |= intercept_mask(kMisc2, scope);
+  v.intercept_misc3 |= intercept_mask(kMisc3, scope);
+}
+
+}  // namespace
 
 void set_up_container(Vcpu& vcpu, PermissionBitmaps& bitmaps, u64 bitmaps_physical) {
   std::memset(bitmaps.ports, 0xff, sizeof(bitmaps.ports));
@@ -10,16 +27,7 @@ void set_up_container(Vcpu& vcpu, PermissionBitmaps& bitmaps, u64 bitmaps_physic
 
   Vmcb& v = vcpu.vmcb();
   std::memset(&v, 0, sizeof(v));
-  v.intercept_cr_write = 1 << 0 | 1 << 4 | 1 << 8;
-  v.intercept_cr_read = 1 << 8;
-  v.intercept_dr_write = 0xffff;
-  v.intercept_exceptions = 1u << kVectorDebug | 1u << kVectorAlignmentCheck | 1u << kVectorMachineCheck;
-  v.intercept_misc1 = kInterceptIntr | kInterceptNmi | kInterceptSmi | kInterceptInit | kInterceptRdpmc |
-                      kInterceptCpuid | kInterceptInvd | kInterceptHlt | kInterceptInvlpga | kInterceptIo |
-                      kInterceptMsr | kInterceptTaskSwitch | kInterceptShutdown;
-  v.intercept_misc2 = kInterceptVmrun | kInterceptVmmcall | kInterceptVmload | kInterceptVmsave |
-                      kInterceptStgi | kInterceptClgi | kInterceptSkinit | kInterceptWbinvd |
-                      kInterceptMonitor | kInterceptMwait | kInterceptMwaitArmed | kInterceptXsetbv;
+  set_intercepts(v, InterceptScope::kAlways);
   v.iopm_base = bitmaps_physical + offsetof(PermissionBitmaps, ports);
   v.msrpm_base = bitmaps_physical + offsetof(PermissionBitmaps, msrs);
   v.asid = Vcpu::kAsid;
@@ -28,11 +36,8 @@ void set_up_container(Vcpu& vcpu, PermissionBitmaps& bitmaps, u64 bitmaps_physic
 }
 
 void intercept_paging(Vcpu& vcpu, PageFaults faults) {
-  Vmcb& v = vcpu.vmcb();
-  v.intercept_cr_write |= 1 << 3;
-  v.intercept_cr_read |= 1 << 0 | 1 << 3;
-  if (faults == PageFaults::kHypervisor) v.intercept_exceptions |= 1u << kVectorPageFault;
-  v.intercept_misc1 |= kInterceptInvlpg;
+  set_intercepts(vcpu.vmcb(), InterceptScope::kPaging);
+  if (faults == PageFaults::kHypervisor) set_intercepts(vcpu.vmcb(), InterceptScope::kPageFaults);
 }
 
 }  // namespace nopte::hv

@@ -14,15 +14,14 @@ struct alignas(4096) PermissionBitmaps {
   u8 msrs[kMsrBitmapBytes];
 };
 
-// Zeroes the control block and fills the bitmaps; intercepts what design "The container" lists, ports and
-// MSRs by bitmap; everything about paging (CR3, #PF, INVLPG, nested paging) is left to the mode.
+// Zeroes the control block and fills the bitmaps; sets the intercepts of every mode (intercepts.def), ports
+// and MSRs by bitmap; everything about paging (CR3, #PF, INVLPG, nested paging) is left to the mode.
 void set_up_container(Vcpu& vcpu, PermissionBitmaps& bitmaps, u64 bitmaps_physical);
 
 // Who takes #PF first.
 enum class PageFaults : u8 { kHypervisor, kGuest };
-// For modes whose tables are not the guest's alone: exits for INVLPG, moves to and from CR3, and #PF where
-// the hypervisor takes it. Reads of CR0 exit too, because some TCG versions honour only that bit of the read
-// mask.
+// For modes whose tables are not the guest's alone: the intercepts of scope kPaging, and kPageFaults where
+// the hypervisor takes it.
 void intercept_paging(Vcpu& vcpu, PageFaults faults = PageFaults::kHypervisor);
 
 }  // namespace nopte::hv

@@ -70,6 +70,11 @@ struct alignas(4096) Vmcb {
   u8 reserved12[0x1000 - 0x670];
 };
 static_assert(sizeof(Vmcb) == 4096);
+static_assert(__builtin_offsetof(Vmcb, intercept_dr_read) == 0x04);
+static_assert(__builtin_offsetof(Vmcb, intercept_exceptions) == 0x08);
+static_assert(__builtin_offsetof(Vmcb, intercept_misc1) == 0x0c);
+static_assert(__builtin_offsetof(Vmcb, intercept_misc3) == 0x14);
+static_assert(__builtin_offsetof(Vmcb, iopm_base) == 0x40);
 static_assert(__builtin_offsetof(Vmcb, virtual_interrupt) == 0x60);
 static_assert(__builtin_offsetof(Vmcb, exit_code) == 0x70);
 static_assert(__builtin_offsetof(Vmcb, nested_control) == 0x90);
@@ -84,35 +89,6 @@ static_assert(__builtin_offsetof(Vmcb, rsp) == 0x5d8);
 static_assert(__builtin_offsetof(Vmcb, rax) == 0x5f8);
 static_assert(__builtin_offsetof(Vmcb, cr2) == 0x640);
 static_assert(__builtin_offsetof(Vmcb, guest_pat) == 0x668);
-
-// intercept_misc1
-inline constexpr u32 kInterceptIntr = 1u << 0;
-inline constexpr u32 kInterceptNmi = 1u << 1;
-inline constexpr u32 kInterceptSmi = 1u << 2;
-inline constexpr u32 kInterceptInit = 1u << 3;
-inline constexpr u32 kInterceptRdpmc = 1u << 15;
-inline constexpr u32 kInterceptCpuid = 1u << 18;
-inline constexpr u32 kInterceptInvd = 1u << 22;
-inline constexpr u32 kInterceptHlt = 1u << 24;
-inline constexpr u32 kInterceptInvlpg = 1u << 25;
-inline constexpr u32 kInterceptInvlpga = 1u << 26;
-inline constexpr u32 kInterceptIo = 1u << 27;
-inline constexpr u32 kInterceptMsr = 1u << 28;
-inline constexpr u32 kInterceptTaskSwitch = 1u << 29;
-inline constexpr u32 kInterceptShutdown = 1u << 31;
-// intercept_misc2
-inline constexpr u32 kInterceptVmrun = 1u << 0;
-inline constexpr u32 kInterceptVmmcall = 1u << 1;
-inline constexpr u32 kInterceptVmload = 1u << 2;
-inline constexpr u32 kInterceptVmsave = 1u << 3;
-inline constexpr u32 kInterceptStgi = 1u << 4;
-inline constexpr u32 kInterceptClgi = 1u << 5;
-inline constexpr u32 kInterceptSkinit = 1u << 6;
-inline constexpr u32 kInterceptWbinvd = 1u << 9;
-inline constexpr u32 kInterceptMonitor = 1u << 10;
-inline constexpr u32 kInterceptMwait = 1u << 11;
-inline constexpr u32 kInterceptMwaitArmed = 1u << 12;
-inline constexpr u32 kInterceptXsetbv = 1u << 13;
 
 // virtual_interrupt
 inline constexpr u64 kVirq = u64{1} << 8;
@@ -131,41 +107,18 @@ inline constexpr unsigned kEventTypeShift = 8;
 inline constexpr u64 kEventTypeMask = 7;
 enum class EventType : u8 { kInterrupt = 0, kNmi = 2, kException = 3, kSoftware = 4 };
 
-// Exit codes.
+// Exit codes that code names; those of intercepts are made by their table (intercepts.h).
 namespace exit_code {
-inline constexpr u64 kCrRead0 = 0x00;
-inline constexpr u64 kCrWrite0 = 0x10;
-inline constexpr u64 kDrRead0 = 0x20;
-inline constexpr u64 kDrWrite0 = 0x30;
+inline constexpr u64 kCr3Read = 0x03;
+inline constexpr u64 kCr3Write = 0x13;
 inline constexpr u64 kException0 = 0x40;
 inline constexpr u64 kPageFault = 0x4e;
 inline constexpr u64 kIntr = 0x60;
 inline constexpr u64 kNmi = 0x61;
-inline constexpr u64 kSmi = 0x62;
-inline constexpr u64 kInit = 0x63;
-inline constexpr u64 kVintr = 0x64;
-inline constexpr u64 kRdpmc = 0x6f;
 inline constexpr u64 kCpuid = 0x72;
-inline constexpr u64 kInvd = 0x76;
 inline constexpr u64 kHlt = 0x78;
 inline constexpr u64 kInvlpg = 0x79;
-inline constexpr u64 kInvlpga = 0x7a;
-inline constexpr u64 kIo = 0x7b;
-inline constexpr u64 kMsr = 0x7c;
-inline constexpr u64 kTaskSwitch = 0x7d;
-inline constexpr u64 kShutdown = 0x7f;
-inline constexpr u64 kVmrun = 0x80;
 inline constexpr u64 kVmmcall = 0x81;
-inline constexpr u64 kVmload = 0x82;
-inline constexpr u64 kVmsave = 0x83;
-inline constexpr u64 kStgi = 0x84;
-inline constexpr u64 kClgi = 0x85;
-inline constexpr u64 kSkinit = 0x86;
-inline constexpr u64 kWbinvd = 0x89;
-inline constexpr u64 kMonitor = 0x8a;
-inline constexpr u64 kMwait = 0x8b;
-inline constexpr u64 kMwaitArmed = 0x8c;
-inline constexpr u64 kXsetbv = 0x8d;
 inline constexpr u64 kNestedFault = 0x400;
 }  // namespace exit_code
 

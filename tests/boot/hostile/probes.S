@@ -1,5 +1,6 @@
 // Instructions that a guest has no right to, one probe each, with the result at CPL 0 in modes nested, shadow and
 // vma, and at CPL 3. A probe may use any register and returns; at CPL 3 it is a copy that is followed by int $0x80.
+// One for each row of the intercept table comes first, and then what deserves more.
 
 #define OK 0xff
 #define DB 1
@@ -7,6 +8,7 @@
 #define GP 13
 
     .macro PROBE name, nested, shadow, vma, user, code
+    .ifnb \code
     .pushsection .rodata.names, "a"
 .Lname\@: .asciz "\name"
     .popsection
@@ -20,32 +22,22 @@
     .quad .Lname\@, .Lbegin\@, .Lend\@
     .byte \nested, \shadow, \vma, \user, 0, 0, 0, 0
     .popsection
+    .endif
     .endm
 
+#define NOPTE_INTERCEPT(word, bit, name, scope, answer, kernel, user, code) \
+    PROBE #name, kernel, kernel, kernel, user, code
+#include "hv-mm/container/intercepts.def"
+
 // --- SVM and relatives ---------------------------------------------------------------------------------------
-    PROBE "vmrun",   UD, UD, UD, GP, "xor %eax,%eax; vmrun %rax"
-    PROBE "vmload",  UD, UD, UD, GP, "xor %eax,%eax; vmload %rax"
-    PROBE "vmsave",  UD, UD, UD, GP, "xor %eax,%eax; vmsave %rax"
-    PROBE "stgi",    UD, UD, UD, GP, "stgi"
-    PROBE "clgi",    UD, UD, UD, GP, "clgi"
-    PROBE "skinit",  UD, UD, UD, UD, "xor %eax,%eax; skinit"
-    PROBE "invlpga", UD, UD, UD, GP, "xor %eax,%eax; xor %ecx,%ecx; invlpga %rax,%ecx"
-    PROBE "vmmcall query", OK, OK, OK, UD, "xor %eax,%eax; xor %edi,%edi; vmmcall"
     PROBE "vmcall",  UD, UD, UD, UD, "vmcall"
-    PROBE "monitor", UD, UD, UD, UD, "mov $0x1000,%eax; xor %ecx,%ecx; xor %edx,%edx; monitor"
-    PROBE "mwait",   UD, UD, UD, UD, "xor %eax,%eax; xor %ecx,%ecx; mwait"
     PROBE "rsm",     UD, UD, UD, UD, "rsm"
 
 // --- caches, counters, state ---------------------------------------------------------------------------------
-    PROBE "invd",    OK, OK, OK, GP, "invd"
-    PROBE "wbinvd",  OK, OK, OK, GP, "wbinvd"
-    PROBE "rdpmc",   GP, GP, GP, GP, "xor %ecx,%ecx; rdpmc"
-    PROBE "xsetbv good",        OK, OK, OK, GP, "xor %ecx,%ecx; xor %edx,%edx; mov $7,%eax; xsetbv"
     PROBE "xsetbv without x87", GP, GP, GP, GP, "xor %ecx,%ecx; xor %edx,%edx; mov $6,%eax; xsetbv"
     PROBE "xsetbv avx without sse", GP, GP, GP, GP, "xor %ecx,%ecx; xor %edx,%edx; mov $5,%eax; xsetbv"
     PROBE "xsetbv unknown bits", GP, GP, GP, GP, "xor %ecx,%ecx; mov $-1,%edx; mov $7,%eax; xsetbv"
     PROBE "xsetbv register 1",  GP, GP, GP, GP, "mov $1,%ecx; xor %edx,%edx; mov $7,%eax; xsetbv"
-    PROBE "cpuid",   OK, OK, OK, OK, "xor %eax,%eax; xor %ecx,%ecx; cpuid"
     PROBE "cpuid with a prefix", OK, OK, OK, OK, "xor %eax,%eax; xor %ecx,%ecx; .byte 0x48; cpuid"
     PROBE "wbinvd with a prefix", OK, OK, OK, GP, ".byte 0x2e; wbinvd"
     PROBE "rdmsr with a prefix", OK, OK, OK, GP, "mov $0xc0000080,%ecx; .byte 0x67; rdmsr"
@@ -56,10 +48,7 @@
     PROBE "read cr2", OK, OK, OK, GP, "mov %cr2,%r15"
     PROBE "read cr3", OK, OK, OK, GP, "mov %cr3,%r12"
     PROBE "read cr4", OK, OK, OK, GP, "mov %cr4,%rsi"
-    PROBE "read cr8", OK, OK, OK, GP, "mov %cr8,%r9"
-    PROBE "write cr8", OK, OK, OK, GP, "mov $15,%ebx; mov %rbx,%cr8"
     PROBE "write cr8 beyond 15", GP, GP, GP, GP, "mov $16,%ebx; mov %rbx,%cr8"
-    PROBE "cr0 as it is", OK, OK, OK, GP, "mov %cr0,%rbx; mov %rbx,%cr0"
     PROBE "cr0 paging off", GP, GP, GP, GP, "mov %cr0,%rax; btr $31,%rax; mov %rax,%cr0"
     PROBE "cr0 protection off", GP, GP, GP, GP, "mov %cr0,%rax; btr $0,%rax; mov %rax,%cr0"
     PROBE "cr0 write protect off", OK, GP, GP, GP, "mov %cr0,%rbx; mov %rbx,%rax; btr $16,%rax; mov %rax,%cr0; mov %rbx,%cr0"
@@ -68,7 +57,6 @@
     PROBE "cr0 task switched", OK, OK, OK, GP, "mov %cr0,%rax; bts $3,%rax; mov %rax,%cr0; clts"
     PROBE "lmsw", GP, GP, GP, GP, "mov $1,%eax; lmsw %ax"
     PROBE "smsw", OK, OK, OK, OK, "smsw %ax"
-    PROBE "cr4 as it is", OK, OK, OK, GP, "mov %cr4,%r13; mov %r13,%cr4"
     PROBE "cr4 PAE off", GP, GP, GP, GP, "mov %cr4,%rax; btr $5,%rax; mov %rax,%cr4"
     PROBE "cr4 PGE off and on", OK, OK, GP, GP, "mov %cr4,%rbx; mov %rbx,%rax; btr $7,%rax; mov %rax,%cr4; mov %rbx,%cr4"
     PROBE "cr4 SMEP off", OK, GP, GP, GP, "mov %cr4,%rbx; mov %rbx,%rax; btr $20,%rax; mov %rax,%cr4; mov %rbx,%cr4"
@@ -85,16 +73,11 @@
     PROBE "invlpg of the image", OK, OK, OK, GP, "invlpg stack_top"
     PROBE "invlpg by registers", OK, OK, OK, GP, "mov $0x1000,%r12d; mov $0x10,%r13d; invlpg -16(%r12,%r13,4)"
     PROBE "invlpg of no address", OK, OK, OK, GP, "mov $1,%eax; shl $63,%rax; invlpg (%rax)"
-    PROBE "invpcid", UD, UD, UD, UD, "xor %eax,%eax; invpcid (%rsp),%rax"
 
 // --- debug registers -----------------------------------------------------------------------------------------
     PROBE "read dr7", OK, OK, OK, GP, "mov %dr7,%rax"
-    PROBE "write dr0", GP, GP, GP, GP, "xor %eax,%eax; mov %rax,%dr0"
-    PROBE "write dr7", GP, GP, GP, GP, "mov $0x401,%eax; mov %rax,%dr7"
-    PROBE "single step", DB, DB, DB, DB, "pushfq; orq $0x100,(%rsp); popfq; nop"
 
 // --- model-specific registers --------------------------------------------------------------------------------
-    PROBE "read EFER", OK, OK, OK, GP, "mov $0xc0000080,%ecx; rdmsr"
     PROBE "EFER as it is", OK, OK, OK, GP, "mov $0xc0000080,%ecx; rdmsr; wrmsr"
     PROBE "EFER SVME", GP, GP, GP, GP, "mov $0xc0000080,%ecx; rdmsr; bts $12,%eax; wrmsr"
     PROBE "EFER LME off", GP, GP, GP, GP, "mov $0xc0000080,%ecx; rdmsr; btr $8,%eax; wrmsr"
@@ -121,7 +104,6 @@
     PROBE "write x2APIC", GP, GP, GP, GP, "mov $0x80b,%ecx; xor %eax,%eax; xor %edx,%edx; wrmsr"
 
 // --- ports ---------------------------------------------------------------------------------------------------
-    PROBE "out to the POST port", OK, OK, OK, GP, "out %al,$0x80"
     PROBE "in from the POST port", OK, OK, OK, GP, "in $0x80,%al"
     PROBE "word to the POST port", GP, GP, GP, GP, "out %ax,$0x80"
     PROBE "keyboard controller", GP, GP, GP, GP, "in $0x64,%al"

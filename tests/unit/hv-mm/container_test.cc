@@ -82,6 +82,40 @@ TEST(Setup, OnlyTheDirectMsrsDoNotExit) {
   EXPECT_NE(vmcb->asid, 0u);
 }
 
+// The words by their bits, written from APM vol. 2, table B-1.
+TEST(Setup, InterceptsExactly) {
+  auto bitmaps = std::make_unique<PermissionBitmaps>();
+  auto vmcb = std::make_unique<Vmcb>();
+  Vcpu vcpu(*vmcb, 0x1000);
+  const auto bits = [](std::initializer_list<unsigned> numbers) {
+    u32 mask = 0;
+    for (const unsigned number : numbers) mask |= u32{1} << number;
+    return mask;
+  };
+  set_up_container(vcpu, *bitmaps, 0x8000);
+  EXPECT_EQ(vmcb->intercept_cr_read, bits({8}));
+  EXPECT_EQ(vmcb->intercept_cr_write, bits({0, 4, 8}));
+  EXPECT_EQ(vmcb->intercept_dr_read, 0u);
+  EXPECT_EQ(vmcb->intercept_dr_write, 0xffffu);
+  EXPECT_EQ(vmcb->intercept_exceptions, bits({1, 17, 18}));
+  EXPECT_EQ(vmcb->intercept_misc1,
+            bits({0 /*INTR*/, 1 /*NMI*/, 2 /*SMI*/, 3 /*INIT*/, 15 /*RDPMC*/, 18 /*CPUID*/, 22 /*INVD*/,
+                  24 /*HLT*/, 26 /*INVLPGA*/, 27 /*IOIO*/, 28 /*MSR*/, 29 /*task switch*/, 31 /*shutdown*/}));
+  EXPECT_EQ(vmcb->intercept_misc2,
+            bits({0 /*VMRUN*/, 1 /*VMMCALL*/, 2 /*VMLOAD*/, 3 /*VMSAVE*/, 4 /*STGI*/, 5 /*CLGI*/,
+                  6 /*SKINIT*/, 7 /*RDTSCP*/, 8 /*ICEBP*/, 9 /*WBINVD*/, 10 /*MONITOR*/, 11 /*MWAIT*/,
+                  12 /*MWAIT, armed*/, 13 /*XSETBV*/, 14 /*RDPRU*/}));
+  EXPECT_EQ(vmcb->intercept_misc3, bits({0 /*INVLPGB*/, 2 /*INVPCID*/, 3 /*MCOMMIT*/, 4 /*TLBSYNC*/}));
+
+  intercept_paging(vcpu, PageFaults::kGuest);
+  EXPECT_EQ(vmcb->intercept_cr_read, bits({0, 3, 8}));
+  EXPECT_EQ(vmcb->intercept_cr_write, bits({0, 3, 4, 8}));
+  EXPECT_EQ(vmcb->intercept_exceptions, bits({1, 17, 18}));
+  EXPECT_EQ(vmcb->intercept_misc1, bits({0, 1, 2, 3, 15, 18, 22, 24, 25 /*INVLPG*/, 26, 27, 28, 29, 31}));
+  intercept_paging(vcpu);
+  EXPECT_EQ(vmcb->intercept_exceptions, bits({1, 14, 17, 18}));
+}
+
 TEST(MsrPolicy, EferKeepsPagingAndHidesSvme) {
   auto vmcb = std::make_unique<Vmcb>();
   Vcpu vcpu(*vmcb, 0);

@@ -35,10 +35,10 @@ TEST(JsonWriter, WritesNestedObjectsAndEscapes) {
 TEST(Counters, SplitExitsAndAddUpCalls) {
   Counters counters;
   counters.exits[exit_code::kPageFault] = 5;
-  counters.exits[exit_code::kCrWrite0 + 3] = 1;
+  counters.exits[exit_code::kCr3Write] = 1;
   counters.exits[exit_code::kIntr] = 3;
   counters.exits[exit_code::kCpuid] = 2;
-  counters.exits[0x3f] = 1;  // has no name
+  counters.exits[0x64] = 1;  // has no name
   counters.exits[Counters::exit_slot(0x400)] = 7;
   counters.exits[Counters::exit_slot(~u64{0})] = 1;
   counters.calls[static_cast<u32>(abi::Call::region_map)] = 4;
