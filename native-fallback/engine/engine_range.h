@@ -123,7 +123,7 @@ Result<void> Engine<Sink>::region_moved(SpaceId id, VaRange from, Gva to) {
   Cursor<Sink> destination(tables_, space->root);
   // A leaf table all of whose addresses move to those of another goes as a whole.
   const bool same_offsets =
-      Sink::kCanShareTables && (from.begin.value() - to.value()) % Format::table_bytes(1) == 0;
+      sink_.can_share_tables() && (from.begin.value() - to.value()) % Format::table_bytes(1) == 0;
   const auto goes_whole = [&](VaRange part) {
     return same_offsets && part.bytes() == Format::table_bytes(1);
   };
@@ -155,15 +155,13 @@ Result<void> Engine<Sink>::region_moved(SpaceId id, VaRange from, Gva to) {
   for (Gva va = from.begin; source.seek_leaf_table(va, from.end);) {
     const VaRange part = part_of(source);
     va = part.end;
-    if constexpr (Sink::kCanShareTables) {
-      if (goes_whole(part) && source.leaf_meta().live != 0) {
-        destination.walk(moved(part.begin));
-        if (destination.level() == 2) {
-          source.move_table(destination);
-          counters_.entries_written += 2;
-          batch.all_pages();
-          continue;
-        }
+    if (goes_whole(part) && source.leaf_meta().live != 0) {
+      destination.walk(moved(part.begin));
+      if (destination.level() == 2) {
+        source.move_table(destination);
+        counters_.entries_written += 2;
+        batch.all_pages();
+        continue;
       }
     }
     {

@@ -145,9 +145,9 @@ template <PageTableSink Sink>
 inline Result<void> Engine<Sink>::space_activate(SpaceId id) {
   Space* space = find_space(id);
   if (space == nullptr || space->retired) return Fail(Status::kInvalid);
-  sink_.root_activate(space->root);
   activated_id_ = id;
   activated_ = space;
+  sink_.root_activate(space->root);
   return {};
 }
 

@@ -39,8 +39,8 @@ class EngineMm {
     NOPTE_ASSERT(engine.space_destroy(space));
   }
   [[gnu::always_inline]] static void space_activate(SpaceId space) {
-    NOPTE_ASSERT(engine.space_activate(space));
     active_ = space;
+    NOPTE_ASSERT(engine.space_activate(space));
   }
   // The promise is not in the guest's list yet, so there is nothing to populate from.
   [[gnu::always_inline]] static Result<Populated> region_map(SpaceId space, const RegionSpec& region,

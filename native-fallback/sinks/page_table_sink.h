@@ -49,12 +49,13 @@ concept PageTableSink = requires(S sink, const S& view, Frame frame, const Slot&
                                  Gva va, unsigned index, unsigned level, FlushScope scope, u8* bytes) {
   // What the tables that it makes true look like.
   { typename S::Format() } -> PageTableFormat;
-  // A table may be reachable by two paths (lguest names entries by root and address: no).
-  { S::kCanShareTables } -> std::convertible_to<bool>;
   // Level-2 leaves work.
   { S::kLargeLeaves } -> std::convertible_to<bool>;
   // publish must find the table's frame without a writable mapping (Xen: the direct map turns read-only).
   { S::kNeedsAliasRemoval } -> std::convertible_to<bool>;
+
+  // A table may be reachable by two paths, and move (lguest names entries by root and address: no).
+  { view.can_share_tables() } -> std::same_as<bool>;
 
   // A reachable entry's value now. Not inside begin/end for a slot written there.
   { view.read(slot) } -> std::same_as<EntryOf<S>>;

@@ -31,11 +31,12 @@ class StoreSink {
  public:
   using Format = F;
   using Entry = typename F::Entry;
-  static constexpr bool kCanShareTables = true;
   static constexpr bool kLargeLeaves = true;
   static constexpr bool kNeedsAliasRemoval = false;
 
   constexpr StoreSink(FrameTable& frames, P& processor) : frames_(frames), processor_(processor) {}
+
+  static constexpr bool can_share_tables() { return true; }
 
   [[nodiscard]] Entry read(const Slot& slot) const {
     return load_entry<Entry>(frames_.window(slot.table), slot.index);

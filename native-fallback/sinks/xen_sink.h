@@ -38,7 +38,6 @@ class XenSink {
  public:
   using Format = FourLevel;
   using Entry = pt::Entry;
-  static constexpr bool kCanShareTables = true;
   static constexpr bool kLargeLeaves = false;
   static constexpr bool kNeedsAliasRemoval = true;
 
@@ -46,6 +45,8 @@ class XenSink {
       : frames_(frames), processor_(processor), queue_(memory) {}
   // Before anything else.
   void start(const XenMemory& memory) { memory_ = memory; }
+
+  static constexpr bool can_share_tables() { return true; }
 
   [[nodiscard]] Entry read(const Slot& slot) const {
     if (queue_.updates() != 0 && waits(slot)) [[unlikely]]

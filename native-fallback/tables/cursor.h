@@ -246,9 +246,9 @@ class Cursor {
 
   // Moves the leaf table that the walk ended in, whole, to where `to` ended; returns with this cursor above
   // it: prune() comes after. What was reachable through it is the caller's to flush. Precondition: level() ==
-  // 1 with one parent, to.level() == 2 with an empty entry, both of one root.
+  // 1 with one parent, to.level() == 2 with an empty entry, both of one root;
+  // the sink can share tables.
   void move_table(Cursor& to) {
-    static_assert(Sink::kCanShareTables, "a table is bound to its address");
     const Frame moving = leaf_table();
     level_ = 2;
     memory_.sink.unlink(slot(), entry());

@@ -161,7 +161,7 @@ TYPED_TEST(Scenario, MoveTakesWholeLeafTablesAlong) {
   const u64 written = w.engine().counters().entries_written;
   ASSERT_TRUE(w.move(this->first, {this->kBase, page(this->kBase, kPages)}, there));
   w.check();
-  if (TypeParam::Sink::kCanShareTables) {
+  if (w.sink().can_share_tables()) {
     EXPECT_LT(w.engine().counters().entries_written - written, 40u);
   }
   for (unsigned cpu = 0; cpu < w.machine().cpus(); ++cpu) {

@@ -6,9 +6,10 @@
 #include "hv-mm/told/kvm_pv_calls.h"
 #include "hv-mm/told/lguest_calls.h"
 #include "hv-mm/told/vmi_calls.h"
-#include "native-fallback/sinks/kvmpv_sink.h"
-#include "native-fallback/sinks/lguest_sink.h"
-#include "native-fallback/sinks/vmi_sink.h"
+#include "native-fallback/sinks/kvmpv_teller.h"
+#include "native-fallback/sinks/lguest_teller.h"
+#include "native-fallback/sinks/told_sink.h"
+#include "native-fallback/sinks/vmi_teller.h"
 #include "tests/model/host_tables.h"
 #include "tests/model/kind.h"
 #include "tests/model/walkers.h"
@@ -83,14 +84,11 @@ class ToldHost : public Walker {
   Machine* machine_ = nullptr;
 };
 
-// The processor as the guest's sink sees it: loading a root by CR3 is an exit; flushes are told, never made.
-template <class Kind>
+// The processor as the guest sees it: loading a root by CR3 is an exit; flushes are told, never made.
 struct ToldProcessor {
-  static Kind& kind() { return *Kind::current; }
-  void load_root(PhysAddr root) {
-    if (!runs(root)) kind().host.write_cr3(root);
-  }
-  [[nodiscard]] bool runs(PhysAddr root) const { return kind().machine.runs(root); }
+  ToldHost& host;
+  void load_root(PhysAddr root) { host.write_cr3(root); }
+  [[nodiscard]] bool runs(PhysAddr) const { NOPTE_PANIC("the teller knows"); }
   void flush_page(Gva) { NOPTE_PANIC("INVLPG"); }
   void flush_user() { NOPTE_PANIC("a flush by CR3"); }
   void flush_everything() { NOPTE_PANIC("a flush by CR4"); }
@@ -98,10 +96,11 @@ struct ToldProcessor {
   void copy_page(u8* to, const u8* from) { std::memcpy(to, from, kPageBytes); }
 };
 
-// What the kinds share. `Kind` adds a sink and answers call(number, arguments).
+// What the kinds share. `Kind` adds a teller and the sink that it serves.
 template <class Kind, class Host>
 struct ToldKind : KindBase {
   static constexpr bool kDirectMap = false;
+  using Sink = pt::ToldSink<ToldProcessor>;
 
   ToldKind(u64 frames_count, unsigned)
       : KindBase(0, frames_count, ToldHost::kSpareFrames), host(memory), machine(memory, host, 1) {
@@ -119,6 +118,7 @@ struct ToldKind : KindBase {
 
   Host host;
   Machine machine;
+  ToldProcessor processor{host};
 };
 
 struct KvmPvHost : ToldHost {
@@ -128,17 +128,14 @@ struct KvmPvHost : ToldHost {
 struct ToldByKvmPv : ToldKind<ToldByKvmPv, KvmPvHost> {
   static constexpr const char* kName = "told by kvmpv";
   static constexpr u64 kEntriesPerExit = abi::kvmpv::kSlots;
-  using Processor = ToldProcessor<ToldByKvmPv>;
-  using Teller = pt::KvmPvTeller<hypercall>;
-  using Sink = pt::ToldSink<Processor, Teller>;
+  using Teller = pt::KvmPvTeller<ToldProcessor, hypercall>;
 
   ToldByKvmPv(u64 frames_count, unsigned cpus) : ToldKind(frames_count, cpus) {
     NOPTE_ASSERT(host.calls.set_buffer(host.shared_frame().address().value() | abi::kvmpv::kBufferEnable));
   }
 
-  Processor processor;
-  Teller teller{*reinterpret_cast<pt::KvmPvBuffer*>(memory.page(host.shared_frame()))};
-  Sink sink{frames, processor, teller};
+  Teller teller{*reinterpret_cast<pt::KvmPvBuffer*>(memory.page(host.shared_frame())), processor};
+  Sink sink{frames, processor, &teller};
 };
 
 struct VmiHost : ToldHost {
@@ -150,9 +147,7 @@ struct ToldByVmi : ToldKind<ToldByVmi, VmiHost> {
   static constexpr const char* kName = "told by vmi";
   static constexpr u64 kEntriesPerExit = abi::vmi::kQueueWords - 1;  // a root may need two words
   static constexpr u64 kLinear = 0xffff'8000'0000'0000;
-  using Processor = pt::VmiProcessor<ToldProcessor<ToldByVmi>, hypercall>;
-  using Teller = pt::VmiTeller<Processor, kLinear, hypercall>;
-  using Sink = pt::ToldSink<Processor, Teller>;
+  using Teller = pt::VmiTeller<kLinear, hypercall>;
 
   ToldByVmi(u64 frames_count, unsigned cpus) : ToldKind(frames_count, cpus) {
     queue().count = 0;
@@ -163,9 +158,8 @@ struct ToldByVmi : ToldKind<ToldByVmi, VmiHost> {
   }
   abi::vmi::Queue& queue() { return *reinterpret_cast<abi::vmi::Queue*>(memory.page(host.shared_frame())); }
 
-  Processor processor;
-  Teller teller{queue(), processor};
-  Sink sink{frames, processor, teller};
+  Teller teller{queue()};
+  Sink sink{frames, processor, &teller};
 };
 
 struct LguestHost : ToldHost {
@@ -179,17 +173,14 @@ struct LguestHost : ToldHost {
 struct ToldByLguest : ToldKind<ToldByLguest, LguestHost> {
   static constexpr const char* kName = "told by lguest";
   static constexpr u64 kEntriesPerExit = abi::lguest::kRingSlots;
-  using Processor = pt::LguestProcessor<ToldProcessor<ToldByLguest>, hypercall>;
-  using Teller = pt::LguestTeller<Processor, hypercall>;
-  using Sink = pt::ToldSink<Processor, Teller>;
+  using Teller = pt::LguestTeller<hypercall>;
 
   ToldByLguest(u64 frames_count, unsigned cpus) : ToldKind(frames_count, cpus) {
     teller.start(host.shared_frame().address());
   }
 
-  Processor processor;
-  Teller teller{*reinterpret_cast<abi::lguest::Ring*>(memory.page(host.shared_frame())), processor};
-  Sink sink{frames, processor, teller};
+  Teller teller{*reinterpret_cast<abi::lguest::Ring*>(memory.page(host.shared_frame()))};
+  Sink sink{frames, processor, &teller};
 };
 
 }  // namespace nopte::model

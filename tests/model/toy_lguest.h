@@ -95,7 +95,7 @@ class ToyLguest : public Walker {
 class ToyLguestSink {
  public:
   using Format = pt::FourLevel;
-  static constexpr bool kCanShareTables = false;
+  static constexpr bool can_share_tables() { return false; }
   static constexpr bool kLargeLeaves = false;
   static constexpr bool kNeedsAliasRemoval = false;
 

@@ -57,6 +57,7 @@ class World {
 
   Engine& engine() { return *engine_; }
   Machine& machine() { return kind_.machine; }
+  const Sink& sink() const { return kind_.sink; }
   pt::FrameTable& frames() { return kind_.frames; }
   Memory& memory() { return kind_.memory; }
   Kind& kind() { return kind_; }

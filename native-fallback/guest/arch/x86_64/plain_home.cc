@@ -5,7 +5,7 @@
 namespace nopte::pt {
 
 const NativeBackend& plain_backend() {
-  static constexpr NativeBackend kBackend = Home<Plain>::backend();
+  static constexpr NativeBackend kBackend{&Plain::kOps, &Plain::Engine::fault, &Plain::boot};
   return kBackend;
 }
 

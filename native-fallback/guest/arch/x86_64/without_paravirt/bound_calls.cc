@@ -7,8 +7,7 @@
 namespace nopte {
 namespace {
 
-constexpr pt::NativeBackend kBackend = pt::Home<pt::Plain>::backend();
-constexpr const MmOps& kMm = *kBackend.mm;
+constexpr const MmOps& kMm = pt::Plain::kOps;
 
 }  // namespace
 
@@ -23,9 +22,9 @@ constexpr const MmOps& kMm = *kBackend.mm;
 #include "pvops/platform_ops.def"
 
 extern "C" ViolationReason resolve_fault(u64 address, u64 error_code) {
-  return pt::Home<pt::Plain>::fault(address, error_code);
+  return pt::Plain::Engine::fault(address, error_code);
 }
 
-Result<pt::NativeBoot> pt::boot_bare(const NativeStart& start) { return Home<Plain>::boot(start); }
+Result<pt::NativeBoot> pt::boot_bare(const NativeStart& start) { return Plain::boot(start); }
 
 }  // namespace nopte

@@ -7,13 +7,13 @@
 // FLUSH_TLB forgets all user addresses of the root in use, and nothing of them is shown again before the
 // guest touches one, which is after the operation.
 //
-// No call ends a root, so there is no release_root().
+// No call ends a root.
 #pragma once
 
 #include <atomic>
 
-#include "native-fallback/sinks/root_by_call.h"
-#include "native-fallback/sinks/told_sink.h"
+#include "native-fallback/format/x86_64_4level.h"
+#include "native-fallback/sinks/teller.h"
 #include "pvops/interfaces/lguest.h"
 
 namespace nopte::pt {
@@ -26,35 +26,26 @@ inline void lguest_call(const abi::lguest::RingCall& made) {
 }
 
 template <auto call>
-inline void lguest_load_root(PhysAddr root) {
-  lguest_call<call>({abi::lguest::kNewPgtable, {root.value(), 0, 0}});
-}
-template <Processor Base, auto call>
-using LguestProcessor = RootByCall<Base, lguest_load_root<call>>;
-
-// `P` is a LguestProcessor.
-template <class P, auto call>
-class LguestTeller {
+class LguestTeller final : public QueueTeller<LguestTeller<call>> {
  public:
-  static constexpr bool kReadAtExits = true;
-  static constexpr bool kCanShareTables = false;
   static constexpr bool kTellingFlushes = true;
 
   // Full rings that one operation tells of before it forgets everything: what is told costs about as much as
   // the faults that bring back the rest of a small process.
   static constexpr unsigned kMostRings = 4;
 
-  constexpr LguestTeller(abi::lguest::Ring& ring, const P& processor) : ring_(ring), processor_(processor) {}
+  constexpr explicit LguestTeller(abi::lguest::Ring& ring)
+      : QueueTeller<LguestTeller>(Teller::Names::kAddresses), ring_(ring) {}
 
   void start(PhysAddr ring) {
     __builtin_memset(ring_.status, abi::lguest::kSlotFree, sizeof(ring_.status));
     lguest_call<call>({abi::lguest::kInit, {ring.value(), 0, 0}});
   }
 
-  void put(const Slot& slot, Entry entry) {
-    in_use_ = static_cast<i64>(slot.va.value()) >= 0 && processor_.runs(slot.root.address());
+  void put(PhysAddr, PhysAddr root, Gva va, unsigned level, Entry now) {
+    in_use_ = static_cast<i64>(va.value()) >= 0 && this->runs(root);
     if (forgotten_ && in_use_) return;
-    ring_.calls[next_] = call_for(slot, entry);
+    ring_.calls[next_] = call_for(root, va, level, now);
     // The call before its status: the hypervisor may read the ring at any instruction that faults.
     std::atomic_signal_fence(std::memory_order_release);
     ring_.status[next_] = abi::lguest::kSlotFilled;
@@ -75,16 +66,20 @@ class LguestTeller {
     }
     lguest_call<call>({forgotten_ ? abi::lguest::kFlushTlb : abi::lguest::kFlushAsync, {}});
   }
-  void tell_gain(const Slot& slot, Entry entry) { lguest_call<call>(call_for(slot, entry)); }
+  void tell_gain(const Slot& slot, Entry entry) override {
+    lguest_call<call>(call_for(slot.root.address(), slot.va, slot.level, entry));
+  }
 
  private:
-  static abi::lguest::RingCall call_for(const Slot& slot, Entry entry) {
+  void load_root(PhysAddr root) override {
+    lguest_call<call>({abi::lguest::kNewPgtable, {root.value(), 0, 0}});
+  }
+  static abi::lguest::RingCall call_for(PhysAddr root, Gva address, unsigned level, Entry entry) {
     using namespace abi::lguest;
-    const u64 root = slot.root.address().value();
-    const u64 va = slot.va.page_base().value();
-    if (slot.level == 1) return {kSetPte, {root, va, entry.word()}};
-    if (slot.level == kLevels) return {kSetPgd, {root, slot.index, 0}};
-    return {kSetPmd, {root, va | slot.level, 0}};
+    const u64 va = address.page_base().value();
+    if (level == 1) return {kSetPte, {root.value(), va, entry.word()}};
+    if (level == kLevels) return {kSetPgd, {root.value(), table_index(address, level), 0}};
+    return {kSetPmd, {root.value(), va | level, 0}};
   }
   [[nodiscard]] bool taken(unsigned slot) const {
     return __atomic_load_n(&ring_.status[slot % abi::lguest::kRingSlots], __ATOMIC_ACQUIRE) !=
@@ -92,7 +87,6 @@ class LguestTeller {
   }
 
   abi::lguest::Ring& ring_;
-  const P& processor_;
   unsigned next_ = 0;
   unsigned full_rings_ = 0;  // since a flush
   bool in_use_ = false;      // the last entry is a user's of the root in use

@@ -1,9 +1,11 @@
 // The guest's side of VMI: what waits in the queue, and which calls are made when.
-#include "native-fallback/sinks/vmi_sink.h"
+#include "native-fallback/sinks/vmi_teller.h"
 
 #include <gtest/gtest.h>
 
 #include <vector>
+
+#include "native-fallback/sinks/told_sink.h"
 
 namespace nopte::pt {
 namespace {
@@ -40,16 +42,14 @@ struct Plain {
   void copy_page(u8*, const u8*) {}
 };
 
-class VmiSink : public testing::Test {
+class VmiTelling : public testing::Test {
  protected:
   static constexpr u64 kLinear = 0xffff'8000'0000'0000;
   static constexpr u64 kPages = 16;
-  using P = VmiProcessor<Plain, hypercall>;
-  using T = VmiTeller<P, kLinear, hypercall>;
   static constexpr Frame kRoot{4}, kOtherRoot{5}, kTable{6};
   static constexpr Gva kVa{0x1000}, kKernelVa{0xffff'd000'0000'0000};
 
-  VmiSink() {
+  VmiTelling() {
     g_queue = {};
     g_calls.clear();
     g_told.clear();
@@ -73,12 +73,12 @@ class VmiSink : public testing::Test {
 
   std::vector<u8> memory_ = std::vector<u8>(pages_to_bytes(kPages));
   FrameTable frames_;
-  P processor_;
-  T teller_{g_queue, processor_};
-  ToldSink<P, T> sink_{frames_, processor_, teller_};
+  Plain processor_;
+  VmiTeller<kLinear, hypercall> teller_{g_queue};
+  ToldSink<Plain> sink_{frames_, processor_, &teller_};
 };
 
-TEST_F(VmiSink, ALossWaitsForItsInvalidation) {
+TEST_F(VmiTelling, ALossWaitsForItsInvalidation) {
   lose(1);
   EXPECT_TRUE(g_calls.empty());
   sink_.flush_page(kRoot, Gva(0x1000), FlushScope::kSpace);
@@ -86,7 +86,7 @@ TEST_F(VmiSink, ALossWaitsForItsInvalidation) {
   EXPECT_EQ(g_told, (std::vector<u64>{pointer(1) | 1}));
 }
 
-TEST_F(VmiSink, SeveralAreFlushedOnce) {
+TEST_F(VmiTelling, SeveralAreFlushedOnce) {
   lose(1);
   lose(2);
   sink_.flush_page(kRoot, Gva(0x1000), FlushScope::kSpace);
@@ -100,14 +100,14 @@ TEST_F(VmiSink, SeveralAreFlushedOnce) {
 }
 
 // A fault may read the queue before the flush: then it is still to come.
-TEST_F(VmiSink, WhatWasReadAtAFaultIsFlushedAllTheSame) {
+TEST_F(VmiTelling, WhatWasReadAtAFaultIsFlushedAllTheSame) {
   lose(1);
   read_queue();
   sink_.flush_page(kRoot, Gva(0x1000), FlushScope::kSpace);
   EXPECT_EQ(take_calls().size(), 1u);
 }
 
-TEST_F(VmiSink, AnotherAddressSpaceWaitsOnlyInLazyMode) {
+TEST_F(VmiTelling, AnotherAddressSpaceWaitsOnlyInLazyMode) {
   lose(1, kOtherRoot);
   EXPECT_EQ(take_calls(), (std::vector<Call>{{kUpdatePxELong, pointer(1), kPagePt, 0}}));
   sink_.begin();
@@ -123,7 +123,7 @@ TEST_F(VmiSink, AnotherAddressSpaceWaitsOnlyInLazyMode) {
   EXPECT_TRUE(g_calls.empty());
 }
 
-TEST_F(VmiSink, AGainOfAFaultIsSetAtOnceWhereItRuns) {
+TEST_F(VmiTelling, AGainOfAFaultIsSetAtOnceWhereItRuns) {
   sink_.fault_begins();
   sink_.set(slot(3), leaf(9));
   EXPECT_TRUE(g_calls.empty());
@@ -138,7 +138,7 @@ TEST_F(VmiSink, AGainOfAFaultIsSetAtOnceWhereItRuns) {
   EXPECT_TRUE(g_calls.empty());
 }
 
-TEST_F(VmiSink, RootsBeginAndEndInTheQueue) {
+TEST_F(VmiTelling, RootsBeginAndEndInTheQueue) {
   constexpr u64 kPml4Pae = kPagePml4 | kPagePae;
   sink_.root_create(kOtherRoot);
   sink_.root_retire(kOtherRoot);
@@ -153,7 +153,7 @@ TEST_F(VmiSink, RootsBeginAndEndInTheQueue) {
 }
 
 // Whatever comes in whatever order, the queue does not overflow and nothing is lost.
-TEST_F(VmiSink, AFullQueueIsReadInTime) {
+TEST_F(VmiTelling, AFullQueueIsReadInTime) {
   for (unsigned i = 0; i < 5000; ++i) {
     if (i % 3 == 0) sink_.root_create(kOtherRoot);
     if (i % 5 == 0) sink_.root_retire(kOtherRoot);

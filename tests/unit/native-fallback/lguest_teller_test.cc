@@ -1,12 +1,14 @@
 // The guest's side of lguest: what the engine does to its tables becomes calls that name root and address, in
 // order, in the ring where they may wait.
-#include "native-fallback/sinks/lguest_sink.h"
+#include "native-fallback/sinks/lguest_teller.h"
 
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <utility>
 #include <vector>
+
+#include "native-fallback/sinks/told_sink.h"
 
 namespace nopte::pt {
 namespace {
@@ -50,15 +52,13 @@ struct Cpu {
   void copy_page(u8* to, const u8* from) { std::memcpy(to, from, kPageBytes); }
 };
 
-class LguestSink : public ::testing::Test {
+class LguestTelling : public ::testing::Test {
  protected:
-  using Processor = LguestProcessor<Cpu, call>;
-  using Teller = LguestTeller<Processor, call>;
-  using Sink = ToldSink<Processor, Teller>;
+  using Teller = LguestTeller<call>;
   static constexpr Frame kRoot{20}, kTable{21}, kPage{30};
   static constexpr Gva kVa{0x7000'1234'5000};
 
-  LguestSink() {
+  LguestTelling() {
     g_ring = &ring_;
     g_next = 0;
     const FrameRange all = FrameRange::of(Frame(16), kFrames);
@@ -83,12 +83,12 @@ class LguestSink : public ::testing::Test {
   std::vector<u8> memory_ = std::vector<u8>(pages_to_bytes(kFrames));
   FrameTable frames_;
   Ring ring_{};
-  Processor processor_;
-  Teller teller_{ring_, processor_};
-  Sink sink_{frames_, processor_, teller_};
+  Cpu processor_;
+  Teller teller_{ring_};
+  ToldSink<Cpu> sink_{frames_, processor_, &teller_};
 };
 
-TEST_F(LguestSink, ALossWaitsUntilItsFlush) {
+TEST_F(LguestTelling, ALossWaitsUntilItsFlush) {
   const Call lost = lose();
   EXPECT_EQ(g_exits, 0u);
   sink_.flush_page(kRoot, kVa, FlushScope::kSpace);
@@ -98,7 +98,7 @@ TEST_F(LguestSink, ALossWaitsUntilItsFlush) {
   EXPECT_EQ(g_exits, 0u);
 }
 
-TEST_F(LguestSink, WhatTheHypervisorHasReadNeedsNoFlush) {
+TEST_F(LguestTelling, WhatTheHypervisorHasReadNeedsNoFlush) {
   const Call lost = lose();
   empty_ring();  // at a fault
   sink_.flush_page(kRoot, kVa, FlushScope::kSpace);
@@ -106,7 +106,7 @@ TEST_F(LguestSink, WhatTheHypervisorHasReadNeedsNoFlush) {
   EXPECT_EQ(taken(), std::vector<Call>{lost});
 }
 
-TEST_F(LguestSink, EntriesAreNamedByRootAndAddress) {
+TEST_F(LguestTelling, EntriesAreNamedByRootAndAddress) {
   const u64 root = kRoot.address().value();
   const Entry table = Entry::table(kTable, Privilege::kUser);
   for (unsigned level = 2; level <= 4; ++level) sink_.unlink(slot(level), table);
@@ -117,7 +117,7 @@ TEST_F(LguestSink, EntriesAreNamedByRootAndAddress) {
                                         {kFlushAsync, 0, 0, 0}}));
 }
 
-TEST_F(LguestSink, AGainIsToldOnlyForAFault) {
+TEST_F(LguestTelling, AGainIsToldOnlyForAFault) {
   sink_.set(slot(1), leaf(kPermRW));
   sink_.exchange(slot(1), leaf(kPermR), leaf(kPermRW));
   sink_.flush_all(kRoot, FlushScope::kSpace);
@@ -133,7 +133,7 @@ TEST_F(LguestSink, AGainIsToldOnlyForAFault) {
             (std::vector<Call>{lost, {kSetPte, kRoot.address().value(), kVa.value(), leaf(kPermRW).word()}}));
 }
 
-TEST_F(LguestSink, ManyLossesCostOneExitForEachFullRing) {
+TEST_F(LguestTelling, ManyLossesCostOneExitForEachFullRing) {
   constexpr u64 kEntries = 16'384;
   // Of a space that is not in use; the last ring goes with the flush.
   std::vector<Call> expected;
@@ -147,7 +147,7 @@ TEST_F(LguestSink, ManyLossesCostOneExitForEachFullRing) {
   EXPECT_EQ(taken(), expected);
 }
 
-TEST_F(LguestSink, ManyLossesOfTheSpaceInUseAreForgottenTogether) {
+TEST_F(LguestTelling, ManyLossesOfTheSpaceInUseAreForgottenTogether) {
   constexpr Gva kKernelVa{0xffff'c000'0000'0000};
   sink_.root_activate(kRoot);
   static_cast<void>(taken());
@@ -168,7 +168,7 @@ TEST_F(LguestSink, ManyLossesOfTheSpaceInUseAreForgottenTogether) {
   }
 }
 
-TEST_F(LguestSink, ARetiredRootIsToldEntryByEntry) {
+TEST_F(LguestTelling, ARetiredRootIsToldEntryByEntry) {
   const u64 root = kRoot.address().value();
   FrameMeta& meta = frames_.meta(kRoot);
   sink_.table_new(kRoot, 4);

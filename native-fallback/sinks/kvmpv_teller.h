@@ -2,7 +2,7 @@
 // address, in a shared page.
 #pragma once
 
-#include "native-fallback/sinks/told_sink.h"
+#include "native-fallback/sinks/teller.h"
 #include "pvops/interfaces/kvm_pv.h"
 
 namespace nopte::pt {
@@ -12,18 +12,18 @@ struct alignas(kPageBytes) KvmPvBuffer {
   u64 slots[abi::kvmpv::kSlots];
 };
 
-// `Call` is callable as call(tagged number, a0, a1, a2).
-template <auto call>
-class KvmPvTeller {
+// `P` loads roots. `call` is callable as call(tagged number, a0, a1, a2).
+template <class P, auto call>
+class KvmPvTeller final : public QueueTeller<KvmPvTeller<P, call>> {
  public:
-  static constexpr bool kReadAtExits = false;
-  static constexpr bool kCanShareTables = true;
   static constexpr bool kTellingFlushes = false;
 
-  constexpr explicit KvmPvTeller(KvmPvBuffer& buffer) : buffer_(buffer) {}
+  constexpr KvmPvTeller(KvmPvBuffer& buffer, P& processor)
+      : QueueTeller<KvmPvTeller>(Teller::Names::kTables), buffer_(buffer), processor_(processor) {}
 
-  void put(const Slot& slot, Entry) {
-    buffer_.slots[waiting_++] = slot.table.address().value() + slot.index * sizeof(u64);
+  void put(PhysAddr entry, PhysAddr, Gva, unsigned, Entry) {
+    buffer_.slots[waiting_++] = entry.value();
+    this->before_reuse_ = true;  // the hypervisor does not look into the buffer by itself
   }
   [[nodiscard]] u64 waiting() const { return waiting_; }
   [[nodiscard]] bool full() const { return waiting_ == abi::kvmpv::kSlots; }
@@ -46,18 +46,27 @@ class KvmPvTeller {
     }
     call(abi::tagged(abi::Interface::kKvmPv, kSetPtes), 0, waiting_, flags);
     waiting_ = 0;
+    this->before_reuse_ = false;
   }
-  void tell_gain(const Slot& slot, Entry entry) {
+  void tell_gain(const Slot& slot, Entry entry) override {
     if (full()) tell({});
-    put(slot, entry);
+    this->lost(slot, entry);  // is now this
     tell({});
   }
-  void release_root(Frame root) {
+  [[nodiscard]] bool release_root(Frame root) override {
     call(abi::tagged(abi::Interface::kKvmPv, abi::kvmpv::kReleasePt), root.address().value(), 0, 0);
+    return true;
   }
 
  private:
+  void load_root(PhysAddr root) override {
+    this->tell_before_reuse();
+    this->unflushed_ = false;
+    processor_.load_root(root);
+  }
+
   KvmPvBuffer& buffer_;
+  P& processor_;
   u64 waiting_ = 0;
 };
 

@@ -10,8 +10,8 @@
 
 #include <atomic>
 
-#include "native-fallback/sinks/root_by_call.h"
-#include "native-fallback/sinks/told_sink.h"
+#include "native-fallback/format/x86_64_4level.h"
+#include "native-fallback/sinks/teller.h"
 #include "pvops/interfaces/vmi.h"
 
 namespace nopte::pt {
@@ -22,30 +22,24 @@ inline void vmi_call(u32 number, u64 a0, u64 a1 = 0, u64 a2 = 0) {
   call(abi::tagged(abi::Interface::kVmi, number), a0, a1, a2);
 }
 
-template <auto call>
-inline void vmi_load_root(PhysAddr root) {
-  vmi_call<call>(abi::vmi::kSetCr3, root.value());
-}
-template <Processor Base, auto call>
-using VmiProcessor = RootByCall<Base, vmi_load_root<call>>;
-
-// `P` is a VmiProcessor; `linear_begin` is where slot 0 of the linear mappings begins, with page 0.
-template <class P, u64 linear_begin, auto call>
-class VmiTeller {
+// `linear_begin` is where slot 0 of the linear mappings begins, with page 0.
+template <u64 linear_begin, auto call>
+class VmiTeller final : public QueueTeller<VmiTeller<linear_begin, call>> {
  public:
-  static constexpr bool kReadAtExits = true;
-  static constexpr bool kCanShareTables = true;
   static constexpr bool kTellingFlushes = false;
 
-  constexpr VmiTeller(abi::vmi::Queue& queue, const P& processor) : queue_(queue), processor_(processor) {}
+  constexpr explicit VmiTeller(abi::vmi::Queue& queue)
+      : QueueTeller<VmiTeller>(Teller::Names::kTables), queue_(queue) {}
 
-  void put(const Slot& slot, Entry) {
-    if (!current(slot) && !lazy_) {
-      vmi_call<call>(abi::vmi::kUpdatePxELong, pointer(slot), abi::vmi::page_type(slot.level));
+  void put(PhysAddr entry, PhysAddr root, Gva va, unsigned level, Entry) {
+    const u64 pointer = linear_begin + entry.value();
+    const bool current = static_cast<i64>(va.value()) < 0 || this->runs(root);
+    if (!current && !this->lazy_) {
+      vmi_call<call>(abi::vmi::kUpdatePxELong, pointer, abi::vmi::page_type(level));
       return;
     }
-    if (!current(slot)) undeferred_ = true;
-    add(pointer(slot) | slot.level);
+    if (!current) this->after_lazy_ = true;  // VMI does not let it wait longer
+    add(pointer | level);
     ++waiting_;
   }
   [[nodiscard]] u64 waiting() const { return waiting_; }
@@ -54,10 +48,10 @@ class VmiTeller {
   void tell(TellFlush flush) {
     using namespace abi::vmi;
     waiting_ = 0;
-    undeferred_ = false;
+    this->after_lazy_ = false;
     switch (flush.kind) {
       case TellFlush::Kind::kNone:
-        return vmi_call<call>(kSetLazyMode, lazy_ ? kLazyMmu : kLazyNone);
+        return vmi_call<call>(kSetLazyMode, this->lazy_ ? kLazyMmu : kLazyNone);
       case TellFlush::Kind::kPage:
         return vmi_call<call>(kInvalPage, flush.va.page_base().value());
       case TellFlush::Kind::kSpace:
@@ -66,37 +60,36 @@ class VmiTeller {
         return vmi_call<call>(kFlushTlb, kFlushTlbEntries | kFlushGlobal);
     }
   }
-  void tell_gain(const Slot& slot, Entry entry) {
-    vmi_call<call>(abi::vmi::kSetPxELong, entry.word(), pointer(slot),
+  void tell_gain(const Slot& slot, Entry entry) override {
+    const u64 pointer = linear_begin + slot.table.address().value() + slot.index * sizeof(Entry);
+    vmi_call<call>(abi::vmi::kSetPxELong, entry.word(), pointer,
                    abi::vmi::page_type(slot.level) | abi::vmi::kCurrentAs | slot.va.page_base().value());
   }
 
-  // A new root shows what the one in use shows of the kernel. Precondition, as for release_root(): !full().
-  void new_root(Frame root) {
-    const u64 from = processor_.root().value() >> kPageShift;
+  // A new root shows what the one in use shows of the kernel.
+  void new_root(Frame root) override {
+    this->make_room();
+    const u64 from = this->root().value() >> kPageShift;
     constexpr u64 kFirst = kEntriesPerTable / 2;
     add_page(abi::vmi::kWordAllocate, root, from == 0 ? 0 : abi::vmi::kPageClone);
     add(from == 0 ? 0
                   : from << abi::vmi::kWordCloneShift | kFirst << abi::vmi::kWordFirstShift |
                         (kEntriesPerTable - kFirst));
   }
-  void release_root(Frame root) { add_page(abi::vmi::kWordRelease, root, 0); }
-
-  // True when what waits must be told now.
-  [[nodiscard]] bool set_lazy(bool lazy) {
-    lazy_ = lazy;
-    return undeferred_;
+  [[nodiscard]] bool release_root(Frame root) override {
+    this->make_room();
+    add_page(abi::vmi::kWordRelease, root, 0);
+    return true;
   }
 
  private:
+  void load_root(PhysAddr root) override {
+    this->unflushed_ = false;
+    vmi_call<call>(abi::vmi::kSetCr3, root.value());
+  }
+
   static constexpr u64 kMostWords = 2;
 
-  [[nodiscard]] bool current(const Slot& slot) const {
-    return static_cast<i64>(slot.va.value()) < 0 || processor_.runs(slot.root.address());
-  }
-  static u64 pointer(const Slot& slot) {
-    return linear_begin + slot.table.address().value() + slot.index * sizeof(u64);
-  }
   // The word before the count: the hypervisor may read the queue at any instruction that faults.
   void add(u64 word) {
     const u64 count = queue_.count;
@@ -110,10 +103,7 @@ class VmiTeller {
   }
 
   abi::vmi::Queue& queue_;
-  const P& processor_;
   u64 waiting_ = 0;
-  bool lazy_ = false;
-  bool undeferred_ = false;  // an update that VMI does not let wait beyond lazy mode
 };
 
 }  // namespace nopte::pt
