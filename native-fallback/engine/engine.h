@@ -269,12 +269,12 @@ class Engine {
   IdTable<Space> spaces_;
   IdTable<MemoryObject> objects_;
   KmemArea kmem_{Format::kKmemRange};
-  // What kmem_alloc stopped at, or could not end and takes back.
+  // What kmem_alloc stopped at, or is taking back. What is being taken back is nobody's to go on with.
   struct HalfGrant {
     Gva begin;
     u64 pages = 0;  // as asked for; 0: there is none
     u64 installed = 0;
-    bool failed = false;
+    enum class Way : u8 { kGrows, kFailed, kGivesWay } way = Way::kGrows;
   };
   HalfGrant half_grant_;
   Tables tables_{sink_, frames_, counters_};

@@ -160,10 +160,13 @@ template <PageTableSink Sink>
 Result<Gva> Engine<Sink>::kmem_alloc(u64 pages, Checkpoint* checkpoint) {
   if (pages == 0) return Fail(Status::kInvalid);
   HalfGrant& half = half_grant_;
-  if (half.pages != 0 && (half.failed || half.pages != pages)) {
-    const bool asked_again = half.pages == pages;
+  if (half.pages != 0 && half.pages != pages && half.way == HalfGrant::Way::kGrows) {
+    half.way = HalfGrant::Way::kGivesWay;
+  }
+  if (half.pages != 0 && half.way != HalfGrant::Way::kGrows) {
+    const bool failed = half.pages == pages && half.way == HalfGrant::Way::kFailed;
     NOPTE_TRY(drop_half_grant(checkpoint));
-    if (asked_again) return Fail(Status::kNoMemory);
+    if (failed) return Fail(Status::kNoMemory);
   }
   if (half.pages == 0) {
     if (pages > frames_.free_frames()) return Fail(Status::kNoMemory);
@@ -183,7 +186,7 @@ Result<Gva> Engine<Sink>::kmem_alloc(u64 pages, Checkpoint* checkpoint) {
     cursor.walk(va);
     if (!frame || !cursor.install(Entry::kernel_leaf(*frame, kPermRW))) {
       if (frame) frames_.free(*frame);
-      half.failed = true;
+      half.way = HalfGrant::Way::kFailed;
       NOPTE_TRY(drop_half_grant(checkpoint));
       return Fail(Status::kNoMemory);
     }

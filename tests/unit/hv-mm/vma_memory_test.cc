@@ -270,6 +270,20 @@ TEST_F(VmaMemoryTest, KernelMemoryIsGrantedAndTakenBackInPieces) {
   EXPECT_EQ(frames_.free_frames(), before);
 }
 
+// A half grant that is being taken back is not gone on with: its first pages may have gone already.
+TEST_F(VmaMemoryTest, AHalfGrantThatGivesWayIsNotGrantedAsItIs) {
+  constexpr u64 kPages = 2048;
+  stop_.requested = true;
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(call(Call::kmem_alloc, {kPages}).status, Status::kAgain);
+  ASSERT_EQ(call(Call::kmem_alloc, {16}).status, Status::kAgain);
+  stop_.requested = false;
+  const CallResult granted = call(Call::kmem_alloc, {kPages});
+  ASSERT_EQ(granted.status, Status::kOk);
+  for (u64 page = 0; page < kPages; ++page) {
+    ASSERT_TRUE(engine_.kernel_window(Gva(granted.value) + pages_to_bytes(page))) << page;
+  }
+}
+
 TEST_F(VmaMemoryTest, EverythingComesBack) {
   const u64 other = make_space();  // so that lists and pools exist before counting
   ASSERT_EQ(map(other, kA, 1), Status::kOk);
