@@ -2,6 +2,8 @@
 // paging engine asks these at faults; it keeps no region itself, and finds a space's tree again for us.
 #pragma once
 
+#include <array>
+
 #include "hv-mm/vma/frame_slab.h"
 #include "pvops/mm_ops.h"
 #include "pvops/regions/region_tree.h"
@@ -11,14 +13,51 @@ namespace nopte::hv {
 // A bound on the work of one call and on what a guest can make us keep: Linux's default max_map_count.
 inline constexpr u64 kMaxRegionsPerSpace = 65530;
 
+// The regions' memory, and a reserve of it: a call that stops has changed a prefix, and what the rest of it
+// needs must be had. It takes from the reserve what it cannot have otherwise, and gives back as much.
 class RegionNodeSlab final : public RegionNodeSource {
  public:
+  // Where a call begins and where its prefix ends, each inside a region.
+  static constexpr unsigned kReserved = 2;
+
   explicit RegionNodeSlab(pt::FrameTable& frames) : slab_(frames) {}
-  void* allocate() override { return slab_.allocate(); }
+  void* allocate() override {
+    void* const memory = slab_.allocate();
+    if (memory != nullptr) [[likely]]
+      return memory;
+    return lent_ && held_ != 0 ? reserve_[--held_] : nullptr;
+  }
   void release(void* memory) override { slab_.release(memory); }
+
+  // False: no memory; the reserve is less than full.
+  [[nodiscard]] bool refill() {
+    for (; held_ != kReserved; ++held_) {
+      void* const memory = slab_.allocate();
+      if (memory == nullptr) return false;
+      reserve_[held_] = memory;
+    }
+    return true;
+  }
+
+  // While it lives, allocate() may take from the reserve.
+  class Lent {
+   public:
+    Lent(RegionNodeSlab& slab, bool lent) : slab_(slab) { slab_.lent_ = lent; }
+    ~Lent() { slab_.lent_ = false; }
+    Lent(const Lent&) = delete;
+    Lent& operator=(const Lent&) = delete;
+    void everything() { slab_.lent_ = true; }
+
+   private:
+    RegionNodeSlab& slab_;
+  };
+  [[nodiscard]] Lent lend(bool lent) { return {*this, lent}; }
 
  private:
   FrameSlab<RegionNode> slab_;
+  std::array<void*, kReserved> reserve_{};
+  unsigned held_ = 0;
+  bool lent_ = false;
 };
 
 struct DeclaredObject final : RegionList {};

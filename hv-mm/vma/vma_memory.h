@@ -9,6 +9,7 @@
 
 #include "hv-mm/abi/dispatch.h"
 #include "hv-mm/vma/declared.h"
+#include "hv-mm/vma/stopped_call.h"
 #include "native-fallback/engine/engine.h"
 #include "pvops/abi/hypercalls.h"
 
@@ -31,7 +32,10 @@ class VmaMemory {
   VmaMemory& operator=(const VmaMemory&) = delete;
 
   // Once, after engine.init().
-  void init() { engine_.set_kernel_regions(windows_); }
+  void init() {
+    engine_.set_kernel_regions(windows_);
+    (void)nodes_.refill();  // or before the first call that needs it
+  }
 
   // Answers a memory call; kUnsupported for every number that is not one.
   CallResult call(u64 number, const abi::Registers& registers) { return dispatch(*this, number, registers); }
@@ -92,7 +96,11 @@ class VmaMemory {
     if (!tree) return Fail(tree.error());
     if (args.space == active_) return Fail(Status::kBusy);
     pt::Checkpoint checkpoint(stop_);
-    NOPTE_TRY(engine_.space_destroy(args.space, &checkpoint));
+    NOPTE_TRY(engine_.space_empty(args.space, &checkpoint));
+    while (!(*tree)->clear_some(work::kMostAtOnce)) {
+      if (stop_()) return Fail(Status::kAgain);
+    }
+    NOPTE_TRY(engine_.space_destroy(args.space));
     spaces_.destroy(*tree);
     return 0;
   }
@@ -136,14 +144,14 @@ class VmaMemory {
   [[gnu::always_inline]] CallResult region_unmap(const abi::region_unmap_args& args) {
     const Result<Target> target = target_of(args.space, args.begin, args.pages);
     if (!target) return Fail(target.error());
+    if (Engine::may_stop(target->range)) return unmap_far(args.space, *target->tree, target->range);
     Result<RegionPlan> plan = target->tree->prepare_unmap(target->range);
     if (!plan) return Fail(plan.error());
     if (too_many(*target->tree, *plan)) return Fail(Status::kLimit);
     if (!plan->changes()) return 0;
-    if (Engine::may_stop(target->range) && !plan->hold_for_prefix()) return Fail(Status::kNoMemory);
-    pt::Checkpoint checkpoint(stop_);
-    const auto done = engine_.region_unmapped(args.space, target->range, &checkpoint);
-    return commit_done(*target->tree, *plan, done, checkpoint);
+    NOPTE_TRY(engine_.region_unmapped(args.space, target->range));
+    target->tree->commit(*plan);
+    return 0;
   }
 
   [[gnu::always_inline]] CallResult region_protect(const abi::region_protect_args& args) {
@@ -152,16 +160,14 @@ class VmaMemory {
     if (args.perm & ~u64{Perm::kAll}) return Fail(Status::kInvalid);
     const Perm perm(static_cast<u8>(args.perm));
     if (args.space == SpaceId::kKernel && perm.exec()) return Fail(Status::kInvalid);
+    if (Engine::may_stop(target->range)) return protect_far(args.space, *target->tree, target->range, perm);
     Result<RegionPlan> plan = target->tree->prepare_protect(target->range, perm);
     if (!plan) return Fail(plan.error());
     if (too_many(*target->tree, *plan)) return Fail(Status::kLimit);
     if (!plan->changes()) return 0;
-    // What has these rights already is done, by an earlier issue of this call perhaps.
-    const VaRange rest{plan->changes_from(), target->range.end};
-    if (Engine::may_stop(rest) && !plan->hold_for_prefix()) return Fail(Status::kNoMemory);
-    pt::Checkpoint checkpoint(stop_);
-    const auto done = engine_.region_protected(args.space, rest, perm, &checkpoint);
-    return commit_done(*target->tree, *plan, done, checkpoint);
+    NOPTE_TRY(engine_.region_protected(args.space, {plan->changes_from(), target->range.end}, perm));
+    target->tree->commit(*plan);
+    return 0;
   }
 
   CallResult region_move(const abi::region_move_args& args) {
@@ -181,10 +187,14 @@ class VmaMemory {
     const Result<Target> target = target_of(args.space, args.begin, args.pages);
     if (!target) return Fail(target.error());
     if (args.advice > static_cast<u64>(Advice::kPopulate)) return Fail(Status::kInvalid);
+    const RangeCall issue{abi::Call::region_advise, args.space, target->range, args.advice};
+    const Gva begin = stopped_.start(issue, moment(*target->tree)).begin;
     pt::Checkpoint checkpoint(stop_);
-    NOPTE_TRY(
-        engine_.region_advise(args.space, target->range, static_cast<Advice>(args.advice), &checkpoint));
-    return 0;
+    const auto done = engine_.region_advise(args.space, {begin, target->range.end},
+                                            static_cast<Advice>(args.advice), &checkpoint);
+    if (done) return 0;
+    if (done.error() != Status::kAgain) return Fail(done.error());
+    return stop_at(issue, *target->tree, checkpoint.next());
   }
 
   // --- objects ------------------------------------------------------------------------------------------
@@ -245,56 +255,26 @@ class VmaMemory {
  private:
   // --- checks -------------------------------------------------------------------------------------------
 
-  // Regions that the change may add count as added.
-  static bool too_many(const RegionTree& tree, const RegionPlan& plan) {
-    return tree.regions() + plan.nodes_held() > kMaxRegionsPerSpace;
+  // Regions that the change may add count as added. What has begun may end: it takes no more than the
+  // reserve.
+  static bool too_many(const RegionTree& tree, const RegionPlan& plan, bool goes_on = false) {
+    return tree.regions() + plan.nodes_held() >
+           kMaxRegionsPerSpace + (goes_on ? RegionNodeSlab::kReserved : 0);
   }
 
-  // region_map of a checked region with flags. The answer is how many pages are dealt with ahead.
+  // --- calls that may stop (long_calls.h) ---------------------------------------------------------------
+  [[nodiscard]] StoppedCall::Moment moment(const RegionTree& tree) const;
+  CallResult stop_at(const RangeCall& issue, const RegionTree& tree, Gva next);
+  template <class Piece>
+  CallResult in_pieces(const RangeCall& issue, RegionTree& tree, StoppedCall::Start start, Piece piece);
+  static Result<Gva> commit_done(RegionTree& tree, RegionPlan& plan, const Result<void>& done,
+                                 const pt::Checkpoint& checkpoint);
+  [[gnu::noinline]] CallResult unmap_far(SpaceId space, RegionTree& tree, VaRange range);
+  [[gnu::noinline]] CallResult protect_far(SpaceId space, RegionTree& tree, VaRange range, Perm perm);
   [[gnu::noinline]] CallResult map_with(u64 flags, SpaceId space, RegionTree& tree, const RegionSpec& spec,
-                                        DeclaredObject* object) {
-    if (flags & abi::kRegionReplace) {
-      const CallResult replaced = replace(space, tree, spec, object);
-      if (replaced.status != Status::kOk) return replaced;
-    } else {
-      NOPTE_TRY(tree.insert(spec, 0, object, kMaxRegionsPerSpace));
-    }
-    return flags & abi::kRegionPopulate ? populated(space, spec) : 0;
-  }
-
-  // Withdraws what is in the way of a region, and promises it. Errors: kNoMemory, kLimit, kAgain (a prefix is
-  // withdrawn).
-  CallResult replace(SpaceId space, RegionTree& tree, const RegionSpec& spec, DeclaredObject* object) {
-    Result<RegionPlan> plan = tree.prepare_replace(spec, 0, object);
-    if (!plan) return Fail(plan.error());
-    if (too_many(tree, *plan)) return Fail(Status::kLimit);
-    pt::Checkpoint checkpoint(stop_);
-    const auto done = engine_.region_unmapped(space, spec.range, &checkpoint);
-    if (!done) plan->only_unmap();
-    return commit_done(tree, *plan, done, checkpoint);
-  }
-
-  // How many pages of a promised region are installed ahead, or could not be.
-  u64 populated(SpaceId space, const RegionSpec& spec) {
-    pt::Checkpoint checkpoint(stop_);
-    const auto done = engine_.region_advise(space, spec.range, Advice::kPopulate, &checkpoint);
-    if (!done && done.error() == Status::kAgain) return VaRange{spec.range.begin, checkpoint.next()}.pages();
-    return spec.range.pages();
-  }
-
-  // The promise follows what is installed: all of the change, or the prefix up to where the engine stopped.
-  [[gnu::always_inline]] static CallResult commit_done(RegionTree& tree, RegionPlan& plan,
-                                                       const Result<void>& done,
-                                                       const pt::Checkpoint& checkpoint) {
-    if (!done) [[unlikely]] {
-      if (done.error() != Status::kAgain) return Fail(done.error());
-      plan.shorten(checkpoint.next());
-    }
-    tree.commit(plan);
-    if (!done) [[unlikely]]
-      return Fail(Status::kAgain);
-    return 0;
-  }
+                                        DeclaredObject* object);
+  CallResult replace(SpaceId space, RegionTree& tree, const RegionSpec& spec, DeclaredObject* object);
+  u64 populated(SpaceId space, const RegionTree& tree, const RegionSpec& spec);
 
   struct Target {
     RegionTree* tree;
@@ -360,6 +340,9 @@ class VmaMemory {
   Gva kept_kmem_;  // where the grant begins
   SpaceId active_ = SpaceId::kKernel;
   RegionTree* active_tree_ = &windows_;
+  StoppedCall stopped_;
 };
 
 }  // namespace nopte::hv
+
+#include "hv-mm/vma/long_calls.h"

@@ -15,16 +15,19 @@ class Checkpoint {
 
   // After kAgain of an operation on a range.
   [[nodiscard]] Gva next() const { return next_; }
+  [[nodiscard]] bool stopped() const { return stopped_; }
 
   // For the engine: `done_to` is where the prefix ends.
   [[nodiscard]] bool should_stop(Gva done_to) {
     next_ = done_to;
-    return stop_();
+    stopped_ = stop_();
+    return stopped_;
   }
 
  private:
   FunctionRef<bool()> stop_;
   Gva next_;
+  bool stopped_ = false;
 };
 
 }  // namespace nopte::pt

@@ -31,6 +31,7 @@
 #include "native-fallback/sinks/page_table_sink.h"
 #include "native-fallback/tables/cursor.h"
 #include "native-fallback/tables/tlb_batch.h"
+#include "pvops/base/work.h"
 #include "pvops/mm_ops.h"
 
 namespace nopte::pt {
@@ -85,7 +86,11 @@ class Engine {
   // Private pages are shared copy-on-write, object pages left to faults. Errors: kInvalid, kNoMemory, kLimit;
   // the parent may then have lost write rights that faults give back.
   Result<SpaceId> space_clone(SpaceId parent, const RegionSource& promised);
-  // Frees all that the space holds. Errors: kInvalid, kBusy (a CPU runs it), kAgain (issue again).
+  // Frees all that the space holds but its name: an owner with a long list of promises, which are asked for
+  // while pages of objects are installed, frees that list next. Errors: kInvalid, kBusy (a CPU runs it),
+  // kAgain (issue again).
+  Result<void> space_empty(SpaceId space, Checkpoint* checkpoint = nullptr);
+  // The same, and its name. Errors: as space_empty.
   Result<void> space_destroy(SpaceId space, Checkpoint* checkpoint = nullptr);
   // kKernel: no user addresses. Errors: kInvalid.
   Result<void> space_activate(SpaceId space);
@@ -213,6 +218,8 @@ class Engine {
 
   // Pages between two looks at a checkpoint where leaf tables do not set the pace.
   static constexpr u64 kPagesPerCheck = 16;
+  // Nodes that one step of will-need looks at.
+  static constexpr u64 kNodesPerStep = work::kMostAtOnce / kPagesPerCheck;
   static constexpr u64 kKernelPagesPerCheck = 512;
 
   static constexpr Perm without_write(Perm perm) { return perm & kPermRX; }
@@ -252,6 +259,7 @@ class Engine {
   // The object's frame for a page inside it, made (zero) when absent. Errors: kNoMemory.
   Result<Frame> object_frame(MemoryObject& object, ObjectId id, u64 page);
   Result<void> cut_object(MemoryObject& object, u64 pages, Checkpoint* checkpoint);
+  bool cut_mappings(MemoryObject& object, Checkpoint* checkpoint);
 
   // --- kernel (engine_kernel.h) ---
   Result<void> install_kernel(Gva va, Entry leaf, unsigned level = 1);

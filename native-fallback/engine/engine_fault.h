@@ -167,6 +167,7 @@ Result<void> Engine<Sink>::populate(SpaceId id, Space& space, VaRange range, Adv
     return checkpoint != nullptr && checkpoint->should_stop(va);
   };
   for (Gva va = range.begin; va < range.end;) {
+    work::did(work::Unit::kRegion);
     const std::optional<RegionSpec> region = space.regions->find_next(va);
     if (!region || region->range.begin >= range.end) break;
     if (va < region->range.begin) va = region->range.begin;
@@ -180,13 +181,20 @@ Result<void> Engine<Sink>::populate(SpaceId id, Space& space, VaRange range, Adv
     }
     const Access access = region->perm.write() && !will_need ? Access::kWrite : Access::kRead;
     for (; va < end; va += kPageBytes) {
-      if (will_need) {
+      for (bool found = !will_need; !found;) {
         const u64 page = region->object_page + (va - region->range.begin) / kPageBytes;
-        const std::optional<u64> resident = next_page(*promise.object, frames_, page);
-        if (!resident || *resident - page >= VaRange{va, end}.pages()) break;
-        va += pages_to_bytes(*resident - page);
+        const PageSearch resident = next_page(*promise.object, frames_, page, kNodesPerStep);
+        if (resident.page - page >= VaRange{va, end}.pages()) {
+          va = end;
+          break;
+        }
+        va += pages_to_bytes(resident.page - page);
+        found = resident.found;
+        if (!found && stop_at(va)) return Fail(Status::kAgain);
       }
+      if (va == end) break;
       if (stop_at(va)) return Fail(Status::kAgain);
+      work::did(work::Unit::kPage);
       const auto done = resolve(space, id, promise, va, access);
       if (done) continue;
       if (done.error() == Status::kPastEnd) break;

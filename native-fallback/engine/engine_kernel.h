@@ -167,6 +167,7 @@ Result<Gva> Engine<Sink>::kmem_alloc(u64 pages, Checkpoint* checkpoint) {
     const bool failed = half.pages == pages && half.way == HalfGrant::Way::kFailed;
     NOPTE_TRY(drop_half_grant(checkpoint));
     if (failed) return Fail(Status::kNoMemory);
+    if (checkpoint != nullptr && checkpoint->should_stop(Gva())) return Fail(Status::kAgain);
   }
   if (half.pages == 0) {
     if (pages > frames_.free_frames()) return Fail(Status::kNoMemory);
@@ -182,11 +183,15 @@ Result<Gva> Engine<Sink>::kmem_alloc(u64 pages, Checkpoint* checkpoint) {
       if (checkpoint != nullptr && checkpoint->should_stop(va)) return Fail(Status::kAgain);
       left = kKernelPagesPerCheck;
     }
+    work::did(work::Unit::kPage);
     const auto frame = zeroed_frame(FrameKind::kKernel);
     cursor.walk(va);
     if (!frame || !cursor.install(Entry::kernel_leaf(*frame, kPermRW))) {
       if (frame) frames_.free(*frame);
       half.way = HalfGrant::Way::kFailed;
+      if (checkpoint != nullptr && half.installed != 0 && checkpoint->should_stop(va)) {
+        return Fail(Status::kAgain);
+      }
       NOPTE_TRY(drop_half_grant(checkpoint));
       return Fail(Status::kNoMemory);
     }

@@ -59,15 +59,15 @@ Result<void> Engine<Sink>::object_resize(ObjectId id, u64 pages, Checkpoint* che
 // Makes `pages` the size and takes everything past it out. Errors: kAgain.
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::cut_object(MemoryObject& object, u64 pages, Checkpoint* checkpoint) {
+  using Cut = MemoryObject::Cut;
+  if (pages < object.pages) object.cut = Cut::kNew;
   if (object.cut_from < object.pages) object.cut_from = object.pages;
   object.pages = pages;
-  bool stopped = false;
-  object.mappings->for_each(pages, object.cut_from - pages, [&](SpaceId id, VaRange range) {
-    Space* space = find_space(id);
-    if (stopped || space == nullptr || !valid_range(id, range)) return;
-    stopped = !zap(id, *space, range, checkpoint);
-  });
-  if (stopped) return Fail(Status::kAgain);
+  if (object.cut != Cut::kPages) {
+    if (!cut_mappings(object, checkpoint)) return Fail(Status::kAgain);
+    object.cut = Cut::kPages;
+    if (checkpoint != nullptr && checkpoint->should_stop(Gva())) return Fail(Status::kAgain);
+  }
   // No entry refers to them any more, so there is nothing to flush.
   const auto release = [this](Frame frame) {
     FrameMeta& meta = frames_.meta(frame);
@@ -80,7 +80,30 @@ Result<void> Engine<Sink>::cut_object(MemoryObject& object, u64 pages, Checkpoin
     if (checkpoint->should_stop(Gva())) return Fail(Status::kAgain);
   }
   object.cut_from = 0;
+  object.cut = Cut::kNew;
   return {};
+}
+
+// Takes the pages past the object's end out of every mapping. False: stopped at the checkpoint.
+template <PageTableSink Sink>
+bool Engine<Sink>::cut_mappings(MemoryObject& object, Checkpoint* checkpoint) {
+  const auto from = object.cut == MemoryObject::Cut::kMappings ? ObjectMappings::From::kWhereItStopped
+                                                               : ObjectMappings::From::kStart;
+  object.cut = MemoryObject::Cut::kMappings;
+  u64 done = 0;  // since the last look at the checkpoint: regions, and pages that may have been in them
+  return object.mappings->visit(from, object.pages, object.cut_from - object.pages,
+                                [&](SpaceId id, VaRange range) {
+                                  const u64 cost = 1 + std::min(range.pages(), work::kMostAtOnce - 1);
+                                  if (checkpoint != nullptr && done + cost > work::kMostAtOnce) {
+                                    if (checkpoint->should_stop(Gva())) return false;
+                                    done = 0;
+                                  }
+                                  done += cost;
+                                  Space* space = find_space(id);
+                                  if (space == nullptr || space->emptied || !valid_range(id, range))
+                                    return true;
+                                  return zap(id, *space, range, checkpoint).has_value();
+                                });
 }
 
 template <PageTableSink Sink>

@@ -41,11 +41,12 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
     const VaRange part{cursor.va(), cursor.table_end() < range.end ? cursor.table_end() : range.end};
     // A table at the edge may hold others' entries alone: to stop behind it, again and again, is no progress.
     const bool progress =
-        checkpoint != nullptr &&
+        checkpoint != nullptr && part.end < range.end &&
         cursor.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1)).next();
+    work::did(work::Unit::kNode);
     work(cursor, part, batch);
     va = part.end;
-    if (progress && va < range.end && checkpoint->should_stop(va)) {
+    if (progress && checkpoint->should_stop(va)) {
       batch.flush();
       return Fail(Status::kAgain);
     }
@@ -61,6 +62,7 @@ void Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& bat
   if (first == 0 && last == Format::kEntriesPerTable - 1 && cursor.can_unlink_table()) {
     // The whole table goes: its entries need no store of their own.
     for (auto scan = cursor.scan(); scan.next();) {
+      work::did(work::Unit::kPage);
       if (scan.entry().present()) batch.page(cursor.leaf_va(scan.index()));
       drop_reference(scan.entry().frame(), batch);
     }
@@ -70,6 +72,7 @@ void Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& bat
   {
     LazyUpdates lazy(sink_);
     for (auto scan = cursor.scan(first, last); scan.next();) {
+      work::did(work::Unit::kPage);
       cursor.remove(scan.index(), scan.entry());
       ++counters_.entries_written;
       if (scan.entry().present()) batch.page(cursor.leaf_va(scan.index()));
@@ -86,6 +89,7 @@ void Engine<Sink>::protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm p
   {
     LazyUpdates lazy(sink_);
     for (auto scan = cursor.scan(first, last); scan.next();) {
+      work::did(work::Unit::kPage);
       const Entry entry = scan.entry();
       const FrameMeta& meta = frames_.meta(entry.frame());
       const bool anonymous = meta.kind == FrameKind::kAnon;
@@ -137,6 +141,7 @@ Result<void> Engine<Sink>::region_moved(SpaceId id, VaRange from, Gva to) {
     for (auto scan =
              source.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1));
          scan.next();) {
+      work::did(work::Unit::kPage);
       const Gva there = moved(source.leaf_va(scan.index()));
       if (there < ready_to) continue;
       destination.walk(there);
@@ -169,6 +174,7 @@ Result<void> Engine<Sink>::region_moved(SpaceId id, VaRange from, Gva to) {
       for (auto scan =
                source.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1));
            scan.next();) {
+        work::did(work::Unit::kPage);
         const Gva here = source.leaf_va(scan.index());
         const Gva there = moved(here);
         if (there >= ready_to) {

@@ -53,6 +53,7 @@ Result<void> Engine<Sink>::clone_leaf_table(Cursor<Sink>& from, const Space& chi
   u64 copied = 0;
   LazyUpdates lazy(sink_);
   for (auto scan = from.scan(); scan.next();) {
+    work::did(work::Unit::kPage);
     const Entry entry = scan.entry();
     FrameMeta& page = frames_.meta(entry.frame());
     if (page.kind != FrameKind::kAnon) continue;  // an object's page: faults find it again
@@ -89,10 +90,11 @@ Result<Frame> Engine<Sink>::leaf_table_for(Cursor<Sink>& cursor, Gva va) {
 }
 
 template <PageTableSink Sink>
-Result<void> Engine<Sink>::space_destroy(SpaceId id, Checkpoint* checkpoint) {
+Result<void> Engine<Sink>::space_empty(SpaceId id, Checkpoint* checkpoint) {
   if (id == SpaceId::kKernel) return Fail(Status::kInvalid);
   Space* space = find_space(id);
   if (space == nullptr) return Fail(Status::kInvalid);
+  if (space->emptied) return {};
   if (sink_.runs(space->root)) return Fail(Status::kBusy);
   if (!space->retired) {
     sink_.root_retire(space->root);
@@ -103,6 +105,13 @@ Result<void> Engine<Sink>::space_destroy(SpaceId id, Checkpoint* checkpoint) {
   if (done) batch.table(space->root);
   batch.flush();
   if (!done) return Fail(Status::kAgain);
+  space->emptied = true;
+  return {};
+}
+
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::space_destroy(SpaceId id, Checkpoint* checkpoint) {
+  NOPTE_TRY(space_empty(id, checkpoint));
   if (id == activated_id_) {
     activated_id_ = SpaceId::kKernel;
     activated_ = &kernel_;
@@ -119,6 +128,7 @@ bool Engine<Sink>::free_below(Frame table, unsigned level, Batch& batch, Checkpo
   FrameMeta& meta = frames_.meta(table);
   if (level == 1) {
     for (EntryScan<Sink> scan(meta, view, 0, Format::kEntriesPerTable - 1); scan.next();) {
+      work::did(work::Unit::kPage);
       drop_reference(scan.entry().frame(), batch);
     }
     return true;
@@ -135,6 +145,7 @@ bool Engine<Sink>::free_below(Frame table, unsigned level, Batch& batch, Checkpo
     }
     --frames_.meta(child).refs;
     batch.table(child);
+    work::did(work::Unit::kNode);
     if (level == 2 && checkpoint != nullptr && checkpoint->should_stop(Gva())) return false;
   }
   return true;

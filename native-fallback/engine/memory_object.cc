@@ -1,5 +1,7 @@
 #include "native-fallback/engine/memory_object.h"
 
+#include "pvops/base/work.h"
+
 namespace nopte::pt {
 namespace {
 
@@ -20,6 +22,7 @@ void drop_subtree(u64& slot, unsigned height, u64 first, u64& limit, u64& reside
   if (slot == 0 || limit == 0) return;
   const Frame frame(slot - 1);
   if (height == 0) {
+    work::did(work::Unit::kPage);
     slot = 0;
     --limit;
     --resident;
@@ -36,8 +39,10 @@ void drop_subtree(u64& slot, unsigned height, u64 first, u64& limit, u64& reside
     if (slots[i] == 0) --meta.live;
   }
   if (meta.live == 0) {
+    work::did(work::Unit::kNode);
     frames.free(frame);
     slot = 0;
+    if (limit != 0) --limit;
   }
 }
 
@@ -53,16 +58,18 @@ std::optional<Frame> find_page(const MemoryObject& object, const FrameTable& fra
   return Frame(slot - 1);
 }
 
-std::optional<u64> next_page(const MemoryObject& object, const FrameTable& frames, u64 page) {
-  while (page < capacity(object.height)) {
+PageSearch next_page(const MemoryObject& object, const FrameTable& frames, u64 page, u64 most_nodes) {
+  for (; page < capacity(object.height); --most_nodes) {
+    if (most_nodes == 0) return {page, false};
+    work::did(work::Unit::kNode);
     u64 slot = object.top;
     unsigned height = object.height;
     for (; height != 0 && slot != 0; --height) slot = node_slots(frames, slot)[slot_index(page, height)];
-    if (slot != 0) return page;
+    if (slot != 0) return {page, true};
     // Nothing below this slot: go on behind all that it covers.
     page = (page | (capacity(height) - 1)) + 1;
   }
-  return std::nullopt;
+  return {~u64{0}, false};
 }
 
 Result<void> insert_page(MemoryObject& object, const MetaFrames& memory, u64 page, Frame frame) {

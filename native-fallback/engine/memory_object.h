@@ -16,7 +16,8 @@ namespace nopte::pt {
 struct MemoryObject {
   u64 pages = 0;     // size; pages at or past it are never handed out
   u64 cut_from = 0;  // while shrinking: the size before, until all that lay past the end is gone
-  u64 resident = 0;  // pages with a frame
+  enum class Cut : u8 { kNew, kMappings, kPages } cut = Cut::kNew;  // while shrinking: how far that is
+  u64 resident = 0;                                                 // pages with a frame
   const ObjectMappings* mappings = nullptr;
   u64 top = 0;          // slot of the whole tree
   unsigned height = 0;  // 0: `top` is page 0's slot; h: the tree covers 512^h pages
@@ -25,15 +26,20 @@ struct MemoryObject {
 // The page's frame, if it has one.
 std::optional<Frame> find_page(const MemoryObject& object, const FrameTable& frames, u64 page);
 
-// The first page at or after `page` that has a frame.
-std::optional<u64> next_page(const MemoryObject& object, const FrameTable& frames, u64 page);
+// A search stops at the first page that has a frame, or where it has looked at enough: then the pages before
+// have none.
+struct PageSearch {
+  u64 page;  // past the last when there is none
+  bool found;
+};
+PageSearch next_page(const MemoryObject& object, const FrameTable& frames, u64 page, u64 most_nodes);
 
 // Precondition: the page has no frame. Errors: kNoMemory; the object then shows the same pages as before
 // (it may keep an empty node until the next drop_pages).
 Result<void> insert_page(MemoryObject& object, const MetaFrames& memory, u64 page, Frame frame);
 
-// Takes pages at and after `first_page` out of the index, at most `limit` of them, and gives each to
-// release(frame). Returns true when none is left.
+// Takes pages at and after `first_page` out of the index, and gives each to release(frame). Stops after
+// `limit` pages and nodes. Returns true when none is left.
 bool drop_pages(MemoryObject& object, FrameTable& frames, u64 first_page, u64 limit,
                 FunctionRef<void(Frame)> release);
 

@@ -18,7 +18,7 @@ enum class Status : u32 {
   kPastEnd = 6,      // beyond the end of the object
   kBusy = 7,         // still in use (object mapped, space active)
   kUnsupported = 8,  // unknown call or feature
-  kAgain = 9,        // stopped at a check point; an exact prefix happened, issue it again
+  kAgain = 9,        // stopped at a check point; an exact prefix happened, go on behind it
   kBadAddress = 10,  // a fallible copy touched an address that no region allows
   kLimit = 11,       // a fixed limit of the interface
 };

@@ -1,5 +1,5 @@
-// The guest's stubs, made from the hypercall table: pv::call(args_struct) issues the call and issues it again
-// as long as the hypervisor answers kAgain (an exact prefix happened).
+// The guest's stubs, made from the hypercall table: pv::call(args_struct) issues the call, and goes on with
+// it as long as the hypervisor answers kAgain (an exact prefix happened).
 #pragma once
 
 #include "pvops/guest/arch/x86_64/vmmcall.h"
@@ -23,13 +23,18 @@ struct CallOf;
 namespace detail {
 
 // By value: the arguments of the hot way then need no memory.
-[[gnu::noinline, gnu::cold]] inline HypercallResult call_again(abi::Call call, u64 a0, u64 a1, u64 a2, u64 a3,
-                                                               u64 a4, u64 a5) {
+// `done`: how many pages of the range (rsi: its first address, rdx: its pages) the call has come; 0 where it
+// is issued again as it was.
+[[gnu::noinline, gnu::cold]] inline HypercallResult call_again(u64 done, abi::Call call, u64 a0, u64 a1,
+                                                               u64 a2, u64 a3, u64 a4, u64 a5) {
   for (;;) {
+    a1 += pages_to_bytes(done);
+    a2 -= done;
     const HypercallResult result = vmmcall(call, a0, a1, a2, a3, a4, a5);
     if (result.status != Status::kAgain) {
       return result;
     }
+    done = result.value;
   }
 }
 
@@ -47,7 +52,7 @@ HypercallResult call(const Args& args) {
     result = vmmcall(Row::kCall, a0, a1, a2, a3, a4, a5);
   }
   if (result.status == Status::kAgain) [[unlikely]] {
-    return detail::call_again(Row::kCall, a0, a1, a2, a3, a4, a5);
+    return detail::call_again(result.value, Row::kCall, a0, a1, a2, a3, a4, a5);
   }
   return result;
 }

@@ -15,6 +15,7 @@ class RegionList : public ObjectMappings {
   RegionList& operator=(const RegionList&) = delete;
 
   void for_each(u64 first_page, u64 pages, FunctionRef<void(SpaceId, VaRange)> visit) const override;
+  bool visit(From from, u64 first_page, u64 pages, FunctionRef<bool(SpaceId, VaRange)> step) const override;
   [[nodiscard]] bool empty() const { return regions_.empty(); }
 
   // Called by RegionTree::commit, after the tree is whole again, when the last region left the list. The
@@ -30,7 +31,25 @@ class RegionList : public ObjectMappings {
       intrusive::list<RegionNode,
                       intrusive::member_hook<RegionNode, RegionNode::ListHook, &RegionNode::list_hook>,
                       intrusive::constant_time_size<false>>;
-  Regions regions_;
+  // The part of a region that shows these pages.
+  static VaRange shown(const RegionNode& node, u64 first_page, u64 pages);
+  // Takes a region out. False: there is none left.
+  bool remove(RegionNode& node) {
+    if (next_ == &node) [[unlikely]]
+      step_over(node);
+    regions_.erase(regions_.iterator_to(node));
+    return !regions_.empty();
+  }
+  [[nodiscard]] const RegionNode* after(const RegionNode& node) const;
+  [[gnu::noinline, gnu::cold]] void step_over(const RegionNode& node);
+  // A region that a visit has seen took over what another showed, or one changed its place in the list: a
+  // visit that stopped begins again.
+  void disturb() { disturbed_ = true; }
+
+  Regions regions_;  // new ones at the end, where a visit comes last
+  mutable const RegionNode* next_ =
+      nullptr;  // where a visit goes on; null: there is none, or it has seen all
+  mutable bool disturbed_ = false;
 };
 
 }  // namespace nopte

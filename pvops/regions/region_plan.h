@@ -51,9 +51,19 @@ class [[nodiscard]] RegionPlan {
   // kProtect: where the first page is whose rights change. Precondition: changes().
   [[nodiscard]] Gva changes_from() const { return to_; }
 
+  // What the plan is about, less what limits have cut off.
+  [[nodiscard]] VaRange range() const { return spec_.range; }
+
   // An owner whose work may end half way takes what a prefix needs before it begins, and commits that prefix.
-  // False: no memory; the plan is as before.
-  [[nodiscard]] bool hold_for_prefix() { return reserve(kMostSpares - held_); }
+  // Nothing more is needed where it begins with whole regions and takes them out. False: no memory; the plan
+  // is as before.
+  [[nodiscard]] bool hold_for_prefix() {
+    const bool cuts_in = first_->spec.range.begin < spec_.range.begin;
+    const unsigned needed = kind_ != Kind::kProtect                      ? cuts_in
+                            : cuts_in && first_->spec.perm != spec_.perm ? 2
+                                                                         : 1;
+    return held_ >= needed || reserve(needed - held_);
+  }
   // The plan is now for the part of its range below `end`. Precondition: hold_for_prefix(), or a replacement
   // that only_unmap() made an unmap; `end` lies inside the range.
   void shorten(Gva end) { spec_.range.end = end; }

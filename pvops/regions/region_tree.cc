@@ -4,6 +4,7 @@
 #include <new>
 
 #include "pvops/base/panic.h"
+#include "pvops/base/work.h"
 
 namespace nopte {
 
@@ -219,7 +220,7 @@ Result<RegionPlan> RegionTree::prepare_unmap(VaRange range) {
   return !hole || plan.reserve(1) ? Status::kOk : Status::kNoMemory;
 }
 
-Result<RegionPlan> RegionTree::prepare_protect(VaRange range, Perm perm) {
+Result<RegionPlan> RegionTree::prepare_protect(VaRange range, Perm perm, u64 most) {
   return prepared(Kind::kProtect, {.range = range, .perm = perm}, [&](RegionPlan& plan) {
     if (!in_bounds(range)) return Status::kInvalid;
     plan.first_ = after(range.begin);
@@ -228,6 +229,11 @@ Result<RegionPlan> RegionTree::prepare_protect(VaRange range, Perm perm) {
     Gva reached = range.begin;
     for (RegionNode* node = plan.first_; reached < range.end; node = node->above) {
       if (node == nullptr || reached < node->spec.range.begin) return Status::kNoRegion;
+      if (most-- == 0) {
+        plan.spec_.range.end = reached;
+        break;
+      }
+      work::did(work::Unit::kRegion);
       reached = node->spec.range.end;
       if (node->spec.perm == perm) continue;
       if (!plan.changes_)
@@ -238,6 +244,17 @@ Result<RegionPlan> RegionTree::prepare_protect(VaRange range, Perm perm) {
     }
     return plan.reserve(splits) ? Status::kOk : Status::kNoMemory;
   });
+}
+
+void RegionTree::limit(RegionPlan& plan, u64 most) const {
+  const Gva end = plan.spec_.range.end;
+  for (const RegionNode* node = plan.first_; node != nullptr && node->spec.range.begin < end;
+       node = node->above) {
+    if (most-- != 0) continue;
+    plan.only_unmap();
+    plan.spec_.range.end = node->spec.range.begin;
+    return;
+  }
 }
 
 Result<RegionPlan> RegionTree::prepare_move(VaRange from_range, Gva to) {
@@ -276,11 +293,7 @@ Result<RegionPlan> RegionTree::prepare_move(VaRange from_range, Gva to) {
   tree_.erase(tree_.iterator_to(node));
   (node.below == nullptr ? first_ : node.below->above) = node.above;
   (node.above == nullptr ? last_ : node.above->below) = node.below;
-  if (node.object_list != nullptr) {
-    auto& list = node.object_list->regions_;
-    list.erase(list.iterator_to(node));
-    node.was_last = list.empty();
-  }
+  if (node.object_list != nullptr) node.was_last = !node.object_list->remove(node);
   --regions_;
 }
 
@@ -298,6 +311,12 @@ Result<RegionPlan> RegionTree::prepare_move(VaRange from_range, Gva to) {
 [[gnu::always_inline]] inline void RegionTree::bury(RegionNode& node) {
   unlink(node);
   let_go(node);
+}
+
+// Its neighbour shows what it showed.
+[[gnu::always_inline]] inline void RegionTree::bury_merged(RegionNode& node) {
+  if (node.object_list != nullptr) node.object_list->disturb();
+  bury(node);
 }
 
 void RegionTree::release_dead() {
@@ -354,7 +373,7 @@ RegionNode& RegionTree::merge_down(RegionNode& node) {
     return node;
   }
   below->spec.range.end = node.spec.range.end;
-  bury(node);
+  bury_merged(node);
   return *below;
 }
 
@@ -371,7 +390,7 @@ RegionNode& RegionTree::merge_down(RegionNode& node) {
     below->spec.range.end = spec.range.end;
     if (joins_above) {
       below->spec.range.end = above->spec.range.end;
-      bury(*above);
+      bury_merged(*above);
     } else {
       set_gap(above, spec.range.end);
     }
@@ -410,6 +429,7 @@ RegionNode& RegionTree::merge_down(RegionNode& node) {
     node = node->above;
   }
   while (node != nullptr && node->spec.range.end <= range.end) {
+    work::did(work::Unit::kRegion);
     RegionNode* above = node->above;
     pages_ -= node->spec.range.pages();
     if (gaps_ != nullptr && above != nullptr && above->gap_class < 0 &&
@@ -466,6 +486,7 @@ RegionNode& RegionTree::merge_down(RegionNode& node) {
   if (range.end < node->spec.range.end) split(*node, range.end, plan.take());
   RegionNode* source_above = node->above;
   RegionList* list = node->object_list;
+  if (list != nullptr) list->disturb();
   unlink(*node);
   node->was_last = false;
   node->object_list = list;
@@ -530,6 +551,7 @@ Result<void> RegionTree::copy_from(const RegionTree& other, FunctionRef<bool(con
   ++version_;
   Gva low = bounds_.begin;
   for (const RegionNode& original : other.tree_) {
+    work::did(work::Unit::kRegion);
     if (!keep(original)) continue;
     void* const memory = nodes_->allocate();
     if (memory == nullptr) {
@@ -544,6 +566,22 @@ Result<void> RegionTree::copy_from(const RegionTree& other, FunctionRef<bool(con
   return {};
 }
 
+bool RegionTree::clear_some(u64 most) {
+  ++version_;
+  for (; regions_ > most && most != 0; --most) {
+    work::did(work::Unit::kRegion);
+    pages_ -= first_->spec.range.pages();
+    bury(*first_);
+  }
+  if (regions_ != 0 && most == 0) {
+    refresh_gap(first_);
+    release_dead();
+    return false;
+  }
+  clear();
+  return true;
+}
+
 void RegionTree::clear() {
   ++version_;
   last_hit_ = nullptr;
@@ -551,11 +589,8 @@ void RegionTree::clear() {
   searched_from_ = searched_end_;
   tree_.clear_and_dispose([&](RegionNode* node) {
     if (gaps_ != nullptr) gaps_->remove(*node);
-    if (node->object_list != nullptr) {
-      auto& list = node->object_list->regions_;
-      list.erase(list.iterator_to(*node));
-      node->was_last = list.empty();
-    }
+    work::did(work::Unit::kRegion);
+    if (node->object_list != nullptr) node->was_last = !node->object_list->remove(*node);
     let_go(*node);
   });
   first_ = nullptr;

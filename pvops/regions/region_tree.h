@@ -62,6 +62,8 @@ class RegionTree final : public RegionSource {
   [[nodiscard]] bool free(VaRange range) const;
   [[nodiscard]] u64 regions() const { return regions_; }
   [[nodiscard]] u64 pages() const { return pages_; }
+  // Another number after every change.
+  [[nodiscard]] u64 version() const { return version_; }
 
   // The highest free range of `pages` pages inside `within`, its begin a multiple of align_bytes (a power of
   // two, at least a page). Errors: kNoMemory, kUnsupported.
@@ -75,11 +77,16 @@ class RegionTree final : public RegionSource {
   Result<RegionPlan> prepare_replace(const RegionSpec& spec, u32 tag, RegionList* list);
   // Takes out every promise in the range; holes are allowed. Errors: kInvalid, kNoMemory.
   Result<RegionPlan> prepare_unmap(VaRange range);
-  // Gives all of the range the rights `perm`. Errors: kInvalid, kNoRegion (a hole), kNoMemory.
-  Result<RegionPlan> prepare_protect(VaRange range, Perm perm);
+  // Gives all of the range the rights `perm`; where it has more regions than `most`, what the first so many
+  // cover of it. Errors: kInvalid, kNoRegion (a hole), kNoMemory.
+  Result<RegionPlan> prepare_protect(VaRange range, Perm perm, u64 most = ~u64{0});
   // Moves what is promised in `from` to `to`. Errors: kInvalid, kNoRegion (`from` is not in one region),
   // kOverlap (the target is not free, or overlaps `from`), kNoMemory.
   Result<RegionPlan> prepare_move(VaRange from, Gva to);
+
+  // Cuts what an unmap or a replacement takes out behind `most` regions; of a replacement that is cut only
+  // the unmap is left.
+  void limit(RegionPlan& plan, u64 most) const;
 
   // Performs a plan of this tree. Cannot fail. Precondition: the tree has not changed since the plan was
   // made.
@@ -95,6 +102,8 @@ class RegionTree final : public RegionSource {
   Result<void> copy_from(const RegionTree& other, FunctionRef<bool(const RegionNode&)> keep);
   // Takes out everything.
   void clear();
+  // Takes out at most `most` regions, the lowest first. True: that was everything.
+  bool clear_some(u64 most);
 
   // Test builds: checks order, disjointness, merging, counts, lists and gaps. False when something is wrong.
   [[nodiscard]] bool consistent() const;
@@ -158,6 +167,7 @@ class RegionTree final : public RegionSource {
   void protect_range(RegionPlan& plan);
   void move_range(RegionPlan& plan);
   void bury(RegionNode& node);
+  void bury_merged(RegionNode& node);
   void let_go(RegionNode& node);
   void release_dead();
 

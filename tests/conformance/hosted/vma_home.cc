@@ -4,25 +4,31 @@
 #include "pvops/guest/hypercalls.h"
 #include "tests/conformance/hosted/kind_home.h"
 #include "tests/model/store_kinds.h"
+#include "tests/support/work_meter.h"
 
 namespace nopte::conformance {
 namespace {
 
 enum class Interrupts : u8 { kNone, kPending };
 
-// Interrupts that come again and again: a call stops at its first check point, when it is issued again at its
-// second, and so on.
+// Pending interrupts are there at every check point, and each call is held to what may lie between two.
 class Stop {
  public:
   explicit Stop(Interrupts interrupts) : interrupts_(interrupts) {}
-  bool operator()() { return interrupts_ == Interrupts::kPending && checks_++ == issued_; }
-  void call_begins() { checks_ = 0; }
-  void call_ends(Status status) { issued_ = status == Status::kAgain ? issued_ + 1 : 0; }
+  bool operator()() {
+    meter_.look();
+    return interrupts_ == Interrupts::kPending;
+  }
+  void call_begins() { meter_.begin(); }
+  void call_ends(abi::Call call) {
+    meter_.look();
+    const bool to_its_end = call == abi::Call::space_clone || call == abi::Call::region_move;
+    NOPTE_ASSERT(to_its_end || meter_.most() <= work::kMostAtOnce);
+  }
 
  private:
   Interrupts interrupts_;
-  u64 checks_ = 0;
-  u64 issued_ = 0;  // how often this call was before
+  test::WorkMeter meter_;
 };
 
 constexpr u64 kAllFeatures = abi::kFeatureMemory | abi::kFeatureMapFlags;
@@ -43,7 +49,7 @@ class VmaHome final : public KindHome<model::StoreInHypervisor> {
     ++exits_;
     stop_.call_begins();
     const hv::CallResult result = vma_.call(static_cast<u64>(number), arguments);
-    stop_.call_ends(result.status);
+    stop_.call_ends(number);
     return {result.status, result.value};
   }
   inline static VmaHome* current = nullptr;

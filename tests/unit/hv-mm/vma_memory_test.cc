@@ -1,75 +1,12 @@
 // The memory calls of the ABI as a guest makes them, registers and all, over the engine and the machine
 // model.
-#include "hv-mm/vma/vma_memory.h"
-
-#include <gtest/gtest.h>
-
-#include <algorithm>
+#include <iterator>
 #include <random>
 
-#include "native-fallback/sinks/store_sink.h"
-#include "tests/model/machine.h"
-#include "tests/model/walkers.h"
+#include "tests/unit/hv-mm/vma_fixture.h"
 
 namespace nopte::hv {
 namespace {
-
-using abi::Call;
-using abi::Registers;
-
-constexpr u64 kFrames = 6000;
-constexpr Gva kA{0x2000'0000'0000};
-
-class VmaMemoryTest : public testing::Test {
- protected:
-  struct Stop {
-    bool requested = false;
-    bool operator()() const { return requested; }
-  };
-
-  VmaMemoryTest() {
-    const pt::FrameRange all = memory_model_.range();
-    EXPECT_TRUE(frames_.init(memory_model_.direct_base(), all, {&all, 1}));
-    EXPECT_TRUE(engine_.init());
-    memory_.init();
-  }
-
-  CallResult call(Call number, Registers registers = {}) {
-    return memory_.call(static_cast<u64>(number), registers);
-  }
-  u64 make_space() {
-    const CallResult made = call(Call::space_create);
-    EXPECT_EQ(made.status, Status::kOk);
-    return made.value;
-  }
-  Status map(u64 space, Gva begin, u64 pages, u64 flags = 3, u64 object = 0, u64 object_page = 0) {
-    return call(Call::region_map, {space, begin.value(), pages, flags, object, object_page}).status;
-  }
-  bool touch(Gva va, Access access = Access::kWrite) {
-    return memory_.fault(va, access, pt::Privilege::kUser).has_value();
-  }
-
-  // What is installed in the space is promised, rights and all, and the list is whole.
-  void expect_promised(u64 space) {
-    const SpaceId id{static_cast<u32>(space)};
-    const RegionTree& tree = **memory_.declared(id);
-    EXPECT_TRUE(tree.consistent());
-    engine_.for_each_installed(id, [&](Gva va, const auto& installed) {
-      const auto region = tree.find(va);
-      ASSERT_TRUE(region.has_value()) << std::hex << va.value();
-      EXPECT_EQ(installed.rights.bits() & ~region->perm.bits(), 0) << std::hex << va.value();
-    });
-  }
-
-  model::Memory memory_model_{16, kFrames};
-  model::LongModeWalker walker_{memory_model_, [](pt::Frame frame) { return frame; }};
-  model::Machine machine_{memory_model_, walker_, 1};
-  pt::FrameTable frames_;
-  pt::StoreSink<model::Machine> sink_{frames_, machine_};
-  pt::Engine<pt::StoreSink<model::Machine>> engine_{sink_, frames_};
-  Stop stop_;
-  VmaMemory<pt::StoreSink<model::Machine>> memory_{engine_, frames_, stop_};
-};
 
 TEST_F(VmaMemoryTest, APromiseIsInstalledByAFaultAndGoneAfterUnmap) {
   const u64 space = make_space();
@@ -146,28 +83,6 @@ TEST_F(VmaMemoryTest, AnObjectStaysWhileARegionShowsIt) {
   EXPECT_EQ(call(Call::object_destroy, {object}).status, Status::kInvalid);
 }
 
-TEST_F(VmaMemoryTest, AnInterruptedDestroyIsIssuedAgain) {
-  const u64 space = make_space();
-  ASSERT_EQ(call(Call::space_activate, {space}).status, Status::kOk);
-  // Tables in many places, so that a check point comes before the end.
-  for (u64 i = 0; i < 300; ++i) {
-    const Gva va = kA + i * (u64{2} << 20);
-    ASSERT_EQ(map(space, va, 1), Status::kOk);
-    ASSERT_TRUE(touch(va));
-  }
-  EXPECT_EQ(call(Call::space_destroy, {space}).status, Status::kBusy);
-  ASSERT_EQ(call(Call::space_activate, {0}).status, Status::kOk);
-  stop_.requested = true;
-  ASSERT_EQ(call(Call::space_destroy, {space}).status, Status::kAgain);
-  // Half gone: nothing else may be done to it.
-  EXPECT_EQ(call(Call::space_activate, {space}).status, Status::kInvalid);
-  EXPECT_EQ(map(space, kA + kPageBytes, 1), Status::kInvalid);
-  EXPECT_EQ(call(Call::space_clone, {space}).status, Status::kInvalid);
-  stop_.requested = false;
-  EXPECT_EQ(call(Call::space_destroy, {space}).status, Status::kOk);
-  EXPECT_EQ(call(Call::space_destroy, {space}).status, Status::kInvalid);
-}
-
 TEST_F(VmaMemoryTest, OneCallReplacesAndPopulates) {
   const u64 space = make_space();
   ASSERT_EQ(call(Call::space_activate, {space}).status, Status::kOk);
@@ -188,100 +103,6 @@ TEST_F(VmaMemoryTest, OneCallReplacesAndPopulates) {
   const CallResult stopped = call(Call::region_map, {space, kA.value(), 40, kFlags});
   EXPECT_EQ(stopped.status, Status::kOk);
   EXPECT_LT(stopped.value, 40u);
-}
-
-// A call that stops has done a prefix, promise and pages alike: what is installed is promised at every exit.
-TEST_F(VmaMemoryTest, AnInterruptedChangeOfRightsKeepsItsPromises) {
-  const u64 space = make_space();
-  ASSERT_EQ(call(Call::space_activate, {space}).status, Status::kOk);
-  const u64 pages = 4 * 512;
-  ASSERT_EQ(map(space, kA, pages, 1), Status::kOk);
-  for (u64 page = 0; page < pages; page += 100) ASSERT_TRUE(touch(kA + pages_to_bytes(page), Access::kRead));
-  stop_.requested = true;
-  u64 issued = 0;
-  // The second and the last page before the end: both ends of the range are inside the region.
-  const Registers protect{space, (kA + kPageBytes).value(), pages - 2, 3};
-  for (Status status = Status::kAgain; status == Status::kAgain; ++issued) {
-    ASSERT_LT(issued, 10u);
-    status = call(Call::region_protect, protect).status;
-    ASSERT_TRUE(status == Status::kOk || status == Status::kAgain) << status_name(status);
-    expect_promised(space);
-    if (status == Status::kAgain) {
-      EXPECT_TRUE(touch(kA + kPageBytes)) << "nothing was done";
-      EXPECT_FALSE(touch(kA + pages_to_bytes(pages - 2))) << "all was done";
-    }
-  }
-  EXPECT_EQ(issued, 4u) << "each issue does one leaf table";
-  EXPECT_FALSE(touch(kA));
-  EXPECT_FALSE(touch(kA + pages_to_bytes(pages - 1)));
-  EXPECT_EQ((*memory_.declared(SpaceId(static_cast<u32>(space))))->regions(), 3u);
-}
-
-TEST_F(VmaMemoryTest, AnInterruptedUnmapHasWithdrawnAPrefix) {
-  const u64 space = make_space();
-  ASSERT_EQ(call(Call::space_activate, {space}).status, Status::kOk);
-  const u64 pages = 3 * 512;
-  ASSERT_EQ(map(space, kA, pages), Status::kOk);
-  for (u64 page = 0; page < pages; page += 100) ASSERT_TRUE(touch(kA + pages_to_bytes(page)));
-  stop_.requested = true;
-  const Registers unmap{space, (kA + kPageBytes).value(), pages - 2};
-  ASSERT_EQ(call(Call::region_unmap, unmap).status, Status::kAgain);
-  EXPECT_TRUE(touch(kA));
-  EXPECT_FALSE(touch(kA + kPageBytes)) << "withdrawn already";
-  EXPECT_TRUE(touch(kA + pages_to_bytes(600)));
-  stop_.requested = false;
-  EXPECT_EQ(call(Call::region_unmap, unmap).status, Status::kOk);
-  expect_promised(space);
-  EXPECT_EQ((*memory_.declared(SpaceId(static_cast<u32>(space))))->pages(), 2u);
-}
-
-TEST_F(VmaMemoryTest, KernelMemoryIsGrantedAndTakenBackInPieces) {
-  ASSERT_EQ(call(Call::kmem_alloc, {1}).status, Status::kOk);  // so that the bitmaps exist
-  const u64 before = frames_.free_frames();
-  constexpr u64 kPages = 1500;
-  const auto issues = [&](Call number, Registers registers) {
-    u64 issued = 1;
-    CallResult result = call(number, registers);
-    for (; result.status == Status::kAgain && issued < 20; ++issued) result = call(number, registers);
-    EXPECT_EQ(result.status, Status::kOk);
-    return std::pair(issued, result.value);
-  };
-  stop_.requested = true;
-  const auto [alloc_issues, begin] = issues(Call::kmem_alloc, {kPages});
-  EXPECT_EQ(alloc_issues, 3u);
-  EXPECT_TRUE(engine_.kernel_window(Gva(begin) + pages_to_bytes(kPages - 1)));
-  const auto [free_issues, none] = issues(Call::kmem_free, {begin, kPages});
-  EXPECT_GE(free_issues, 3u);
-  EXPECT_EQ(none, 0u);
-  EXPECT_EQ(frames_.free_frames(), before);
-
-  // Half of one is nobody's yet, and gives way to a grant of another length.
-  ASSERT_EQ(call(Call::kmem_alloc, {kPages}).status, Status::kAgain);
-  EXPECT_EQ(call(Call::kmem_free, {begin, kPages}).status, Status::kInvalid);
-  const auto other = issues(Call::kmem_alloc, {16});
-  EXPECT_EQ(frames_.free_frames(), before - 16);
-  issues(Call::kmem_free, {other.second, 16});
-
-  // What cannot be ended is taken back in pieces too.
-  frames_.fail_allocation(1200);
-  CallResult result = call(Call::kmem_alloc, {kPages});
-  while (result.status == Status::kAgain) result = call(Call::kmem_alloc, {kPages});
-  EXPECT_EQ(result.status, Status::kNoMemory);
-  EXPECT_EQ(frames_.free_frames(), before);
-}
-
-// A half grant that is being taken back is not gone on with: its first pages may have gone already.
-TEST_F(VmaMemoryTest, AHalfGrantThatGivesWayIsNotGrantedAsItIs) {
-  constexpr u64 kPages = 2048;
-  stop_.requested = true;
-  for (int i = 0; i < 3; ++i) ASSERT_EQ(call(Call::kmem_alloc, {kPages}).status, Status::kAgain);
-  ASSERT_EQ(call(Call::kmem_alloc, {16}).status, Status::kAgain);
-  stop_.requested = false;
-  const CallResult granted = call(Call::kmem_alloc, {kPages});
-  ASSERT_EQ(granted.status, Status::kOk);
-  for (u64 page = 0; page < kPages; ++page) {
-    ASSERT_TRUE(engine_.kernel_window(Gva(granted.value) + pages_to_bytes(page))) << page;
-  }
 }
 
 TEST_F(VmaMemoryTest, EverythingComesBack) {

@@ -1,0 +1,173 @@
+// What a call does between two looks at whether it should stop is bounded by a number, whatever a guest has
+// made: many regions, many mappings, index nodes without a page.
+#include <array>
+#include <random>
+#include <vector>
+
+#include "tests/unit/hv-mm/vma_fixture.h"
+
+namespace nopte::hv {
+namespace {
+
+class VmaAgainBig : public VmaAgainTest {
+ protected:
+  VmaAgainBig() : VmaAgainTest(40000) {}
+};
+
+// A shortage between a node and the page below it leaves the node: there can be many.
+TEST_F(VmaAgainTest, WillNeedOverEmptyIndexNodes) {
+  const u64 object = call(Call::object_create, {u64{1} << 36}).value;
+  const u64 space = active_space();
+  constexpr Gva kFar{0x6000'0000'0000};
+  ASSERT_EQ(map(space, kFar, 1, 1, object, (u64{1} << 36) - 1), Status::kOk);
+  ASSERT_TRUE(touch(kFar, Access::kRead));
+  constexpr Gva kWindow{0x1000'0000'0000};
+  ASSERT_EQ(map(space, kWindow, u64{1} << 34, 1, object), Status::kOk);
+  for (u64 made = 0; made < 2000; ++made) {
+    frames_.fail_allocation(made % 512 == 0 ? 4 : 3);
+    EXPECT_FALSE(touch(kWindow + pages_to_bytes(made << 18), Access::kRead));
+    frames_.fail_allocation(0);
+  }
+  const u64 checks = stop_.checks;
+  EXPECT_EQ(call(Call::region_advise, {space, kWindow.value(), u64{1} << 34, 1}).status, Status::kOk);
+  EXPECT_GT(stop_.checks, checks + 2);
+  stop_.requested = true;
+  EXPECT_EQ(until_done(Stub::kGoesOn, Call::region_advise, {space, kWindow.value(), u64{1} << 34, 1}).status,
+            Status::kOk);
+  EXPECT_EQ(until_done(Stub::kIssuesAgain, Call::object_resize, {object, 1}).status, Status::kOk);
+}
+
+// Regions without a page are work too.
+TEST_F(VmaAgainBig, CallsOverManyRegions) {
+  const u64 object = call(Call::object_create, {16}).value;
+  const u64 space = active_space();
+  constexpr u64 kRegions = 5000;
+  for (const Stub stub : {Stub::kGoesOn, Stub::kIssuesAgain}) {
+    const auto make = [&] {
+      for (u64 i = 0; i < kRegions; ++i) {
+        ASSERT_EQ(map(space, kA + i * kPageBytes, 1, 1 | abi::kRegionShared, object, 8), Status::kOk);
+      }
+    };
+    make();
+    stop_.requested = true;
+    const Registers whole{space, kA.value(), kRegions, 3};
+    EXPECT_EQ(until_done(stub, Call::region_protect, whole).status, Status::kOk);
+    EXPECT_EQ(issues_, kRegions / work::kMostAtOnce + 1);
+    EXPECT_EQ((*memory_.declared(SpaceId(static_cast<u32>(space))))->find(kA + 4999 * kPageBytes)->perm,
+              kPermRW);
+    EXPECT_EQ(until_done(stub, Call::region_unmap, whole).status, Status::kOk);
+    EXPECT_EQ((*memory_.declared(SpaceId(static_cast<u32>(space))))->regions(), 0u);
+    make();
+    Registers map_over{space, kA.value(), kRegions, 3 | abi::kRegionReplace};
+    EXPECT_EQ(until_done(stub, Call::region_map, map_over).status, Status::kOk);
+    EXPECT_EQ((*memory_.declared(SpaceId(static_cast<u32>(space))))->regions(), 1u);
+    EXPECT_EQ(until_done(stub, Call::region_unmap, whole).status, Status::kOk);
+    stop_.requested = false;
+  }
+  // Without an interrupt one issue does it all.
+  for (u64 i = 0; i < kRegions; ++i) ASSERT_EQ(map(space, kA + i * 2 * kPageBytes, 1), Status::kOk);
+  EXPECT_EQ(call(Call::region_unmap, {space, kA.value(), 2 * kRegions}).status, Status::kOk);
+}
+
+TEST_F(VmaAgainBig, ResizingAnObjectWithManyMappings) {
+  const u64 object = call(Call::object_create, {16}).value;
+  constexpr u64 kRegions = 3000;
+  std::vector<u64> spaces;
+  for (int s = 0; s < 3; ++s) {
+    spaces.push_back(active_space());
+    for (u64 i = 0; i < kRegions; ++i) {
+      ASSERT_EQ(map(spaces.back(), kA + i * 2 * kPageBytes, 1, 1, object, 8), Status::kOk);
+      ASSERT_TRUE(i % 7 != 0 || touch(kA + i * 2 * kPageBytes, Access::kRead));
+    }
+  }
+  stop_.requested = true;
+  EXPECT_EQ(until_done(Stub::kIssuesAgain, Call::object_resize, {object, 4}).status, Status::kOk);
+  EXPECT_GT(issues_, spaces.size() * kRegions / work::kMostAtOnce);
+  for (const u64 space : spaces) EXPECT_EQ(installed(space), 0u);
+  ASSERT_EQ(call(Call::space_activate, {0}).status, Status::kOk);
+  for (const u64 space : spaces) {
+    EXPECT_EQ(until_done(Stub::kIssuesAgain, Call::space_destroy, {space}).status, Status::kOk);
+    EXPECT_GT(issues_, kRegions / work::kMostAtOnce);
+  }
+}
+
+// Whatever the guest does between two issues, nothing past the end stays: its frames are gone.
+TEST_F(VmaAgainBig, RegionsThatChangeWhileTheirObjectShrinks) {
+  std::mt19937_64 random(2012);
+  for (int round = 0; round < 30; ++round) {
+    const u64 object = call(Call::object_create, {32}).value;
+    const u64 space = active_space();
+    constexpr u64 kRegions = 1200;
+    for (u64 i = 0; i < kRegions; ++i) {
+      ASSERT_EQ(map(space, kA + i * 4 * kPageBytes, 2, 3 | abi::kRegionShared, object, 2 * (i % 16)),
+                Status::kOk);
+      ASSERT_TRUE(random() % 3 != 0 || touch(kA + i * 4 * kPageBytes));
+      ASSERT_TRUE(random() % 3 != 0 || touch(kA + (i * 4 + 1) * kPageBytes));
+    }
+    stop_.requested = true;
+    const auto change = [&] {
+      for (u64 n = random() % 64; n != 0; --n) {
+        const u64 i = random() % (kRegions - 1);
+        const u64 at = (kA + i * 4 * kPageBytes).value();
+        switch (random() % 6) {
+          case 0:
+            (void)call(Call::region_unmap, {space, at, 1 + random() % 2});
+            break;
+          case 1:
+            (void)call(Call::region_protect, {space, at + kPageBytes * (random() % 2), 1,
+                                              std::array<u64, 4>{0, 1, 3, 3}[random() % 4]});
+            break;
+          case 2:  // to where it continues another, perhaps
+            (void)call(Call::region_move, {space, at, 2, at - 2 * kPageBytes});
+            break;
+          case 3:
+            (void)call(Call::region_move, {space, at, 1, (kA + (u64{1} << 32) + i * kPageBytes).value()});
+            break;
+          case 4:
+            (void)map(space, Gva(at), 2, 3 | abi::kRegionShared, object, 2 * (i % 16));
+            break;
+          case 5:
+            (void)map(space, Gva(at) - 2 * kPageBytes, 2, 3 | abi::kRegionShared, object, 2 * (i % 16) - 2);
+            break;
+        }
+        (void)touch(Gva(at));
+      }
+    };
+    const u64 left = random() % 32;
+    EXPECT_EQ(until_done(Stub::kIssuesAgain, Call::object_resize, {object, left}, change).status,
+              Status::kOk);
+    stop_.requested = false;
+    const SpaceId id{static_cast<u32>(space)};
+    const RegionTree& tree = **memory_.declared(id);
+    engine_.for_each_installed(id, [&](Gva va, const auto&) {
+      const auto region = tree.find(va);
+      ASSERT_TRUE(region);
+      EXPECT_LT(region->object_page + (va - region->range.begin) / kPageBytes, left);
+    });
+    expect_promised(space);
+    ASSERT_EQ(call(Call::space_activate, {0}).status, Status::kOk);
+    ASSERT_EQ(call(Call::space_destroy, {space}).status, Status::kOk);
+    ASSERT_EQ(call(Call::object_destroy, {object}).status, Status::kOk);
+  }
+}
+
+// A clone and a move run to their end: what they do is bounded by what they copy and move.
+TEST_F(VmaAgainTest, ACloneAndAMoveDoWhatTheirPagesAre) {
+  const u64 space = active_space();
+  ASSERT_EQ(map(space, kA, 1600), Status::kOk);
+  for (u64 page = 0; page < 1600; page += 2) ASSERT_TRUE(touch(kA + pages_to_bytes(page)));
+  for (u64 i = 0; i < 600; ++i)
+    ASSERT_EQ(map(space, kA + (u64{1} << 32) + i * 2 * kPageBytes, 1), Status::kOk);
+  stop_.requested = true;
+  const u64 checks = stop_.checks;
+  ASSERT_EQ(call(Call::space_clone, {space}).status, Status::kOk);
+  EXPECT_LE(stop_.meter.most(), 800u);
+  ASSERT_EQ(
+      call(Call::region_move, {space, kA.value(), 1600, (kA + (u64{1} << 34) + kPageBytes).value()}).status,
+      Status::kOk);
+  EXPECT_LE(stop_.meter.most(), 2 * 800u);
+  EXPECT_EQ(stop_.checks, checks);
+}
+
+}  // namespace
+}  // namespace nopte::hv
