@@ -1,8 +1,9 @@
 // Prints papers/abi.md from the hypercall table, the entry contract and the conformance cases: the page
 // cannot drift from what is compiled. Run by the test abi_page_is_current, which compares it with the page in
 // the tree. Status 1: a call has neither a case nor another test.
+#include <absl/strings/str_format.h>
+
 #include <cstddef>
-#include <cstdio>
 #include <iostream>
 #include <string>
 
@@ -18,11 +19,7 @@ using namespace nopte::abi;
 
 constexpr const char* kRegisterNames[6] = {"rdi", "rsi", "rdx", "r10", "r8", "r9"};
 
-std::string hex(u64 value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%#lx", static_cast<unsigned long>(value));
-  return text;
-}
+std::string hex(u64 value) { return absl::StrFormat("%#x", value); }
 
 void print_statuses() {
   std::cout << "## Status (rax)\n\n| value | name |\n|---|---|\n";

@@ -1,4 +1,6 @@
 // Prints papers/conformance.md from the suite's own tables. Run by the test conformance_page_is_current.
+#include <absl/strings/str_cat.h>
+
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -51,7 +53,7 @@ one exit tells of. *Most*: exits for a call's entries beyond which one flush of 
 
 void print_modes() {
   std::cout << kCosts;
-  const auto number = [](u64 value) { return value == 0 ? std::string("-") : std::to_string(value); };
+  const auto number = [](u64 value) { return value == 0 ? std::string("-") : absl::StrCat(value); };
   for (const Mode& mode : modes()) {
     const ExitCosts& e = mode.exits;
     std::cout << "| " << mode.name << " | " << e.call << " | " << e.touch << " | " << e.warm << " | "

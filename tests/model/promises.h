@@ -2,7 +2,8 @@
 // object is mapped.
 #pragma once
 
-#include <map>
+#include <absl/container/btree_map.h>
+
 #include <vector>
 
 #include "pvops/region_spec.h"
@@ -26,7 +27,7 @@ class Regions : public RegionSource {
     return next->second;
   }
 
-  [[nodiscard]] const std::map<Gva, RegionSpec>& list() const { return regions_; }
+  [[nodiscard]] const absl::btree_map<Gva, RegionSpec>& list() const { return regions_; }
   [[nodiscard]] bool free(VaRange range) const {
     for (const auto& [begin, region] : regions_) {
       if (region.range.overlaps(range)) return false;
@@ -47,7 +48,7 @@ class Regions : public RegionSource {
   void map(const RegionSpec& region) { regions_[region.range.begin] = region; }
   void unmap(VaRange range) {
     cut(range);
-    std::erase_if(regions_, [&](const auto& item) { return range.contains(item.second.range); });
+    erase_if(regions_, [&](const auto& item) { return range.contains(item.second.range); });
   }
   void protect(VaRange range, Perm perm) {
     cut(range);
@@ -61,7 +62,7 @@ class Regions : public RegionSource {
     for (auto& [begin, region] : regions_) {
       if (from.contains(region.range)) moved.push_back(region);
     }
-    std::erase_if(regions_, [&](const auto& item) { return from.contains(item.second.range); });
+    erase_if(regions_, [&](const auto& item) { return from.contains(item.second.range); });
     for (RegionSpec region : moved) {
       region.range = VaRange::of_pages(to + (region.range.begin - from.begin), region.range.pages());
       map(region);
@@ -85,13 +86,13 @@ class Regions : public RegionSource {
     regions_[va] = right;
   }
 
-  std::map<Gva, RegionSpec> regions_;
+  absl::btree_map<Gva, RegionSpec> regions_;
 };
 
 // Where one object is mapped, found by looking at every space.
 class Mappings : public ObjectMappings {
  public:
-  using Spaces = std::map<SpaceId, const Regions*>;
+  using Spaces = absl::btree_map<SpaceId, const Regions*>;
   Mappings(const Spaces& spaces, ObjectId object) : spaces_(&spaces), object_(object) {}
 
   void set_object(ObjectId object) { object_ = object; }

@@ -2,7 +2,7 @@
 // is compared after random operations.
 #pragma once
 
-#include <map>
+#include <absl/container/btree_map.h>
 
 #include "tests/model/promises.h"
 
@@ -10,17 +10,17 @@ namespace nopte::model {
 
 struct ReferenceObject {
   u64 pages = 0;
-  std::map<u64, u64> values;  // pages that were written
+  absl::btree_map<u64, u64> values;  // pages that were written
 };
 
 class Reference {
  public:
   struct Space {
     const Regions* regions = nullptr;
-    std::map<u64, u64> values;  // private pages that were written, by page number
+    absl::btree_map<u64, u64> values;  // private pages that were written, by page number
   };
-  std::map<SpaceId, Space> spaces;
-  std::map<ObjectId, ReferenceObject> objects;
+  absl::btree_map<SpaceId, Space> spaces;
+  absl::btree_map<ObjectId, ReferenceObject> objects;
 
   // What one access of this kind finds: a value, or why it is refused.
   std::expected<u64, ViolationReason> access(SpaceId id, Gva va, Access kind) const {
@@ -54,7 +54,7 @@ class Reference {
   }
   void move(SpaceId id, VaRange from, Gva to) {
     auto& values = spaces.at(id).values;
-    std::map<u64, u64> moved;
+    absl::btree_map<u64, u64> moved;
     for (auto value = values.lower_bound(from.begin.page()); value != values.lower_bound(from.end.page());
          ++value) {
       moved[value->first - from.begin.page() + to.page()] = value->second;
@@ -65,7 +65,7 @@ class Reference {
   void resize(ObjectId id, u64 pages) {
     ReferenceObject& object = objects.at(id);
     for (auto& [space_id, space] : spaces) {
-      std::erase_if(space.values, [&](const auto& value) {
+      erase_if(space.values, [&](const auto& value) {
         const Gva va(value.first << kPageShift);
         const auto region = space.regions->find(va);
         return region && region->object == id && object_page(*region, va) >= pages &&
@@ -81,7 +81,7 @@ class Reference {
   }
 
  private:
-  static u64 value_in(const std::map<u64, u64>& values, u64 page) {
+  static u64 value_in(const absl::btree_map<u64, u64>& values, u64 page) {
     const auto value = values.find(page);
     return value == values.end() ? 0 : value->second;
   }

@@ -4,10 +4,9 @@
 // Source of the idea: LHCALL_SET_PTE and LHCALL_NEW_PGTABLE; no code is taken.
 #pragma once
 
+#include <absl/container/btree_map.h>
+#include <absl/container/flat_hash_map.h>
 #include <gtest/gtest.h>
-
-#include <map>
-#include <unordered_map>
 
 #include "native-fallback/sinks/page_table_sink.h"
 #include "tests/model/kind.h"
@@ -79,7 +78,7 @@ class ToyLguest : public Walker {
   u64 updates = 0;
 
  private:
-  using Pages = std::map<u64, Entry>;
+  using Pages = absl::btree_map<u64, Entry>;
 
   Pages& pages_of(Frame root, Gva va) {
     if (is_kernel_address(va)) return kernel_;
@@ -88,7 +87,7 @@ class ToyLguest : public Walker {
   }
 
   Memory& memory_;
-  std::map<Frame, Pages> roots_;
+  absl::btree_map<Frame, Pages> roots_;
   Pages kernel_;
 };
 

@@ -4,10 +4,10 @@
 // A Kind says which sink, and how it sees frames (kinds.h).
 #pragma once
 
+#include <absl/container/btree_map.h>
 #include <gtest/gtest.h>
 
 #include <memory>
-#include <set>
 
 #include "native-fallback/engine/engine.h"
 #include "tests/model/machine.h"
@@ -62,8 +62,8 @@ class World {
   Memory& memory() { return kind_.memory; }
   Kind& kind() { return kind_; }
   Regions& regions(SpaceId id) { return id == SpaceId::kKernel ? kernel_regions_ : *user_spaces_.at(id); }
-  const std::map<SpaceId, std::unique_ptr<Regions>>& user_spaces() const { return user_spaces_; }
-  const std::map<ObjectId, std::unique_ptr<Mappings>>& objects() const { return objects_; }
+  const absl::btree_map<SpaceId, std::unique_ptr<Regions>>& user_spaces() const { return user_spaces_; }
+  const absl::btree_map<ObjectId, std::unique_ptr<Mappings>>& objects() const { return objects_; }
   SpaceId active() { return active_[machine().current()]; }
   // Some CPU runs it.
   [[nodiscard]] bool is_active(SpaceId id) const {
@@ -208,9 +208,9 @@ class World {
   u64 adopted_ = 0;  // the first of outside()
   Regions kernel_regions_;
   Mappings::Spaces spaces_;
-  std::map<SpaceId, std::unique_ptr<Regions>> user_spaces_;
-  std::map<ObjectId, std::unique_ptr<Mappings>> objects_;
-  std::map<unsigned, SpaceId> active_;
+  absl::btree_map<SpaceId, std::unique_ptr<Regions>> user_spaces_;
+  absl::btree_map<ObjectId, std::unique_ptr<Mappings>> objects_;
+  absl::btree_map<unsigned, SpaceId> active_;
   std::unique_ptr<Engine> engine_;
 };
 
@@ -218,7 +218,7 @@ template <class Kind>
 void World<Kind>::check() {
   // What waits may wait, but not for a flush.
   kind_.sink.complete();
-  std::map<Frame, u64> references;
+  absl::btree_map<Frame, u64> references;
   const auto look = [&](SpaceId id, const Regions& promised) {
     engine_->for_each_installed(id, [&](Gva va, const auto& installed) {
       ++references[installed.entry.frame()];

@@ -276,7 +276,9 @@ Result<char*> FakeMmOps::window_byte(Gva va) {
     const u64 page = region.object_page + ((va - region.range.begin) >> kPageShift);
     Object& object = objects_.at(region.object);
     if (page >= object.pages) return Fail(Status::kPastEnd);
-    return object.bytes[page].data() + va.page_offset();
+    auto& bytes = object.bytes[page];
+    if (bytes == nullptr) bytes = std::make_unique<std::array<char, kPageBytes>>();
+    return bytes->data() + va.page_offset();
   }
   return Fail(Status::kBadAddress);
 }

@@ -5,9 +5,11 @@
 //     test::FakeMmOps fake;      // is mm_ops() while it lives; one at a time
 #pragma once
 
+#include <absl/container/btree_map.h>
+#include <absl/container/btree_set.h>
+
 #include <array>
-#include <map>
-#include <set>
+#include <memory>
 #include <vector>
 
 #include "pvops/mm_ops.h"
@@ -56,10 +58,10 @@ class FakeMmOps {
   struct Object {
     u64 pages = 0;
     const ObjectMappings* mappings = nullptr;
-    std::map<u64, std::array<char, kPageBytes>> bytes;  // by page, made when touched
+    absl::btree_map<u64, std::unique_ptr<std::array<char, kPageBytes>>> bytes;  // by page, made when touched
   };
   // Regions by their begin; neighbours are not merged.
-  using Space = std::map<Gva, RegionSpec>;
+  using Space = absl::btree_map<Gva, RegionSpec>;
 
   bool fails();
   bool growth_fails();
@@ -79,9 +81,9 @@ class FakeMmOps {
   u64 calls_ = 0;
   u32 next_id_ = 1;
   SpaceId active_ = SpaceId::kKernel;
-  std::map<SpaceId, Space> spaces_{{SpaceId::kKernel, {}}};
-  std::map<ObjectId, Object> objects_;
-  std::map<u64, u64> kmem_;  // grants: address to pages
+  absl::btree_map<SpaceId, Space> spaces_{{SpaceId::kKernel, {}}};
+  absl::btree_map<ObjectId, Object> objects_;
+  absl::btree_map<u64, u64> kmem_;  // grants: address to pages
   std::vector<Advised> advised_;
 };
 

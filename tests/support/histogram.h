@@ -1,10 +1,10 @@
 // Counts what a random test did: operation and outcome. Printed, and every expected row must be frequent.
 #pragma once
 
+#include <absl/container/btree_map.h>
+#include <absl/strings/str_format.h>
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <map>
 #include <string>
 
 #include "pvops/base/result.h"
@@ -23,13 +23,12 @@ class Histogram {
   }
   void print() const {
     for (const auto& [key, count] : counts_) {
-      std::printf("  %-14s %-18s %10llu\n", key.first.c_str(), key.second.c_str(),
-                  static_cast<unsigned long long>(count));
+      absl::PrintF("  %-14s %-18s %10d\n", key.first, key.second, count);
     }
   }
 
  private:
-  std::map<std::pair<std::string, std::string>, u64> counts_;
+  absl::btree_map<std::pair<std::string, std::string>, u64> counts_;
 };
 
 }  // namespace nopte::test

@@ -2,7 +2,9 @@
 // seed alone.
 #pragma once
 
-#include <cstdio>
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_format.h>
+
 #include <cstdlib>
 #include <random>
 #include <vector>
@@ -12,9 +14,16 @@
 namespace nopte::test {
 
 inline std::vector<u64> seeds() {
-  if (const char* chosen = std::getenv("NOPTE_SEED")) return {std::strtoull(chosen, nullptr, 0)};
+  if (const char* chosen = std::getenv("NOPTE_SEED")) {
+    u64 seed = 0;
+    if (!absl::SimpleAtoi(chosen, &seed)) {
+      absl::PrintF("NOPTE_SEED=%s is no number\n", chosen);
+      std::abort();
+    }
+    return {seed};
+  }
   const u64 fresh = std::random_device{}();
-  std::printf("random seed: NOPTE_SEED=%llu repeats it\n", static_cast<unsigned long long>(fresh));
+  absl::PrintF("random seed: NOPTE_SEED=%d repeats it\n", fresh);
   return {1, 2, 3, fresh};
 }
 

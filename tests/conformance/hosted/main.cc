@@ -1,20 +1,29 @@
-// Runs cases over the machine model, each in a fresh home:
-//
-//   test_conformance [PATTERN...]   PATTERN: MODE-CASE; a final * stands for any end. Without one,
-//   everything. test_conformance --list         the names
-//
-// Prints PASS, FAIL or EXCUSED MODE-CASE for each. Status 1: one failed, or none matched.
-#include <cstdio>
-#include <cstring>
+// Runs cases over the machine model, each in a fresh home (kUsage). Prints PASS, FAIL or EXCUSED MODE-CASE
+// for each. Status 1: one failed, or none matched.
+#include <absl/flags/flag.h>
+#include <absl/flags/parse.h>
+#include <absl/flags/usage.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/conformance/hosted/home.h"
 #include "tests/conformance/modes.h"
 #include "tests/conformance/scene.h"
 
+ABSL_FLAG(bool, list, false, "print the names of the cases and run none");
+ABSL_FLAG(bool, exits, false, "with each line, how many exits the case took and may take");
+
 namespace nopte::conformance {
 namespace {
+
+constexpr const char* kUsage =
+    "runs conformance cases over the machine model\n\n"
+    "  test_conformance [--list] [--exits] [PATTERN...]\n\n"
+    "PATTERN is MODE-CASE; a final * stands for any end. Without one, everything.";
 
 struct HostedMode {
   const char* name;
@@ -61,17 +70,10 @@ Done run(const HostedMode& hosted, const Mode& mode, const Case& row) {
   if (failure == nullptr) failure = home->broken();
   Done done{failure != nullptr ? failure : "", home->exits() - before, scene->exits_allowed()};
   if (hosted.counts_exits && failure == nullptr && done.exits > done.allowed) {
-    done.failure =
-        std::to_string(done.exits) + " exits, at most " + std::to_string(done.allowed) + " allowed";
+    done.failure = absl::StrCat(done.exits, " exits, at most ", done.allowed, " allowed");
   }
   return done;
 }
-
-struct Options {
-  std::vector<std::string> patterns;
-  bool list = false;
-  bool exits = false;
-};
 
 struct Totals {
   u64 run = 0;
@@ -85,41 +87,38 @@ bool chosen(const std::vector<std::string>& patterns, const std::string& name) {
   return patterns.empty();
 }
 
-void run_mode(const HostedMode& hosted, const Options& options, Totals& totals) {
+void run_mode(const HostedMode& hosted, const std::vector<std::string>& patterns, Totals& totals) {
   const Mode& mode = *find_mode(hosted.as);
   for (const Subject& subject : subjects()) {
     for (const Case& row : subject.cases) {
-      const std::string name = std::string(hosted.name) + "-" + row.name;
-      if (!chosen(options.patterns, name)) continue;
+      const std::string name = absl::StrCat(hosted.name, "-", row.name);
+      if (!chosen(patterns, name)) continue;
       ++totals.run;
-      if (options.list) {
-        std::printf("%s\n", name.c_str());
+      if (absl::GetFlag(FLAGS_list)) {
+        absl::PrintF("%s\n", name);
         continue;
       }
       const Done done = run(hosted, mode, row);
       const Judged judged = judge(mode, row.name, done.failure.empty() ? nullptr : done.failure.c_str());
       static constexpr const char* kWords[] = {"PASS", "FAIL", "EXCUSED"};
-      std::string line = std::string(kWords[static_cast<unsigned>(judged.verdict)]) + " " + name;
-      if (*judged.text != 0) line += std::string(": ") + judged.text;
-      if (options.exits) {
-        line += " [" + std::to_string(done.exits) + " of " + std::to_string(done.allowed) + " exits]";
+      std::string line = absl::StrCat(kWords[static_cast<unsigned>(judged.verdict)], " ", name);
+      if (*judged.text != 0) absl::StrAppend(&line, ": ", judged.text);
+      if (absl::GetFlag(FLAGS_exits)) {
+        absl::StrAppend(&line, " [", done.exits, " of ", done.allowed, " exits]");
       }
-      std::printf("%s\n", line.c_str());
+      absl::PrintF("%s\n", line);
       totals.failed += judged.verdict == Verdict::kFail;
     }
   }
 }
 
 int run_all(int count, char** arguments) {
-  Options options{{arguments + 1, arguments + count}};
-  options.list = std::erase(options.patterns, "--list") != 0;
-  options.exits = std::erase(options.patterns, "--exits") != 0;
+  absl::SetProgramUsageMessage(kUsage);
+  const std::vector<char*> words = absl::ParseCommandLine(count, arguments);
+  const std::vector<std::string> patterns(words.begin() + 1, words.end());
   Totals totals;
-  for (const HostedMode& hosted : kHostedModes) run_mode(hosted, options, totals);
-  if (!options.list) {
-    std::printf("%lu cases, %lu failed\n", static_cast<unsigned long>(totals.run),
-                static_cast<unsigned long>(totals.failed));
-  }
+  for (const HostedMode& hosted : kHostedModes) run_mode(hosted, patterns, totals);
+  if (!absl::GetFlag(FLAGS_list)) absl::PrintF("%d cases, %d failed\n", totals.run, totals.failed);
   return totals.run == 0 || totals.failed != 0;
 }
 

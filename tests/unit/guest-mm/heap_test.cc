@@ -1,10 +1,10 @@
 #include "guest-mm/core/heap.h"
 
+#include <absl/container/btree_set.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <random>
-#include <set>
 #include <vector>
 
 #include "guest-mm/core/ref.h"

@@ -1,7 +1,8 @@
 // Random guests against a walk of their own tables: whatever the guest writes, in whatever order, the shadow
 // grants what the guest's tables say, or said since the last synchronisation point, and never more; and a
 // fault ends exactly as on the processor, error code and A/D bits included.
-#include <unordered_map>
+
+#include <absl/container/flat_hash_map.h>
 
 #include "shadow_machine.h"
 
@@ -175,7 +176,7 @@ class RandomGuest {
   }
   // What the shadow no longer knows it cannot show.
   void forget_unshadowed() {
-    std::erase_if(history_, [this](const auto& slot) { return !is_shadowed(slot.first / 4096); });
+    erase_if(history_, [this](const auto& slot) { return !is_shadowed(slot.first / 4096); });
   }
   // The lowest level that the processor's walk of the shadow reads.
   unsigned shadow_depth(u64 va) const {
@@ -278,7 +279,7 @@ class RandomGuest {
   ShadowMachine machine_;
   u64 frames_;
   std::mt19937_64 random_;
-  std::unordered_map<u64, std::vector<u64>> history_;  // entry address -> values since the last look
+  absl::flat_hash_map<u64, std::vector<u64>> history_;  // entry address -> values since the last look
 };
 
 void run(u64 seed, u64 frames, u32 tables, u64 spare_nodes, u64 steps) {

@@ -1,8 +1,7 @@
 // What a direct-paging guest starts on: every frame in the direct map, tables read-only, lists that are each
 // other's inverse, and no memory but what is there.
+#include <absl/container/btree_set.h>
 #include <gtest/gtest.h>
-
-#include <set>
 
 #include "hv-mm/xen/domain_builder.h"
 #include "hv-mm/xen/page_types.h"
@@ -119,7 +118,7 @@ TEST(XenDomainBuilder, TheListsAreEachOthersInverse) {
     std::vector<u64> to_physical(count, ~u64{0});
     d.builder.fill_machine_to_physical(to_physical.data());
     ASSERT_EQ(d.block.machine_list, abi::kMachineDirectBase + kFirst * kPageBytes);
-    std::set<u64> seen;
+    absl::btree_set<u64> seen;
     bool an_offset = true;
     for (u64 frame = 0; frame < count; ++frame) {
       const u64 machine = d.word(kFirst + frame / 512, frame % 512);

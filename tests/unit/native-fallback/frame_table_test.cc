@@ -1,8 +1,8 @@
 #include "native-fallback/frames/frame_table.h"
 
+#include <absl/container/btree_set.h>
 #include <gtest/gtest.h>
 
-#include <set>
 #include <vector>
 
 namespace nopte::pt {
@@ -44,7 +44,7 @@ TEST_F(FrameTableTest, EveryFrameOfEveryRangeIsHandedOutOnce) {
   ASSERT_TRUE(init({range(100, 110), range(112, 113), range(120, 164)}));
   const u64 total = table_.total_frames();
   EXPECT_EQ(total, 10u + 1 + 43);
-  std::set<Frame> seen;
+  absl::btree_set<Frame> seen;
   for (u64 i = 0; i < total; ++i) {
     const auto frame = table_.alloc(i % 3 == 0 ? FrameKind::kTable : FrameKind::kAnon);
     ASSERT_TRUE(frame);
@@ -72,7 +72,7 @@ TEST_F(FrameTableTest, AChainIsFreedInOnePiece) {
   table_.free_all(chain);
   EXPECT_TRUE(chain.empty());
   EXPECT_EQ(table_.free_frames(), before);
-  std::set<Frame> seen;
+  absl::btree_set<Frame> seen;
   for (u64 i = 0; i < before; ++i) EXPECT_TRUE(seen.insert(*table_.alloc(FrameKind::kAnon)).second);
 }
 

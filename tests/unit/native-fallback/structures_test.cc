@@ -1,10 +1,10 @@
 // The engine's own structures over a small pool: ids, page index, kernel addresses.
+#include <absl/container/btree_map.h>
+#include <absl/container/btree_set.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <map>
 #include <random>
-#include <set>
 #include <vector>
 
 #include "native-fallback/engine/id_table.h"
@@ -40,7 +40,7 @@ struct Record {
 TEST_F(Structures, IdsAreDenseNeverZeroAndReused) {
   IdTable<Record> table;
   EXPECT_EQ(table.find(frames_, 1), nullptr);
-  std::set<u32> ids;
+  absl::btree_set<u32> ids;
   for (int i = 0; i < 200; ++i) {
     const auto added = table.add(meta_);
     ASSERT_TRUE(added);
@@ -94,7 +94,7 @@ TEST_F(Structures, IdsWithoutMemory) {
 
 TEST_F(Structures, PageIndexAgreesWithAMap) {
   MemoryObject object;
-  std::map<u64, Frame> reference;
+  absl::btree_map<u64, Frame> reference;
   std::mt19937_64 random(7);
   const auto drop = [&](u64 first, u64 limit) {
     const bool done = drop_pages(object, frames_, first, limit, [&](Frame frame) {

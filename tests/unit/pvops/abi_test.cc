@@ -1,7 +1,6 @@
 // The register form of every call is the inverse of its decoding, and ids do not lose high bits.
+#include <absl/container/btree_set.h>
 #include <gtest/gtest.h>
-
-#include <set>
 
 #include "pvops/abi/hypercalls.h"
 
@@ -9,7 +8,7 @@ namespace nopte::abi {
 namespace {
 
 TEST(Abi, NumbersAreUnique) {
-  std::set<u64> numbers;
+  absl::btree_set<u64> numbers;
   unsigned calls = 0;
 #define NOPTE_ARG(type, name, meaning)
 #define NOPTE_HYPERCALL(number, name, args, result, purpose, errors) \

@@ -1,9 +1,9 @@
 // Random operations on a RegionTree against a model: one entry per page. The whole list, the objects' lists
 // and the gaps are compared every 64 operations and at the end of each seed.
+#include <absl/container/btree_map.h>
 #include <gtest/gtest.h>
 
 #include <array>
-#include <map>
 #include <random>
 #include <vector>
 
@@ -28,7 +28,7 @@ struct ModelPage {
   u32 tag;
   friend bool operator==(const ModelPage&, const ModelPage&) = default;
 };
-using Model = std::map<u64, ModelPage>;  // by page index from kBounds.begin
+using Model = absl::btree_map<u64, ModelPage>;  // by page index from kBounds.begin
 
 struct TestList : RegionList {};
 
@@ -362,12 +362,12 @@ class RandomRun {
     for (u32 object = 1; object <= lists_.size(); ++object) {
       const u64 first = below(64);
       const u64 count = below(64);
-      std::map<u64, u64> reported;  // page index to how often
+      absl::btree_map<u64, u64> reported;  // page index to how often
       lists_[object - 1].for_each(first, count, [&](SpaceId space, VaRange r) {
         EXPECT_EQ(space, SpaceId{1});
         for (u64 i = 0; i < r.pages(); ++i) ++reported[first_of(r) + i];
       });
-      std::map<u64, u64> expected;
+      absl::btree_map<u64, u64> expected;
       for (const auto& [index, page] : model_) {
         if (page.object == object && first <= page.object_page && page.object_page < first + count) {
           ++expected[index];
