@@ -2,8 +2,6 @@
 // so, everything still agrees, the same operation succeeds when issued again, and at the end nothing is lost.
 #include <functional>
 
-#include "tests/model/kinds.h"
-#include "tests/model/places.h"
 #include "tests/model/world.h"
 
 namespace nopte::model {
@@ -11,14 +9,10 @@ namespace {
 
 constexpr Gva page(Gva base, u64 index) { return base + pages_to_bytes(index); }
 
-template <class Kind>
 class Script {
-  using Format = typename World<Kind>::Format;
-  // Across two leaf tables.
-  static constexpr Gva kHeap{0x40'0000 + Format::table_bytes(1) - pages_to_bytes(20)};
-  static constexpr Gva kFar = Places<Format>::kBase;
-
  public:
+  explicit Script(const KindRow& kind) : world_(kind, 512, 2) {}
+
   // True when the nth allocation was reached.
   bool run(u64 nth) {
     world_.frames().fail_allocation(nth);
@@ -39,26 +33,26 @@ class Script {
     need([&] { return keep(first_, world_.create()); });
     need([&] { return world_.activate(first_); });
     need([&] { return keep(object_, world_.object_create(600)); });
-    world_.map(first_, {.range = VaRange::of_pages(kHeap, 40), .perm = kPermRW});
-    world_.map(first_, {.range = VaRange::of_pages(kFar, 600),
+    world_.map(first_, {.range = VaRange::of_pages(heap_, 40), .perm = kPermRW});
+    world_.map(first_, {.range = VaRange::of_pages(far_, 600),
                         .perm = kPermRW,
                         .sharing = Sharing::kPrivate,
                         .object = object_});
-    world_.map(SpaceId::kKernel, {.range = VaRange::of_pages(Format::kWindowRange.begin, 600),
+    world_.map(SpaceId::kKernel, {.range = VaRange::of_pages(window_, 600),
                                   .perm = kPermRW,
                                   .sharing = Sharing::kShared,
                                   .object = object_});
-    for (u64 i = 0; i < 40; i += 3) write(page(kHeap, i), i + 1);
-    write(page(Format::kWindowRange.begin, 0), 100, Privilege::kKernel);
-    write(page(Format::kWindowRange.begin, 520), 620, Privilege::kKernel);
-    write(page(kFar, 520), 7);
-    expect(page(kFar, 0), 100);
+    for (u64 i = 0; i < 40; i += 3) write(page(heap_, i), i + 1);
+    write(page(window_, 0), 100, Privilege::kKernel);
+    write(page(window_, 520), 620, Privilege::kKernel);
+    write(page(far_, 520), 7);
+    expect(page(far_, 0), 100);
     need([&] { return keep(child_, world_.clone(first_)); });
-    write(page(kHeap, 3), 44);
-    need([&] { return world_.move(first_, {kHeap, page(kHeap, 40)}, page(kFar, 1000)); });
-    expect(page(kFar, 1003), 44);
-    expect(page(kFar, 1006), 7);
-    need([&] { return world_.advise(first_, {kFar, page(kFar, 30)}, Advice::kPopulate); });
+    write(page(heap_, 3), 44);
+    need([&] { return world_.move(first_, {heap_, page(heap_, 40)}, page(far_, 1000)); });
+    expect(page(far_, 1003), 44);
+    expect(page(far_, 1006), 7);
+    need([&] { return world_.advise(first_, {far_, page(far_, 30)}, Advice::kPopulate); });
     need([&]() -> Result<void> {
       const auto granted = world_.kmem_alloc(40);
       if (!granted) return Fail(granted.error());
@@ -67,9 +61,9 @@ class Script {
     });
     expect(page(*granted_, 39), 0, Privilege::kKernel);
     need([&] { return world_.activate(child_); });
-    expect(page(kHeap, 3), 4);
-    write(page(kHeap, 6), 77);
-    expect(page(kFar, 520), 7);
+    expect(page(heap_, 3), 4);
+    write(page(heap_, 6), 77);
+    expect(page(far_, 520), 7);
     need([&]() -> Result<void> {
       const auto window = world_.engine().object_window(object_, 599);
       if (!window) return Fail(window.error());
@@ -112,7 +106,11 @@ class Script {
     });
   }
 
-  World<Kind> world_{512, 2};
+  World world_;
+  // Across two leaf tables.
+  const Gva heap_{0x40'0000 + world_.layout().leaf_table_bytes - pages_to_bytes(20)};
+  const Gva far_ = world_.layout().base;
+  const Gva window_ = world_.layout().windows.begin;
   SpaceId first_{};
   SpaceId child_{};
   ObjectId object_{};
@@ -120,18 +118,15 @@ class Script {
   unsigned failures_ = 0;
 };
 
-template <class Kind>
-class AllocationFailure : public testing::Test {};
-using Kinds = testing::Types<StoreInGuest, StoreInHypervisor, Xen, LguestLike, FiveLevelStore, PaeStore,
-                             TwoLevelStore, ToldByKvmPv, ToldByVmi, ToldByLguest, Shadowed, Nested>;
-TYPED_TEST_SUITE(AllocationFailure, Kinds);
+class AllocationFailure : public testing::TestWithParam<const KindRow*> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, AllocationFailure, testing::ValuesIn(kAllKinds), kKindName);
 
-TYPED_TEST(AllocationFailure, AtEveryOne) {
+TEST_P(AllocationFailure, AtEveryOne) {
   u64 nth = 1;
   for (;; ++nth) {
     SCOPED_TRACE(testing::Message() << "allocation " << nth << " fails");
-    Script<TypeParam> script;
-    if (!script.run(nth) || this->HasFailure()) break;
+    Script script(*GetParam());
+    if (!script.run(nth) || HasFailure()) break;
   }
   // The script makes many more tables and pages than this.
   EXPECT_GT(nth, 100u);

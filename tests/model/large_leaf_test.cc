@@ -1,7 +1,7 @@
 // Large leaves through the cursor, over every format, on the machine: what they show, and that splitting and
 // merging change no translation. They lie in the direct range of the kernel space, which shows frame n at
 // page n.
-#include "tests/model/kinds.h"
+#include "tests/model/store_kinds.h"
 #include "tests/model/world.h"
 
 namespace nopte::model {
@@ -24,9 +24,17 @@ class MarkingSink : public Kind::Sink {
 };
 
 template <class Kind>
+const KindRow& row_of_kind() {
+  if constexpr (std::same_as<Kind, FiveLevelStore>) return kFiveLevelStore;
+  if constexpr (std::same_as<Kind, PaeStore>) return kPaeStore;
+  if constexpr (std::same_as<Kind, TwoLevelStore>) return kTwoLevelStore;
+  return kStoreInGuest;
+}
+
+template <class Kind>
 class LargeLeaf : public testing::Test {
  protected:
-  using FormatType = typename World<Kind>::Format;
+  using FormatType = typename Kind::Sink::Format;
   using LeafType = typename FormatType::Entry;
   using Sink = MarkingSink<Kind>;
   static constexpr Gva kHere = FormatType::kDirectRange.begin;
@@ -58,7 +66,7 @@ class LargeLeaf : public testing::Test {
     EXPECT_TRUE(!byte || *byte == world.memory().alias(Frame(number)));
     return byte.has_value();
   }
-  LeafType entry_at(u64 number) { return world.engine().peek(SpaceId::kKernel, page(number))->entry; }
+  LeafType entry_at(u64 number) { return own.own_engine().peek(SpaceId::kKernel, page(number))->entry; }
   // Every entry of the table at the cursor is as `whole` of the level above says.
   void expect_parts(pt::Cursor<Sink>& at, LeafType whole) {
     const unsigned level = at.level();
@@ -70,8 +78,9 @@ class LargeLeaf : public testing::Test {
     EXPECT_EQ(at.meta().live, FormatType::kEntriesPerTable);
   }
 
-  World<Kind> world{4096, 2};
-  Sink sink{world.kind()};
+  World world{row_of_kind<Kind>(), 4096, 2};
+  KindOf<Kind>& own = static_cast<KindOf<Kind>&>(world.kind());
+  Sink sink{own.kind};
   pt::EngineCounters counters;
   pt::TableMemory<Sink> tables{sink, world.frames(), counters};
 };
@@ -80,7 +89,7 @@ using Kinds = testing::Types<StoreInGuest, FiveLevelStore, PaeStore, TwoLevelSto
 TYPED_TEST_SUITE(LargeLeaf, Kinds);
 
 TYPED_TEST(LargeLeaf, ShowsItsFramesWithItsRights) {
-  using Format = typename World<TypeParam>::Format;
+  using Format = typename TypeParam::Sink::Format;
   for (unsigned level = 2; level <= Format::kLargestLeaf; ++level) {
     const u64 first = this->frames_of(level);  // each level has a place of its own
     const auto whole = Format::leaf_at(this->leaf(level, kPermR), Frame(first), level);
@@ -97,7 +106,7 @@ TYPED_TEST(LargeLeaf, ShowsItsFramesWithItsRights) {
 }
 
 TYPED_TEST(LargeLeaf, SplitsIntoLeavesThatShowTheSame) {
-  using Format = typename World<TypeParam>::Format;
+  using Format = typename TypeParam::Sink::Format;
   this->map(Format::kLargestLeaf);
   const u64 before = this->world.frames().free_frames();
   ASSERT_TRUE(this->reaches(this->kSomePage));
@@ -119,7 +128,7 @@ TYPED_TEST(LargeLeaf, SplitsIntoLeavesThatShowTheSame) {
 }
 
 TYPED_TEST(LargeLeaf, KeepsRightsCachingAndMarksWhenSplit) {
-  using Format = typename World<TypeParam>::Format;
+  using Format = typename TypeParam::Sink::Format;
   using Leaf = typename Format::Entry;
   unsigned slot = 0;
   for (u8 bits = 0; bits <= Perm::kAll; ++bits) {
@@ -154,7 +163,7 @@ TYPED_TEST(LargeLeaf, SplitKeepsMarksThatTheProcessorSetsMeanwhile) {
 }
 
 TYPED_TEST(LargeLeaf, SplitWithoutMemoryChangesNothing) {
-  using Format = typename World<TypeParam>::Format;
+  using Format = typename TypeParam::Sink::Format;
   for (unsigned level = Format::kLargestLeaf; level > 1; --level) {
     if (level == Format::kLargestLeaf) this->map(level);
     auto at = this->cursor();
@@ -174,7 +183,7 @@ TYPED_TEST(LargeLeaf, SplitWithoutMemoryChangesNothing) {
 }
 
 TYPED_TEST(LargeLeaf, MergesBackWhatWasSplit) {
-  using Format = typename World<TypeParam>::Format;
+  using Format = typename TypeParam::Sink::Format;
   using Leaf = typename Format::Entry;
   this->map(Format::kLargestLeaf);
   const u64 before = this->world.frames().free_frames();
@@ -200,7 +209,7 @@ TYPED_TEST(LargeLeaf, MergesBackWhatWasSplit) {
 }
 
 TYPED_TEST(LargeLeaf, MergesOnlyWhatOneLeafCanSay) {
-  using Format = typename World<TypeParam>::Format;
+  using Format = typename TypeParam::Sink::Format;
   using Leaf = typename Format::Entry;
   this->map(2, this->leaf(2, kPermR));
   auto at = this->cursor();
@@ -231,7 +240,7 @@ TYPED_TEST(LargeLeaf, MergesOnlyWhatOneLeafCanSay) {
 }
 
 TYPED_TEST(LargeLeaf, DoesNotBeginBetweenItsBounds) {
-  using Format = typename World<TypeParam>::Format;
+  using Format = typename TypeParam::Sink::Format;
   // Frames in a row, one off where a leaf could begin.
   auto at = this->cursor();
   for (unsigned i = 0; i < Format::kEntriesPerTable; ++i) {
@@ -243,7 +252,7 @@ TYPED_TEST(LargeLeaf, DoesNotBeginBetweenItsBounds) {
 }
 
 TYPED_TEST(LargeLeaf, HasTheRightsOfTheWayToo) {
-  using Format = typename World<TypeParam>::Format;
+  using Format = typename TypeParam::Sink::Format;
   using Leaf = typename Format::Entry;
   this->map(2);
   auto at = this->cursor(this->page(this->kSomePage));

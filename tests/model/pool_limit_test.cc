@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "native-fallback/engine/engine.h"
-#include "tests/model/kinds.h"
+#include "tests/model/store_kinds.h"
 
 namespace nopte::model {
 namespace {

@@ -5,8 +5,6 @@
 #include <random>
 #include <string>
 
-#include "tests/model/kinds.h"
-#include "tests/model/places.h"
 #include "tests/model/reference.h"
 #include "tests/model/world.h"
 
@@ -18,7 +16,7 @@ constexpr u64 kMostObjects = 3;
 constexpr u64 kMostGrants = 5;
 constexpr u64 kMostObjectPages = 300;
 
-using Histogram = std::map<std::string, u64>;
+using Histogram = absl::btree_map<std::string, u64>;
 
 std::string name_of(ViolationReason reason) {
   switch (reason) {
@@ -36,15 +34,11 @@ std::string name_of(ViolationReason reason) {
   return "?";
 }
 
-template <class Kind>
 class RandomRun {
-  using Format = typename World<Kind>::Format;
-  static constexpr u64 kAreaPages = Places<Format>::kAreaPages;
-  static constexpr auto& kAreas = Places<Format>::kAreas;
-  static constexpr Gva kWindowArea = Places<Format>::kWindowArea;
+  static constexpr u64 kAreaPages = Layout::kAreaPages;
 
  public:
-  RandomRun(u64 seed, u64 frames) : world_(frames, 2), random_(seed) {}
+  RandomRun(const KindRow& kind, u64 seed, u64 frames) : world_(kind, frames, 2), random_(seed) {}
 
   void run(u64 operations) {
     ASSERT_TRUE(world_.start());
@@ -68,11 +62,9 @@ class RandomRun {
   Histogram histogram;
 
  private:
-  using Engine = typename World<Kind>::Engine;
-
   u64 below(u64 bound) { return random_() % bound; }
   bool one_in(u64 n) { return below(n) == 0; }
-  Engine& engine() { return world_.engine(); }
+  AnyEngine& engine() { return world_.engine(); }
 
   template <class T>
   const T* note(const char* operation, const Result<T>& result) {
@@ -109,8 +101,8 @@ class RandomRun {
   SpaceId unknown_space() { return SpaceId{one_in(2) ? 64u : 20'000u + static_cast<u32>(below(1u << 31))}; }
   ObjectId unknown_object() { return ObjectId{one_in(2) ? 0u : 20'000u + static_cast<u32>(below(1u << 31))}; }
   Gva area_of(SpaceId id) {
-    if (id == SpaceId::kKernel) return kWindowArea;
-    return kAreas[one_in(2) ? 1 : below(std::size(kAreas))];
+    if (id == SpaceId::kKernel) return layout_.window_area;
+    return layout_.areas[one_in(2) ? 1 : below(std::size(layout_.areas))];
   }
   // Some pages of an area; now and then all from one area to the end of another.
   VaRange any_range(SpaceId id) {
@@ -131,7 +123,7 @@ class RandomRun {
       case 1:
         return {good.begin + 8, good.end};
       case 2:
-        return {good.begin, Format::kUserRange.end + kPageBytes};
+        return {good.begin, layout_.user.end + kPageBytes};
       default:
         return {good.end, good.begin};
     }
@@ -200,7 +192,7 @@ class RandomRun {
     auto expected = id == SpaceId::kKernel && !window ? std::unexpected(ViolationReason::kNoRegion)
                                                       : reference_.access(id, va, kind);
     const auto found = world_.touch(va, kind, privilege);
-    if (kind == Access::kExec && found && Format::granted(kPermR).exec()) {
+    if (kind == Access::kExec && found && layout_.all_executable()) {
       // Nothing refuses to execute a page that is installed.
       expected = reference_.access(id, va, Access::kRead);
     }
@@ -283,7 +275,7 @@ class RandomRun {
   void move() {
     const SpaceId id = any_space();
     if (one_in(10)) {
-      note("move", engine().region_moved(one_in(2) ? unknown_space() : id, bad_range(), kAreas[0]));
+      note("move", engine().region_moved(one_in(2) ? unknown_space() : id, bad_range(), layout_.areas[0]));
       return;
     }
     const auto from = part_of_region(id);
@@ -316,7 +308,7 @@ class RandomRun {
     const SpaceId id = one_in(5) ? SpaceId::kKernel : any_space();
     VaRange range = any_range(id);
     if (advice == Advice::kWillNeed && id != SpaceId::kKernel && !one_in(3)) {
-      range = {kAreas[0], kAreas[3] + pages_to_bytes(kAreaPages)};
+      range = {layout_.areas[0], layout_.areas[3] + pages_to_bytes(kAreaPages)};
     }
     const VaRange all = range;
     Status last = Status::kOk;
@@ -344,8 +336,7 @@ class RandomRun {
       const VaRange part = region.range.intersect(range);
       for (Gva va = part.begin; va < part.end; va += kPageBytes) {
         const auto installed = engine().peek(id, va);
-        if (!installed || world_.frames().meta(installed->entry.frame()).kind != pt::FrameKind::kAnon)
-          continue;
+        if (!installed || world_.frames().meta(installed->frame).kind != pt::FrameKind::kAnon) continue;
         auto& values = reference_.spaces.at(id).values;
         if (!values.contains(va.page())) values[va.page()] = *reference_.access(id, va, Access::kRead);
       }
@@ -406,7 +397,7 @@ class RandomRun {
 
   void object_create() {
     if (one_in(8)) {
-      EXPECT_FALSE(note("object create", world_.object_create(Engine::kMaxObjectPages + 1 + below(100))));
+      EXPECT_FALSE(note("object create", world_.object_create(AnyEngine::kMaxObjectPages + 1 + below(100))));
       return;
     }
     if (world_.objects().size() >= kMostObjects) return;
@@ -428,7 +419,7 @@ class RandomRun {
     const auto id = any_object();
     if (!id) return;
     if (one_in(8)) {
-      EXPECT_FALSE(note("object resize", engine().object_resize(*id, Engine::kMaxObjectPages + 1)));
+      EXPECT_FALSE(note("object resize", engine().object_resize(*id, AnyEngine::kMaxObjectPages + 1)));
       return;
     }
     const u64 pages = below(one_in(3) ? kMostObjectPages : 64);
@@ -503,12 +494,12 @@ class RandomRun {
       case 0:
         note("kmem alloc", world_.kmem_alloc(0));
         note("kmem free",
-             engine().kmem_free(Format::kKmemRange.begin + pages_to_bytes(16 * below(9) + 1 + below(15)),
+             engine().kmem_free(layout_.kmem.begin + pages_to_bytes(16 * below(9) + 1 + below(15)),
                                 1 + below(40)));
         return;
       case 1:
         note("kernel window",
-             engine().kernel_window(one_in(2) ? kWindowArea : Format::kKmemRange.end - kPageBytes));
+             engine().kernel_window(one_in(2) ? layout_.window_area : layout_.kmem.end - kPageBytes));
         return;
       case 2:
       case 3:
@@ -554,12 +545,12 @@ class RandomRun {
     world_.check();
     for (const auto& [id, space] : reference_.spaces) {
       u64 found = 0;
-      engine().for_each_installed(id, [&](Gva va, const auto& installed) {
+      engine().for_each_installed(id, [&](Gva va, const Installed& installed) {
         const auto region = space.regions->find(va);
         ASSERT_TRUE(region);
-        const u64* words = reinterpret_cast<const u64*>(world_.memory().alias(installed.entry.frame()));
+        const u64* words = reinterpret_cast<const u64*>(world_.memory().alias(installed.frame));
         u64 expected = 0;
-        const bool anonymous = world_.frames().meta(installed.entry.frame()).kind == pt::FrameKind::kAnon;
+        const bool anonymous = world_.frames().meta(installed.frame).kind == pt::FrameKind::kAnon;
         if (anonymous) {
           const auto value = space.values.find(va.page());
           if (value != space.values.end()) {
@@ -583,10 +574,11 @@ class RandomRun {
     }
   }
 
-  World<Kind> world_;
+  World world_;
+  const Layout& layout_ = world_.layout();
   Reference reference_;
   std::mt19937_64 random_;
-  std::map<Gva, u64> grants_;
+  absl::btree_map<Gva, u64> grants_;
   u64 value_ = 0;
   bool failing_ = false;
 };
@@ -668,7 +660,7 @@ constexpr const char* kExpected[] = {"activate: ok",
                                      "write: permission"};
 
 TEST(Random, TwoMillionOperationsDoEverything) {
-  RandomRun<StoreInGuest> run(20'240'101, 1500);
+  RandomRun run(kStoreInGuest, 20'240'101, 1500);
   run.run(2'000'000);
   print("store in guest, 2,000,000 operations:", run.histogram);
   if (HasFailure()) return;
@@ -678,35 +670,34 @@ TEST(Random, TwoMillionOperationsDoEverything) {
 TEST(Random, ASeedOfItsOwn) {
   const u64 seed = std::random_device{}();
   std::printf("seed %" PRIu64 "\n", seed);
-  RandomRun<StoreInGuest> run(seed, 900);
+  RandomRun run(kStoreInGuest, seed, 900);
   run.run(100'000);
   EXPECT_FALSE(HasFailure()) << "seed " << seed;
 }
 
-template <class Kind>
-class RandomOver : public testing::Test {};
-using OtherKinds = testing::Types<StoreInHypervisor, Xen, LguestLike, ToldByKvmPv, ToldByVmi, ToldByLguest,
-                                  Shadowed, Nested>;
-TYPED_TEST_SUITE(RandomOver, OtherKinds);
+class RandomOver : public testing::TestWithParam<const KindRow*> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, RandomOver,
+                         testing::Values(&kStoreInHypervisor, &kXen, &kLguestLike, &kToldByKvmPv, &kToldByVmi,
+                                         &kToldByLguest, &kShadowed, &kNested),
+                         kKindName);
 
-TYPED_TEST(RandomOver, KeepsToTheReference) {
+TEST_P(RandomOver, KeepsToTheReference) {
   for (const u64 seed : {1u, 2u}) {
-    RandomRun<TypeParam> run(seed, 1200);
+    RandomRun run(*GetParam(), seed, 1200);
     run.run(25'000);
-    ASSERT_FALSE(this->HasFailure()) << TypeParam::kName << ", seed " << seed;
+    ASSERT_FALSE(HasFailure()) << GetParam()->name << ", seed " << seed;
   }
 }
 
-template <class Kind>
-class RandomFormats : public testing::Test {};
-using Formats = testing::Types<FiveLevelStore, PaeStore, TwoLevelStore>;
-TYPED_TEST_SUITE(RandomFormats, Formats);
+class RandomFormats : public testing::TestWithParam<const KindRow*> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, RandomFormats, testing::Values(&kFiveLevelStore, &kPaeStore, &kTwoLevelStore),
+                         kKindName);
 
-TYPED_TEST(RandomFormats, TwoHundredThousandOperationsDoEverything) {
-  RandomRun<TypeParam> run(20'240'102, 1500);
+TEST_P(RandomFormats, TwoHundredThousandOperationsDoEverything) {
+  RandomRun run(*GetParam(), 20'240'102, 1500);
   run.run(200'000);
-  if (this->HasFailure()) return;
-  for (const char* what : kExpected) EXPECT_GE(run.histogram[what], 100u) << TypeParam::kName << ", " << what;
+  if (HasFailure()) return;
+  for (const char* what : kExpected) EXPECT_GE(run.histogram[what], 100u) << GetParam()->name << ", " << what;
 }
 
 }  // namespace

@@ -48,9 +48,11 @@ class ShadowExits : public testing::Test {
   u64 exits_per_page_of_writing() {
     return (exits_of([&] { write_all(); }) + kPages / 2) / kPages;
   }
-  const hv::ShadowCounters& counters() { return world.kind().host.counters(); }
+  const hv::ShadowCounters& counters() {
+    return static_cast<KindOf<Shadowed>&>(world.kind()).kind.host.counters();
+  }
 
-  World<Shadowed> world{4096};
+  World world{kShadowed, 4096};
   SpaceId space{};
 };
 

@@ -1,22 +1,19 @@
 // What a fork costs at an interface that gathers: as many exits as full queues, and a few.
-#include "tests/model/told_kinds.h"
 #include "tests/model/world.h"
-#include "tests/model/xen_kind.h"
 
 namespace nopte::model {
 namespace {
 
 constexpr Gva kBase{0x1000'0000};
 
-template <class Kind>
-class ToldExits : public testing::Test {};
-using Kinds = testing::Types<ToldByKvmPv, ToldByVmi, ToldByLguest, Xen>;
-TYPED_TEST_SUITE(ToldExits, Kinds);
+class ToldExits : public testing::TestWithParam<const KindRow*> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, ToldExits, testing::Values(&kToldByKvmPv, &kToldByVmi, &kToldByLguest, &kXen),
+                         kKindName);
 
-TYPED_TEST(ToldExits, OfAForkAreItsEntriesOverTheCapacity) {
+TEST_P(ToldExits, OfAForkAreItsEntriesOverTheCapacity) {
   constexpr u64 kMost = 4;  // more: the flush, and roots
   constexpr u64 kPages = (u64{64} << 20) / kPageBytes;
-  World<TypeParam> world(2 * kPages, 1);
+  World world(*GetParam(), 2 * kPages, 1);
   ASSERT_TRUE(world.start());
   const SpaceId parent = *world.create();
   ASSERT_TRUE(world.activate(parent));
@@ -30,8 +27,8 @@ TYPED_TEST(ToldExits, OfAForkAreItsEntriesOverTheCapacity) {
   u64 before = world.kind().exits();
   const SpaceId child = *world.clone(parent);
   const u64 exits = world.kind().exits() - before;
-  std::printf("%s: fork of %lu pages, %lu exits\n", TypeParam::kName, kPages, exits);
-  EXPECT_LE(exits, (kPages + TypeParam::kEntriesPerExit - 1) / TypeParam::kEntriesPerExit + kMost);
+  std::printf("%s: fork of %lu pages, %lu exits\n", GetParam()->name, kPages, exits);
+  EXPECT_LE(exits, (kPages + GetParam()->entries_per_exit - 1) / GetParam()->entries_per_exit + kMost);
   world.check();
 
   // The child's end, whatever it has.

@@ -1,7 +1,6 @@
 // A home for the engine in one process: a machine, promises, and users that touch memory through the
-// machine's processors, taking faults as a kernel would.
-//
-// A Kind says which sink, and how it sees frames (kinds.h).
+// machine's processors, taking faults as a kernel would. A kind says which sink, and how it sees frames
+// (kinds.h).
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -9,35 +8,25 @@
 
 #include <memory>
 
-#include "native-fallback/engine/engine.h"
-#include "tests/model/machine.h"
+#include "tests/model/kinds.h"
 #include "tests/model/promises.h"
 
 namespace nopte::model {
 
-template <class Kind>
 class World {
  public:
-  using Sink = typename Kind::Sink;
-  using Format = typename Sink::Format;
-  using Engine = pt::Engine<Sink>;
-
-  explicit World(u64 frames, unsigned cpus = 1) : kind_(frames, cpus) {
-    const pt::FrameRange pool = kind_.pool();
-    EXPECT_TRUE(kind_.frames.init(kind_.memory.direct_base(), kind_.memory.range(), std::span(&pool, 1)));
-    engine_ = std::make_unique<Engine>(kind_.sink, kind_.frames);
-  }
+  explicit World(const KindRow& row, u64 frames, unsigned cpus = 1) : kind_(row.make(frames, cpus)) {}
 
   // Errors of init are for the caller to see.
   Result<void> start() {
-    NOPTE_TRY(kind_.init(*engine_));
-    engine_->set_kernel_regions(kernel_regions_);
+    NOPTE_TRY(kind_->init());
+    engine().set_kernel_regions(kernel_regions_);
     spaces_[SpaceId::kKernel] = &kernel_regions_;
     for (unsigned cpu = machine().cpus(); cpu-- != 0;) {
       machine().set_current(cpu);
       NOPTE_TRY(activate(SpaceId::kKernel));
     }
-    kind_.booted();
+    kind_->booted();
     return {};
   }
   // Everything is given back, and nothing is missing.
@@ -47,20 +36,20 @@ class World {
       ASSERT_TRUE(activate(SpaceId::kKernel));
     }
     while (!user_spaces_.empty()) ASSERT_TRUE(destroy(user_spaces_.begin()->first));
-    kernel_regions_.unmap(Format::kWindowRange);
-    ASSERT_TRUE(engine_->region_unmapped(SpaceId::kKernel, Format::kWindowRange));
+    kernel_regions_.unmap(layout().windows);
+    ASSERT_TRUE(engine().region_unmapped(SpaceId::kKernel, layout().windows));
     while (!objects_.empty()) ASSERT_TRUE(object_destroy(objects_.begin()->first));
-    kind_.ends(*engine_->root(SpaceId::kKernel));
-    engine_->shut_down();
+    kind_->ends(*engine().root(SpaceId::kKernel));
+    engine().shut_down();
     EXPECT_EQ(frames().free_frames(), frames().total_frames());
   }
 
-  Engine& engine() { return *engine_; }
-  Machine& machine() { return kind_.machine; }
-  const Sink& sink() const { return kind_.sink; }
-  pt::FrameTable& frames() { return kind_.frames; }
-  Memory& memory() { return kind_.memory; }
-  Kind& kind() { return kind_; }
+  [[nodiscard]] const Layout& layout() const { return kind_->layout(); }
+  AnyEngine& engine() { return kind_->engine(); }
+  Machine& machine() { return kind_->machine(); }
+  pt::FrameTable& frames() { return kind_->frames(); }
+  Memory& memory() { return kind_->memory(); }
+  AnyKind& kind() { return *kind_; }
   Regions& regions(SpaceId id) { return id == SpaceId::kKernel ? kernel_regions_ : *user_spaces_.at(id); }
   const absl::btree_map<SpaceId, std::unique_ptr<Regions>>& user_spaces() const { return user_spaces_; }
   const absl::btree_map<ObjectId, std::unique_ptr<Mappings>>& objects() const { return objects_; }
@@ -72,27 +61,27 @@ class World {
     }
     return false;
   }
-  [[nodiscard]] pt::FrameRange outside() const { return kind_.outside(); }
+  [[nodiscard]] pt::FrameRange outside() const { return kind_->outside(); }
 
   // --- what a kernel asks ---
   Result<SpaceId> create() {
     auto regions = std::make_unique<Regions>();
-    const auto id = engine_->space_create(*regions);
+    const auto id = engine().space_create(*regions);
     return keep(id, std::move(regions));
   }
   Result<SpaceId> clone(SpaceId parent) {
     auto regions = std::make_unique<Regions>(this->regions(parent));
-    const auto id = engine_->space_clone(parent, *regions);
+    const auto id = engine().space_clone(parent, *regions);
     return keep(id, std::move(regions));
   }
   Result<void> destroy(SpaceId id, pt::Checkpoint* checkpoint = nullptr) {
-    NOPTE_TRY(engine_->space_destroy(id, checkpoint));
+    NOPTE_TRY(engine().space_destroy(id, checkpoint));
     spaces_.erase(id);
     user_spaces_.erase(id);
     return {};
   }
   Result<void> activate(SpaceId id) {
-    NOPTE_TRY(engine_->space_activate(id));
+    NOPTE_TRY(engine().space_activate(id));
     active_[machine().current()] = id;
     return {};
   }
@@ -101,44 +90,44 @@ class World {
     regions(id).map(region);
   }
   Result<void> unmap(SpaceId id, VaRange range, pt::Checkpoint* checkpoint = nullptr) {
-    NOPTE_TRY(engine_->region_unmapped(id, range, checkpoint));
+    NOPTE_TRY(engine().region_unmapped(id, range, checkpoint));
     regions(id).unmap(range);
     return {};
   }
   Result<void> protect(SpaceId id, VaRange range, Perm perm, pt::Checkpoint* checkpoint = nullptr) {
     if (!regions(id).covered(range)) return Fail(Status::kNoRegion);
-    NOPTE_TRY(engine_->region_protected(id, range, perm, checkpoint));
+    NOPTE_TRY(engine().region_protected(id, range, perm, checkpoint));
     regions(id).protect(range, perm);
     return {};
   }
   Result<void> move(SpaceId id, VaRange from, Gva to) {
-    NOPTE_TRY(engine_->region_moved(id, from, to));
+    NOPTE_TRY(engine().region_moved(id, from, to));
     regions(id).move(from, to);
     return {};
   }
   Result<void> advise(SpaceId id, VaRange range, Advice advice, pt::Checkpoint* checkpoint = nullptr) {
-    const auto done = engine_->region_advise(id, range, advice, checkpoint);
-    kind_.sink.complete();
+    const auto done = engine().region_advise(id, range, advice, checkpoint);
+    kind_->complete();
     return done;
   }
   Result<Gva> kmem_alloc(u64 pages) {
-    const auto granted = engine_->kmem_alloc(pages);
-    kind_.sink.complete();
+    const auto granted = engine().kmem_alloc(pages);
+    kind_->complete();
     return granted;
   }
   Result<ObjectId> object_create(u64 pages) {
     auto mappings = std::make_unique<Mappings>(spaces_, ObjectId::kNone);
-    const auto id = engine_->object_create(pages, *mappings);
+    const auto id = engine().object_create(pages, *mappings);
     return keep(id, std::move(mappings));
   }
   Result<ObjectId> object_adopt(pt::FrameRange contents) {
     auto mappings = std::make_unique<Mappings>(spaces_, ObjectId::kNone);
-    const auto id = engine_->object_adopt(contents, *mappings);
+    const auto id = engine().object_adopt(contents, *mappings);
     if (id) adopted_ = contents.frames();
     return keep(id, std::move(mappings));
   }
   Result<void> object_destroy(ObjectId id, pt::Checkpoint* checkpoint = nullptr) {
-    NOPTE_TRY(engine_->object_destroy(id, checkpoint));
+    NOPTE_TRY(engine().object_destroy(id, checkpoint));
     objects_.erase(id);
     return {};
   }
@@ -174,10 +163,10 @@ class World {
 
  private:
   // As EngineMm does it.
-  auto fault(Gva va, Access access, Privilege privilege) {
-    kind_.sink.fault_begins();
-    const auto resolved = engine_->fault(active(), va, access, privilege);
-    kind_.sink.fault_ends();
+  AnyEngine::FaultResult fault(Gva va, Access access, Privilege privilege) {
+    kind_->fault_begins();
+    const auto resolved = engine().fault(active(), va, access, privilege);
+    kind_->fault_ends();
     return resolved;
   }
   // Adopted frames are not among for_each_touched's.
@@ -204,29 +193,27 @@ class World {
     return id;
   }
 
-  Kind kind_;
+  std::unique_ptr<AnyKind> kind_;
   u64 adopted_ = 0;  // the first of outside()
   Regions kernel_regions_;
   Mappings::Spaces spaces_;
   absl::btree_map<SpaceId, std::unique_ptr<Regions>> user_spaces_;
   absl::btree_map<ObjectId, std::unique_ptr<Mappings>> objects_;
   absl::btree_map<unsigned, SpaceId> active_;
-  std::unique_ptr<Engine> engine_;
 };
 
-template <class Kind>
-void World<Kind>::check() {
+inline void World::check() {
   // What waits may wait, but not for a flush.
-  kind_.sink.complete();
+  kind_->complete();
   absl::btree_map<Frame, u64> references;
   const auto look = [&](SpaceId id, const Regions& promised) {
-    engine_->for_each_installed(id, [&](Gva va, const auto& installed) {
-      ++references[installed.entry.frame()];
+    engine().for_each_installed(id, [&](Gva va, const Installed& installed) {
+      ++references[installed.frame];
       const auto region = promised.find(va);
       ASSERT_TRUE(region) << "installed but not promised: " << std::hex << va.value();
-      if (installed.entry.present()) {
+      if (installed.present) {
         // Up to what the format has no way to refuse.
-        EXPECT_TRUE(Format::granted(region->perm).contains(installed.rights)) << std::hex << va.value();
+        EXPECT_TRUE(layout().granted(region->perm).contains(installed.rights)) << std::hex << va.value();
       }
       EXPECT_EQ(installed.user, id != SpaceId::kKernel);
     });
@@ -247,17 +234,13 @@ void World<Kind>::check() {
         EXPECT_EQ(meta.refs, references[frame] + 1) << "object frame " << frame.number();
         break;
       case pt::FrameKind::kTable: {
-        const bool root = meta.level == Format::kLevels;
-        // A space's root has the kernel's slots without counting them.
-        const unsigned own = root && frame != *engine_->root(SpaceId::kKernel)
-                                 ? Format::table_index(Format::kUserRange.end, Format::kLevels) + 1
-                                 : Format::entries(meta.level);
+        const bool root = meta.level == layout().levels;
+        const bool of_a_space = root && frame != *engine().root(SpaceId::kKernel);
         unsigned live = 0;
-        for (unsigned i = 0; i < own; ++i) {
-          if (root && Kind::is_foreign(meta.level, i)) continue;
-          if (pt::load_entry<typename Format::Entry>(memory().alias(frame), i).empty()) continue;
+        for (unsigned i = 0; i < kind_->counted_entries(meta.level, of_a_space); ++i) {
+          if ((root && kind_->is_foreign(meta.level, i)) || kind_->entry_empty(frame, i)) continue;
           ++live;
-          EXPECT_TRUE(meta.back >> (i / pt::kEntriesPerMark<Format>)&1);
+          EXPECT_TRUE(kind_->marked(meta, i));
         }
         EXPECT_EQ(meta.live, live) << "table " << frame.number();
         EXPECT_EQ(meta.refs, root ? 0u : 1u);
@@ -270,9 +253,9 @@ void World<Kind>::check() {
         EXPECT_EQ(meta.kind, pt::FrameKind::kMeta);
     }
   });
-  EXPECT_EQ(frames().total_frames() - frames().free_frames(), used + adopted_in_use() + Kind::kAdopted);
+  EXPECT_EQ(frames().total_frames() - frames().free_frames(), used + adopted_in_use() + kind_->adopted());
   EXPECT_EQ(machine().stale_translations(), 0u);
-  kind_.check();
+  kind_->check();
 }
 
 }  // namespace nopte::model

@@ -1,0 +1,6 @@
+#include "tests/model/kinds.h"
+#include "tests/model/toy_lguest.h"
+
+namespace nopte::model {
+constinit const KindRow kLguestLike = row_of<LguestLike>();
+}  // namespace nopte::model

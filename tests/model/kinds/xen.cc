@@ -1,0 +1,6 @@
+#include "tests/model/kinds.h"
+#include "tests/model/xen_kind.h"
+
+namespace nopte::model {
+constinit const KindRow kXen = row_of<Xen>();
+}  // namespace nopte::model
