@@ -94,7 +94,8 @@ def readme(data, peers):
                      f"| {vma['instructions'] / native['instructions']:.2f} | {linux} |")
     lines += ["", "The translation layer on other hypervisors' interfaces, instructions and exits per operation, the same run:", ""]
     lines += row_table(data["rows"], ("shadow", *INTERFACES), ("", "native"))
-    return lines + [""] + mean_table(data["means"], data["means"])
+    lines += ["", *mean_table(data["means"], data["means"])]
+    return lines + ["", f"Counted by {data['about']['QEMU']}; images by {data['about']['compiler']}."]
 
 
 def told_page(data, modes):

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 
-from . import census as counting
+from . import census as counting, comparison
 
 
 def text_rows(census):
@@ -78,4 +78,5 @@ def json_text(census):
         "rows": census.rows,
         "published": counting.PUBLISHED,
         "problems": census.problems,
+        "about": comparison.facts(),
     }, indent=1) + "\n"

@@ -44,7 +44,7 @@ class TextBuilder {
 
  private:
   void put(std::string_view text) {
-    if (text.size() > storage_.bytes() - used_ && !grow(text.size())) {
+    if (used_ + text.size() > storage_.bytes() && !grow(text.size())) {
       return;
     }
     std::memcpy(storage_.data() + used_, text.data(), text.size());
