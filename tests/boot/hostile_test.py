@@ -48,6 +48,9 @@ class Hostile(unittest.TestCase):
         boot = machine.Boot(mode, images.HYPERVISOR, module, line, self.folder / "counters", guest_mib=GUEST_MIB)
         return launcher.run(machine.command(boot), boot.counters, SECONDS)
 
+    def test_no_mode_is_left_out(self):
+        self.assertEqual({"native", *MODES, *INTERFACES}, set(machine.MODES))
+
     def test_everything_is_refused_as_documented(self):
         for mode in MODES + INTERFACES:
             with self.subTest(mode):

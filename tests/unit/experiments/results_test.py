@@ -9,7 +9,7 @@ from unittest import mock
 
 import support
 import machine
-from lib import comparison, counters, losses, results
+from lib import comparison, counters, losses, results, tables
 from lib.errors import UserError
 
 PEERS = json.loads((support.ROOT / "experiments" / "peers.json").read_text())["rows"]
@@ -156,6 +156,7 @@ class LossesTest(unittest.TestCase):
     def test_reasons_are_of_rows_and_modes_that_exist(self):
         names = {peer["name"] for peer in PEERS} | {None}
         self.assertLessEqual(set(losses._REASONS), set(machine.MODES))
+        self.assertEqual(set(tables.MODE_COLOURS), set(machine.MODES))
         for reasons in losses._REASONS.values():
             self.assertLessEqual(set(reasons), names)
 
