@@ -27,9 +27,10 @@ enum class ProcessState : u8 { kRunnable, kSleeping, kStopped, kZombie };
 struct Restart {
   i64 (*go_on)(const Restart&) = nullptr;  // null: no call was interrupted
   u64 deadline_ns = 0;
-  u64 address = 0;  // of a sleep: where to write what is left, 0 for nowhere; of a futex: the word
-  u32 value = 0;    // the rest is a futex's
-  u32 bits = 0;
+  u64 address = 0;  // of a sleep: where to write what is left, 0 for nowhere; of poll: the entries; of a
+                    // futex: the word
+  u32 value = 0;    // of poll: how many entries; of a futex: what the word must be
+  u32 bits = 0;     // the rest is a futex's
   bool is_private = false;
 };
 

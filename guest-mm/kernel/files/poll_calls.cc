@@ -148,6 +148,22 @@ i64 load_deadline(u64 address, u64& deadline_ns) {
   return 0;
 }
 
+enum class TimeUnit : u16 { kMicrosecond = 1000, kNanosecond = 1 };
+
+// The end of a call whose timeout lies at `address` (0: none): as Linux, what is left of the time is written
+// there, so that a call that is made again waits no longer than the first. Where it cannot be written the
+// call is not made again.
+i64 report_rest(u64 address, u64 deadline_ns, TimeUnit unit, i64 result) {
+  if (address == 0 || deadline_ns == 0 || deadline_ns == kNoDeadline) {
+    return result;
+  }
+  const u64 now_ns = platform_ops().now_ns();
+  files::Timespec rest = to_timespec(deadline_ns > now_ns ? deadline_ns - now_ns : 0);
+  rest.nanoseconds /= static_cast<i64>(unit);
+  const bool written = put_user(address, rest) == 0;
+  return written || result != -kERESTARTNOHAND ? result : -kEINTR;
+}
+
 // Blocks other signals during a wait. When the wait ends by a signal, its handler still runs under the
 // temporary mask and delivery goes back to the old one; otherwise finish() does.
 class TemporarySignalMask {
@@ -200,6 +216,16 @@ i64 poll_entries(u64 address, u64 count, u64 deadline_ns) {
     return -kEFAULT;
   }
   return ready;
+}
+
+// poll(2) of `value` entries; after a signal without a handler it goes on to its deadline.
+i64 poll_until(const Restart& call) {
+  const i64 ready = poll_entries(call.address, call.value, call.deadline_ns);
+  if (ready != -kERESTARTNOHAND) {
+    return ready;
+  }
+  current().restart = call;
+  return -kERESTART_RESTARTBLOCK;
 }
 
 struct DescriptorSets {
@@ -271,7 +297,10 @@ i64 sys_poll(const SyscallArgs& args) {
   const i32 timeout_ms = static_cast<i32>(args.a2);
   const u64 deadline_ns =
       timeout_ms < 0 ? kNoDeadline : deadline_after(static_cast<u64>(timeout_ms) * 1'000'000);
-  return poll_entries(args.a0, static_cast<u32>(args.a1), deadline_ns);
+  return poll_until({.go_on = poll_until,
+                     .deadline_ns = deadline_ns,
+                     .address = args.a0,
+                     .value = static_cast<u32>(args.a1)});
 }
 
 i64 sys_ppoll(const SyscallArgs& args) {
@@ -283,7 +312,8 @@ i64 sys_ppoll(const SyscallArgs& args) {
   if (const i64 error = mask.begin(args.a3, args.a4); error != 0) {
     return error;
   }
-  return mask.finish(poll_entries(args.a0, static_cast<u32>(args.a1), deadline_ns));
+  const i64 ready = poll_entries(args.a0, static_cast<u32>(args.a1), deadline_ns);
+  return mask.finish(report_rest(args.a2, deadline_ns, TimeUnit::kNanosecond, ready));
 }
 
 i64 sys_select(const SyscallArgs& args) {
@@ -304,7 +334,8 @@ i64 sys_select(const SyscallArgs& args) {
     time.nanoseconds = time.nanoseconds % 1'000'000 * 1000;
     deadline_ns = deadline_after(*ns_of(time));
   }
-  return select_sets(static_cast<u32>(args.a0), {args.a1, args.a2, args.a3}, deadline_ns);
+  const i64 ready = select_sets(static_cast<u32>(args.a0), {args.a1, args.a2, args.a3}, deadline_ns);
+  return report_rest(args.a4, deadline_ns, TimeUnit::kMicrosecond, ready);
 }
 
 i64 sys_pselect6(const SyscallArgs& args) {
@@ -328,7 +359,8 @@ i64 sys_pselect6(const SyscallArgs& args) {
   if (const i64 error = mask.begin(signals.address, signals.bytes); error != 0) {
     return error;
   }
-  return mask.finish(select_sets(static_cast<u32>(args.a0), {args.a1, args.a2, args.a3}, deadline_ns));
+  const i64 ready = select_sets(static_cast<u32>(args.a0), {args.a1, args.a2, args.a3}, deadline_ns);
+  return mask.finish(report_rest(args.a4, deadline_ns, TimeUnit::kNanosecond, ready));
 }
 
 }  // namespace nopte::guest

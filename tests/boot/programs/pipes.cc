@@ -218,6 +218,9 @@ void waiting() {
     CHECK(select(ends[0] + 1, &readable, nullptr, nullptr, &soon) == 0 && !FD_ISSET(ends[0], &readable));
     CHECK(write(ends[1], "x", 1) == 1);
     FD_SET(ends[0], &readable);
+    timeval rest = {100, 0};  // what is left of it comes back
+    CHECK(select(ends[0] + 1, &readable, nullptr, nullptr, &rest) == 1);
+    CHECK(rest.tv_sec == 99 && rest.tv_usec > 0);
     const timespec none = {0, 0};
     CHECK(pselect(ends[0] + 1, &readable, nullptr, nullptr, &none, nullptr) == 1);
     CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);

@@ -43,12 +43,62 @@ void reboot_ends_the_machine() {
   }
 }
 
+// A call with a time, interrupted by a signal without a handler halfway: it ends when it would have ended.
+template <class Call>
+void ends_in_time(Call begin, i64 result) {
+  constexpr u64 kWholeNs = 40'000'000;
+  Process& self = current();
+  const u64 began_ns = kernel().platform.now_ns;
+  kernel().spawn([&self] {
+    EXPECT_EQ(sleep_until(kernel().platform.now_ns + kWholeNs / 2), WakeReason::kTimeout);
+    self.signals.actions[kSIGUSR1 - 1].handler = SignalAction::kDefault;
+    send_signal(self, kSIGUSR1);
+    return 0;
+  });
+  EXPECT_EQ(begin(), -kERESTART_RESTARTBLOCK);
+  EXPECT_EQ(kernel().platform.now_ns, began_ns + kWholeNs / 2);
+  self.signals.pending = 0;
+  EXPECT_EQ(call(sys_restart_syscall), result);
+  EXPECT_EQ(kernel().platform.now_ns, began_ns + kWholeNs);
+  Kernel::wait_all();
+}
+
+void interrupted_calls_end_in_time() {
+  EXPECT_EQ(call(sys_restart_syscall), -kEINTR);
+  const u64 time[2] = {0, 40'000'000};
+  const u32 word[1] = {5};
+  constexpr u64 kPrivateWait = 128;
+  ends_in_time([&] { return call(sys_nanosleep, address(time)); }, 0);
+  ends_in_time([&] { return call(sys_futex, address(word), kPrivateWait, 5, address(time)); }, -kETIMEDOUT);
+  ends_in_time([&] { return call(sys_poll, 0, 0, 40); }, 0);
+}
+
+// select tells what is left of its time, so that it can be made again.
+void select_tells_the_rest() {
+  u64 time[2] = {1, 500'000};
+  kernel().spawn([&self = current()] {
+    EXPECT_EQ(sleep_until(kernel().platform.now_ns + 700'000'000), WakeReason::kTimeout);
+    send_signal(self, kSIGUSR1);
+    return 0;
+  });
+  EXPECT_EQ(call(sys_select, 0, 0, 0, 0, address(time)), -kERESTARTNOHAND);
+  EXPECT_EQ(time[0], 0u);
+  EXPECT_EQ(time[1], 800'000u);
+  current().signals.pending = 0;
+  EXPECT_EQ(call(sys_select, 0, 0, 0, 0, address(time)), 0);
+  EXPECT_EQ(time[0], 0u);
+  EXPECT_EQ(time[1], 0u);
+  Kernel::wait_all();
+}
+
 }  // namespace
 
 std::span<const Scenario> call_scenarios() {
   static constexpr Scenario kScenarios[] = {
       {"unknown calls", unknown_calls_are_counted_not_fatal},
       {"reboot ends the machine", reboot_ends_the_machine},
+      {"interrupted calls end in time", interrupted_calls_end_in_time},
+      {"select tells the rest", select_tells_the_rest},
   };
   return kScenarios;
 }
