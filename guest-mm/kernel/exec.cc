@@ -243,6 +243,7 @@ void become(Process& self, Program& program, Ref<AddressSpace> space, std::strin
   self.exit_signal = kSIGCHLD;
   self.initial_stack = Gva{stack};
   self.clear_child_tid = 0;
+  self.robust_list = 0;
   self.fs_base = 0;
   arch::set_fs_base(0);
   arch::load_initial_fpu();

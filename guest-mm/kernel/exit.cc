@@ -7,6 +7,7 @@
 #include "guest-mm/kernel/machine_end.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/process_space.h"
+#include "guest-mm/kernel/robust_list.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/wait.h"
 #include "pvops/base/panic.h"
@@ -62,6 +63,7 @@ void exit_process(i32 wait_status) {
     const i32 signal = termination_signal(wait_status);
     end_machine(static_cast<u8>(signal != 0 ? 128 + signal : wait_status >> 8));
   }
+  release_robust_list(self);
   // As Linux: where nobody else sees the space, nobody looks at the word.
   if (self.clear_child_tid != 0 && self.space->shared()) {
     const i32 zero = 0;

@@ -119,12 +119,6 @@ i64 sys_set_tid_address(const SyscallArgs& args) {
   return current().pid;
 }
 
-// The list matters to threads only, which there are none of.
-i64 sys_set_robust_list(const SyscallArgs& args) {
-  constexpr u64 kHeadBytes = 24;
-  return args.a1 == kHeadBytes ? 0 : -kEINVAL;
-}
-
 i64 sys_arch_prctl(const SyscallArgs& args) {
   constexpr u64 kSetFs = 0x1002, kGetFs = 0x1003;
   Process& self = current();

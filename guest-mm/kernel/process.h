@@ -74,6 +74,7 @@ struct Process {
 
   u64 set_child_tid = 0;    // user address, written when the process starts; 0: none
   u64 clear_child_tid = 0;  // user address, written and woken at exit; 0: none
+  u64 robust_list = 0;      // user address of the list's head (robust_list.h); 0: none
 
   // Time, in nanoseconds.
   u64 started_ns = 0;

@@ -1,6 +1,7 @@
 // Futexes: which words are the same one, who wakes up and in which order, what is refused.
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -225,11 +226,55 @@ void refusals() {
   });
 }
 
+// A mutex in shared memory whose owner ended: the next one gets it, and is told.
+void deaths() {
+  check("robust_mutex", [] {
+    auto* const mutex = reinterpret_cast<pthread_mutex_t*>(map(PROT_READ | PROT_WRITE, MAP_SHARED));
+    pthread_mutexattr_t attributes;
+    CHECK(pthread_mutexattr_init(&attributes) == 0);
+    CHECK(pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED) == 0);
+    CHECK(pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST) == 0);
+    CHECK(pthread_mutex_init(mutex, &attributes) == 0);
+    CHECK(status_of_child([=] { CHECK(pthread_mutex_lock(mutex) == 0); }) == 0);
+    CHECK(pthread_mutex_lock(mutex) == EOWNERDEAD && pthread_mutex_consistent(mutex) == 0);
+    CHECK(pthread_mutex_unlock(mutex) == 0);
+    // And while somebody waits for it.
+    int ends[2];
+    CHECK(pipe(ends) == 0);
+    const pid_t parent = getpid();
+    const pid_t child = fork();
+    if (child == 0) {
+      CHECK(pthread_mutex_lock(mutex) == 0 && write(ends[1], "l", 1) == 1);
+      await_state(parent, 'S');
+      kill(getpid(), SIGKILL);
+    }
+    char byte;
+    CHECK(read(ends[0], &byte, 1) == 1);
+    CHECK(pthread_mutex_lock(mutex) == EOWNERDEAD && pthread_mutex_consistent(mutex) == 0);
+    CHECK(pthread_mutex_unlock(mutex) == 0 && waitpid(child, nullptr, 0) == child);
+    close(ends[0]);
+    close(ends[1]);
+  });
+  check("robust_list", [] {
+    void* head = nullptr;
+    size_t bytes = 0;
+    CHECK(syscall(SYS_get_robust_list, 0, &head, &bytes) == 0 && head != nullptr && bytes == 24);
+    CHECK_ERRNO(syscall(SYS_set_robust_list, head, 23), EINVAL);
+    CHECK_ERRNO(syscall(SYS_get_robust_list, 999'999, &head, &bytes), ESRCH);
+    // Lists that lead nowhere, or round and round.
+    CHECK(status_of_child([] { CHECK(syscall(SYS_set_robust_list, 8, 24) == 0); }) == 0);
+    static void* other[2] = {other, nullptr};
+    static void* loop[3] = {other, nullptr, nullptr};
+    CHECK(status_of_child([] { CHECK(syscall(SYS_set_robust_list, loop, 24) == 0); }) == 0);
+  });
+}
+
 }  // namespace
 
 int main() {
   sameness();
   order();
+  deaths();
   refusals();
   return finish();
 }

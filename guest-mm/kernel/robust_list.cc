@@ -1,0 +1,103 @@
+// The list that a C library keeps of the robust mutexes it holds (uapi/linux/futex.h, Linux's
+// Documentation/locking/robust-futexes.rst). Nothing of it can be trusted.
+#include "guest-mm/kernel/robust_list.h"
+
+#include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/futex.h"
+#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/syscall.h"
+
+namespace nopte::guest {
+
+namespace {
+
+constexpr u32 kWaiters = 0x8000'0000, kOwnerDied = 0x4000'0000, kOwnerMask = 0x3fff'ffff;
+constexpr u32 kMostEntries = 2048;  // ROBUST_LIST_LIMIT
+
+// The address of an entry's link; bit 0 marks a mutex with priority inheritance, whose waiters are not ours.
+struct Entry {
+  u64 link;
+
+  [[nodiscard]] u64 address() const { return link & ~u64{1}; }
+  [[nodiscard]] bool inherits() const { return (link & 1) != 0; }
+};
+
+struct Head {
+  Entry first;      // the head's own address when the list is empty
+  i64 word_offset;  // from an entry to its mutex's word
+  Entry pending;    // being locked or unlocked; 0: none
+};
+static_assert(sizeof(Head) == 24);
+
+enum class Place { kListed, kPending };
+
+// False: bad memory.
+bool release_word(const Head& head, const Entry& entry, const Process& self, Place place) {
+  const u64 address = entry.address() + static_cast<u64>(head.word_offset);
+  u32 word = 0;
+  if (address % sizeof(word) != 0 || !arch::copy_from_user(&word, Gva{address}, sizeof(word))) {
+    return false;
+  }
+  // Unlocked already, but perhaps nobody was woken yet.
+  if (place == Place::kPending && !entry.inherits() && word == 0) {
+    futex_wake_at_exit(address);
+    return true;
+  }
+  if ((word & kOwnerMask) != static_cast<u32>(self.pid)) {
+    return true;
+  }
+  const u32 left = (word & kWaiters) | kOwnerDied;
+  if (!arch::copy_to_user(Gva{address}, &left, sizeof(left))) {
+    return false;
+  }
+  if (!entry.inherits() && (word & kWaiters) != 0) {
+    futex_wake_at_exit(address);
+  }
+  return true;
+}
+
+}  // namespace
+
+void release_robust_list(Process& self) {
+  Head head;
+  if (self.robust_list == 0 || !arch::copy_from_user(&head, Gva{self.robust_list}, sizeof(head))) {
+    return;
+  }
+  Entry entry = head.first;
+  for (u32 left = kMostEntries; left != 0 && entry.address() != self.robust_list; --left) {
+    Entry next{};  // read first: who is woken may free the entry
+    const bool more = arch::copy_from_user(&next, Gva{entry.address()}, sizeof(next)).has_value();
+    if (entry.address() != head.pending.address() && !release_word(head, entry, self, Place::kListed)) {
+      return;
+    }
+    if (!more) {
+      return;
+    }
+    entry = next;
+  }
+  if (head.pending.address() != 0) {
+    (void)release_word(head, head.pending, self, Place::kPending);
+  }
+}
+
+i64 sys_set_robust_list(const SyscallArgs& args) {
+  if (args.a1 != sizeof(Head)) {
+    return -kEINVAL;
+  }
+  current().robust_list = args.a0;
+  return 0;
+}
+
+i64 sys_get_robust_list(const SyscallArgs& args) {
+  const auto pid = static_cast<i32>(args.a0);
+  const Process* const process = pid == 0 ? &current() : find_process(pid);
+  if (process == nullptr) {
+    return -kESRCH;
+  }
+  const u64 bytes = sizeof(Head);
+  const bool written = arch::copy_to_user(Gva{args.a2}, &bytes, sizeof(bytes)).has_value() &&
+                       arch::copy_to_user(Gva{args.a1}, &process->robust_list, sizeof(u64)).has_value();
+  return written ? 0 : -kEFAULT;
+}
+
+}  // namespace nopte::guest
