@@ -1,5 +1,7 @@
 // What user code did that stops it, and what comes from outside: violations, exceptions, interrupts, and the
 // last steps before user mode.
+#include <cstring>
+
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/log.h"
@@ -12,6 +14,7 @@ namespace nopte::guest {
 namespace {
 
 constexpr u64 kPageFaultVector = 14;
+constexpr u8 kX87Vector = 16, kSseVector = 19;
 
 void force_fault(i32 signal, i32 code, u64 address) {
   force_signal(signal, SignalInfo{.code = code, .pid = 0, .value = address});
@@ -22,6 +25,35 @@ u64 fault_error_code(Access access, ViolationReason reason) {
   constexpr u64 kPresent = 1, kWrite = 2, kUser = 4, kFetch = 16;
   return kUser | (reason == ViolationReason::kPermission ? kPresent : 0) |
          (access == Access::kWrite ? kWrite : 0) | (access == Access::kExec ? kFetch : 0);
+}
+
+// si_code of an x87 or SSE exception: of those raised and not masked the first in the order that Linux looks.
+i32 fpu_exception_code(Process& self, u8 vector) {
+  static constexpr struct {
+    u32 exceptions;
+    i32 code;
+  } kCodes[] = {
+      {0x01, kFpeFltinv}, {0x04, 3},  // FPE_FLTDIV
+      {0x08, 4},                      // FPE_FLTOVF
+      {0x12, 5},                      // FPE_FLTUND: underflow, or a denormal operand
+      {0x20, 6},                      // FPE_FLTRES
+  };
+  // Where the XSAVE image has them: AMD64 APM vol. 2, 11.5.
+  constexpr u64 kMxcsrAt = 24;
+  struct {
+    u16 control, status;
+  } x87;
+  u32 mxcsr;
+  arch::save_fpu(self.fpu);
+  std::memcpy(&x87, self.fpu.bytes, sizeof(x87));
+  std::memcpy(&mxcsr, self.fpu.bytes + kMxcsrAt, sizeof(mxcsr));
+  const u32 raised = vector == kX87Vector ? x87.status & ~u32{x87.control} : mxcsr & ~(mxcsr >> 7);
+  for (const auto& [exceptions, code] : kCodes) {
+    if ((raised & exceptions) != 0) {
+      return code;
+    }
+  }
+  return kFpeFltinv;
 }
 
 }  // namespace
@@ -78,9 +110,9 @@ void handle_exception(UserRegisters& registers, u8 vector, u64 error_code) {
     case 12:  // stack fault
       force_fault(kSIGBUS, kSiKernel, 0);
       break;
-    case 16:  // x87
-    case 19:  // SIMD
-      force_fault(kSIGFPE, kFpeFltinv, registers.rip);
+    case kX87Vector:
+    case kSseVector:
+      force_fault(kSIGFPE, fpu_exception_code(self, vector), registers.rip);
       break;
     case 17:  // alignment
       force_fault(kSIGBUS, kBusAdraln, 0);
