@@ -20,8 +20,10 @@ SEED = 42
 # What the guest gets, in every mode, unless --memory says otherwise; and the least that --memory takes.
 GUEST_MIB = 1024
 LEAST_GUEST_MIB = 64
-# The hypervisor's own memory comes on top: text, tables, metadata of every frame, and the bundle it was given.
+# The hypervisor's own memory comes on top: text, tables, metadata of every frame, and the bundle it was given. A bundle
+# that is larger than usual brings its own, so that what fits natively fits in every mode.
 HYPERVISOR_MIB = 128
+USUAL_BUNDLE_MIB = 24
 
 EXIT_PORT = 0xF4
 COUNTERS_PORT = 0xE9
@@ -44,6 +46,7 @@ class Boot:
     module: pathlib.Path
     command_line: str
     counters: pathlib.Path
+    module_bytes: int = 0
     guest_mib: int = GUEST_MIB
     accel: str = "tcg"
     gdb: bool = False
@@ -57,7 +60,10 @@ def cpu(boot):
 
 
 def machine_mib(boot):
-    return boot.guest_mib + (0 if boot.mode == "native" else HYPERVISOR_MIB)
+    if boot.mode == "native":
+        return boot.guest_mib
+    module_mib = -(-boot.module_bytes >> 20)
+    return boot.guest_mib + HYPERVISOR_MIB + max(0, module_mib - USUAL_BUNDLE_MIB)
 
 
 @functools.cache

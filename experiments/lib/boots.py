@@ -40,7 +40,8 @@ def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tc
         parts = [(GUEST_PART, guest.read_bytes()), (INITRAMFS_PART, archive)]
         module.write_bytes(bundle.build(parts))
         line = machine.hypervisor_command_line(mode, guest_mib, line, hide)
-    return machine.Boot(mode, kernel, module, line, folder / "counters.jsonl", guest_mib=guest_mib, accel=accel, gdb=gdb)
+    return machine.Boot(mode, kernel, module, line, folder / "counters.jsonl", module_bytes=module.stat().st_size,
+                        guest_mib=guest_mib, accel=accel, gdb=gdb)
 
 
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)([BKMGT]?)", re.IGNORECASE | re.ASCII)

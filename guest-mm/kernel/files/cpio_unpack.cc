@@ -12,6 +12,7 @@ namespace nopte::guest::files {
 
 namespace {
 
+constexpr char kNoMemory[] = "not enough memory to unpack it";
 constexpr u64 kSymlinkBytes = 4096;
 constexpr u64 kCopyBytes = 1 << 20;
 
@@ -129,14 +130,14 @@ Directory* Unpacker::parent_of(std::string_view& name) {
 const char* Unpacker::fill(Inode& inode, const CpioEntry& entry) {
   const ErrnoOr<Ref<File>> file = inode.open(kOpenReadWrite);
   if (!file) {
-    return "not enough memory to unpack it";
+    return kNoMemory;
   }
   for (u64 done = 0; done < entry.data_bytes;) {
     const u64 piece = std::min(entry.data_bytes - done, kCopyBytes);
     const Result<char*> from = window_.prepare(archive_, entry.data_offset + done, piece, Access::kRead);
     if (!from || (*file)->write(IoBuffer::kernel(static_cast<const void*>(*from)), piece, done, nullptr) !=
                      static_cast<i64>(piece)) {
-      return "not enough memory to unpack it";
+      return kNoMemory;
     }
     done += piece;
   }
@@ -187,12 +188,12 @@ const char* Unpacker::unpack(const CpioEntry& entry) {
     ErrnoOr<Ref<Inode>> made =
         directory->create(entry.mode, device_number(entry.node_major, entry.node_minor), link_target);
     if (!made) {
-      return made.error() == kEINVAL ? "an entry of unknown type" : "not enough memory to unpack it";
+      return made.error() == kEINVAL ? "an entry of unknown type" : kNoMemory;
     }
     inode = std::move(*made);
   }
   if (directory->link(name, inode) != 0) {
-    return "not enough memory to unpack it";
+    return kNoMemory;
   }
   // Of a file with several names, one entry carries the data.
   if (type == kModeRegular && entry.data_bytes != 0) {
@@ -203,7 +204,7 @@ const char* Unpacker::unpack(const CpioEntry& entry) {
   if (linked == nullptr && type == kModeRegular && entry.links > 1) {
     auto* remembered = make<LinkedFile>();
     if (remembered == nullptr) {
-      return "not enough memory to unpack it";
+      return kNoMemory;
     }
     remembered->device = archive_device(entry);
     remembered->number = entry.inode;
@@ -216,6 +217,9 @@ const char* Unpacker::unpack(const CpioEntry& entry) {
 
 [[noreturn]] void refuse(const char* problem, u64 offset) {
   log_line("initramfs: ", problem, ", at byte ", offset, " of the archive");
+  if (std::string_view(problem) == kNoMemory) {
+    log_line("its files may take half of memory: give fewer, or more memory (experiments/boot --memory)");
+  }
   platform_ops().power_off(1);
 }
 

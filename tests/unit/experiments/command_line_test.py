@@ -82,6 +82,13 @@ class CommandLineTest(unittest.TestCase):
                           ("67108864B", 64), ("0.125T", 128 << 10), ("63", 63)):
             self.assertEqual(boots.memory_mib(text), mib, text)
 
+    def test_a_large_bundle_brings_its_own_memory(self):
+        usual = machine.USUAL_BUNDLE_MIB << 20
+        self.assertEqual(self.boot(module_bytes=usual), self.boot())
+        mib = machine.GUEST_MIB + machine.HYPERVISOR_MIB + 100
+        self.assertIn(f"{mib}M", self.boot(module_bytes=usual + (100 << 20) - 1))
+        self.assertIn(f"{machine.GUEST_MIB}M", self.boot(mode="native", module_bytes=usual + (100 << 20)))
+
     def test_kvm_does_not_count(self):
         command = self.boot(accel="kvm")
         self.assertIn("kvm", command)
