@@ -6,11 +6,22 @@ namespace nopte::guest {
 
 namespace {
 constexpr u64 kMostBytes = u64{1} << 46;
+
+class BootMappings final : public ObjectMappings {
+ public:
+  void for_each(u64 first, u64 pages, FunctionRef<void(SpaceId, VaRange)> visit) const override {
+    if (object != nullptr) object->for_each(first, pages, visit);
+  }
+  const MemoryObject* object = nullptr;
+};
+constinit BootMappings g_boot_mappings;
 }  // namespace
+
+const ObjectMappings& boot_object_mappings() { return g_boot_mappings; }
 
 Result<Ref<MemoryObject>> MemoryObject::create(u64 bytes) {
   if (bytes > kMostBytes) return Fail(Status::kLimit);
-  auto object = adopt(ObjectId::kNone, bytes);
+  auto object = make_of(ObjectId::kNone, bytes);
   if (!object) return object;
   if (bytes != 0) NOPTE_TRY((*object)->materialize());
   return object;
@@ -25,6 +36,12 @@ Result<void> MemoryObject::materialize() {
 }
 
 Result<Ref<MemoryObject>> MemoryObject::adopt(ObjectId id, u64 bytes) {
+  auto object = make_of(id, bytes);
+  if (object) g_boot_mappings.object = object->get();
+  return object;
+}
+
+Result<Ref<MemoryObject>> MemoryObject::make_of(ObjectId id, u64 bytes) {
   MemoryObject* object = make<MemoryObject>();
   if (object == nullptr) return Fail(Status::kNoMemory);
   object->id_ = id;
@@ -66,6 +83,7 @@ void MemoryObject::emptied() {
 void MemoryObject::dispose() {
   // Fails only for an object that a region shows: none does.
   if (id_ != ObjectId::kNone) (void)mm_ops().object_destroy(id_);
+  if (g_boot_mappings.object == this) g_boot_mappings.object = nullptr;
   destroy(this);
 }
 

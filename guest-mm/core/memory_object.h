@@ -19,7 +19,8 @@ class MemoryObject final : public RegionList {
   // An object of `bytes` zero bytes. The backend is not told of an object without pages. Errors: kNoMemory,
   // kLimit.
   static Result<Ref<MemoryObject>> create(u64 bytes);
-  // Takes over an object that exists already (the initramfs). Errors: kNoMemory.
+  // Takes over an object that exists already, made with boot_object_mappings(): the initramfs. Errors:
+  // kNoMemory.
   static Result<Ref<MemoryObject>> adopt(ObjectId id, u64 bytes);
 
   // kNone while the object has never had a page nor been mapped.
@@ -52,6 +53,7 @@ class MemoryObject final : public RegionList {
   MemoryObject() = default;
   ~MemoryObject() = default;
 
+  static Result<Ref<MemoryObject>> make_of(ObjectId id, u64 bytes);
   void dispose();
 
   static constexpr u64 kNameBytes = 100;
@@ -63,5 +65,9 @@ class MemoryObject final : public RegionList {
   u32 name_bytes_ = 0;
   char name_[kNameBytes] = {};
 };
+
+// Who shows the object that boot hands over. The backend makes that object before there is a heap, so it is
+// told of this list, which is empty until adopt().
+const ObjectMappings& boot_object_mappings();
 
 }  // namespace nopte::guest

@@ -13,6 +13,7 @@ namespace nopte::pt {
 struct NativeStart {
   const abi::BootBlock* block;
   const RegionSource* kernel_windows;  // promises of the kernel space
+  const ObjectMappings* initramfs_mappings;
 };
 
 struct NativeBoot {

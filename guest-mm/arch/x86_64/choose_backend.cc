@@ -40,7 +40,7 @@ BootInfo boot_by_engine(const abi::BootBlock& block) {
   const auto& backend = pt::native_backend(features);
   g_mm_ops = backend.mm;
   bind_calls(*backend.mm, backend.fault);
-  const auto boot = backend.boot({&block, &kernel_regions()});
+  const auto boot = backend.boot({&block, &kernel_regions(), &boot_object_mappings()});
   if (!boot) {
     refuse(pt::boot_error(boot.error()));
   }

@@ -92,6 +92,28 @@ TEST_F(KernelWindowTest, ClosingLetsTheObjectGo) {
   EXPECT_EQ(windows(), 0u);
 }
 
+TEST_F(KernelWindowTest, TheBootObjectsMappingsAreKnownFromItsAdoptionOn) {
+  const auto shown = [](u64 first, u64 pages) {
+    std::vector<VaRange> ranges;
+    boot_object_mappings().for_each(first, pages, [&](SpaceId, VaRange range) { ranges.push_back(range); });
+    return ranges;
+  };
+  const ObjectId id = mm_ops().object_create(4, boot_object_mappings()).value();
+  EXPECT_TRUE(shown(0, 4).empty());
+  {
+    const auto object = MemoryObject::adopt(id, 4 * kPageBytes).value();
+    KernelWindow window;
+    ASSERT_TRUE(window.open(*object));
+    // What shrinking takes away.
+    EXPECT_EQ(shown(1, 3),
+              std::vector({VaRange::of_pages(Gva{reinterpret_cast<u64>(window.at(kPageBytes))}, 3)}));
+    const auto other = file(100);  // its list is its own
+    EXPECT_EQ(shown(1, 3).size(), 1u);
+  }
+  EXPECT_EQ(fake.objects(), 0u);
+  EXPECT_TRUE(shown(0, 4).empty());
+}
+
 TEST_F(KernelWindowTest, PopulatesTheTouchedPages) {
   const auto object = file(10 * kPageBytes);
   KernelWindow window;

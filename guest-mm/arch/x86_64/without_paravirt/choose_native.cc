@@ -9,7 +9,7 @@ namespace nopte::guest {
 void choose_platform(const abi::BootBlock& block) { pt::init_native_platform(block); }
 
 BootInfo choose_memory(const abi::BootBlock& block) {
-  const auto boot = pt::boot_bare({&block, &kernel_regions()});
+  const auto boot = pt::boot_bare({&block, &kernel_regions(), &boot_object_mappings()});
   if (!boot) {
     refuse(pt::boot_error(boot.error()));
   }

@@ -58,19 +58,14 @@ Result<void> map_devices(KernelMapper& kernel) {
   return {};
 }
 
-// Replaced by the object's own view once the guest kernel has one.
-class NoMappings final : public ObjectMappings {
-  void for_each(u64, u64, FunctionRef<void(SpaceId, VaRange)>) const override {}
-};
-constinit NoMappings g_no_mappings;
-
 // The frames of the initramfs become an object; what follows its last byte reads zero.
-Result<ObjectId> adopt_initramfs(KernelMapper& kernel, FrameRange frames, u64 bytes) {
+Result<ObjectId> adopt_initramfs(KernelMapper& kernel, FrameRange frames, u64 bytes,
+                                 const ObjectMappings& mappings) {
   if (const u64 used = bytes & kPageMask; used != 0) {
     u8* last = g_frames.window(frames.end) - kPageBytes;
     __builtin_memset(last + used, 0, kPageBytes - used);
   }
-  return kernel.object_adopt(frames, g_no_mappings);
+  return kernel.object_adopt(frames, mappings);
 }
 
 }  // namespace
@@ -124,7 +119,8 @@ Result<NativeBoot> boot_guest(const NativeStart& start, KernelMapper& kernel, Gu
   g_engine_counters = &kernel.counters();
   NativeBoot boot{ObjectId::kNone, block.initramfs_bytes};
   if (block.initramfs_bytes != 0) {
-    const auto object = adopt_initramfs(kernel, initramfs_frames, block.initramfs_bytes);
+    const auto object =
+        adopt_initramfs(kernel, initramfs_frames, block.initramfs_bytes, *start.initramfs_mappings);
     if (!object) {
       return Fail(object.error());
     }
