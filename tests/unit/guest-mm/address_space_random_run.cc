@@ -1,0 +1,323 @@
+#include "tests/unit/guest-mm/address_space_random_run.h"
+
+namespace nopte::guest {
+
+void RandomRun::map(Entry& entry) {
+  const u64 first = kArena + below(kArenaPages + (chance(10) ? kHeapPages : 0));
+  const u64 count = length();
+  MapRequest request{
+      .hint = address(first), .bytes = pages_to_bytes(count) - below(kPageBytes), .perm = perm()};
+  request.placement = chance(60)   ? Placement::kFixed
+                      : chance(50) ? Placement::kFixedNoReplace
+                                   : Placement::kAnywhere;
+  if (chance(3)) request.bytes = 0;
+  if (chance(3)) request.hint += 1 + below(kPageMask);
+  if (chance(2)) request.bytes = kUserRange.bytes() + below(kPageBytes);
+  if (chance(50)) request.sharing = Sharing::kShared;
+  const bool file = chance(40);
+  if (file) {
+    request.object = files_[below(files_.size())];
+    request.offset_bytes = pages_to_bytes(chance(70) ? first - kArena : below(64));
+    if (request.sharing == Sharing::kShared && chance(45)) request.flags |= kVmaNoWrite;
+  }
+  if (chance(15)) request.flags |= kVmaNoReserve;
+  request.populate = chance(10);
+
+  Model prefix = entry.model;
+  const auto got = entry.space->map(request);
+  const bool injected = failure_happened();
+  const u64 wanted = bytes_to_pages(request.bytes);
+  ModelPage page{request.perm, request.sharing, ObjectId::kNone, 0, request.flags};
+  if (file)
+    page = {request.perm, request.sharing, request.object->id(), request.offset_bytes >> kPageShift,
+            request.flags};
+  const bool fixed = request.placement != Placement::kAnywhere;
+  const bool shared_anonymous = !file && request.sharing == Sharing::kShared;
+  Status expected = Status::kOk;
+  if (request.bytes == 0) {
+    expected = Status::kInvalid;
+  } else if (wanted > kUserRange.pages()) {
+    expected = Status::kNoMemory;
+  } else if ((request.flags & kVmaNoWrite) != 0 && request.perm.write()) {
+    expected = Status::kPermission;
+  } else if (fixed && !request.hint.page_aligned()) {
+    expected = Status::kInvalid;
+  } else if (wanted == kUserRange.pages()) {
+    expected = Status::kNoMemory;
+  } else if (request.placement == Placement::kFixedNoReplace && entry.model.any(first, wanted)) {
+    expected = Status::kOverlap;
+  } else if (wanted > kTotalPages &&
+             (shared_anonymous ? (request.flags & kVmaNoReserve) == 0 : counted(page))) {
+    expected = Status::kNoMemory;
+  }
+  if (request.placement == Placement::kFixed && expected == Status::kOk) prefix.erase(first, wanted);
+  if (!judge("map", entry, status(got), expected, injected, {prefix})) return;
+  const u64 at = got->page();
+  if (fixed) {
+    EXPECT_EQ(at, first);
+    entry.model.erase(at, wanted);
+  } else {
+    expect_good_place(entry.model, at, wanted);
+  }
+  if (shared_anonymous) page.object = entry.space->tree().find(*got)->object;
+  add(entry.model, at, wanted, page);
+}
+
+void RandomRun::unmap(Entry& entry) {
+  const VaRange r = range(entry.model);
+  const auto got = entry.space->unmap(r);
+  const bool injected = failure_happened();
+  if (judge("unmap", entry, status(got), valid(r) ? Status::kOk : Status::kInvalid, injected)) {
+    entry.model.erase(r.begin.page(), r.pages());
+  }
+}
+
+void RandomRun::protect(Entry& entry) {
+  const VaRange r = range(entry.model);
+  const Perm p = perm();
+  const auto got = entry.space->protect(r, p);
+  const bool injected = failure_happened();
+  if (!valid(r)) {
+    judge("protect", entry, status(got), Status::kInvalid, injected);
+    return;
+  }
+  // Region by region, as far as it goes.
+  Model after = entry.model;
+  Status expected = Status::kOk;
+  for (u64 page = r.begin.page(); page < r.end.page() && expected == Status::kOk;) {
+    if (!entry.model.has(page)) {
+      expected = Status::kNoRegion;
+      break;
+    }
+    const ModelPage& first = entry.model.pages.at(page);
+    const u64 end = std::min(entry.model.region_end(page), r.end.page());
+    ModelPage changed = first;
+    changed.perm = p;
+    if (p.write() && !first.perm.write()) {
+      if ((first.flags & kVmaNoWrite) != 0)
+        expected = Status::kPermission;
+      else if (counted(changed) && end - page > kTotalPages)
+        expected = Status::kNoMemory;
+    }
+    if (expected != Status::kOk) break;
+    for (; page < end; ++page) after.pages.at(page).perm = p;
+  }
+  const Status status_got = status(got);
+  if (judge("protect", entry, status_got, expected, injected, {after}) ||
+      (!injected && status_got == expected)) {
+    entry.model = after;
+  }
+}
+
+void RandomRun::remap(Entry& entry) {
+  Model& model = entry.model;
+  RemapRequest request{.old = range(model), .new_pages = chance(3) ? 0 : length()};
+  if (valid(request.old) && model.has(request.old.begin.page()) && chance(80)) {
+    // All of, or a part of, one region.
+    const u64 first = request.old.begin.page();
+    const u64 most = model.region_end(first) - first;
+    request.old = pages(first, chance(50) ? most : 1 + below(most));
+  }
+  request.may_move = chance(70);
+  if (request.may_move && chance(40)) {
+    request.fixed = true;
+    request.new_address = address(kArena + below(kArenaPages)) + (chance(3) ? 1 : 0);
+  }
+  if (chance(1)) request.new_pages = kUserRange.pages() + 1;
+  const auto got = entry.space->remap(request);
+  const bool injected = failure_happened();
+
+  const VaRange old = request.old;
+  const u64 to = request.new_address.page();
+  Model after = model;
+  std::vector<Model> prefixes;
+  u64 first = old.begin.page();
+  u64 old_pages = old.pages();
+  bool moved = false;
+  const auto expect = [&]() -> Status {
+    if (!valid(old) || request.new_pages == 0 || request.new_pages > kUserRange.pages())
+      return Status::kInvalid;
+    if (request.fixed) {
+      const VaRange target = pages(to, request.new_pages);
+      if (!request.new_address.page_aligned() || target.overlaps(old)) return Status::kInvalid;
+    }
+    if (!model.has(first)) return Status::kBadAddress;
+    if (request.fixed) {
+      after.erase(to, request.new_pages);
+      prefixes.push_back(after);
+    }
+    if (request.new_pages <= old_pages) {
+      after.erase(first + request.new_pages, old_pages - request.new_pages);
+      prefixes.push_back(after);
+      if (!request.fixed) return Status::kOk;
+      old_pages = request.new_pages;
+    }
+    if (!after.has(first) || after.region_end(first) < first + old_pages) return Status::kBadAddress;
+    const u64 more = request.new_pages - old_pages;
+    if (counted(after.pages.at(first)) && more > kTotalPages) return Status::kNoMemory;
+    if (!request.fixed) {
+      if (after.region_end(first) == first + old_pages && !after.any(first + old_pages, more)) {
+        ModelPage next = after.pages.at(first);
+        if (next.object != ObjectId::kNone) next.object_page += old_pages;
+        add(after, first + old_pages, more, next);
+        return Status::kOk;
+      }
+      if (!request.may_move) return Status::kNoMemory;
+    }
+    moved = true;
+    return Status::kOk;
+  };
+  const Status expected = expect();
+  const Status status_got = status(got);
+  if (!judge("remap", entry, status_got, expected, injected, prefixes)) {
+    // Refused after the target, or the tail, was unmapped.
+    if (!injected && status_got == expected && !prefixes.empty()) model = after;
+    return;
+  }
+  if (!moved) {
+    EXPECT_EQ(*got, old.begin);
+    model = after;
+    return;
+  }
+  const u64 at = got->page();
+  if (request.fixed) {
+    EXPECT_EQ(at, to);
+  } else {
+    expect_good_place(after, at, request.new_pages);
+  }
+  const ModelPage page = after.pages.at(first);
+  after.erase(first, old_pages);
+  add(after, at, request.new_pages, page);
+  model = after;
+}
+
+void RandomRun::advise(Entry& entry) {
+  const VaRange r = range(entry.model);
+  const u64 advised = fake_.advised().size();
+  const auto got = entry.space->advise(r, Advice{static_cast<u32>(below(3))});
+  const bool injected = failure_happened();
+  Status expected = Status::kInvalid;
+  if (valid(r)) {
+    expected = Status::kOk;
+    for (u64 page = r.begin.page(); page < r.end.page(); ++page) {
+      if (!entry.model.has(page)) expected = Status::kNoRegion;
+    }
+    if (!injected) {
+      EXPECT_EQ(fake_.advised().size() - advised, entry.model.any(r.begin.page(), r.pages()) ? 1u : 0u);
+    }
+  }
+  judge("advise", entry, status(got), expected, injected);
+}
+
+void RandomRun::brk(Entry& entry) {
+  const Gva wanted = address(kHeap) + below(pages_to_bytes(kHeapPages)) - (chance(5) ? kPageBytes : 0);
+  const Gva before = entry.model.brk;
+  const Gva got = entry.space->set_brk(wanted);
+  const bool injected = failure_happened();
+  const u64 old_end = bytes_to_pages(before.value());
+  const u64 new_end = bytes_to_pages(wanted.value());
+  Model after = entry.model;
+  bool granted = wanted >= address(kHeap);
+  if (granted && new_end < old_end) after.erase(new_end, old_end - new_end);
+  if (granted && old_end < new_end) {
+    const auto above = entry.model.pages.lower_bound(old_end);
+    const bool below_stack = above != entry.model.pages.end() && (above->second.flags & kVmaGrowsDown) != 0;
+    granted = !entry.model.any(old_end, new_end + (below_stack ? kStackGuardPages : 1) - old_end);
+    if (granted) add(after, old_end, new_end - old_end, {kPermRW, Sharing::kPrivate, ObjectId::kNone, 0, 0});
+  }
+  if (injected && got == before) granted = false;
+  EXPECT_EQ(got, granted ? wanted : before);
+  histogram_.add("brk", granted ? Status::kOk : Status::kNoMemory);
+  if (!granted) return;
+  after.brk = wanted;
+  entry.model = after;
+}
+
+void RandomRun::stack(Entry& entry) {
+  Model& model = entry.model;
+  fake_.fail_at(0);
+  if (chance(20) || !model.has(kStack - 1)) {
+    // A fresh stack of one page, and something at a distance below it.
+    EXPECT_TRUE(entry.space->unmap(pages(kStack - 4096, 4096)));
+    model.erase(kStack - 4096, 4096);
+    const u32 flags = kVmaGrowsDown;
+    EXPECT_TRUE(entry.space->map({.hint = address(kStack - 1),
+                                  .bytes = kPageBytes,
+                                  .perm = kPermRW,
+                                  .placement = Placement::kFixed,
+                                  .flags = flags}));
+    add(model, kStack - 1, 1, {kPermRW, Sharing::kPrivate, ObjectId::kNone, 0, flags});
+    const u64 obstacle = kStack - 2 - below(600);
+    const Perm p = chance(80) ? kPermR : kPermNone;
+    EXPECT_TRUE(entry.space->map(
+        {.hint = address(obstacle), .bytes = kPageBytes, .perm = p, .placement = Placement::kFixed}));
+    add(model, obstacle, 1, {p, Sharing::kPrivate, ObjectId::kNone, 0, 0});
+  }
+  const u64 va = kStack - 1 - below(chance(10) ? 3000 : 400);
+  asked_ = chance(10);
+  fake_.fail_at(asked_ ? 1 : 0);
+  const bool grown = entry.space->grow_stack(address(va) + below(kPageBytes));
+  const bool injected = failure_happened();
+  // The rule: the first region above is a stack, its size stays within the limit, and what lies below keeps
+  // its distance unless nobody can touch it.
+  const auto above = model.pages.lower_bound(va);
+  bool allowed =
+      above != model.pages.end() && above->first > va && (above->second.flags & kVmaGrowsDown) != 0;
+  u64 lowest = 0;
+  u64 stack_end = 0;
+  if (allowed) {
+    stack_end = model.region_end(above->first);
+    allowed = stack_end - va <= kStackLimitBytes >> kPageShift;
+    if (above != model.pages.begin()) {
+      const auto under = std::prev(above);
+      const bool harmless = under->second.perm.none() || (under->second.flags & kVmaGrowsDown) != 0;
+      lowest = under->first + 1 + (harmless ? 0 : kStackGuardPages);
+      allowed = allowed && va >= lowest;
+    }
+  }
+  histogram_.add("stack", grown ? Status::kOk : Status::kNoRegion);
+  EXPECT_EQ(grown, allowed && !(injected && !grown));
+  if (!grown || !allowed) return;
+  // It may have met another part of the stack below and merged with it.
+  const u64 begin = std::max(lowest, entry.space->find(address(va))->range.begin.page());
+  EXPECT_LE(begin, va);
+  EXPECT_FALSE(model.any(begin, above->first - begin));
+  EXPECT_LE(pages_to_bytes(stack_end - begin), kStackLimitBytes);
+  const u64 end = above->first;
+  add(model, begin, end - begin, ModelPage(above->second));
+}
+
+void RandomRun::find(Entry& entry) {
+  fake_.fail_at(0);
+  const Gva va = address(kArena) + below(pages_to_bytes(kArenaPages));
+  const auto got = entry.space->find(va);
+  const auto expected = entry.model.pages.find(va.page());
+  histogram_.add("find", got ? Status::kOk : Status::kNoRegion);
+  ASSERT_EQ(got.has_value(), expected != entry.model.pages.end());
+  if (!got) return;
+  EXPECT_EQ(got->perm, expected->second.perm);
+  EXPECT_EQ(got->flags, expected->second.flags);
+}
+
+void RandomRun::life() {
+  if (spaces_.size() == 3 || (spaces_.size() > 1 && chance(30))) {
+    fake_.fail_at(0);
+    spaces_.erase(spaces_.begin() + static_cast<long>(below(spaces_.size())));
+    histogram_.add("destroy", Status::kOk);
+    return;
+  }
+  const u64 parent = below(spaces_.size());
+  asked_ = chance(50);
+  fake_.fail_at(asked_ ? 1 : 0);
+  auto child = spaces_[parent].space->clone();
+  failure_happened();
+  histogram_.add("clone", status(child));
+  EXPECT_EQ(child.has_value(), !asked_);
+  if (child) {
+    Model copy = spaces_[parent].model;
+    spaces_.push_back({std::move(*child), std::move(copy)});
+    EXPECT_EQ(spaces_.back().space->brk(), spaces_.back().model.brk);
+  }
+}
+
+}  // namespace nopte::guest
