@@ -21,7 +21,8 @@ struct ShadowCounters {
   u64 root_loads = 0;            // CR3 loads
   u64 root_misses = 0;           // of these, roots that had no shadow
   u64 invlpgs = 0;
-  u64 large_splits = 0;  // 2 MiB mappings replaced by tables
+  u64 large_splits = 0;    // 2 MiB mappings replaced by tables
+  u64 splits_dropped = 0;  // of these, by nothing, for want of a table
 };
 
 }  // namespace nopte::hv

@@ -85,6 +85,7 @@ void ShadowMode::write_counters(JsonWriter& json) const {
   json.member("root_misses", c.root_misses);
   json.member("invlpgs", c.invlpgs);
   json.member("large_splits", c.large_splits);
+  json.member("splits_dropped", c.splits_dropped);
   json.member("tlb_flushes", flushes_);
   json.member("accesses_outside_memory", outside_);
 }

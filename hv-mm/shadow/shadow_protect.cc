@@ -48,8 +48,11 @@ void ShadowTables::split_linear_mappings(u64 region) {
     const Entry old = entry(ref.page, ref.index);
     put(ref.page, ref.index, old, Entry());
     ++counters_.large_splits;
-    if (const PageIndex split = split_of_region(region, From::kSpare))
+    if (const PageIndex split = split_of_region(region, From::kSpare)) {
       link(ref.page, ref.index, split, old.word());
+    } else {
+      ++counters_.splits_dropped;
+    }
   }
 }
 

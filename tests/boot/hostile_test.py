@@ -72,6 +72,13 @@ class Hostile(unittest.TestCase):
                     self.assertIn(reason, caught.exception.console.decode())
                     self.assertIn("rip 0x", caught.exception.console.decode())
 
+    def test_a_full_pool_of_shadow_tables(self):
+        for scenario in ("second-link", "giant-leaf"):
+            with self.subTest(scenario):
+                done = self.boot("shadow", scenario)
+                self.assertEqual(done.status, 0, done.console.decode())
+                self.assertGreater(counters.power_off(done.events)["counters"]["splits_dropped"], 0)
+
     def test_a_hypercall_is_short(self):
         """Every row of the comparison pays it: query, the guest's loop included."""
         for mode in MODES:

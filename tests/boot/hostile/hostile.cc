@@ -4,7 +4,7 @@
 // documented", and powers off with 0 or 1.
 //
 // Its command line names the mode, and may name one way to die instead, which the hypervisor has to survive:
-//   -- MODE [shutdown | halt | fault-loop | time | an interface's own]
+//   -- MODE [shutdown | halt | fault-loop | time | a mode's own]
 #include "tests/boot/hostile/hostile.h"
 
 #include "tests/boot/hostile/container.h"
@@ -63,7 +63,7 @@ void die(const Words& words, const Interface* interface, const abi::BootBlock& b
     hypercalls::print_times();
     power_off(0);
   }
-  if (interface != nullptr && interface->die != nullptr) interface->die(words.scenario, block);
+  if (interface != nullptr && interface->scenario != nullptr) interface->scenario(words.scenario, block);
 }
 
 }  // namespace
@@ -89,7 +89,7 @@ extern "C" [[noreturn]] void hostile_main(const abi::BootBlock* block) {
           static_cast<u64>(pv::vmmcall(abi::Call::kmem_free, reinterpret_cast<u64>(block), 2, 0).status));
   }
   container::check_timer();
-  u64 calls = hypercalls::torture(interface != nullptr);
+  u64 calls = hypercalls::torture(interface != nullptr && interface->calls == Interface::Calls::kOwn);
   if (interface != nullptr) calls += interface->run(*block);
 
   print("hostile: ");

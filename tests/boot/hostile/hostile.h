@@ -1,4 +1,5 @@
-// What the parts of the hostile guest share. An interface's probes are one file: it defines a
+// What the parts of the hostile guest share. The probes of a mode's tables, or of its interface, are one
+// file: it defines a
 //   [[gnu::section(".interfaces"), gnu::used]] const hostile::Interface
 // that names its mode, and checks what comes of each thing that it tries.
 #pragma once
@@ -50,12 +51,14 @@ struct alignas(kPageBytes) Page {
   u64 words[512];
 };
 
-// One of the page-table interfaces. Aligned as the section of them is packed.
+// What a mode's tables are tried with. Aligned as the section of them is packed.
 struct alignas(32) Interface {
+  enum class Calls : u64 { kNone, kOwn };
   const char* mode;
   u64 (*run)(const abi::BootBlock& block);  // gives how many calls it made
-  // Does what the guest is to die of, by a scenario's name; it comes back if there is none such.
-  void (*die)(std::string_view scenario, const abi::BootBlock& block) = nullptr;
+  // Does what a scenario names, of which the guest dies as a rule; it comes back if there is none such.
+  void (*scenario)(std::string_view name, const abi::BootBlock& block) = nullptr;
+  Calls calls = Calls::kOwn;  // whether the mode has a page-table interface
 };
 
 // Makes the call of this interface and counts it.

@@ -93,6 +93,8 @@ TEST_P(ShadowCrowdedPool, AnAccessByAGiantLeafThatDoes) {
   CrowdedGuest guest(GetParam());
   const u64 inside = GetParam() * kRegion;
   EXPECT_EQ(guest.machine.access((u64{1} << 39) + (u64{3} << 30) + inside, 6).gpa, inside);
+  EXPECT_EQ(guest.machine.mmu.counters().splits_dropped != 0, GetParam() > ShadowTables::kReserve - 3)
+      << "room";
   guest.check();
 }
 
