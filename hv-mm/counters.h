@@ -47,7 +47,7 @@ struct Counters {
 };
 
 // Instructions that an exit takes outside the two TSC readings of vmrun.S.
-inline constexpr u64 kUncountedInstructionsPerExit = 8;
+inline constexpr u64 kUncountedInstructionsPerExit = 11;
 
 // Members "exits", "exits_memory", "exits_platform", "exits_other", "hv_instructions" (TSC ticks), "halts",
 // and the objects "exit" and "call" with what is not zero.

@@ -5,23 +5,12 @@
 #include "hv-mm/container/intercepts.h"
 #include "hv-mm/container/msr_policy.h"
 #include "hv-mm/container/port_policy.h"
+#include "hv-mm/hex_text.h"
 
 namespace nopte::hv {
 namespace {
 
 constexpr u64 kRflagsInterrupt = u64{1} << 9;
-
-struct HexText {
-  char digits[18];
-  explicit HexText(u64 value) {
-    digits[0] = '0';
-    digits[1] = 'x';
-    for (unsigned i = 0; i < 16; ++i) {
-      digits[2 + i] = "0123456789abcdef"[value >> (60 - 4 * i) & 15];
-    }
-  }
-  [[nodiscard]] std::string_view view() const { return {digits, sizeof(digits)}; }
-};
 
 }  // namespace
 
@@ -32,10 +21,27 @@ void ExitHandler::on_platform_call(u64 number) {
     return;
   }
   ++counters_.calls[Counters::call_slot(number)];
+  if (hides_calls_ && hidden(number)) [[unlikely]] {
+    vcpu_.complete_call(Status::kUnsupported, 0);
+    return;
+  }
   const CallResult result = abi::is_tagged(number)
                                 ? mode_.on_memory_call(vcpu_, number, vcpu_.call_arguments())
                                 : dispatch(platform_, number, vcpu_.call_arguments());
   vcpu_.complete_call(result.status, result.value);
+}
+
+bool ExitHandler::hidden(u64 number) const {
+  if (abi::is_tagged(number)) return interface_hidden_;
+  return platform_hidden_ && number != static_cast<u64>(abi::Call::query);
+}
+
+void ExitHandler::limit(const Offer& offer) {
+  platform_.limit(offer);
+  if (offer.hidden_features & abi::kFeatureMemory) hot_calls_ = 0;
+  interface_hidden_ = (offer.hidden_features & mode_.features() & abi::kFeatureInterfaces) != 0;
+  platform_hidden_ = (offer.hidden_features & abi::kFeaturePlatform) != 0;
+  hides_calls_ = interface_hidden_ || platform_hidden_;
 }
 
 void ExitHandler::on_pending() {
@@ -130,7 +136,8 @@ void ExitHandler::on_msr() {
   if (vcpu_.vmcb().exit_info1 & 1) {
     const u64 value = vcpu_.gpr(2) << 32 | (vcpu_.gpr(0) & 0xffff'ffff);
     const u64 free_efer_bits = kEferSce | (paging_ == PagingControl::kGuest ? kEferNxe : 0);
-    if (!write_msr(vcpu_, msr, value, free_efer_bits) && !mode_.write_msr(msr, value)) {
+    if (!write_msr(vcpu_, msr, value, free_efer_bits) &&
+        (interface_hidden_ || !mode_.write_msr(msr, value))) {
       general_protection();
       return;
     }
@@ -210,8 +217,8 @@ Gva ExitHandler::operand_address(const DecodedInstruction& instruction) {
   u64 address =
       operand.offset(vcpu_.rip() + instruction.bytes, [this](u8 number) { return vcpu_.gpr(number); });
   if (operand.segment != MemoryOperand::Segment::kFlat) {
-    address += host_.segment_base(operand.segment == MemoryOperand::Segment::kFs ? Host::Segment::kFs
-                                                                                 : Host::Segment::kGs);
+    const Vmcb& v = vcpu_.vmcb();
+    address += operand.segment == MemoryOperand::Segment::kFs ? v.fs.base : v.gs.base;
   }
   return Gva(address);
 }

@@ -43,7 +43,7 @@ class ExitHandler {
   void handle_call(Vcpu& vcpu) {
     vcpu.collect_events_after_call();
     const u64 number = vcpu.vmcb().rax;
-    if (number - 1 < kFirstPlatformCall - 1 && vcpu.cpl() == 0) [[likely]] {
+    if (number - 1 < hot_calls_ && vcpu.cpl() == 0) [[likely]] {
       ++counters_.calls[number];
       const CallResult result = mode_.on_memory_call(vcpu, number, vcpu.call_arguments());
       vcpu.complete_call(result.status, result.value);
@@ -62,6 +62,8 @@ class ExitHandler {
   // Ends the machine with registers on the console.
   [[noreturn]] void die(std::string_view why);
 
+  // Offers less: the calls of what is hidden are kUnsupported, its registers #GP(0). Before the guest starts.
+  void limit(const Offer& offer);
   [[nodiscard]] Platform& platform() { return platform_; }
 
  private:
@@ -75,6 +77,7 @@ class ExitHandler {
     }
   }
   void on_platform_call(u64 number);
+  [[nodiscard]] bool hidden(u64 number) const;
   void on_pending();
   void on_other(u64 code);
   void reflect(u8 vector);
@@ -101,6 +104,11 @@ class ExitHandler {
   Counters& counters_;
   Platform platform_;
   PagingControl paging_;
+  // Calls 1 to this go straight to the mode: the memory calls, or none where they are hidden.
+  u64 hot_calls_ = kFirstPlatformCall - 1;
+  bool hides_calls_ = false;
+  bool interface_hidden_ = false;
+  bool platform_hidden_ = false;
 };
 
 }  // namespace nopte::hv

@@ -27,20 +27,25 @@ class Host {
   virtual void timer_set(u64 deadline_ns) = 0;
   virtual void timer_cancel() = 0;
 
-  // Takes the host interrupts that are pending now.
+  // Takes what is pending for the host now: interrupts, NMI, INIT, SMI.
   virtual void take_interrupts() = 0;
   // A host interrupt is pending and would be taken: long calls should stop.
   virtual bool interrupt_waiting() = 0;
-  // Halts until at least one host interrupt was taken.
+  // Halts until at least one host interrupt, NMI or INIT was taken.
   virtual void wait_for_interrupt() = 0;
   // The guest vectors that host interrupts raised since the last call: bit n is vector 0x20 + n.
   virtual u32 raised_interrupts() = 0;
 
+  // Which of these came since the last call. They are the machine's owner asking after the hypervisor, and
+  // never the guest's.
+  struct Signals {
+    bool nmi = false;
+    bool init = false;
+  };
+  virtual Signals signals() = 0;
+
   // CPUID of the processor below.
   virtual CpuidLeaf cpuid(u32 leaf, u32 subleaf) = 0;
-  // FS or GS base of the guest, which stay in the processor.
-  enum class Segment : u8 { kFs, kGs };
-  virtual u64 segment_base(Segment segment) = 0;
   // XCR0, which stays in the processor. Precondition for setting: a subset of what CPUID leaf 13 offers,
   // with the dependencies checked.
   virtual void set_xcr0(u64 value) = 0;

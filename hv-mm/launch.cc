@@ -10,6 +10,8 @@ namespace {
 constexpr u64 kBootReachBytes = u64{1} << 30;  // what the image's boot tables map
 constexpr u16 kCodeAttributes = 0xa9b;         // present, code, readable, accessed, long, 4 KiB units
 constexpr u16 kDataAttributes = 0xc93;
+constexpr u16 kLdtAttributes = 0x82;
+constexpr u16 kTaskAttributes = 0x8b;
 }  // namespace
 
 abi::BootBlock make_boot_block(const Launch& launch, abi::BootKind kind) {
@@ -67,6 +69,9 @@ void set_entry_state(Vcpu& vcpu, u64 rip, u64 boot_block, u64 cr3) {
   v.cs = {0x10, kCodeAttributes, 0xffff'ffff, 0};
   v.ds = v.es = v.ss = {0x18, kDataAttributes, 0xffff'ffff, 0};
   v.gdtr = v.idtr = {};
+  v.fs = v.gs = {};
+  v.ldtr = {0, kLdtAttributes, 0xffff, 0};
+  v.tr = {0, kTaskAttributes, 0xffff, 0};
   v.cpl = 0;
   v.efer = abi::kEntryEfer | kEferSvme;
   v.cr0 = abi::kEntryCr0;

@@ -6,8 +6,10 @@
 namespace nopte::hv {
 
 struct Offer {
-  u64 hidden_features = 0;  // not told, whatever the mode has
+  u64 hidden_features = 0;  // neither told nor answered, whatever the mode has
   u64 abi_version = abi::kAbiVersion;
+  // How much a guest may have written by the calls console_write and mark: it ends up on the host.
+  u64 output_bytes = u64{1} << 30;
 };
 
 }  // namespace nopte::hv

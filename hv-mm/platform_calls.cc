@@ -1,7 +1,10 @@
 #include "hv-mm/platform_calls.h"
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
+
+#include "hv-mm/hex_text.h"
 
 namespace nopte::hv {
 namespace {
@@ -49,6 +52,8 @@ CallResult Platform::console_write(const abi::console_write_args& args) {
   if (!text) {
     return {Status::kInvalid, 0};
   }
+  if (text->length > offer_.output_bytes - output_bytes_) return Fail(Status::kLimit);
+  output_bytes_ += text->length;
   host_.console_write(text->view());
   return {};
 }
@@ -85,7 +90,10 @@ CallResult Platform::mark(const abi::mark_args& args) {
   if (!text) {
     return {Status::kInvalid, 0};
   }
-  write_event("mark", "text", text->view(), nullptr);
+  // How long a line is shows when it is written.
+  if (output_bytes_ >= offer_.output_bytes) return Fail(Status::kLimit);
+  const u64 written = write_event("mark", "text", text->view(), nullptr);
+  output_bytes_ += std::min(written, offer_.output_bytes - output_bytes_);
   return {};
 }
 
@@ -95,6 +103,20 @@ void Platform::collect_host_interrupts() {
     vcpu_.raise_interrupt(static_cast<u8>(Vcpu::kFirstInterrupt + __builtin_ctz(raised)));
     raised &= raised - 1;
   }
+  const Host::Signals signals = host_.signals();
+  if (signals.nmi) report_signal("nmi", "NMI");
+  if (signals.init) report_signal("init", "INIT");
+}
+
+// Neither is the guest's, and nothing else is asked of a hypervisor by them: where the guest is, on the
+// console, the counters on their channel, and it goes on.
+void Platform::report_signal(std::string_view event, std::string_view name) {
+  host_.console_write("\nnopte-hv: ");
+  host_.console_write(name);
+  host_.console_write(": the guest goes on at rip ");
+  host_.console_write(HexText(vcpu_.rip()).view());
+  host_.console_write(vcpu_.cpl() == 0 ? " (CPL 0)\n" : " (CPL 3)\n");
+  write_event(event, {}, {}, nullptr);
 }
 
 void Platform::wait() {
@@ -108,15 +130,21 @@ void Platform::wait() {
     host_.wait_for_interrupt();
     collect_host_interrupts();
   } while (!vcpu_.interrupt_pending());
-  counters_.idle_ticks += host_.ticks() - begin;
+  const u64 end = host_.ticks();
+  counters_.idle_ticks += end - begin;
+  vcpu_.waited(begin, end);
 }
 
 // Times leave out what writing lines takes, this one and earlier ones: a span between two marks does not
 // contain the report of its own beginning.
-void Platform::write_event(std::string_view event, std::string_view text_key, std::string_view text,
-                           const u8* status) {
+u64 Platform::write_event(std::string_view event, std::string_view text_key, std::string_view text,
+                          const u8* status) {
   const u64 begin = host_.ticks();
-  const auto sink = [&](std::string_view piece) { host_.counters_write(piece); };
+  u64 bytes = 0;
+  const auto sink = [&](std::string_view piece) {
+    bytes += piece.size();
+    host_.counters_write(piece);
+  };
   JsonWriter json(sink);
   json.begin_object();
   json.member("event", event);
@@ -130,12 +158,13 @@ void Platform::write_event(std::string_view event, std::string_view text_key, st
   json.member("tsc", begin - counters_.reporting_ticks);
   json.member("idle_ns", host_.ns_of_ticks(counters_.idle_ticks));
   json.begin_object("counters");
-  write_counters(json, counters_, static_cast<u64>(vcpu_.hypervisor_ticks()) + begin);
+  write_counters(json, counters_, vcpu_.hypervisor_ticks(begin));
   mode_.write_counters(json);
   json.end_object();
   json.end_object();
   json.end_line();
   counters_.reporting_ticks += host_.ticks() - begin;
+  return bytes;
 }
 
 void Platform::boot(u64 guest_bytes, u64 own_bytes) {

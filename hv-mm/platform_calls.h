@@ -31,7 +31,7 @@ class Platform {
   [[nodiscard]] u64 abi_version() const { return offer_.abi_version; }
   // Waits, with the time counted as idle, until an interrupt is pending for the guest.
   void wait();
-  // Moves what host interrupts raised to the vCPU.
+  // Moves what host interrupts raised to the vCPU, and reports an NMI or INIT.
   void collect_host_interrupts();
   // Writes the boot line of the counters channel: the guest is about to start.
   void boot(u64 guest_bytes, u64 own_bytes);
@@ -39,14 +39,16 @@ class Platform {
   [[noreturn]] void end(u8 status, std::string_view reason);
 
  private:
-  void write_event(std::string_view event, std::string_view text_key, std::string_view text,
-                   const u8* status);
+  // How many bytes that were.
+  u64 write_event(std::string_view event, std::string_view text_key, std::string_view text, const u8* status);
+  void report_signal(std::string_view event, std::string_view name);
 
   Host& host_;
   ModeHandler& mode_;
   Vcpu& vcpu_;
   Counters& counters_;
   Offer offer_;
+  u64 output_bytes_ = 0;  // of offer_.output_bytes
 };
 
 }  // namespace nopte::hv

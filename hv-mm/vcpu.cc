@@ -89,7 +89,9 @@ void Vcpu::inject(u8 vector, u64 event) {
 
 // The exit came while an event was being delivered. Exceptions are delivered again by event injection,
 // external interrupts by the virtual interrupt (TCG can deliver an injected external interrupt twice, and
-// reports an interrupted one as type 3), and a software interrupt is executed again.
+// reports an interrupted one as type 3), and a software interrupt is executed again. So are INT3 and INTO,
+// which silicon reports as type 3 with rip at the instruction (APM vol. 2, 15.7.2): injected, they would
+// return there.
 void Vcpu::requeue_interrupted_event() {
   const u64 interrupted = vmcb_->exit_int_info;
   const u8 vector = static_cast<u8>(interrupted);
@@ -98,7 +100,7 @@ void Vcpu::requeue_interrupted_event() {
     if (vector >= kFirstInterrupt && vector < kFirstInterrupt + 32) {
       raise_interrupt(vector);
     }
-  } else if (type == EventType::kException) {
+  } else if (type == EventType::kException && vector != kVectorBreakpoint && vector != kVectorOverflow) {
     vmcb_->event_injection = interrupted;
   }
 }

@@ -6,8 +6,7 @@
 // processor, so gpr() of them is only meaningful at other exits (whole_registers()).
 //
 // x87, SSE and AVX state stays in the processor: the hypervisor is built for general registers only and has
-// one guest. So do FS, GS, TR, LDTR and the system-call MSRs: the hypervisor uses none of them, and an exit
-// takes neither VMSAVE nor VMLOAD.
+// one guest. FS, GS, TR, LDTR and the system-call MSRs are the control block's too (VMSAVE at every exit).
 //
 // Concurrency: one CPU; only touched with the guest stopped. Source: APM vol. 2, chapter 15.
 #pragma once
@@ -18,14 +17,18 @@
 
 namespace nopte::hv {
 
-// Processor exceptions that the hypervisor raises.
+// Processor exceptions that the hypervisor raises or takes.
 inline constexpr u8 kVectorDebug = 1;
+inline constexpr u8 kVectorNmi = 2;
+inline constexpr u8 kVectorBreakpoint = 3;
+inline constexpr u8 kVectorOverflow = 4;
 inline constexpr u8 kVectorInvalidOpcode = 6;
 inline constexpr u8 kVectorDoubleFault = 8;
 inline constexpr u8 kVectorGeneralProtection = 13;
 inline constexpr u8 kVectorPageFault = 14;
 inline constexpr u8 kVectorAlignmentCheck = 17;
 inline constexpr u8 kVectorMachineCheck = 18;
+inline constexpr u8 kVectorSecurity = 30;
 
 // #PF error code bits.
 inline constexpr u64 kFaultPresent = 1;
@@ -140,12 +143,13 @@ class Vcpu {
 
   static constexpr u64 kNoExitCode = ~u64{0} - 1;
 
-  // The first five members are known to vmrun.S.
+  // The first six members are known to vmrun.S.
   GuestRegisters registers_;
   u64 vmcb_physical_;
   Vmcb* vmcb_;
-  i64 hypervisor_ticks_ = 0;  // vmrun.S adds the TSC at entry and subtracts it at exit
+  u64 hypervisor_ticks_ = 0;  // up to the last entry
   u64 hot_fault_ = exit_code::kPageFault;
+  u32 left_at_ = 0;  // the TSC's low half at the last exit
   u64 pending_ = 0;  // bit n: vector kFirstInterrupt + n, or kShutdown: one test on the way in and out
   u64 offered_ = 0;  // the bit that the control block holds
   const char* shutdown_reason_ = nullptr;
@@ -153,11 +157,18 @@ class Vcpu {
   friend struct VcpuLayout;
 
  public:
-  // Executed instructions (TSC ticks) spent outside the guest up to the last entry. Only exact between
-  // entries: inside a handler, add the current TSC.
-  [[nodiscard]] i64 hypervisor_ticks() const { return hypervisor_ticks_; }
-  // Before the first entry: what happened up to now (the TSC) is not counted.
-  void start_counting(u64 ticks) { hypervisor_ticks_ = -static_cast<i64>(ticks); }
+  // Executed instructions (TSC ticks) spent outside the guest, as it is `now`, inside a handler.
+  [[nodiscard]] u64 hypervisor_ticks(u64 now) const {
+    return hypervisor_ticks_ + static_cast<u32>(static_cast<u32>(now) - left_at_);
+  }
+  // Before the first entry: what happened up to now is not counted.
+  void start_counting(u64 now) { left_at_ = static_cast<u32>(now); }
+  // The handler halted from `begin` to `end`, which may be longer than 2^32 ticks: nothing else in a handler
+  // is.
+  void waited(u64 begin, u64 end) {
+    hypervisor_ticks_ = hypervisor_ticks(begin) + (end - begin);
+    left_at_ = static_cast<u32>(end);
+  }
 };
 
 // What vmrun.S knows.
@@ -167,6 +178,7 @@ struct VcpuLayout {
   static_assert(__builtin_offsetof(Vcpu, vmcb_) == 0x78);
   static_assert(__builtin_offsetof(Vcpu, hypervisor_ticks_) == 0x80);
   static_assert(__builtin_offsetof(Vcpu, hot_fault_) == 0x88);
+  static_assert(__builtin_offsetof(Vcpu, left_at_) == 0x90);
 };
 
 }  // namespace nopte::hv

@@ -5,28 +5,50 @@
 namespace nopte::hv {
 namespace {
 
-std::expected<u64, const char*> parse_bytes(std::string_view text) {
-  using Bad = std::unexpected<const char*>;
+// Empty, not digits, too large: what is said then.
+struct NumberMessages {
+  const char* empty;
+  const char* digits;
+  const char* large;
+};
+
+std::expected<u64, const char*> parse_number(std::string_view text, const NumberMessages& messages) {
   u64 value = 0;
   if (text.empty()) {
-    return Bad("memory= needs a number of bytes");
+    return std::unexpected(messages.empty);
   }
   for (const char c : text) {
     if (c < '0' || c > '9') {
-      return Bad("memory= takes a number of bytes in decimal digits");
+      return std::unexpected(messages.digits);
     }
     if (__builtin_mul_overflow(value, u64{10}, &value) ||
         __builtin_add_overflow(value, static_cast<u64>(c - '0'), &value)) {
-      return Bad("memory= is too large");
+      return std::unexpected(messages.large);
     }
   }
-  if (value % kGuestAlignBytes != 0) {
+  return value;
+}
+
+std::expected<u64, const char*> parse_memory(std::string_view text) {
+  using Bad = std::unexpected<const char*>;
+  const auto value =
+      parse_number(text, {"memory= needs a number of bytes",
+                          "memory= takes a number of bytes in decimal digits", "memory= is too large"});
+  if (!value) {
+    return value;
+  }
+  if (*value % kGuestAlignBytes != 0) {
     return Bad("memory= must be a multiple of 2 MiB (2097152)");
   }
-  if (value < kMinGuestBytes) {
+  if (*value < kMinGuestBytes) {
     return Bad("memory= is too little: the guest needs at least 8 MiB (8388608)");
   }
   return value;
+}
+
+std::expected<u64, const char*> parse_output(std::string_view text) {
+  return parse_number(text, {"output= needs a number of bytes",
+                             "output= takes a number of bytes in decimal digits", "output= is too large"});
 }
 
 #define NOPTE_MODE_WORDS "mode=vma, nested, shadow, kvmpv, vmi, lguest or xen"
@@ -52,9 +74,12 @@ std::expected<void, const char*> hide(std::string_view names, Offer& offer) {
     std::string_view text;
     u64 feature;
   };
-  constexpr Word kWords[] = {{"memory", abi::kFeatureMemory}, {"platform", abi::kFeaturePlatform},
-                             {"xen", abi::kFeatureXen},       {"vmi", abi::kFeatureVmi},
-                             {"lguest", abi::kFeatureLguest}, {"kvmpv", abi::kFeatureKvmPv}};
+  constexpr Word kWords[] = {{"memory", abi::kFeatureMemory | abi::kFeatureMapFlags},
+                             {"platform", abi::kFeaturePlatform},
+                             {"xen", abi::kFeatureXen},
+                             {"vmi", abi::kFeatureVmi},
+                             {"lguest", abi::kFeatureLguest},
+                             {"kvmpv", abi::kFeatureKvmPv}};
   while (!names.empty()) {
     const std::string_view name = names.substr(0, names.find(','));
     names.remove_prefix(name.size() < names.size() ? name.size() + 1 : names.size());
@@ -98,21 +123,27 @@ std::expected<Options, const char*> parse_options(std::string_view text) {
       options.mode = *mode;
       has_mode = true;
     } else if (word.starts_with("memory=")) {
-      const auto bytes = parse_bytes(word.substr(7));
+      const auto bytes = parse_memory(word.substr(7));
       if (!bytes) {
         return Bad(bytes.error());
       }
       options.memory_bytes = *bytes;
       has_memory = true;
+    } else if (word.starts_with("output=")) {
+      const auto bytes = parse_output(word.substr(7));
+      if (!bytes) {
+        return Bad(bytes.error());
+      }
+      options.offer.output_bytes = *bytes;
     } else if (word.starts_with("hide=")) {
       if (const auto hidden = hide(word.substr(5), options.offer); !hidden) {
         return Bad(hidden.error());
       }
     } else {
       return Bad(
-          "unknown option: the hypervisor takes mode=, memory=, hide= and, from \"verbose\" or \"--\" on, "
-          "what "
-          "is the guest's");
+          "unknown option: the hypervisor takes mode=, memory=, hide=, output= and, from \"verbose\" or "
+          "\"--\" on, "
+          "what is the guest's");
     }
     text.remove_prefix(word.size());
   }

@@ -19,6 +19,7 @@ extern "C" const nopte::u8 image_text_end[];
 extern "C" const nopte::u8 image_rodata_end[];
 extern "C" const nopte::u8 image_end[];
 extern "C" [[noreturn]] void svm_run(nopte::hv::Vcpu* vcpu);
+extern "C" nopte::u8 host_state[];  // vmrun.S
 
 namespace nopte::hv {
 namespace {
@@ -28,9 +29,10 @@ constexpr u64 kBootReachBytes = u64{1} << 30;       // the boot tables map this 
 constexpr u64 kMaxCommandLineBytes = 8192;
 constexpr u64 kRunStackBytes = 65536;
 
-// The vCPU lies at the end of the stack that the run loop uses (vmrun.S).
-struct RunStack {
-  alignas(16) u8 stack[kRunStackBytes];
+// The vCPU lies at the end of the stack that the run loop uses (vmrun.S). Nothing is mapped below the stack.
+struct alignas(4096) RunStack {
+  u8 guard[4096];
+  u8 stack[kRunStackBytes];
   alignas(16) u8 vcpu[sizeof(Vcpu)];
 };
 
@@ -64,7 +66,9 @@ void require_svm() {
     refuse_to_start("SVM is disabled by the firmware (VM_CR.SVMDIS)");
   }
   cpu::wrmsr(cpu::kMsrEfer, cpu::rdmsr(cpu::kMsrEfer) | cpu::kEferSvmeBit);
+  cpu::wrmsr(cpu::kMsrVmCr, cpu::rdmsr(cpu::kMsrVmCr) | cpu::kVmCrInitIsException);
   cpu::wrmsr(cpu::kMsrHostSavePhysical, image_physical(g_host_save));
+  cpu::vmsave(reinterpret_cast<u64>(host_state) - pt::kImageOffset);
 }
 
 // Own tables: all RAM and the interrupt controllers at kDirectBase, not executable; the image where it is
@@ -98,7 +102,8 @@ void leave_boot_tables(const PvhInfo& info, BootMemory& own) {
   };
   add_image(image_start, image_text_end, kPermRX);
   add_image(image_text_end, image_rodata_end, kPermR);
-  add_image(image_rodata_end, image_end, kPermRW);
+  add_image(image_rodata_end, g_run_stack.guard, kPermRW);
+  add_image(g_run_stack.stack, image_end, kPermRW);
   cpu::write_cr3(map->root());
   own.rebase(kDirectBase);
 }
@@ -216,7 +221,7 @@ void print_boot_line(Machine& machine, const ModeHandler& mode, const Launch& la
   }
   auto* exits = new (g_exit_handler) ExitHandler(*vcpu, **mode, machine, g_counters);
   print_boot_line(machine, **mode, launch, plan->own.bytes);
-  exits->platform().limit(options->offer);
+  exits->limit(options->offer);
   exits->platform().boot(launch.guest.bytes, plan->own.bytes);
   machine.start_interrupts(kDirectBase);
   vcpu->start_counting(machine.ticks());

@@ -8,6 +8,9 @@
 #include "pvops/arch/x86_64/uart.h"
 #include "pvops/platform_ops.h"
 
+// traps.S. Interrupts are off, before and after.
+extern "C" void halt_unless_woken(const void* woken);
+
 namespace nopte::hv {
 namespace {
 
@@ -33,6 +36,7 @@ void Machine::start_interrupts(u64 direct_base) {
   mask_pics();
   lapic_ = Lapic(reinterpret_cast<volatile void*>(direct_base + Lapic::kPhysical));
   lapic_.enable(kHostTimerVector);
+  lapic_.take_nmis();
   cpu::clgi();
   cpu::sti();
   IoApic io_apic(reinterpret_cast<volatile void*>(direct_base + IoApic::kPhysical));
@@ -72,27 +76,28 @@ bool Machine::interrupt_waiting() {
 void Machine::wait_for_interrupt() {
   cpu::cli();
   cpu::stgi();
-  while (raised_ == 0) {
-    cpu::sti_hlt();
-    cpu::cli();
+  while (woken_.raised == 0 && woken_.signals == 0) {
+    halt_unless_woken(&woken_);
   }
   cpu::clgi();
   cpu::sti();
 }
 
 u32 Machine::raised_interrupts() {
-  const u32 raised = raised_;
-  raised_ = 0;
+  const u32 raised = woken_.raised;
+  woken_.raised = 0;
   return raised;
+}
+
+Host::Signals Machine::signals() {
+  const u32 came = woken_.signals;
+  woken_.signals = 0;
+  return {(came & kNmi) != 0, (came & kInit) != 0};
 }
 
 CpuidLeaf Machine::cpuid(u32 leaf, u32 subleaf) {
   const cpu::CpuidResult r = cpu::cpuid(leaf, subleaf);
   return {r.eax, r.ebx, r.ecx, r.edx};
-}
-
-u64 Machine::segment_base(Segment segment) {
-  return cpu::rdmsr(segment == Segment::kFs ? cpu::kMsrFsBase : cpu::kMsrGsBase);
 }
 
 void Machine::set_xcr0(u64 value) { cpu::xsetbv(0, value); }
@@ -110,12 +115,12 @@ void Machine::on_timer() {
     return;
   }
   armed_ = false;
-  raised_ = raised_ | raised_bit(kTimerVector);
+  woken_.raised = woken_.raised | raised_bit(kTimerVector);
 }
 
 void Machine::on_console() {
   lapic_.end_of_interrupt();
-  raised_ = raised_ | raised_bit(kConsoleVector);
+  woken_.raised = woken_.raised | raised_bit(kConsoleVector);
 }
 
 }  // namespace nopte::hv

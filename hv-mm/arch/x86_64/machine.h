@@ -34,14 +34,16 @@ class Machine final : public Host {
   bool interrupt_waiting() override;
   void wait_for_interrupt() override;
   u32 raised_interrupts() override;
+  Signals signals() override;
   CpuidLeaf cpuid(u32 leaf, u32 subleaf) override;
-  u64 segment_base(Segment segment) override;
   void set_xcr0(u64 value) override;
   [[noreturn]] void power_off(u8 status) override;
 
   // Interrupt handlers.
   void on_timer();
   void on_console();
+  void on_nmi() { woken_.signals = woken_.signals | kNmi; }
+  void on_init() { woken_.signals = woken_.signals | kInit; }
 
  private:
   void arm(u64 now_ns);
@@ -51,7 +53,14 @@ class Machine final : public Host {
   u64 boot_wall_ns_ = 0;
   u64 deadline_ns_ = 0;
   bool armed_ = false;
-  volatile u32 raised_ = 0;
+
+  static constexpr u32 kNmi = 1, kInit = 2;
+  // What ends a wait, as one word (traps.S).
+  struct alignas(8) Woken {
+    volatile u32 raised = 0;
+    volatile u32 signals = 0;
+  };
+  Woken woken_;
 };
 
 }  // namespace nopte::hv

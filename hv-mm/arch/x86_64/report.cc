@@ -1,6 +1,7 @@
 #include "hv-mm/arch/x86_64/report.h"
 
 #include "hv-mm/exits.h"
+#include "hv-mm/hex_text.h"
 #include "hv-mm/json_writer.h"
 #include "pvops/arch/x86_64/debug_ports.h"
 #include "pvops/arch/x86_64/uart.h"
@@ -14,16 +15,9 @@ namespace {
 
 constexpr u8 kStatusHypervisorBug = 127;
 
-void print_hex(u64 value) {
-  uart::write("0x");
-  for (int shift = 60; shift >= 0; shift -= 4) {
-    uart::write_byte(static_cast<u8>("0123456789abcdef"[value >> shift & 15]));
-  }
-}
-
 void print_register(std::string_view name, u64 value) {
   uart::write(name);
-  print_hex(value);
+  uart::write(HexText(value).view());
 }
 
 bool in_image(u64 address) {

@@ -1,5 +1,5 @@
 // The hypervisor's exceptions and interrupts: 256 stubs that make one TrapFrame (traps.h) and call
-// handle_trap(TrapFrame&). No stack is switched: TR is the guest's.
+// handle_trap(TrapFrame&). NMI, #DF and #MC come on stacks of their own (traps.cc).
 
     .text
     .globl trap_stubs
@@ -56,5 +56,18 @@ trap_common:
     pop %rax
     add $16, %rsp
     iretq
+
+// void halt_unless_woken(const u64* woken): halts until an interrupt or an NMI, unless *woken is set. Interrupts are
+// off here and nothing of theirs is lost; an NMI that comes between the look and the HLT goes on at halt_over
+// (handle_trap).
+    .globl halt_unless_woken, halt_over
+halt_unless_woken:
+    cmpq $0, (%rdi)
+    jne halt_over
+    sti
+    hlt
+halt_over:
+    cli
+    ret
 
     .section .note.GNU-stack, "", @progbits

@@ -1,5 +1,6 @@
-// The hypervisor's own interrupt table. Interrupts are only taken in the windows that machine.cc opens; an
-// exception is our own bug and ends in a report.
+// The hypervisor's own interrupt table. Interrupts and NMIs are only taken in the windows that machine.cc
+// opens; an exception is our own bug and ends in a report. NMI, #DF and #MC have stacks of their own: the
+// first come when they like, and a double fault where the stack has ended. Source: APM vol. 2, 8.9.4.
 #pragma once
 
 #include "pvops/base/types.h"
@@ -16,7 +17,8 @@ struct TrapFrame {
   u64 rip, cs, rflags, rsp, ss;
 };
 
-// Loads the interrupt table.
+// Loads the interrupt table, and the task state with the stacks. From then on TR is the hypervisor's,
+// whenever the guest does not run.
 void install_traps();
 
 }  // namespace nopte::hv

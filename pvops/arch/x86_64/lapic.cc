@@ -12,6 +12,7 @@ constexpr u32 kLvtLint1 = 0x360;
 constexpr u32 kLvtError = 0x370;
 constexpr u32 kDivide = 0x3e0;
 constexpr u32 kMasked = 1u << 16;
+constexpr u32 kDeliverNmi = 4u << 8;
 constexpr u32 kDivideByOne = 0xb;
 }  // namespace
 
@@ -26,5 +27,7 @@ void Lapic::enable(u8 timer_vector) {
   timer_stop();
   write(kLvtTimer, timer_vector);  // one-shot, unmasked
 }
+
+void Lapic::take_nmis() { write(kLvtLint1, kDeliverNmi); }
 
 }  // namespace nopte

@@ -20,6 +20,8 @@ class Lapic {
 
   // Switches the APIC on with every local interrupt masked; the timer will raise timer_vector.
   void enable(u8 timer_vector);
+  // From now on the machine's NMI line (LINT1) reaches this CPU.
+  void take_nmis();
   [[nodiscard]] u32 id() const { return read(0x20) >> 24; }
   // The vector in service is done. A spurious interrupt takes none.
   void end_of_interrupt() { write(0xb0, 0); }

@@ -159,3 +159,18 @@ void container::check_timer() {
   run_past(cpu::rdtsc() + 1'000'000);
   check("interrupts after timer_cancel", "", 2, interrupts_seen);
 }
+
+void container::wait_for_keys() {
+  // After a trap the segments are this table's, to which an interrupt can return.
+  run_probe(reinterpret_cast<const void*>(+[] { __builtin_trap(); }));
+  print("hostile: running\n");
+  interrupts_seen = 0;
+  cpu::sti();
+  while (interrupts_seen == 0) {
+  }
+  cpu::cli();
+  vmmcall(abi::Call::console_read, 0, 0, 0);
+  print("hostile: idle\n");
+  vmmcall(abi::Call::idle, 0, 0, 0);
+  print("hostile: done\n");
+}

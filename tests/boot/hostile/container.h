@@ -23,5 +23,7 @@ u64 run_probes(Column column, const UserPage& page);
 // Control registers and CPUID. `hidden_cr3`: CR3 reads 0.
 void check_state(bool hidden_cr3);
 void check_timer();
+// Says so, runs until the console has a key, says so, is idle until it has another.
+void wait_for_keys();
 
 }  // namespace hostile::container

@@ -4,7 +4,7 @@
 // documented", and powers off with 0 or 1.
 //
 // Its command line names the mode, and may name one way to die instead, which the hypervisor has to survive:
-//   -- MODE [shutdown | halt | fault-loop | time | a mode's own]
+//   -- MODE [shutdown | halt | fault-loop | time | keys | a mode's own]
 #include "tests/boot/hostile/hostile.h"
 
 #include "tests/boot/hostile/container.h"
@@ -58,6 +58,10 @@ void die(const Words& words, const Interface* interface, const abi::BootBlock& b
   if (words.scenario == "fault-loop") {  // the interrupt table cannot be read
     cpu::lidt({4095, block.kind == abi::BootKind::kRegions ? u64{0x1000} : u64{0x4000'0000'0000}});
     __builtin_trap();
+  }
+  if (words.scenario == "keys") {
+    container::wait_for_keys();
+    power_off(0);
   }
   if (words.scenario == "time") {
     hypercalls::print_times();

@@ -25,7 +25,13 @@ class FakeMode final : public ModeHandler {
   std::vector<u64> memory_calls;
   bool inject = false;
 
+  u64 offered = 0;
+
   const char* name() const override { return "fake"; }
+  u64 features() const override { return offered; }
+  Result<void> write_msr(u32 msr, u64) override {
+    return msr == 0x4b56'4d00 ? Result<void>() : Fail(Status::kPermission);
+  }
   void on_page_fault(Vcpu& vcpu, Gva va, u64 error) override {
     if (inject) {
       vcpu.inject_page_fault(va, error);
@@ -207,11 +213,95 @@ TEST_F(Exits, InterruptedDeliveriesAreTriedAgain) {
   exit(exit_code::kPageFault, 0, 0x1000);
   EXPECT_EQ(injected(), 0xff);
   EXPECT_EQ(vmcb->virtual_interrupt >> kVirqVectorShift & 0xff, kTimerVector);
-  // A software interrupt is executed again.
+  // A software interrupt is executed again, and INT3 and INTO, which are reported as exceptions.
   vmcb->virtual_interrupt &= ~kVirq;
-  vmcb->exit_int_info = kEventValid | 4u << kEventTypeShift | 0x80;
-  exit(exit_code::kPageFault, 0, 0x1000);
+  for (const u64 event :
+       {4u << kEventTypeShift | 0x80, 3u << kEventTypeShift | 3, 3u << kEventTypeShift | 4}) {
+    vmcb->exit_int_info = kEventValid | event;
+    exit(exit_code::kPageFault, 0, 0x1000);
+    EXPECT_EQ(injected(), 0xff) << event;
+    EXPECT_EQ(vmcb->rip, kRip);
+  }
+}
+
+// What the guest is left for stays pending until the hypervisor opens a window: without it the next entry
+// exits again, for ever.
+TEST_F(Exits, EventsOfTheMachineAreTaken) {
+  unsigned taken = 0;
+  for (const u64 code : {0x60, 0x61, 0x62, 0x63}) {
+    exit(code);
+    EXPECT_EQ(host.taken, ++taken) << code;
+    EXPECT_EQ(injected(), 0xff) << code;
+    EXPECT_EQ(vmcb->rip, kRip) << code;
+  }
+  EXPECT_EQ(host.console, "");
+}
+
+TEST_F(Exits, AnNmiIsReportedAndTheGuestGoesOn) {
+  host.came = {.nmi = true};
+  vmcb->cpl = 3;
+  exit(exit_code::kNmi);
+  EXPECT_EQ(host.console, "\nnopte-hv: NMI: the guest goes on at rip 0xffffffff80100000 (CPL 3)\n");
+  EXPECT_NE(host.counters.find("{\"event\":\"nmi\","), std::string::npos);
+  EXPECT_NE(host.counters.find("\"exits\":{"), std::string::npos);
+  host.console.clear();
+  host.came = {.init = true};
+  vmcb->cpl = 0;
+  exit(0x63);
+  EXPECT_EQ(host.console, "\nnopte-hv: INIT: the guest goes on at rip 0xffffffff80100000 (CPL 0)\n");
   EXPECT_EQ(injected(), 0xff);
+}
+
+TEST_F(Exits, TimeOutsideTheGuestIsCountedOverALongWait) {
+  vcpu.start_counting(host.now);
+  const u64 begin = host.now;
+  call(abi::Call::timer_set, {begin + (u64{5} << 32)});
+  call(abi::Call::idle, {});
+  EXPECT_EQ(vcpu.hypervisor_ticks(host.now + 7), (u64{5} << 32) + 7);
+}
+
+TEST_F(Exits, WhatIsHiddenIsRefused) {
+  handler.limit({.hidden_features = abi::kFeatureMemory | abi::kFeaturePlatform});
+  EXPECT_EQ(call(abi::Call::space_clone, {41}), Status::kUnsupported);
+  EXPECT_EQ(call(abi::Call::kmem_alloc, {1}), Status::kUnsupported);
+  EXPECT_EQ(call(abi::Call::console_write, {1, 'x'}), Status::kUnsupported);
+  EXPECT_EQ(call(abi::Call::power_off, {0}), Status::kUnsupported);
+  EXPECT_EQ(call(abi::Call::query, {0}), Status::kOk);
+  EXPECT_TRUE(mode.memory_calls.empty());
+  EXPECT_EQ(host.console, "");
+}
+
+TEST_F(Exits, AHiddenInterfaceIsRefused) {
+  const auto tagged = abi::Call(abi::tagged(abi::Interface::kXen, 1));
+  mode.offered = abi::kFeatureXen;
+  EXPECT_EQ(call(tagged, {1}), Status::kOk);
+  vcpu.gpr(1) = 0x4b56'4d00;  // an MSR of the mode's
+  exit(0x7c, 1);
+  EXPECT_EQ(injected(), 0xff);
+  vmcb->rip = kRip;
+  handler.limit({.hidden_features = abi::kFeatureXen});
+  EXPECT_EQ(call(tagged, {1}), Status::kUnsupported);
+  exit(0x7c, 1);
+  EXPECT_EQ(injected(), kVectorGeneralProtection);
+  EXPECT_EQ(mode.memory_calls.size(), 1u);
+}
+
+TEST_F(Exits, OutputHasABudget) {
+  handler.limit({.output_bytes = 50});
+  EXPECT_EQ(call(abi::Call::console_write, {40}), Status::kOk);
+  EXPECT_EQ(call(abi::Call::console_write, {11}), Status::kLimit);
+  EXPECT_EQ(call(abi::Call::console_write, {9}), Status::kOk);
+  EXPECT_EQ(host.console.size(), 49u);
+  EXPECT_EQ(call(abi::Call::mark, {1, 'm'}), Status::kOk);  // the line that crosses it is whole
+  const std::string lines = host.counters;
+  EXPECT_EQ(lines.back(), '\n');
+  EXPECT_EQ(call(abi::Call::mark, {1, 'm'}), Status::kLimit);
+  EXPECT_EQ(call(abi::Call::console_write, {1}), Status::kLimit);
+  EXPECT_EQ(host.counters, lines);
+  EXPECT_EQ(host.console.size(), 49u);
+  // The end is always reported.
+  EXPECT_THROW(call(abi::Call::power_off, {3}), PoweredOff);
+  EXPECT_NE(host.counters.find("power_off"), std::string::npos);
 }
 
 TEST_F(Exits, FaultsWhileFaultingEndInADoubleFaultThenShutDown) {
@@ -311,6 +401,7 @@ TEST_F(Exits, ControlRegisters) {
 }
 
 TEST_F(Exits, InvlpgIsDecoded) {
+  vmcb->fs.base = 0xf000;
   vcpu.registers().r12 = 0x1000;
   vcpu.registers().r13 = 0x10;
   run({0x64, 0x43, 0x0f, 0x01, 0x7c, 0xac, 0xf0}, exit_code::kInvlpg);

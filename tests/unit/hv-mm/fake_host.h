@@ -25,6 +25,7 @@ class FakeHost final : public Host {
   u32 raised = 0;
   u64 xcr0 = 1;
   unsigned taken = 0;
+  Signals came;
 
   void console_write(std::string_view text) override { console += text; }
   std::optional<u8> console_read() override {
@@ -54,7 +55,7 @@ class FakeHost final : public Host {
   CpuidLeaf cpuid(u32 leaf, u32) override {
     return leaf == 0xd ? CpuidLeaf{7, 0, 0, 0} : CpuidLeaf{leaf, 1, 2, 3};
   }
-  u64 segment_base(Segment segment) override { return segment == Segment::kFs ? 0xf000 : 0x6000; }
+  Signals signals() override { return std::exchange(came, {}); }
   void set_xcr0(u64 value) override { xcr0 = value; }
   [[noreturn]] void power_off(u8 status) override { throw PoweredOff{status}; }
 };

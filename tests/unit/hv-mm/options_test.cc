@@ -48,11 +48,21 @@ TEST(Options, HideFeaturesAndTheVersion) {
   EXPECT_EQ(plain->offer.abi_version, abi::kAbiVersion);
   const auto hidden = parse_options("mode=vma memory=8388608 hide=memory,kvmpv hide=version -- x");
   ASSERT_TRUE(hidden);
-  EXPECT_EQ(hidden->offer.hidden_features, abi::kFeatureMemory | abi::kFeatureKvmPv);
+  EXPECT_EQ(hidden->offer.hidden_features, abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureKvmPv);
   EXPECT_EQ(hidden->offer.abi_version, 0u);
   EXPECT_EQ(hidden->guest_command_line, "-- x");
   EXPECT_FALSE(parse_options("mode=vma memory=8388608 hide=bogus"));
   EXPECT_FALSE(parse_options("mode=vma memory=8388608 hide=memory,,xen"));
+}
+
+TEST(Options, OutputHasABudget) {
+  EXPECT_EQ(parse_options("mode=vma memory=8388608")->offer.output_bytes, 1024 * kMib);
+  EXPECT_EQ(parse_options("mode=vma memory=8388608 output=0")->offer.output_bytes, 0u);
+  EXPECT_EQ(parse_options("output=12345 mode=vma memory=8388608")->offer.output_bytes, 12345u);
+  EXPECT_NE(error("mode=vma memory=8388608 output=").find("output= needs a number"), std::string::npos);
+  EXPECT_NE(error("mode=vma memory=8388608 output=-1").find("decimal"), std::string::npos);
+  EXPECT_NE(error("mode=vma memory=8388608 output=99999999999999999999").find("too large"),
+            std::string::npos);
 }
 
 TEST(MemoryPlan, PutsTheGuestOnTopOfTheSpanOfTheImage) {
