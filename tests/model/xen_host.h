@@ -1,6 +1,6 @@
-// Xen's side of one guest: the domain builder, the validator and the calls, all the real ones, over the
-// model's memory. The processor walks the guest's own tables, by machine frames; what a TLB knows is
-// forgotten only where the validator says so.
+// Xen's side of one guest: the domain builder and the mode with its validator and calls, all the real ones,
+// over the model's memory. The processor walks the guest's own tables, by machine frames; what a TLB knows is
+// forgotten only where the control block says so.
 //
 // The guest's direct map is the kernel's view of memory (Memory::page). It is as a TLB that has seen the
 // worst: a frame whose leaf turns read-only cannot be written from then on, and one that turns writable only
@@ -13,8 +13,9 @@
 #include <vector>
 
 #include "hv-mm/xen/domain_builder.h"
-#include "hv-mm/xen/xen_calls.h"
+#include "hv-mm/xen/xen_mode.h"
 #include "pvops/base/panic.h"
+#include "tests/model/entry.h"
 #include "tests/model/walkers.h"
 #include "tests/support/guest_elf.h"
 #include "tests/support/xen_count.h"
@@ -48,11 +49,17 @@ class XenHost {
   // Before the guest runs.
   void start(Machine& machine) {
     machine_ = &machine;
+    // As set_up_container() and set_entry_state() leave it.
+    vmcb_.asid = hv::Vcpu::kAsid;
+    vmcb_.cr3 = Frame(types.base()).address().value();
+    vcpu_.flush_tlb_at_entry();
     resume();
   }
   // By addresses in the direct map.
   hv::CallResult call(u64 number, const abi::Registers& arguments) {
-    const hv::CallResult result = calls_.call(number, arguments);
+    vcpu_.collect_events();
+    const hv::CallResult result =
+        mode_.on_memory_call(vcpu_, abi::tagged(abi::Interface::kXen, static_cast<u32>(number)), arguments);
     ++exits;
     resume();
     return result;
@@ -64,6 +71,7 @@ class XenHost {
     const unsigned slot = pt::table_index(Gva(abi::kMachineDirectBase), pt::kLevels);
     NOPTE_ASSERT(types.update(root, slot, Entry(), false) == hv::XenErrno::kNone);
     pt::store_entry(machine_frames_.window(root), abi::xen::kReservedSlot, Entry());
+    mode_.on_invlpg(vcpu_, Gva());
     resume();
   }
 
@@ -86,22 +94,10 @@ class XenHost {
  private:
   static constexpr u64 kReserved = 0x7001;  // the hypervisor's own, in each root
 
-  void run_on_boot_root() {
-    const u64 root = order_.machine(block.boot_root);
-    hv::XenErrno error = hv::XenErrno::kRestart;
-    while (error == hv::XenErrno::kRestart) {
-      if (types.begin_call()) error = types.pin(root, pt::kLevels);
-    }
-    NOPTE_ASSERT(error == hv::XenErrno::kNone && types.set_base(root) == hv::XenErrno::kNone);
-  }
-  // As the mode does it.
+  void run_on_boot_root() { NOPTE_ASSERT(mode_.start_on(order_.machine(block.boot_root))); }
   void resume() {
-    const bool flushed = types.take_flush();
-    if (flushed) {
-      machine_->run_on(Frame(types.base()).address());
-      machine_->flush_everything();
-    }
-    show_direct_map(flushed);
+    enter(*machine_, vmcb_);
+    show_direct_map(vmcb_.tlb_control != hv::kTlbKeep);
   }
   void show_direct_map(bool flushed) {
     const u8* leaves = nullptr;
@@ -125,13 +121,14 @@ class XenHost {
   std::vector<u64> to_physical_;
   std::vector<bool> writable_;  // by guest frame: what the direct map shows
   Machine* machine_ = nullptr;
+  hv::Vmcb vmcb_{};
+  hv::Vcpu vcpu_{vmcb_, 0};
+  hv::XenMode mode_{machine_frames_, pt::Entry(kReserved),
+                    [](u8* page) { std::fill_n(page, kPageBytes, u8{0}); },
+                    [](u8* to, const u8* from) { std::copy_n(from, kPageBytes, to); }};
 
  public:
-  hv::PageTypes types{machine_frames_, pt::Entry(kReserved)};
-
- private:
-  hv::XenCalls calls_{types, [](u8* page) { std::fill_n(page, kPageBytes, u8{0}); },
-                      [](u8* to, const u8* from) { std::copy_n(from, kPageBytes, to); }};
+  hv::PageTypes& types = mode_.types();
 };
 
 }  // namespace nopte::model

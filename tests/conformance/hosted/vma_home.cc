@@ -3,7 +3,7 @@
 #include "pvops/guest/hypercall_backend.h"
 #include "pvops/guest/hypercalls.h"
 #include "tests/conformance/hosted/kind_home.h"
-#include "tests/model/store_kinds.h"
+#include "tests/model/vma_kind.h"
 #include "tests/support/work_meter.h"
 
 namespace nopte::conformance {
@@ -33,7 +33,7 @@ class Stop {
 
 constexpr u64 kAllFeatures = abi::kFeatureMemory | abi::kFeatureMapFlags;
 
-class VmaHome final : public KindHome<model::StoreInHypervisor> {
+class VmaHome final : public KindHome<model::VmaInHypervisor> {
  public:
   VmaHome(Interrupts interrupts, u64 features) : stop_(interrupts) {
     vma_.init();
@@ -48,7 +48,7 @@ class VmaHome final : public KindHome<model::StoreInHypervisor> {
   pv::HypercallResult call(abi::Call number, const abi::Registers& arguments) {
     ++exits_;
     stop_.call_begins();
-    const hv::CallResult result = vma_.call(static_cast<u64>(number), arguments);
+    const hv::CallResult result = kind_.exit([&] { return vma_.call(static_cast<u64>(number), arguments); });
     stop_.call_ends(number);
     return {result.status, result.value};
   }
@@ -57,12 +57,12 @@ class VmaHome final : public KindHome<model::StoreInHypervisor> {
  private:
   ViolationReason fault(Gva va, Access access, pt::Privilege privilege) override {
     ++exits_;
-    const auto resolved = vma_.fault(va, access, privilege);
+    const auto resolved = kind_.exit([&] { return vma_.fault(va, access, privilege); });
     return resolved ? ViolationReason::kNone : resolved.error();
   }
 
   Stop stop_;
-  hv::VmaMemory<model::StoreInHypervisor::Sink> vma_{*engine_, kind_.frames, stop_};
+  hv::VmaMemory<model::VmaInHypervisor::Sink> vma_{*engine_, kind_.frames, stop_};
   u64 exits_ = 0;
 };
 

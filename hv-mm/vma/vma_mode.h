@@ -1,38 +1,18 @@
-// Mode vma: the hypervisor's home of the paging engine. The guest names regions; every table is ours.
+// Mode vma: the hypervisor's home of the paging engine. The guest names regions; every table is ours. `Pages`
+// as vcpu_processor.h has it.
+#pragma once
+
 #include <cstring>
 
 #include "hv-mm/container/setup.h"
 #include "hv-mm/launch.h"
 #include "hv-mm/linear_read.h"
+#include "hv-mm/vma/vcpu_processor.h"
 #include "hv-mm/vma/vma_memory.h"
 #include "native-fallback/sinks/store_sink.h"
-#include "pvops/arch/x86_64/cpu.h"
 
 namespace nopte::hv {
-namespace {
-
-// The guest's processor, as the engine sees it: roots and flushes take effect at the next entry.
-class VcpuProcessor {
- public:
-  explicit VcpuProcessor(Vcpu& vcpu) : vcpu_(vcpu) {}
-
-  void load_root(pt::PhysAddr root) {
-    vcpu_.vmcb().cr3 = root.value();
-    vcpu_.flush_tlb_at_entry();
-  }
-  [[nodiscard]] bool runs(pt::PhysAddr root) const { return vcpu_.vmcb().cr3 == root.value(); }
-  void flush_page(Gva) { vcpu_.flush_tlb_at_entry(); }
-  void flush_user() { vcpu_.flush_tlb_at_entry(); }
-  void flush_everything() { vcpu_.flush_tlb_at_entry(); }
-  void zero_page(u8* page) { cpu::rep_stosq(page, 0, kPageBytes / 8); }
-  void copy_page(u8* to, const u8* from) { cpu::rep_movsq(to, from, kPageBytes / 8); }
-
- private:
-  Vcpu& vcpu_;
-};
-
-using Sink = pt::StoreSink<VcpuProcessor>;
-
+template <class Pages>
 class VmaMode final : public ModeHandler {
  public:
   explicit VmaMode(const Launch& launch)
@@ -71,6 +51,10 @@ class VmaMode final : public ModeHandler {
   }
 
  private:
+  using Sink = pt::StoreSink<VcpuProcessor<Pages>>;
+  static constexpr const char* kTooLittle =
+      "too little memory: memory= does not hold the guest image and its initramfs";
+
   std::expected<void, const char*> load_image(const GuestImage& image);
   std::expected<u64, const char*> make_boot_pages(const Launch& launch, ObjectId initramfs);
 
@@ -81,7 +65,7 @@ class VmaMode final : public ModeHandler {
 
   Stop stop_;
   PhysicalWindow window_;
-  VcpuProcessor processor_;
+  VcpuProcessor<Pages> processor_;
   pt::FrameTable frames_;
   Sink sink_;
   pt::Engine<Sink> engine_;
@@ -89,10 +73,8 @@ class VmaMode final : public ModeHandler {
   abi::ViolationBlock* violation_ = nullptr;
 };
 
-constexpr const char* kTooLittle =
-    "too little memory: memory= does not hold the guest image and its initramfs";
-
-std::expected<void, const char*> VmaMode::start(const Launch& launch) {
+template <class Pages>
+std::expected<void, const char*> VmaMode<Pages>::start(const Launch& launch) {
   const auto frames = pt::FrameRange::inside(pt::PhysAddr(launch.guest.begin),
                                              pt::PhysAddr(launch.guest.begin + launch.guest.bytes));
   // The initramfs takes the top of the guest's memory, as it does on the bare machine.
@@ -124,7 +106,8 @@ std::expected<void, const char*> VmaMode::start(const Launch& launch) {
   return {};
 }
 
-std::expected<void, const char*> VmaMode::load_image(const GuestImage& image) {
+template <class Pages>
+std::expected<void, const char*> VmaMode<Pages>::load_image(const GuestImage& image) {
   for (const GuestSegment& segment : image.segments()) {
     if (segment.translation) continue;
     if (!segment.va.page_aligned())
@@ -140,7 +123,8 @@ std::expected<void, const char*> VmaMode::load_image(const GuestImage& image) {
 }
 
 // Boot block and violation block, in committed kernel memory. Returns the boot block's address.
-std::expected<u64, const char*> VmaMode::make_boot_pages(const Launch& launch, ObjectId initramfs) {
+template <class Pages>
+std::expected<u64, const char*> VmaMode<Pages>::make_boot_pages(const Launch& launch, ObjectId initramfs) {
   static_assert(sizeof(abi::BootBlock) <= kPageBytes);
   const Result<Gva> pages = memory_.alloc_kept_kmem(2);
   if (!pages) return std::unexpected(kTooLittle);
@@ -153,7 +137,8 @@ std::expected<u64, const char*> VmaMode::make_boot_pages(const Launch& launch, O
   return pages->value();
 }
 
-void VmaMode::on_page_fault(Vcpu& vcpu, Gva va, u64 error_code) {
+template <class Pages>
+void VmaMode<Pages>::on_page_fault(Vcpu& vcpu, Gva va, u64 error_code) {
   const Access access = error_code & kFaultFetch   ? Access::kExec
                         : error_code & kFaultWrite ? Access::kWrite
                                                    : Access::kRead;
@@ -169,10 +154,10 @@ void VmaMode::on_page_fault(Vcpu& vcpu, Gva va, u64 error_code) {
       va, (error_code & (kFaultWrite | kFaultUser | kFaultFetch)) | (present ? kFaultPresent : 0));
 }
 
-}  // namespace
-
-StartResult start_vma(const Launch& launch) {
-  const auto mode = launch.own->make<VmaMode>(launch);
+// What start_vma() (launch.h) is made of.
+template <class Pages>
+StartResult start_vma_with(const Launch& launch) {
+  const auto mode = launch.own->template make<VmaMode<Pages>>(launch);
   if (!mode) return std::unexpected("too little memory for the hypervisor itself");
   if (auto started = (*mode)->start(launch); !started) return std::unexpected(started.error());
   return *mode;
