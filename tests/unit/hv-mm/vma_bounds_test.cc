@@ -151,6 +151,51 @@ TEST_F(VmaAgainBig, RegionsThatChangeWhileTheirObjectShrinks) {
   }
 }
 
+// A region that was visited takes over one that was not.
+TEST_F(VmaAgainTest, RegionsThatMergeWhileTheirObjectShrinks) {
+  const u64 object = call(Call::object_create, {16}).value;
+  const u64 space = active_space();
+  const Gva first = kA + (u64{1} << 32);
+  ASSERT_EQ(map(space, first, 1, 3 | abi::kRegionShared, object, 8), Status::kOk);
+  for (u64 i = 0; i < 1000; ++i) {
+    ASSERT_EQ(map(space, kA + i * 2 * kPageBytes, 1, 1 | abi::kRegionShared, object, 8), Status::kOk);
+  }
+  ASSERT_EQ(map(space, first + kPageBytes, 1, 1 | abi::kRegionShared, object, 9), Status::kOk);
+  ASSERT_TRUE(touch(first + kPageBytes, Access::kRead));
+  stop_.requested = true;
+  ASSERT_EQ(call(Call::object_resize, {object, 4}).status, Status::kAgain);
+  const u64 regions = (*memory_.declared(SpaceId{static_cast<u32>(space)}))->regions();
+  ASSERT_EQ(call(Call::region_protect, {space, (first + kPageBytes).value(), 1, 3}).status, Status::kOk);
+  ASSERT_EQ((*memory_.declared(SpaceId{static_cast<u32>(space)}))->regions(), regions - 1);
+  EXPECT_EQ(until_done(Stub::kIssuesAgain, Call::object_resize, {object, 4}).status, Status::kOk);
+  EXPECT_EQ(installed(space), 0u);
+}
+
+// The region that would have been next goes to the end of the list.
+TEST_F(VmaAgainTest, ARegionThatMovesWhileItsObjectShrinks) {
+  for (u64 others = 0; others <= work::kMostAtOnce; ++others) {
+    const u64 object = call(Call::object_create, {16}).value;
+    const u64 space = active_space();
+    for (u64 i = 0; i < others; ++i) {
+      ASSERT_EQ(map(space, kA + i * 2 * kPageBytes, 1, 1 | abi::kRegionShared, object, 8), Status::kOk);
+    }
+    const Gva here = kA + (u64{1} << 32);
+    ASSERT_EQ(map(space, here, 1, 1 | abi::kRegionShared, object, 9), Status::kOk);
+    ASSERT_TRUE(touch(here, Access::kRead));
+    stop_.requested = true;
+    if (call(Call::object_resize, {object, 4}).status == Status::kAgain) {
+      ASSERT_EQ(call(Call::region_move, {space, here.value(), 1, (here + kPageBytes).value()}).status,
+                Status::kOk);
+    }
+    EXPECT_EQ(until_done(Stub::kIssuesAgain, Call::object_resize, {object, 4}).status, Status::kOk);
+    EXPECT_EQ(installed(space), 0u);
+    stop_.requested = false;
+    ASSERT_EQ(call(Call::space_activate, {0}).status, Status::kOk);
+    ASSERT_EQ(call(Call::space_destroy, {space}).status, Status::kOk);
+    ASSERT_EQ(call(Call::object_destroy, {object}).status, Status::kOk);
+  }
+}
+
 // A clone and a move run to their end: what they do is bounded by what they copy and move.
 TEST_F(VmaAgainTest, ACloneAndAMoveDoWhatTheirPagesAre) {
   const u64 space = active_space();
