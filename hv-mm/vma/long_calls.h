@@ -75,13 +75,13 @@ CallResult VmaMemory<Sink>::protect_far(SpaceId space, RegionTree& tree, VaRange
   const RangeCall issue{abi::Call::region_protect, space, range, perm.bits()};
   const auto start = stopped_.start(issue, moment(tree));
   const auto piece = [&](Gva begin, bool goes_on, pt::Checkpoint& checkpoint) -> Result<Gva> {
-    // What a later piece needs is there before the first one begins.
-    if (!goes_on && !nodes_.refill()) return Fail(Status::kNoMemory);
     auto lent = nodes_.lend(goes_on);
     Result<RegionPlan> plan = tree.prepare_protect({begin, range.end}, perm, work::kMostAtOnce);
     if (!plan) return Fail(plan.error());
     if (too_many(tree, *plan, goes_on)) return Fail(Status::kLimit);
     if (!plan->changes()) return plan->range().end;
+    // What a later piece needs is there before the first one begins.
+    if (!goes_on && !nodes_.refill()) return Fail(Status::kNoMemory);
     lent.everything();
     if (!plan->hold_for_prefix()) return Fail(Status::kNoMemory);
     const auto done =
@@ -113,10 +113,10 @@ CallResult VmaMemory<Sink>::replace(SpaceId space, RegionTree& tree, const Regio
   const auto start = stopped_.start(issue, moment(tree));
   // What is done is a hole by now: each piece is asked for the whole.
   const auto piece = [&](Gva, bool goes_on, pt::Checkpoint& checkpoint) -> Result<Gva> {
-    if (!goes_on && Engine::may_stop(spec.range) && !nodes_.refill()) return Fail(Status::kNoMemory);
     const auto lent = nodes_.lend(goes_on);
     Result<RegionPlan> plan = tree.prepare_replace(spec, 0, object);
     if (!plan) return Fail(plan.error());
+    if (!goes_on && Engine::may_stop(spec.range) && !nodes_.refill()) return Fail(Status::kNoMemory);
     if (too_many(tree, *plan, goes_on)) return Fail(Status::kLimit);
     tree.limit(*plan, work::kMostAtOnce);
     const auto done = engine_.region_unmapped(space, plan->range(), &checkpoint);

@@ -162,8 +162,9 @@ class VmaMemory {
     if (args.space == SpaceId::kKernel && perm.exec()) return Fail(Status::kInvalid);
     if (Engine::may_stop(target->range)) return protect_far(args.space, *target->tree, target->range, perm);
     Result<RegionPlan> plan = target->tree->prepare_protect(target->range, perm);
-    if (!plan) return Fail(plan.error());
-    if (too_many(*target->tree, *plan)) return Fail(Status::kLimit);
+    // It may be the rest of one that has begun: that is not refused.
+    if (!plan || too_many(*target->tree, *plan)) [[unlikely]]
+      return protect_far(args.space, *target->tree, target->range, perm);
     if (!plan->changes()) return 0;
     NOPTE_TRY(engine_.region_protected(args.space, {plan->changes_from(), target->range.end}, perm));
     target->tree->commit(*plan);
@@ -258,8 +259,8 @@ class VmaMemory {
   // Regions that the change may add count as added. What has begun may end: it takes no more than the
   // reserve.
   static bool too_many(const RegionTree& tree, const RegionPlan& plan, bool goes_on = false) {
-    return tree.regions() + plan.nodes_held() >
-           kMaxRegionsPerSpace + (goes_on ? RegionNodeSlab::kReserved : 0);
+    return plan.nodes_held() != 0 && tree.regions() + plan.nodes_held() >
+                                         kMaxRegionsPerSpace + (goes_on ? RegionNodeSlab::kReserved : 0);
   }
 
   // --- calls that may stop (long_calls.h) ---------------------------------------------------------------

@@ -51,7 +51,7 @@ TEST_F(VmaAgainTest, ThePagesOfAStoppedCallAreInstalledAgainWhenTheyWereDropped)
 }
 
 TEST_F(VmaAgainTest, UnmappingWholeRegionsNeedsNoMemory) {
-  for (u64 extra = 0; extra < 40; ++extra) {
+  for (u64 extra = 0; extra < 70; ++extra) {
     const u64 space = active_space();
     const Gva across = kA + ((u64{2} << 20) - kPageBytes);
     ASSERT_EQ(map(space, across, 2), Status::kOk);
@@ -91,7 +91,7 @@ TEST_F(VmaAgainTest, NoShortageAfterTheFirstStop) {
   for (const Row& row : rows) {
     u64 stopped = 0, refused = 0;
     for (const Stub stub : {Stub::kGoesOn, Stub::kIssuesAgain}) {
-      for (u64 extra = 0; extra < 40; ++extra) {
+      for (u64 extra = 0; extra < 70; ++extra) {
         const u64 space = active_space();
         const u64 object = call(Call::object_create, {8192}).value;
         ASSERT_EQ(map(space, kA, 2048, 3 | abi::kRegionShared, object), Status::kOk);
