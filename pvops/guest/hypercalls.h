@@ -23,18 +23,17 @@ struct CallOf;
 namespace detail {
 
 // By value: the arguments of the hot way then need no memory.
-// `done`: how many pages of the range (rsi: its first address, rdx: its pages) the call has come; 0 where it
-// is issued again as it was.
-[[gnu::noinline, gnu::cold]] inline HypercallResult call_again(u64 done, abi::Call call, u64 a0, u64 a1,
-                                                               u64 a2, u64 a3, u64 a4, u64 a5) {
+// Goes on with a call that has come `value` pages far in its range (rsi: the first address, rdx: the pages);
+// 0 where it is issued again as it was.
+[[gnu::noinline, gnu::cold]] inline HypercallResult call_again(abi::Call call, u64 a0, u64 a1, u64 a2, u64 a3,
+                                                               u64 a4, u64 a5) {
   for (;;) {
-    a1 += pages_to_bytes(done);
-    a2 -= done;
     const HypercallResult result = vmmcall(call, a0, a1, a2, a3, a4, a5);
     if (result.status != Status::kAgain) {
       return result;
     }
-    done = result.value;
+    a1 += pages_to_bytes(result.value);
+    a2 -= result.value;
   }
 }
 
@@ -52,7 +51,8 @@ HypercallResult call(const Args& args) {
     result = vmmcall(Row::kCall, a0, a1, a2, a3, a4, a5);
   }
   if (result.status == Status::kAgain) [[unlikely]] {
-    return detail::call_again(result.value, Row::kCall, a0, a1, a2, a3, a4, a5);
+    return detail::call_again(Row::kCall, a0, a1 + pages_to_bytes(result.value), a2 - result.value, a3, a4,
+                              a5);
   }
   return result;
 }
