@@ -22,14 +22,14 @@
 #include <span>
 
 #include "native-fallback/engine/checkpoint.h"
-#include "native-fallback/engine/counters.h"
 #include "native-fallback/engine/id_table.h"
 #include "native-fallback/engine/kmem_area.h"
 #include "native-fallback/engine/memory_object.h"
 #include "native-fallback/engine/space.h"
 #include "native-fallback/frames/frame_table.h"
-#include "native-fallback/sinks/page_table_sink.h"
+#include "native-fallback/tables/counters.h"
 #include "native-fallback/tables/cursor.h"
+#include "native-fallback/tables/page_table_sink.h"
 #include "native-fallback/tables/tlb_batch.h"
 #include "pvops/base/work.h"
 #include "pvops/mm_ops.h"
@@ -125,8 +125,6 @@ class Engine {
   // An object over frames that hold its contents already and are outside the pool's usable ranges (the
   // initramfs): they become the pool's. Errors: kNoMemory, kLimit; then they stay outside.
   Result<ObjectId> object_adopt(FrameRange contents, const ObjectMappings& mappings);
-  // Another view of where the object is mapped. Errors: kInvalid.
-  Result<void> object_set_mappings(ObjectId object, const ObjectMappings& mappings);
   // Shrinking takes the pages past the end out of every mapping, private copies too, and frees them.
   // Errors: kInvalid, kLimit, kAgain (shrinking; the new size holds already for faults).
   Result<void> object_resize(ObjectId object, u64 pages, Checkpoint* checkpoint = nullptr);

@@ -12,6 +12,7 @@ namespace nopte::pt {
 
 template <PageTableSink Sink>
 auto Engine<Sink>::fault(SpaceId id, Gva va, Access access, Privilege privilege) -> FaultResult {
+  const FaultWork<Sink> work(sink_);
   ++counters_.faults;
   const auto refuse = [this](ViolationReason reason) {
     ++counters_.violations;
@@ -145,6 +146,7 @@ template <PageTableSink Sink>
 Result<void> Engine<Sink>::region_advise(SpaceId id, VaRange range, Advice advice, Checkpoint* checkpoint) {
   Space* space = find_space(id);
   if (space == nullptr || !valid_range(id, range)) return Fail(Status::kInvalid);
+  const Completion<Sink> completion(sink_);
   switch (advice) {
     case Advice::kDontNeed:
       return zap(id, *space, range, checkpoint);

@@ -159,6 +159,7 @@ Result<void> Engine<Sink>::map_direct(FrameRange range, Caching caching) {
 template <PageTableSink Sink>
 Result<Gva> Engine<Sink>::kmem_alloc(u64 pages, Checkpoint* checkpoint) {
   if (pages == 0) return Fail(Status::kInvalid);
+  const Completion<Sink> completion(sink_);
   HalfGrant& half = half_grant_;
   if (half.pages != 0 && half.pages != pages && half.way == HalfGrant::Way::kGrows) {
     half.way = HalfGrant::Way::kGivesWay;

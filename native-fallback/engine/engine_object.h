@@ -37,14 +37,6 @@ Result<ObjectId> Engine<Sink>::object_adopt(FrameRange contents, const ObjectMap
 }
 
 template <PageTableSink Sink>
-Result<void> Engine<Sink>::object_set_mappings(ObjectId id, const ObjectMappings& mappings) {
-  MemoryObject* object = find_object(id);
-  if (object == nullptr) return Fail(Status::kInvalid);
-  object->mappings = &mappings;
-  return {};
-}
-
-template <PageTableSink Sink>
 Result<void> Engine<Sink>::object_resize(ObjectId id, u64 pages, Checkpoint* checkpoint) {
   MemoryObject* object = find_object(id);
   if (object == nullptr) return Fail(Status::kInvalid);

@@ -9,8 +9,7 @@
 
 namespace nopte::pt {
 
-// `sink` is the engine's.
-template <auto& engine, auto& sink>
+template <auto& engine>
 class EngineMm {
  public:
   static constexpr MmOps ops(const char* name) {
@@ -21,9 +20,7 @@ class EngineMm {
 
   // A #PF at va: kNone when the access can be tried again.
   [[gnu::always_inline]] static ViolationReason fault(Gva va, Access access, Privilege privilege) {
-    sink.fault_begins();
     const auto result = engine.fault(active_, va, access, privilege);
-    sink.fault_ends();
     return result ? ViolationReason::kNone : result.error();
   }
 
@@ -58,9 +55,7 @@ class EngineMm {
     return engine.region_moved(space, from, to);
   }
   [[gnu::always_inline]] static Result<void> region_advise(SpaceId space, VaRange range, Advice advice) {
-    const auto done = engine.region_advise(space, range, advice);
-    sink.complete();
-    return done;
+    return engine.region_advise(space, range, advice);
   }
   [[gnu::always_inline]] static Result<ObjectId> object_create(u64 pages, const ObjectMappings& mappings) {
     return engine.object_create(pages, mappings);
@@ -71,11 +66,7 @@ class EngineMm {
   [[gnu::always_inline]] static Result<void> object_destroy(ObjectId object) {
     return engine.object_destroy(object);
   }
-  [[gnu::always_inline]] static Result<Gva> kmem_alloc(u64 pages) {
-    const auto granted = engine.kmem_alloc(pages);
-    sink.complete();
-    return granted;
-  }
+  [[gnu::always_inline]] static Result<Gva> kmem_alloc(u64 pages) { return engine.kmem_alloc(pages); }
   [[gnu::always_inline]] static void kmem_free(Gva base, u64 pages) {
     NOPTE_ASSERT(engine.kmem_free(base, pages));
   }

@@ -5,8 +5,8 @@
 #pragma once
 
 #include "native-fallback/format/x86_64_4level.h"
-#include "native-fallback/sinks/page_table_sink.h"
 #include "native-fallback/tables/entry.h"
+#include "native-fallback/tables/page_table_sink.h"
 
 namespace nopte::pt {
 
@@ -32,7 +32,6 @@ class StoreSink {
   using Format = F;
   using Entry = typename F::Entry;
   static constexpr bool kLargeLeaves = true;
-  static constexpr bool kNeedsAliasRemoval = false;
 
   constexpr StoreSink(FrameTable& frames, P& processor) : frames_(frames), processor_(processor) {}
 

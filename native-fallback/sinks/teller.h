@@ -8,7 +8,7 @@
 
 #include <concepts>
 
-#include "native-fallback/sinks/page_table_sink.h"
+#include "native-fallback/tables/page_table_sink.h"
 
 namespace nopte::pt {
 

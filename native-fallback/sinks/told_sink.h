@@ -16,7 +16,7 @@
 
 #include "native-fallback/sinks/store_sink.h"
 #include "native-fallback/sinks/teller.h"
-#include "native-fallback/tables/cursor.h"
+#include "native-fallback/tables/entry_scan.h"
 
 namespace nopte::pt {
 

@@ -19,7 +19,7 @@
 
 #include "native-fallback/sinks/store_sink.h"
 #include "native-fallback/sinks/xen_queue.h"
-#include "native-fallback/tables/cursor.h"
+#include "native-fallback/tables/entry_scan.h"
 
 namespace nopte::pt {
 
@@ -39,7 +39,6 @@ class XenSink {
   using Format = FourLevel;
   using Entry = pt::Entry;
   static constexpr bool kLargeLeaves = false;
-  static constexpr bool kNeedsAliasRemoval = true;
 
   constexpr XenSink(FrameTable& frames, P& processor, XenQueueMemory& memory)
       : frames_(frames), processor_(processor), queue_(memory) {}

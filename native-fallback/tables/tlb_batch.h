@@ -6,8 +6,8 @@
 // Concurrency: the engine's; between construction and flush no CPU begins to run the root.
 #pragma once
 
-#include "native-fallback/engine/counters.h"
-#include "native-fallback/sinks/page_table_sink.h"
+#include "native-fallback/tables/counters.h"
+#include "native-fallback/tables/page_table_sink.h"
 
 namespace nopte::pt {
 

@@ -17,6 +17,15 @@ ALLOWED = {
     "hv-mm": {"pvops", "native-fallback", "hv-mm"},
     "guest-mm": {"pvops", "guest-mm"},
 }
+# The translation layer's rooms, from the bottom up: each may include those before it, and itself. guest/ and arch/
+# are above all.
+ROOMS = {
+    "frames": set(),
+    "format": {"frames"},
+    "tables": {"frames", "format"},
+    "sinks": {"frames", "format", "tables"},
+    "engine": {"frames", "format", "tables"},
+}
 # The one file that may know the backends, and what it may know of them; and what takes its place in the image
 # without paravirtualisation.
 CHOOSER = "guest-mm/arch/x86_64/choose_backend.cc"
@@ -30,6 +39,12 @@ TABLE_USERS = {CHOOSER, "guest-mm/arch/x86_64/panic_report.cc"}
 TRANSLATION = re.compile(r"\bnopte::pt::")
 
 
+def room_may_include(includer, included):
+    if includer[0] != "native-fallback" or included[0] != "native-fallback" or includer[1] not in ROOMS:
+        return True
+    return included[1] == includer[1] or included[1] in ROOMS[includer[1]]
+
+
 def check_includes(source):
     problems = []
     files = 0
@@ -41,6 +56,8 @@ def check_includes(source):
             name = str(path.relative_to(source))
             for line, text in enumerate(path.read_text().splitlines(), 1):
                 include = re.match(r'\s*#\s*include\s+"([^"]+)"', text)
+                if include and not room_may_include(name.split("/"), include.group(1).split("/")):
+                    problems.append(f"{name}:{line}: the room may not include {include.group(1)}")
                 if include and include.group(1) == TABLES and layer == "guest-mm" and name not in TABLE_USERS:
                     problems.append(f"{name}:{line}: only boot may see the backends' tables")
                 if not include or include.group(1).split("/")[0] in allowed:

@@ -32,8 +32,6 @@ class AnyKind {
 
   // --- the sink's ---
   [[nodiscard]] virtual bool can_share_tables() const = 0;
-  virtual void fault_begins() = 0;
-  virtual void fault_ends() = 0;
   virtual void complete() = 0;
 
   // --- what its tables hold ---
@@ -72,8 +70,6 @@ class KindOf final : public AnyKind {
   void check() override { kind.check(); }
 
   bool can_share_tables() const override { return kind.sink.can_share_tables(); }
-  void fault_begins() override { kind.sink.fault_begins(); }
-  void fault_ends() override { kind.sink.fault_ends(); }
   void complete() override { kind.sink.complete(); }
 
   unsigned counted_entries(unsigned level, bool root_of_a_space) const override {

@@ -8,7 +8,7 @@
 #include <absl/container/flat_hash_map.h>
 #include <gtest/gtest.h>
 
-#include "native-fallback/sinks/page_table_sink.h"
+#include "native-fallback/tables/page_table_sink.h"
 #include "tests/model/kind.h"
 
 namespace nopte::model {
@@ -96,7 +96,6 @@ class ToyLguestSink {
   using Format = pt::FourLevel;
   static constexpr bool can_share_tables() { return false; }
   static constexpr bool kLargeLeaves = false;
-  static constexpr bool kNeedsAliasRemoval = false;
 
   ToyLguestSink(pt::FrameTable& frames, Machine& machine, ToyLguest& host)
       : frames_(frames), machine_(machine), host_(host) {}

@@ -106,15 +106,9 @@ class World {
     return {};
   }
   Result<void> advise(SpaceId id, VaRange range, Advice advice, pt::Checkpoint* checkpoint = nullptr) {
-    const auto done = engine().region_advise(id, range, advice, checkpoint);
-    kind_->complete();
-    return done;
+    return engine().region_advise(id, range, advice, checkpoint);
   }
-  Result<Gva> kmem_alloc(u64 pages) {
-    const auto granted = engine().kmem_alloc(pages);
-    kind_->complete();
-    return granted;
-  }
+  Result<Gva> kmem_alloc(u64 pages) { return engine().kmem_alloc(pages); }
   Result<ObjectId> object_create(u64 pages) {
     auto mappings = std::make_unique<Mappings>(spaces_, ObjectId::kNone);
     const auto id = engine().object_create(pages, *mappings);
@@ -162,12 +156,8 @@ class World {
   void check();
 
  private:
-  // As EngineMm does it.
   AnyEngine::FaultResult fault(Gva va, Access access, Privilege privilege) {
-    kind_->fault_begins();
-    const auto resolved = engine().fault(active(), va, access, privilege);
-    kind_->fault_ends();
-    return resolved;
+    return engine().fault(active(), va, access, privilege);
   }
   // Adopted frames are not among for_each_touched's.
   u64 adopted_in_use() {

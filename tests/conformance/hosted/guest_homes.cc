@@ -31,21 +31,11 @@ struct EngineSlot {
   auto fault(SpaceId s, Gva va, Access a, pt::Privilege p) { return engine->fault(s, va, a, p); }
 };
 
-// The same for the sink.
-template <class Sink>
-struct SinkSlot {
-  Sink* sink = nullptr;
-  void fault_begins() { sink->fault_begins(); }
-  void fault_ends() { sink->fault_ends(); }
-  void complete() { sink->complete(); }
-};
-
 template <class Kind>
 class GuestHome final : public KindHome<Kind> {
  public:
   explicit GuestHome(const char* mode) : ops_(Mm::ops(mode)) {
     engine_slot.engine = this->engine_.get();
-    sink_slot.sink = &this->kind_.sink;
     ops_.space_activate(SpaceId::kKernel);
     this->kind_.booted();
   }
@@ -54,8 +44,7 @@ class GuestHome final : public KindHome<Kind> {
 
  private:
   inline static EngineSlot<typename KindHome<Kind>::Engine> engine_slot;
-  inline static SinkSlot<typename Kind::Sink> sink_slot;
-  using Mm = pt::EngineMm<engine_slot, sink_slot>;
+  using Mm = pt::EngineMm<engine_slot>;
 
   ViolationReason fault(Gva va, Access access, pt::Privilege privilege) override {
     return Mm::fault(va, access, privilege);

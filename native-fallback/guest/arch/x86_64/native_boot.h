@@ -8,10 +8,10 @@
 #include <optional>
 
 #include "native-fallback/arch/x86_64/pvh.h"
-#include "native-fallback/engine/counters.h"
 #include "native-fallback/format/x86_entry.h"
 #include "native-fallback/frames/frame_table.h"
 #include "native-fallback/guest/native_backend.h"
+#include "native-fallback/tables/counters.h"
 
 namespace nopte::pt {
 

@@ -21,7 +21,7 @@ class Home {
   static constinit Engine<Sink> engine_;
 
  public:
-  static constexpr MmOps ops(const char* name) { return EngineMm<engine_, sink>::ops(name); }
+  static constexpr MmOps ops(const char* name) { return EngineMm<engine_>::ops(name); }
 
   static Result<NativeBoot> boot(const NativeStart& start, GuestInterface& interface) {
     return boot_guest(start, mapper_, interface);
@@ -32,8 +32,8 @@ class Home {
     const Access access = (error_code & kFetch) != 0   ? Access::kExec
                           : (error_code & kWrite) != 0 ? Access::kWrite
                                                        : Access::kRead;
-    return EngineMm<engine_, sink>::fault(Gva(address), access,
-                                          (error_code & kUser) != 0 ? Privilege::kUser : Privilege::kKernel);
+    return EngineMm<engine_>::fault(Gva(address), access,
+                                    (error_code & kUser) != 0 ? Privilege::kUser : Privilege::kKernel);
   }
 
  private:

@@ -1,8 +1,8 @@
 // What the boot code, the backend and the platform of the bare machine share.
 #pragma once
 
-#include "native-fallback/engine/counters.h"
 #include "native-fallback/guest/physical_layout.h"
+#include "native-fallback/tables/counters.h"
 
 namespace nopte::pt {
 

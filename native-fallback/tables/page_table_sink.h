@@ -51,8 +51,6 @@ concept PageTableSink = requires(S sink, const S& view, Frame frame, const Slot&
   { typename S::Format() } -> PageTableFormat;
   // Level-2 leaves work.
   { S::kLargeLeaves } -> std::convertible_to<bool>;
-  // publish must find the table's frame without a writable mapping (Xen: the direct map turns read-only).
-  { S::kNeedsAliasRemoval } -> std::convertible_to<bool>;
 
   // A table may be reachable by two paths, and move (lguest names entries by root and address: no).
   { view.can_share_tables() } -> std::same_as<bool>;
@@ -114,6 +112,32 @@ class LazyUpdates {
   ~LazyUpdates() { sink_.end(); }
   LazyUpdates(const LazyUpdates&) = delete;
   LazyUpdates& operator=(const LazyUpdates&) = delete;
+
+ private:
+  Sink& sink_;
+};
+
+// fault_begins/fault_ends as a guard.
+template <PageTableSink Sink>
+class FaultWork {
+ public:
+  explicit FaultWork(Sink& sink) : sink_(sink) { sink_.fault_begins(); }
+  ~FaultWork() { sink_.fault_ends(); }
+  FaultWork(const FaultWork&) = delete;
+  FaultWork& operator=(const FaultWork&) = delete;
+
+ private:
+  Sink& sink_;
+};
+
+// complete() at the end of what makes pages ahead.
+template <PageTableSink Sink>
+class Completion {
+ public:
+  explicit Completion(Sink& sink) : sink_(sink) {}
+  ~Completion() { sink_.complete(); }
+  Completion(const Completion&) = delete;
+  Completion& operator=(const Completion&) = delete;
 
  private:
   Sink& sink_;
