@@ -94,7 +94,7 @@ TYPED_TEST(LargeLeaf, ShowsItsFramesWithItsRights) {
     const u64 first = this->frames_of(level);  // each level has a place of its own
     const auto whole = Format::leaf_at(this->leaf(level, kPermR), Frame(first), level);
     ASSERT_TRUE(this->cursor(this->page(first)).install(whole, level));
-    const auto found = this->world.engine().peek(SpaceId::kKernel, this->page(first + first / 2));
+    const auto found = this->own.own_engine().peek(SpaceId::kKernel, this->page(first + first / 2));
     ASSERT_TRUE(found);
     EXPECT_EQ(found->entry, whole);
     EXPECT_EQ(found->level, level);
@@ -143,7 +143,7 @@ TYPED_TEST(LargeLeaf, KeepsRightsCachingAndMarksWhenSplit) {
         ASSERT_TRUE(at.install(whole, 2));
         ASSERT_TRUE(at.split());
         this->expect_parts(at, whole);
-        const auto found = this->world.engine().peek(SpaceId::kKernel, this->page(first + 1));
+        const auto found = this->own.own_engine().peek(SpaceId::kKernel, this->page(first + 1));
         ASSERT_TRUE(found);
         EXPECT_EQ(found->rights, Format::granted(Perm(bits)));
       }
@@ -157,7 +157,7 @@ TYPED_TEST(LargeLeaf, SplitKeepsMarksThatTheProcessorSetsMeanwhile) {
   auto at = this->cursor();
   ASSERT_FALSE(at.entry().dirty());
   ASSERT_TRUE(at.split());
-  for (unsigned i = 0; i < World<TypeParam>::Format::kEntriesPerTable; ++i) {
+  for (unsigned i = 0; i < TypeParam::Sink::Format::kEntriesPerTable; ++i) {
     ASSERT_TRUE(this->sink.view(at.table()).read(i).dirty()) << i;
   }
 }
@@ -268,7 +268,7 @@ TYPED_TEST(LargeLeaf, HasTheRightsOfTheWayToo) {
   const Leaf full = this->sink.read(slot);
   this->sink.exchange(slot, full, full.without(Leaf::kWritable));
   this->world.machine().flush_everything();
-  EXPECT_EQ(this->world.engine().peek(SpaceId::kKernel, at.va())->rights, Format::granted(kPermR));
+  EXPECT_EQ(this->own.own_engine().peek(SpaceId::kKernel, at.va())->rights, Format::granted(kPermR));
   EXPECT_FALSE(this->reaches(this->kSomePage, Access::kWrite));
   EXPECT_TRUE(this->reaches(this->kSomePage));
 }
