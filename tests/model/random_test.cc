@@ -364,7 +364,9 @@ class RandomRun {
     if (parent == SpaceId::kKernel || world_.user_spaces().size() >= kMostSpaces) return;
     const auto child = world_.clone(parent);
     if (note("clone", child)) {
-      reference_.spaces[*child] = reference_.spaces[parent];
+      const Reference::Space copy =
+          reference_.spaces[parent];  // a reference would not outlive the new element
+      reference_.spaces[*child] = copy;
       reference_.spaces[*child].regions = &world_.regions(*child);
     } else {
       EXPECT_EQ(child.error(), Status::kNoMemory);

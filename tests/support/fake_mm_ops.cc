@@ -38,7 +38,8 @@ struct FakeCalls {
   static Result<SpaceId> space_clone(SpaceId parent, const RegionSource&) {
     if (fake().growth_fails()) return Fail(Status::kNoMemory);
     const SpaceId id{fake().next_id_++};
-    fake().spaces_[id] = fake().space(parent);
+    const auto regions = fake().space(parent);  // a reference would not outlive the new element
+    fake().spaces_[id] = regions;
     return id;
   }
   static void space_destroy(SpaceId id) {

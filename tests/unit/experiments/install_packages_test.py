@@ -15,11 +15,12 @@ STANDINS = {
     "apt-get": 'case "$1" in update) exit "$UPDATE";; esac; shift 4; printf "%s\\n" "$@" >>"$HERE/asked"; exit "$INSTALL"',
     "id": "echo 0",
 }
-BUILD = {"g++", "cmake", "ninja-build", "binutils", "libgtest-dev", "libboost-dev", "python3"}
+BUILD = {"g++", "cmake", "ninja-build", "binutils", "libgtest-dev", "libboost-dev", "libabsl-dev", "python3"}
 BOOT = {"qemu-system-x86", "seabios", "busybox-static"}
 REPORT = {"python3-matplotlib"}
-TESTS = {"clang-19", "clang-format-19", "clang-tidy-19", "libclang-rt-19-dev", "cpio"}
-ALL = BUILD | BOOT | REPORT | TESTS
+BENCH = {"libbenchmark-dev"}
+TESTS = {"clang-19", "clang-format-19", "clang-tidy-19", "libclang-rt-19-dev", "libzydis-dev", "cpio"}
+ALL = BUILD | BOOT | REPORT | BENCH | TESTS
 
 
 class InstallPackagesTest(unittest.TestCase):
@@ -49,10 +50,12 @@ class InstallPackagesTest(unittest.TestCase):
     def test_what_is_missing_is_installed(self):
         self.assertEqual(self.run_script()[:2], (0, BUILD | BOOT))
         self.assertEqual(self.run_script("report")[:2], (0, BUILD | BOOT | REPORT))
+        self.assertEqual(self.run_script("bench")[:2], (0, BUILD | BOOT | REPORT | BENCH))
         self.assertEqual(self.run_script("tests", installed=BUILD)[:2], (0, ALL - BUILD))
 
     def test_a_release_without_a_package(self):
         for absent, words in (("clang-tidy-19", "experiments/* work"), ("qemu-system-x86", "the hosted tests work"),
+                              ("libbenchmark-dev", "experiments/bench cannot run"),
                               ("g++", "nothing can be built")):
             with self.subTest(absent):
                 status, asked, said = self.run_script("tests", release=ALL - {absent})
