@@ -23,6 +23,7 @@
 
 #include "pvops/base/result.h"
 #include "pvops/regions/gap_index.h"
+#include "pvops/regions/region_hint.h"
 #include "pvops/regions/region_list.h"
 #include "pvops/regions/region_node.h"
 #include "pvops/regions/region_plan.h"
@@ -123,7 +124,7 @@ class RegionTree final : public RegionSource {
   [[nodiscard]] bool well_formed(const RegionSpec& spec, const RegionList* list) const;
   // at_or_after without const.
   RegionNode* after(Gva va) const {
-    if (last_hit_ != nullptr && last_hit_->spec.range.contains(va)) return last_hit_;
+    if (hint_.hit != nullptr && hint_.hit->spec.range.contains(va)) return hint_.hit;
     return search_after(va);
   }
   RegionNode* search_after(Gva va) const;
@@ -178,18 +179,7 @@ class RegionTree final : public RegionSource {
   RegionNodeSource* nodes_;
   GapIndex* gaps_;
   SpaceId space_ = SpaceId::kKernel;
-  // What was asked for last is asked for again: the region that contained an address, and the region above
-  // a free place that find_gap gave out or an unmap left (as long as the version is the same).
-  mutable RegionNode* last_hit_ = nullptr;
-  mutable VaRange last_gap_{};
-  mutable RegionNode* above_last_gap_ = nullptr;
-  mutable u64 last_gap_version_ = ~u64{0};
-  // No gap that ends in (searched_from_, searched_end_] has searched_pages_ or more: a search for as many may
-  // begin at searched_from_. Empty when they are equal.
-  mutable RegionNode* searched_owner_ = nullptr;  // begins at searched_from_, if there is such a region
-  mutable Gva searched_from_{};
-  mutable Gva searched_end_{};
-  mutable u64 searched_pages_ = 0;
+  mutable RegionHint hint_;     // asking remembers
   RegionNode* dead_ = nullptr;  // emptied their lists during this commit, chained by RegionNode::next_dead
   u64 regions_ = 0;
   u64 pages_ = 0;
