@@ -4,7 +4,7 @@
 
 namespace nopte::hv::testing {
 
-XenCount::XenCount(const PageTypes& types, u64 reserved, const absl::btree_map<u64, unsigned>& pins, u64 base)
+XenCount::XenCount(const PageTypes& types, u64 reserved, const std::map<u64, unsigned>& pins, u64 base)
     : types_(types), reserved_(reserved), pins_(pins), counts_(types.frames().count()) {
   for (const auto& [frame, level] : pins) count_use(frame, level);
   count_use(base, 4);
@@ -73,9 +73,9 @@ void XenCount::check() const {
   }
 }
 
-absl::btree_map<u64, unsigned> XenCount::pins_of(const PageTypes& types) {
+std::map<u64, unsigned> XenCount::pins_of(const PageTypes& types) {
   const MachineFrames& frames = types.frames();
-  absl::btree_map<u64, unsigned> pins;
+  std::map<u64, unsigned> pins;
   for (u64 frame = 0; frame < frames.count(); ++frame) {
     const FrameInfo& known = frames.info(frames.begin() + frame);
     if (known.pinned) pins[frame] = static_cast<unsigned>(known.type);

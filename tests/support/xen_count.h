@@ -2,8 +2,7 @@
 // loaded, what the tables below lead to, how often each frame is used as what.
 #pragma once
 
-#include <absl/container/btree_map.h>
-
+#include <map>
 #include <vector>
 
 #include "hv-mm/xen/page_types.h"
@@ -19,13 +18,13 @@ class XenCount {
  public:
   // `pins` and `base`: frames by their place among the guest's machine frames, with the pins' levels.
   // `reserved`: what each root in use has in the reserved slot.
-  XenCount(const PageTypes& types, u64 reserved, const absl::btree_map<u64, unsigned>& pins, u64 base);
+  XenCount(const PageTypes& types, u64 reserved, const std::map<u64, unsigned>& pins, u64 base);
 
   // The validator's own count is another: stops the test.
   void check() const;
 
   // What the validator says is pinned.
-  static absl::btree_map<u64, unsigned> pins_of(const PageTypes& types);
+  static std::map<u64, unsigned> pins_of(const PageTypes& types);
 
  private:
   struct Count {
@@ -44,7 +43,7 @@ class XenCount {
 
   const PageTypes& types_;
   u64 reserved_;
-  const absl::btree_map<u64, unsigned>& pins_;
+  const std::map<u64, unsigned>& pins_;
   std::vector<Count> counts_;
 };
 

@@ -5,10 +5,9 @@
 // all frames but these four writable.
 #pragma once
 
-#include <absl/container/btree_map.h>
-
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -186,9 +185,9 @@ class XenMachine {
   u64 leaves_;
   std::unique_ptr<u8, Free> memory_;
   std::vector<FrameInfo> infos_;
-  absl::btree_map<u64, unsigned> pins_;
+  std::map<u64, unsigned> pins_;
   u64 base_ = 0;
-  absl::btree_map<u64, Cached> tlb_;
+  std::map<u64, Cached> tlb_;
 
  public:
   PageTypes types;
