@@ -1,4 +1,4 @@
-// What a memory mode (nested, shadow, vma) decides: everything about paging. The run loop (run_loop.cc)
+// What a memory mode (nested, shadow, vma) decides: everything about paging. The run loop (exits.h)
 // decodes exits and does the rest of the container; each mode is one ModeHandler.
 //
 // Every call comes with the guest stopped. A handler either makes the guest able to go on, or raises an
