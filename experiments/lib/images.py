@@ -1,5 +1,6 @@
 """The files that a boot needs: where the build leaves them, and how they come to be when they are missing."""
 
+import os
 import pathlib
 import shutil
 import subprocess
@@ -61,8 +62,9 @@ def prepare_hosted(target, packages):
 
 def _ninja(targets):
     """Builds what is not up to date; says so only when it takes time, shows the output only when it fails."""
-    process = subprocess.Popen(["ninja", "-C", BUILD, *targets], cwd=ROOT, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True)
+    # Ninja's own default is two more than there are processors, and a compiler takes half a GiB.
+    process = subprocess.Popen(["ninja", "-C", BUILD, f"-j{len(os.sched_getaffinity(0))}", *targets], cwd=ROOT,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     told = threading.Timer(1.5, say, [f"building {', '.join(targets)} (a few minutes, once)"])
     told.start()
     output = process.communicate()[0]
