@@ -350,46 +350,6 @@ Status Scene::map_unlisted(SpaceId id, u64 page, Perm perm) {
   return status_of(ops_->region_map(id, {span(page, 1), perm, Sharing::kPrivate, ObjectId::kNone, 0}, 0));
 }
 
-// --- accesses ------------------------------------------------------------------------------------------
-
-Status Scene::checked(Gva va, Status status) {
-  if (status == Status::kOk) return status;
-  used_ |= CallSet::violations();
-  expect(memory_->refused_at() == va, "a refusal names another address than the access");
-  return status;
-}
-
-Result<u64> Scene::loaded(Gva va) {
-  const auto value = memory_->load(va);
-  static_cast<void>(checked(va, value ? Status::kOk : value.error()));
-  return value;
-}
-
-Result<u64> Scene::load_at(Gva va) {
-  touched(va);
-  return loaded(va);
-}
-
-Status Scene::store_at(Gva va, u64 value) {
-  touched(va);
-  return checked(va, memory_->store(va, value));
-}
-
-Status Scene::execute_at(Gva va) {
-  touched(va);
-  return checked(va, memory_->execute(va));
-}
-
-Result<u64> Scene::warm_load_at(Gva va) {
-  budget_.warm();
-  return loaded(va);
-}
-
-Status Scene::warm_store_at(Gva va, u64 value) {
-  budget_.warm();
-  return checked(va, memory_->store(va, value));
-}
-
 const char* run_case(const Case& row, Scene& scene, const MmOps& ops, Memory& memory,
                      const ExitCosts& costs) {
   scene.begin(ops, memory, costs);
