@@ -11,65 +11,16 @@
 #include "tests/support/counting_nodes.h"
 #include "tests/support/histogram.h"
 #include "tests/support/seeds.h"
+#include "tests/unit/pvops/region_model.h"
 
 namespace nopte {
 namespace {
 
-constexpr u64 kPages = 192;
-constexpr VaRange kBounds{Gva{0x40'0000}, Gva{0x40'0000 + kPages * kPageBytes}};
 constexpr u64 kOperations = 1'200'000;  // over all seeds
 
-// What a page shows.
-struct ModelPage {
-  Perm perm;
-  Sharing sharing;
-  u32 object;  // 0: anonymous
-  u64 object_page;
-  u32 tag;
-  friend bool operator==(const ModelPage&, const ModelPage&) = default;
-};
-using Model = absl::btree_map<u64, ModelPage>;  // by page index from kBounds.begin
+using test::kBounds, test::kPages, test::Listed, test::listed, test::Model, test::ModelPage;
 
 struct TestList : RegionList {};
-
-struct Listed {
-  RegionSpec spec;
-  u32 tag;
-  friend bool operator==(const Listed&, const Listed&) = default;
-};
-
-// The canonical list: maximal runs of pages that continue.
-std::vector<Listed> listed(const Model& model) {
-  std::vector<Listed> list;
-  for (const auto& [index, page] : model) {
-    const Gva at = kBounds.begin + pages_to_bytes(index);
-    if (!list.empty()) {
-      Listed& last = list.back();
-      const bool anonymous = page.object == 0;
-      if (last.spec.range.end == at && last.tag == page.tag && last.spec.perm == page.perm &&
-          last.spec.sharing == page.sharing && last.spec.object == ObjectId{page.object} &&
-          (anonymous || last.spec.object_page + last.spec.range.pages() == page.object_page)) {
-        last.spec.range.end += kPageBytes;
-        continue;
-      }
-    }
-    list.push_back({{.range = VaRange::of_pages(at, 1),
-                     .perm = page.perm,
-                     .sharing = page.sharing,
-                     .object = ObjectId{page.object},
-                     .object_page = page.object_page},
-                    page.tag});
-  }
-  return list;
-}
-
-std::vector<Listed> listed(const RegionTree& tree) {
-  std::vector<Listed> list;
-  for (const RegionNode* node = tree.first(); node != nullptr; node = tree.next(*node)) {
-    list.push_back({node->spec, node->tag});
-  }
-  return list;
-}
 
 class RandomRun {
  public:
