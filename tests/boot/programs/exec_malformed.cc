@@ -1,16 +1,10 @@
 // execve of ELF files with every header field broken: ENOEXEC where Linux refuses too; where Linux would run
 // the file all the same, the child may end in any way, but the kernel goes on.
-#include <elf.h>
-#include <fcntl.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/stat.h>
 
 #include <initializer_list>
 
-#include "checks.h"
-
-extern char** environ;
+#include "exec_checks.h"
 
 namespace {
 
@@ -28,44 +22,18 @@ File good_file() {
   File file = {};
   const unsigned char code[12] = {0xbf, 42, 0, 0, 0, 0xb8, 60, 0, 0, 0, 0x0f, 0x05};
   memcpy(file.code, code, sizeof(code));
-  const unsigned char ident[7] = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT};
-  memcpy(file.header.e_ident, ident, sizeof(ident));
-  file.header.e_type = ET_EXEC;
-  file.header.e_machine = EM_X86_64;
-  file.header.e_version = EV_CURRENT;
-  file.header.e_entry = kBase + offsetof(File, code);
-  file.header.e_phoff = sizeof(Elf64_Ehdr);
-  file.header.e_ehsize = sizeof(Elf64_Ehdr);
-  file.header.e_phentsize = sizeof(Elf64_Phdr);
-  file.header.e_phnum = 2;
+  file.header = elf_header(kBase + offsetof(File, code));
   file.segments[0] = {PT_LOAD, PF_R | PF_X, 0, kBase, kBase, sizeof(File), sizeof(File), 4096};
   file.segments[1] = {PT_LOAD, PF_R | PF_W, 0, kBase + 0x1000, kBase + 0x1000, 0, 0x2000, 4096};
   return file;
-}
-
-void write_bytes(const void* bytes, size_t size) {
-  unlink(kPath);
-  const int file = open(kPath, O_WRONLY | O_CREAT | O_TRUNC, 0700);
-  CHECK(file >= 0);
-  CHECK(write(file, bytes, size) == static_cast<ssize_t>(size));
-  close(file);
-}
-
-// The wait status of a child that executes the file; 128 + errno as exit status when it could not.
-int run() {
-  return status_of_child([] {
-    char* argv[] = {const_cast<char*>(kPath), nullptr};
-    execve(kPath, argv, environ);
-    _exit(128 + errno);
-  });
 }
 
 template <class Change>
 int run_changed(Change change) {
   File file = good_file();
   change(file);
-  write_bytes(&file, sizeof(file));
-  return run();
+  write_program(kPath, &file, sizeof(file));
+  return run_program(kPath);
 }
 
 template <class Change>
@@ -99,8 +67,8 @@ int main() {
     snprintf(name, sizeof(name), "cut_at_%zu", size);
     check(name, [&] {
       const File file = good_file();
-      write_bytes(&file, size);
-      CHECK(WEXITSTATUS(run()) == 128 + ENOEXEC);
+      write_program(kPath, &file, size);
+      CHECK(WEXITSTATUS(run_program(kPath)) == 128 + ENOEXEC);
     });
   }
   survived("class", [](File& f) { f.header.e_ident[EI_CLASS] = ELFCLASS32; });

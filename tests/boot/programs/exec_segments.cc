@@ -1,13 +1,7 @@
 // What a program finds in its segments' last pages: the file's bytes, and zeros from there to the page's end
 // where the segment is longer in memory than in the file. The same on Linux.
-#include <elf.h>
-#include <fcntl.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include "checks.h"
-
-extern char** environ;
+#include "exec_checks.h"
 
 namespace {
 
@@ -29,16 +23,7 @@ static_assert(sizeof(File) == 2 * kPage);
 File program(uint64_t file_bytes, uint64_t memory_bytes, uint32_t offset) {
   File file = {};
   memset(file.data, kFill, sizeof(file.data));
-  const unsigned char ident[7] = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT};
-  memcpy(file.header.e_ident, ident, sizeof(ident));
-  file.header.e_type = ET_EXEC;
-  file.header.e_machine = EM_X86_64;
-  file.header.e_version = EV_CURRENT;
-  file.header.e_entry = kBase + offsetof(File, code);
-  file.header.e_phoff = sizeof(Elf64_Ehdr);
-  file.header.e_ehsize = sizeof(Elf64_Ehdr);
-  file.header.e_phentsize = sizeof(Elf64_Phdr);
-  file.header.e_phnum = 2;
+  file.header = elf_header(kBase + offsetof(File, code));
   file.segments[0] = {PT_LOAD, PF_R | PF_X, 0, kBase, kBase, kPage, kPage, kPage};
   file.segments[1] = {PT_LOAD,       PF_R | PF_W, kPage,        kBase + kPage,
                       kBase + kPage, file_bytes,  memory_bytes, kPage};
@@ -53,16 +38,8 @@ File program(uint64_t file_bytes, uint64_t memory_bytes, uint32_t offset) {
 // The byte that the program finds there.
 int found(uint64_t file_bytes, uint64_t memory_bytes, uint32_t offset) {
   const File image = program(file_bytes, memory_bytes, offset);
-  unlink(kPath);
-  const int file = open(kPath, O_WRONLY | O_CREAT | O_TRUNC, 0700);
-  CHECK(file >= 0);
-  CHECK(write(file, &image, sizeof(image)) == ssize_t(sizeof(image)));
-  CHECK(close(file) == 0);
-  const int status = status_of_child([] {
-    char* argv[] = {const_cast<char*>(kPath), nullptr};
-    execve(kPath, argv, environ);
-    _exit(1);
-  });
+  write_program(kPath, &image, sizeof(image));
+  const int status = run_program(kPath);
   CHECK(WIFEXITED(status));
   return WEXITSTATUS(status);
 }
