@@ -186,31 +186,14 @@ void ExitHandler::on_halt() {
   advance_past(1);
 }
 
-std::span<const u8> ExitHandler::fetch(std::span<u8, kMaxInstructionBytes> code) {
-  if (!vcpu_.in_64bit_code()) {
-    return {};
-  }
-  // Where the page behind the instruction is missing, its beginning may still decode.
-  const Gva rip(vcpu_.rip());
-  if (mode_.read_guest(vcpu_, rip, code)) {
-    return code;
-  }
-  const u64 bytes = kPageBytes - rip.page_offset();
-  if (bytes >= code.size() || !mode_.read_guest(vcpu_, rip, code.first(bytes))) {
-    return {};
-  }
-  return code.first(bytes);
+InstructionBytes ExitHandler::fetch() {
+  if (!vcpu_.in_64bit_code()) return {};
+  return InstructionBytes::fetch(Gva(vcpu_.rip()), [this](Gva va, std::span<u8> bytes) {
+    return mode_.read_guest(vcpu_, va, bytes).has_value();
+  });
 }
 
-DecodedInstruction ExitHandler::fetch_and_decode() {
-  u8 code[kMaxInstructionBytes];
-  return decode_instruction(fetch(code));
-}
-
-void ExitHandler::advance_past(u64 opcode_bytes) {
-  u8 code[kMaxInstructionBytes];
-  vcpu_.advance_rip(prefix_bytes(fetch(code)) + opcode_bytes);
-}
+void ExitHandler::advance_past(u64 opcode_bytes) { vcpu_.advance_rip(prefix_bytes(fetch()) + opcode_bytes); }
 
 Gva ExitHandler::operand_address(const DecodedInstruction& instruction) {
   const MemoryOperand& operand = instruction.memory;
@@ -226,7 +209,7 @@ Gva ExitHandler::operand_address(const DecodedInstruction& instruction) {
 // The exit code's register number is not trusted: some TCG versions report every read as CR0's.
 void ExitHandler::on_decoded() {
   using Kind = DecodedInstruction::Kind;
-  const DecodedInstruction instruction = fetch_and_decode();
+  const DecodedInstruction instruction = decode_instruction(fetch());
   if (vcpu_.cpl() != 0 && instruction.kind != Kind::kSmsw) {
     general_protection();
     return;

@@ -92,8 +92,7 @@ class ExitHandler {
   void store_machine_status(const DecodedInstruction& instruction);
   [[nodiscard]] Gva operand_address(const DecodedInstruction& instruction);
   // The bytes at rip as far as there are any; none in 32-bit code.
-  [[nodiscard]] std::span<const u8> fetch(std::span<u8, kMaxInstructionBytes> code);
-  [[nodiscard]] DecodedInstruction fetch_and_decode();
+  [[nodiscard]] InstructionBytes fetch();
   // Goes on behind an instruction of this length and the prefixes before it, which no exit tells.
   void advance_past(u64 opcode_bytes);
   void general_protection() { vcpu_.inject_exception(kVectorGeneralProtection, 0); }

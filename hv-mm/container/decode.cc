@@ -2,15 +2,15 @@
 
 namespace nopte::hv {
 
-u8 prefix_bytes(std::span<const u8> code) {
-  InstructionBytes in(code);
+u8 prefix_bytes(const InstructionBytes& code) {
+  InstructionReader in(code);
   static_cast<void>(read_prefixes(in));
   return in.ok() ? static_cast<u8>(in.position() - 1) : u8{0};
 }
 
-DecodedInstruction decode_instruction(std::span<const u8> code) {
+DecodedInstruction decode_instruction(const InstructionBytes& code) {
   using Kind = DecodedInstruction::Kind;
-  InstructionBytes in(code);
+  InstructionReader in(code);
   const Prefixes prefixes = read_prefixes(in);
   if (prefixes.opcode != 0x0f || prefixes.lock) {
     return {};

@@ -19,10 +19,9 @@ struct DecodedInstruction {
   MemoryOperand memory;  // kInvlpg; kLmsw and kSmsw when has_memory
 };
 
-// `code` holds at most kMaxInstructionBytes bytes from the instruction's first on; fewer where memory ends.
-DecodedInstruction decode_instruction(std::span<const u8> code);
+DecodedInstruction decode_instruction(const InstructionBytes& code);
 
-// How many prefixes stand before the opcode; 0 when `code` ends before it.
-u8 prefix_bytes(std::span<const u8> code);
+// How many prefixes stand before the opcode; 0 when the bytes end before it.
+u8 prefix_bytes(const InstructionBytes& code);
 
 }  // namespace nopte::hv

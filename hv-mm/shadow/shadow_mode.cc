@@ -42,19 +42,15 @@ GuestProcessor processor_of(Host& host) {
 
 bool ShadowMode::emulate_store(Vcpu& vcpu, Gva va, Gpa gpa) {
   if ((vcpu.vmcb().exit_int_info & kEventValid) || !vcpu.in_64bit_code()) return false;
-  u8 code[kMaxInstructionBytes];
   const Gva rip(vcpu.rip());
-  u64 bytes = sizeof(code);
-  if (!read_guest(vcpu, rip, {code, bytes})) {
-    bytes = std::min<u64>(bytes, kPageBytes - rip.page_offset());
-    if (!read_guest(vcpu, rip, {code, bytes})) return false;
-  }
-  const auto store = decode_store({code, bytes});
+  const auto store = decode_store(InstructionBytes::fetch(rip, [&](Gva from, std::span<u8> bytes) {
+    return ShadowMode::read_guest(vcpu, from, bytes).has_value();
+  }));
   if (!store || store->memory.segment != MemoryOperand::Segment::kFlat) return false;
   // The fault names the first byte that was refused. Where the store does not begin there, it runs in from
   // the page before.
   const u64 begin = store->offset(rip.value(), [&vcpu](u8 number) { return vcpu.gpr(number); });
-  if (Gva(begin).page_offset() != va.page_offset() || begin % store->operand_bytes != 0) return false;
+  if (Gva(begin).page_offset() != va.page_offset() || (begin & (store->operand_bytes - 1u)) != 0) return false;
   const u64 before =
       pt::load_entry(mmu_.guest().table(gpa.page()), static_cast<unsigned>(gpa.page_offset() / 8)).word();
   const StoreEffect effect =

@@ -274,13 +274,8 @@ void ShadowTables::set_region(PageIndex index, unsigned slot, u64 region, u64 ri
 
 // --- pages -------------------------------------------------------------------------------------------------
 
-PageIndex ShadowTables::take_page(ShadowKind kind, u64 gfn, unsigned level, From from) {
-  if (from == From::kBudget) {
-    NOPTE_ASSERT(budget_ != 0 && budget_ <= free_tables_);
-    --budget_;
-  } else if (free_tables_ <= budget_) {
-    return 0;
-  }
+PageIndex ShadowTables::take_page(ShadowKind kind, u64 gfn, unsigned level) {
+  NOPTE_ASSERT(free_tables_ != 0);
   PageIndex index = free_page_;
   if (index != 0) {
     free_page_ = pages_[index].newer;
@@ -300,7 +295,8 @@ PageIndex ShadowTables::take_page(ShadowKind kind, u64 gfn, unsigned level, From
 }
 
 PageIndex ShadowTables::new_mirror(u64 gfn, unsigned level) {
-  const PageIndex index = take_page(ShadowKind::kMirror, gfn, level, From::kBudget);
+  budget_.debit();
+  const PageIndex index = take_page(ShadowKind::kMirror, gfn, level);
   FrameState& frame = frames_[gfn];
   pages_[index].alias = frame.mirrors();
   frame.state = (frame.state & FrameState::kProtected) | index;
@@ -312,9 +308,13 @@ PageIndex ShadowTables::new_mirror(u64 gfn, unsigned level) {
 PageIndex ShadowTables::split_of_region(u64 region, From from) {
   RegionState& state = regions_[region];
   if (state.split != 0) return state.split;
+  if (from == From::kBudget) {
+    budget_.debit();
+  } else if (free_tables_ <= kPromised) {
+    return 0;
+  }
   const u64 first = region * kFramesPerRegion;
-  const PageIndex index = take_page(ShadowKind::kSplit, first, 1, from);
-  if (index == 0) return 0;
+  const PageIndex index = take_page(ShadowKind::kSplit, first, 1);
   state.split = index;
   ShadowPage& page = pages_[index];
   const u64 count = guest_.frames - first < kFramesPerRegion ? guest_.frames - first : kFramesPerRegion;
@@ -338,7 +338,8 @@ PageIndex ShadowTables::split_of_region(u64 region, From from) {
 PageIndex ShadowTables::split_of_giant(u64 giant) {
   PageIndex& split = giants_[giant];
   if (split == 0) {
-    split = take_page(ShadowKind::kSplit, giant * kRegionsPerGiant * kFramesPerRegion, 2, From::kBudget);
+    budget_.debit();
+    split = take_page(ShadowKind::kSplit, giant * kRegionsPerGiant * kFramesPerRegion, 2);
   }
   return split;
 }
@@ -480,10 +481,7 @@ void ShadowTables::recycle_one(PageIndex pinned) {
   }
 }
 
-void ShadowTables::reserve(PageIndex pinned) {
-  NOPTE_ASSERT(budget_ == 0);  // operations do not nest
-  budget_ = kPromised;
-  zaps_left_ = kMostZapped;
+void ShadowTables::make_room(PageIndex pinned) {
   while (free_tables_ < kReserve) {
     if (told_ && detached_.newest != 0) {
       zap(detached_.newest, Orphans::kZap);

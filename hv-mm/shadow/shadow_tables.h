@@ -22,6 +22,7 @@
 #include <span>
 
 #include "hv-mm/shadow/guest_memory.h"
+#include "hv-mm/shadow/operation_budget.h"
 #include "hv-mm/shadow/shadow_counters.h"
 #include "hv-mm/shadow/shadow_page.h"
 #include "pvops/base/result.h"
@@ -72,13 +73,17 @@ class ShadowTables {
   // What may make pages happens inside of one: the oldest pages are recycled at its begin, until kReserve
   // tables are free, and none later. kPromised of them are its budget, which new_mirror(), split_of_giant()
   // and set_region() debit; more than these is our bug. What it takes besides is not promised: where a frame
-  // is protected and no other table is free, a 2 MiB mapping is dropped instead of split, and faulted in
+  // is protected and no more than those are free, a 2 MiB mapping is dropped instead of split, and faulted in
   // again.
   class Operation {
    public:
     // `pinned` is not recycled.
-    Operation(ShadowTables& tables, PageIndex pinned) : tables_(tables) { tables.reserve(pinned); }
-    ~Operation() { tables_.budget_ = 0; }
+    Operation(ShadowTables& tables, PageIndex pinned) : tables_(tables) {
+      tables.budget_.begin(kPromised);
+      tables.zaps_left_ = kMostZapped;
+      if (tables.free_tables_ < kReserve) [[unlikely]] tables.make_room(pinned);
+    }
+    ~Operation() { tables_.budget_.end(); }
     Operation(const Operation&) = delete;
     Operation& operator=(const Operation&) = delete;
 
@@ -229,9 +234,9 @@ class ShadowTables {
   enum class From : u8 { kBudget, kSpare };
   // The page for the inside of a 2 MiB region, filled; 0 when there is none to spare.
   PageIndex split_of_region(u64 region, From from);
-  // 0 when there is none to spare. Precondition: kBudget is not used up.
-  PageIndex take_page(ShadowKind kind, u64 gfn, unsigned level, From from);
-  void reserve(PageIndex pinned);
+  // Precondition: one is free.
+  PageIndex take_page(ShadowKind kind, u64 gfn, unsigned level);
+  void make_room(PageIndex pinned);
   void age_append(PageIndex index);
   void age_remove(PageIndex index);
   // Chained by unsync_before and unsync_after.
@@ -253,7 +258,7 @@ class ShadowTables {
   PageIndex free_page_ = 0;   // given back, chained by newer
   PageIndex fresh_page_ = 1;  // pages from here on were never used
   u32 free_tables_ = 0;
-  u32 budget_ = 0;  // of the operation, not above free_tables_
+  OperationBudget budget_;
   PageIndex oldest_ = 0, newest_ = 0;
   PageList unsync_;
   PageList detached_;

@@ -50,8 +50,8 @@ struct StoreInstruction {
   }
 };
 
-// Decodes the instruction that begins at bytes[0]. Nothing when it is not one of the forms above with a 4 or
-// 8 byte memory operand, or is cut off: the caller then lets the processor execute it.
-[[nodiscard]] std::optional<StoreInstruction> decode_store(std::span<const u8> bytes);
+// Nothing when the instruction is not one of the forms above with a 4 or 8 byte memory operand, or is cut off:
+// the caller then lets the processor execute it.
+[[nodiscard]] std::optional<StoreInstruction> decode_store(const InstructionBytes& code);
 
 }  // namespace nopte::hv

@@ -100,7 +100,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     case 5: {
       const auto code = bytes.first(std::min<std::size_t>(bytes.size(), hv::kMaxInstructionBytes));
-      NOPTE_ASSERT(hv::decode_instruction(code).bytes <= code.size());
+      NOPTE_ASSERT(hv::decode_instruction(hv::InstructionBytes(code)).bytes <= code.size());
       break;
     }
   }

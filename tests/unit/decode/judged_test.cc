@@ -126,7 +126,7 @@ class DecodeJudged : public ::testing::Test {
   }
 
   void judge_store(const Code& code, const Judged& judged) {
-    const auto ours = decode_store(code);
+    const auto ours = decode_store(InstructionBytes(code));
     const auto op = executed(judged);
     ASSERT_EQ(ours.has_value(), op.has_value());
     if (!ours) return;
@@ -150,7 +150,7 @@ class DecodeJudged : public ::testing::Test {
 
   void judge_instruction(const Code& code, const Judged& judged) {
     using Kind = DecodedInstruction::Kind;
-    const DecodedInstruction ours = decode_instruction(code);
+    const DecodedInstruction ours = decode_instruction(InstructionBytes(code));
     const ZydisDecodedInstruction& i = judged.instruction;
     const ZydisDecodedOperand* const operand = judged.operands;
     const auto of_class = [&](unsigned at, ZydisRegisterClass wanted) {
@@ -191,7 +191,7 @@ class DecodeJudged : public ::testing::Test {
     if (kind == Kind::kUnknown) return;
     ++system;
     EXPECT_EQ(ours.bytes, i.length);
-    EXPECT_EQ(prefix_bytes(code), i.raw.prefix_count);
+    EXPECT_EQ(prefix_bytes(InstructionBytes(code)), i.raw.prefix_count);
     if (cr || dr) {
       const bool write = ours.kind == Kind::kCrWrite || ours.kind == Kind::kDrWrite;
       EXPECT_EQ(ours.system_register, number(operand[write ? 0 : 1].reg.value));

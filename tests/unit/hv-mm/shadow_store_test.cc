@@ -57,7 +57,7 @@ TEST(ShadowStoreDecode, TheFormsOfATableStore) {
     // What follows the instruction does not matter, and a cut-off one does not decode.
     std::vector<u8> code = row.bytes;
     code.insert(code.end(), {0xcc, 0xcc});
-    const auto store = decode_store(code);
+    const auto store = decode_store(InstructionBytes(code));
     ASSERT_TRUE(store) << &row - kRows;
     EXPECT_EQ(store->op, row.op) << &row - kRows;
     EXPECT_EQ(store->operand_bytes, row.operand_bytes) << &row - kRows;
@@ -69,7 +69,7 @@ TEST(ShadowStoreDecode, TheFormsOfATableStore) {
       EXPECT_EQ(store->register_index, row.register_index) << &row - kRows;
     }
     for (std::size_t length = 0; length < row.bytes.size(); ++length) {
-      EXPECT_FALSE(decode_store(std::span(row.bytes).first(length))) << &row - kRows << " cut to " << length;
+      EXPECT_FALSE(decode_store(InstructionBytes(std::span(row.bytes).first(length)))) << &row - kRows << " cut to " << length;
     }
   }
 }
@@ -93,9 +93,9 @@ TEST(ShadowStoreDecode, WhatIsLeftToTheProcessor) {
       {0x48, 0x48, 0x89},              // cut off behind two prefixes
       {},
   };
-  for (const auto& code : others) EXPECT_FALSE(decode_store(code)) << &code - others;
+  for (const auto& code : others) EXPECT_FALSE(decode_store(InstructionBytes(code))) << &code - others;
   const std::vector<u8> endless(64, 0xf0);
-  EXPECT_FALSE(decode_store(endless));
+  EXPECT_FALSE(decode_store(InstructionBytes(endless)));
 }
 
 TEST(ShadowStoreExecute, AsTheProcessor) {
