@@ -24,9 +24,8 @@ GuestWalk walk_guest_entries(const GuestMemory& memory, ReservedBits reserved, u
       walk.outcome = GuestWalk::Outcome::kOutside;
       return walk;
     }
-    u8* const table = memory.table(gfn);
-    const Entry entry = pt::load_entry(table, va.value() >> shift & (pt::kEntriesPerTable - 1));
-    walk.table[level] = table;
+    const Entry entry =
+        pt::load_entry(memory.table(gfn), va.value() >> shift & (pt::kEntriesPerTable - 1));
     walk.word[level] = entry.word();
     if (!entry.present()) {
       walk.error_code = access;

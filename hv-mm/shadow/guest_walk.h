@@ -45,10 +45,13 @@ struct GuestWalk {
   u64 all = ~u64{0};
   u64 any = 0;
   // By level, valid from 4 down to the last level read.
-  u8* table[pt::kLevels + 1];
   u64 word[pt::kLevels + 1];
 
   [[nodiscard]] pt::Entry entry(unsigned level) const { return pt::Entry(word[level]); }
+  // Guest frame of the table of this level. Precondition: it was read, from the table at root_gfn.
+  [[nodiscard]] u64 table(unsigned level, u64 root_gfn) const {
+    return level == pt::kLevels ? root_gfn : entry(level + 1).frame().number();
+  }
   // Guest frame of va. Precondition: kTranslated. It may lie outside guest memory.
   [[nodiscard]] u64 gfn(Gva va) const {
     const u64 below = pt::entry_bytes(leaf_level) - 1;

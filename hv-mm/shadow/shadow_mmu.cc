@@ -58,7 +58,8 @@ void ShadowMmu::set_accessed_dirty(GuestWalk& walk, Gva va, bool write) {
     const u64 bits = Entry::kAccessed | (write && level == walk.leaf_level ? Entry::kDirty : 0);
     if ((before.word() & bits) != bits) {
       walk.word[level] |= bits;
-      pt::exchange_entry(walk.table[level], pt::table_index(va, level), before, walk.entry(level));
+      pt::exchange_entry(guest_.table(walk.table(level, root_gfn_)), pt::table_index(va, level), before,
+                         walk.entry(level));
     }
   }
 }
