@@ -116,5 +116,83 @@ TEST_P(ShadowCrowdedPool, AFlush) {
 INSTANTIATE_TEST_SUITE_P(Tables, ShadowCrowdedPool,
                          ::testing::Values(1, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 33, 64));
 
+// What one operation takes when nothing is short is the same, and all of it, where no more than the reserve is
+// free: tables for the path, and a split page for the region of each of them, which a 2 MiB leaf maps.
+class UnusedPath {
+ public:
+  enum class Pool : u8 { kRoomy, kCrowded };
+  // root [256] -> direct map, 2 MiB leaves; [0] -> level 3 -> level 2 -> leaf table, each in a region of its own
+  //                                         [0] -> level 3 [1] -> 2 MiB leaves, [2] -> 1 GiB leaf
+  //      [1] -> fillers
+  static constexpr u64 kRegions = 8, kL3 = 1 * 512, kL2 = 2 * 512, kL1 = 3 * 512, kLargeL2 = 4 * 512,
+                       kOtherRoot = 5 * 512, kData = 200;
+
+  explicit UnusedPath(Pool pool) : machine(kRegions * 512, kTables) {
+    for (u64 region = 0; region < kRegions; ++region) set(kDirectL2, region, region << 21 | kKernel | kPs);
+    set(kDirectL3, 0, kDirectL2 * 4096 | kKernel);
+    set(kRoot, 256, kDirectL3 * 4096 | kKernel);
+    set(kRoot, 0, kL3 * 4096 | kFlags);
+    set(kRoot, 1, kFillerL3 * 4096 | kFlags);
+    set(kL3, 0, kL2 * 4096 | kFlags);
+    set(kL3, 1, kLargeL2 * 4096 | kFlags);
+    set(kL3, 2, kFlags | kPs);
+    set(kL2, 0, kL1 * 4096 | kFlags);
+    set(kL1, 0, kData * 4096 | kFlags);
+    set(kLargeL2, 0, kFlags | kPs);
+    set(kFillerL3, 0, kFillerL2 * 4096 | kFlags);
+    for (u64 i = 0; i < kTables; ++i) {
+      set(kFillerL2, i, (kFirstFiller + i) * 4096 | kFlags);
+      set(kFirstFiller + i, 0, kData * 4096 | kFlags);
+    }
+    machine.load_root(kRoot * 4096);
+    const u32 left = pool == Pool::kCrowded ? ShadowTables::kReserve : kTables / 2;
+    for (u64 region = 1; region < kRegions; ++region) used(kDirect + (region << 21), 2);
+    for (u64 i = 0; tables().free_tables() > left; ++i) used((u64{1} << 39) + (i << 21), 4);
+    allocated_ = counters().pages_allocated;
+  }
+
+  void used(u64 va, u64 kind) {
+    EXPECT_EQ(machine.access(va, kind).end, ShadowMachine::Access::End::kDone) << std::hex << va;
+  }
+  ShadowTables& tables() { return machine.mmu.tables(); }
+  const ShadowCounters& counters() { return machine.mmu.counters(); }
+  [[nodiscard]] u64 taken() { return counters().pages_allocated - allocated_; }
+
+  ShadowMachine machine;
+
+ private:
+  static constexpr u32 kTables = 128;
+  enum Frame : u64 { kDirectL3 = 1, kDirectL2, kRoot, kFillerL3, kFillerL2, kFirstFiller = 16 };
+  void set(u64 table, u64 slot, u64 entry) { machine.guest().write(table * 4096 + slot * 8, entry); }
+
+  u64 allocated_ = 0;
+};
+
+TEST(ShadowReserve, IsWhatOneOperationNeeds) {
+  struct Row {
+    const char* what;
+    u64 own;     // tables that it is promised
+    u64 splits;  // of the regions where their guest's tables lie
+    void (*run)(UnusedPath&);
+  };
+  const Row rows[] = {
+      {"a page", 3, 3, [](UnusedPath& guest) { guest.used(0, 6); }},
+      {"a 2 MiB leaf", 3, 2, [](UnusedPath& guest) { guest.used(u64{1} << 30, 6); }},
+      {"a 1 GiB leaf", 2, 1, [](UnusedPath& guest) { guest.used((u64{2} << 30) + UnusedPath::kL3 * 4096, 4); }},
+      {"a root", 1, 1, [](UnusedPath& guest) { guest.machine.load_root(UnusedPath::kOtherRoot * 4096); }},
+  };
+  for (const Row& row : rows) {
+    UnusedPath roomy(UnusedPath::Pool::kRoomy), crowded(UnusedPath::Pool::kCrowded);
+    ASSERT_GT(roomy.tables().free_tables(), ShadowTables::kReserve);
+    for (UnusedPath* const guest : {&roomy, &crowded}) {
+      row.run(*guest);
+      EXPECT_EQ(guest->taken(), row.own + row.splits) << row.what;
+      EXPECT_EQ(guest->counters().large_splits, row.splits) << row.what;
+      EXPECT_EQ(guest->counters().splits_dropped, 0u) << row.what;
+      guest->tables().check_invariants();
+    }
+  }
+}
+
 }  // namespace
 }  // namespace nopte::hv::testing
