@@ -5,23 +5,28 @@
 #pragma once
 
 #include "hv-mm/vcpu.h"
-#include "pvops/base/panic.h"
 #include "tests/model/machine.h"
 
 namespace nopte::model {
 
 inline void enter(Machine& machine, const hv::Vmcb& vmcb) {
-  NOPTE_ASSERT(vmcb.asid == hv::Vcpu::kAsid);  // one guest: another ASID would be another TLB
-  machine.run_on(PhysAddr(vmcb.cr3));
-  switch (vmcb.tlb_control) {
-    case hv::kTlbKeep:
-      break;
-    case hv::kTlbFlushAll:
-      machine.flush_everything();
-      break;
-    default:
-      NOPTE_PANIC("tlb_control");
-  }
+  machine.enter(vmcb.asid, PhysAddr(vmcb.cr3), vmcb.tlb_control);
 }
+
+// From an exit of the guest to its next entry.
+class GuestExit {
+ public:
+  GuestExit(Machine& machine, hv::Vcpu& vcpu) : machine_(machine), vcpu_(vcpu) {
+    machine.leave();
+    vcpu.collect_events();
+  }
+  ~GuestExit() { enter(machine_, vcpu_.vmcb()); }
+  GuestExit(const GuestExit&) = delete;
+  GuestExit& operator=(const GuestExit&) = delete;
+
+ private:
+  Machine& machine_;
+  hv::Vcpu& vcpu_;
+};
 
 }  // namespace nopte::model

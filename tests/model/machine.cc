@@ -5,8 +5,13 @@
 
 #include <cstdlib>
 
+#include "pvops/base/panic.h"
+
 namespace nopte::model {
 namespace {
+
+// Of a page fault's error code. SDM vol. 3A, 4.7.
+constexpr u64 kPresent = 1, kWrite = 2, kUser = 4, kFetch = 16;
 
 u8* map_file(int file, u64 bytes) {
   void* address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
@@ -53,69 +58,122 @@ void Memory::set_access(pt::FrameRange frames, Allowed allowed) {
 }
 
 std::optional<u8*> Machine::access(unsigned cpu_index, Gva va, Access access, Privilege privilege) {
-  Cpu& cpu = cpus_[cpu_index];
+  constexpr int kMostExits = 6;
+  for (int tries = 0; tries < kMostExits; ++tries) {
+    const auto byte = translate(cpus_[cpu_index], va, access, privilege);
+    if (byte) return *byte;
+    if (intercept_ == nullptr || !intercept_->on_page_fault(va, byte.error())) return std::nullopt;
+  }
+  NOPTE_PANIC("the same access exits for ever");
+}
+
+// What is known refuses an access: that is a page fault, though the tables may allow it by now (Intel), or
+// they are walked again first (AMD). The second where faults are a hypervisor's and counted.
+std::expected<u8*, u64> Machine::translate(Cpu& cpu, Gva va, Access access, Privilege privilege) {
+  NOPTE_ASSERT(cpu.in_guest);
+  const bool walks_again = intercept_ != nullptr;
+  Tlb& known = tlb(cpu);
   const auto byte = [&](const Walk& walk) { return memory_.alias(walk.frame) + va.page_offset(); };
-  const auto cached = cpu.tlb.find(va.page());
-  if (cached != cpu.tlb.end()) {
-    if (!permits(cached->second, access, privilege)) {
-      cpu.tlb.erase(cached);
-      cpu.leaf_tables.erase(va.value() >> walker_.leaf_table_shift());
-      if (walker_.faults_at_once()) return std::nullopt;
-    } else if (access != Access::kWrite || cached->second.dirty) {
-      return byte(cached->second);
+  const auto refused = [&](bool present) {
+    known.forget_way(va);
+    return std::unexpected((present ? kPresent : 0) | (access == Access::kWrite ? kWrite : 0) |
+                           (privilege == Privilege::kUser ? kUser : 0) |
+                           (access == Access::kExec ? kFetch : 0));
+  };
+  if (const Walk* const page = known.page(va)) {
+    if (!permits(*page, access, privilege)) {
+      if (!walks_again) return refused(true);
+      known.forget_way(va);
+    } else if (access != Access::kWrite || page->dirty) {
+      return byte(*page);
     }
   }
-  // A walk may flush, where a hypervisor is below.
-  const u64 region = va.value() >> walker_.leaf_table_shift();
-  const auto leaf = cpu.leaf_tables.find(region);
-  u64 leaf_table = leaf != cpu.leaf_tables.end() ? leaf->second : 0;
-  const auto walk = walker_.walk(cpu.root, va, access, privilege, leaf_table);
-  if (leaf_table != 0) cpu.leaf_tables[region] = leaf_table;
-  if (!walk || !permits(*walk, access, privilege)) {
-    cpu.tlb.erase(va.page());
-    cpu.leaf_tables.erase(va.value() >> walker_.leaf_table_shift());
-    return std::nullopt;
+  Ways ways = known.ways(va);
+  auto walk = walker_.walk(cpu.root, va, access, privilege, ways);
+  if (walks_again && (!walk || !permits(*walk, access, privilege))) {
+    ways = {};
+    walk = walker_.walk(cpu.root, va, access, privilege, ways);
   }
-  cpu.tlb[va.page()] = *walk;
+  if (!walk || !permits(*walk, access, privilege)) return refused(walk.has_value());
+  known.keep(va, *walk, ways);
   return byte(*walk);
 }
 
+bool Machine::is_stale(const Cpu& cpu, Gva va, const Walk& known) {
+  Ways ways;
+  const auto now = walker_.look(cpu.root, va, ways);
+  return !now || now->frame != known.frame || !now->perm.contains(known.perm) || (known.user && !now->user);
+}
+
+bool Machine::is_stale(const Cpu& cpu, Gva va, unsigned level, const Way& known) {
+  Ways ways;
+  (void)walker_.look(cpu.root, va, ways);
+  const auto& now = ways.at[level];
+  return !now || now->table != known.table || !now->perm.contains(known.perm) || (known.user && !now->user);
+}
+
 u64 Machine::stale_translations() {
-  u64 stale = 0;
+  u64 stale = too_late_;
   for (Cpu& cpu : cpus_) {
+    if (!cpu.in_guest) continue;
     if (walker_.load(cpu.root.address) != cpu.root) ++stale;
-    for (const auto& [page, known] : auto(cpu.tlb)) {
-      const auto now = walker_.look(cpu.root, Gva(page << kPageShift));
-      if (!now || now->frame != known.frame || !now->perm.contains(known.perm) ||
-          (known.user && !now->user)) {
-        ++stale;
-      }
-    }
-    for (const auto& [region, table] : cpu.leaf_tables) {
-      u64 now = 0;
-      (void)walker_.walk(cpu.root, Gva(region << walker_.leaf_table_shift()), Access::kRead,
-                         Privilege::kKernel, now);
-      if (now != table) ++stale;
-    }
+    tlb(cpu).for_each_page([&](Gva va, const Walk& known) { stale += is_stale(cpu, va, known) ? 1 : 0; });
+    tlb(cpu).for_each_way(
+        [&](Gva va, unsigned level, const Way& known) { stale += is_stale(cpu, va, level, known) ? 1 : 0; });
   }
   return stale;
 }
 
-bool Machine::caches_table(Frame table) const {
-  for (const Cpu& cpu : cpus_) {
-    for (const auto& [region, known] : cpu.leaf_tables) {
-      if (Frame::at(PhysAddr(known)) == table) return true;
-    }
+// Data frames that wait for a flush cannot be told from free ones (FrameChain); tables can.
+void Machine::note_late(Cpu& cpu, std::optional<Gva> of) {
+  if (frames_ == nullptr) return;
+  const auto note = [&](Gva va, unsigned level, const Way& known) {
+    const auto table = walker_.table_frame(known.table);
+    const bool is_free =
+        table && frames_->covers(*table) && frames_->meta(*table).kind == pt::FrameKind::kFree;
+    if (is_free && is_stale(cpu, va, level, known)) ++too_late_;
+  };
+  if (!of) {
+    tlb(cpu).for_each_way(note);
+    return;
   }
-  return false;
+  const Ways ways = tlb(cpu).ways(*of);
+  for (unsigned level = 2; level <= kMostLevels; ++level) {
+    if (ways.at[level]) note(*of, level, *ways.at[level]);
+  }
 }
+
+void Machine::enter(u32 asid, PhysAddr root, u8 tlb_control) {
+  Cpu& cpu = cpus_[current_];
+  NOPTE_ASSERT(asid != 0);  // the host's: VMRUN refuses
+  note_late(cpu);
+  cpu.asid = asid;
+  cpu.root = walker_.load(root);
+  cpu.in_guest = true;
+  if (ignore_flushes) tlb_control = 0;
+  switch (tlb_control) {
+    case 0:
+      return;
+    case 1:
+      for (auto& [id, known] : cpu.tlbs) known.forget_everything();
+      return;
+    case 3:
+      return tlb(cpu).forget_everything();
+    case 7:
+      return tlb(cpu).forget_all_but_global();
+    default:
+      NOPTE_PANIC("tlb_control");
+  }
+}
+
+void Machine::invlpga(Gva va, u32 asid) { tlb(cpus_[current_], asid).forget_page(va); }
 
 void Machine::load_root(PhysAddr root) {
   Cpu& cpu = cpus_[current_];
   if (cpu.root.address == root) return;
+  note_late(cpu);
   cpu.root = walker_.load(root);
-  std::erase_if(cpu.tlb, [](const auto& item) { return !item.second.global; });
-  cpu.leaf_tables.clear();
+  tlb(cpu).forget_all_but_global();
 }
 
 bool Machine::runs(PhysAddr root) const {
@@ -129,8 +187,8 @@ void Machine::flush_page(Gva va) {
   ++page_flushes;
   if (ignore_flushes) return;
   for (Cpu& cpu : cpus_) {
-    cpu.tlb.erase(va.page());
-    cpu.leaf_tables.clear();
+    note_late(cpu, va);
+    tlb(cpu).forget_way(va);
   }
 }
 
@@ -138,8 +196,8 @@ void Machine::flush_user() {
   ++full_flushes;
   if (ignore_flushes) return;
   for (Cpu& cpu : cpus_) {
-    std::erase_if(cpu.tlb, [](const auto& item) { return !item.second.global; });
-    cpu.leaf_tables.clear();
+    note_late(cpu);
+    tlb(cpu).forget_all_but_global();
   }
 }
 
@@ -147,8 +205,8 @@ void Machine::flush_everything() {
   ++full_flushes;
   if (ignore_flushes) return;
   for (Cpu& cpu : cpus_) {
-    cpu.tlb.clear();
-    cpu.leaf_tables.clear();
+    note_late(cpu);
+    tlb(cpu).forget_everything();
   }
 }
 

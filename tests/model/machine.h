@@ -1,26 +1,26 @@
 // The machine model: memory, processors that walk page tables, and TLBs that keep what they know until they
-// are told to forget. Real processors (and QEMU) forget early; this one never does, so a missing flush shows.
+// are told to forget (tlb.h). Real processors (and QEMU) forget early; this one never does, so a missing
+// flush shows.
 //
-// Each CPU also caches which leaf table serves an address (AMD APM vol. 2, 5.5.3: INVLPG and CR3 loads drop
-// those). A page fault drops the translation of the faulting address, as hardware does.
+// A guest runs under its ASID, and there what tlb_control and INVLPGA do not take stays, whatever the
+// hypervisor did meanwhile: enter() is VMRUN, leave() the exit.
 #pragma once
 
 #include <array>
 #include <cstring>
+#include <expected>
+#include <map>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
 #include "native-fallback/format/x86_64_4level.h"
 #include "native-fallback/frames/frame_table.h"
-#include "native-fallback/tables/entry.h"
 #include "pvops/base/function_ref.h"
-#include "pvops/mm_ops.h"
+#include "tests/model/tlb.h"
 
 namespace nopte::model {
 
 using pt::Entry;
-using pt::Frame;
 using pt::PhysAddr;
 using pt::Privilege;
 
@@ -58,15 +58,6 @@ class Memory {
   u8* ordered_ = nullptr;
 };
 
-// A finished walk.
-struct Walk {
-  Frame frame;
-  Perm perm;
-  bool user;
-  bool global;
-  bool dirty;
-};
-
 // Who knows the tables: hardware over memory (walkers.h), or a host that keeps its own (lguest).
 class Walker {
  public:
@@ -79,18 +70,14 @@ class Walker {
 
   virtual ~Walker() = default;
   virtual Root load(PhysAddr root) = 0;
-  // `leaf_table`: address of the cached table that maps what one leaf table maps, in and out; 0 is none. Sets
-  // A, and D for a write that the rights allow.
+  // `ways`, in: where the walk may begin; out: what it has read. Sets A, and D for a write that the rights
+  // allow.
   virtual std::optional<Walk> walk(const Root& root, Gva va, Access access, Privilege privilege,
-                                   u64& leaf_table) = 0;
-  // What is there for va, without an access. Nothing is marked that a TLB's entry has not marked already.
-  virtual std::optional<Walk> look(const Root& root, Gva va) {
-    u64 none = 0;
-    return walk(root, va, Access::kRead, Privilege::kKernel, none);
-  }
-  // What a CPU knows refuses an access: a page fault, though the tables may allow it by now. Or they are
-  // walked before anything faults, as where a fault is a hypervisor's and counted.
-  [[nodiscard]] virtual bool faults_at_once() const { return true; }
+                                   Ways& ways) = 0;
+  // What is there for va, without an access: nothing is marked.
+  virtual std::optional<Walk> look(const Root& root, Gva va, Ways& ways) = 0;
+  // The frame of a table that an entry leads to, where the tables are those of whom the machine watches.
+  [[nodiscard]] virtual std::optional<Frame> table_frame(u64) const { return std::nullopt; }
   // Which addresses one leaf table maps: those equal above this bit.
   [[nodiscard]] virtual unsigned leaf_table_shift() const = 0;
 };
@@ -100,6 +87,16 @@ inline bool permits(const Walk& walk, Access access, Privilege privilege) {
   return allows(walk.perm, access) && (walk.user || privilege == Privilege::kKernel);
 }
 
+// Who takes page faults before the guest does: a hypervisor.
+class FaultIntercept {
+ public:
+  // With the error code of vector 14. True: the access is tried again; false: the fault is the guest's.
+  virtual bool on_page_fault(Gva va, u64 error_code) = 0;
+
+ protected:
+  ~FaultIntercept() = default;
+};
+
 class Machine {
  public:
   Machine(const Memory& memory, Walker& walker, unsigned cpus)
@@ -108,22 +105,29 @@ class Machine {
   // The byte at va as CPU `cpu` sees it, or nothing: a page fault.
   std::optional<u8*> access(unsigned cpu, Gva va, Access access, Privilege privilege);
 
-  // Every translation that some TLB holds must still be what the tables say: the same frame, no more rights;
-  // and what was read with a root must still be there. Returns the number that are not.
+  // Everything that a CPU may still use must be what the tables say: a translation the same frame and no more
+  // rights, an entry above the same table; and what was read with a root must still be there. Returns the
+  // number that are not, and of entries whose table was free when they were forgotten: too late.
   u64 stale_translations();
-
-  // Some CPU still goes through this leaf table, by the number that entries name it by.
-  [[nodiscard]] bool caches_table(Frame table) const;
+  // Where the tables' owner runs on this machine, so that it must not free what a CPU still goes through.
+  void watch(const pt::FrameTable& frames) { frames_ = &frames; }
 
   // CPUs take turns: what runs on the current one is the engine.
   void set_current(unsigned cpu) { current_ = cpu; }
   [[nodiscard]] unsigned current() const { return current_; }
   [[nodiscard]] unsigned cpus() const { return static_cast<unsigned>(cpus_.size()); }
 
+  // --- what a hypervisor does on the current CPU ---
+  // VMRUN. Of what is known under this ASID, tlb_control decides (APM vol. 2, 15.16): 0 nothing, 1 everything
+  // of all ASIDs, 3 everything of this one, 7 all but its global pages is forgotten.
+  void enter(u32 asid, PhysAddr root, u8 tlb_control);
+  // The guest exits: nothing is forgotten.
+  void leave() { cpus_[current_].in_guest = false; }
+  void invlpga(Gva va, u32 asid);
+  void intercept_page_faults(FaultIntercept& by) { intercept_ = &by; }
+
   // --- pt::Processor ---
   void load_root(PhysAddr root);
-  // The root that a hypervisor lets the current CPU go on with: by itself nothing is forgotten.
-  void run_on(PhysAddr root) { cpus_[current_].root = walker_.load(root); }
   [[nodiscard]] bool runs(PhysAddr root) const;
   void flush_page(Gva va);
   void flush_user();
@@ -138,14 +142,29 @@ class Machine {
 
  private:
   struct Cpu {
+    u32 asid = 0;
+    bool in_guest = true;  // or on a machine without guests
     Walker::Root root;
-    std::unordered_map<u64, Walk> tlb;         // by page number
-    std::unordered_map<u64, u64> leaf_tables;  // by va >> leaf_table_shift()
+    std::map<u32, Tlb> tlbs;  // by ASID
   };
+  // The byte, or the error code of a page fault.
+  std::expected<u8*, u64> translate(Cpu& cpu, Gva va, Access access, Privilege privilege);
+  Tlb& tlb(Cpu& cpu, u32 asid) {
+    return cpu.tlbs.try_emplace(asid, walker_.leaf_table_shift()).first->second;
+  }
+  Tlb& tlb(Cpu& cpu) { return tlb(cpu, cpu.asid); }
+  [[nodiscard]] bool is_stale(const Cpu& cpu, Gva va, const Walk& known);
+  [[nodiscard]] bool is_stale(const Cpu& cpu, Gva va, unsigned level, const Way& known);
+  // Before a CPU forgets what it has of one address, or of all.
+  void note_late(Cpu& cpu, std::optional<Gva> of = std::nullopt);
+
   const Memory& memory_;
   Walker& walker_;
   std::vector<Cpu> cpus_;
   unsigned current_ = 0;
+  const pt::FrameTable* frames_ = nullptr;
+  u64 too_late_ = 0;
+  FaultIntercept* intercept_ = nullptr;
 };
 
 }  // namespace nopte::model

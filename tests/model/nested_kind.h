@@ -23,7 +23,8 @@ class NestedHost {
 
   // The guest-physical frame as a frame of the guest's memory.
   [[nodiscard]] Frame find(Frame frame) {
-    const auto walk = walker_.look(root_, Gva(frame.address().value()));
+    Ways ways;
+    const auto walk = walker_.look(root_, Gva(frame.address().value()), ways);
     NOPTE_ASSERT(walk && walk->user && walk->perm == kPermRWX && walk->dirty);  // or it is a nested fault
     const Frame found(walk->frame.number() - (kGuestAt >> kPageShift));
     NOPTE_ASSERT(found.number() < frames_);
@@ -50,7 +51,9 @@ struct Nested : KindBase {
         host(memory),
         walker(memory, [this](Frame frame) { return host.find(frame); }),
         machine(memory, walker, cpus),
-        sink(frames, machine) {}
+        sink(frames, machine) {
+    machine.watch(frames);
+  }
 
   NestedHost host;
   LongModeWalker walker;

@@ -33,7 +33,9 @@ struct StoreKind : KindBase {
       : KindBase(kFirstFrame, frames_count),
         walker(memory, [](Frame frame) { return frame; }),
         machine(memory, walker, cpus),
-        sink(frames, machine) {}
+        sink(frames, machine) {
+    machine.watch(frames);
+  }
 
   WalkerOf<Format> walker;
   Machine machine;

@@ -53,7 +53,7 @@ class ToyLguest : public Walker {
 
   Root load(PhysAddr root) override { return {root, {}}; }
   [[nodiscard]] unsigned leaf_table_shift() const override { return 21; }
-  std::optional<Walk> walk(const Root& root, Gva va, Access access, Privilege privilege, u64&) override {
+  std::optional<Walk> walk(const Root& root, Gva va, Access access, Privilege privilege, Ways&) override {
     const auto found = roots_.find(Frame::at(root.address));
     if (found == roots_.end()) {
       ADD_FAILURE() << "a root that the host does not know";
@@ -73,6 +73,10 @@ class ToyLguest : public Walker {
       result.dirty = true;
     }
     return result;
+  }
+
+  std::optional<Walk> look(const Root& root, Gva va, Ways& ways) override {
+    return walk(root, va, Access::kRead, Privilege::kKernel, ways);
   }
 
   u64 updates = 0;

@@ -28,30 +28,46 @@ void TableWalker::descend(Walk& walk, u64 word, bool no_execute) {
   if (!(word & kUs)) walk.user = false;
 }
 
-template <class Word>
-std::optional<Walk> TableWalker::finish(Walk walk, u64 physical, u64 at, Word leaf, Access access,
-                                        Privilege privilege) const {
+TableWalker::Found TableWalker::finish(Walk walk, u64 physical, u64 at, u64 leaf) const {
   walk.frame = decode_(Frame(physical >> 12));
   walk.global = leaf & kG;
   walk.dirty = leaf & kD;
-  if (permits(walk, access, privilege)) {
-    const Word marked = leaf | kA | (access == Access::kWrite ? kD : 0);
-    if (marked != leaf) store_word(at, marked);
-    walk.dirty = marked & kD;
-  }
-  return walk;
+  return {walk, at, leaf};
 }
 
-std::optional<Walk> LongModeWalker::walk(const Root& root, Gva va, Access access, Privilege privilege,
-                                         u64& leaf_table) {
+std::optional<Walk> TableWalker::walk(const Root& root, Gva va, Access access, Privilege privilege,
+                                      Ways& ways) {
+  auto found = find(root, va, ways);
+  if (!found) return std::nullopt;
+  if (permits(found->walk, access, privilege)) {
+    const u64 marked = found->leaf | kA | (access == Access::kWrite ? kD : 0);
+    if (marked != found->leaf) {
+      if (entry_bytes() == kShortEntry) {
+        store_word(found->at, static_cast<u32>(marked));
+      } else {
+        store_word(found->at, marked);
+      }
+    }
+    found->walk.dirty = marked & kD;
+  }
+  return found->walk;
+}
+
+std::optional<Walk> TableWalker::look(const Root& root, Gva va, Ways& ways) {
+  const auto found = find(root, va, ways);
+  if (!found) return std::nullopt;
+  return found->walk;
+}
+
+auto LongModeWalker::find(const Root& root, Gva va, Ways& ways) -> std::optional<Found> {
   const u64 address = va.value();
   Walk walk = kEverything;
   u64 table = root.address.value();
   unsigned level = levels_;
-  if (leaf_table != 0) {
-    // Upper rights are cached with the table; the engine's tables leave rights to the leaf.
-    table = leaf_table;
-    level = 1;
+  if (const unsigned known = ways.lowest(); known != 0) {
+    const Way& way = *ways.at[known];
+    table = way.table, walk.perm = way.perm, walk.user = way.user;
+    level = known - 1;
   }
   for (;; --level) {
     const unsigned low = 12 + 9 * (level - 1);  // bits 20:12, 29:21, 38:30, 47:39, 56:48
@@ -62,12 +78,9 @@ std::optional<Walk> LongModeWalker::walk(const Root& root, Gva va, Access access
     if (level > 3) expect_clear(word, kPs);  // PML4E, PML5E
     if (leaf && level > 1) expect_clear(word, bits(low - 1, 13));
     descend(walk, word, word >> 63);
-    if (leaf) {
-      const u64 physical = (word & bits(51, low)) | (address & bits(low - 1, 0));
-      return finish(walk, physical, at, word, access, privilege);
-    }
+    if (leaf) return finish(walk, (word & bits(51, low)) | (address & bits(low - 1, 0)), at, word);
     table = word & bits(51, 12);
-    if (level == 2) leaf_table = table;
+    ways.at[level] = Way{table, walk.perm, walk.user};
   }
 }
 
@@ -82,13 +95,14 @@ Walker::Root PaeWalker::load(PhysAddr root) {
   return loaded;
 }
 
-std::optional<Walk> PaeWalker::walk(const Root& root, Gva va, Access access, Privilege privilege,
-                                    u64& leaf_table) {
+auto PaeWalker::find(const Root& root, Gva va, Ways& ways) -> std::optional<Found> {
   expect_clear(va.value(), bits(63, 32));
   const u64 address = va.value();
   Walk walk = kEverything;
-  u64 table = leaf_table;
-  if (table == 0) {
+  std::optional<Way>& way = ways.at[2];
+  if (way) {
+    walk.perm = way->perm, walk.user = way->user;
+  } else {
     const u64 pointer = root.registers[address >> 30];
     if (!(pointer & kP)) return std::nullopt;
     const u64 at = (pointer & bits(51, 12)) + 8 * (address >> 21 & 0x1ff);
@@ -98,27 +112,27 @@ std::optional<Walk> PaeWalker::walk(const Root& root, Gva va, Access access, Pri
     descend(walk, directory, directory >> 63);
     if (directory & kPs) {
       expect_clear(directory, bits(20, 13));
-      return finish(walk, (directory & bits(51, 21)) | (address & bits(20, 0)), at, directory, access,
-                    privilege);
+      return finish(walk, (directory & bits(51, 21)) | (address & bits(20, 0)), at, directory);
     }
-    table = leaf_table = directory & bits(51, 12);
+    way = Way{directory & bits(51, 12), walk.perm, walk.user};
   }
-  const u64 at = table + 8 * (address >> 12 & 0x1ff);
+  const u64 at = way->table + 8 * (address >> 12 & 0x1ff);
   const u64 page = load_word<u64>(at);
   if (!(page & kP)) return std::nullopt;
   expect_clear(page, bits(62, 52));
   descend(walk, page, page >> 63);
-  return finish(walk, (page & bits(51, 12)) | (address & 0xfff), at, page, access, privilege);
+  return finish(walk, (page & bits(51, 12)) | (address & 0xfff), at, page);
 }
 
-std::optional<Walk> TwoLevelWalker::walk(const Root& root, Gva va, Access access, Privilege privilege,
-                                         u64& leaf_table) {
+auto TwoLevelWalker::find(const Root& root, Gva va, Ways& ways) -> std::optional<Found> {
   expect_clear(va.value(), bits(63, 32));
   expect_clear(root.address.value(), ~bits(31, 12));
   const u64 address = va.value();
   Walk walk = kEverything;
-  u64 table = leaf_table;
-  if (table == 0) {
+  std::optional<Way>& way = ways.at[2];
+  if (way) {
+    walk.perm = way->perm, walk.user = way->user;
+  } else {
     const u64 at = root.address.value() + 4 * (address >> 22);
     const u32 directory = load_word<u32>(at);
     if (!(directory & kP)) return std::nullopt;
@@ -127,15 +141,15 @@ std::optional<Walk> TwoLevelWalker::walk(const Root& root, Gva va, Access access
       // Address bits 39:32 are bits 20:13 (tables 4-4); 40 bits are this processor's width.
       expect_clear(directory, u64{1} << 21);
       const u64 first = (directory & bits(31, 22)) | (u64{directory} & bits(20, 13)) << (32 - 13);
-      return finish(walk, first | (address & bits(21, 0)), at, directory, access, privilege);
+      return finish(walk, first | (address & bits(21, 0)), at, directory);
     }
-    table = leaf_table = directory & bits(31, 12);
+    way = Way{directory & bits(31, 12), walk.perm, walk.user};
   }
-  const u64 at = table + 4 * (address >> 12 & 0x3ff);
+  const u64 at = way->table + 4 * (address >> 12 & 0x3ff);
   const u32 page = load_word<u32>(at);
   if (!(page & kP)) return std::nullopt;
   descend(walk, page, false);
-  return finish(walk, (page & bits(31, 12)) | (address & 0xfff), at, page, access, privilege);
+  return finish(walk, (page & bits(31, 12)) | (address & 0xfff), at, page);
 }
 
 }  // namespace nopte::model

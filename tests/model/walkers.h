@@ -18,9 +18,26 @@ class TableWalker : public Walker {
   TableWalker(const Memory& memory, Decode decode) : memory_(memory), decode_(std::move(decode)) {}
 
   Root load(PhysAddr root) override { return {root, {}}; }
+  std::optional<Walk> walk(const Root& root, Gva va, Access access, Privilege privilege, Ways& ways) override;
+  std::optional<Walk> look(const Root& root, Gva va, Ways& ways) override;
+  [[nodiscard]] std::optional<Frame> table_frame(u64 table) const override {
+    return decode_(Frame(table >> 12));
+  }
 
  protected:
-  [[nodiscard]] u8* bytes(u64 physical) const {
+  // A walk that found a leaf, and which one it is.
+  struct Found {
+    Walk walk;
+    u64 at;
+    u64 leaf;
+  };
+  virtual std::optional<Found> find(const Root& root, Gva va, Ways& ways) = 0;
+  // Bytes of an entry.
+  static constexpr unsigned kLongEntry = 8, kShortEntry = 4;
+  [[nodiscard]] virtual unsigned entry_bytes() const { return kLongEntry; }
+
+  // Where a table lies.
+  [[nodiscard]] virtual u8* bytes(u64 physical) const {
     return memory_.alias(decode_(Frame(physical >> 12))) + (physical & 0xfff);
   }
   template <class Word>
@@ -33,10 +50,8 @@ class TableWalker : public Walker {
   void store_word(u64 physical, Word word) const {
     std::memcpy(bytes(physical), &word, sizeof(Word));
   }
-  // A leaf that maps va to `physical`: finishes the walk, and marks the leaf at `at` when the access goes on.
-  template <class Word>
-  std::optional<Walk> finish(Walk walk, u64 physical, u64 at, Word leaf, Access access,
-                             Privilege privilege) const;
+  // A leaf that maps va to `physical`: the end of a walk.
+  [[nodiscard]] Found finish(Walk walk, u64 physical, u64 at, u64 leaf) const;
   // Takes away what this entry does not give.
   static void descend(Walk& walk, u64 word, bool no_execute);
 
@@ -49,9 +64,10 @@ class LongModeWalker : public TableWalker {
  public:
   LongModeWalker(const Memory& memory, Decode decode, unsigned levels = 4)
       : TableWalker(memory, std::move(decode)), levels_(levels) {}
-  std::optional<Walk> walk(const Root& root, Gva va, Access access, Privilege privilege,
-                           u64& leaf_table) override;
   [[nodiscard]] unsigned leaf_table_shift() const override { return 21; }
+
+ protected:
+  std::optional<Found> find(const Root& root, Gva va, Ways& ways) override;
 
  private:
   unsigned levels_;
@@ -62,18 +78,21 @@ class PaeWalker : public TableWalker {
  public:
   using TableWalker::TableWalker;
   Root load(PhysAddr root) override;
-  std::optional<Walk> walk(const Root& root, Gva va, Access access, Privilege privilege,
-                           u64& leaf_table) override;
   [[nodiscard]] unsigned leaf_table_shift() const override { return 21; }
+
+ protected:
+  std::optional<Found> find(const Root& root, Gva va, Ways& ways) override;
 };
 
 // 4.3: two levels of 1,024 entries; leaves of 4 KiB and 4 MiB; nothing forbids execution.
 class TwoLevelWalker : public TableWalker {
  public:
   using TableWalker::TableWalker;
-  std::optional<Walk> walk(const Root& root, Gva va, Access access, Privilege privilege,
-                           u64& leaf_table) override;
   [[nodiscard]] unsigned leaf_table_shift() const override { return 22; }
+
+ protected:
+  std::optional<Found> find(const Root& root, Gva va, Ways& ways) override;
+  [[nodiscard]] unsigned entry_bytes() const override { return kShortEntry; }
 };
 
 }  // namespace nopte::model

@@ -57,11 +57,14 @@ class XenHost {
   }
   // By addresses in the direct map.
   hv::CallResult call(u64 number, const abi::Registers& arguments) {
-    vcpu_.collect_events();
-    const hv::CallResult result =
-        mode_.on_memory_call(vcpu_, abi::tagged(abi::Interface::kXen, static_cast<u32>(number)), arguments);
     ++exits;
-    resume();
+    hv::CallResult result;
+    {
+      const GuestExit exit(*machine_, vcpu_);
+      result =
+          mode_.on_memory_call(vcpu_, abi::tagged(abi::Interface::kXen, static_cast<u32>(number)), arguments);
+    }
+    show_direct_map(vmcb_.tlb_control != hv::kTlbKeep);
     return result;
   }
   // The guest ends: it runs on the domain builder's root, and its own has nothing in it that is not its own.

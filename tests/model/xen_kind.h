@@ -26,6 +26,7 @@ struct Xen : KindBase {
 
   Xen(u64 frames_count, unsigned) : KindBase(0, frames_count), host(memory) {
     current = this;
+    machine.watch(frames);
     host.start(machine);
     sink.start({reinterpret_cast<const u64*>(host.block.machine_list - abi::kMachineDirectBase +
                                              memory.direct_base()),
