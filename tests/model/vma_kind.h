@@ -1,11 +1,11 @@
-// The kind of world of mode vma: the hypervisor's own last step, from the engine's sink to the control block,
-// and a processor that forgets what the block says (entry.h).
+// A guest of mode vma: the real mode, from its start to the violation block, and a processor that forgets
+// what the control block says (entry.h). Its memory lies far up in the host's, behind it the hypervisor's
+// own.
 #pragma once
 
-#include "hv-mm/vma/vcpu_processor.h"
-#include "native-fallback/sinks/store_sink.h"
+#include "hv-mm/vma/vma_mode.h"
 #include "tests/model/entry.h"
-#include "tests/model/kind.h"
+#include "tests/model/launched.h"
 #include "tests/model/walkers.h"
 
 namespace nopte::model {
@@ -15,34 +15,79 @@ struct PlainPages {
   static void copy(u8* to, const u8* from) { std::memcpy(to, from, kPageBytes); }
 };
 
-struct VmaInHypervisor : KindBase {
-  static constexpr const char* kName = "vma in hypervisor";
-  static constexpr bool kDirectMap = false;
-  using Processor = hv::VcpuProcessor<PlainPages>;
-  using Sink = pt::StoreSink<Processor>;
-
-  // A pool far up in the host's memory that its guest has no map of.
-  VmaInHypervisor(u64 frames_count, unsigned) : KindBase(0x12'3400, frames_count) {
-    vmcb.asid = hv::Vcpu::kAsid;
+class VmaGuest final : private FaultIntercept {
+ public:
+  explicit VmaGuest(u64 frames, std::span<const u8> initramfs = {})
+      : memory_(kFirstFrame, frames, kOwnFrames + kTraceFrames),
+        launched_(reinterpret_cast<u8*>(memory_.direct_base()),
+                  {memory_.range().begin.address().value(), pages_to_bytes(frames)},
+                  {memory_.range().end.address().value(), pages_to_bytes(kOwnFrames)}, kImagePhysical) {
+    const Frame traces = memory_.range().end + kOwnFrames;
+    leave_traces(machine_, memory_.alias(traces), traces.address().value());
+    launched_.launch.initramfs = initramfs;
+    const auto mode = hv::start_vma_with<PlainPages>(launched_.launch);
+    NOPTE_ASSERT(mode);
+    mode_ = *mode;
+    machine_.intercept_page_faults(*this);
+    enter(machine_, vmcb());
   }
 
-  // The guest is left; what `handle` answers; the guest goes on.
-  template <class Handle>
-  auto exit(Handle handle) {
-    vcpu.collect_events();
-    const auto answer = handle();
-    if (vmcb.cr3 != 0) enter(machine, vmcb);
-    return answer;
+  hv::CallResult call(u64 number, const abi::Registers& arguments) {
+    const GuestExit exit(machine_, launched_.vcpu);
+    ++exits;
+    return mode_->on_memory_call(launched_.vcpu, number, arguments);
+  }
+  // The byte at va, or nothing: `fault` is what the guest gets then.
+  std::optional<u8*> access(Gva va, Access access, Privilege privilege) {
+    return machine_.access(0, va, access, privilege);
+  }
+  struct Fault {
+    Gva cr2;
+    u64 error_code;
+  };
+  Fault fault{};
+  // What the guest's kernel has at this address.
+  template <class T>
+  [[nodiscard]] T& kernel(u64 va) {
+    const auto byte = access(Gva(va), Access::kRead, Privilege::kKernel);
+    NOPTE_ASSERT(byte && Gva(va).page_offset() + sizeof(T) <= kPageBytes);
+    return *reinterpret_cast<T*>(*byte);
+  }
+  [[nodiscard]] const abi::BootBlock& boot_block() { return kernel<abi::BootBlock>(launched_.vcpu.gpr(7)); }
+  [[nodiscard]] const abi::ViolationBlock& violation() {
+    return kernel<abi::ViolationBlock>(boot_block().violation_block);
   }
 
-  hv::Vmcb vmcb{};
-  hv::Vcpu vcpu{vmcb, 0};
-  LongModeWalker walker{memory, [](Frame frame) { return frame; }};
-  Machine machine{memory, walker, 1};
-  Processor processor{vcpu};
-  Sink sink{frames, processor};
+  hv::ModeHandler& mode() { return *mode_; }
+  hv::Vcpu& vcpu() { return launched_.vcpu; }
+  hv::Vmcb& vmcb() { return launched_.vmcb; }
+  HostHere& host() { return launched_.host; }
+  Machine& machine() { return machine_; }
+  u64 exits = 0;
+
+ private:
+  static constexpr u64 kFirstFrame = 0x12'3400, kOwnFrames = 32;
+  static constexpr u64 kImagePhysical = 0;  // means nothing here
+
+  bool on_page_fault(Gva va, u64 error_code) override {
+    const GuestExit exit(machine_, launched_.vcpu);
+    ++exits;
+    mode_->on_page_fault(launched_.vcpu, va, error_code);
+    const u64 event = std::exchange(vmcb().event_injection, 0);
+    if (event == 0) return true;
+    constexpr u64 kPageFaultEvent = hv::kEventValid | hv::kEventHasError |
+                                    u64{static_cast<u8>(hv::EventType::kException)} << hv::kEventTypeShift |
+                                    hv::kVectorPageFault;
+    NOPTE_ASSERT((event & 0xffff'ffff) == kPageFaultEvent);
+    fault = {Gva(vmcb().cr2), event >> 32};
+    return false;
+  }
+
+  Memory memory_;
+  LongModeWalker walker_{memory_, [](Frame frame) { return frame; }};
+  Machine machine_{memory_, walker_, 1};
+  Launched launched_;
+  hv::ModeHandler* mode_ = nullptr;
 };
-
-static_assert(pt::PageTableSink<VmaInHypervisor::Sink>);
 
 }  // namespace nopte::model

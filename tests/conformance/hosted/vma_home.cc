@@ -1,8 +1,8 @@
-// vma: the guest's own stubs, whose hypercalls reach the hypervisor's dispatch in register form.
-#include "hv-mm/vma/vma_memory.h"
+// vma: the guest's own stubs, whose hypercalls reach the mode's dispatch in register form, and which read
+// from the violation block why an access was refused.
 #include "pvops/guest/hypercall_backend.h"
 #include "pvops/guest/hypercalls.h"
-#include "tests/conformance/hosted/kind_home.h"
+#include "tests/conformance/hosted/touching_home.h"
 #include "tests/model/vma_kind.h"
 #include "tests/support/work_meter.h"
 
@@ -31,49 +31,63 @@ class Stop {
   test::WorkMeter meter_;
 };
 
-constexpr u64 kAllFeatures = abi::kFeatureMemory | abi::kFeatureMapFlags;
+enum class Features : u8 { kAll, kFirst };
 
-class VmaHome final : public KindHome<model::VmaInHypervisor> {
+class VmaHome final : public TouchingHome {
  public:
-  VmaHome(Interrupts interrupts, u64 features) : stop_(interrupts) {
-    vma_.init();
-    pv::use_memory_features(features);
+  VmaHome(Interrupts interrupts, Features features) : stop_(interrupts) {
+    guest_.host().stop = [this] { return stop_(); };
+    pv::use_memory_features(features == Features::kAll ? guest_.mode().features() : abi::kFeatureMemory);
+    pv::set_violation_block(&guest_.violation());
     current = this;
   }
   ~VmaHome() override { current = nullptr; }
   void set_windows(const RegionSource&) override {}
   const MmOps& ops() override { return pv::hypercall_mm_ops(); }
-  [[nodiscard]] u64 exits() const override { return exits_; }
+  [[nodiscard]] u64 exits() const override { return guest_.exits; }
+  const char* broken() override { return broken_ != nullptr ? broken_ : TouchingHome::broken(); }
 
   pv::HypercallResult call(abi::Call number, const abi::Registers& arguments) {
-    ++exits_;
     stop_.call_begins();
-    const hv::CallResult result = kind_.exit([&] { return vma_.call(static_cast<u64>(number), arguments); });
+    const hv::CallResult result = guest_.call(static_cast<u64>(number), arguments);
     stop_.call_ends(number);
+    if (number == abi::Call::space_activate && result.status == Status::kOk) active_ = arguments[0];
     return {result.status, result.value};
   }
   inline static VmaHome* current = nullptr;
 
  private:
+  static constexpr u64 kFrames = 3000;
+
+  model::Machine& machine() override { return guest_.machine(); }
+  // The hypervisor has taken the fault, so it is a violation.
   ViolationReason fault(Gva va, Access access, pt::Privilege privilege) override {
-    ++exits_;
-    const auto resolved = kind_.exit([&] { return vma_.fault(va, access, privilege); });
-    return resolved ? ViolationReason::kNone : resolved.error();
+    const u64 error_code = guest_.fault.error_code;
+    const ViolationReason reason = resolve_fault(va.value(), error_code);
+    const u64 expected = (reason == ViolationReason::kPermission ? hv::kFaultPresent : 0) |
+                         (access == Access::kWrite ? hv::kFaultWrite : 0) |
+                         (access == Access::kExec ? hv::kFaultFetch : 0) |
+                         (privilege == pt::Privilege::kUser ? hv::kFaultUser : 0);
+    if (guest_.fault.cr2 != va || error_code != expected) broken_ = "a page fault tells of another access";
+    const abi::ViolationBlock& block = guest_.violation();
+    if (block.space != active_ || block.address != va.value()) broken_ = "the violation block is not right";
+    return reason;
   }
 
   Stop stop_;
-  hv::VmaMemory<model::VmaInHypervisor::Sink> vma_{*engine_, kind_.frames, stop_};
-  u64 exits_ = 0;
+  model::VmaGuest guest_{kFrames};
+  u64 active_ = static_cast<u64>(SpaceId::kKernel);
+  const char* broken_ = nullptr;
 };
 
 }  // namespace
 
-std::unique_ptr<Home> make_vma_home() { return std::make_unique<VmaHome>(Interrupts::kNone, kAllFeatures); }
+std::unique_ptr<Home> make_vma_home() { return std::make_unique<VmaHome>(Interrupts::kNone, Features::kAll); }
 std::unique_ptr<Home> make_vma_interrupted_home() {
-  return std::make_unique<VmaHome>(Interrupts::kPending, kAllFeatures);
+  return std::make_unique<VmaHome>(Interrupts::kPending, Features::kAll);
 }
 std::unique_ptr<Home> make_vma_first_home() {
-  return std::make_unique<VmaHome>(Interrupts::kNone, abi::kFeatureMemory);
+  return std::make_unique<VmaHome>(Interrupts::kNone, Features::kFirst);
 }
 
 }  // namespace nopte::conformance
