@@ -2,7 +2,9 @@
 // VMA-level operations. There are no page tables, frames or physical addresses here. One backend is
 // chosen at boot: hypercalls (mode vma) or the translation layer (every other mode).
 //
-// Concurrency: one CPU, called with the guest kernel's lock discipline (non-preemptible kernel).
+// Concurrency: one CPU, called with the guest kernel's lock discipline (non-preemptible kernel), interrupts
+// off. At most 512 pages, 512 tables and index nodes, and 512 regions apart a long operation lets pending
+// interrupts in, whose handlers call no operation; space_clone and region_move run to their end.
 // Ranges are page-aligned, half-open, non-empty. User ranges lie in kUserRange; in the kernel space only
 // kWindowRange may be mapped by region calls.
 //

@@ -1,8 +1,8 @@
 // What the guest kernel needs of the architecture, and what the architecture calls in the kernel. The
 // implementation is guest-mm/arch/x86_64; this header names no register outside UserRegisters.
 //
-// The kernel is not preemptible: interrupts are taken in user mode, in idle(), and while a long operation
-// opens a window; a process switches only in schedule().
+// The kernel is not preemptible: interrupts are taken in user mode, in idle(), and where a long memory
+// operation opens a window (mm_ops.h); a process switches only in schedule().
 #pragma once
 
 #include <string_view>
@@ -86,9 +86,6 @@ struct CallSites {
 };
 CallSites call_sites();
 
-// Opens a window for pending interrupts (kernel code with interrupts off).
-void poll_interrupts();
-
 }  // namespace arch
 
 // --- called by the architecture ---------------------------------------------------------------------------
@@ -113,7 +110,8 @@ void handle_violation(UserRegisters& registers, Gva address, Access access, Viol
 bool resolve_kernel_access(Gva address, ViolationReason reason);
 // A processor exception in user code other than a page fault (vector 0..31).
 void handle_exception(UserRegisters& registers, u8 vector, u64 error_code);
-// An external interrupt, from user mode or from idle/poll_interrupts; acknowledged already.
+// An external interrupt, from user mode, from idle or in the middle of a long memory operation; acknowledged
+// already. It calls no memory operation.
 void handle_interrupt(u8 vector);
 // Before every return to user mode: reschedule when due, deliver signals.
 void leave_kernel(UserRegisters& registers);

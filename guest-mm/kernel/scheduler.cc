@@ -32,14 +32,14 @@ Process* take_first() {
   return process;
 }
 
-// Nothing is runnable: waits for interrupts until something is.
+// Nothing is runnable: waits for interrupts until something is. One may come while the space is freed.
 Process* idle_until_runnable() {
   leave_ended_space();
-  Process* next = nullptr;
-  do {
+  Process* next = take_first();
+  while (next == nullptr) {
     platform_ops().idle();
     next = take_first();
-  } while (next == nullptr);
+  }
   return next;
 }
 

@@ -11,7 +11,7 @@ namespace nopte::pt {
 class Checkpoint {
  public:
   // `stop` answers true when the operation should return. It must not call the engine.
-  explicit Checkpoint(FunctionRef<bool()> stop) : stop_(stop) {}
+  constexpr explicit Checkpoint(FunctionRef<bool()> stop) : stop_(stop) {}
 
   // After kAgain of an operation on a range.
   [[nodiscard]] Gva next() const { return next_; }

@@ -39,18 +39,22 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
   Gva va;
   do {
     const VaRange part{cursor.va(), cursor.table_end() < range.end ? cursor.table_end() : range.end};
-    // A table at the edge may hold others' entries alone: to stop behind it, again and again, is no progress.
-    const bool progress =
-        checkpoint != nullptr && part.end < range.end &&
-        cursor.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1)).next();
     work::did(work::Unit::kNode);
+    if (part.end == range.end) {
+      work(cursor, part, batch);
+      break;
+    }
+    const bool whole = part.bytes() == Format::table_bytes(1) && cursor.leaf_meta().live != 0;
+    const u64 written = counters_.entries_written;
     work(cursor, part, batch);
     va = part.end;
-    if (progress && checkpoint->should_stop(va)) {
+    // A table at the edge may hold others' entries alone: to stop behind it, again and again, is no progress.
+    if (checkpoint != nullptr && (whole || counters_.entries_written != written) &&
+        checkpoint->should_stop(va)) {
       batch.flush();
       return Fail(Status::kAgain);
     }
-  } while (cursor.seek_leaf_table(va, range.end));
+  } while (cursor.seek_next_leaf_table(va, range.end));
   batch.flush();
   return {};
 }

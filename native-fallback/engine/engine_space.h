@@ -138,17 +138,31 @@ bool Engine<Sink>::free_below(Frame table, unsigned level, Batch& batch, Checkpo
                             : Format::kEntriesPerTable - 1;
   for (EntryScan<Sink> scan(meta, view, 0, last); scan.next();) {
     const Frame child = scan.entry().frame();
-    if (!free_below(child, level - 1, batch, checkpoint)) return false;
-    if (checkpoint != nullptr) {
-      view.fill(scan.index(), Entry());
-      note_emptied(meta);
+    if (!free_below(child, level - 1, batch, checkpoint)) {
+      forget_entries(table, scan.index());
+      return false;
     }
     --frames_.meta(child).refs;
     batch.table(child);
     work::did(work::Unit::kNode);
-    if (level == 2 && checkpoint != nullptr && checkpoint->should_stop(Gva())) return false;
+    if (level == 2 && checkpoint != nullptr && checkpoint->should_stop(Gva())) {
+      forget_entries(table, scan.index() + 1);
+      return false;
+    }
   }
   return true;
+}
+
+// What the first `count` entries of a table of a retired root led to is gone.
+template <PageTableSink Sink>
+void Engine<Sink>::forget_entries(Frame table, unsigned count) {
+  if (count == 0) return;
+  const auto view = sink_.view(table);
+  FrameMeta& meta = frames_.meta(table);
+  for (EntryScan<Sink> scan(meta, view, 0, count - 1); scan.next();) {
+    view.fill(scan.index(), Entry());
+    note_emptied(meta);
+  }
 }
 
 // On the way of every switch between processes.

@@ -135,6 +135,21 @@ class Cursor {
     return false;
   }
 
+  // The same from the end of the leaf table where the cursor was: when that is unlinked, the table above
+  // mostly has the next. All tables of one half are linked with equal rights.
+  bool seek_next_leaf_table(Gva va, Gva end) {
+    if (level_ == 2 && va < end && (va.value() ^ va_.value()) < Format::table_bytes(2)) {
+      const Entry entry = memory_.sink.read(Slot::of<Format>(table(), root_, va, 2));
+      if (entry.present() && !entry.large()) {
+        va_ = va;
+        level_ = 1;
+        tables_[1] = entry.frame().number();
+        return true;
+      }
+    }
+    return seek_leaf_table(va, end);
+  }
+
   // Puts a leaf (at leaf_level) where the entry is empty, making the tables that are missing. Precondition:
   // va is not covered by a large leaf. Errors: kNoMemory, nothing has changed. The cursor is then at the leaf
   // table.

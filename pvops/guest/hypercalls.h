@@ -1,5 +1,5 @@
 // The guest's stubs, made from the hypercall table: pv::call(args_struct) issues the call, and goes on with
-// it as long as the hypervisor answers kAgain (an exact prefix happened).
+// it as long as the hypervisor answers kAgain (an exact prefix happened), letting what is pending in first.
 #pragma once
 
 #include "pvops/guest/arch/x86_64/vmmcall.h"
@@ -28,6 +28,7 @@ namespace detail {
 [[gnu::noinline, gnu::cold]] inline HypercallResult call_again(abi::Call call, u64 a0, u64 a1, u64 a2, u64 a3,
                                                                u64 a4, u64 a5) {
   for (;;) {
+    take_interrupts();
     const HypercallResult result = vmmcall(call, a0, a1, a2, a3, a4, a5);
     if (result.status != Status::kAgain) {
       return result;

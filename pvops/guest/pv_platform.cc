@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "pvops/arch/x86_64/clock.h"
-#include "pvops/arch/x86_64/cpu.h"
+#include "pvops/arch/x86_64/interrupt_window.h"
 #include "pvops/guest/hypercall_backend.h"
 #include "pvops/guest/hypercalls.h"
 
@@ -54,9 +54,7 @@ void PlatformCalls::interrupt_done(u8) {}
 // The call returns when an interrupt is pending; it is taken in the open window.
 void PlatformCalls::idle() {
   (void)call(abi::idle_args{});
-  cpu::sti();
-  cpu::nop();  // ends the shadow of sti; under TCG pause does not
-  cpu::cli();
+  take_interrupts();
 }
 
 void PlatformCalls::power_off(u8 status) {

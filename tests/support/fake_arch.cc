@@ -175,6 +175,5 @@ bool restore_fpu(FpuState&) { return true; }
 void load_initial_fpu() {}
 void set_fs_base(u64) {}
 u64 fs_base() { return 0; }
-void poll_interrupts() {}
 
 }  // namespace nopte::guest::arch

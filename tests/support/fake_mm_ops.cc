@@ -46,6 +46,7 @@ struct FakeCalls {
     ++fake().calls_;
     EXPECT_NE(id, SpaceId::kKernel);
     EXPECT_NE(id, fake().active_);
+    fake().open_window();
     EXPECT_EQ(fake().spaces_.erase(id), 1u);
   }
   static void space_activate(SpaceId id) {
@@ -70,6 +71,7 @@ struct FakeCalls {
   static Result<void> region_unmap(SpaceId id, VaRange range) {
     fake().check_range(id, range);
     if (fake().fails()) return Fail(Status::kNoMemory);
+    fake().open_window();
     FakeMmOps::take_out(fake().space(id), range);
     return {};
   }
@@ -117,6 +119,7 @@ struct FakeCalls {
     fake().check_range(id, range);
     fake().space(id);
     if (fake().growth_fails()) return Fail(Status::kNoMemory);
+    fake().open_window();
     fake().advised_.push_back({id, range, advice});
     return {};
   }
@@ -132,6 +135,7 @@ struct FakeCalls {
   static Result<void> object_resize(ObjectId id, u64 pages) {
     if (pages > fake().objects_.at(id).pages ? fake().growth_fails() : fake().fails())
       return Fail(Status::kNoMemory);
+    fake().open_window();
     auto& object = fake().objects_.at(id);
     object.pages = pages;
     object.bytes.erase(object.bytes.lower_bound(pages), object.bytes.end());
@@ -147,6 +151,7 @@ struct FakeCalls {
         }
       }
     }
+    fake().open_window();
     EXPECT_EQ(fake().objects_.erase(id), 1u);
     return {};
   }
@@ -204,6 +209,12 @@ FakeMmOps::FakeMmOps(u64 total_pages)
 FakeMmOps::~FakeMmOps() {
   g_fake = nullptr;
   g_mm_ops = previous_;
+}
+
+void FakeMmOps::open_window() {
+  const u64 before = calls_;
+  window();
+  EXPECT_EQ(calls_, before);
 }
 
 bool FakeMmOps::growth_fails() { return fails() || growth_forbidden_; }

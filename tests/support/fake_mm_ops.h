@@ -9,6 +9,7 @@
 #include <absl/container/btree_set.h>
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -32,6 +33,9 @@ class FakeMmOps {
   // From now on all that takes memory in every case fails: what gives something back or takes rights away
   // goes on.
   void forbid_growth(bool forbidden) { growth_forbidden_ = kmem_forbidden_ = forbidden; }
+
+  // Where the other backends let interrupts in: called in the middle of what may be long.
+  std::function<void()> window = [] {};
 
   // Calls of any kind so far.
   [[nodiscard]] u64 calls() const { return calls_; }
@@ -63,6 +67,8 @@ class FakeMmOps {
   // Regions by their begin; neighbours are not merged.
   using Space = absl::btree_map<Gva, RegionSpec>;
 
+  // What handles interrupts calls no operation.
+  void open_window();
   bool fails();
   bool growth_fails();
   Space& space(SpaceId id);

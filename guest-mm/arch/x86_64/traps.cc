@@ -134,13 +134,4 @@ extern "C" void dispatch_interrupt(UserRegisters&, u8 vector) {
   handle_interrupt(vector);
 }
 
-namespace arch {
-
-void poll_interrupts() {
-  cpu::sti();
-  cpu::nop();  // sti takes effect after it (and TCG's pause does not end the shadow)
-  cpu::cli();
-}
-
-}  // namespace arch
 }  // namespace nopte::guest

@@ -2,40 +2,30 @@
 // from the violation block why an access was refused.
 #include "pvops/guest/hypercall_backend.h"
 #include "pvops/guest/hypercalls.h"
+#include "tests/conformance/hosted/call_bound.h"
 #include "tests/conformance/hosted/touching_home.h"
 #include "tests/model/vma_kind.h"
-#include "tests/support/work_meter.h"
 
 namespace nopte::conformance {
 namespace {
 
 enum class Interrupts : u8 { kNone, kPending };
 
-// Pending interrupts are there at every check point, and each call is held to what may lie between two.
-class Stop {
- public:
-  explicit Stop(Interrupts interrupts) : interrupts_(interrupts) {}
+// Pending interrupts are there at every check point.
+struct Stop {
   bool operator()() {
-    meter_.look();
-    return interrupts_ == Interrupts::kPending;
+    bound.look();
+    return interrupts == Interrupts::kPending;
   }
-  void call_begins() { meter_.begin(); }
-  void call_ends(abi::Call call) {
-    meter_.look();
-    const bool to_its_end = call == abi::Call::space_clone || call == abi::Call::region_move;
-    NOPTE_ASSERT(to_its_end || meter_.most() <= work::kMostAtOnce);
-  }
-
- private:
-  Interrupts interrupts_;
-  test::WorkMeter meter_;
+  Interrupts interrupts;
+  CallBound bound{};
 };
 
 enum class Features : u8 { kAll, kFirst };
 
 class VmaHome final : public TouchingHome {
  public:
-  VmaHome(Interrupts interrupts, Features features) : stop_(interrupts) {
+  VmaHome(Interrupts interrupts, Features features) : stop_{interrupts} {
     guest_.host().stop = [this] { return stop_(); };
     pv::use_memory_features(features == Features::kAll ? guest_.mode().features() : abi::kFeatureMemory);
     pv::set_violation_block(&guest_.violation());
@@ -45,12 +35,16 @@ class VmaHome final : public TouchingHome {
   void set_windows(const RegionSource&) override {}
   const MmOps& ops() override { return pv::hypercall_mm_ops(); }
   [[nodiscard]] u64 exits() const override { return guest_.exits; }
-  const char* broken() override { return broken_ != nullptr ? broken_ : TouchingHome::broken(); }
+  const char* broken() override {
+    if (broken_ != nullptr) return broken_;
+    const char* const broken = stop_.bound.broken();
+    return broken != nullptr ? broken : TouchingHome::broken();
+  }
 
   pv::HypercallResult call(abi::Call number, const abi::Registers& arguments) {
-    stop_.call_begins();
+    stop_.bound.begins();
     const hv::CallResult result = guest_.call(static_cast<u64>(number), arguments);
-    stop_.call_ends(number);
+    stop_.bound.ends(number);
     if (number == abi::Call::space_activate && result.status == Status::kOk) active_ = arguments[0];
     return {result.status, result.value};
   }

@@ -58,6 +58,21 @@ void sleepers_wake_in_time() {
   EXPECT_EQ(sleep_until(begin), WakeReason::kTimeout);  // past: without sleeping
 }
 
+// Nobody else runs while a space is taken apart, and it takes long: who wakes up meanwhile is seen.
+void sleepers_wake_while_memory_is_freed() {
+  const u64 due = kernel().platform.now_ns + 1'000'000;
+  const u64 idles = kernel().platform.idles;
+  kernel().spawn([due] {
+    kernel().mm.window = [due] { kernel().advance_to(due); };
+    return 0;
+  });
+  EXPECT_EQ(sleep_until(due), WakeReason::kTimeout);
+  kernel().mm.window = [] {};
+  EXPECT_EQ(kernel().platform.now_ns, due);
+  EXPECT_EQ(kernel().platform.idles, idles);
+  Kernel::wait_all();
+}
+
 void queues_wake_all_or_one() {
   WaitQueue queue;
   Log log;
@@ -109,8 +124,11 @@ void signals_end_sleeps() {
 
 std::span<const Scenario> scheduling_scenarios() {
   static constexpr Scenario kScenarios[] = {
-      {"equals take turns", equals_take_turns},         {"no tick while alone", no_tick_while_alone},
-      {"sleepers wake in time", sleepers_wake_in_time}, {"queues wake all or one", queues_wake_all_or_one},
+      {"equals take turns", equals_take_turns},
+      {"no tick while alone", no_tick_while_alone},
+      {"sleepers wake in time", sleepers_wake_in_time},
+      {"queues wake all or one", queues_wake_all_or_one},
+      {"sleepers wake while memory is freed", sleepers_wake_while_memory_is_freed},
       {"signals end sleeps", signals_end_sleeps},
   };
   return kScenarios;

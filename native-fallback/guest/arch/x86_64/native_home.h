@@ -9,6 +9,7 @@
 #include "native-fallback/guest/arch/x86_64/native_processor.h"
 #include "native-fallback/guest/engine_mm_ops.h"
 #include "native-fallback/sinks/store_sink.h"
+#include "pvops/arch/x86_64/interrupt_window.h"
 
 namespace nopte::pt {
 
@@ -19,9 +20,10 @@ template <auto& sink>
 class Home {
   using Sink = std::remove_reference_t<decltype(sink)>;
   static constinit Engine<Sink> engine_;
+  using Mm = EngineMm<engine_, take_interrupts>;
 
  public:
-  static constexpr MmOps ops(const char* name) { return EngineMm<engine_>::ops(name); }
+  static constexpr MmOps ops(const char* name) { return Mm::ops(name); }
 
   static Result<NativeBoot> boot(const NativeStart& start, GuestInterface& interface) {
     return boot_guest(start, mapper_, interface);
@@ -32,8 +34,7 @@ class Home {
     const Access access = (error_code & kFetch) != 0   ? Access::kExec
                           : (error_code & kWrite) != 0 ? Access::kWrite
                                                        : Access::kRead;
-    return EngineMm<engine_>::fault(Gva(address), access,
-                                    (error_code & kUser) != 0 ? Privilege::kUser : Privilege::kKernel);
+    return Mm::fault(Gva(address), access, (error_code & kUser) != 0 ? Privilege::kUser : Privilege::kKernel);
   }
 
  private:

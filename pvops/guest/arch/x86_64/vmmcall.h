@@ -3,6 +3,7 @@
 #pragma once
 
 #include "pvops/abi/hypercalls.h"
+#include "pvops/arch/x86_64/interrupt_window.h"
 
 namespace nopte::pv {
 
