@@ -15,6 +15,7 @@
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/process_space.h"
 #include "guest-mm/kernel/program_arguments.h"
+#include "guest-mm/kernel/robust_list.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/wait.h"
 
@@ -224,7 +225,13 @@ void reset_signals(SignalState& signals) {
 }
 
 // From here on nothing fails: the process becomes the new program.
-void become(Process& self, Program& program, Ref<AddressSpace> space, std::string_view path, u64 stack) {
+void become(Process& self, Program& program, Ref<AddressSpace> space, std::string_view path, u64 stack,
+            bool owes) {
+  if (owes) {
+    activate_space(self.space);
+    settle_words(self);
+    activate_space(space.get());
+  }
   AddressSpace* old = std::exchange(self.space, space.detach());
   if (old != nullptr) {
     old->release();
@@ -266,6 +273,7 @@ i64 start_program(Program& program, std::string_view path, ProgramArguments& arg
   if (!stack) {
     return errno_of_arguments(stack.error());
   }
+  const bool owes = self.space != nullptr && owes_words(self);
   activate_space(space->get());
   Result<void> written = arch::copy_to_user(stack->begin, stack->image, stack->bytes);
   if (written) {
@@ -275,7 +283,7 @@ i64 start_program(Program& program, std::string_view path, ProgramArguments& arg
     activate_space(self.space);
     return written.error() == Status::kBadAddress ? -kE2BIG : to_errno(written.error());
   }
-  become(self, program, std::move(*space), path, stack->begin.value());
+  become(self, program, std::move(*space), path, stack->begin.value(), owes);
   return 0;
 }
 

@@ -63,14 +63,7 @@ void exit_process(i32 wait_status) {
     const i32 signal = termination_signal(wait_status);
     end_machine(static_cast<u8>(signal != 0 ? 128 + signal : wait_status >> 8));
   }
-  release_robust_list(self);
-  // As Linux: where nobody else sees the space, nobody looks at the word.
-  if (self.clear_child_tid != 0 && self.space->shared()) {
-    const i32 zero = 0;
-    if (arch::copy_to_user(Gva{self.clear_child_tid}, &zero, sizeof(zero))) {
-      futex_wake_at_exit(self.clear_child_tid);
-    }
-  }
+  settle_words(self);
   timer_stop(self.alarm);
   finish_vfork(self);
   std::exchange(self.files, nullptr)->release();

@@ -2,6 +2,7 @@
 // Documentation/locking/robust-futexes.rst). Nothing of it can be trusted.
 #include "guest-mm/kernel/robust_list.h"
 
+#include "guest-mm/core/address_space.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/futex.h"
 #include "guest-mm/kernel/process.h"
@@ -56,9 +57,9 @@ bool release_word(const Head& head, const Entry& entry, const Process& self, Pla
   return true;
 }
 
-}  // namespace
+bool word_is_seen(const Process& self) { return self.clear_child_tid != 0 && self.space->shared(); }
 
-void release_robust_list(Process& self) {
+void release_robust_list(const Process& self) {
   Head head;
   if (self.robust_list == 0 || !arch::copy_from_user(&head, Gva{self.robust_list}, sizeof(head))) {
     return;
@@ -77,6 +78,25 @@ void release_robust_list(Process& self) {
   }
   if (head.pending.address() != 0) {
     (void)release_word(head, head.pending, self, Place::kPending);
+  }
+}
+
+}  // namespace
+
+bool owes_words(const Process& self) {
+  Head head;
+  return word_is_seen(self) ||
+         (self.robust_list != 0 && arch::copy_from_user(&head, Gva{self.robust_list}, sizeof(head)) &&
+          (head.first.address() != self.robust_list || head.pending.address() != 0));
+}
+
+void settle_words(Process& self) {
+  release_robust_list(self);
+  if (word_is_seen(self)) {
+    const i32 zero = 0;
+    if (arch::copy_to_user(Gva{self.clear_child_tid}, &zero, sizeof(zero))) {
+      futex_wake_at_exit(self.clear_child_tid);
+    }
   }
 }
 

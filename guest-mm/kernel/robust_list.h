@@ -1,12 +1,16 @@
-// Mutexes in shared memory that a process may still hold when it ends.
+// What a process owes others in the memory that it leaves, at exit and exec: mutexes that it may still hold,
+// and the word that says that it is there.
 #pragma once
 
 namespace nopte::guest {
 
 struct Process;
 
+// Whether there is anything of that. The process's space is active, here and below.
+[[nodiscard]] bool owes_words(const Process& self);
 // Marks what the running process still holds as its owner's death left it, and wakes one waiter of each.
-// Called at exit, while its space is active. Memory that is bad ends the walk.
-void release_robust_list(Process& self);
+// Memory that is bad ends the walk. Then clears its word (CLONE_CHILD_CLEARTID), and wakes one who waits for
+// that; as on Linux not where nobody else sees the space.
+void settle_words(Process& self);
 
 }  // namespace nopte::guest

@@ -15,6 +15,8 @@
 namespace {
 
 constexpr size_t kPage = 4096;
+constexpr int kChildStatus = 33;
+const char* g_self;
 constexpr size_t kWordsInPage = kPage / sizeof(int);
 constexpr int kAnyBit = -1;
 
@@ -255,6 +257,23 @@ void deaths() {
     close(ends[0]);
     close(ends[1]);
   });
+  check("robust_mutex_at_exec", [] {
+    auto* const mutex = reinterpret_cast<pthread_mutex_t*>(map(PROT_READ | PROT_WRITE, MAP_SHARED));
+    pthread_mutexattr_t attributes;
+    CHECK(pthread_mutexattr_init(&attributes) == 0);
+    CHECK(pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED) == 0);
+    CHECK(pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST) == 0);
+    CHECK(pthread_mutex_init(mutex, &attributes) == 0);
+    const int status = status_of_child([=] {
+      CHECK(pthread_mutex_lock(mutex) == 0);
+      execl("/nowhere", "nowhere", nullptr);
+      CHECK(pthread_mutex_unlock(mutex) == 0 && pthread_mutex_lock(mutex) == 0);  // held still
+      execl(g_self, g_self, "child", nullptr);
+    });
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == kChildStatus);
+    CHECK(pthread_mutex_lock(mutex) == EOWNERDEAD && pthread_mutex_consistent(mutex) == 0);
+    CHECK(pthread_mutex_unlock(mutex) == 0);
+  });
   check("robust_list", [] {
     void* head = nullptr;
     size_t bytes = 0;
@@ -271,7 +290,9 @@ void deaths() {
 
 }  // namespace
 
-int main() {
+int main(int count, char** arguments) {
+  if (count > 1) return kChildStatus;
+  g_self = arguments[0];
   sameness();
   order();
   deaths();
