@@ -52,6 +52,8 @@ class File : public RefCounted {
   // The file's end for SEEK_END.
   [[nodiscard]] virtual u64 end_bytes() const { return 0; }
   virtual i64 truncate(u64 bytes);
+  // Makes sure that there is room for all of the range; the file's size is the caller's.
+  virtual i64 allocate(u64 offset, u64 bytes);
   virtual i64 ioctl(u32 request, u64 argument);
   // Which of the events hold now.
   virtual u32 poll();

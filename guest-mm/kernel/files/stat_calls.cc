@@ -310,6 +310,9 @@ i64 sys_fallocate(const SyscallArgs& args) {
   if (!file->inode()->is_regular()) {
     return file->seekable() ? -kENODEV : -kESPIPE;
   }
+  if (const i64 error = file->allocate(args.a2, args.a3); error != 0) {
+    return error;
+  }
   if ((args.a1 & kKeepSize) || static_cast<u64>(end) <= file->end_bytes()) {
     return 0;
   }

@@ -31,6 +31,7 @@ class TmpfsOpenFile final : public File {
   }
   [[nodiscard]] u64 end_bytes() const override { return file_.size_bytes(); }
   i64 truncate(u64 bytes) override { return file_.truncate(bytes); }
+  i64 allocate(u64 offset, u64 bytes) override { return file_.allocate(offset, bytes); }
   ErrnoOr<MemoryObject*> mmap_object(Perm perm, Sharing sharing) override {
     if (!readable() || (sharing == Sharing::kShared && perm.write() && !writable())) {
       return ErrnoFail(kEACCES);
@@ -138,16 +139,22 @@ i64 TmpfsFile::write_piece(IoBuffer from, u64 bytes, u64 offset) {
   return write_object(from, bytes, offset);
 }
 
-i64 TmpfsFile::write_small(IoBuffer from, u64 bytes, u64 offset) {
-  const u64 wanted = offset + bytes;
-  if (wanted > small_.capacity()) {
-    if (!charge_.raise(SmallContents::block_bytes(wanted))) {
+i64 TmpfsFile::reserve_small(u64 bytes) {
+  if (bytes > small_.capacity()) {
+    if (!charge_.raise(SmallContents::block_bytes(bytes))) {
       return -kENOSPC;
     }
-    if (!small_.reserve(wanted, data_end_)) {
+    if (!small_.reserve(bytes, data_end_)) {
       charge_.lower(small_.capacity());
       return -kENOSPC;
     }
+  }
+  return 0;
+}
+
+i64 TmpfsFile::write_small(IoBuffer from, u64 bytes, u64 offset) {
+  if (const i64 error = reserve_small(offset + bytes); error != 0) {
+    return error;
   }
   const IoBuffer::Copied copied = small_.write(from, bytes, offset, data_end_);
   return wrote(offset, copied);
@@ -213,6 +220,25 @@ u64 TmpfsFile::charge(u64 offset, u64 bytes) {
   }
   const u64 end = pages_to_bytes(run.end());
   return end > offset ? std::min(bytes, end - offset) : 0;
+}
+
+i64 TmpfsFile::allocate(u64 offset, u64 bytes) {
+  if (offset >= kLimitBytes || bytes > kLimitBytes - offset) {
+    return -kEFBIG;
+  }
+  if (!object_ && offset + bytes <= SmallContents::kMostBytes) {
+    return reserve_small(offset + bytes);
+  }
+  if (!object_ && !leave_small(offset + bytes)) {
+    return -kENOSPC;
+  }
+  const u64 first = offset >> kPageShift;
+  const PageRun run{first, bytes_to_pages(offset + bytes) - first};
+  if (!charge_.raise(pages_to_bytes(written_.pages() + written_.missing(run))) || !written_.add(run)) {
+    charge_.lower(pages_to_bytes(written_.pages()));
+    return -kENOSPC;
+  }
+  return 0;
 }
 
 void TmpfsFile::forget_pages(u64 from) {

@@ -35,6 +35,8 @@ class TmpfsFile final : public Inode {
 
   i64 read(IoBuffer to, u64 bytes, u64 offset);
   i64 write(IoBuffer from, u64 bytes, u64 offset);
+  // Charges the whole range, or nothing of it. Errors: kENOSPC.
+  i64 allocate(u64 offset, u64 bytes);
   // The object (the reference is the caller's), made to end where the file ends from now on. Errors: kENOMEM.
   ErrnoOr<MemoryObject*> mappable_object();
 
@@ -44,6 +46,8 @@ class TmpfsFile final : public Inode {
   static i64 in_pieces(u64 bytes, FunctionRef<i64(u64 done, u64 piece)> one);
   i64 read_piece(IoBuffer to, u64 bytes, u64 offset);
   i64 write_piece(IoBuffer from, u64 bytes, u64 offset);
+  // Errors: kENOSPC, and nothing has changed.
+  i64 reserve_small(u64 bytes);
   i64 write_small(IoBuffer from, u64 bytes, u64 offset);
   i64 write_object(IoBuffer from, u64 bytes, u64 offset);
   // Gives the file an object with room for `bytes`. Errors: kNoMemory, kLimit; it is then as before.

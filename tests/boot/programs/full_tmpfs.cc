@@ -60,6 +60,24 @@ void writer_is_told() {
   unlink("/another");
 }
 
+// Room that was asked for is there, or it is refused whole.
+void allocating_counts() {
+  const int file = open("/room", O_RDWR | O_CREAT | O_EXCL, 0600);
+  CHECK(file >= 0);
+  const long before = long(space().f_bfree);
+  CHECK(before > 1000);
+  CHECK_ERRNO(fallocate(file, 0, 0, (before + 1000) * 4096), ENOSPC);
+  CHECK(before - long(space().f_bfree) <= 1);
+  CHECK(fallocate(file, 0, 0, 500 * 4096) == 0 && lseek(file, 0, SEEK_END) == 500 * 4096);
+  CHECK(before - long(space().f_bfree) == 500);
+  CHECK(fallocate(file, FALLOC_FL_KEEP_SIZE, 400 * 4096, 200 * 4096) == 0);
+  CHECK(before - long(space().f_bfree) == 600 && lseek(file, 0, SEEK_END) == 500 * 4096);
+  char byte = 1;
+  CHECK(pread(file, &byte, 1, 499 * 4096) == 1 && byte == 0);
+  CHECK(ftruncate(file, 0) == 0 && before - long(space().f_bfree) <= 1);
+  CHECK(close(file) == 0 && unlink("/room") == 0);
+}
+
 void rest_works() {
   CHECK(programs_start());
   char* memory = static_cast<char*>(malloc(4 << 20));
@@ -91,6 +109,7 @@ void removing_makes_room() {
 int main(int argc, char** argv) {
   if (argc > 1) return 33;
   g_self = argv[0];
+  check("allocating_counts", allocating_counts);
   check("writer_is_told", writer_is_told);
   check("rest_works", rest_works);
   check("truncating_makes_room", truncating_makes_room);
