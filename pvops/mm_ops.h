@@ -36,6 +36,9 @@ enum class Advice : u32 {
 inline constexpr u32 kMapReplace = 1 << 0;
 inline constexpr u32 kMapPopulate = 1 << 1;
 
+// Pages that region_resident tells of at once: it answers in one register.
+inline constexpr u64 kMostResident = 64;
+
 // Whether region_map has installed ahead what there is memory for.
 enum class Populated : u8 { kNo, kYes };
 

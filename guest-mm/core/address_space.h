@@ -80,6 +80,9 @@ class AddressSpace {
   Result<Gva> remap(const RemapRequest& request);
   // Drops or installs pages. Errors: kInvalid, kNoRegion (holes; the rest is done), kNoMemory (populate).
   Result<void> advise(VaRange range, Advice advice);
+  // Which pages of the range, at most kMostResident, are in memory: bit n says it of page n. Precondition: it
+  // is covered.
+  [[nodiscard]] Result<u64> resident(VaRange range) const { return mm_ops().region_resident(id(), range); }
 
   // Where brk starts; exec calls it once the image is mapped.
   void set_brk_start(Gva start);

@@ -255,13 +255,14 @@ i64 sys_mincore(const SyscallArgs& args) {
   const u64 bytes = round_up(args.a1);
   if (bytes == 0) return 0;
   if (!space().covered(range_of(start, bytes))) return -kENOMEM;
-  // What is installed is the paging engine's knowledge; a promised page is there when it is touched.
-  std::array<u8, 256> ones;
-  ones.fill(1);
+  std::array<u8, kMostResident> vector;
   const u64 pages = bytes >> kPageShift;
-  for (u64 done = 0; done < pages; done += ones.size()) {
-    const u64 count = std::min<u64>(ones.size(), pages - done);
-    if (const auto copied = arch::copy_to_user(Gva{args.a2 + done}, ones.data(), count); !copied) {
+  for (u64 done = 0; done < pages; done += vector.size()) {
+    const u64 count = std::min<u64>(vector.size(), pages - done);
+    const auto resident = space().resident(VaRange::of_pages(Gva{start} + pages_to_bytes(done), count));
+    if (!resident) return to_errno(resident.error());
+    for (u64 page = 0; page < count; ++page) vector[page] = *resident >> page & 1;
+    if (const auto copied = arch::copy_to_user(Gva{args.a2 + done}, vector.data(), count); !copied) {
       return to_errno(copied.error());
     }
   }

@@ -74,7 +74,7 @@ std::expected<void, const char*> hide(std::string_view names, Offer& offer) {
     std::string_view text;
     u64 feature;
   };
-  constexpr Word kWords[] = {{"memory", abi::kFeatureMemory | abi::kFeatureMapFlags},
+  constexpr Word kWords[] = {{"memory", abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident},
                              {"platform", abi::kFeaturePlatform},
                              {"xen", abi::kFeatureXen},
                              {"vmi", abi::kFeatureVmi},

@@ -198,6 +198,14 @@ class VmaMemory {
     return stop_at(issue, *target->tree, checkpoint.next());
   }
 
+  CallResult region_resident(const abi::region_resident_args& args) {
+    const Result<Target> target = target_of(args.space, args.begin, args.pages);
+    if (!target) return Fail(target.error());
+    const Result<u64> resident = engine_.region_resident(args.space, target->range);
+    if (!resident) return Fail(resident.error());
+    return *resident;
+  }
+
   // --- objects ------------------------------------------------------------------------------------------
 
   CallResult object_create(const abi::object_create_args& args) {

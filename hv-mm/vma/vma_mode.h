@@ -27,7 +27,9 @@ class VmaMode final : public ModeHandler {
   std::expected<void, const char*> start(const Launch& launch);
 
   [[nodiscard]] const char* name() const override { return "vma"; }
-  [[nodiscard]] u64 features() const override { return abi::kFeatureMemory | abi::kFeatureMapFlags; }
+  [[nodiscard]] u64 features() const override {
+    return abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident;
+  }
 
   void on_page_fault(Vcpu& vcpu, Gva va, u64 error_code) override;
   // Nested paging is off.

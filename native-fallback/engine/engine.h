@@ -115,6 +115,8 @@ class Engine {
   // As MmOps::region_advise; holes are skipped. Errors: kInvalid, kNoMemory (kPopulate: a prefix is
   // installed), kAgain.
   Result<void> region_advise(SpaceId space, VaRange range, Advice advice, Checkpoint* checkpoint = nullptr);
+  // As MmOps::region_resident. Errors: kInvalid.
+  [[nodiscard]] Result<u64> region_resident(SpaceId space, VaRange range) const;
 
   // --- objects ------------------------------------------------------------------------------------------
 

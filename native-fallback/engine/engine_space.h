@@ -192,6 +192,29 @@ auto Engine<Sink>::peek(SpaceId id, Gva va) const -> std::optional<Installed> {
 }
 
 template <PageTableSink Sink>
+Result<u64> Engine<Sink>::region_resident(SpaceId id, VaRange range) const {
+  const Space* space = find_space(id);
+  if (space == nullptr || space->retired || !valid_range(id, range) || range.pages() > kMostResident) {
+    return Fail(Status::kInvalid);
+  }
+  u64 resident = 0;
+  for (Gva va = range.begin; space->regions != nullptr && va < range.end;) {
+    work::did(work::Unit::kRegion);
+    const std::optional<RegionSpec> region = space->regions->find_next(va);
+    if (!region || region->range.begin >= range.end) break;
+    const MemoryObject* const object = find_object(region->object);
+    const VaRange part = region->range.intersect(range);
+    for (va = part.begin; va < part.end; va += kPageBytes) {
+      work::did(work::Unit::kPage);
+      const u64 page = region->object_page + (va - region->range.begin) / kPageBytes;
+      const bool cached = object != nullptr && page < object->pages && find_page(*object, frames_, page);
+      if (cached || peek(id, va)) resident |= u64{1} << ((va - range.begin) / kPageBytes);
+    }
+  }
+  return resident;
+}
+
+template <PageTableSink Sink>
 auto Engine<Sink>::installed_at(const Cursor<Sink>& cursor, Entry entry) const -> std::optional<Installed> {
   const bool large = cursor.level() > 1 && entry.holds_frame() && entry.large();
   if (entry.empty() || (cursor.level() > 1 && !large)) return std::nullopt;

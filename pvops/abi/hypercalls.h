@@ -13,6 +13,7 @@ inline constexpr u64 kAbiVersion = 1;
 inline constexpr u64 kFeatureMemory = u64{1} << 0;    // spaces, regions, objects, kernel memory
 inline constexpr u64 kFeaturePlatform = u64{1} << 1;  // console, timer, idle, power off, mark
 inline constexpr u64 kFeatureMapFlags = u64{1} << 2;  // region_map replaces and populates
+inline constexpr u64 kFeatureResident = u64{1} << 3;  // region_resident
 // Page-table interfaces of other hypervisors (pvops/interfaces), for a guest with tables of its own.
 inline constexpr u64 kFeatureXen = u64{1} << 8;
 inline constexpr u64 kFeatureVmi = u64{1} << 9;

@@ -72,6 +72,16 @@ Result<void> MmCalls::region_advise(SpaceId space, VaRange range, Advice advice)
   return call_void(abi::region_advise_args{space, range.begin, range.pages(), static_cast<u32>(advice)});
 }
 
+Result<u64> MmCalls::region_resident(SpaceId space, VaRange range) {
+  // What was promised is there when it is touched.
+  if ((g_features & abi::kFeatureResident) == 0) return ~u64{0};
+  const auto result = call(abi::region_resident_args{space, range.begin, range.pages()});
+  if (result.status != Status::kOk) {
+    return Fail(result.status);
+  }
+  return result.value;
+}
+
 Result<ObjectId> MmCalls::object_create(u64 pages, const ObjectMappings&) {
   const auto result = call(abi::object_create_args{pages});
   if (result.status != Status::kOk) {

@@ -95,9 +95,10 @@ u32 hypervisor_version() { return cpu::cpuid(abi::kCpuidFeatureLeaf).eax; }
 
 u64 common_features() {
   const auto result = call(abi::query_args{1});
-  return result.status == Status::kOk ? result.value & (abi::kFeatureMemory | abi::kFeaturePlatform |
-                                                        abi::kFeatureMapFlags | abi::kFeatureInterfaces)
-                                      : 0;
+  return result.status == Status::kOk
+             ? result.value & (abi::kFeatureMemory | abi::kFeaturePlatform | abi::kFeatureMapFlags |
+                               abi::kFeatureResident | abi::kFeatureInterfaces)
+             : 0;
 }
 
 const PlatformOps& init_platform(const abi::BootBlock& block) {

@@ -250,6 +250,11 @@ Status Scene::advise_range(SpaceId id, VaRange range, Advice advice) {
   return status_of(ops_->region_advise(id, range, advice));
 }
 
+Result<u64> Scene::resident(SpaceId id, u64 page, u64 pages) {
+  called(Call::region_resident);
+  return ops_->region_resident(id, span(page, pages));
+}
+
 Result<ObjectId> Scene::object(u64 pages) {
   for (Object& object : objects_) {
     if (object.used) continue;

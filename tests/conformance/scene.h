@@ -55,6 +55,7 @@ class Scene {
     return advise_range(space, span(page, pages), advice);
   }
   Status advise_range(SpaceId space, VaRange range, Advice advice);
+  Result<u64> resident(SpaceId space, u64 page, u64 pages);
   Result<ObjectId> object(u64 pages);
   Status resize(ObjectId object, u64 pages);
   Status destroy_object(ObjectId object);

@@ -123,6 +123,12 @@ struct FakeCalls {
     fake().advised_.push_back({id, range, advice});
     return {};
   }
+  static Result<u64> region_resident(SpaceId id, VaRange range) {
+    ++fake().calls_;
+    fake().check_range(id, range);
+    EXPECT_LE(range.pages(), kMostResident);
+    return ~u64{0};
+  }
 
   static Result<ObjectId> object_create(u64 pages, const ObjectMappings& mappings) {
     if (fake().growth_fails()) return Fail(Status::kNoMemory);
@@ -192,6 +198,7 @@ FakeMmOps::FakeMmOps(u64 total_pages)
            .region_protect = FakeCalls::region_protect,
            .region_move = FakeCalls::region_move,
            .region_advise = FakeCalls::region_advise,
+           .region_resident = FakeCalls::region_resident,
            .object_create = FakeCalls::object_create,
            .object_resize = FakeCalls::object_resize,
            .object_destroy = FakeCalls::object_destroy,

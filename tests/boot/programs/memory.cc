@@ -127,6 +127,30 @@ void populate() {
   CHECK_ERRNO(mincore(at, kPage, resident), ENOMEM);
 }
 
+void untouched_pages_are_not_resident() {
+  constexpr size_t kPages = 200;
+  char* const at = map(kPages);
+  unsigned char resident[kPages];
+  memset(resident, 0xff, sizeof resident);
+  at[5 * kPage] = 1;
+  at[150 * kPage] = 1;
+  CHECK(mincore(at, kPages * kPage, resident) == 0);
+  for (size_t page = 0; page < kPages; ++page) CHECK(resident[page] == (page == 5 || page == 150));
+  CHECK(madvise(at + 5 * kPage, kPage, MADV_DONTNEED) == 0);
+  CHECK(mincore(at, 8 * kPage, resident) == 0);
+  CHECK(resident[5] == 0);
+  unmap(at, kPages);
+
+  // A page of shared memory is there for whoever shows it.
+  const int file = memfd_create("shared", 0);
+  CHECK(file >= 0 && ftruncate(file, 4 * kPage) == 0 && pwrite(file, "x", 1, kPage) == 1);
+  void* const shown = mmap(nullptr, 4 * kPage, PROT_READ, MAP_PRIVATE, file, 0);
+  CHECK(shown != MAP_FAILED && mincore(shown, 4 * kPage, resident) == 0);
+  CHECK(resident[0] == 0 && resident[1] == 1 && resident[2] == 0 && resident[3] == 0);
+  unmap(static_cast<char*>(shown), 4);
+  close(file);
+}
+
 void too_much_is_refused() {
   size_t total_kib = 0;
   if (FILE* info = fopen("/proc/meminfo", "r")) {
@@ -282,6 +306,7 @@ int main() {
   check("unaligned_hint_is_rounded_down", unaligned_hint_is_rounded_down);
   check("hint_near_a_low_stack_is_a_hint", hint_near_a_low_stack_is_a_hint);
   check("populate", populate);
+  check("untouched_pages_are_not_resident", untouched_pages_are_not_resident);
   check("too_much_is_refused", too_much_is_refused);
   check("maps_tell_the_truth", maps_tell_the_truth);
   check("unmapped_pages_fault", unmapped_pages_fault);

@@ -14,6 +14,7 @@ namespace nopte::conformance {
   X(clone)                \
   X(objects)              \
   X(advise)               \
+  X(resident)             \
   X(kernel_memory)        \
   X(windows)              \
   X(shortage)             \

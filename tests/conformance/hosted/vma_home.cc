@@ -22,12 +22,13 @@ struct Stop {
 };
 
 enum class Features : u8 { kAll, kFirst };
+constexpr u64 kFirstFeatures = abi::kFeatureMemory | abi::kFeatureResident;
 
 class VmaHome final : public TouchingHome {
  public:
   VmaHome(Interrupts interrupts, Features features) : stop_{interrupts} {
     guest_.host().stop = [this] { return stop_(); };
-    pv::use_memory_features(features == Features::kAll ? guest_.mode().features() : abi::kFeatureMemory);
+    pv::use_memory_features(features == Features::kAll ? guest_.mode().features() : kFirstFeatures);
     pv::set_violation_block(&guest_.violation());
     current = this;
   }
