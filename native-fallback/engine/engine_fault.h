@@ -139,7 +139,7 @@ Result<Frame> Engine<Sink>::copied_frame(Frame from) {
 template <PageTableSink Sink>
 [[gnu::always_inline]] inline void Engine<Sink>::drop_reference(Frame frame, Batch& batch) {
   FrameMeta& meta = frames_.meta(frame);
-  if (--meta.refs == 0) batch.frame(frame);
+  if (--meta.refs == 0) batch.frame(frame, meta);
 }
 
 template <PageTableSink Sink>

@@ -84,10 +84,11 @@ Result<Frame> Engine<Sink>::new_root() {
       return Fail(filled.error());
     }
   }
+  FillerOf<Sink> filler = sink_.filler(*root);
   for (const Gva begin : kKernelSlots<Format>) {
     const Slot slot = Slot::of<Format>(kernel_.root, kernel_.root, begin, Format::kLevels);
     // Not counted as live: live entries of a space's root are its own.
-    sink_.fill(*root, slot.index, sink_.read(slot));
+    filler.fill(slot.index, sink_.read(slot));
   }
   sink_.root_create(*root);
   return root;
@@ -147,7 +148,7 @@ Result<void> Engine<Sink>::map_direct(FrameRange range, Caching caching) {
   for (Frame frame = range.begin; frame < range.end;) {
     const Gva va = Format::kDirectRange.begin + frame.address().value();
     const bool large =
-        Sink::kLargeLeaves && frame.number() % kLargeFrames == 0 && range.end - frame >= kLargeFrames;
+        sink_.large_leaves() && frame.number() % kLargeFrames == 0 && range.end - frame >= kLargeFrames;
     const auto installed = large ? install_kernel(va, Entry::large_kernel_leaf(frame, kPermRW, caching), 2)
                                  : install_kernel(va, Entry::kernel_leaf(frame, kPermRW, caching));
     NOPTE_TRY(installed);
@@ -252,7 +253,7 @@ void Engine<Sink>::shut_down() {
 template <PageTableSink Sink>
 void Engine<Sink>::free_kernel_tables(Frame table, unsigned level, Gva begin, Batch& batch) {
   const unsigned last = Format::entries(level) - 1;
-  for (EntryScan<Sink> scan(frames_.meta(table), sink_.view(table), 0, last); scan.next();) {
+  for (TableScan<Sink> scan(sink_, frames_.meta(table), table, 0, last); scan.next();) {
     const Entry entry = scan.entry();
     const Gva va = begin + scan.index() * Format::entry_bytes(level);
     if (level != 1 && !entry.large()) {

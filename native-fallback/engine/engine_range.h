@@ -65,23 +65,27 @@ void Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& bat
   const unsigned last = Format::table_index(part.end - kPageBytes, 1);
   if (first == 0 && last == Format::kEntriesPerTable - 1 && cursor.can_unlink_table()) {
     // The whole table goes: its entries need no store of their own.
-    for (auto scan = cursor.scan(); scan.next();) {
-      work::did(work::Unit::kPage);
-      if (scan.entry().present()) batch.page(cursor.leaf_va(scan.index()));
-      drop_reference(scan.entry().frame(), batch);
-    }
+    cursor.for_each(0, Format::kEntriesPerTable - 1,
+                    [&](unsigned index, Entry entry) __attribute__((always_inline)) {
+                      work::did(work::Unit::kPage);
+                      if (entry.present()) batch.page(cursor.leaf_va(index));
+                      drop_reference(entry.frame(), batch);
+                      return true;
+                    });
     cursor.unlink_table(batch);
     return;
   }
   {
     LazyUpdates lazy(sink_);
-    for (auto scan = cursor.scan(first, last); scan.next();) {
+    typename Cursor<Sink>::Edits edits(cursor);
+    cursor.for_each(first, last, [&](unsigned index, Entry entry) __attribute__((always_inline)) {
       work::did(work::Unit::kPage);
-      cursor.remove(scan.index(), scan.entry());
+      edits.remove(index, entry);
       ++counters_.entries_written;
-      if (scan.entry().present()) batch.page(cursor.leaf_va(scan.index()));
-      drop_reference(scan.entry().frame(), batch);
-    }
+      if (entry.present()) batch.page(cursor.leaf_va(index));
+      drop_reference(entry.frame(), batch);
+      return true;
+    });
   }
   cursor.prune(batch);
 }
@@ -92,26 +96,27 @@ void Engine<Sink>::protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm p
   const unsigned last = Format::table_index(part.end - kPageBytes, 1);
   {
     LazyUpdates lazy(sink_);
-    for (auto scan = cursor.scan(first, last); scan.next();) {
+    typename Cursor<Sink>::Edits edits(cursor);
+    cursor.for_each(first, last, [&](unsigned index, Entry entry) __attribute__((always_inline)) {
       work::did(work::Unit::kPage);
-      const Entry entry = scan.entry();
       const FrameMeta& meta = frames_.meta(entry.frame());
       const bool anonymous = meta.kind == FrameKind::kAnon;
       if (perm.none() && !anonymous) {
         // The object's index finds it again.
-        cursor.remove(scan.index(), entry);
+        edits.remove(index, entry);
         ++counters_.entries_written;
-        batch.page(cursor.leaf_va(scan.index()));
+        batch.page(cursor.leaf_va(index));
         drop_reference(entry.frame(), batch);
-        continue;
+        return true;
       }
       const bool may_write = entry.writable() || (anonymous && meta.refs == 1);
       const Entry desired = entry.with_perm(may_write ? perm : without_write(perm));
-      if (desired == entry) continue;
-      cursor.replace(scan.index(), entry, desired);
+      if (desired == entry) return true;
+      edits.replace(index, entry, desired);
       ++counters_.entries_written;
-      if (entry.present() && desired.lacks_rights_of(entry)) batch.page(cursor.leaf_va(scan.index()));
-    }
+      if (entry.present() && desired.lacks_rights_of(entry)) batch.page(cursor.leaf_va(index));
+      return true;
+    });
   }
   cursor.prune(batch);
 }

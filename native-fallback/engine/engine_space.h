@@ -50,27 +50,35 @@ template <PageTableSink Sink>
 Result<void> Engine<Sink>::clone_leaf_table(Cursor<Sink>& from, const Space& child, Batch& batch) {
   Cursor<Sink> to(tables_, child.root);
   Frame table;  // made at the first page
+  FillerOf<Sink> filler;
   u64 copied = 0;
+  Result<void> result;
   LazyUpdates lazy(sink_);
-  for (auto scan = from.scan(); scan.next();) {
-    work::did(work::Unit::kPage);
-    const Entry entry = scan.entry();
-    FrameMeta& page = frames_.meta(entry.frame());
-    if (page.kind != FrameKind::kAnon) continue;  // an object's page: faults find it again
-    if (copied == 0) {
-      const auto made = leaf_table_for(to, from.va());
-      if (!made) return Fail(made.error());
-      table = *made;
-    }
-    ++page.refs;
-    const Entry shared = entry.without(Entry::kWritable);
-    if (entry.writable()) {
-      from.replace(scan.index(), entry, shared);
-      batch.page(from.leaf_va(scan.index()));
-    }
-    sink_.fill(table, scan.index(), shared);
-    ++copied;
-  }
+  typename Cursor<Sink>::Edits edits(from);
+  from.for_each(0, Format::kEntriesPerTable - 1,
+                [&](unsigned index, Entry entry) __attribute__((always_inline)) {
+                  work::did(work::Unit::kPage);
+                  FrameMeta& page = frames_.meta(entry.frame());
+                  if (page.kind != FrameKind::kAnon) return true;  // an object's page: faults find it again
+                  if (copied == 0) {
+                    const auto made = leaf_table_for(to, from.va());
+                    if (!made) {
+                      result = Fail(made.error());
+                      return false;
+                    }
+                    table = *made;
+                    filler = sink_.filler(table);
+                  }
+                  ++page.refs;
+                  const Entry shared = entry.without(Entry::kWritable);
+                  if (entry.writable()) {
+                    edits.replace(index, entry, shared);
+                    batch.page(from.leaf_va(index));
+                  }
+                  filler.fill(index, shared);
+                  ++copied;
+                  return true;
+                });
   if (copied != 0) {
     FrameMeta& meta = frames_.meta(table);
     meta.live = static_cast<u16>(copied);
@@ -78,7 +86,7 @@ Result<void> Engine<Sink>::clone_leaf_table(Cursor<Sink>& from, const Space& chi
     counters_.entries_written += copied;
     to.link_table(table, 1);
   }
-  return {};
+  return result;
 }
 
 // A private leaf table for va, with everything above it in place. Errors: kNoMemory.
@@ -124,19 +132,20 @@ Result<void> Engine<Sink>::space_destroy(SpaceId id, Checkpoint* checkpoint) {
 // what is gone taken out.
 template <PageTableSink Sink>
 bool Engine<Sink>::free_below(Frame table, unsigned level, Batch& batch, Checkpoint* checkpoint) {
-  const auto view = sink_.view(table);
   FrameMeta& meta = frames_.meta(table);
   if (level == 1) {
-    for (EntryScan<Sink> scan(meta, view, 0, Format::kEntriesPerTable - 1); scan.next();) {
-      work::did(work::Unit::kPage);
-      drop_reference(scan.entry().frame(), batch);
-    }
+    for_each_entry(sink_, meta, table, 0, Format::kEntriesPerTable - 1,
+                   [&](unsigned, Entry entry) __attribute__((always_inline)) {
+                     work::did(work::Unit::kPage);
+                     drop_reference(entry.frame(), batch);
+                     return true;
+                   });
     return true;
   }
   const unsigned last = level == Format::kLevels
                             ? Format::table_index(Format::kUserRange.end - 1, Format::kLevels)
                             : Format::kEntriesPerTable - 1;
-  for (EntryScan<Sink> scan(meta, view, 0, last); scan.next();) {
+  for (TableScan<Sink> scan(sink_, meta, table, 0, last); scan.next();) {
     const Frame child = scan.entry().frame();
     if (!free_below(child, level - 1, batch, checkpoint)) {
       forget_entries(table, scan.index());
@@ -157,10 +166,10 @@ bool Engine<Sink>::free_below(Frame table, unsigned level, Batch& batch, Checkpo
 template <PageTableSink Sink>
 void Engine<Sink>::forget_entries(Frame table, unsigned count) {
   if (count == 0) return;
-  const auto view = sink_.view(table);
   FrameMeta& meta = frames_.meta(table);
-  for (EntryScan<Sink> scan(meta, view, 0, count - 1); scan.next();) {
-    view.fill(scan.index(), Entry());
+  const FillerOf<Sink> filler = sink_.filler(table);
+  for (TableScan<Sink> scan(sink_, meta, table, 0, count - 1); scan.next();) {
+    filler.fill(scan.index(), Entry());
     note_emptied(meta);
   }
 }

@@ -133,6 +133,10 @@ class X86Entry {
   [[nodiscard]] constexpr X86Entry with_frame(Frame frame) const {
     return X86Entry((word_ & ~kFrameMask) | frame_bits(frame));
   }
+  // The same around the number that its frame has in a list by frame, if it holds one.
+  [[nodiscard]] constexpr X86Entry translated(const u64* numbers) const {
+    return holds_frame() ? with_frame(Frame(numbers[frame().number()])) : *this;
+  }
   // The same bits as a 4 KiB leaf, and as a large one. Precondition: the frame is aligned to it.
   [[nodiscard]] constexpr X86Entry as_small(Frame frame) const {
     return X86Entry((word_ & ~(kFrameMask | kLarge)) | frame_bits(frame));

@@ -47,7 +47,8 @@ template <FrameKind kKind>
 class FrameChain {
  public:
   [[nodiscard]] bool empty() const { return first_ == 0; }
-  inline void push(const FrameTable& frames, Frame frame);
+  // `meta` is the frame's.
+  inline void push(Frame frame, FrameMeta& meta);
   // Precondition: !empty().
   inline Frame pop(const FrameTable& frames);
 
@@ -170,8 +171,7 @@ class FrameTable {
 };
 
 template <FrameKind kKind>
-inline void FrameChain<kKind>::push(const FrameTable& frames, Frame frame) {
-  FrameMeta& meta = frames.meta(frame);
+inline void FrameChain<kKind>::push(Frame frame, FrameMeta& meta) {
   meta.kind = kKind;
   meta.back = first_;
   first_ = frame.number() + 1;

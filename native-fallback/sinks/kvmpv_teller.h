@@ -2,7 +2,7 @@
 // address, in a shared page.
 #pragma once
 
-#include "native-fallback/sinks/teller.h"
+#include "native-fallback/sinks/told_tables.h"
 #include "pvops/interfaces/kvm_pv.h"
 
 namespace nopte::pt {
@@ -14,15 +14,15 @@ struct alignas(kPageBytes) KvmPvBuffer {
 
 // `P` loads roots. `call` is callable as call(tagged number, a0, a1, a2).
 template <class P, auto call>
-class KvmPvTeller final : public QueueTeller<KvmPvTeller<P, call>> {
+class KvmPvTeller final : public ToldTables<KvmPvTeller<P, call>> {
  public:
   static constexpr bool kTellingFlushes = false;
 
-  constexpr KvmPvTeller(KvmPvBuffer& buffer, P& processor)
-      : QueueTeller<KvmPvTeller>(Teller::Names::kTables), buffer_(buffer), processor_(processor) {}
+  constexpr KvmPvTeller(FrameTable& frames, KvmPvBuffer& buffer, P& processor)
+      : ToldTables<KvmPvTeller>(frames, true), buffer_(buffer), processor_(processor) {}
 
-  void put(PhysAddr entry, PhysAddr, Gva, unsigned, Entry) {
-    buffer_.slots[waiting_++] = entry.value();
+  void put(const Slot& slot, Entry) {
+    buffer_.slots[waiting_++] = slot.table.address().value() + slot.index * sizeof(Entry);
     this->before_reuse_ = true;  // the hypervisor does not look into the buffer by itself
   }
   [[nodiscard]] u64 waiting() const { return waiting_; }
@@ -48,23 +48,22 @@ class KvmPvTeller final : public QueueTeller<KvmPvTeller<P, call>> {
     waiting_ = 0;
     this->before_reuse_ = false;
   }
-  void tell_gain(const Slot& slot, Entry entry) override {
-    if (full()) tell({});
+  void tell_gain(const Slot& slot, Entry entry) {
     this->lost(slot, entry);  // is now this
     tell({});
   }
-  [[nodiscard]] bool release_root(Frame root) override {
+  void new_root(Frame) {}
+  void switch_root(Frame root) {
+    this->retire(root);
+    this->unflushed_ = false;
+    processor_.load_root(root.address());
+  }
+  [[nodiscard]] bool release_root(Frame root) {
     call(abi::tagged(abi::Interface::kKvmPv, abi::kvmpv::kReleasePt), root.address().value(), 0, 0);
     return true;
   }
 
  private:
-  void load_root(PhysAddr root) override {
-    this->tell_before_reuse();
-    this->unflushed_ = false;
-    processor_.load_root(root);
-  }
-
   KvmPvBuffer& buffer_;
   P& processor_;
   u64 waiting_ = 0;

@@ -13,7 +13,7 @@
 #include <atomic>
 
 #include "native-fallback/format/x86_64_4level.h"
-#include "native-fallback/sinks/teller.h"
+#include "native-fallback/sinks/told_tables.h"
 #include "pvops/interfaces/lguest.h"
 
 namespace nopte::pt {
@@ -26,7 +26,7 @@ inline void lguest_call(const abi::lguest::RingCall& made) {
 }
 
 template <auto call>
-class LguestTeller final : public QueueTeller<LguestTeller<call>> {
+class LguestTeller final : public ToldTables<LguestTeller<call>> {
  public:
   static constexpr bool kTellingFlushes = true;
 
@@ -34,18 +34,18 @@ class LguestTeller final : public QueueTeller<LguestTeller<call>> {
   // the faults that bring back the rest of a small process.
   static constexpr unsigned kMostRings = 4;
 
-  constexpr explicit LguestTeller(abi::lguest::Ring& ring)
-      : QueueTeller<LguestTeller>(Teller::Names::kAddresses), ring_(ring) {}
+  constexpr LguestTeller(FrameTable& frames, abi::lguest::Ring& ring)
+      : ToldTables<LguestTeller>(frames, false), ring_(ring) {}
 
   void start(PhysAddr ring) {
     __builtin_memset(ring_.status, abi::lguest::kSlotFree, sizeof(ring_.status));
     lguest_call<call>({abi::lguest::kInit, {ring.value(), 0, 0}});
   }
 
-  void put(PhysAddr, PhysAddr root, Gva va, unsigned level, Entry now) {
-    in_use_ = static_cast<i64>(va.value()) >= 0 && this->runs(root);
+  void put(const Slot& slot, Entry now) {
+    in_use_ = !FourLevel::kernel_half(slot.va) && this->runs(slot.root);
     if (forgotten_ && in_use_) return;
-    ring_.calls[next_] = call_for(root, va, level, now);
+    ring_.calls[next_] = call_for(slot, now);
     // The call before its status: the hypervisor may read the ring at any instruction that faults.
     std::atomic_signal_fence(std::memory_order_release);
     ring_.status[next_] = abi::lguest::kSlotFilled;
@@ -66,20 +66,21 @@ class LguestTeller final : public QueueTeller<LguestTeller<call>> {
     }
     lguest_call<call>({forgotten_ ? abi::lguest::kFlushTlb : abi::lguest::kFlushAsync, {}});
   }
-  void tell_gain(const Slot& slot, Entry entry) override {
-    lguest_call<call>(call_for(slot.root.address(), slot.va, slot.level, entry));
+  void tell_gain(const Slot& slot, Entry entry) { lguest_call<call>(call_for(slot, entry)); }
+  void new_root(Frame) {}
+  void switch_root(Frame root) {
+    lguest_call<call>({abi::lguest::kNewPgtable, {root.address().value(), 0, 0}});
   }
+  [[nodiscard]] static bool release_root(Frame) { return false; }
 
  private:
-  void load_root(PhysAddr root) override {
-    lguest_call<call>({abi::lguest::kNewPgtable, {root.value(), 0, 0}});
-  }
-  static abi::lguest::RingCall call_for(PhysAddr root, Gva address, unsigned level, Entry entry) {
+  static abi::lguest::RingCall call_for(const Slot& slot, Entry entry) {
     using namespace abi::lguest;
-    const u64 va = address.page_base().value();
-    if (level == 1) return {kSetPte, {root.value(), va, entry.word()}};
-    if (level == kLevels) return {kSetPgd, {root.value(), table_index(address, level), 0}};
-    return {kSetPmd, {root.value(), va | level, 0}};
+    const u64 root = slot.root.address().value();
+    const u64 va = slot.va.page_base().value();
+    if (slot.level == 1) return {kSetPte, {root, va, entry.word()}};
+    if (slot.level == kLevels) return {kSetPgd, {root, slot.index, 0}};
+    return {kSetPmd, {root, va | slot.level, 0}};
   }
   [[nodiscard]] bool taken(unsigned slot) const {
     return __atomic_load_n(&ring_.status[slot % abi::lguest::kRingSlots], __ATOMIC_ACQUIRE) !=

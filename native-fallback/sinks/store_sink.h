@@ -31,29 +31,48 @@ class StoreSink {
  public:
   using Format = F;
   using Entry = typename F::Entry;
-  static constexpr bool kLargeLeaves = true;
 
   constexpr StoreSink(FrameTable& frames, P& processor) : frames_(frames), processor_(processor) {}
 
   static constexpr bool can_share_tables() { return true; }
+  static constexpr bool large_leaves() { return true; }
 
   [[nodiscard]] Entry read(const Slot& slot) const {
     return load_entry<Entry>(frames_.window(slot.table), slot.index);
+  }
+  [[gnu::always_inline]] void walk(Frame root, Gva va, WalkPath<Format>& path) const {
+    path.walk(root, va, [this](Frame table, unsigned index) {
+      return load_entry<Entry>(frames_.window(table), index);
+    });
   }
   // One table's entries.
   struct View {
     u8* window;
     [[nodiscard]] Entry read(unsigned index) const { return load_entry<Entry>(window, index); }
-    void fill(unsigned index, Entry entry) const { store_entry(window, index, entry); }
   };
   [[nodiscard]] View view(Frame table) { return {frames_.window(table)}; }
+  template <class Use>
+  [[gnu::always_inline]] void with_view(Frame table, const Use& use) {
+    use(view(table));
+  }
   Entry exchange(const Slot& slot, Entry expected, Entry desired) {
     return exchange_entry(frames_.window(slot.table), slot.index, expected, desired);
   }
+  struct Edits {
+    u8* window;
+    void replace(unsigned index, Entry expected, Entry desired) const {
+      exchange_entry(window, index, expected, desired);
+    }
+  };
+  [[nodiscard]] Edits edits(const LeafTable& table) { return {frames_.window(table.table)}; }
   void set(const Slot& slot, Entry entry) { store_entry(frames_.window(slot.table), slot.index, entry); }
 
   void table_new(Frame table, unsigned) { processor_.zero_page(frames_.window(table)); }
-  void fill(Frame table, unsigned index, Entry entry) { store_entry(frames_.window(table), index, entry); }
+  struct Filler {
+    u8* window = nullptr;
+    void fill(unsigned index, Entry entry) const { store_entry(window, index, entry); }
+  };
+  [[nodiscard]] Filler filler(Frame table) { return {frames_.window(table)}; }
   void publish(Frame, unsigned, Gva) {}
   void link(const Slot& slot, Entry entry) { set(slot, entry); }
   // A table entry's A bit says nothing, so a plain store will do.

@@ -11,7 +11,7 @@
 #include <atomic>
 
 #include "native-fallback/format/x86_64_4level.h"
-#include "native-fallback/sinks/teller.h"
+#include "native-fallback/sinks/told_tables.h"
 #include "pvops/interfaces/vmi.h"
 
 namespace nopte::pt {
@@ -24,22 +24,22 @@ inline void vmi_call(u32 number, u64 a0, u64 a1 = 0, u64 a2 = 0) {
 
 // `linear_begin` is where slot 0 of the linear mappings begins, with page 0.
 template <u64 linear_begin, auto call>
-class VmiTeller final : public QueueTeller<VmiTeller<linear_begin, call>> {
+class VmiTeller final : public ToldTables<VmiTeller<linear_begin, call>> {
  public:
   static constexpr bool kTellingFlushes = false;
 
-  constexpr explicit VmiTeller(abi::vmi::Queue& queue)
-      : QueueTeller<VmiTeller>(Teller::Names::kTables), queue_(queue) {}
+  constexpr VmiTeller(FrameTable& frames, abi::vmi::Queue& queue)
+      : ToldTables<VmiTeller>(frames, true), queue_(queue) {}
 
-  void put(PhysAddr entry, PhysAddr root, Gva va, unsigned level, Entry) {
-    const u64 pointer = linear_begin + entry.value();
-    const bool current = static_cast<i64>(va.value()) < 0 || this->runs(root);
+  void put(const Slot& slot, Entry) {
+    const u64 pointer = pointer_to(slot);
+    const bool current = FourLevel::kernel_half(slot.va) || this->runs(slot.root);
     if (!current && !this->lazy_) {
-      vmi_call<call>(abi::vmi::kUpdatePxELong, pointer, abi::vmi::page_type(level));
+      vmi_call<call>(abi::vmi::kUpdatePxELong, pointer, abi::vmi::page_type(slot.level));
       return;
     }
     if (!current) this->after_lazy_ = true;  // VMI does not let it wait longer
-    add(pointer | level);
+    add(pointer | slot.level);
     ++waiting_;
   }
   [[nodiscard]] u64 waiting() const { return waiting_; }
@@ -60,32 +60,34 @@ class VmiTeller final : public QueueTeller<VmiTeller<linear_begin, call>> {
         return vmi_call<call>(kFlushTlb, kFlushTlbEntries | kFlushGlobal);
     }
   }
-  void tell_gain(const Slot& slot, Entry entry) override {
-    const u64 pointer = linear_begin + slot.table.address().value() + slot.index * sizeof(Entry);
-    vmi_call<call>(abi::vmi::kSetPxELong, entry.word(), pointer,
+  void tell_gain(const Slot& slot, Entry entry) {
+    vmi_call<call>(abi::vmi::kSetPxELong, entry.word(), pointer_to(slot),
                    abi::vmi::page_type(slot.level) | abi::vmi::kCurrentAs | slot.va.page_base().value());
   }
 
   // A new root shows what the one in use shows of the kernel.
-  void new_root(Frame root) override {
+  void new_root(Frame root) {
     this->make_room();
-    const u64 from = this->root().value() >> kPageShift;
+    const u64 from = this->root_.number();
     constexpr u64 kFirst = kEntriesPerTable / 2;
     add_page(abi::vmi::kWordAllocate, root, from == 0 ? 0 : abi::vmi::kPageClone);
     add(from == 0 ? 0
                   : from << abi::vmi::kWordCloneShift | kFirst << abi::vmi::kWordFirstShift |
                         (kEntriesPerTable - kFirst));
   }
-  [[nodiscard]] bool release_root(Frame root) override {
+  void switch_root(Frame root) {
+    this->unflushed_ = false;
+    vmi_call<call>(abi::vmi::kSetCr3, root.address().value());
+  }
+  [[nodiscard]] bool release_root(Frame root) {
     this->make_room();
     add_page(abi::vmi::kWordRelease, root, 0);
     return true;
   }
 
  private:
-  void load_root(PhysAddr root) override {
-    this->unflushed_ = false;
-    vmi_call<call>(abi::vmi::kSetCr3, root.value());
+  static u64 pointer_to(const Slot& slot) {
+    return linear_begin + slot.table.address().value() + slot.index * sizeof(Entry);
   }
 
   static constexpr u64 kMostWords = 2;

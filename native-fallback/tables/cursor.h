@@ -12,6 +12,7 @@
 
 #include "native-fallback/tables/entry_scan.h"
 #include "native-fallback/tables/tlb_batch.h"
+#include "native-fallback/tables/walk_path.h"
 
 namespace nopte::pt {
 
@@ -38,7 +39,7 @@ struct TableMemory {
   }
   // Writes into a private table.
   void fill(Frame table, unsigned index, Entry entry) const {
-    sink.fill(table, index, entry);
+    sink.filler(table).fill(index, entry);
     note_filled<Format>(frames.meta(table), index);
   }
   // Frees a private table that was never published.
@@ -62,59 +63,48 @@ class Cursor {
   Cursor(const Memory& memory, Frame root) : memory_(memory), root_(root) {}
 
   // The level of the table that the walk ended in: 1, or more where an entry is empty or a large leaf.
-  [[nodiscard]] unsigned level() const { return level_; }
+  [[nodiscard]] unsigned level() const { return path_.level; }
   [[nodiscard]] Gva va() const { return va_; }
-  [[nodiscard]] Frame table() const { return Frame(tables_[level_]); }
+  [[nodiscard]] Frame table() const { return Frame(path_.tables[path_.level]); }
   [[nodiscard]] FrameMeta& meta() const { return memory_.frames.meta(table()); }
   // The entry where the walk ended, as it is now.
-  [[nodiscard]] Slot slot() const { return Slot::of<Format>(table(), root_, va_, level_); }
+  [[nodiscard]] Slot slot() const { return Slot::of<Format>(table(), root_, va_, path_.level); }
   [[nodiscard]] Entry entry() const { return memory_.sink.read(slot()); }
   // What the entries above allow together, whatever the leaf says.
   [[nodiscard]] Perm path_rights() const {
-    return Entry(static_cast<Word>((path_ ^ Entry::kNoExecute) | Entry::kPresent)).perm();
+    return Entry(static_cast<Word>((path_.rights ^ Entry::kNoExecute) | Entry::kPresent)).perm();
   }
-  [[nodiscard]] bool path_user() const { return path_ & Entry::kUser; }
+  [[nodiscard]] bool path_user() const { return path_.rights & Entry::kUser; }
 
   // One past the last address that the table maps; 0 at the top of the address space.
-  [[nodiscard]] Gva table_end() const { return table_begin(level_) + Format::table_bytes(level_); }
+  [[nodiscard]] Gva table_end() const { return table_begin(path_.level) + Format::table_bytes(path_.level); }
 
   // One past the last address that the entry where the walk ended maps.
-  [[nodiscard]] Gva entry_end() const { return Gva(va_.value() | (Format::entry_bytes(level_) - 1)) + 1; }
+  [[nodiscard]] Gva entry_end() const {
+    return Gva(va_.value() | (Format::entry_bytes(path_.level) - 1)) + 1;
+  }
 
   // --- at a leaf table: level() == 1 ---
-  [[nodiscard]] Frame leaf_table() const { return Frame(tables_[1]); }
+  [[nodiscard]] Frame leaf_table() const { return Frame(path_.tables[1]); }
   [[nodiscard]] FrameMeta& leaf_meta() const { return memory_.frames.meta(leaf_table()); }
   // The address that entry `index` maps, and its slot.
   [[nodiscard]] Gva leaf_va(unsigned index) const { return table_begin(1) + pages_to_bytes(index); }
   [[nodiscard]] Slot leaf_slot(unsigned index) const {
     return {leaf_table(), root_, leaf_va(index), 1, index};
   }
-  // Its entries in [first, last] that are not empty.
-  [[nodiscard]] auto scan(unsigned first = 0, unsigned last = Format::kEntriesPerTable - 1) const {
-    return EntryScan<Sink>(leaf_meta(), memory_.sink.view(leaf_table()), first, last);
+  // Its entries in [first, last] that are not empty: for short work, and for long (entry_scan.h).
+  [[nodiscard]] TableScan<Sink> scan(unsigned first = 0, unsigned last = Format::kEntriesPerTable - 1) const {
+    return {memory_.sink, leaf_meta(), leaf_table(), first, last};
+  }
+  template <class Visit>
+  [[gnu::always_inline]] void for_each(unsigned first, unsigned last, const Visit& visit) const {
+    for_each_entry(memory_.sink, leaf_meta(), leaf_table(), first, last, visit);
   }
 
   // Another address of the same root.
   void walk(Gva va) {
     va_ = va;
-    const Sink& sink = memory_.sink;
-    Word path = Entry::kWritable | Entry::kUser | Entry::kNoExecute;
-    // Unrolled, and stored only at the end: this is the hottest loop of the engine.
-    Frame found[Format::kLevels + 1];
-    found[Format::kLevels] = root_;
-    unsigned level = Format::kLevels;
-#pragma GCC unroll 4
-    for (unsigned l = Format::kLevels; l > 1; --l) {
-      const Entry entry = sink.read(Slot::of<Format>(found[l], root_, va, l));
-      if (!entry.present() || entry.large()) break;
-      if (Format::has_rights(l)) path &= entry.word() ^ Entry::kNoExecute;
-      found[l - 1] = entry.frame();
-      level = l - 1;
-    }
-    path_ = path;
-    level_ = level;
-#pragma GCC unroll 5
-    for (unsigned l = 1; l <= Format::kLevels; ++l) tables_[l] = found[l].number();
+    memory_.sink.walk(root_, va, path_);
   }
 
   // To the first leaf table that may hold entries in [va, end), or false. The cursor's address is then the
@@ -122,12 +112,12 @@ class Cursor {
   bool seek_leaf_table(Gva va, Gva end) {
     while (va < end) {
       walk(va);
-      if (level_ == 1) return true;
+      if (path_.level == 1) return true;
       // Nothing below this entry: the next used entry of the same table, or past the table.
       if (end - 1 < entry_end()) return false;
-      const unsigned next = next_used(Format::table_index(va, level_) + 1);
+      const unsigned next = next_used(Format::table_index(va, path_.level) + 1);
       const Gva here = next < Format::kEntriesPerTable
-                           ? table_begin(level_) + next * Format::entry_bytes(level_)
+                           ? table_begin(path_.level) + next * Format::entry_bytes(path_.level)
                            : table_end();
       if (here <= va) return false;  // wrapped at the top of the address space
       va = here;
@@ -138,12 +128,12 @@ class Cursor {
   // The same from the end of the leaf table where the cursor was: when that is unlinked, the table above
   // mostly has the next. All tables of one half are linked with equal rights.
   bool seek_next_leaf_table(Gva va, Gva end) {
-    if (level_ == 2 && va < end && (va.value() ^ va_.value()) < Format::table_bytes(2)) {
+    if (path_.level == 2 && va < end && (va.value() ^ va_.value()) < Format::table_bytes(2)) {
       const Entry entry = memory_.sink.read(Slot::of<Format>(table(), root_, va, 2));
       if (entry.present() && !entry.large()) {
         va_ = va;
-        level_ = 1;
-        tables_[1] = entry.frame().number();
+        path_.level = 1;
+        path_.tables[1] = entry.frame().number();
         return true;
       }
     }
@@ -154,7 +144,7 @@ class Cursor {
   // va is not covered by a large leaf. Errors: kNoMemory, nothing has changed. The cursor is then at the leaf
   // table.
   Result<void> install(Entry leaf, unsigned leaf_level = 1) {
-    if (level_ == leaf_level) {
+    if (path_.level == leaf_level) {
       const unsigned index = Format::table_index(va_, leaf_level);
       memory_.sink.set({table(), root_, va_, leaf_level, index}, leaf);
       note_filled<Format>(meta(), index);
@@ -170,7 +160,7 @@ class Cursor {
 
   // Makes the tables down to `leaf_level` that are missing, empty. Errors: kNoMemory, nothing has changed.
   Result<void> make_tables(unsigned leaf_level = 1) {
-    if (level_ <= leaf_level) return {};
+    if (path_.level <= leaf_level) return {};
     return install_with_tables(Entry(), leaf_level);
   }
 
@@ -179,8 +169,8 @@ class Cursor {
   void link_table(Frame table, unsigned table_level) {
     memory_.sink.publish(table, table_level, va_);
     memory_.frames.meta(table).refs = 1;
-    memory_.sink.link(slot(), Format::table_entry(table, privilege(), level_));
-    note_filled<Format>(meta(), Format::table_index(va_, level_));
+    memory_.sink.link(slot(), Format::table_entry(table, privilege(), path_.level));
+    note_filled<Format>(meta(), Format::table_index(va_, path_.level));
   }
 
   // Replaces a leaf, `expected` as it was read, by another that is not empty; returns what was there.
@@ -188,6 +178,23 @@ class Cursor {
   [[gnu::always_inline]] Entry replace(unsigned index, Entry expected, Entry desired) {
     return memory_.sink.exchange(leaf_slot(index), expected, desired);
   }
+
+  // Changes of many leaves, as EditsOf says; prune() comes after. Precondition: level() == 1.
+  class Edits {
+   public:
+    explicit Edits(const Cursor& at)
+        : meta_(at.leaf_meta()),
+          edits_(at.memory_.sink.edits({at.leaf_table(), at.root_, at.table_begin(1)})) {}
+    void replace(unsigned index, Entry expected, Entry desired) { edits_.replace(index, expected, desired); }
+    void remove(unsigned index, Entry expected) {
+      edits_.replace(index, expected, Entry());
+      note_emptied(meta_);
+    }
+
+   private:
+    FrameMeta& meta_;
+    EditsOf<Sink> edits_;
+  };
 
   // Empties a leaf entry, `expected` as it was read; returns what was there. prune() comes after.
   // Precondition: level() == 1.
@@ -201,7 +208,7 @@ class Cursor {
   [[nodiscard]] bool can_unlink_table() const { return 1 < lowest_fixed(); }
   // Unlinks the table that the walk ended in whatever it holds, and what becomes empty above it.
   // Precondition: level() == 1 and can_unlink_table(); the table has one parent.
-  void unlink_table(TlbBatch<Sink>& batch) { unlink_at(level_, batch); }
+  void unlink_table(TlbBatch<Sink>& batch) { unlink_at(path_.level, batch); }
 
   // Moves the leaf table that the walk ended in, whole, to where `to` ended; returns with this cursor above
   // it: prune() comes after. What was reachable through it is the caller's to flush. Precondition: level() ==
@@ -209,7 +216,7 @@ class Cursor {
   // the sink can share tables.
   void move_table(Cursor& to) {
     const Frame moving = leaf_table();
-    level_ = 2;
+    path_.level = 2;
     memory_.sink.unlink(slot(), entry());
     note_emptied(meta());
     memory_.sink.link(to.slot(), Format::table_entry(moving, privilege(), 2));
@@ -225,17 +232,18 @@ class Cursor {
   // Errors: kNoMemory, nothing has changed.
   Result<void> split() {
     constexpr Word kMarks = Entry::kAccessed | Entry::kDirty;
-    const unsigned lower = level_ - 1;
+    const unsigned lower = path_.level - 1;
     const auto table = memory_.make(lower);
     if (!table) return Fail(table.error());
     const Entry whole = entry();
-    const Frame first = Format::leaf_frame(whole, level_);
+    const Frame first = Format::leaf_frame(whole, path_.level);
     for (unsigned i = 0; i < Format::kEntriesPerTable; ++i) {
       memory_.fill(*table, i, Format::leaf_at(whole, first + i * frames_of(lower), lower));
     }
     memory_.sink.publish(*table, lower, va_);
     memory_.frames.meta(*table).refs = 1;
-    const Entry old = memory_.sink.exchange(slot(), whole, Format::table_entry(*table, privilege(), level_));
+    const Entry old =
+        memory_.sink.exchange(slot(), whole, Format::table_entry(*table, privilege(), path_.level));
     walk(va_);
     // What the processor marked until the exchange.
     if (const Word missed = old.word() & ~whole.word() & kMarks; missed != 0) {
@@ -254,20 +262,21 @@ class Cursor {
   // leaf.
   bool merge(TlbBatch<Sink>& batch) {
     constexpr Word kMarks = Entry::kAccessed | Entry::kDirty;
-    const unsigned upper = level_ + 1;
+    const unsigned upper = path_.level + 1;
     if (upper > Format::kLargestLeaf || meta().live != Format::kEntriesPerTable) return false;
     const auto view = memory_.sink.view(table());
     const Entry model = view.read(0).without(kMarks);
-    const Frame first = Format::leaf_frame(model, level_);
+    const Frame first = Format::leaf_frame(model, path_.level);
     if (!model.holds_frame() || first.number() % frames_of(upper) != 0) return false;
     Word marks = Entry::kAccessed | (model.writable() ? Entry::kDirty : 0);
     for (unsigned i = 0; i < Format::kEntriesPerTable; ++i) {
       const Entry part = view.read(i);
-      if (part.without(kMarks) != Format::leaf_at(model, first + i * frames_of(level_), level_)) return false;
+      if (part.without(kMarks) != Format::leaf_at(model, first + i * frames_of(path_.level), path_.level))
+        return false;
       marks |= part.word() & kMarks;
     }
     const Frame gone = table();
-    level_ = upper;
+    path_.level = upper;
     memory_.sink.exchange(slot(), entry(), Format::leaf_at(model, first, upper).with(marks));
     --memory_.frames.meta(gone).refs;
     batch.way_to(va_);
@@ -278,7 +287,7 @@ class Cursor {
   // Unlinks the table that the walk ended in if it is empty, and so on upwards. The tables below the root
   // that kernel addresses use stay: every root names them; and so do all below a root that is fixed.
   void prune(TlbBatch<Sink>& batch) {
-    if (meta().live == 0) unlink_at(level_, batch);
+    if (meta().live == 0) unlink_at(path_.level, batch);
   }
 
  private:
@@ -298,13 +307,13 @@ class Cursor {
   // index if there is none.
   [[nodiscard]] unsigned next_used(unsigned index) const {
     if (index >= Format::kEntriesPerTable) return Format::kEntriesPerTable;
-    EntryScan<Sink> scan(meta(), memory_.sink.view(table()), index, Format::kEntriesPerTable - 1);
+    TableScan<Sink> scan(memory_.sink, meta(), table(), index, Format::kEntriesPerTable - 1);
     return scan.next() ? scan.index() : Format::kEntriesPerTable;
   }
 
   [[gnu::noinline]] Result<void> install_with_tables(Entry leaf, unsigned leaf_level) {
     Frame made[Format::kLevels];
-    for (unsigned level = leaf_level; level < level_; ++level) {
+    for (unsigned level = leaf_level; level < path_.level; ++level) {
       const auto table = memory_.make(level);
       if (!table) {
         for (unsigned l = leaf_level; l < level; ++l) memory_.discard(made[l]);
@@ -314,16 +323,16 @@ class Cursor {
     }
     const Privilege whose = privilege();
     Entry value = leaf;
-    for (unsigned level = leaf_level; level < level_; ++level) {
+    for (unsigned level = leaf_level; level < path_.level; ++level) {
       if (!value.empty()) memory_.fill(made[level], Format::table_index(va_, level), value);
       memory_.sink.publish(made[level], level, va_);
       memory_.frames.meta(made[level]).refs = 1;
-      tables_[level] = made[level].number();
+      path_.tables[level] = made[level].number();
       value = Format::table_entry(made[level], whose, level + 1);
     }
     memory_.sink.link(slot(), value);
-    note_filled<Format>(meta(), Format::table_index(va_, level_));
-    level_ = leaf_level;
+    note_filled<Format>(meta(), Format::table_index(va_, path_.level));
+    path_.level = leaf_level;
     return {};
   }
 
@@ -332,17 +341,17 @@ class Cursor {
     return Format::kFixedRoot || kernel_address() ? Format::kLevels - 1 : Format::kLevels;
   }
 
-  // Takes tables_[level] out of its parent, and the parent out of its own if that emptied it.
+  // Takes path_.tables[level] out of its parent, and the parent out of its own if that emptied it.
   void unlink_at(unsigned level, TlbBatch<Sink>& batch) {
     const unsigned top = lowest_fixed();
     if (level < top) batch.way_to(va_);
     for (; level < top; ++level) {
-      const Frame table(tables_[level]);
-      const Slot above = Slot::of<Format>(Frame(tables_[level + 1]), root_, va_, level + 1);
+      const Frame table(path_.tables[level]);
+      const Slot above = Slot::of<Format>(Frame(path_.tables[level + 1]), root_, va_, level + 1);
       memory_.sink.unlink(above, memory_.sink.read(above));
       --memory_.frames.meta(table).refs;
       batch.table(table);
-      level_ = level + 1;
+      path_.level = level + 1;
       FrameMeta& parent = memory_.frames.meta(above.table);
       note_emptied(parent);
       if (parent.live != 0) break;
@@ -352,9 +361,7 @@ class Cursor {
   const Memory& memory_;
   Frame root_;
   Gva va_;
-  Word path_ = 0;  // AND of the words above, no-execute inverted
-  unsigned level_ = Format::kLevels;
-  u64 tables_[Format::kLevels + 1];  // frame numbers; from level_ up
+  WalkPath<Format> path_;
 };
 
 }  // namespace nopte::pt

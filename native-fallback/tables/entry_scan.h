@@ -23,20 +23,21 @@ inline void note_filled(FrameMeta& table, unsigned index) {
 inline void note_emptied(FrameMeta& table) { --table.live; }
 
 // The entries of [first, last] of a table that are not empty, ascending; where none was ever used is skipped:
-//   for (EntryScan<Sink> scan(meta, view, first, last); scan.next();) use(scan.index(), scan.entry());
+//   for (EntryScan<Format, View> scan(view, meta, first, last); scan.next();) use(scan.index(),
+//   scan.entry());
 // Entries at or below index() may be emptied meanwhile.
-template <PageTableSink Sink>
+template <PageTableFormat Format, class View>
 class EntryScan {
-  using Entry = typename Sink::Format::Entry;
-  using View = decltype(std::declval<Sink&>().view(Frame()));
-  static constexpr unsigned kPerMark = kEntriesPerMark<typename Sink::Format>;
+  using Entry = typename Format::Entry;
+  static constexpr unsigned kPerMark = kEntriesPerMark<Format>;
 
  public:
-  EntryScan(const FrameMeta& table, View view, unsigned first, unsigned last)
+  // Both of one table.
+  EntryScan(const View& view, const FrameMeta& meta, unsigned first, unsigned last)
       : view_(view),
         first_(first),
         last_(last),
-        marks_(table.back & (~u64{0} << (first / kPerMark)) & (~u64{0} >> (63 - (last / kPerMark)))) {}
+        marks_(meta.back & (~u64{0} << (first / kPerMark)) & (~u64{0} >> (63 - (last / kPerMark)))) {}
 
   [[gnu::always_inline]] bool next() {
     for (;;) {
@@ -63,5 +64,25 @@ class EntryScan {
   unsigned end_ = 0;
   Entry entry_;
 };
+
+// The same, for short work.
+template <PageTableSink Sink>
+class TableScan : public EntryScan<typename Sink::Format, ViewOf<Sink>> {
+ public:
+  TableScan(Sink& sink, const FrameMeta& meta, Frame table, unsigned first, unsigned last)
+      : EntryScan<typename Sink::Format, ViewOf<Sink>>(sink.view(table), meta, first, last) {}
+};
+
+// And for long work: visit(index, entry) until it answers false.
+template <PageTableSink Sink, class Visit>
+[[gnu::always_inline]] inline void for_each_entry(Sink& sink, const FrameMeta& meta, Frame table,
+                                                  unsigned first, unsigned last, const Visit& visit) {
+  sink.with_view(table, [&](const auto& view) __attribute__((always_inline)) {
+    for (EntryScan<typename Sink::Format, std::remove_cvref_t<decltype(view)>> scan(view, meta, first, last);
+         scan.next();) {
+      if (!visit(scan.index(), scan.entry())) return;
+    }
+  });
+}
 
 }  // namespace nopte::pt

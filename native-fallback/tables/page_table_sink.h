@@ -14,9 +14,11 @@
 #pragma once
 
 #include <concepts>
+#include <utility>
 
 #include "native-fallback/format/format.h"
 #include "native-fallback/frames/frame_table.h"
+#include "native-fallback/tables/walk_path.h"
 
 namespace nopte::pt {
 
@@ -35,6 +37,17 @@ struct Slot {
   }
 };
 
+// A reachable leaf table, and the slots of its entries.
+struct LeafTable {
+  Frame table;
+  Frame root;
+  Gva begin;  // what its entry 0 maps
+
+  [[nodiscard]] constexpr Slot slot(unsigned index) const {
+    return {table, root, begin + pages_to_bytes(index), 1, index};
+  }
+};
+
 // Whose translations a flush is about.
 enum class FlushScope : u8 {
   kSpace,   // one root's user addresses
@@ -44,31 +57,50 @@ enum class FlushScope : u8 {
 template <class S>
 using EntryOf = typename S::Format::Entry;
 
+// Changes of leaves of one table, each entry once and ascending, as exchange() makes them; the last is made
+// at the latest when the object ends. Until then nothing of them is read.
+template <class S>
+using EditsOf = decltype(std::declval<S&>().edits(LeafTable()));
+
+template <class S>
+using ViewOf = decltype(std::declval<S&>().view(Frame()));
+
+// Writes into one private table. Default-constructed: of none.
+template <class S>
+using FillerOf = decltype(std::declval<S&>().filler(Frame()));
+
 template <class S>
 concept PageTableSink = requires(S sink, const S& view, Frame frame, const Slot& slot, EntryOf<S> entry,
-                                 Gva va, unsigned index, unsigned level, FlushScope scope, u8* bytes) {
+                                 Gva va, unsigned index, unsigned level, FlushScope scope, u8* bytes,
+                                 WalkPath<typename S::Format>& path, EditsOf<S>& edits, FillerOf<S> filler) {
   // What the tables that it makes true look like.
   { typename S::Format() } -> PageTableFormat;
   // Level-2 leaves work.
-  { S::kLargeLeaves } -> std::convertible_to<bool>;
+  { view.large_leaves() } -> std::same_as<bool>;
 
   // A table may be reachable by two paths, and move (lguest names entries by root and address: no).
   { view.can_share_tables() } -> std::same_as<bool>;
 
   // A reachable entry's value now. Not inside begin/end for a slot written there.
   { view.read(slot) } -> std::same_as<EntryOf<S>>;
-  // For reading and, while it is private, filling many entries of one table.
+  // Walks to va.
+  { view.walk(frame, va, path) } -> std::same_as<void>;
+  // For reading many entries of one table; with_view calls back with a view that may be of another type, for
+  // loops that are worth a copy for each.
   { sink.view(frame).read(index) } -> std::same_as<EntryOf<S>>;
-  { sink.view(frame).fill(index, entry) } -> std::same_as<void>;
+  {
+    sink.with_view(frame, [](const auto& seen) { (void)seen.read(0); })
+  } -> std::same_as<void>;
   // Replaces `entry` as read by another; returns what was there. The way to change a present leaf.
   { sink.exchange(slot, entry, entry) } -> std::same_as<EntryOf<S>>;
+  { edits.replace(index, entry, entry) } -> std::same_as<void>;
   // Writes a leaf where the entry was not present. May be delayed until end().
   { sink.set(slot, entry) } -> std::same_as<void>;
 
   // `frame` becomes a zeroed private table.
   { sink.table_new(frame, level) } -> std::same_as<void>;
   // Writes into a private table; a table entry there refers to a published table.
-  { sink.fill(frame, index, entry) } -> std::same_as<void>;
+  { filler.fill(index, entry) } -> std::same_as<void>;
   // The private table is complete and will be linked where it maps va.
   { sink.publish(frame, level, va) } -> std::same_as<void>;
   // Makes a published table reachable / unreachable.

@@ -43,10 +43,10 @@ class TlbBatch {
   void all_pages() {
     if (cached_) count_ = kMaxPages + 1;
   }
-  // A data frame without references.
-  void frame(Frame frame) {
+  // A data frame without references; `meta` is its.
+  void frame(Frame frame, FrameMeta& meta) {
     if (cached_) {
-      dying_.push(frames_, frame);
+      dying_.push(frame, meta);
     } else {
       frames_.free(frame);
     }
@@ -54,7 +54,7 @@ class TlbBatch {
   // An unlinked table.
   void table(Frame table) {
     if (cached_) {
-      dying_tables_.push(frames_, table);
+      dying_tables_.push(table, frames_.meta(table));
     } else {
       free_table(table);
     }

@@ -4,7 +4,6 @@
 
 #include "native-fallback/sinks/kvmpv_teller.h"
 #include "native-fallback/sinks/lguest_teller.h"
-#include "native-fallback/sinks/told_sink.h"
 #include "native-fallback/sinks/vmi_teller.h"
 #include "tests/model/kind.h"
 #include "tests/model/shadow_host.h"
@@ -27,7 +26,7 @@ struct ToldProcessor {
 template <class Kind>
 struct ToldKind : KindBase {
   static constexpr bool kDirectMap = false;
-  using Sink = pt::ToldSink<ToldProcessor>;
+  using Sink = pt::TableOpsSink<ToldProcessor>;
 
   ToldKind(u64 frames_count, hv::StartResult (*start)(const hv::Launch&))
       : KindBase(0, frames_count, ShadowHost::spare_of(frames_count)),
@@ -58,8 +57,8 @@ struct ToldByKvmPv : ToldKind<ToldByKvmPv> {
     host.write_msr(abi::kvmpv::kBufferMsr, host.shared_frame().address().value() | abi::kvmpv::kBufferEnable);
   }
 
-  Teller teller{*reinterpret_cast<pt::KvmPvBuffer*>(memory.page(host.shared_frame())), processor};
-  Sink sink{frames, processor, &teller};
+  Teller teller{frames, *reinterpret_cast<pt::KvmPvBuffer*>(memory.page(host.shared_frame())), processor};
+  Sink sink{frames, processor, teller};
 };
 
 struct ToldByVmi : ToldKind<ToldByVmi> {
@@ -75,8 +74,8 @@ struct ToldByVmi : ToldKind<ToldByVmi> {
   }
   abi::vmi::Queue& queue() { return *reinterpret_cast<abi::vmi::Queue*>(memory.page(host.shared_frame())); }
 
-  Teller teller{queue()};
-  Sink sink{frames, processor, &teller};
+  Teller teller{frames, queue()};
+  Sink sink{frames, processor, teller};
 };
 
 struct ToldByLguest : ToldKind<ToldByLguest> {
@@ -88,8 +87,8 @@ struct ToldByLguest : ToldKind<ToldByLguest> {
     teller.start(host.shared_frame().address());
   }
 
-  Teller teller{*reinterpret_cast<abi::lguest::Ring*>(memory.page(host.shared_frame()))};
-  Sink sink{frames, processor, &teller};
+  Teller teller{frames, *reinterpret_cast<abi::lguest::Ring*>(memory.page(host.shared_frame()))};
+  Sink sink{frames, processor, teller};
 };
 
 }  // namespace nopte::model

@@ -99,7 +99,7 @@ class ToyLguestSink {
  public:
   using Format = pt::FourLevel;
   static constexpr bool can_share_tables() { return false; }
-  static constexpr bool kLargeLeaves = false;
+  static constexpr bool large_leaves() { return false; }
 
   ToyLguestSink(pt::FrameTable& frames, Machine& machine, ToyLguest& host)
       : frames_(frames), machine_(machine), host_(host) {}
@@ -107,12 +107,27 @@ class ToyLguestSink {
   [[nodiscard]] Entry read(const pt::Slot& slot) const {
     return pt::load_entry(frames_.window(slot.table), slot.index);
   }
+  void walk(Frame root, Gva va, pt::WalkPath<Format>& path) const {
+    path.walk(root, va,
+              [this](Frame table, unsigned index) { return pt::load_entry(frames_.window(table), index); });
+  }
+  struct Edits {
+    ToyLguestSink& sink;
+    pt::LeafTable table;
+    void replace(unsigned index, Entry expected, Entry desired) const {
+      sink.exchange(table.slot(index), expected, desired);
+    }
+  };
+  [[nodiscard]] Edits edits(const pt::LeafTable& table) { return {*this, table}; }
   struct View {
     u8* window;
     [[nodiscard]] Entry read(unsigned index) const { return pt::load_entry(window, index); }
-    void fill(unsigned index, Entry entry) const { pt::store_entry(window, index, entry); }
   };
   [[nodiscard]] View view(Frame table) { return {frames_.window(table)}; }
+  template <class Use>
+  void with_view(Frame table, const Use& use) {
+    use(view(table));
+  }
   Entry exchange(const pt::Slot& slot, Entry expected, Entry desired) {
     const Entry old = pt::exchange_entry(frames_.window(slot.table), slot.index, expected, desired);
     host_.set(slot.root, slot.va.page_base(), desired);
@@ -124,7 +139,11 @@ class ToyLguestSink {
   }
 
   void table_new(Frame table, unsigned) { machine_.zero_page(frames_.window(table)); }
-  void fill(Frame table, unsigned index, Entry entry) { view(table).fill(index, entry); }
+  struct Filler {
+    u8* window = nullptr;
+    void fill(unsigned index, Entry entry) const { pt::store_entry(window, index, entry); }
+  };
+  [[nodiscard]] Filler filler(Frame table) { return {frames_.window(table)}; }
   void publish(Frame, unsigned, Gva) {}
   void link(const pt::Slot& slot, Entry entry) {
     pt::store_entry(frames_.window(slot.table), slot.index, entry);

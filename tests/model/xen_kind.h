@@ -2,7 +2,7 @@
 // CPU, as the hypervisor gives a guest.
 #pragma once
 
-#include "native-fallback/sinks/xen_sink.h"
+#include "native-fallback/sinks/xen_tables.h"
 #include "tests/model/kind.h"
 #include "tests/model/xen_host.h"
 
@@ -28,9 +28,9 @@ struct Xen : KindBase {
     current = this;
     machine.watch(frames);
     host.start(machine);
-    sink.start({reinterpret_cast<const u64*>(host.block.machine_list - abi::kMachineDirectBase +
-                                             memory.direct_base()),
-                host.to_physical(), direct_table(), Frame(host.block.direct_leaves)});
+    tables.start({reinterpret_cast<const u64*>(host.block.machine_list - abi::kMachineDirectBase +
+                                               memory.direct_base()),
+                  host.to_physical(), direct_table(), Frame(host.block.direct_leaves)});
   }
 
   // What sinks and queues call with.
@@ -45,7 +45,7 @@ struct Xen : KindBase {
   Result<void> init(Engine& engine) {
     return engine.init(direct_table());
   }
-  void booted() { sink.unpin_foreign(Frame(host.block.boot_root)); }
+  void booted() { tables.unpin_foreign(Frame(host.block.boot_root)); }
   void ends(Frame kernel_root) {
     sink.complete();
     host.end(kernel_root);
@@ -57,14 +57,15 @@ struct Xen : KindBase {
   [[nodiscard]] u64 exits() const { return host.exits; }
   void check() { host.check(); }
 
-  using Sink = pt::XenSink<XenProcessor, hypercall>;
+  using Sink = pt::TableOpsSink<XenProcessor>;
   inline static Xen* current = nullptr;
 
   XenHost host;
   LongModeWalker walker{memory, [](Frame frame) { return current->host.guest_frame(frame); }};
   Machine machine{memory, walker, 1};
   XenProcessor processor;
-  Sink sink{frames, processor, queue_memory()};
+  pt::XenTables<hypercall> tables{frames, queue_memory()};
+  Sink sink{frames, processor, tables};
 
  private:
   static_assert(KindBase::kOutside == XenHost::kImageFrames);

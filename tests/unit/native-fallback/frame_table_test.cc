@@ -67,7 +67,10 @@ TEST_F(FrameTableTest, AChainIsFreedInOnePiece) {
   const u64 before = table_.free_frames();
   FrameChain<FrameKind::kFree> chain;
   table_.free_all(chain);
-  for (int i = 0; i < 5; ++i) chain.push(table_, *table_.alloc(FrameKind::kAnon));
+  for (int i = 0; i < 5; ++i) {
+    const Frame frame = *table_.alloc(FrameKind::kAnon);
+    chain.push(frame, table_.meta(frame));
+  }
   EXPECT_EQ(table_.free_frames(), before - 5);
   table_.free_all(chain);
   EXPECT_TRUE(chain.empty());

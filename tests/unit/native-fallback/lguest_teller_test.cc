@@ -8,8 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "native-fallback/sinks/told_sink.h"
-
 namespace nopte::pt {
 namespace {
 
@@ -84,8 +82,8 @@ class LguestTelling : public ::testing::Test {
   FrameTable frames_;
   Ring ring_{};
   Cpu processor_;
-  Teller teller_{ring_};
-  ToldSink<Cpu> sink_{frames_, processor_, &teller_};
+  Teller teller_{frames_, ring_};
+  TableOpsSink<Cpu> sink_{frames_, processor_, teller_};
 };
 
 TEST_F(LguestTelling, ALossWaitsUntilItsFlush) {
@@ -173,7 +171,7 @@ TEST_F(LguestTelling, ARetiredRootIsToldEntryByEntry) {
   FrameMeta& meta = frames_.meta(kRoot);
   sink_.table_new(kRoot, 4);
   for (const unsigned index : {0u, 5u, 255u, 256u, 511u}) {
-    sink_.fill(kRoot, index, Entry::table(kTable, Privilege::kUser));
+    sink_.filler(kRoot).fill(index, Entry::table(kTable, Privilege::kUser));
     note_filled<FourLevel>(meta, index);
   }
   sink_.root_retire(kRoot);

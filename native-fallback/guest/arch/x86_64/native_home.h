@@ -1,5 +1,5 @@
 // The engine over one sink inside the guest: its operations, its boot, and every fault. A template over the
-// sink; the interfaces of told shadows share one.
+// sink; the page-table interfaces share one.
 //
 // Concurrency: the guest kernel's (one CPU, non-preemptible). At most one interface boots.
 #pragma once

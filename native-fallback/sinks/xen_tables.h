@@ -1,5 +1,5 @@
-// The sink for Xen's interface (pvops/interfaces/xen.h): the tables that the processor walks are ours to read
-// and Xen's to check. Machine frames differ from the engine's; the direct map has 4 KiB leaves.
+// The tables of Xen's interface (pvops/interfaces/xen.h): the tables that the processor walks are ours to
+// read and Xen's to check. Machine frames differ from the engine's; the direct map has 4 KiB leaves.
 //
 // A table is private or live. Private: memory like any other, written by plain stores, whatever it is linked
 // to. A tree goes live when it is linked to a live table, or when its root is first activated (pinned): then
@@ -15,11 +15,8 @@
 // present one, bits 16-31 and 0-15: one past the last, and the first entry that waits.
 #pragma once
 
-#include <optional>
-
-#include "native-fallback/sinks/store_sink.h"
+#include "native-fallback/sinks/table_ops.h"
 #include "native-fallback/sinks/xen_queue.h"
-#include "native-fallback/tables/entry_scan.h"
 
 namespace nopte::pt {
 
@@ -31,51 +28,80 @@ struct XenMemory {
   Frame direct_leaves;               // its leaf tables, contiguous
 };
 
-template <Processor P, auto call>
-class XenSink {
+template <auto call>
+class XenTables final : public TableOps {
   using Mmuext = abi::xen::Mmuext;
 
  public:
-  using Format = FourLevel;
-  using Entry = pt::Entry;
-  static constexpr bool kLargeLeaves = false;
-
-  constexpr XenSink(FrameTable& frames, P& processor, XenQueueMemory& memory)
-      : frames_(frames), processor_(processor), queue_(memory) {}
+  constexpr XenTables(FrameTable& frames, XenQueueMemory& memory)
+      : TableOps(frames, {.translates = true, .large_leaves = false, .completes = true}), queue_(memory) {
+    before_reuse_ = true;
+  }
   // Before anything else.
-  void start(const XenMemory& memory) { memory_ = memory; }
+  void start(const XenMemory& memory) {
+    memory_ = memory;
+    numbers_ = {memory.to_machine, memory.to_physical};
+  }
 
-  static constexpr bool can_share_tables() { return true; }
-
-  [[nodiscard]] Entry read(const Slot& slot) const {
-    if (queue_.updates() != 0 && waits(slot)) [[unlikely]]
+  [[nodiscard]] Entry read(Frame table, unsigned index) override {
+    if (queue_.updates() != 0 && waits(table, index, 1)) [[unlikely]]
       issue();
-    return decode(load_entry(frames_.window(slot.table), slot.index));
+    return decode(load_entry(frames_.window(table), index));
   }
-  struct View {
-    XenSink& sink;
-    Frame table;
-    u8* window;
-    [[nodiscard]] Entry read(unsigned index) const { return sink.decode(load_entry(window, index)); }
-    void fill(unsigned index, Entry entry) const { sink.fill(table, index, entry); }
-  };
-  [[nodiscard]] View view(Frame table) {
+  void walk(Frame root, Gva va, WalkPath<FourLevel>& path) override {
+    path.walk(root, va, [this](Frame table, unsigned index) {
+      if (queue_.updates() != 0 && waits(table, index, 1)) [[unlikely]]
+        issue();
+      return decode(load_entry(frames_.window(table), index));
+    });
+  }
+  void settle(Frame table) override {
     if (queue_.updates() != 0 && has_waiting(frames_.meta(table))) issue();
-    return {*this, table, frames_.window(table)};
+  }
+  // Below a retired root.
+  void make_private(Frame table) override {
+    if (!live(table)) return;
+    end_life(table);
+    issue();
   }
 
-  Entry exchange(const Slot& slot, Entry expected, Entry desired) {
+  Entry exchange(const Slot& slot, Entry expected, Entry desired) override {
     if (!live(slot.table)) {
       return decode(
           exchange_entry(frames_.window(slot.table), slot.index, encode(expected), encode(desired)));
     }
-    const Entry old = read(slot);
-    const bool loses = expected.present() && (!desired.present() || desired.frame() != expected.frame() ||
-                                              desired.lacks_rights_of(expected));
-    change(slot, desired, desired.holds_frame() ? abi::xen::kPreserveAd : abi::xen::kNormalUpdate, loses);
+    const Entry old = read(slot.table, slot.index);
+    change(slot, desired, command_for(desired), loses(expected, desired));
     return old;
   }
-  void set(const Slot& slot, Entry entry) {
+  void edit(const LeafTable& table, std::span<const Edit> edits) override {
+    if (!live(table.table)) {
+      u8* const window = frames_.window(table.table);
+      for (const Edit& each : edits) {
+        exchange_entry(window, each.index, encode(each.expected), encode(each.desired));
+      }
+      return;
+    }
+    // None of them waits: they were read.
+    const u64 at = pages_to_bytes(machine(table.table));
+    FrameMeta& meta = frames_.meta(table.table);
+    u64 first = edits.front().index;
+    make_room();
+    for (const Edit& each : edits) {
+      if (queue_.full()) [[unlikely]] {
+        note_waiting(meta, first, each.index);
+        issue();
+        first = each.index;
+      }
+      queue_.update(at + each.index * sizeof(u64) + command_for(each.desired), encode(each.desired).word());
+      if (loses(each.expected, each.desired)) ++losses_;
+    }
+    note_waiting(meta, first, edits.back().index + 1);
+    single_ = queue_.updates() == 1
+                  ? single_address(table.slot(edits.back().index), command_for(edits.back().desired))
+                  : kNoSingle;
+  }
+  void set(const Slot& slot, Entry entry) override {
     if (live(slot.table)) {
       change(slot, entry, abi::xen::kNormalUpdate, false);
     } else {
@@ -83,49 +109,25 @@ class XenSink {
     }
   }
 
-  void table_new(Frame table, unsigned) { zero_page(frames_.window(table)); }
-  void fill(Frame table, unsigned index, Entry entry) {
-    if (live(table)) {  // below a retired root
-      make_private(table);
-      issue();
-    }
-    store_entry(frames_.window(table), index, encode(entry));
-  }
-  void publish(Frame, unsigned, Gva) {}
-  void link(const Slot& slot, Entry entry) {
+  void link(const Slot& slot, Entry entry) override {
     if (live(slot.table)) make_live(entry.frame(), slot.level - 1);
     set(slot, entry);
   }
-  void unlink(const Slot& slot, Entry) {
+  void unlink(const Slot& slot) override {
     if (live(slot.table)) {
       change(slot, Entry(), abi::xen::kNormalUpdate, true);
     } else {
       set(slot, Entry());
     }
   }
-  void retire(Frame table, unsigned) {
-    if (live(table)) make_private(table);
-  }
 
-  void root_create(Frame) {}
-  void root_activate(Frame root) {
-    if (root == active_) return;
-    if (!live(root)) {
-      make_live(root, Format::kLevels);
-      operation(Mmuext::kPinL4, machine(root));
-    }
-    operation(Mmuext::kNewBaseptr, machine(root));
-    active_ = root;
-    queue_.issue();
-    issued(true);
-  }
+  void root_create(Frame) override {}
   // Unpinned first: what it led to is ordinary memory when that is next filled or retired.
-  void root_retire(Frame root) {
+  void root_retire(Frame root) override {
     if (live(root)) operation(Mmuext::kUnpin, machine(root));
   }
-  [[nodiscard]] bool runs(Frame root) const { return root == active_; }
 
-  void flush_page(Frame, Gva va, FlushScope) {
+  void flush_page(Gva va, FlushScope) override {
     if (losses_ == 0 && !unflushed_) return;  // flushed with what was lost
     if (losses_ == 1 && !unflushed_) {
       if (queue_.updates() == 1 && single_ == va.page_base().value() && !queue_.operation_waits()) {
@@ -137,32 +139,17 @@ class XenSink {
       issue();
       return;
     }
-    flush_all(Frame(), FlushScope::kKernel);
+    flush_all(FlushScope::kKernel);
   }
   // All of Xen's flushes drop global translations too.
-  void flush_all(Frame, FlushScope) {
+  void flush_all(FlushScope) override {
     if (losses_ == 0 && !unflushed_) return;
     operation(Mmuext::kTlbFlushLocal, 0);
     queue_.issue();
     issued(true);
   }
 
-  // The queue goes on over operations.
-  void begin() {}
-  void end() {}
-
-  void zero_page(u8* page) {
-    if (aliases_wait_) issue();
-    processor_.zero_page(page);
-  }
-  void copy_page(u8* to, const u8* from) {
-    if (aliases_wait_) issue();
-    processor_.copy_page(to, from);
-  }
-
-  void fault_begins() {}
-  void fault_ends() { complete(); }
-  void complete() {
+  void complete() override {
     if (queue_.updates() == 1 && single_ != kNoSingle && !queue_.operation_waits()) {
       update_single(abi::xen::kFlushNone);
     } else if (!queue_.empty()) {
@@ -179,26 +166,23 @@ class XenSink {
   static constexpr u64 kLive = u64{1} << 63;
   static constexpr u64 kNoSingle = 1;  // no page address
 
-  [[nodiscard]] u64 machine(Frame frame) const { return memory_.to_machine[frame.number()]; }
-  [[nodiscard]] Entry encode(Entry entry) const {
-    return entry.holds_frame() ? entry.with_frame(Frame(machine(entry.frame()))) : entry;
-  }
-  [[nodiscard]] Entry decode(Entry entry) const {
-    return entry.holds_frame() ? entry.with_frame(Frame(memory_.to_physical[entry.frame().number()])) : entry;
-  }
+  [[nodiscard]] u64 machine(Frame frame) const { return numbers_.theirs[frame.number()]; }
+  [[nodiscard]] Entry encode(Entry entry) const { return entry.translated(numbers_.theirs); }
+  [[nodiscard]] Entry decode(Entry entry) const { return entry.translated(numbers_.ours); }
   [[nodiscard]] bool live(Frame table) const { return (frames_.meta(table).index & kLive) != 0; }
 
   // --- what waits ---
   [[nodiscard]] bool has_waiting(const FrameMeta& table) const {
     return (table.index & ~kLive) >> 32 == number_;
   }
-  [[nodiscard]] bool waits(const Slot& slot) const {
-    const FrameMeta& table = frames_.meta(slot.table);
-    return has_waiting(table) && slot.index >= (table.index & 0xffff) &&
-           slot.index < (table.index >> 16 & 0xffff);
+  // One of the `count` entries from `first` on.
+  [[nodiscard]] bool waits(Frame frame, unsigned first, unsigned count) const {
+    const FrameMeta& table = frames_.meta(frame);
+    return has_waiting(table) && first + count > (table.index & 0xffff) &&
+           first < (table.index >> 16 & 0xffff);
   }
-  void note_waiting(FrameMeta& table, u64 index) const {
-    u64 first = index, end = index + 1;
+  // Entries [first, end) wait, or some of them.
+  void note_waiting(FrameMeta& table, u64 first, u64 end) const {
     if (has_waiting(table)) {
       const u64 known_first = table.index & 0xffff, known_end = table.index >> 16 & 0xffff;
       if (known_first < first) first = known_first;
@@ -207,25 +191,32 @@ class XenSink {
     table.index = (table.index & kLive) | u64{number_} << 32 | end << 16 | first;
   }
 
+  // For an entry that was there.
+  static u64 command_for(Entry desired) {
+    return desired.holds_frame() ? abi::xen::kPreserveAd : abi::xen::kNormalUpdate;
+  }
+  // Of an update that is the only one that waits.
+  [[nodiscard]] u64 single_address(const Slot& slot, u64 command) const {
+    return slot.level == 1 && command == abi::xen::kNormalUpdate &&
+                   (FourLevel::kernel_half(slot.va) || runs(slot.root))
+               ? slot.va.page_base().value()
+               : kNoSingle;
+  }
   // Replaces an entry of a live table, sooner or later.
   void change(const Slot& slot, Entry entry, u64 command, bool loses) {
     make_room();
-    const bool kernel = Format::kernel_half(slot.va);
-    single_ = queue_.updates() == 0 && slot.level == 1 && command == abi::xen::kNormalUpdate &&
-                      (kernel || slot.root == active_)
-                  ? slot.va.page_base().value()
-                  : kNoSingle;
+    single_ = queue_.updates() == 0 ? single_address(slot, command) : kNoSingle;
     queue_.update(pages_to_bytes(machine(slot.table)) + slot.index * sizeof(u64) + command,
                   encode(entry).word());
-    note_waiting(frames_.meta(slot.table), slot.index);
+    note_waiting(frames_.meta(slot.table), slot.index, slot.index + 1);
     if (loses) ++losses_;
   }
   // The leaf that shows the frame in the direct map.
   void change_alias(Frame frame, Perm perm) {
     make_room();
     single_ = kNoSingle;
-    const Frame table = memory_.direct_leaves + frame.number() / Format::kEntriesPerTable;
-    queue_.update(pages_to_bytes(machine(table)) + frame.number() % Format::kEntriesPerTable * sizeof(u64),
+    const Frame table = memory_.direct_leaves + frame.number() / FourLevel::kEntriesPerTable;
+    queue_.update(pages_to_bytes(machine(table)) + frame.number() % FourLevel::kEntriesPerTable * sizeof(u64),
                   Entry::kernel_leaf(Frame(machine(frame)), perm).word());
   }
   void operation(Mmuext command, u64 argument) { queue_.operation(command, argument); }
@@ -234,16 +225,16 @@ class XenSink {
     if (queue_.full() || queue_.operation_waits()) issue();
   }
   // Memory that turned writable is flushed too: a processor may still refuse to write to it.
-  void issue() const {
-    if (aliases_wait_) queue_.operation(Mmuext::kTlbFlushLocal, 0);
+  [[gnu::noinline]] void issue() {
+    if (memory_waits_) queue_.operation(Mmuext::kTlbFlushLocal, 0);
     queue_.issue();
-    issued(aliases_wait_);
+    issued(memory_waits_);
   }
-  void issued(bool flushed) const {
+  void issued(bool flushed) {
     if (flushed) unflushed_ = false;
     if (losses_ != 0 && !flushed) unflushed_ = true;
     losses_ = 0;
-    aliases_wait_ = false;
+    memory_waits_ = false;
     if (++number_ == kNumbers) number_ = 1;
   }
   // One change of the space that runs needs no list.
@@ -255,6 +246,20 @@ class XenSink {
   }
 
   // --- the life of tables ---
+  void load_root(Frame root) override {
+    if (!live(root)) {
+      make_live(root, FourLevel::kLevels);
+      operation(Mmuext::kPinL4, machine(root));
+    }
+    operation(Mmuext::kNewBaseptr, machine(root));
+    queue_.issue();
+    issued(true);
+  }
+  void retired(Frame table) override {
+    if (live(table)) end_life(table);
+  }
+  // A frame of ours is read-only still.
+  void make_writable() override { issue(); }
   // The private tree of `table`: read-only for us, as Xen wants it.
   void make_live(Frame table, unsigned level) {
     FrameMeta& meta = frames_.meta(table);
@@ -262,28 +267,23 @@ class XenSink {
     meta.index = kLive;
     change_alias(table, kPermR);
     if (level == 1) return;
-    for (EntryScan<XenSink> scan(meta, view(table), 0, Format::kEntriesPerTable - 1); scan.next();) {
-      make_live(scan.entry().frame(), level - 1);
-    }
+    const TranslatingView view{frames_.window(table), numbers_.ours};
+    EntryScan<FourLevel, TranslatingView> scan(view, meta, 0, FourLevel::kEntriesPerTable - 1);
+    while (scan.next()) make_live(scan.entry().frame(), level - 1);
   }
   // A table that nothing live leads to: writable again, before its memory is next used.
-  void make_private(Frame table) {
+  void end_life(Frame table) {
     change_alias(table, kPermRW);
     frames_.meta(table).index = 0;
-    aliases_wait_ = true;
+    memory_waits_ = true;
   }
 
-  FrameTable& frames_;
-  P& processor_;
   XenMemory memory_;
-  std::optional<Frame> active_;
-  // What waits is not part of what is seen: reading may issue it.
-  mutable XenQueue<call> queue_;
-  mutable u64 losses_ = 0;             // of the updates that wait, those that took something away
-  mutable bool unflushed_ = false;     // such a one was issued without a flush
-  mutable bool aliases_wait_ = false;  // a frame of ours is read-only still
+  XenQueue<call> queue_;
+  u64 losses_ = 0;          // of the updates that wait, those that took something away
+  bool unflushed_ = false;  // such a one was issued without a flush
   static constexpr u32 kNumbers = u32{1} << 31;
-  mutable u32 number_ = 1;  // of the queue; frames begin with 0
+  u32 number_ = 1;          // of the queue; frames begin with 0
   u64 single_ = kNoSingle;  // the address of the only update, when that is all that Xen needs to know
 };
 

@@ -1,0 +1,104 @@
+// The engine under the page-table interfaces: one, and the operations of each (sinks/table_ops.h). Compiled
+// by itself, as plain_home.cc.
+#include "native-fallback/guest/arch/x86_64/native_home.h"
+#include "native-fallback/sinks/kvmpv_teller.h"
+#include "native-fallback/sinks/lguest_teller.h"
+#include "native-fallback/sinks/vmi_teller.h"
+#include "native-fallback/sinks/xen_tables.h"
+#include "pvops/guest/arch/x86_64/vmmcall.h"
+
+namespace nopte::pt {
+namespace {
+
+// What the tellers call with.
+void hypercall(u64 number, u64 a0, u64 a1, u64 a2) {
+  static_cast<void>(pv::vmmcall(static_cast<abi::Call>(number), a0, a1, a2));
+}
+HypercallAnswer xen_hypercall(u64 number, u64 a0, u64 a1, u64 a2, u64 a3) {
+  const auto result = pv::vmmcall(static_cast<abi::Call>(number), a0, a1, a2, a3, 0, 0);
+  return {result.status, result.value};
+}
+
+// Of this file alone, and so is the engine's code: the compiler knows all who call it.
+struct Processor final : NativeProcessor {};
+constinit Processor g_processor_below;
+constinit TableOpsSink<Processor> g_ops_sink(g_frames, g_processor_below);
+
+// `Own` adds kName, and a static `tables`.
+template <class Own>
+struct Interface : GuestInterface {
+  using Engine = Home<g_ops_sink>;
+  using GuestInterface::GuestInterface;
+  static constexpr MmOps ops() { return Engine::ops(Own::kName); }
+  static Result<NativeBoot> boot(const NativeStart& start) {
+    static constinit Own interface;
+    g_ops_sink.use(Own::tables);
+    return Engine::boot(start, interface);
+  }
+};
+
+// KVM's paravirtual MMU.
+constinit KvmPvBuffer g_kvmpv_buffer{};
+struct KvmPv final : Interface<KvmPv> {
+  static constexpr const char* kName = "kvmpv";
+  static constinit KvmPvTeller<Processor, hypercall> tables;
+  void start(FrameRange) override {
+    cpu::wrmsr(abi::kvmpv::kBufferMsr, image_physical(&g_kvmpv_buffer).value() | abi::kvmpv::kBufferEnable);
+  }
+};
+constinit KvmPvTeller<Processor, hypercall> KvmPv::tables(g_frames, g_kvmpv_buffer, g_processor_below);
+
+// VMI.
+constinit abi::vmi::Queue g_vmi_queue{};
+struct Vmi final : Interface<Vmi> {
+  static constexpr const char* kName = "vmi";
+  static constexpr u64 kLinearBegin = FourLevel::kDirectRange.begin.value();
+  static constinit VmiTeller<kLinearBegin, hypercall> tables;
+  void start(FrameRange memory) override {
+    vmi_call<hypercall>(abi::vmi::kSetQueue, image_physical(&g_vmi_queue).value());
+    pv::vmmcall(static_cast<abi::Call>(abi::tagged(abi::Interface::kVmi, abi::vmi::kSetLinearMapping)), 0,
+                kLinearBegin, memory.frames(), memory.begin.number(), 0, 0);
+  }
+};
+constinit VmiTeller<Vmi::kLinearBegin, hypercall> Vmi::tables(g_frames, g_vmi_queue);
+
+// lguest.
+constinit abi::lguest::Ring g_lguest_ring{};
+struct Lguest final : Interface<Lguest> {
+  static constexpr const char* kName = "lguest";
+  static constinit LguestTeller<hypercall> tables;
+  void start(FrameRange) override { tables.start(image_physical(&g_lguest_ring)); }
+};
+constinit LguestTeller<hypercall> Lguest::tables(g_frames, g_lguest_ring);
+
+// Xen's direct paging, on tables that the domain builder made.
+constinit XenQueueMemory g_xen_queue{};
+struct Xen final : Interface<Xen> {
+  static constexpr const char* kName = "xen";
+  static constinit XenTables<xen_hypercall> tables;
+  constexpr Xen() : Interface(abi::BootKind::kMachine) {}
+  FrameRange built(const abi::BootBlock& block) override {
+    tables.start({reinterpret_cast<const u64*>(block.machine_list),
+                  reinterpret_cast<const u64*>(abi::xen::kMachineToPhysical), Frame(block.direct_table),
+                  Frame(block.direct_leaves)});
+    return {Frame(block.built_begin), Frame(block.built_end)};
+  }
+  void leave_boot_tables(const abi::BootBlock& block) override {
+    tables.unpin_foreign(Frame(block.boot_root));
+  }
+};
+constinit XenTables<xen_hypercall> Xen::tables(g_frames, g_xen_queue);
+
+template <class Interface>
+constexpr MmOps kOps = Interface::ops();
+template <class Interface>
+constexpr NativeBackend kBackend{&kOps<Interface>, &Interface::Engine::fault, &Interface::boot};
+
+}  // namespace
+
+const NativeBackend& kvmpv_backend() { return kBackend<KvmPv>; }
+const NativeBackend& vmi_backend() { return kBackend<Vmi>; }
+const NativeBackend& lguest_backend() { return kBackend<Lguest>; }
+const NativeBackend& xen_backend() { return kBackend<Xen>; }
+
+}  // namespace nopte::pt
