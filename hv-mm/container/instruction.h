@@ -65,8 +65,8 @@ class InstructionBytes {
  private:
   friend class InstructionReader;
 
-  // Zero, which is no prefix, ends the prefixes at the latest, and what follows them is an opcode's second byte,
-  // ModRM, SIB, a displacement and an immediate: nothing reads beyond.
+  // Zero, which is no prefix, ends the prefixes at the latest, and what follows them is an opcode's second
+  // byte, ModRM, SIB, a displacement and an immediate: nothing reads beyond.
   static constexpr u64 kMostBehind = 1 + 1 + 1 + 1 + 4 + 4;
 
   u64 size_ = 0;

@@ -24,8 +24,7 @@ GuestWalk walk_guest_entries(const GuestMemory& memory, ReservedBits reserved, u
       walk.outcome = GuestWalk::Outcome::kOutside;
       return walk;
     }
-    const Entry entry =
-        pt::load_entry(memory.table(gfn), va.value() >> shift & (pt::kEntriesPerTable - 1));
+    const Entry entry = pt::load_entry(memory.table(gfn), va.value() >> shift & (pt::kEntriesPerTable - 1));
     walk.word[level] = entry.word();
     if (!entry.present()) {
       walk.error_code = access;

@@ -1,6 +1,6 @@
-// The tables that an operation of the shadow MMU is promised (ShadowTables::Operation). Hosted builds count what it
-// takes and assert, so that tests and fuzzers hold every operation to it; in the image counting is nothing, and an
-// operation that takes more lives on what is free beside its promise.
+// The tables that an operation of the shadow MMU is promised (ShadowTables::Operation). Hosted builds count
+// what it takes and assert, so that tests and fuzzers hold every operation to it; in the image counting is
+// nothing, and an operation that takes more lives on what is free beside its promise.
 #pragma once
 
 #include "pvops/base/panic.h"

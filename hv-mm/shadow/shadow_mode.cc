@@ -50,7 +50,8 @@ bool ShadowMode::emulate_store(Vcpu& vcpu, Gva va, Gpa gpa) {
   // The fault names the first byte that was refused. Where the store does not begin there, it runs in from
   // the page before.
   const u64 begin = store->offset(rip.value(), [&vcpu](u8 number) { return vcpu.gpr(number); });
-  if (Gva(begin).page_offset() != va.page_offset() || (begin & (store->operand_bytes - 1u)) != 0) return false;
+  if (Gva(begin).page_offset() != va.page_offset() || (begin & (store->operand_bytes - 1u)) != 0)
+    return false;
   const u64 before =
       pt::load_entry(mmu_.guest().table(gpa.page()), static_cast<unsigned>(gpa.page_offset() / 8)).word();
   const StoreEffect effect =

@@ -17,6 +17,8 @@
 //
 // Taking rights away sets needs_flush(); the owner flushes the guest's TLB before it runs again.
 // Concurrency: the owner serialises; the guest is stopped.
+// In files: shadow_tables.cc (memory), shadow_entries.cc, shadow_pages.cc, shadow_protect.cc,
+// shadow_tables_told.cc, shadow_check.cc (tests).
 #pragma once
 
 #include <span>
@@ -81,7 +83,8 @@ class ShadowTables {
     Operation(ShadowTables& tables, PageIndex pinned) : tables_(tables) {
       tables.budget_.begin(kPromised);
       tables.zaps_left_ = kMostZapped;
-      if (tables.free_tables_ < kReserve) [[unlikely]] tables.make_room(pinned);
+      if (tables.free_tables_ < kReserve) [[unlikely]]
+        tables.make_room(pinned);
     }
     ~Operation() { tables_.budget_.end(); }
     Operation(const Operation&) = delete;
@@ -203,6 +206,14 @@ class ShadowTables {
     u32 protected_frames = 0;  // inside
   };
 
+  static constexpr u64 kFramesPerRegion = pt::kEntriesPerTable;
+  static constexpr u64 kRegionsPerGiant = pt::kEntriesPerTable;
+
+  // More rights, or the same for the same page, need no flush. Precondition: `old` is present.
+  [[nodiscard]] static bool takes_away(pt::Entry old, pt::Entry value) {
+    const u64 gained = pt::Entry::kWritable | pt::Entry::kUser | pt::Entry::kDirty;
+    return ((old.word() ^ value.word()) & ~gained) || (old.word() & ~value.word() & gained);
+  }
   // A and D are preset: the processor never has to write a shadow table.
   [[nodiscard]] static pt::Entry mapping(pt::Frame frame, u64 rights) {
     using pt::Entry;

@@ -50,8 +50,8 @@ struct StoreInstruction {
   }
 };
 
-// Nothing when the instruction is not one of the forms above with a 4 or 8 byte memory operand, or is cut off:
-// the caller then lets the processor execute it.
+// Nothing when the instruction is not one of the forms above with a 4 or 8 byte memory operand, or is cut
+// off: the caller then lets the processor execute it.
 [[nodiscard]] std::optional<StoreInstruction> decode_store(const InstructionBytes& code);
 
 }  // namespace nopte::hv

@@ -116,12 +116,13 @@ TEST_P(ShadowCrowdedPool, AFlush) {
 INSTANTIATE_TEST_SUITE_P(Tables, ShadowCrowdedPool,
                          ::testing::Values(1, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 33, 64));
 
-// What one operation takes when nothing is short is the same, and all of it, where no more than the reserve is
-// free: tables for the path, and a split page for the region of each of them, which a 2 MiB leaf maps.
+// What one operation takes when nothing is short is the same, and all of it, where no more than the reserve
+// is free: tables for the path, and a split page for the region of each of them, which a 2 MiB leaf maps.
 class UnusedPath {
  public:
   enum class Pool : u8 { kRoomy, kCrowded };
-  // root [256] -> direct map, 2 MiB leaves; [0] -> level 3 -> level 2 -> leaf table, each in a region of its own
+  // root [256] -> direct map, 2 MiB leaves; [0] -> level 3 -> level 2 -> leaf table, each in a region of its
+  // own
   //                                         [0] -> level 3 [1] -> 2 MiB leaves, [2] -> 1 GiB leaf
   //      [1] -> fillers
   static constexpr u64 kRegions = 8, kL3 = 1 * 512, kL2 = 2 * 512, kL1 = 3 * 512, kLargeL2 = 4 * 512,
@@ -178,7 +179,8 @@ TEST(ShadowReserve, IsWhatOneOperationNeeds) {
   const Row rows[] = {
       {"a page", 3, 3, [](UnusedPath& guest) { guest.used(0, 6); }},
       {"a 2 MiB leaf", 3, 2, [](UnusedPath& guest) { guest.used(u64{1} << 30, 6); }},
-      {"a 1 GiB leaf", 2, 1, [](UnusedPath& guest) { guest.used((u64{2} << 30) + UnusedPath::kL3 * 4096, 4); }},
+      {"a 1 GiB leaf", 2, 1,
+       [](UnusedPath& guest) { guest.used((u64{2} << 30) + UnusedPath::kL3 * 4096, 4); }},
       {"a root", 1, 1, [](UnusedPath& guest) { guest.machine.load_root(UnusedPath::kOtherRoot * 4096); }},
   };
   for (const Row& row : rows) {
