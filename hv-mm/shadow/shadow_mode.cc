@@ -65,24 +65,8 @@ bool ShadowMode::emulate_store(Vcpu& vcpu, Gva va, Gpa gpa) {
 }
 
 void ShadowMode::write_counters(JsonWriter& json) const {
-  const ShadowCounters& c = mmu_.counters();
-  json.member("entries_written", c.entries_written);
-  json.member("shadow_pages_allocated", c.pages_allocated);
-  json.member("shadow_pages_zapped", c.pages_zapped);
-  json.member("shadow_pages_recycled", c.pages_recycled);
-  json.member("faults_resolved", c.faults_resolved);
-  json.member("faults_reflected", c.faults_reflected);
-  json.member("write_protect_faults", c.write_protect_faults);
-  json.member("tables_unsynced", c.tables_unsynced);
-  json.member("emulated_writes", c.emulated_writes);
-  json.member("tables_released", c.tables_released);
-  json.member("syncs", c.syncs);
-  json.member("prefetched", c.prefetched);
-  json.member("root_loads", c.root_loads);
-  json.member("root_misses", c.root_misses);
-  json.member("invlpgs", c.invlpgs);
-  json.member("large_splits", c.large_splits);
-  json.member("splits_dropped", c.splits_dropped);
+  for_each_counter(mmu_.counters(),
+                   [&](std::string_view counter, u64 value) { json.member(counter, value); });
   json.member("tlb_flushes", flushes_);
   json.member("accesses_outside_memory", outside_);
 }
