@@ -114,9 +114,9 @@ void ShadowMmu::copy_entries(PageIndex from, PageIndex to, unsigned first, unsig
   }
 }
 
+// The TLB holds what the shadow shows: it is flushed where that loses rights here.
 void ShadowMmu::invlpg(Gva va) {
   ++tables_.counters().invlpgs;
-  tables_.request_flush();
   if (!pt::canonical(va)) return;
   forget_detached();  // INVLPG ends every cached use of higher tables
   PageIndex page = root_;

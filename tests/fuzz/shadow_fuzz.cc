@@ -169,6 +169,11 @@ class Guest {
     if (thorough) tables.check_invariants();
     std::erase_if(all_said_, [this](const Said& said) { return !may_lag(said.gpa / kPageBytes); });
     all_shown_is_allowed(all_said_);
+    tlb_is_shown();
+  }
+
+ private:
+  void tlb_is_shown() {
     for (const auto& [va, cached] : tlb_) {
       const Translation shown = walk_tables(pool(), kPoolBase, mmu_.host_root().value(), va, 0, false);
       NOPTE_ASSERT(shown.ok && shown.physical == cached.physical);
@@ -176,7 +181,6 @@ class Guest {
     }
   }
 
- private:
   static constexpr u64 kKinds[] = {0, 2, 4, 6, 16, 20};
   static constexpr u64 kSlots[] = {0, 1, 2, 3, 4, 7, 22, 23};
   // What an entry said before, of a table that the shadow need not follow.
@@ -270,8 +274,8 @@ class Guest {
   void invlpg(u64 va) {
     mmu_.invlpg(Gva(va));
     flushed();
-    NOPTE_ASSERT(!tlb_.contains(va & ~u64{4095}));
     shown_is_allowed(va, {});
+    tlb_is_shown();
   }
 
   // An access of the guest's. Whether it was done, and where.
