@@ -39,6 +39,7 @@ class ShadowHost : public LongModeWalker, public FaultIntercept {
     mode_ = static_cast<hv::ShadowMode*>(*mode);
     machine.intercept_page_faults(*this);
     enter(machine, vmcb());
+    NOPTE_ASSERT(machine.stale_translations() == 0);  // of the guest that ran before
   }
   [[nodiscard]] Frame shared_frame() const { return Frame(guest_frames_ - 1); }
 

@@ -74,8 +74,15 @@ class XenHost {
     const unsigned slot = pt::table_index(Gva(abi::kMachineDirectBase), pt::kLevels);
     NOPTE_ASSERT(types.update(root, slot, Entry(), false) == hv::XenErrno::kNone);
     pt::store_entry(machine_frames_.window(root), abi::xen::kReservedSlot, Entry());
-    mode_.on_invlpg(vcpu_, Gva());
-    resume();
+    invlpg(Gva());
+  }
+  // The guest's instruction exits.
+  void invlpg(Gva va) {
+    {
+      const GuestExit exit(*machine_, vcpu_);
+      mode_.on_invlpg(vcpu_, va);
+    }
+    show_direct_map(vmcb_.tlb_control != hv::kTlbKeep);
   }
 
   [[nodiscard]] Frame guest_frame(Frame machine) const {

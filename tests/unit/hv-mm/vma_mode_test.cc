@@ -45,7 +45,7 @@ class VmaModeTest : public testing::Test {
     EXPECT_EQ(block.address, va.value());
   }
 
-  static constexpr u64 kFrames = 1024, kRead = 1, kWrite = 2, kExec = 4;  // rights of a region
+  static constexpr u64 kFrames = 1024, kRead = 1, kWrite = 2;  // rights of a region
   static constexpr u64 kInitramfsBytes = 5000;
   std::vector<u8> initramfs = std::vector<u8>(kInitramfsBytes, 0x5a);
   VmaGuest guest{kFrames, initramfs};

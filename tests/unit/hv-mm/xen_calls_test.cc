@@ -127,6 +127,27 @@ TEST_F(XenCall, FlushesAreDueWhenAskedFor) {
   EXPECT_TRUE(machine.load(va));
 }
 
+TEST_F(XenCall, FlushOperationsFlush) {
+  const auto flushed = [&](Mmuext command, u64 mask_at = 0) {
+    const u32 before = machine.types.clock();
+    const auto operation = XenMachine::operation(command, XenMachine::address(frame(0)), mask_at);
+    EXPECT_EQ(machine.operate({&operation, 1}), XenErrno::kNone);
+    return machine.types.clock() != before;
+  };
+  for (const Mmuext command :
+       {Mmuext::kTlbFlushLocal, Mmuext::kInvlpgLocal, Mmuext::kTlbFlushAll, Mmuext::kInvlpgAll}) {
+    EXPECT_TRUE(flushed(command)) << static_cast<u32>(command);
+  }
+  for (const Mmuext command : {Mmuext::kTlbFlushMulti, Mmuext::kInvlpgMulti}) {
+    machine.raw(page(0), 0) = 1;
+    EXPECT_TRUE(flushed(command, at(0))) << static_cast<u32>(command);
+    machine.raw(page(0), 0) = 2;  // another vCPU's, which there is not
+    EXPECT_FALSE(flushed(command, at(0))) << static_cast<u32>(command);
+    const auto nowhere = XenMachine::operation(command, 0, 0x1000);
+    EXPECT_EQ(machine.operate({&nowhere, 1}), XenErrno::kFault);
+  }
+}
+
 TEST_F(XenCall, PagesAreClearedAndCopied) {
   machine.raw(frame(0), 5) = 55;
   const auto one = [&](Mmuext command, u64 to, u64 from) {
