@@ -218,5 +218,18 @@ TEST_F(ShadowModeTest, WhereAnOperandLies) {
   EXPECT_EQ(read(table + 48), kNew);
 }
 
+// What a guest took away in a table that it may write to is forgotten when it writes CR0 or CR4.
+TEST_F(ShadowModeTest, AWriteOfAControlRegisterFlushes) {
+  ASSERT_EQ(machine.access(kPages, 2).end, ShadowMachine::Access::End::kDone);
+  mode.mmu().release(Gpa(kL1 * 4096));
+  static_cast<void>(mode.mmu().take_flush());
+  vcpu.collect_events();
+  set(kL1, kPages / 4096, 0);
+  ASSERT_TRUE(machine.shadow_walk(kPages, 0).ok);
+  mode.on_control_changed(vcpu);
+  EXPECT_FALSE(machine.shadow_walk(kPages, 0).ok);
+  EXPECT_EQ(vmcb.tlb_control, kTlbFlushAll);
+}
+
 }  // namespace
 }  // namespace nopte::hv::testing
