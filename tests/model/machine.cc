@@ -76,6 +76,11 @@ std::expected<u8*, u64> Machine::translate(Cpu& cpu, Gva va, Access access, Priv
   const auto byte = [&](const Walk& walk) { return memory_.alias(walk.frame) + va.page_offset(); };
   const auto refused = [&](bool present) {
     known.forget_way(va);
+    // Speculation may walk there again at once: what leads there is known, though nothing is there.
+    Ways again;
+    (void)walker_.look(cpu.root, va, again);
+    known.keep(va, {}, again);
+    known.forget_page(va);
     return std::unexpected((present ? kPresent : 0) | (access == Access::kWrite ? kWrite : 0) |
                            (privilege == Privilege::kUser ? kUser : 0) |
                            (access == Access::kExec ? kFetch : 0));

@@ -505,6 +505,16 @@ TEST_P(Scenario, TheDirectMapShowsMemoryToTheKernel) {
   w.finish();
 }
 
+TEST_P(Scenario, TheWayToATableThatGoesIsForgottenThoughNoPageIsPresent) {
+  auto& w = this->world;
+  w.map(this->first, anonymous(this->kBase, 1));
+  ASSERT_EQ(w.write(this->kBase, 1), ViolationReason::kNone);
+  ASSERT_TRUE(w.protect(this->first, {this->kBase, page(this->kBase, 1)}, kPermNone));
+  EXPECT_EQ(w.write(this->kBase, 1), ViolationReason::kPermission);  // the way is known, the page is not
+  ASSERT_TRUE(w.unmap(this->first, {this->kBase, page(this->kBase, 1)}));
+  EXPECT_EQ(w.machine().stale_translations(), 0u);
+}
+
 TEST_P(Scenario, WithoutFlushesTheModelSeesStaleTranslations) {
   auto& w = this->world;
   w.map(this->first, anonymous(this->kBase, 2));
