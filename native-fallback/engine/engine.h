@@ -254,7 +254,7 @@ class Engine {
   Result<Frame> leaf_table_for(Cursor<Sink>& cursor, Gva va);
   std::optional<Installed> installed_at(const Cursor<Sink>& cursor, Entry entry) const;
   bool free_below(Frame table, unsigned level, Batch& batch, Checkpoint* checkpoint);
-  void forget_entries(Frame table, unsigned count);
+  [[gnu::noinline, gnu::cold]] void forget_entries(Frame table, unsigned count);
 
   // --- objects (engine_object.h) ---
   // The object's frame for a page inside it, made (zero) when absent. Errors: kNoMemory.

@@ -40,13 +40,11 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
   do {
     const VaRange part{cursor.va(), cursor.table_end() < range.end ? cursor.table_end() : range.end};
     work::did(work::Unit::kNode);
-    if (part.end == range.end) {
-      work(cursor, part, batch);
-      break;
-    }
-    const bool whole = part.bytes() == Format::table_bytes(1) && cursor.leaf_meta().live != 0;
+    const bool last = part.end == range.end;
+    const bool whole = !last && part.bytes() == Format::table_bytes(1) && cursor.leaf_meta().live != 0;
     const u64 written = counters_.entries_written;
     work(cursor, part, batch);
+    if (last) break;
     va = part.end;
     // A table at the edge may hold others' entries alone: to stop behind it, again and again, is no progress.
     if (checkpoint != nullptr && (whole || counters_.entries_written != written) &&
