@@ -1,6 +1,6 @@
 // A guest of mode vma that passes anything: sequences of memory calls and touches. After each, what is
 // installed is promised, frames are referred to as often as they count, and no TLB knows what holds no more;
-// at the end everything comes back.
+// at the end everything comes back. No call does more between two checks than the contract allows.
 #include <array>
 #include <bitset>
 #include <memory>
@@ -10,6 +10,7 @@
 #include "tests/fuzz/input.h"
 #include "tests/model/machine.h"
 #include "tests/model/walkers.h"
+#include "tests/support/work_meter.h"
 
 namespace nopte {
 namespace {
@@ -28,7 +29,11 @@ struct Guest {
   struct Stop {
     u64 asked = 0;
     u64 every = 0;
-    bool operator()() { return every != 0 && ++asked % every == 0; }
+    test::WorkMeter meter;
+    bool operator()() {
+      meter.look();
+      return every != 0 && ++asked % every == 0;
+    }
   };
   Guest() {
     const pt::FrameRange all = memory().range();
@@ -38,7 +43,12 @@ struct Guest {
     NOPTE_ASSERT(call(abi::Call::space_activate, {0}) == Status::kOk);
   }
   Status call(abi::Call number, const abi::Registers& registers) {
+    stop.meter.begin();
     const hv::CallResult result = vma.call(static_cast<u64>(number), registers);
+    stop.meter.look();
+    // What a clone copies and a move moves is bounded by the pages that there are.
+    const bool to_its_end = number == abi::Call::space_clone || number == abi::Call::region_move;
+    NOPTE_ASSERT(stop.meter.most() <= (to_its_end ? 2 * kFrames : work::kMostAtOnce));
     NOPTE_ASSERT(result.status <= Status::kLimit);
     if (number == abi::Call::space_destroy && registers[0] < kMostIds) {
       half_destroyed.set(registers[0], result.status == Status::kAgain);
