@@ -43,9 +43,8 @@ GuestProcessor processor_of(Host& host) {
 bool ShadowMode::emulate_store(Vcpu& vcpu, Gva va, Gpa gpa) {
   if ((vcpu.vmcb().exit_int_info & kEventValid) || !vcpu.in_64bit_code()) return false;
   const Gva rip(vcpu.rip());
-  const auto store = decode_store(InstructionBytes::fetch(rip, [&](Gva from, std::span<u8> bytes) {
-    return ShadowMode::read_guest(vcpu, from, bytes).has_value();
-  }));
+  const auto store = decode_store(InstructionBytes::fetch(
+      rip, [&](Gva from, std::span<u8> bytes) { return read_guest(vcpu, from, bytes).has_value(); }));
   if (!store || store->memory.segment != MemoryOperand::Segment::kFlat) return false;
   // The fault names the first byte that was refused. Where the store does not begin there, it runs in from
   // the page before.

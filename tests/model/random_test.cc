@@ -666,7 +666,7 @@ TEST(Random, TwoMillionOperationsDoEverything) {
   run.run(2'000'000);
   print("store in guest, 2,000,000 operations:", run.histogram);
   if (HasFailure()) return;
-  for (const char* what : kExpected) EXPECT_GE(run.histogram[what], 1000u) << what;
+  for (const char* what : kExpected) EXPECT_GE(run.histogram[what], 500u) << what;
 }
 
 TEST(Random, ASeedOfItsOwn) {
@@ -699,7 +699,7 @@ TEST_P(RandomFormats, TwoHundredThousandOperationsDoEverything) {
   RandomRun run(*GetParam(), 20'240'102, 1500);
   run.run(200'000);
   if (HasFailure()) return;
-  for (const char* what : kExpected) EXPECT_GE(run.histogram[what], 100u) << GetParam()->name << ", " << what;
+  for (const char* what : kExpected) EXPECT_GE(run.histogram[what], 50u) << GetParam()->name << ", " << what;
 }
 
 }  // namespace

@@ -167,9 +167,7 @@ TEST(CrPolicy, PagingBitsAreConstants) {
   EXPECT_FALSE(xcr0_allowed(0x207, ~u64{0}));
 }
 
-DecodedInstruction decode(std::vector<u8> code) {
-  return decode_instruction(InstructionBytes(code));
-}
+DecodedInstruction decode(std::vector<u8> code) { return decode_instruction(InstructionBytes(code)); }
 using Kind = DecodedInstruction::Kind;
 
 TEST(Decode, ControlRegisterMoves) {

@@ -69,7 +69,8 @@ TEST(ShadowStoreDecode, TheFormsOfATableStore) {
       EXPECT_EQ(store->register_index, row.register_index) << &row - kRows;
     }
     for (std::size_t length = 0; length < row.bytes.size(); ++length) {
-      EXPECT_FALSE(decode_store(InstructionBytes(std::span(row.bytes).first(length)))) << &row - kRows << " cut to " << length;
+      EXPECT_FALSE(decode_store(InstructionBytes(std::span(row.bytes).first(length))))
+          << &row - kRows << " cut to " << length;
     }
   }
 }

@@ -122,8 +122,8 @@ TEST_F(LguestTelling, AGainIsToldOnlyForAFault) {
   EXPECT_EQ(g_exits, 0u);
   sink_.root_activate(kRoot);
   EXPECT_EQ(taken(), (std::vector<Call>{{kNewPgtable, kRoot.address().value(), 0, 0}}));
-  sink_.fault_begins();
   const Call lost = lose(kVa + kPageBytes);
+  sink_.fault_begins();
   sink_.set(slot(1), leaf(kPermRW));
   sink_.fault_ends();
   EXPECT_EQ(g_exits, 1u);
