@@ -206,7 +206,8 @@ void Engine<Sink>::prune_tables(const Space& space, VaRange range, Batch& batch)
   Cursor<Sink> cursor(tables_, space.root);
   for (Gva va = range.begin; va < range.end;) {
     cursor.walk(va);
-    const Gva next = cursor.level() == 1 ? cursor.table_end() : cursor.entry_end();
+    work::did(work::Unit::kNode);
+    const Gva next = cursor.level() == 1 ? cursor.table_end() : cursor.next_address();
     cursor.prune(batch);
     if (next <= va) break;  // wrapped at the top of the address space
     va = next;

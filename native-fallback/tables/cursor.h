@@ -79,6 +79,14 @@ class Cursor {
   // One past the last address that the table maps; 0 at the top of the address space.
   [[nodiscard]] Gva table_end() const { return table_begin(path_.level) + Format::table_bytes(path_.level); }
 
+  // What the next used entry of the table where the walk ended maps first, or past the table.
+  [[nodiscard]] Gva next_address() const {
+    const unsigned next = next_used(Format::table_index(va_, path_.level) + 1);
+    return next < Format::kEntriesPerTable
+               ? table_begin(path_.level) + next * Format::entry_bytes(path_.level)
+               : table_end();
+  }
+
   // One past the last address that the entry where the walk ended maps.
   [[nodiscard]] Gva entry_end() const {
     return Gva(va_.value() | (Format::entry_bytes(path_.level) - 1)) + 1;
@@ -113,12 +121,9 @@ class Cursor {
     while (va < end) {
       walk(va);
       if (path_.level == 1) return true;
-      // Nothing below this entry: the next used entry of the same table, or past the table.
+      // Nothing below this entry.
       if (end - 1 < entry_end()) return false;
-      const unsigned next = next_used(Format::table_index(va, path_.level) + 1);
-      const Gva here = next < Format::kEntriesPerTable
-                           ? table_begin(path_.level) + next * Format::entry_bytes(path_.level)
-                           : table_end();
+      const Gva here = next_address();
       if (here <= va) return false;  // wrapped at the top of the address space
       va = here;
     }

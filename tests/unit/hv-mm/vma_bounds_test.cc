@@ -214,5 +214,20 @@ TEST_F(VmaAgainTest, ACloneAndAMoveDoWhatTheirPagesAre) {
   EXPECT_EQ(stop_.checks, checks);
 }
 
+// Nor by how far it reaches: tables are looked through for what they hold.
+TEST_F(VmaAgainTest, AMoveOfAFewPagesThatLieFarApart) {
+  const u64 space = active_space();
+  constexpr u64 kPages = u64{1} << 30;
+  // What keeps the tables that the pages leave.
+  ASSERT_EQ(map(space, kA, 1), Status::kOk);
+  ASSERT_TRUE(touch(kA));
+  const Gva from = kA + kPageBytes;
+  ASSERT_EQ(map(space, from, kPages), Status::kOk);
+  for (u64 page = 0; page < kPages; page += kPages / 4) ASSERT_TRUE(touch(from + pages_to_bytes(page)));
+  const Gva to = from + pages_to_bytes(kPages);
+  ASSERT_EQ(call(Call::region_move, {space, from.value(), kPages, to.value()}).status, Status::kOk);
+  EXPECT_LE(stop_.meter.most(), 64u);
+}
+
 }  // namespace
 }  // namespace nopte::hv
