@@ -1,0 +1,111 @@
+// Random operations against the reference, over one kind of world: contents and violations after every
+// access, the whole of what is installed every 64 operations, nothing left at the end. What happened is
+// counted.
+#pragma once
+
+#include <random>
+#include <string>
+
+#include "tests/model/reference.h"
+#include "tests/model/world.h"
+
+namespace nopte::model {
+
+class RandomRun {
+ public:
+  RandomRun(const KindRow& kind, u64 seed, u64 frames) : world_(kind, frames, 2), random_(seed) {}
+
+  void run(u64 operations);
+
+  // "operation: answer", and how often.
+  using Histogram = absl::btree_map<std::string, u64>;
+  Histogram histogram;
+
+ private:
+  static constexpr u64 kAreaPages = Layout::kAreaPages;
+
+  u64 below(u64 bound) { return random_() % bound; }
+  bool one_in(u64 n) { return below(n) == 0; }
+  AnyEngine& engine() { return world_.engine(); }
+
+  template <class T>
+  const T* note(const char* operation, const Result<T>& result) {
+    ++histogram[std::string(operation) + ": " + (result ? "ok" : status_name(result.error()))];
+    return result ? &*result : nullptr;
+  }
+  bool note(const char* operation, const Result<void>& result) {
+    ++histogram[std::string(operation) + ": " + (result ? "ok" : status_name(result.error()))];
+    return result.has_value();
+  }
+  // No memory is an answer when little is left, or when an allocation was made to fail.
+  [[nodiscard]] bool scarce() { return failing_ || world_.frames().free_frames() < 24; }
+  // For operations that allocate seldom.
+  void fail_soon();
+
+  // --- choosing ---
+  SpaceId any_space();
+  std::optional<ObjectId> any_object();
+  SpaceId unknown_space() { return SpaceId{one_in(2) ? 64u : 20'000u + static_cast<u32>(below(1u << 31))}; }
+  ObjectId unknown_object() { return ObjectId{one_in(2) ? 0u : 20'000u + static_cast<u32>(below(1u << 31))}; }
+  Gva area_of(SpaceId id);
+  // Some pages of an area; now and then all from one area to the end of another.
+  VaRange any_range(SpaceId id);
+  VaRange bad_range();
+  Perm any_perm();
+  // A region of the space, or part of one.
+  std::optional<VaRange> part_of_region(SpaceId id);
+
+  // Issues an operation until it is done, stopping now and then.
+  template <class Issue>
+  bool until_done(const char* operation, Issue issue) {
+    const auto stop = [this] { return !one_in(8); };
+    pt::Checkpoint checkpoint(stop);
+    for (int tries = 0; tries < 1000; ++tries) {
+      const Result<void> result = issue(one_in(4) ? nullptr : &checkpoint);
+      note(operation, result);
+      if (result || result.error() != Status::kAgain) return result.has_value();
+    }
+    ADD_FAILURE() << operation << " makes no progress";
+    return false;
+  }
+
+  void step();
+  void access();
+
+  // --- random_spaces.cc ---
+  void map();
+  void unmap();
+  void protect();
+  void move();
+  void advise();
+  // Populating for writing copies pages of private objects: from then on they keep the value of that moment.
+  void note_copies(SpaceId id, VaRange range);
+  void create();
+  void clone();
+  void destroy();
+  void activate();
+
+  // --- random_objects.cc ---
+  void object_create();
+  void object_resize();
+  void object_destroy();
+  void unmap_object(SpaceId space, ObjectId object);
+  void object_window();
+  // Many pages at once, so that taking them out takes long.
+  void fill_object(ObjectId id);
+  void kernel_memory();
+  void grant();
+  void take_back();
+
+  void compare();
+
+  World world_;
+  const Layout& layout_ = world_.layout();
+  Reference reference_;
+  std::mt19937_64 random_;
+  absl::btree_map<Gva, u64> grants_;
+  u64 value_ = 0;
+  bool failing_ = false;
+};
+
+}  // namespace nopte::model
