@@ -64,7 +64,7 @@ std::expected<u64, const char*> load_physical(const Launch& launch, FunctionRef<
   return block_at;
 }
 
-void set_entry_state(Vcpu& vcpu, u64 rip, u64 boot_block, u64 cr3) {
+void set_entry_state(Vcpu& vcpu, u64 rip, u64 boot_block) {
   Vmcb& v = vcpu.vmcb();
   v.cs = {0x10, kCodeAttributes, 0xffff'ffff, 0};
   v.ds = v.es = v.ss = {0x18, kDataAttributes, 0xffff'ffff, 0};
@@ -76,7 +76,6 @@ void set_entry_state(Vcpu& vcpu, u64 rip, u64 boot_block, u64 cr3) {
   v.efer = abi::kEntryEfer | kEferSvme;
   v.cr0 = abi::kEntryCr0;
   v.cr4 = abi::kEntryCr4;
-  v.cr3 = cr3;
   v.cr2 = 0;
   v.dr6 = 0xffff'0ff0;
   v.dr7 = 0x400;

@@ -51,7 +51,7 @@ std::expected<u64, const char*> load_physical(const Launch& launch);
 std::expected<u64, const char*> load_physical(const Launch& launch, FunctionRef<u8*(u64)> window);
 
 // The entry contract (pvops/abi/boot_block.h), with the container's intercepts and bitmaps, which
-// container/setup.cc put there. cr3: the processor's root (shadow, vma) or the guest's (nested).
-void set_entry_state(Vcpu& vcpu, u64 rip, u64 boot_block, u64 cr3);
+// container/setup.cc put there. All but CR3: the mode loads the root that the guest starts on.
+void set_entry_state(Vcpu& vcpu, u64 rip, u64 boot_block);
 
 }  // namespace nopte::hv

@@ -62,7 +62,8 @@ StartResult start_nested(const Launch& launch) {
   v.nested_control = kNestedPaging;
   v.nested_cr3 = *root;
   const abi::EntryNote& entry = launch.image->entry();
-  set_entry_state(*launch.vcpu, entry.entry_va, *boot_block, entry.boot_root);
+  v.cr3 = entry.boot_root;
+  set_entry_state(*launch.vcpu, entry.entry_va, *boot_block);
   return *mode;
 }
 

@@ -97,7 +97,8 @@ StartResult start_shadowed(const Launch& launch, ShadowMode& mode, Tracking trac
   const auto root = mmu.set_root(entry.boot_root);
   if (!root) return std::unexpected("the guest image's boot_root lies outside memory=");
   intercept_paging(*launch.vcpu);
-  set_entry_state(*launch.vcpu, entry.entry_va, *boot_block, root->value());
+  launch.vcpu->vmcb().cr3 = root->value();
+  set_entry_state(*launch.vcpu, entry.entry_va, *boot_block);
   return &mode;
 }
 

@@ -100,8 +100,7 @@ std::expected<void, const char*> VmaMode<Pages>::start(const Launch& launch) {
   if (auto loaded = load_image(*launch.image); !loaded) return loaded;
   const auto block = make_boot_pages(launch, initramfs);
   if (!block) return std::unexpected(block.error());
-  set_entry_state(*launch.vcpu, launch.image->entry().entry_va, *block,
-                  engine_.root(SpaceId::kKernel)->address().value());
+  set_entry_state(*launch.vcpu, launch.image->entry().entry_va, *block);
   intercept_paging(*launch.vcpu);
   // A guest that starts in the kernel space runs on its root.
   if (!engine_.space_activate(SpaceId::kKernel)) return std::unexpected(kTooLittle);

@@ -67,8 +67,8 @@ StartResult start_xen_with(const Launch& launch, XenCalls::ZeroPage zero, XenCal
   const auto mode = own.make<XenMode>(frames, *reserved, zero, copy);
   if (!mode) return std::unexpected(kNoMemory);
   if (!(*mode)->start_on(root)) return std::unexpected("the first tables of mode xen are not valid");
-  set_entry_state(*launch.vcpu, launch.image->entry().entry_va, abi::kMachineDirectBase + *block_at,
-                  pages_to_bytes(root));
+  launch.vcpu->vmcb().cr3 = pages_to_bytes(root);
+  set_entry_state(*launch.vcpu, launch.image->entry().entry_va, abi::kMachineDirectBase + *block_at);
   intercept_paging(*launch.vcpu, PageFaults::kGuest);
   return *mode;
 }

@@ -49,7 +49,7 @@ class XenHost {
   // Before the guest runs.
   void start(Machine& machine) {
     machine_ = &machine;
-    // As set_up_container() and set_entry_state() leave it.
+    // As set_up_container() and start_xen_with() leave it.
     vmcb_.asid = hv::Vcpu::kAsid;
     vmcb_.cr3 = Frame(types.base()).address().value();
     vcpu_.flush_tlb_at_entry();

@@ -66,7 +66,8 @@ class Exits : public ::testing::Test {
   Exits()
       : vmcb(std::make_unique<Vmcb>()), bitmaps(std::make_unique<PermissionBitmaps>()), vcpu(*vmcb, 0x1000) {
     set_up_container(vcpu, *bitmaps, 0x2000);
-    set_entry_state(vcpu, kRip, 0x7000, 0x5000);
+    vmcb->cr3 = 0x5000;
+    set_entry_state(vcpu, kRip, 0x7000);
   }
   void exit(u64 code, u64 info1 = 0, u64 info2 = 0) {
     vmcb->exit_code = code;
