@@ -133,6 +133,15 @@ class FrameTable {
     failing_ = failing;
   }
 
+  // Tests: whether the frame is among the next `most` that were given back as data and are handed out again.
+  // (Frames that wait in a chain are as free as these by their metadata.)
+  [[nodiscard]] bool handed_out_soon(Frame frame, unsigned most) const {
+    for (u64 next = data_; next != 0 && most != 0; next = meta(Frame(next - 1)).back, --most) {
+      if (Frame(next - 1) == frame) return true;
+    }
+    return false;
+  }
+
   // Tests and invariant checks: visit(Frame, FrameMeta&) for every frame that is or was in use.
   template <class Visit>
   void for_each_touched(Visit visit) const {

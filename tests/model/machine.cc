@@ -129,19 +129,30 @@ u64 Machine::stale_translations() {
   return stale;
 }
 
-// Data frames that wait for a flush cannot be told from free ones (FrameChain); tables can.
+// Data frames that wait for a flush are marked as free ones are (FrameChain); but those that were given back
+// since the last flush are the first to be handed out.
 void Machine::note_late(Cpu& cpu, std::optional<Gva> of) {
+  constexpr unsigned kSinceLastFlush = 64;  // frames; more than a batch flushes page by page
   if (frames_ == nullptr) return;
+  const auto is_free = [&](Frame frame) {
+    return frames_->covers(frame) && frames_->meta(frame).kind == pt::FrameKind::kFree;
+  };
+  const auto note_page = [&](Gva va, const Walk& known) {
+    if (is_free(known.frame) && frames_->handed_out_soon(known.frame, kSinceLastFlush) &&
+        is_stale(cpu, va, known)) {
+      ++too_late_;
+    }
+  };
   const auto note = [&](Gva va, unsigned level, const Way& known) {
     const auto table = walker_.table_frame(known.table);
-    const bool is_free =
-        table && frames_->covers(*table) && frames_->meta(*table).kind == pt::FrameKind::kFree;
-    if (is_free && is_stale(cpu, va, level, known)) ++too_late_;
+    if (table && is_free(*table) && is_stale(cpu, va, level, known)) ++too_late_;
   };
   if (!of) {
+    tlb(cpu).for_each_page(note_page);
     tlb(cpu).for_each_way(note);
     return;
   }
+  if (const Walk* const page = tlb(cpu).page(*of)) note_page(*of, *page);
   const Ways ways = tlb(cpu).ways(*of);
   for (unsigned level = 2; level <= kMostLevels; ++level) {
     if (ways.at[level]) note(*of, level, *ways.at[level]);

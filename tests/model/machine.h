@@ -107,7 +107,7 @@ class Machine {
 
   // Everything that a CPU may still use must be what the tables say: a translation the same frame and no more
   // rights, an entry above the same table; and what was read with a root must still be there. Returns the
-  // number that are not, and of entries whose table was free when they were forgotten: too late.
+  // number that are not, and of those whose frame or table was free when they were forgotten: too late.
   u64 stale_translations();
   // Where the tables' owner runs on this machine, so that it must not free what a CPU still goes through.
   void watch(const pt::FrameTable& frames) { frames_ = &frames; }

@@ -50,12 +50,19 @@ class ModelMachine : public testing::Test {
     entry(table_of(kRoot, va, level + 1), va, level + 1) = 0;
     map(kRoot, va, frame);
   }
+  // Frames [32, 64) have an owner who runs on this machine.
+  void watch_a_pool() {
+    const pt::FrameRange pool = pt::FrameRange::of(Frame(32), 32);
+    ASSERT_TRUE(frames.init(memory.direct_base(), memory.range(), {&pool, 1}));
+    machine.watch(frames);
+  }
 
   static constexpr u64 kFrames = 64;
   u64 next_table = 3;
   Memory memory{0, kFrames};
   LongModeWalker walker{memory, [](Frame frame) { return frame; }};
   Machine machine{memory, walker, 1};
+  pt::FrameTable frames;
 };
 
 TEST_F(ModelMachine, KeepsEntriesOfEveryLevel) {
@@ -195,10 +202,7 @@ TEST_F(ModelMachine, InvlpgaForgetsOnePageOfOneAsid) {
 }
 
 TEST_F(ModelMachine, ATableThatIsFreeBeforeItIsForgottenIsCounted) {
-  pt::FrameTable frames;
-  const pt::FrameRange pool = pt::FrameRange::of(Frame(32), 32);
-  ASSERT_TRUE(frames.init(memory.direct_base(), memory.range(), {&pool, 1}));
-  machine.watch(frames);
+  watch_a_pool();
   const Frame table = *frames.alloc(pt::FrameKind::kTable);
   std::memset(memory.alias(table), 0, kPageBytes);
   u64& link = entry(table_of(kRoot, kFar, 2), kFar, 2);
@@ -209,6 +213,27 @@ TEST_F(ModelMachine, ATableThatIsFreeBeforeItIsForgottenIsCounted) {
   frames.free(table);
   machine.flush_page(kFar);
   EXPECT_EQ(machine.stale_translations(), 1u);
+}
+
+TEST_F(ModelMachine, APageThatIsFreeBeforeItIsForgottenIsCounted) {
+  watch_a_pool();
+  pt::FrameChain<pt::FrameKind::kFree> dying;
+  // Given back after the flush of its page, before it, and before the flush of all.
+  for (const u64 counted : {0, 1, 2}) {
+    const Frame page = *frames.alloc(pt::FrameKind::kAnon);
+    map(kRoot, kFar, page.number());
+    ASSERT_EQ(reached(kFar), page.number());
+    entry(table_of(kRoot, kFar, 1), kFar, 1) = 0;
+    dying.push(page, frames.meta(page));
+    if (counted != 0) frames.free_all(dying);
+    if (counted == 2) {
+      machine.flush_user();
+    } else {
+      machine.flush_page(kFar);
+    }
+    frames.free_all(dying);
+    EXPECT_EQ(machine.stale_translations(), counted);
+  }
 }
 
 }  // namespace
