@@ -105,7 +105,6 @@ void ShadowTables::zap(PageIndex index, Orphans orphans) {
       pt::exchange_entry(table(index), slot, entry(index, slot), Entry());
     }
     for (u64& word : page.installed) word = 0;
-    needs_flush_ = true;
   } else if (told_ && page.level == 1) {
     empty_leaves(index);
   } else {

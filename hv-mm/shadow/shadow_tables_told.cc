@@ -47,12 +47,12 @@ unsigned ShadowTables::refresh_told(ShadowPage& page, const u8* guest_table, u8*
   return changed;
 }
 
-// A told leaf table that is linked no more: no list knows its entries.
+// A told leaf table that is linked no more: no list knows its entries, and losing the last link has asked for
+// the flush.
 void ShadowTables::empty_leaves(PageIndex index) {
   constexpr unsigned kFew = 64;  // entries; more, and the whole page is cleared at once
   ShadowPage& page = pages_[index];
   if (page.live == 0) return;
-  needs_flush_ = true;
   counters_.entries_written += page.live;
   if (page.live > kFew) std::memset(table(index), 0, kPageBytes);
   for (unsigned word = 0; word < pt::kEntriesPerTable / 64; ++word) {

@@ -26,6 +26,9 @@ TEST_F(ToldFlush, WhatAnEntryLoses) {
   EXPECT_TRUE(flushes(100 * 4096 | (kFlags & ~kW)));
   EXPECT_FALSE(flushes(100 * 4096 | kFlags));  // a gain
   EXPECT_TRUE(flushes(101 * 4096 | kFlags));
+  EXPECT_TRUE(flushes(101 * 4096 | (kFlags & ~kU)));
+  EXPECT_FALSE(flushes(101 * 4096 | kFlags));
+  EXPECT_TRUE(flushes(101 * 4096 | kFlags | kNx));
   EXPECT_TRUE(flushes(0));
   EXPECT_FALSE(flushes(0));
 }
