@@ -3,30 +3,29 @@
 #include <algorithm>
 #include <cstring>
 
+#include "native-fallback/format/x86_64_4level.h"
+#include "native-fallback/tables/descend.h"
+
 namespace nopte::hv {
-namespace {
-constexpr u64 kPresent = 1;
-constexpr u64 kLarge = u64{1} << 7;
-constexpr u64 kFrameMask = 0x000f'ffff'ffff'f000;
-}  // namespace
 
 Result<u64> translate(const PhysicalWindow& window, u64 root, Gva va) {
-  const i64 canonical = static_cast<i64>(va.value() << 16) >> 16;
-  if (static_cast<u64>(canonical) != va.value()) {
-    return Fail(Status::kBadAddress);
-  }
-  u64 table = root & kFrameMask;
-  for (unsigned shift = 39;; shift -= 9) {
-    const auto entry = window.read<u64>(table + (va.value() >> shift & 511) * 8);
-    if (!entry || !(*entry & kPresent)) {
-      return Fail(Status::kBadAddress);
-    }
-    if (shift == 12 || ((*entry & kLarge) && shift <= 30)) {
-      const u64 page_mask = (u64{1} << shift) - 1;
-      return (*entry & kFrameMask & ~page_mask) | (va.value() & page_mask);
-    }
-    table = *entry & kFrameMask;
-  }
+  using pt::Entry;
+  constexpr unsigned kLargest = pt::FourLevel::kLargestLeaf;
+  if (!pt::canonical(va)) return Fail(Status::kBadAddress);
+  Result<u64> found = Fail(Status::kBadAddress);
+  u64 at = root & Entry::kFrameMask;
+  pt::descend<pt::FourLevel>(at, va, 0, [&](u64& table, unsigned level, unsigned index) {
+    const auto word = window.read<u64>(table + index * sizeof(u64));
+    if (!word) return false;
+    const Entry entry(*word);
+    if (!entry.present()) return false;
+    table = entry.word() & Entry::kFrameMask;
+    if (level != 1 && (level > kLargest || !entry.large())) return true;
+    const u64 below = pt::entry_bytes(level) - 1;
+    found = (table & ~below) | (va.value() & below);
+    return false;
+  });
+  return found;
 }
 
 Result<void> read_linear(const PhysicalWindow& window, u64 root, Gva va, std::span<u8> bytes) {

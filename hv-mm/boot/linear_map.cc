@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "native-fallback/tables/descend.h"
 #include "pvops/base/panic.h"
 
 namespace nopte::hv {
@@ -30,23 +31,22 @@ Result<void> LinearMap::map(u64 va, u64 physical, u64 bytes, pt::Entry leaf, Lea
   const pt::Entry sized = size == Leaf::kLarge ? leaf.with(pt::Entry::kLarge) : leaf;
   for (u64 done = 0; done < bytes; done += leaf_bytes(size)) {
     const Gva at(va + done);
-    u64 table = root_;
-    for (unsigned level = pt::kLevels; level > leaf_level; --level) {
+    u64 lowest = root_;
+    const auto step = [&](u64& table, unsigned, unsigned index) {
       u8* const window = memory_->pointer(table);
-      const unsigned index = pt::table_index(at, level);
       pt::Entry entry = pt::load_entry(window, index);
       if (!entry.present()) {
         const auto lower = new_table(*memory_);
-        if (!lower) {
-          return Fail(lower.error());
-        }
+        if (!lower) return false;
         entry = pt::Entry::table(pt::Frame::at(pt::PhysAddr(*lower)), privilege_);
         pt::store_entry(window, index, entry);
       }
       NOPTE_ASSERT(!entry.large());
       table = entry.frame().address().value();
-    }
-    pt::store_entry(memory_->pointer(table), pt::table_index(at, leaf_level),
+      return true;
+    };
+    if (!pt::descend<pt::FourLevel>(lowest, at, leaf_level, step)) return Fail(Status::kNoMemory);
+    pt::store_entry(memory_->pointer(lowest), pt::table_index(at, leaf_level),
                     sized.with_frame(pt::Frame::at(pt::PhysAddr(physical + done))));
   }
   return {};

@@ -1,5 +1,7 @@
 #include "hv-mm/shadow/guest_walk.h"
 
+#include "native-fallback/tables/descend.h"
+
 namespace nopte::hv {
 
 using pt::Entry;
@@ -17,32 +19,33 @@ bool refused(u64 all, u64 any, u64 access, bool smep) {
 GuestWalk walk_guest_entries(const GuestMemory& memory, ReservedBits reserved, u64 root_gfn, Gva va,
                              u64 access) {
   GuestWalk walk;
-  u64 gfn = root_gfn;
-  unsigned shift = pt::level_shift(pt::kLevels);
-  for (unsigned level = pt::kLevels;; --level, shift -= pt::kIndexBits) {
+  u64 at = root_gfn;
+  pt::descend<pt::FourLevel>(at, va, 0, [&](u64& gfn, unsigned level, unsigned index) {
     if (!memory.contains(gfn)) {
       walk.outcome = GuestWalk::Outcome::kOutside;
-      return walk;
+      return false;
     }
-    const Entry entry = pt::load_entry(memory.table(gfn), va.value() >> shift & (pt::kEntriesPerTable - 1));
+    const Entry entry = pt::load_entry(memory.table(gfn), index);
     walk.word[level] = entry.word();
     if (!entry.present()) {
       walk.error_code = access;
-      return walk;
+      return false;
     }
     if (reserved.set_in(entry, level)) {
       walk.error_code = access | kFaultPresent | kFaultReserved;
-      return walk;
+      return false;
     }
     walk.all &= entry.word();
     walk.any |= entry.word();
     if (level == 1 || entry.large()) {
       walk.leaf_level = static_cast<u8>(level);
       walk.outcome = GuestWalk::Outcome::kTranslated;
-      return walk;
+      return false;
     }
     gfn = entry.frame().number();
-  }
+    return true;
+  });
+  return walk;
 }
 
 GuestWalk walk_guest(const GuestMemory& memory, ReservedBits reserved, u64 root_gfn, Gva va, u64 access,

@@ -1,5 +1,6 @@
 // ShadowMmu for a guest that says which entry of which root changed, by address (Tracking::kTold).
 #include "hv-mm/shadow/shadow_mmu.h"
+#include "native-fallback/tables/descend.h"
 
 namespace nopte::hv {
 
@@ -14,11 +15,13 @@ constexpr unsigned kFirstKernelIndex = pt::kEntriesPerTable / 2;
 // The mirror of the table of this level that is shown for va; 0 when none is.
 PageIndex ShadowMmu::mirror_on_path(PageIndex root, Gva va, unsigned level) const {
   PageIndex page = root;
-  for (unsigned at = pt::kLevels; at > level; --at) {
-    const Entry shown = tables_.entry(page, pt::table_index(va, at));
-    if (!shown.present() || shown.large()) return 0;
-    page = tables_.child_of(shown);
-  }
+  const auto step = [this](PageIndex& table, unsigned, unsigned index) {
+    const Entry shown = tables_.entry(table, index);
+    if (!shown.present() || shown.large()) return false;
+    table = tables_.child_of(shown);
+    return true;
+  };
+  if (!pt::descend<pt::FourLevel>(page, va, level, step)) return 0;
   return tables_.page(page).kind == ShadowKind::kMirror ? page : 0;
 }
 
@@ -72,7 +75,6 @@ void ShadowMmu::forget(Forget what) {
       drop_all(root, 0, pt::kEntriesPerTable - 1);
     }
   }
-  tables_.request_flush();
 }
 
 }  // namespace nopte::hv

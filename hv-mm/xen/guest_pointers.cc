@@ -3,31 +3,31 @@
 #include <algorithm>
 #include <cstring>
 
+#include "native-fallback/tables/descend.h"
+
 namespace nopte::hv {
 
 using pt::Entry;
 
-std::optional<u64> GuestPointers::leaf_table(Gva va) const {
+// What the entry above the table of level `last` leads to, if it and all above it have these bits.
+[[gnu::always_inline]] inline std::optional<u64> GuestPointers::walk(Gva va, unsigned last, u64 bits) const {
   if (!pt::canonical(va) || pt::table_index(va, pt::kLevels) == abi::xen::kReservedSlot) return std::nullopt;
-  u64 table = types_.base();
-  for (unsigned level = pt::kLevels; level > 1; --level) {
-    const Entry entry = pt::load_entry(types_.frames().window(table), pt::table_index(va, level));
-    if (!entry.present()) return std::nullopt;
+  u64 frame = types_.base();
+  const auto step = [&](u64& table, unsigned, unsigned index) {
+    const Entry entry = pt::load_entry(types_.frames().window(table), index);
     table = entry.frame().number();
-  }
-  return table;
+    return (entry.word() & bits) == bits;
+  };
+  if (!pt::descend<pt::FourLevel>(frame, va, last, step)) return std::nullopt;
+  return frame;
 }
 
+std::optional<u64> GuestPointers::leaf_table(Gva va) const { return walk(va, 1, Entry::kPresent); }
+
 u8* GuestPointers::find(Gva va, Access access) const {
-  if (!pt::canonical(va) || pt::table_index(va, pt::kLevels) == abi::xen::kReservedSlot) return nullptr;
-  u64 frame = types_.base();
-  u64 rights = Entry::kPresent | (access == Access::kWrite ? Entry::kWritable : 0);
-  for (unsigned level = pt::kLevels; level != 0; --level) {
-    const Entry entry = pt::load_entry(types_.frames().window(frame), pt::table_index(va, level));
-    if ((entry.word() & rights) != rights) return nullptr;
-    frame = entry.frame().number();
-  }
-  return types_.frames().window(frame) + va.page_offset();
+  const auto frame = walk(va, 0, Entry::kPresent | (access == Access::kWrite ? Entry::kWritable : 0));
+  if (!frame) return nullptr;
+  return types_.frames().window(*frame) + va.page_offset();
 }
 
 bool GuestPointers::read(Gva va, void* to, u64 bytes) const {

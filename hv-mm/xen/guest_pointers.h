@@ -30,6 +30,8 @@ class GuestPointers {
   }
 
  private:
+  [[nodiscard]] std::optional<u64> walk(Gva va, unsigned last, u64 bits) const;
+
   const PageTypes& types_;
 };
 
