@@ -28,6 +28,7 @@ class VmaHome final : public TouchingHome {
  public:
   VmaHome(Interrupts interrupts, Features features) : stop_{interrupts} {
     guest_.host().stop = [this] { return stop_(); };
+    if (features == Features::kFirst) without_residence();
     pv::use_memory_features(features == Features::kAll ? guest_.mode().features() : kFirstFeatures);
     pv::set_violation_block(&guest_.violation());
     current = this;
@@ -54,6 +55,12 @@ class VmaHome final : public TouchingHome {
  private:
   static constexpr u64 kFrames = 3000;
 
+  // A hypervisor that does not tell which pages are there is not asked: all may be. The cases want to know.
+  void without_residence() {
+    pv::use_memory_features(abi::kFeatureMemory);
+    const auto there = pv::hypercall_mm_ops().region_resident(SpaceId::kKernel, VaRange::of_pages(Gva(), 64));
+    if (there != ~u64{0} || guest_.exits != 0) broken_ = "pages are not resident where nobody can say so";
+  }
   model::Machine& machine() override { return guest_.machine(); }
   // The hypervisor has taken the fault, so it is a violation.
   ViolationReason fault(Gva va, Access access, pt::Privilege privilege) override {
