@@ -91,41 +91,37 @@ std::optional<Form> two_byte_form(u8 opcode, u8 digit) {
   }
 }
 
-// False when it is none; `store` is then undefined.
-bool read_store(InstructionReader in, StoreInstruction& store) {
+}  // namespace
+
+std::optional<StoreInstruction> decode_store(const InstructionBytes& code) {
+  InstructionReader in(code);
   const Prefixes prefixes = read_prefixes(in);
   // A 66 prefix is ignored under REX.W; without it the operand has 2 bytes, which no table store has.
   const bool wide = prefixes.wide();
-  if (prefixes.repeat || (prefixes.operand_16bit && !wide)) return false;
+  if (prefixes.repeat || (prefixes.operand_16bit && !wide)) return {};
 
   const bool two_byte = prefixes.opcode == 0x0f;
   const u8 opcode = two_byte ? in.next() : prefixes.opcode;
   const u8 modrm = in.next();
-  if (modrm >> 6 == 3) return false;
+  if (modrm >> 6 == 3) return {};
   const u8 digit = modrm >> 3 & 7;
-  if (two_byte && opcode == kMovnti && prefixes.operand_16bit) return false;  // none, under REX.W too
+  if (two_byte && opcode == kMovnti && prefixes.operand_16bit) return {};  // none, under REX.W too
   const auto form = two_byte ? two_byte_form(opcode, digit) : one_byte_form(opcode, digit);
-  if (!form || (prefixes.lock && form->op == StoreOp::kMov)) return false;  // LOCK MOV is none
+  if (!form || (prefixes.lock && form->op == StoreOp::kMov)) return {};  // LOCK MOV is none
 
-  store.op = form->op;
-  store.operand_bytes = wide ? 8 : 4;
-  store.register_index = prefixes.reg(digit);
-  store.memory = read_memory_operand(in, modrm, prefixes);
+  std::optional<StoreInstruction> store(std::in_place);
+  store->op = form->op;
+  store->operand_bytes = wide ? 8 : 4;
+  store->register_index = prefixes.reg(digit);
+  store->memory = read_memory_operand(in, modrm, prefixes);
   if (form->source != Source::kRegister) {
-    store.has_immediate = true;
-    store.immediate =
+    store->has_immediate = true;
+    store->immediate =
         static_cast<u64>(form->source == Source::kImmediate8 ? in.next_signed8() : in.next_signed32());
   }
-  store.length_bytes = in.position();
-  return in.ok();
-}
-
-}  // namespace
-
-std::optional<StoreInstruction> decode_store(const InstructionBytes& code) {
-  std::optional<StoreInstruction> decoded(std::in_place);
-  if (!read_store(InstructionReader(code), *decoded)) decoded.reset();
-  return decoded;
+  store->length_bytes = in.position();
+  if (!in.ok()) store.reset();
+  return store;
 }
 
 }  // namespace nopte::hv

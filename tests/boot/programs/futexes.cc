@@ -228,15 +228,21 @@ void refusals() {
   });
 }
 
-// A mutex in shared memory whose owner ended: the next one gets it, and is told.
+// In shared memory.
+pthread_mutex_t* robust_mutex() {
+  auto* const mutex = reinterpret_cast<pthread_mutex_t*>(map(PROT_READ | PROT_WRITE, MAP_SHARED));
+  pthread_mutexattr_t attributes;
+  CHECK(pthread_mutexattr_init(&attributes) == 0);
+  CHECK(pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED) == 0);
+  CHECK(pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST) == 0);
+  CHECK(pthread_mutex_init(mutex, &attributes) == 0);
+  return mutex;
+}
+
+// A mutex whose owner ended: the next one gets it, and is told.
 void deaths() {
   check("robust_mutex", [] {
-    auto* const mutex = reinterpret_cast<pthread_mutex_t*>(map(PROT_READ | PROT_WRITE, MAP_SHARED));
-    pthread_mutexattr_t attributes;
-    CHECK(pthread_mutexattr_init(&attributes) == 0);
-    CHECK(pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED) == 0);
-    CHECK(pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST) == 0);
-    CHECK(pthread_mutex_init(mutex, &attributes) == 0);
+    pthread_mutex_t* const mutex = robust_mutex();
     CHECK(status_of_child([=] { CHECK(pthread_mutex_lock(mutex) == 0); }) == 0);
     CHECK(pthread_mutex_lock(mutex) == EOWNERDEAD && pthread_mutex_consistent(mutex) == 0);
     CHECK(pthread_mutex_unlock(mutex) == 0);
@@ -258,12 +264,7 @@ void deaths() {
     close(ends[1]);
   });
   check("robust_mutex_at_exec", [] {
-    auto* const mutex = reinterpret_cast<pthread_mutex_t*>(map(PROT_READ | PROT_WRITE, MAP_SHARED));
-    pthread_mutexattr_t attributes;
-    CHECK(pthread_mutexattr_init(&attributes) == 0);
-    CHECK(pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED) == 0);
-    CHECK(pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST) == 0);
-    CHECK(pthread_mutex_init(mutex, &attributes) == 0);
+    pthread_mutex_t* const mutex = robust_mutex();
     const int status = status_of_child([=] {
       CHECK(pthread_mutex_lock(mutex) == 0);
       execl("/nowhere", "nowhere", nullptr);
