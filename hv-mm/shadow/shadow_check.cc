@@ -49,10 +49,10 @@ void ShadowTables::check_invariants() {
       const u64 gfn = guest_.gfn_of(at.frame());
       NOPTE_ASSERT(guest_.contains(gfn));
       if (page.level > 1) {
-        NOPTE_ASSERT(whole_region(region_of(gfn)));
+        NOPTE_ASSERT(whole_span(span_of(gfn)));
         if (at.writable() && !told_) {
-          NOPTE_ASSERT(regions_[region_of(gfn)].protected_frames == 0);
-          NOPTE_ASSERT(contains(regions_[region_of(gfn)].large, ref));
+          NOPTE_ASSERT(spans_[span_of(gfn)].protected_frames == 0);
+          NOPTE_ASSERT(contains(spans_[span_of(gfn)].large, ref));
         }
       } else if (at.writable()) {
         NOPTE_ASSERT(!is_protected(gfn));
@@ -70,15 +70,14 @@ void ShadowTables::check_invariants() {
   free += pool_.tables + 1 - fresh_page_;
   NOPTE_ASSERT(free == free_tables_ && used + free == pool_.tables);
 
-  for (u64 region = 0; region << pt::kIndexBits < guest_.frames; ++region) {
+  for (u64 span = 0; span << pt::kIndexBits < guest_.frames; ++span) {
     u32 protected_frames = 0;
-    for (u64 gfn = region << pt::kIndexBits; gfn < (region + 1) << pt::kIndexBits && gfn < guest_.frames;
-         ++gfn) {
+    for (u64 gfn = span << pt::kIndexBits; gfn < (span + 1) << pt::kIndexBits && gfn < guest_.frames; ++gfn) {
       NOPTE_ASSERT(is_protected(gfn) == (!told_ && needs_protection(gfn)));
       protected_frames += is_protected(gfn) ? 1 : 0;
       if (is_protected(gfn)) NOPTE_ASSERT(frames_[gfn].writers.empty());
     }
-    NOPTE_ASSERT(protected_frames == regions_[region].protected_frames);
+    NOPTE_ASSERT(protected_frames == spans_[span].protected_frames);
   }
 }
 

@@ -36,7 +36,7 @@ void ShadowTables::forget(PageIndex index, unsigned slot, Entry old) {
       refs_.remove(frames_[guest_.gfn_of(old.frame())].writers, ref);
     }
   } else if (old.large()) {
-    if (old.writable()) refs_.remove(regions_[region_of(guest_.gfn_of(old.frame()))].large, ref);
+    if (old.writable()) refs_.remove(spans_[span_of(guest_.gfn_of(old.frame()))].large, ref);
   } else {
     refs_.remove(pages_[child_of(old)].parents, ref);
   }
@@ -78,7 +78,7 @@ void ShadowTables::add_parent(PageIndex child, u32 ref) {
   NOPTE_ASSERT(refs_.add(parents, ref));
 }
 
-// Of a frame's writers or a region's large mappings: an entry that is writable and in no list any more.
+// Of a frame's writers or a span's large mappings: an entry that is writable and in no list any more.
 void ShadowTables::lose_write(EntryRef ref) {
   const Entry old = entry(ref.page, ref.index);
   put(ref.page, ref.index, old, old.without(Entry::kWritable | Entry::kDirty));
@@ -156,15 +156,14 @@ unsigned ShadowTables::refresh(PageIndex index, unsigned first, u64 which) {
   return changed;
 }
 
-void ShadowTables::set_region(PageIndex index, unsigned slot, u64 region, u64 rights) {
-  RegionState& state = regions_[region];
+void ShadowTables::set_span(PageIndex index, unsigned slot, u64 span, u64 rights) {
+  SpanState& state = spans_[span];
   const bool writable = rights & Entry::kWritable;
-  if (!whole_region(region) || (writable && state.protected_frames != 0)) {
-    link(index, slot, split_of_region(region, From::kBudget), rights);
+  if (!whole_span(span) || (writable && state.protected_frames != 0)) {
+    link(index, slot, split_of_span(span, From::kBudget), rights);
     return;
   }
-  const Entry value =
-      mapping(guest_.host_frame(region * kFramesPerRegion), rights & kRights).with(Entry::kLarge);
+  const Entry value = mapping(guest_.host_frame(span * kFramesPerSpan), rights & kRights).with(Entry::kLarge);
   if (entry(index, slot) == value) return;
   drop_for(index, slot);
   put(index, slot, Entry(), value);

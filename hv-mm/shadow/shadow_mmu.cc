@@ -89,7 +89,7 @@ void ShadowMmu::install(Gva va, const GuestWalk& walk) {
     index = pt::table_index(Gva(pages_to_bytes(gfn)), 2);
     rights = Entry::kWritable | Entry::kUser;
   }
-  tables_.set_region(page, index, gfn >> pt::kIndexBits, rights);
+  tables_.set_span(page, index, gfn >> pt::kIndexBits, rights);
 }
 
 // The page below `parent` on the way to va, linked with the guest entry's rights.

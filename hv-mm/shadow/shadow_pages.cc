@@ -39,19 +39,19 @@ PageIndex ShadowTables::new_mirror(u64 gfn, unsigned level) {
   return index;
 }
 
-PageIndex ShadowTables::split_of_region(u64 region, From from) {
-  RegionState& state = regions_[region];
+PageIndex ShadowTables::split_of_span(u64 span, From from) {
+  SpanState& state = spans_[span];
   if (state.split != 0) return state.split;
   if (from == From::kBudget) {
     budget_.debit();
   } else if (free_tables_ <= kPromised) {
     return 0;
   }
-  const u64 first = region * kFramesPerRegion;
+  const u64 first = span * kFramesPerSpan;
   const PageIndex index = take_page(ShadowKind::kSplit, first, 1);
   state.split = index;
   ShadowPage& page = pages_[index];
-  const u64 count = guest_.frames - first < kFramesPerRegion ? guest_.frames - first : kFramesPerRegion;
+  const u64 count = guest_.frames - first < kFramesPerSpan ? guest_.frames - first : kFramesPerSpan;
   u8* const entries = table(index);
   u64 word = mapping(guest_.host_frame(first), Entry::kWritable | Entry::kUser).word();
   for (unsigned slot = 0; slot < count; ++slot, word += kPageBytes) {
@@ -73,7 +73,7 @@ PageIndex ShadowTables::split_of_giant(u64 giant) {
   PageIndex& split = giants_[giant];
   if (split == 0) {
     budget_.debit();
-    split = take_page(ShadowKind::kSplit, giant * kRegionsPerGiant * kFramesPerRegion, 2);
+    split = take_page(ShadowKind::kSplit, giant * kSpansPerGiant * kFramesPerSpan, 2);
   }
   return split;
 }
@@ -100,7 +100,7 @@ void ShadowTables::zap(PageIndex index, Orphans orphans) {
     put(ref.page, ref.index, entry(ref.page, ref.index), Entry());
   }
   if (page.kind == ShadowKind::kSplit && page.level == 1) {  // nothing refers to these entries
-    regions_[region_of(page.gfn)].split = 0;
+    spans_[span_of(page.gfn)].split = 0;
     for (unsigned slot = 0; slot < page.live; ++slot) {
       pt::exchange_entry(table(index), slot, entry(index, slot), Entry());
     }
@@ -123,7 +123,7 @@ void ShadowTables::zap(PageIndex index, Orphans orphans) {
         }
       }
     }
-    if (page.kind == ShadowKind::kSplit) giants_[page.gfn / kFramesPerRegion / kRegionsPerGiant] = 0;
+    if (page.kind == ShadowKind::kSplit) giants_[page.gfn / kFramesPerSpan / kSpansPerGiant] = 0;
   }
   if (page.unsync) list_remove(unsync_, index);
   if (page.detached) {

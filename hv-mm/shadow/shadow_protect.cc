@@ -16,12 +16,12 @@ void ShadowTables::protect(u64 gfn) {
   FrameState& frame = frames_[gfn];
   if (told_ || frame.protected_frame()) return;
   frame.state |= FrameState::kProtected;
-  RegionState& region = regions_[region_of(gfn)];
-  if (region.protected_frames++ == 0) split_linear_mappings(region_of(gfn));
-  if (region.split != 0) {
+  SpanState& span = spans_[span_of(gfn)];
+  if (span.protected_frames++ == 0) split_linear_mappings(span_of(gfn));
+  if (span.split != 0) {
     const unsigned slot = gfn % pt::kEntriesPerTable;
-    const Entry old = entry(region.split, slot);
-    if (old.writable()) lose_write({region.split, slot});
+    const Entry old = entry(span.split, slot);
+    if (old.writable()) lose_write({span.split, slot});
   }
   while (!frame.writers.empty()) lose_write(EntryRef::of(refs_.pop(frame.writers)));
 }
@@ -30,25 +30,25 @@ void ShadowTables::unprotect(u64 gfn) {
   FrameState& frame = frames_[gfn];
   if (!frame.protected_frame()) return;
   frame.state &= ~FrameState::kProtected;
-  RegionState& region = regions_[region_of(gfn)];
-  --region.protected_frames;
-  if (region.split != 0) {
+  SpanState& span = spans_[span_of(gfn)];
+  --span.protected_frames;
+  if (span.split != 0) {
     const unsigned slot = gfn % pt::kEntriesPerTable;
-    const Entry old = entry(region.split, slot);
-    put(region.split, slot, old, old.with(Entry::kWritable | Entry::kDirty));
+    const Entry old = entry(span.split, slot);
+    put(span.split, slot, old, old.with(Entry::kWritable | Entry::kDirty));
   }
 }
 
-// A frame of the region becomes a table: the region's writable 2 MiB mappings give way to its split page, or
-// to nothing: one operation may protect frames of any number of regions.
-void ShadowTables::split_linear_mappings(u64 region) {
-  RefList& large = regions_[region].large;
+// A frame of the span becomes a table: the span's writable 2 MiB mappings give way to its split page, or
+// to nothing: one operation may protect frames of any number of spans.
+void ShadowTables::split_linear_mappings(u64 span) {
+  RefList& large = spans_[span].large;
   while (!large.empty()) {
     const EntryRef ref = EntryRef::of(refs_.pop(large));
     const Entry old = entry(ref.page, ref.index);
     put(ref.page, ref.index, old, Entry());
     ++counters_.large_splits;
-    if (const PageIndex split = split_of_region(region, From::kSpare)) {
+    if (const PageIndex split = split_of_span(span, From::kSpare)) {
       link(ref.page, ref.index, split, old.word());
     } else {
       ++counters_.splits_dropped;

@@ -10,10 +10,10 @@ constexpr u64 round_up(u64 value, u64 unit) { return (value + unit - 1) / unit; 
 }  // namespace
 
 u64 ShadowTables::metadata_bytes(u64 guest_frames, u32 tables) {
-  const u64 regions = round_up(guest_frames, kFramesPerRegion);
-  const u64 giants = round_up(regions, kRegionsPerGiant);
+  const u64 spans = round_up(guest_frames, kFramesPerSpan);
+  const u64 giants = round_up(spans, kSpansPerGiant);
   return (u64{tables} + 1) * sizeof(ShadowPage) + guest_frames * sizeof(FrameState) +
-         regions * sizeof(RegionState) + giants * sizeof(PageIndex) + sizeof(RefPool::Node) +
+         spans * sizeof(SpanState) + giants * sizeof(PageIndex) + sizeof(RefPool::Node) +
          kMinNodes * sizeof(RefPool::Node);
 }
 
@@ -36,11 +36,11 @@ Result<void> ShadowTables::init(const GuestMemory& guest, const ShadowPool& pool
     out = reinterpret_cast<T*>(at);
     at += count * sizeof(T);
   };
-  const u64 regions = round_up(guest.frames, kFramesPerRegion);
+  const u64 spans = round_up(guest.frames, kFramesPerSpan);
   carve(pages_, u64{pool.tables} + 1);
   carve(frames_, guest.frames);
-  carve(regions_, regions);
-  carve(giants_, round_up(regions, kRegionsPerGiant));
+  carve(spans_, spans);
+  carve(giants_, round_up(spans, kSpansPerGiant));
   // The rest: nodes of the reverse lists.
   const u64 left = static_cast<u64>(pool.metadata.data() + pool.metadata.size() - at);
   const u64 nodes = left / sizeof(RefPool::Node);

@@ -2,16 +2,16 @@
 // frames are guest tables and must not be writable, and where they are mapped writable. It knows nothing of
 // faults or of when the guest's tables are looked at; that is shadow_mmu.h.
 //
-//   guest frame  -> FrameState  {writable mappings by mirrors, first mirror of the frame, protected?}
-//   2 MiB region -> RegionState {split page, writable 2 MiB mappings, protected frames inside}
+//   guest frame   -> FrameState  {writable mappings by mirrors, first mirror of the frame, protected?}
+//   span of 2 MiB -> SpanState {split page, writable 2 MiB mappings, protected frames inside}
 //
-// Split pages map nearly all of a region; their entries are found by arithmetic, not by reverse lists.
+// Split pages map nearly all of a span; their entries are found by arithmetic, not by reverse lists.
 //
 // Invariants:
 //   - a protected frame has no writable mapping, anywhere;
 //   - a frame is protected while any of its mirrors must see the guest's stores: all but unsynchronised leaf
 //     tables and detached pages;
-//   - a region with a protected frame has no writable 2 MiB mapping;
+//   - a span with a protected frame has no writable 2 MiB mapping;
 //   - every mapping lies inside guest memory;
 //   - a free page's table is all zero.
 //
@@ -74,7 +74,7 @@ class ShadowTables {
 
   // What may make pages happens inside of one: the oldest pages are recycled at its begin, until kReserve
   // tables are free, and none later. kPromised of them are its budget, which new_mirror(), split_of_giant()
-  // and set_region() debit; more than these is our bug. What it takes besides is not promised: where a frame
+  // and set_span() debit; more than these is our bug. What it takes besides is not promised: where a frame
   // is protected and no more than those are free, a 2 MiB mapping is dropped instead of split, and faulted in
   // again.
   class Operation {
@@ -110,7 +110,7 @@ class ShadowTables {
   // Makes the mirror, empty, and protects the frame. Preconditions: in the operation's budget, there is none,
   // no mirror of gfn is unsynchronised.
   PageIndex new_mirror(u64 gfn, unsigned level);
-  // The page for the inside of a 1 GiB leaf, filled on demand by set_region(). Precondition: in the budget.
+  // The page for the inside of a 1 GiB leaf, filled on demand by set_span(). Precondition: in the budget.
   PageIndex split_of_giant(u64 giant);
   // Empties the page, takes it out of every parent and frees it.
   void zap(PageIndex index, Orphans orphans);
@@ -144,9 +144,9 @@ class ShadowTables {
   unsigned refresh(PageIndex page, unsigned first, u64 which);
   // Makes one entry of a leaf table's mirror show what this guest entry allows, in the same way.
   void show_leaf(PageIndex page, unsigned index, pt::Entry guest);
-  // A level-2 entry that shows a whole region: by a 2 MiB mapping where possible, else by a split page.
+  // A level-2 entry that shows a whole span: by a 2 MiB mapping where possible, else by a split page.
   // Precondition: in the budget.
-  void set_region(PageIndex page, unsigned index, u64 region, u64 rights);
+  void set_span(PageIndex page, unsigned index, u64 span, u64 rights);
   // Empties an entry, present or not; gives the page that it linked, 0 when none.
   PageIndex drop(PageIndex page, unsigned index);
   // The same, and of a mirror that has no parent any more what Orphans::kZap says.
@@ -200,14 +200,14 @@ class ShadowTables {
     [[nodiscard]] PageIndex mirrors() const { return state & ~kProtected; }
     [[nodiscard]] bool protected_frame() const { return state & kProtected; }
   };
-  struct RegionState {
+  struct SpanState {
     PageIndex split = 0;
     RefList large;             // writable 2 MiB mappings
     u32 protected_frames = 0;  // inside
   };
 
-  static constexpr u64 kFramesPerRegion = pt::kEntriesPerTable;
-  static constexpr u64 kRegionsPerGiant = pt::kEntriesPerTable;
+  static constexpr u64 kFramesPerSpan = pt::kEntriesPerTable;
+  static constexpr u64 kSpansPerGiant = pt::kEntriesPerTable;
 
   // More rights, or the same for the same page, need no flush. Precondition: `old` is present.
   [[nodiscard]] static bool takes_away(pt::Entry old, pt::Entry value) {
@@ -221,10 +221,8 @@ class ShadowTables {
                  (rights & Entry::kWritable ? Entry::kDirty : 0));
   }
   [[nodiscard]] u8* table(PageIndex page) const { return pool_.window + pages_to_bytes(page - 1); }
-  [[nodiscard]] static u64 region_of(u64 gfn) { return gfn >> pt::kIndexBits; }
-  [[nodiscard]] bool whole_region(u64 region) const {
-    return (region + 1) << pt::kIndexBits <= guest_.frames;
-  }
+  [[nodiscard]] static u64 span_of(u64 gfn) { return gfn >> pt::kIndexBits; }
+  [[nodiscard]] bool whole_span(u64 span) const { return (span + 1) << pt::kIndexBits <= guest_.frames; }
 
   [[nodiscard]] pt::Entry allowed(pt::Entry guest) const;
   unsigned refresh_told(ShadowPage& page, const u8* guest_table, u8* own_table, unsigned first, u64 which);
@@ -240,11 +238,11 @@ class ShadowTables {
   [[nodiscard]] bool needs_protection(u64 gfn) const;
   void protect(u64 gfn);
   void unprotect(u64 gfn);
-  void split_linear_mappings(u64 region);
+  void split_linear_mappings(u64 span);
   // What a page is taken from: the operation's budget, or what is free beside it.
   enum class From : u8 { kBudget, kSpare };
-  // The page for the inside of a 2 MiB region, filled; 0 when there is none to spare.
-  PageIndex split_of_region(u64 region, From from);
+  // The page for the inside of a span of 2 MiB, filled; 0 when there is none to spare.
+  PageIndex split_of_span(u64 span, From from);
   // Precondition: one is free.
   PageIndex take_page(ShadowKind kind, u64 gfn, unsigned level);
   void make_room(PageIndex pinned);
@@ -262,7 +260,7 @@ class ShadowTables {
   GuestMemory guest_;
   ShadowPool pool_;
   FrameState* frames_ = nullptr;
-  RegionState* regions_ = nullptr;
+  SpanState* spans_ = nullptr;
   PageIndex* giants_ = nullptr;
   ShadowPage* pages_ = nullptr;  // pages_[0] is unused
   RefPool refs_;
