@@ -72,7 +72,12 @@ void ExitHandler::on_other(u64 code) {
       vcpu_.inject_exception(kVectorDebug);
       return;
     case ExitAnswer::kNothing:
-      advance_past(2);
+      // The processor checks the privilege before the intercept (APM vol. 2, 15.9); QEMU 10's TCG does not.
+      if (vcpu_.cpl() != 0) {
+        general_protection();
+      } else {
+        advance_past(2);
+      }
       return;
     case ExitAnswer::kDecoded:
       on_decoded();

@@ -27,7 +27,7 @@ enum class ExitAnswer : u8 {
   kProtection,  // #GP(0)
   kReflected,   // the exception, as it came
   kDebugTrap,   // #DB behind the instruction
-  kNothing,     // has no effect; goes on behind it
+  kNothing,     // at CPL 0 it has no effect and goes on behind it, else #GP(0)
   kDecoded,     // by the instruction at rip
   kHostEvent,   // the hypervisor takes it
   // What has a function of its own in exits.cc.

@@ -33,6 +33,12 @@ TEST_F(Exits, CachesAreLeftAlone) {
     exit(code);
     EXPECT_EQ(injected(), 0xff) << code;
     EXPECT_EQ(vmcb->rip, kRip + 2) << code;
+    vmcb->rip = kRip;
+    vmcb->cpl = 3;
+    exit(code);
+    EXPECT_EQ(injected(), kVectorGeneralProtection) << code;
+    EXPECT_EQ(vmcb->rip, kRip) << code;
+    vmcb->cpl = 0;
   }
 }
 
