@@ -178,13 +178,17 @@ def facts():
         "guest image SHA-256": _sum(images.GUEST),
         "hypervisor image SHA-256": _sum(images.HYPERVISOR),
         "mmlat SHA-256": _sum(images.MMLAT),
-        "QEMU": _first_line([machine.QEMU, "--version"]),
+        "QEMU": qemu_version(),
         "busybox": _first_line([images.BUSYBOX, "--help"]),
         "compiler": _first_line(["g++", "--version"]),
         "source": source(),
         "guest memory": f"{machine.GUEST_MIB} MiB",
         "hypervisor's own memory": f"{machine.HYPERVISOR_MIB} MiB on top",
     }
+
+
+def qemu_version():
+    return _first_line([machine.QEMU, "--version"])
 
 
 def source():

@@ -1,6 +1,7 @@
 """The container against a guest that tries everything: tests/boot/hostile, in every hypervisor mode."""
 
 import pathlib
+import re
 import sys
 import tempfile
 import unittest
@@ -9,7 +10,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "experiments"))
 
 import machine  # noqa: E402
-from lib import boots, bundle, counters, images, launcher  # noqa: E402
+from lib import boots, bundle, comparison, counters, images, launcher  # noqa: E402
 
 SECONDS = 120
 GUEST_MIB = 64
@@ -33,6 +34,14 @@ EXITS = {"cr8_read", "cr0_write", "cr4_write", "cr8_write", "debug", "interrupt"
          *(f"dr{n}_write" for n in range(8))}
 PAGING_EXITS = {"cr0_read", "cr3_read", "cr3_write", "invlpg"}
 HOSTILE = images.GUEST.parent / "hostile-guest"
+# Where a QEMU is not as the manual says, from this major version on: what it answers by itself, and exits that it does
+# not make.
+DEVIATIONS = {
+    # It looks at the privilege before it looks whether there is such a register.
+    0: ({"cr1 at CPL 3: expected 6, got 13", "cr15 at CPL 3: expected 6, got 13"}, set()),
+    # Every read of a control register is one of CR0 to it (papers/caveats.md).
+    10: (set(), {"cr3_read", "cr8_read"}),
+}
 
 
 class Hostile(unittest.TestCase):
@@ -52,14 +61,20 @@ class Hostile(unittest.TestCase):
         self.assertEqual({"native", *MODES, *INTERFACES}, set(machine.MODES))
 
     def test_everything_is_refused_as_documented(self):
+        major = int(re.search(r"version (\d+)", comparison.qemu_version())[1])
+        deviations, not_made = DEVIATIONS[max(first for first in DEVIATIONS if first <= major)]
         for mode in MODES + INTERFACES:
             with self.subTest(mode):
                 done = self.boot(mode)
-                lines = done.console.decode().split()
-                self.assertEqual(lines[-3:], ["all", "as", "documented"], done.console.decode())
-                self.assertEqual(done.status, 0)
+                text = done.console.decode()
+                differ = set(re.findall(r"^hostile: (.*: expected \d+, got \d+)\r?$", text, re.MULTILINE))
+                self.assertEqual(differ, deviations, text)
+                last = f"{len(deviations)} differ" if deviations else "all as documented"
+                self.assertRegex(text, rf"hostile: \d+ probes, \d+ calls, {last}\s*$")
+                self.assertEqual(done.status, 1 if deviations else 0)
                 seen = set(counters.power_off(done.events)["counters"]["exits"])
-                self.assertEqual((EXITS | (PAGING_EXITS if mode != "nested" else set())) - seen, set())
+                wanted = EXITS | (PAGING_EXITS if mode != "nested" else set())
+                self.assertEqual(wanted - seen, wanted & not_made)
 
     def test_a_guest_that_dies_is_reported(self):
         words = {"shutdown": "shut down", "fault-loop": "shut down", "halt": "halted with interrupts off"}

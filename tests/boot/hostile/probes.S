@@ -68,8 +68,9 @@
     PROBE "cr4 all ones", GP, GP, GP, GP, "mov $-1,%rax; mov %rax,%cr4"
     PROBE "cr4 TSD", OK, OK, OK, GP, "mov %cr4,%rbx; mov %rbx,%rax; bts $2,%rax; mov %rax,%cr4; mov %rbx,%cr4"
     PROBE "cr3 as it is", OK, OK, GP, GP, "mov %cr3,%rax; mov %rax,%cr3"
-    PROBE "cr1", UD, UD, UD, GP, ".byte 0x0f,0x20,0xc8"
-    PROBE "cr15", UD, UD, UD, GP, ".byte 0x44,0x0f,0x22,0xf8"
+    // No such register is found out in decoding, before the privilege is looked at (APM vol. 2, 8.5: #UD before #GP).
+    PROBE "cr1", UD, UD, UD, UD, ".byte 0x0f,0x20,0xc8"
+    PROBE "cr15", UD, UD, UD, UD, ".byte 0x44,0x0f,0x22,0xf8"
     PROBE "invlpg of the image", OK, OK, OK, GP, "invlpg stack_top"
     PROBE "invlpg by registers", OK, OK, OK, GP, "mov $0x1000,%r12d; mov $0x10,%r13d; invlpg -16(%r12,%r13,4)"
     PROBE "invlpg of no address", OK, OK, OK, GP, "mov $1,%eax; shl $63,%rax; invlpg (%rax)"
