@@ -18,7 +18,7 @@ PAGES = (64 << 20) // 4096
 # Entries that one exit tells of, or changes, by mode.
 CAPACITY = {"kvmpv": 512, "vmi": 511, "lguest": 64, "xen": 512}
 # The other pages of the process, the flush at the end, the child's kernel memory.
-CONSTANT = 8
+CONSTANT = 4
 
 
 class ForkExits(unittest.TestCase):
