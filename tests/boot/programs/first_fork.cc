@@ -24,7 +24,8 @@ int main() {
     for (size_t at = 0; at < kBytes; at += kPageBytes) bytes[at] = 1;
     const int marks = open("/dev/nopte-mark", O_WRONLY | O_CLOEXEC);
     mark(marks, "begin fork");
-    // The C library's fork writes to pages of its own after the call, glibc 2.41's to more of them than 2.36's.
+    // The C library's fork writes to pages of its own after the call, glibc 2.41's to more of them
+    // than 2.36's.
     const auto child = static_cast<pid_t>(syscall(SYS_fork));
     CHECK(child >= 0);
     if (child == 0) _exit(0);
