@@ -108,13 +108,31 @@ PageIndex ShadowMmu::descend(PageIndex parent, unsigned level, Gva va, Entry gue
     tables_.link(parent, index, child, guest.word());
     // Leaf tables below may have been left behind while nobody used them.
     if (tables_.page(child).live != 0 && level > 2) sync_reachable();
-  } else if ((linked.word() ^ guest.word()) & ShadowTables::kRights) {
-    tables_.link(parent, index, child, guest.word());
+  } else {
+    relink(parent, index, guest);
   }
   ShadowPage& page = tables_.page(child);
   page.referenced = true;
   page.clears = 0;
   return child;
+}
+
+// A link to the table that is shown there, with the rights that the guest's entry has now. Where these are
+// more, what lies below is made true first: a TLB keeps the rights of the whole way together, so that a guest
+// flushes nothing when it takes a leaf's right that an entry above refuses, and then adds it above. (APM vol.
+// 2 5.5: no flush where the access rights of a translation only grow.)
+void ShadowMmu::relink(PageIndex index, unsigned slot, Entry guest) {
+  const Entry shown = tables_.entry(index, slot);
+  if (((shown.word() ^ guest.word()) & ShadowTables::kRights) == 0) return;
+  const PageIndex child = tables_.child_of(shown);
+  if (shown.lacks_rights_of(guest) || (guest.user() && !shown.user())) {
+    if (tables_.page(index).level > 2) {
+      sync_reachable();
+    } else if (tables_.page(child).unsync) {
+      sync(child);
+    }
+  }
+  tables_.link(index, slot, child, guest.word());
 }
 
 // The mirror of a guest table, in sync, about to be linked.
@@ -197,7 +215,7 @@ void ShadowMmu::entry_stored(PageIndex index, unsigned slot, Entry before, Entry
   const Entry shown = tables_.entry(index, slot);
   const bool usable = after.present() && after.accessed() && !reserved_.set_in(after, page.level);
   if (shown.present() && !shown.large() && links(after, page.level, tables_.child_of(shown))) {
-    tables_.link(index, slot, tables_.child_of(shown), after.word());  // other rights, the same table
+    relink(index, slot, after);
     return;
   }
   if (const PageIndex child = tables_.drop(index, slot)) {

@@ -151,6 +151,7 @@ class ShadowMmu {
   void set_accessed_dirty(GuestWalk& walk, Gva va, bool write);
   void install(Gva va, const GuestWalk& walk);
   PageIndex descend(PageIndex parent, unsigned level, Gva va, pt::Entry guest);
+  void relink(PageIndex index, unsigned slot, pt::Entry guest);
   PageIndex mirror_for_use(u64 gfn, unsigned level);
   [[nodiscard]] static u64 block_of(Gpa gpa) { return gpa.value() / (64 * sizeof(u64)); }
   [[nodiscard]] static u64 block_bit(Gpa gpa) { return u64{1} << gpa.value() / sizeof(u64) % 64; }

@@ -44,7 +44,7 @@ void ShadowMmu::link_told(PageIndex page, unsigned slot, Entry guest) {
   const Entry shown = tables_.entry(page, slot);
   if (!shown.present()) return;
   if (!shown.large() && links(guest, tables_.page(page).level, tables_.child_of(shown))) {
-    tables_.link(page, slot, tables_.child_of(shown), guest.word());  // with other rights, may be
+    relink(page, slot, guest);
   } else {
     tables_.drop_whole(page, slot);
   }

@@ -54,6 +54,28 @@ TEST_F(ShadowFlush, InvlpgOfAnotherPageLeavesThisOneAsItIs) {
   EXPECT_FALSE(machine.mmu.take_flush());
 }
 
+// A guest need not flush what it takes from a leaf while the way refuses it, nor where the way is given more.
+TEST_F(ShadowFlush, MoreRightsOfTheWayShowNoMoreThanTheLeafSays) {
+  for (const unsigned level : {2u, 3u, 4u}) {
+    SCOPED_TRACE(level);
+    const u64 link = machine.guest_walk(kVa, 0).slots[level];
+    const u64 full = machine.guest().read(link);
+    store(link, full & ~kW);
+    machine.mmu.flush();
+    EXPECT_EQ(machine.access(kVa, 6).end, ShadowMachine::Access::End::kReflected);
+    EXPECT_EQ(machine.access(kVa, 4).gpa, kPage);
+    store(leaf, kPage | kFlags);
+    EXPECT_EQ(machine.mmu.tables().unsync_pages(), 1u);
+    invlpg(kVa);
+    machine.guest().write(leaf, kPage | (kFlags & ~kW));
+    store(link, full);
+    EXPECT_EQ(machine.access(kVa, 6).end, ShadowMachine::Access::End::kReflected);
+    store(leaf, kPage | kFlags);
+    machine.mmu.flush();
+    EXPECT_EQ(machine.access(kVa, 6).gpa, kPage);
+  }
+}
+
 TEST_F(ShadowFlush, ARootAndAFlushForgetEverything) {
   load(root);  // and the leaf table is in sync again
   static_cast<void>(machine.mmu.take_flush());
