@@ -46,7 +46,13 @@ bool PageTypes::finish() {
 XenErrno PageTypes::update(u64 frame, unsigned index, Entry entry, bool preserve) {
   if (!frames_.owns(frame)) return XenErrno::kPerm;
   const FrameInfo& info = frames_.info(frame);
-  if (info.uses == 0 || !is_table(info.type)) return XenErrno::kInval;
+  if (info.uses == 0 || !is_table(info.type)) {
+    // Memory like any other (a table that nothing present leads to, for one): a plain store.
+    if (const XenErrno error = hold_writable(frame); error != XenErrno::kNone) return error;
+    pt::store_entry(frames_.window(frame), index, entry);
+    release_writable(frame);
+    return XenErrno::kNone;
+  }
   const unsigned level = level_of(info.type);
   if (is_reserved(level, index)) return XenErrno::kInval;
   u8* const table = frames_.window(frame);

@@ -48,9 +48,10 @@ class PageTypes {
 
   // --- steps; finish() has answered true ---
 
-  // Replaces entry `index` of the table in use `frame`. `preserve`: the A and D bits of the entry stay.
-  // Errors: kPerm (`frame`, or the frame that `entry` names, is not the guest's), kInval (no table, a
-  // reserved slot, bits), kBusy (type), kRestart.
+  // Replaces entry `index` of the table in use `frame`. `preserve`: the A and D bits of the entry stay. A
+  // frame that is not in use as a table is written like memory, as Xen does (do_mmu_update,
+  // PGT_writable_page). Errors: kPerm (`frame`, or the frame that `entry` names, is not the guest's), kInval
+  // (a reserved slot, bits), kBusy (type), kRestart.
   XenErrno update(u64 frame, unsigned index, pt::Entry entry, bool preserve);
   // Errors: kPerm, kInval (pinned already), kBusy, kRestart, and what the tables' entries give.
   XenErrno pin(u64 frame, unsigned level);

@@ -39,7 +39,7 @@ class XenCall : public ::testing::Test {
 
 TEST_F(XenCall, AListStopsAtTheFirstThatIsRefused) {
   in<MmuUpdate>(0, 0) = show(0, 0);
-  in<MmuUpdate>(0, 1) = {XenMachine::machine_address(frame(1), 0), 0};  // no table
+  in<MmuUpdate>(0, 1) = {XenMachine::machine_address(frame(1), 0) + 4, 0};  // no entry begins there
   in<MmuUpdate>(0, 2) = show(2, 0);
   machine.raw(page(1), 0) = 99;
   expect(XenErrno::kInval, mmu_update(at(0), 3, at(1)));
