@@ -128,10 +128,12 @@ CallResult VmaMemory<Sink>::replace(SpaceId space, RegionTree& tree, const Regio
 // How many pages of a promised region are installed ahead, or could not be.
 template <pt::PageTableSink Sink>
 u64 VmaMemory<Sink>::populated(SpaceId space, const RegionTree& tree, const RegionSpec& spec) {
+  const RangeCall rest{abi::Call::region_advise, space, spec.range, static_cast<u64>(Advice::kPopulate)};
   pt::Checkpoint checkpoint(stop_);
+  // What was in the way has gone since the last look.
+  if (checkpoint.should_stop(spec.range.begin)) return stop_at(rest, tree, checkpoint.next()).value;
   const auto done = engine_.region_advise(space, spec.range, Advice::kPopulate, &checkpoint);
   if (done || done.error() != Status::kAgain) return spec.range.pages();
-  const RangeCall rest{abi::Call::region_advise, space, spec.range, static_cast<u64>(Advice::kPopulate)};
   return stop_at(rest, tree, checkpoint.next()).value;
 }
 
