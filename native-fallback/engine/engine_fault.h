@@ -49,17 +49,42 @@ Result<void> Engine<Sink>::resolve(Space& space, SpaceId id, const Promise& prom
     page = promise.region.object_page + (va - promise.region.range.begin) / kPageBytes;
     if (promise.object == nullptr || page >= promise.object->pages) return Fail(Status::kPastEnd);
   }
-  Cursor<Sink> cursor(tables_, space.root, va);
-  if (cursor.level() == 1) {
-    const Entry entry = cursor.entry();
-    if (!entry.empty()) return resolve_held(cursor, space, id, promise, entry, access);
+  for (;;) {
+    Cursor<Sink> cursor(tables_, space.root, va);
+    if (!cursor.mine() || cursor.kept()) [[unlikely]] {
+      const auto owned = own_for(space, va, access);
+      if (!owned) return Fail(owned.error());
+      if (!*owned) return {};
+      continue;
+    }
+    if (cursor.level() == 1) {
+      const Entry entry = cursor.entry();
+      if (!entry.empty()) return resolve_held(cursor, space, id, promise, entry, access);
+    }
+    return resolve_empty(cursor, id, promise, page, access);
   }
-  return resolve_empty(cursor, id, promise, page, access);
+}
+
+// Makes the tables on the way to a page of a clone or of its original its own, as the access needs more than
+// they say. False: it does not. Errors: kNoMemory.
+template <PageTableSink Sink>
+[[gnu::noinline]] Result<bool> Engine<Sink>::own_for(const Space& space, Gva va, Access access) {
+  Cursor<Sink> cursor(tables_, space.root, va);
+  if (access != Access::kWrite && cursor.level() == 1 && cursor.entry().present() &&
+      allows(cursor.entry().perm() & cursor.path_rights(), access)) {
+    return false;
+  }
+  Batch batch(sink_, frames_, counters_, space.root, FlushScope::kSpace);
+  const auto owned = cursor.own(1, batch);
+  batch.flush();
+  if (!owned) return Fail(owned.error());
+  return true;
 }
 
 template <PageTableSink Sink>
-Result<void> Engine<Sink>::resolve_empty(Cursor<Sink>& cursor, SpaceId id, const Promise& promise, u64 page,
-                                         Access access) {
+[[gnu::always_inline]] inline Result<void> Engine<Sink>::resolve_empty(Cursor<Sink>& cursor, SpaceId id,
+                                                                       const Promise& promise, u64 page,
+                                                                       Access access) {
   const RegionSpec& region = promise.region;
   Perm perm = region.perm;
   Result<Frame> frame = Fail(Status::kNoMemory);
@@ -86,8 +111,9 @@ Result<void> Engine<Sink>::resolve_empty(Cursor<Sink>& cursor, SpaceId id, const
 }
 
 template <PageTableSink Sink>
-Result<void> Engine<Sink>::resolve_held(Cursor<Sink>& cursor, Space& space, SpaceId id,
-                                        const Promise& promise, Entry entry, Access access) {
+[[gnu::always_inline]] inline Result<void> Engine<Sink>::resolve_held(Cursor<Sink>& cursor, Space& space,
+                                                                      SpaceId id, const Promise& promise,
+                                                                      Entry entry, Access access) {
   const RegionSpec& region = promise.region;
   const Frame held = entry.frame();
   const FrameMeta& meta = frames_.meta(held);
@@ -143,67 +169,36 @@ template <PageTableSink Sink>
 }
 
 template <PageTableSink Sink>
-Result<void> Engine<Sink>::region_advise(SpaceId id, VaRange range, Advice advice, Checkpoint* checkpoint) {
-  Space* space = find_space(id);
-  if (space == nullptr || !valid_range(id, range)) return Fail(Status::kInvalid);
-  const Completion<Sink> completion(sink_);
-  switch (advice) {
-    case Advice::kDontNeed:
-      return zap(id, *space, range, checkpoint);
-    case Advice::kWillNeed:
-    case Advice::kPopulate:
-      return populate(id, *space, range, advice, checkpoint);
-  }
-  return Fail(Status::kInvalid);
+Result<u8*> Engine<Sink>::object_window(ObjectId id, u64 page) {
+  MemoryObject* object = find_object(id);
+  if (object == nullptr) return Fail(Status::kInvalid);
+  if (page >= object->pages) return Fail(Status::kPastEnd);
+  const auto frame = object_frame(*object, id, page);
+  if (!frame) return Fail(frame.error());
+  return frames_.window(*frame);
 }
 
 template <PageTableSink Sink>
-Result<void> Engine<Sink>::populate(SpaceId id, Space& space, VaRange range, Advice advice,
-                                    Checkpoint* checkpoint) {
-  if (space.regions == nullptr) return {};
-  const bool will_need = advice == Advice::kWillNeed;
-  u64 left = kPagesPerCheck;  // steps until the next check
-  const auto stop_at = [&](Gva va) {
-    if (left-- != 0) return false;
-    left = kPagesPerCheck - 1;
-    return checkpoint != nullptr && checkpoint->should_stop(va);
-  };
-  for (Gva va = range.begin; va < range.end;) {
-    work::did(work::Unit::kRegion);
-    const std::optional<RegionSpec> region = space.regions->find_next(va);
-    if (!region || region->range.begin >= range.end) break;
-    if (va < region->range.begin) va = region->range.begin;
-    if (stop_at(va)) return Fail(Status::kAgain);
-    const Gva end = region->range.end < range.end ? region->range.end : range.end;
-    const Promise promise{*region, find_object(region->object)};
-    // Read ahead makes no pages: it installs those that an object has.
-    if (region->perm.none() || (will_need && promise.object == nullptr)) {
-      va = end;
-      continue;
-    }
-    const Access access = region->perm.write() && !will_need ? Access::kWrite : Access::kRead;
-    for (; va < end; va += kPageBytes) {
-      for (bool found = !will_need; !found;) {
-        const u64 page = region->object_page + (va - region->range.begin) / kPageBytes;
-        const PageSearch resident = next_page(*promise.object, frames_, page, kNodesPerStep);
-        if (resident.page - page >= VaRange{va, end}.pages()) {
-          va = end;
-          break;
-        }
-        va += pages_to_bytes(resident.page - page);
-        found = resident.found;
-        if (!found && stop_at(va)) return Fail(Status::kAgain);
-      }
-      if (va == end) break;
-      if (stop_at(va)) return Fail(Status::kAgain);
-      work::did(work::Unit::kPage);
-      const auto done = resolve(space, id, promise, va, access);
-      if (done) continue;
-      if (done.error() == Status::kPastEnd) break;
-      if (will_need) return {};
-      return Fail(done.error());
-    }
-    va = end;
+Result<Frame> Engine<Sink>::object_frame(MemoryObject& object, ObjectId id, u64 page) {
+  if (const std::optional<Frame> found = find_page(object, frames_, page)) return *found;
+  const auto frame = zeroed_frame(FrameKind::kObject);
+  if (!frame) return frame;
+  FrameMeta& meta = frames_.meta(*frame);
+  meta.back = static_cast<u32>(id);
+  meta.index = page;
+  if (const auto inserted = insert_page(object, meta_frames(), page, *frame); !inserted) {
+    frames_.free(*frame);
+    return Fail(inserted.error());
+  }
+  return frame;
+}
+
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::install_promised(Space& space, SpaceId id, const Promise& promise, VaRange pages,
+                                            Access access) {
+  for (Gva va = pages.begin; va < pages.end; va += kPageBytes) {
+    work::did(work::Unit::kPage);
+    NOPTE_TRY(resolve(space, id, promise, va, access));
   }
   return {};
 }

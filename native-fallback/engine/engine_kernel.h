@@ -158,71 +158,12 @@ Result<void> Engine<Sink>::map_direct(FrameRange range, Caching caching) {
 }
 
 template <PageTableSink Sink>
-Result<Gva> Engine<Sink>::kmem_alloc(u64 pages, Checkpoint* checkpoint) {
-  if (pages == 0) return Fail(Status::kInvalid);
-  const Completion<Sink> completion(sink_);
-  HalfGrant& half = half_grant_;
-  if (half.pages != 0 && half.pages != pages && half.way == HalfGrant::Way::kGrows) {
-    half.way = HalfGrant::Way::kGivesWay;
-  }
-  if (half.pages != 0 && half.way != HalfGrant::Way::kGrows) {
-    const bool failed = half.pages == pages && half.way == HalfGrant::Way::kFailed;
-    NOPTE_TRY(drop_half_grant(checkpoint));
-    if (failed) return Fail(Status::kNoMemory);
-    if (checkpoint != nullptr && checkpoint->should_stop(Gva())) return Fail(Status::kAgain);
-  }
-  if (half.pages == 0) {
-    if (pages > frames_.free_frames()) return Fail(Status::kNoMemory);
-    const auto granted = kmem_.grant(pages, meta_frames());
-    if (!granted) return granted;
-    half = {.begin = *granted, .pages = pages};
-  }
-  const u64 committed = KmemArea::chunks_of(pages) * KmemArea::kChunkPages;
-  Cursor<Sink> cursor(tables_, kernel_.root);
-  for (u64 left = kKernelPagesPerCheck; half.installed < committed; --left) {
-    const Gva va = half.begin + pages_to_bytes(half.installed);
-    if (left == 0) {
-      if (checkpoint != nullptr && checkpoint->should_stop(va)) return Fail(Status::kAgain);
-      left = kKernelPagesPerCheck;
-    }
-    work::did(work::Unit::kPage);
-    const auto frame = zeroed_frame(FrameKind::kKernel);
-    cursor.walk(va);
-    if (!frame || !cursor.install(Entry::kernel_leaf(*frame, kPermRW))) {
-      if (frame) frames_.free(*frame);
-      half.way = HalfGrant::Way::kFailed;
-      if (checkpoint != nullptr && half.installed != 0 && checkpoint->should_stop(va)) {
-        return Fail(Status::kAgain);
-      }
-      NOPTE_TRY(drop_half_grant(checkpoint));
-      return Fail(Status::kNoMemory);
-    }
-    ++counters_.entries_written;
-    ++half.installed;
-  }
-  const Gva begin = half.begin;
-  half = {};
-  return begin;
-}
-
-// Precondition: there is one. Errors: kAgain.
-template <PageTableSink Sink>
-Result<void> Engine<Sink>::drop_half_grant(Checkpoint* checkpoint) {
-  const HalfGrant half = half_grant_;
-  if (half.installed != 0) {
-    NOPTE_TRY(zap(SpaceId::kKernel, kernel_, VaRange::of_pages(half.begin, half.installed), checkpoint));
-  }
-  half_grant_ = {};
-  return kmem_.take_back(half.begin, half.pages, frames_);
-}
-
-template <PageTableSink Sink>
-Result<void> Engine<Sink>::kmem_free(Gva begin, u64 pages, Checkpoint* checkpoint) {
-  if (half_grant_.pages != 0 && begin == half_grant_.begin) return Fail(Status::kInvalid);
-  NOPTE_TRY(kmem_.check(begin, pages, frames_));
-  const u64 committed = KmemArea::chunks_of(pages) * KmemArea::kChunkPages;
-  NOPTE_TRY(zap(SpaceId::kKernel, kernel_, VaRange::of_pages(begin, committed), checkpoint));
-  return kmem_.take_back(begin, pages, frames_);
+Result<void> Engine<Sink>::commit(Gva va) {
+  const auto frame = zeroed_frame(FrameKind::kKernel);
+  if (!frame) return Fail(frame.error());
+  const auto installed = install_kernel(va, Entry::kernel_leaf(*frame, kPermRW));
+  if (!installed) frames_.free(*frame);
+  return installed;
 }
 
 template <PageTableSink Sink>
@@ -235,8 +176,8 @@ Result<u8*> Engine<Sink>::kernel_window(Gva va) {
 
 template <PageTableSink Sink>
 void Engine<Sink>::shut_down() {
-  (void)zap(SpaceId::kKernel, kernel_, Format::kWindowRange, nullptr);
-  (void)zap(SpaceId::kKernel, kernel_, Format::kKmemRange, nullptr);
+  (void)zap(SpaceId::kKernel, kernel_, Format::kWindowRange, Whose::kOwn, nullptr);
+  (void)zap(SpaceId::kKernel, kernel_, Format::kKmemRange, Whose::kOwn, nullptr);
   Batch batch(sink_, frames_, counters_, kernel_.root, FlushScope::kKernel);
   sink_.root_retire(kernel_.root);
   constexpr Gva kUpper(Format::kDirectRange.begin.value() & ~(Format::table_bytes(Format::kLevels) - 1));

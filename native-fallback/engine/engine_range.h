@@ -7,39 +7,78 @@ template <PageTableSink Sink>
 Result<void> Engine<Sink>::region_unmapped(SpaceId id, VaRange range, Checkpoint* checkpoint) {
   Space* space = find_space(id);
   if (space == nullptr || !valid_range(id, range)) return Fail(Status::kInvalid);
-  return zap(id, *space, range, checkpoint);
+  return zap(id, *space, range, Whose::kOwn, checkpoint);
 }
 
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::region_protected(SpaceId id, VaRange range, Perm perm, Checkpoint* checkpoint) {
   Space* space = find_space(id);
   if (space == nullptr || !valid_range(id, range)) return Fail(Status::kInvalid);
-  return for_each_leaf_table(id, *space, range, checkpoint,
+  return for_each_leaf_table(id, *space, range, Whose::kOwn, checkpoint,
                              [this, perm](Cursor<Sink>& cursor, VaRange part, Batch& batch) {
                                protect_leaf_table(cursor, part, perm, batch);
                              });
 }
 
 template <PageTableSink Sink>
-Result<void> Engine<Sink>::zap(SpaceId id, Space& space, VaRange range, Checkpoint* checkpoint) {
-  return for_each_leaf_table(
-      id, space, range, checkpoint,
-      [this](Cursor<Sink>& cursor, VaRange part, Batch& batch) { zap_leaf_table(cursor, part, batch); });
+Result<void> Engine<Sink>::zap(SpaceId id, Space& space, VaRange range, Whose whose, Checkpoint* checkpoint) {
+  return for_each_leaf_table(id, space, range, whose, checkpoint,
+                             [this, whose](Cursor<Sink>& cursor, VaRange part, Batch& batch) {
+                               if (!cursor.mine() && whose == Whose::kOwn) [[unlikely]] {
+                                 cursor.drop_shared(batch);
+                                 ++counters_.entries_written;
+                               } else {
+                                 zap_leaf_table(cursor, part, batch);
+                               }
+                             });
+}
+
+// Makes the tables that the ends of the range lie amidst this root's own; others are inside the range whole.
+// Errors: kNoMemory.
+template <PageTableSink Sink>
+[[gnu::noinline]] Result<void> Engine<Sink>::own_edges(const Space& space, VaRange range, Batch& batch) {
+  const auto own_at = [&](Gva edge, Gva va) -> Result<void> {
+    unsigned lowest = 1;
+    while (lowest <= Cursor<Sink>::kHighestShared && edge.value() % Format::table_bytes(lowest) == 0)
+      ++lowest;
+    if (lowest > Cursor<Sink>::kHighestShared) return {};
+    Cursor<Sink> cursor(tables_, space.root, va);
+    if (cursor.mine() && !cursor.kept()) return {};
+    return cursor.own(lowest, batch);
+  };
+  NOPTE_TRY(own_at(range.begin, range.begin));
+  return own_at(range.end, range.end - 1);
 }
 
 // work(cursor, part, batch) for every leaf table in the range; the cursor is at part.begin, part lies in the
-// table. Errors: kAgain.
+// table. For kOwn, where other roots lead there too, part is all of what is shared (Cursor::shared_range).
+// Errors: kAgain; kNoMemory, nothing has been done.
 template <PageTableSink Sink>
 template <class Work>
-Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange range,
+Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange range, Whose whose,
                                                Checkpoint* checkpoint, Work work) {
   Cursor<Sink> cursor(tables_, space.root);
   if (!cursor.seek_leaf_table(range.begin, range.end)) return {};  // nobody has touched it
   Batch batch(sink_, frames_, counters_, space.root, scope_of(id));
+  if (space.shares && whose == Whose::kOwn) [[unlikely]] {
+    const auto owned = own_edges(space, range, batch);
+    batch.flush();
+    if (!owned) return owned;
+    if (!cursor.seek_leaf_table(range.begin, range.end)) return {};
+  }
   Gva va;
   do {
-    const VaRange part{cursor.va(), cursor.table_end() < range.end ? cursor.table_end() : range.end};
+    VaRange part = cursor.part_before(range.end);
     work::did(work::Unit::kNode);
+    if (!cursor.mine()) [[unlikely]] {
+      if (whose == Whose::kEverybodys) {
+        batch.everywhere();
+      } else {
+        while (!cursor.mine() && cursor.take_back(batch)) {
+        }
+        if (!cursor.mine()) part = cursor.shared_range();
+      }
+    }
     const bool last = part.end == range.end;
     const bool whole = !last && part.bytes() == Format::table_bytes(1) && cursor.leaf_meta().live != 0;
     const u64 written = counters_.entries_written;
@@ -61,12 +100,13 @@ template <PageTableSink Sink>
 void Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& batch) {
   const unsigned first = Format::table_index(part.begin, 1);
   const unsigned last = Format::table_index(part.end - kPageBytes, 1);
-  if (first == 0 && last == Format::kEntriesPerTable - 1 && cursor.can_unlink_table()) {
+  if (first == 0 && last == Format::kEntriesPerTable - 1 && cursor.mine() && cursor.can_unlink_table()) {
     // The whole table goes: its entries need no store of their own.
     cursor.for_each(0, Format::kEntriesPerTable - 1,
                     [&](unsigned index, Entry entry) __attribute__((always_inline)) {
                       work::did(work::Unit::kPage);
-                      if (entry.present()) batch.page(cursor.leaf_va(index));
+                      if (entry.present()) [[likely]]
+                        batch.page(cursor.leaf_va(index));
                       drop_reference(entry.frame(), batch);
                       return true;
                     });
@@ -85,11 +125,15 @@ void Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& bat
       return true;
     });
   }
-  cursor.prune(batch);
+  if (cursor.mine()) cursor.prune(batch);
 }
 
 template <PageTableSink Sink>
 void Engine<Sink>::protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm perm, Batch& batch) {
+  if (!cursor.mine()) [[unlikely]] {
+    if (cursor.restrict_shared(perm, batch)) ++counters_.entries_written;
+    return;
+  }
   const unsigned first = Format::table_index(part.begin, 1);
   const unsigned last = Format::table_index(part.end - kPageBytes, 1);
   {
@@ -120,84 +164,101 @@ void Engine<Sink>::protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm p
 }
 
 template <PageTableSink Sink>
-Result<void> Engine<Sink>::region_moved(SpaceId id, VaRange from, Gva to) {
-  Space* space = find_space(id);
-  if (space == nullptr || !valid_range(id, from)) return Fail(Status::kInvalid);
-  const VaRange target = VaRange::of_pages(to, from.pages());
-  if (!valid_range(id, target)) return Fail(Status::kInvalid);
-  if (target.overlaps(from)) return Fail(Status::kOverlap);
-  const auto moved = [&](Gva va) { return to + (va - from.begin); };
-  const auto part_of = [&](const Cursor<Sink>& cursor) {
-    return VaRange{cursor.va(), cursor.table_end() < from.end ? cursor.table_end() : from.end};
-  };
-  Cursor<Sink> source(tables_, space->root);
-  Cursor<Sink> destination(tables_, space->root);
-  // A leaf table all of whose addresses move to those of another goes as a whole.
-  const bool same_offsets =
-      sink_.can_share_tables() && (from.begin.value() - to.value()) % Format::table_bytes(1) == 0;
-  const auto goes_whole = [&](VaRange part) {
-    return same_offsets && part.bytes() == Format::table_bytes(1);
-  };
-
-  // First all that can fail: a leaf table wherever an entry will arrive, or the table above where one will.
-  Gva ready_to = target.begin;
-  for (Gva va = from.begin; source.seek_leaf_table(va, from.end);) {
-    const VaRange part = part_of(source);
-    va = part.end;
-    const bool whole = goes_whole(part);
-    for (auto scan =
-             source.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1));
-         scan.next();) {
-      work::did(work::Unit::kPage);
-      const Gva there = moved(source.leaf_va(scan.index()));
-      if (there < ready_to) continue;
+Result<void> Engine<Sink>::move(SpaceId id, const Space& space, VaRange from, Gva to) {
+  Batch batch(sink_, frames_, counters_, space.root, scope_of(id));
+  const auto ready = make_way(space, from, to, batch);
+  if (ready) {
+    Cursor<Sink> source(tables_, space.root);
+    Cursor<Sink> destination(tables_, space.root);
+    for (Gva va = from.begin; source.seek_leaf_table(va, from.end);) {
+      const VaRange part = source.part_before(from.end);
+      va = part.end;
+      const Gva there = to + (part.begin - from.begin);
       destination.walk(there);
-      if (!destination.make_tables(whole ? 2 : 1)) {
-        Batch unused(sink_, frames_, counters_, space->root, scope_of(id));
-        prune_tables(*space, target, unused);
-        unused.flush();
-        return Fail(Status::kNoMemory);
-      }
-      ready_to = whole ? moved(part.end) : destination.table_end();
-    }
-  }
-
-  Batch batch(sink_, frames_, counters_, space->root, scope_of(id));
-  ready_to = target.begin;
-  for (Gva va = from.begin; source.seek_leaf_table(va, from.end);) {
-    const VaRange part = part_of(source);
-    va = part.end;
-    if (goes_whole(part) && source.leaf_meta().live != 0) {
-      destination.walk(moved(part.begin));
-      if (destination.level() == 2) {
+      if (goes_whole(part, there) && source.leaf_meta().live != 0 && destination.level() == 2) {
         source.move_table(destination);
         counters_.entries_written += 2;
         batch.all_pages();
-        continue;
-      }
-    }
-    {
-      LazyUpdates lazy(sink_);
-      for (auto scan =
-               source.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1));
-           scan.next();) {
-        work::did(work::Unit::kPage);
-        const Gva here = source.leaf_va(scan.index());
-        const Gva there = moved(here);
-        if (there >= ready_to) {
-          destination.walk(there);
-          ready_to = destination.table_end();
-        }
-        destination.install_at(Format::table_index(there, 1), source.remove(scan.index(), scan.entry()));
-        counters_.entries_written += 2;
-        if (scan.entry().present()) batch.page(here);
+      } else {
+        move_entries(source, part, destination, batch);
       }
     }
   }
   // Only now: a table that lost all it had may have been where others arrive.
-  prune_tables(*space, from, batch);
+  prune_tables(space, ready ? from : VaRange::of_pages(to, from.pages()), batch);
   batch.flush();
+  return ready;
+}
+
+// A leaf table all of whose addresses move to those of another.
+template <PageTableSink Sink>
+bool Engine<Sink>::goes_whole(VaRange part, Gva to) const {
+  return sink_.can_share_tables() && part.bytes() == Format::table_bytes(1) &&
+         to.value() % Format::table_bytes(1) == 0;
+}
+
+// All of a move that can fail: a leaf table wherever an entry will arrive, or the table above where one will;
+// and that what changes is this root's own.
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::make_way(const Space& space, VaRange from, Gva to, Batch& batch) {
+  const auto own = [&](Cursor<Sink>& cursor, unsigned lowest) -> Result<void> {
+    if (cursor.mine() && !cursor.kept()) [[likely]]
+      return {};
+    const auto owned = cursor.own(lowest, batch);
+    batch.flush();
+    return owned;
+  };
+  Cursor<Sink> source(tables_, space.root);
+  Cursor<Sink> destination(tables_, space.root);
+  // Up to the end of each table in turn: a leaf table's entries arrive in two at most.
+  for (Gva va = from.begin; source.seek_leaf_table(va, from.end);) {
+    const VaRange part = source.part_before(from.end);
+    va = part.end;
+    work::did(work::Unit::kNode);
+    auto scan =
+        source.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1));
+    if (!scan.next()) continue;
+    const Gva there = to + (source.leaf_va(scan.index()) - from.begin);
+    const bool whole = goes_whole(part, to + (part.begin - from.begin));
+    const unsigned lowest = whole ? 2 : 1;
+    NOPTE_TRY(own(source, lowest));
+    destination.walk(there);
+    NOPTE_TRY(own(destination, lowest));
+    NOPTE_TRY(destination.make_tables(lowest));
+    if (whole && (destination.level() == 1 || destination.kept())) {  // a table is there already
+      NOPTE_TRY(own(source, 1));
+      NOPTE_TRY(own(destination, 1));
+    }
+    // What arrives in the next table is looked for from there.
+    const Gva next = part.begin + (destination.table_end() - (to + (part.begin - from.begin)));
+    if (!whole && next < va) va = next;
+  }
   return {};
+}
+
+// The entries of `part` of the source's leaf table, to where the destination is and on. Precondition: the
+// tables are there.
+template <PageTableSink Sink>
+void Engine<Sink>::move_entries(const Cursor<Sink>& source, VaRange part, Cursor<Sink>& destination,
+                                Batch& batch) {
+  const u64 distance = destination.va().value() - part.begin.value();
+  Gva ready_to = part.begin;  // in the destination's table up to there, as the source counts
+  LazyUpdates lazy(sink_);
+  typename Cursor<Sink>::Edits edits(source);
+  for (auto scan =
+           source.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1));
+       scan.next();) {
+    work::did(work::Unit::kPage);
+    const Gva here = source.leaf_va(scan.index());
+    const Gva there(here.value() + distance);
+    if (here >= ready_to) {
+      destination.walk(there);
+      ready_to = Gva(destination.table_end().value() - distance);
+    }
+    destination.install_at(Format::table_index(there, 1), edits.remove(scan.index(), scan.entry()));
+    counters_.entries_written += 2;
+    if (scan.entry().present()) batch.page(here);
+  }
 }
 
 // Frees the tables of the range that are empty.
@@ -208,7 +269,7 @@ void Engine<Sink>::prune_tables(const Space& space, VaRange range, Batch& batch)
     cursor.walk(va);
     work::did(work::Unit::kNode);
     const Gva next = cursor.level() == 1 ? cursor.table_end() : cursor.next_address();
-    cursor.prune(batch);
+    if (cursor.mine()) cursor.prune(batch);
     if (next <= va) break;  // wrapped at the top of the address space
     va = next;
   }

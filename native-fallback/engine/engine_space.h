@@ -4,89 +4,58 @@
 namespace nopte::pt {
 
 template <PageTableSink Sink>
-Result<SpaceId> Engine<Sink>::space_create(const RegionSource& promised) {
-  const auto added = spaces_.add(meta_frames());
-  if (!added) return Fail(added.error());
-  const auto root = new_root();
-  if (!root) {
-    spaces_.remove(frames_, added->id);
-    return Fail(root.error());
-  }
-  *added->record = Space{.root = *root, .regions = &promised};
-  ++counters_.spaces_created;
-  return SpaceId(added->id);
-}
-
-template <PageTableSink Sink>
-Result<SpaceId> Engine<Sink>::space_clone(SpaceId parent_id, const RegionSource& promised) {
-  if (parent_id == SpaceId::kKernel) return Fail(Status::kInvalid);
-  const Space* parent = find_space(parent_id);
-  if (parent == nullptr || parent->retired) return Fail(Status::kInvalid);
-  const auto child_id = space_create(promised);
-  if (!child_id) return child_id;
-  const auto copied = clone_tables(*parent, *find_space(*child_id));
-  if (!copied) {
-    (void)space_destroy(*child_id);
-    return Fail(copied.error());
-  }
-  return child_id;
-}
-
-template <PageTableSink Sink>
-Result<void> Engine<Sink>::clone_tables(const Space& parent, const Space& child) {
+Result<void> Engine<Sink>::clone_tables(Space& parent, Space& child) {
+  if (sink_.can_share_tables()) parent.shares = child.shares = true;
   Batch batch(sink_, frames_, counters_, parent.root, FlushScope::kSpace);
   Cursor<Sink> from(tables_, parent.root);
-  Result<void> result;
-  for (Gva va = Format::kUserRange.begin; result && from.seek_leaf_table(va, Format::kUserRange.end);
-       va = from.table_end()) {
-    result = clone_leaf_table(from, child, batch);
-  }
+  Cursor<Sink> to(tables_, child.root);
+  u64 left = sink_.can_share_tables() ? kCopiedTables : ~u64{0};
+  const auto done = clone_below(from, to, parent.root, Format::kLevels, Gva(), left);
+  batch.all_pages();
   batch.flush();
-  return result;
+  return done;
 }
 
-// Copies the private pages of one leaf table: both sides lose the right to write, and share.
+// Gives the clone what the entries of a table lead to, which maps addresses from `begin` on. What both sides
+// are likely to write soon is better copied at once than when they do: tables of few entries, `left` of them.
+// The rest is shared, as high up as there is much of it. Errors: kNoMemory.
 template <PageTableSink Sink>
-Result<void> Engine<Sink>::clone_leaf_table(Cursor<Sink>& from, const Space& child, Batch& batch) {
-  Cursor<Sink> to(tables_, child.root);
-  Frame table;  // made at the first page
-  FillerOf<Sink> filler;
-  u64 copied = 0;
-  Result<void> result;
-  LazyUpdates lazy(sink_);
-  typename Cursor<Sink>::Edits edits(from);
-  from.for_each(0, Format::kEntriesPerTable - 1,
-                [&](unsigned index, Entry entry) __attribute__((always_inline)) {
-                  work::did(work::Unit::kPage);
-                  FrameMeta& page = frames_.meta(entry.frame());
-                  if (page.kind != FrameKind::kAnon) return true;  // an object's page: faults find it again
-                  if (copied == 0) {
-                    const auto made = leaf_table_for(to, from.va());
-                    if (!made) {
-                      result = Fail(made.error());
-                      return false;
-                    }
-                    table = *made;
-                    filler = sink_.filler(table);
-                  }
-                  ++page.refs;
-                  const Entry shared = entry.without(Entry::kWritable);
-                  if (entry.writable()) {
-                    edits.replace(index, entry, shared);
-                    batch.page(from.leaf_va(index));
-                  }
-                  filler.fill(index, shared);
-                  ++copied;
-                  return true;
-                });
-  if (copied != 0) {
-    FrameMeta& meta = frames_.meta(table);
-    meta.live = static_cast<u16>(copied);
-    meta.back = from.leaf_meta().back;
-    counters_.entries_written += copied;
-    to.link_table(table, 1);
+Result<void> Engine<Sink>::clone_below(Cursor<Sink>& from, Cursor<Sink>& to, Frame table, unsigned level,
+                                       Gva begin, u64& left) {
+  for (TableScan<Sink> scan(sink_, frames_.meta(table), table, 0, last_user_index(level)); scan.next();) {
+    const Entry link = scan.entry();
+    const Gva va = begin + scan.index() * Format::entry_bytes(level);
+    FrameMeta& below = frames_.meta(link.frame());
+    const bool copies = level - 1 > Cursor<Sink>::kHighestShared || !sink_.can_share_tables() ||
+                        (link.writable() && below.live <= kFewEntries && left != 0);
+    if (!copies) {
+      NOPTE_TRY(from.share_with(to, va, level));
+      ++counters_.tables_shared;
+    } else if (level > 2) {
+      if (level - 1 <= Cursor<Sink>::kHighestShared) --left;
+      NOPTE_TRY(clone_below(from, to, link.frame(), level - 1, va, left));
+    } else {
+      --left;
+      NOPTE_TRY(clone_leaf_table(from, to, va));
+    }
   }
-  return result;
+  return {};
+}
+
+// The private pages of one leaf table: both sides lose the right to write, and share. Errors: kNoMemory.
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::clone_leaf_table(Cursor<Sink>& from, Cursor<Sink>& to, Gva va) {
+  const auto table = leaf_table_for(to, va);
+  if (!table) return Fail(table.error());
+  LazyUpdates lazy(sink_);
+  from.walk(va);
+  from.copy_pages(from.leaf_table(), *table, Entry(Entry::kPresent), Cursor<Sink>::Which::kAnonymous);
+  if (frames_.meta(*table).live != 0) {
+    to.link_table(*table, 1);
+  } else {
+    tables_.discard(*table);  // an object's pages alone: faults find them again
+  }
+  return {};
 }
 
 // A private leaf table for va, with everything above it in place. Errors: kNoMemory.
@@ -98,34 +67,14 @@ Result<Frame> Engine<Sink>::leaf_table_for(Cursor<Sink>& cursor, Gva va) {
 }
 
 template <PageTableSink Sink>
-Result<void> Engine<Sink>::space_empty(SpaceId id, Checkpoint* checkpoint) {
-  if (id == SpaceId::kKernel) return Fail(Status::kInvalid);
-  Space* space = find_space(id);
-  if (space == nullptr) return Fail(Status::kInvalid);
-  if (space->emptied) return {};
-  if (sink_.runs(space->root)) return Fail(Status::kBusy);
-  if (!space->retired) {
-    sink_.root_retire(space->root);
-    space->retired = true;  // its regions stay known to promised(), but no fault asks them
-  }
-  Batch batch(sink_, frames_, counters_, space->root, FlushScope::kSpace);
-  const bool done = free_below(space->root, Format::kLevels, batch, checkpoint);
-  if (done) batch.table(space->root);
+bool Engine<Sink>::empty_tables(Space& space, Checkpoint* checkpoint) {
+  if (!space.retired) sink_.root_retire(space.root);
+  space.retired = true;  // its regions stay known to promised(), but no fault asks them
+  Batch batch(sink_, frames_, counters_, space.root, FlushScope::kSpace);
+  const bool done = free_below(space.root, Format::kLevels, batch, checkpoint);
+  if (done) batch.table(space.root);
   batch.flush();
-  if (!done) return Fail(Status::kAgain);
-  space->emptied = true;
-  return {};
-}
-
-template <PageTableSink Sink>
-Result<void> Engine<Sink>::space_destroy(SpaceId id, Checkpoint* checkpoint) {
-  NOPTE_TRY(space_empty(id, checkpoint));
-  if (id == activated_id_) {
-    activated_id_ = SpaceId::kKernel;
-    activated_ = &kernel_;
-  }
-  spaces_.remove(frames_, static_cast<u32>(id));
-  return {};
+  return done;
 }
 
 // Frees what the user entries of a table of a retired root lead to. False: stopped at the checkpoint, with
@@ -142,16 +91,19 @@ bool Engine<Sink>::free_below(Frame table, unsigned level, Batch& batch, Checkpo
                    });
     return true;
   }
-  const unsigned last = level == Format::kLevels
-                            ? Format::table_index(Format::kUserRange.end - 1, Format::kLevels)
-                            : Format::kEntriesPerTable - 1;
-  for (TableScan<Sink> scan(sink_, meta, table, 0, last); scan.next();) {
+  for (TableScan<Sink> scan(sink_, meta, table, 0, last_user_index(level)); scan.next();) {
     const Frame child = scan.entry().frame();
+    FrameMeta& below = frames_.meta(child);
+    if (below.refs > 1) {  // others have it too
+      --below.refs;
+      work::did(work::Unit::kNode);
+      continue;
+    }
     if (!free_below(child, level - 1, batch, checkpoint)) {
       forget_entries(table, scan.index());
       return false;
     }
-    --frames_.meta(child).refs;
+    --below.refs;
     batch.table(child);
     work::did(work::Unit::kNode);
     if (level == 2 && checkpoint != nullptr && checkpoint->should_stop(Gva())) {
@@ -196,31 +148,9 @@ template <PageTableSink Sink>
 auto Engine<Sink>::peek(SpaceId id, Gva va) const -> std::optional<Installed> {
   const Space* space = find_space(id);
   if (space == nullptr || space->retired || !Format::canonical(va)) return std::nullopt;
-  const Cursor<Sink> cursor(tables_, Format::kernel_half(va) ? kernel_.root : space->root, va);
+  Cursor<Sink> cursor(tables_, Format::kernel_half(va) ? kernel_.root : space->root, va);
+  if (cursor.kept()) cursor.walk_on();
   return installed_at(cursor, cursor.entry());
-}
-
-template <PageTableSink Sink>
-Result<u64> Engine<Sink>::region_resident(SpaceId id, VaRange range) const {
-  const Space* space = find_space(id);
-  if (space == nullptr || space->retired || !valid_range(id, range) || range.pages() > kMostResident) {
-    return Fail(Status::kInvalid);
-  }
-  u64 resident = 0;
-  for (Gva va = range.begin; space->regions != nullptr && va < range.end;) {
-    work::did(work::Unit::kRegion);
-    const std::optional<RegionSpec> region = space->regions->find_next(va);
-    if (!region || region->range.begin >= range.end) break;
-    const MemoryObject* const object = find_object(region->object);
-    const VaRange part = region->range.intersect(range);
-    for (va = part.begin; va < part.end; va += kPageBytes) {
-      work::did(work::Unit::kPage);
-      const u64 page = region->object_page + (va - region->range.begin) / kPageBytes;
-      const bool cached = object != nullptr && page < object->pages && find_page(*object, frames_, page);
-      if (cached || peek(id, va)) resident |= u64{1} << ((va - range.begin) / kPageBytes);
-    }
-  }
-  return resident;
 }
 
 template <PageTableSink Sink>

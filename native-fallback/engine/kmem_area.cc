@@ -1,42 +1,85 @@
 #include "native-fallback/engine/kmem_area.h"
 
+#include <bit>
+
+#include "pvops/base/work.h"
+
 namespace nopte::pt {
 namespace {
-constexpr u64 kChunkBytes = pages_to_bytes(KmemArea::kChunkPages);
-}  // namespace
 
-KmemArea::Bit KmemArea::bit(const FrameTable& frames, Map map, u64 chunk) const {
-  u64* words = reinterpret_cast<u64*>(frames.window(Frame(bitmap_frames_[chunk / kChunksPerFrame])));
-  const u64 in_frame = chunk % kChunksPerFrame;
-  return {words + static_cast<u64>(map) + in_frame / 64, u64{1} << in_frame % 64};
+constexpr u64 kChunkBytes = pages_to_bytes(KmemArea::kChunkPages);
+constexpr u64 kWordBits = 64;
+
+// Where `count` neighbouring bits of the word are set, the lowest of them; kWordBits: nowhere.
+unsigned find_run(u64 word, u64 count) {
+  if (count > kWordBits) return kWordBits;
+  // After each step a bit says that it and so many more are set.
+  for (u64 more = count - 1, step = 1; more != 0; more -= step, step *= 2) {
+    if (step > more) step = more;
+    word &= word >> step;
+  }
+  return static_cast<unsigned>(std::countr_zero(word));
 }
 
-Result<Gva> KmemArea::grant(u64 pages, const MetaFrames& memory) {
-  const u64 chunks = chunks_of(pages);
-  if (chunks > limit_) return Fail(Status::kNoMemory);
-  u64 first = lowest_free_;
-  for (u64 run = 0; run < chunks;) {
-    const u64 chunk = first + run;
-    if (chunk >= known_chunks_) {
+}  // namespace
+
+KmemArea::Maps KmemArea::maps(const FrameTable& frames, u64 chunk) const {
+  work::did(work::Unit::kNode);
+  u64* const words = reinterpret_cast<u64*>(frames.window(Frame(bitmap_frames_[chunk / kChunksPerFrame])));
+  return {words, words + kWords};
+}
+
+template <class Visit>
+bool KmemArea::for_each_word(const FrameTable& frames, u64 first, u64 end, const Visit& visit) const {
+  for (u64 chunk = first; chunk < end;) {
+    const Maps here = maps(frames, chunk);
+    for (u64 word = chunk % kChunksPerFrame / kWordBits; word < kWords && chunk < end; ++word) {
+      const u64 bit = chunk % kWordBits;
+      const u64 count = std::min(kWordBits - bit, end - chunk);
+      chunk += count;
+      if (!visit(here.used[word], here.last[word], (~u64{0} >> (kWordBits - count)) << bit)) return false;
+    }
+  }
+  return true;
+}
+
+Result<u64> KmemArea::find(u64 chunks, const MetaFrames& memory) {
+  u64 run = 0;  // free chunks before `at`
+  for (u64 at = lowest_free_ / kWordBits * kWordBits;;) {
+    if (at >= known_chunks_) {
       if (known_chunks_ == limit_) return Fail(Status::kNoMemory);
       const auto frame = memory.alloc();
       if (!frame) return Fail(frame.error());
       bitmap_frames_[frame_count_++] = frame->number();
       known_chunks_ = std::min(frame_count_ * kChunksPerFrame, limit_);
     }
-    const Bit used = bit(memory.frames, Map::kUsed, chunk);
-    if (run == 0 && ~*used.word == 0) {
-      first = (chunk / 64 + 1) * 64;
-    } else if (used.get()) {
-      first = chunk + 1;
-      run = 0;
-    } else {
-      ++run;
+    const Maps here = maps(memory.frames, at);
+    for (u64 word = at % kChunksPerFrame / kWordBits; word < kWords && at < known_chunks_; ++word) {
+      u64 free = ~here.used[word];
+      if (known_chunks_ - at < kWordBits) free &= (u64{1} << (known_chunks_ - at)) - 1;
+      if (run + static_cast<u64>(std::countr_one(free)) >= chunks) return at - run;
+      if (const unsigned inside = find_run(free, chunks); inside < kWordBits) return at + inside;
+      run = ~free == 0 ? run + kWordBits : static_cast<u64>(std::countl_one(free));
+      at += kWordBits;
     }
   }
-  for (u64 i = 0; i < chunks; ++i) bit(memory.frames, Map::kUsed, first + i).set();
-  bit(memory.frames, Map::kLast, first + chunks - 1).set();
-  if (chunks == 1 || first == lowest_free_) lowest_free_ = first + chunks;
+}
+
+Result<Gva> KmemArea::grant(u64 pages, const MetaFrames& memory) {
+  const u64 chunks = chunks_of(pages);
+  if (chunks > limit_) return Fail(Status::kNoMemory);
+  const auto found = find(chunks, memory);
+  if (!found) return Fail(found.error());
+  const u64 first = *found, end = first + chunks;
+  for_each_word(memory.frames, first, end, [](u64& used, u64&, u64 mask) {
+    used |= mask;
+    return true;
+  });
+  for_each_word(memory.frames, end - 1, end, [](u64&, u64& last, u64 mask) {
+    last |= mask;
+    return true;
+  });
+  if (chunks == 1 || first == lowest_free_) lowest_free_ = end;
   return begin_ + pages_to_bytes(first * kChunkPages);
 }
 
@@ -48,13 +91,17 @@ Result<void> KmemArea::check(Gva begin, u64 pages, const FrameTable& frames) con
   if (offset % kChunkBytes != 0 || first >= known_chunks_ || chunks > known_chunks_ - first) {
     return Fail(Status::kInvalid);
   }
-  // The grant begins here when the chunk before it is free or ends a grant.
-  if (first != 0 && bit(frames, Map::kUsed, first - 1).get() && !bit(frames, Map::kLast, first - 1).get()) {
+  const u64 end = first + chunks;
+  // The grant begins here when the chunk before it is free or ends a grant, and ends at the first that says
+  // so.
+  const auto goes_on = [](u64 used, u64 last, u64 mask) {
+    return (used & mask) == mask && (last & mask) == 0;
+  };
+  const bool inside = first != 0 && for_each_word(frames, first - 1, first, goes_on);
+  if (inside || !for_each_word(frames, first, end - 1, goes_on) ||
+      !for_each_word(frames, end - 1, end,
+                     [](u64 used, u64 last, u64 mask) { return (used & last & mask) != 0; })) {
     return Fail(Status::kInvalid);
-  }
-  for (u64 i = 0; i < chunks; ++i) {
-    const bool last = bit(frames, Map::kLast, first + i).get();
-    if (!bit(frames, Map::kUsed, first + i).get() || last != (i + 1 == chunks)) return Fail(Status::kInvalid);
   }
   return {};
 }
@@ -62,9 +109,11 @@ Result<void> KmemArea::check(Gva begin, u64 pages, const FrameTable& frames) con
 Result<void> KmemArea::take_back(Gva begin, u64 pages, const FrameTable& frames) {
   NOPTE_TRY(check(begin, pages, frames));
   const u64 first = (begin - begin_) / kChunkBytes;
-  const u64 chunks = chunks_of(pages);
-  for (u64 i = 0; i < chunks; ++i) bit(frames, Map::kUsed, first + i).clear();
-  bit(frames, Map::kLast, first + chunks - 1).clear();
+  for_each_word(frames, first, first + chunks_of(pages), [](u64& used, u64& last, u64 mask) {
+    used &= ~mask;
+    last &= ~mask;
+    return true;
+  });
   if (first < lowest_free_) lowest_free_ = first;
   return {};
 }

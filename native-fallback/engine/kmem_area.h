@@ -2,6 +2,9 @@
 // (in use; last chunk of a grant), so that freeing can be checked exactly. One frame tells of 1 GiB of
 // addresses and is made when first reached.
 //
+// Bounds: looking for a place, marking it, checking a grant and unmarking it each go through the frames once,
+// word by word: kMaxFrames units of work at most (pvops/base/work.h), so none of them needs a checkpoint.
+//
 // Concurrency: the engine's.
 #pragma once
 
@@ -34,17 +37,19 @@ class KmemArea {
  private:
   static constexpr u64 kWords = kPageBytes / sizeof(u64) / 2;  // of one bitmap in a frame
   static constexpr u64 kChunksPerFrame = kWords * 64;
-  enum class Map : u64 { kUsed = 0, kLast = kWords };
-
-  struct Bit {
-    u64* word;
-    u64 mask;
-    [[nodiscard]] bool get() const { return *word & mask; }
-    void set() const { *word |= mask; }
-    void clear() const { *word &= ~mask; }
+  // One frame's words of both.
+  struct Maps {
+    u64* used;
+    u64* last;
   };
-  // Precondition: a bitmap tells of it.
-  [[nodiscard]] Bit bit(const FrameTable& frames, Map map, u64 chunk) const;
+  // Of the frame that tells of it. Precondition: there is one.
+  [[nodiscard]] Maps maps(const FrameTable& frames, u64 chunk) const;
+  // visit(used, last, mask) for each word of both that tells of chunks in [first, end), which are the mask's,
+  // ascending, until it answers false; whether it never did. Precondition: the frames are there.
+  template <class Visit>
+  bool for_each_word(const FrameTable& frames, u64 first, u64 end, const Visit& visit) const;
+  // The first of so many free chunks; the frames are there. Errors: kNoMemory.
+  Result<u64> find(u64 chunks, const MetaFrames& memory);
 
   Gva begin_;
   u64 limit_;                           // chunks that there can be

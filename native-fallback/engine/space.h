@@ -10,6 +10,7 @@ struct Space {
   Frame root;
   const RegionSource* regions = nullptr;
   bool retired = false;  // being destroyed: the sink has retired the root
+  bool shares = false;   // was cloned, or is a clone: its tables may have other parents (unshare.h)
   bool emptied = false;  // the tables are gone, and the root with them; the name is still taken
 };
 

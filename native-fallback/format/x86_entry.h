@@ -44,6 +44,8 @@ class X86Entry {
   static constexpr Word kLarge = bit(7);
   static constexpr Word kGlobal = bit(8);
   static constexpr Word kSoftwareMask = Word{7} << kSoftwareShift;
+  // In a present entry for a table: entries below may say that their pages can be written, and must not.
+  static constexpr Word kWriteTaken = bit(11);
   static constexpr Word kFrameMask = static_cast<Word>(kWide ? 0x000f'ffff'ffff'f000 : 0xffff'f000);
   static constexpr Word kNoExecute = kWide ? bit(kWide ? 63 : 0) : 0;
   // Of a large leaf: not its frame.
@@ -128,6 +130,21 @@ class X86Entry {
     const Word kept = word_ & ~(kPresent | kWritable | kNoExecute | kSoftwareMask);
     if (perm.none()) return X86Entry(kept | software_bits(Software::kNoAccess));
     return X86Entry(kept | kPresent | (perm.write() ? kWritable : 0) | (perm.exec() ? 0 : kNoExecute));
+  }
+  // An entry for a table that several entries refer to, when the pages below keep at most these rights: what
+  // the table itself says stays as it is.
+  [[nodiscard]] constexpr X86Entry restricted_to(Perm perm) const {
+    if (perm.none()) return with_perm(perm);
+    if (!present()) return *this;
+    return X86Entry(word_ | (perm.exec() ? 0 : kNoExecute) | (perm.write() ? 0 : kWriteTaken));
+  }
+  // What this entry of a table becomes when the entry above has full rights again: what that one had taken.
+  [[nodiscard]] constexpr X86Entry restricted_by(X86Entry above, unsigned level) const {
+    if (!above.present()) return with_perm(kPermNone);
+    if (!present()) return *this;
+    const Word refused = above.word_ & kNoExecute;
+    if (!(above.word_ & kWriteTaken)) return with(refused);
+    return level == 1 ? with(refused).without(kWritable) : with(refused | kWriteTaken).without(kWritable);
   }
   // The same bits around another frame (sinks whose machine frames are not the engine's).
   [[nodiscard]] constexpr X86Entry with_frame(Frame frame) const {

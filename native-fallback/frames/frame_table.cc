@@ -1,5 +1,7 @@
 #include "native-fallback/frames/frame_table.h"
 
+#include <utility>
+
 namespace nopte::pt {
 
 Result<void> FrameTable::init(u64 direct_base, FrameRange covered, std::span<const FrameRange> usable) {
@@ -70,11 +72,20 @@ bool FrameTable::take_high(Frame& out) {
   return true;
 }
 
+[[gnu::noinline]] Result<Frame> FrameTable::alloc_specially(FrameKind kind) {
+  if (unwritable_ != nullptr) std::exchange(unwritable_, nullptr)->make_writable();
+  const bool fails = fail_in_ != 0 && --fail_in_ == 0;
+  if (fails && failing_ == Failing::kFrom) fail_in_ = 1;
+  slowly_ = fail_in_ != 0;
+  if (fails) return Fail(Status::kNoMemory);
+  return alloc_now(kind);
+}
+
 Result<Frame> FrameTable::alloc_slowly(FrameKind kind) {
-  if (fail_in_ != 0 && --fail_in_ == 0) {
-    if (failing_ == Failing::kFrom) fail_in_ = 1;
-    return Fail(Status::kNoMemory);
-  }
+  return slowly_ ? alloc_specially(kind) : alloc_now(kind);
+}
+
+Result<Frame> FrameTable::alloc_now(FrameKind kind) {
   Frame frame;
   const bool got = kind == FrameKind::kTable ? pop(tables_, frame) || take_high(frame) || pop(data_, frame)
                                              : pop(data_, frame) || take_low(frame) || pop(tables_, frame);

@@ -63,6 +63,16 @@ class FrameTable {
  public:
   static constexpr u64 kMaxRanges = 16;
 
+  // Whose frames may come back while they cannot be written yet.
+  class Unwritable {
+   public:
+    // Afterwards they can.
+    virtual void make_writable() = 0;
+
+   protected:
+    ~Unwritable() = default;
+  };
+
   constexpr FrameTable() = default;
   FrameTable(const FrameTable&) = delete;
   FrameTable& operator=(const FrameTable&) = delete;
@@ -78,7 +88,7 @@ class FrameTable {
   // A frame of this kind with refs 1, everything else zero; its contents are undefined. O(1).
   // Errors: kNoMemory.
   Result<Frame> alloc(FrameKind kind) {
-    if (kind != FrameKind::kTable && data_ != 0 && fail_in_ == 0) {
+    if (kind != FrameKind::kTable && data_ != 0 && !slowly_) {
       const Frame frame(data_ - 1);
       FrameMeta& m = meta(frame);
       data_ = m.back;
@@ -106,6 +116,11 @@ class FrameTable {
     free_ += chain.count_;
     chain = {};
   }
+  // Before the next frame is given, `owner` makes those that came back writable.
+  void ask_first(Unwritable& owner) {
+    unwritable_ = &owner;
+    slowly_ = true;
+  }
   // Makes a covered frame outside `usable` part of the pool, in use as `kind` with refs 1, contents kept.
   void adopt(Frame frame, FrameKind kind);
 
@@ -131,6 +146,7 @@ class FrameTable {
   void fail_allocation(u64 nth, Failing failing = Failing::kOne) {
     fail_in_ = nth;
     failing_ = failing;
+    slowly_ = nth != 0 || unwritable_ != nullptr;
   }
 
   // Tests: whether the frame is among the next `most` that were given back as data and are handed out again.
@@ -156,6 +172,8 @@ class FrameTable {
  private:
   [[nodiscard]] bool untouched(Frame frame) const { return low_ <= frame && frame < high_; }
   Result<Frame> alloc_slowly(FrameKind kind);
+  Result<Frame> alloc_specially(FrameKind kind);
+  Result<Frame> alloc_now(FrameKind kind);
   [[nodiscard]] bool pop(u64& list, Frame& out) const;
   bool take_low(Frame& out);
   bool take_high(Frame& out);
@@ -175,8 +193,10 @@ class FrameTable {
   u64 tables_ = 0;
   u64 total_ = 0;
   u64 free_ = 0;
+  Unwritable* unwritable_ = nullptr;
   u64 fail_in_ = 0;
   Failing failing_ = Failing::kOne;
+  bool slowly_ = false;  // one of these has something to say
 };
 
 template <FrameKind kKind>

@@ -60,8 +60,8 @@ class StoreSink {
   }
   struct Edits {
     u8* window;
-    void replace(unsigned index, Entry expected, Entry desired) const {
-      exchange_entry(window, index, expected, desired);
+    Entry replace(unsigned index, Entry expected, Entry desired) const {
+      return exchange_entry(window, index, expected, desired);
     }
   };
   [[nodiscard]] Edits edits(const LeafTable& table) { return {frames_.window(table.table)}; }
@@ -75,8 +75,9 @@ class StoreSink {
   [[nodiscard]] Filler filler(Frame table) { return {frames_.window(table)}; }
   void publish(Frame, unsigned, Gva) {}
   void link(const Slot& slot, Entry entry) { set(slot, entry); }
+  void relink(const Slot& slot, Entry entry) { set(slot, entry); }
   // A table entry's A bit says nothing, so a plain store will do.
-  void unlink(const Slot& slot, Entry) { set(slot, Entry()); }
+  void unlink(const Slot& slot) { set(slot, Entry()); }
   void retire(Frame, unsigned) {}
 
   void root_create(Frame) {}

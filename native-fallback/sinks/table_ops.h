@@ -2,8 +2,8 @@
 // one engine, over TableOpsSink, serves every page-table interface. What is asked more often than something
 // changes is a field.
 //
-// Two kinds: the tables are memory of our own and a hypervisor is told (told_tables.h), or they are its to
-// check and name frames by another number (xen_tables.h): then entries are read through it too.
+// Two kinds: the tables are memory of our own, which the sink writes and a hypervisor is told of
+// (told_tables.h), or they are its to check and name frames by another number (xen_tables.h).
 //
 // Concurrency: the engine's.
 #pragma once
@@ -40,18 +40,40 @@ class TableOps {
     const u64* ours = nullptr;
   };
   [[nodiscard]] const Numbers& numbers() const { return numbers_; }
-  // Where frames are translated. Before the table's entries are read, and before they are filled.
-  virtual void settle(Frame) {}
-  virtual void make_private(Frame) {}
-  [[nodiscard]] virtual Entry read(Frame, unsigned) { NOPTE_PANIC("entries are as stored"); }
-  virtual void walk(Frame, Gva, WalkPath<FourLevel>&) { NOPTE_PANIC("entries are as stored"); }
-  // As PageTableSink says.
-  virtual Entry exchange(const Slot& slot, Entry expected, Entry desired) = 0;
-  // Not within a fault.
+  // A field, so that what is not told needs no call.
+  [[nodiscard]] bool in_fault() const { return in_fault_; }
+  // Entries of some table wait.
+  [[nodiscard]] bool unsettled() const { return unsettled_; }
+  // FrameMeta::index of a table, where frames are translated: bit 63, it is live, which is to say the other
+  // side's to check; bits 32-62, a number: when it is the present one, entries of the table wait.
+  [[nodiscard]] bool live(Frame table) const { return (frames_.meta(table).index & kLive) != 0; }
+  [[nodiscard]] bool has_waiting(const FrameMeta& table) const {
+    return (table.index & ~kLive) >> 32 == number_;
+  }
+
+  // Leaves of one table, where nothing is translated: they were made, and all took something away. Otherwise:
+  // makes them. Within a fault, what takes rights away.
   virtual void edit(const LeafTable& table, std::span<const Edit> edits) = 0;
-  virtual void set(const Slot& slot, Entry entry) = 0;
-  virtual void link(const Slot& slot, Entry entry) = 0;
-  virtual void unlink(const Slot& slot) = 0;
+
+  // --- where nothing is translated: what was stored ---
+  // A present entry became this.
+  virtual void lost(const Slot&, Entry) { NOPTE_PANIC("it is asked to change entries"); }
+  // Likewise or an empty one, within a fault, and took nothing away.
+  virtual void gained(const Slot&, Entry) { NOPTE_PANIC("it is asked to change entries"); }
+
+  // --- where frames are translated ---
+  // Before `count` entries are read, of a table that has some that wait.
+  virtual void settle(Frame, unsigned, unsigned) {}
+  // Before a live one is filled.
+  virtual void make_private(Frame) {}
+  // As PageTableSink says.
+  virtual Entry exchange(const Slot&, Entry, Entry) { NOPTE_PANIC("entries are as stored"); }
+  virtual void set(const Slot&, Entry) { NOPTE_PANIC("entries are as stored"); }
+  virtual void link(const Slot&, Entry) { NOPTE_PANIC("entries are as stored"); }
+  virtual void relink(const Slot&, Entry) { NOPTE_PANIC("entries are as stored"); }
+  virtual void unlink(const Slot&) { NOPTE_PANIC("entries are as stored"); }
+
+  // --- always ---
   virtual void root_create(Frame root) = 0;
   virtual void root_retire(Frame root) = 0;
   virtual void flush_page(Gva va, FlushScope scope) = 0;
@@ -76,25 +98,24 @@ class TableOps {
     in_fault_ = false;
     if (kind_.completes) complete();
   }
-  // Memory is about to be written that may have been a table.
-  void before_writing() {
-    if (memory_waits_) make_writable();
+
+  // What a translation that was made before may not have any more.
+  static bool loses(Entry before, Entry now) {
+    const u64 changed = before.word() ^ now.word();
+    const u64 lossy = Entry::kFrameMask | (before.word() & (Entry::kPresent | Entry::kWritable)) |
+                      (now.word() & Entry::kNoExecute);
+    return before.present() && (changed & lossy) != 0;
   }
 
  protected:
   constexpr TableOps(FrameTable& frames, Kind kind) : frames_(frames), kind_(kind) {}
   ~TableOps() = default;
 
-  // What a translation that was made before may not have any more.
-  static bool loses(Entry before, Entry now) {
-    return before.present() &&
-           (!now.present() || now.frame() != before.frame() || now.lacks_rights_of(before));
-  }
-
   virtual void load_root(Frame root) = 0;
   virtual void retired(Frame) {}
   virtual void lazy_ended() {}
-  virtual void make_writable() {}
+
+  static constexpr u64 kLive = u64{1} << 63;
 
   FrameTable& frames_;
   Frame root_;
@@ -102,7 +123,8 @@ class TableOps {
   Numbers numbers_;
   bool before_reuse_ = false;  // retired() has something to do
   bool after_lazy_ = false;    // lazy_ended() has
-  bool memory_waits_ = false;  // make_writable() has
+  bool unsettled_ = false;
+  u32 number_ = 1;  // tables begin with 0
   bool lazy_ = false;
   bool in_fault_ = false;
 };
@@ -148,62 +170,88 @@ class TableOpsSink {
 
   [[nodiscard]] Entry read(const Slot& slot) const {
     if (translates_) [[unlikely]]
-      return ops_->read(slot.table, slot.index);
+      return read_settled(slot.table, slot.index);
     return load_entry(frames_.window(slot.table), slot.index);
   }
   // Once for all that call it.
   [[gnu::noinline]] void walk(Frame root, Gva va, WalkPath<Format>& path) const {
     if (translates_) [[unlikely]]
-      return ops_->walk(root, va, path);
+      return walk_translated(root, va, path);
     path.walk(root, va,
               [this](Frame table, unsigned index) { return load_entry(frames_.window(table), index); });
   }
   [[nodiscard]] TableView view(Frame table) {
-    if (translates_) ops_->settle(table);
+    settle(table, 0, kEntriesPerTable);
     return {frames_.window(table), ops_->numbers().ours};
   }
   template <class Use>
   [[gnu::always_inline]] void with_view(Frame table, const Use& use) {
     if (translates_) [[unlikely]] {
-      ops_->settle(table);
+      settle(table, 0, kEntriesPerTable);
       use(TranslatingView{frames_.window(table), ops_->numbers().ours});
     } else {
       use(PlainView{frames_.window(table)});
     }
   }
   Entry exchange(const Slot& slot, Entry expected, Entry desired) {
-    return ops_->exchange(slot, expected, desired);
+    if (translates_) [[unlikely]]
+      return ops_->exchange(slot, expected, desired);
+    const Entry old = exchange_entry(frames_.window(slot.table), slot.index, expected, desired);
+    if (TableOps::loses(expected, desired)) {
+      ops_->lost(slot, desired);
+    } else if (ops_->in_fault() && desired.present()) {
+      ops_->gained(slot, desired);
+    }
+    return old;
   }
   class Edits {
    public:
-    Edits(TableOps& ops, const LeafTable& table) : ops_(ops), table_(table) {}
-    ~Edits() { flush(); }
+    // `window`: null where frames are translated.
+    Edits(TableOps& ops, const LeafTable& table, u8* window) : ops_(ops), table_(table), window_(window) {}
+    ~Edits() {
+      if (count_ != 0) flush();
+    }
     Edits(const Edits&) = delete;
     Edits& operator=(const Edits&) = delete;
 
-    void replace(unsigned index, Entry expected, Entry desired) {
-      if (count_ == kMost) flush();
+    Entry replace(unsigned index, Entry expected, Entry desired) {
+      Entry old = expected;
+      if (window_ != nullptr) {
+        old = exchange_entry(window_, index, expected, desired);
+        if (!TableOps::loses(expected, desired)) return old;
+      }
       edits_[count_++] = {expected, desired, index};
+      if (count_ == kMost) flush();
+      return old;
     }
 
    private:
     static constexpr unsigned kMost = 32;  // three quarters of a KiB of stack
     [[gnu::noinline]] void flush() {
-      if (count_ != 0) ops_.edit(table_, {edits_, count_});
+      const unsigned count = count_;
       count_ = 0;
+      ops_.edit(table_, {edits_, count});
     }
 
     TableOps& ops_;
     LeafTable table_;
+    u8* window_;
     unsigned count_ = 0;
     union {  // not zeroed
       TableOps::Edit edits_[kMost];
     };
   };
-  [[nodiscard]] Edits edits(const LeafTable& table) { return {*ops_, table}; }
-  void set(const Slot& slot, Entry entry) { ops_->set(slot, entry); }
+  [[nodiscard]] Edits edits(const LeafTable& table) {
+    return {*ops_, table, translates_ ? nullptr : frames_.window(table.table)};
+  }
+  void set(const Slot& slot, Entry entry) {
+    if (translates_) [[unlikely]]
+      return ops_->set(slot, entry);
+    store_entry(frames_.window(slot.table), slot.index, entry);
+    if (ops_->in_fault()) ops_->gained(slot, entry);
+  }
 
-  void table_new(Frame table, unsigned) { zero_page(frames_.window(table)); }
+  void table_new(Frame table, unsigned) { processor_.zero_page(frames_.window(table)); }
   struct Filler {
     u8* window = nullptr;
     const u64* numbers = nullptr;  // null: nothing is translated
@@ -212,12 +260,27 @@ class TableOpsSink {
     }
   };
   [[nodiscard]] Filler filler(Frame table) {
-    if (translates_) ops_->make_private(table);
+    if (translates_ && ops_->live(table)) [[unlikely]]
+      ops_->make_private(table);
     return {frames_.window(table), ops_->numbers().theirs};
   }
   void publish(Frame, unsigned, Gva) {}
-  void link(const Slot& slot, Entry entry) { ops_->link(slot, entry); }
-  void unlink(const Slot& slot, Entry) { ops_->unlink(slot); }
+  [[gnu::noinline]] void link(const Slot& slot, Entry entry) {
+    if (translates_) return ops_->link(slot, entry);
+    set(slot, entry);
+  }
+  void relink(const Slot& slot, Entry entry) {
+    if (translates_) return ops_->relink(slot, entry);
+    store_entry(frames_.window(slot.table), slot.index, entry);
+    ops_->lost(slot, entry);
+  }
+  // A table entry's A bit says nothing, so a plain store will do.
+  void unlink(const Slot& slot) {
+    if (translates_) [[unlikely]]
+      return ops_->unlink(slot);
+    store_entry(frames_.window(slot.table), slot.index, Entry());
+    ops_->lost(slot, Entry());
+  }
   void retire(Frame table, unsigned) { ops_->retire(table); }
 
   void root_create(Frame root) { ops_->root_create(root); }
@@ -236,16 +299,29 @@ class TableOpsSink {
     if (ops_->kind().completes) ops_->complete();
   }
 
-  void zero_page(u8* page) {
-    ops_->before_writing();
-    processor_.zero_page(page);
-  }
-  void copy_page(u8* to, const u8* from) {
-    ops_->before_writing();
-    processor_.copy_page(to, from);
-  }
+  void zero_page(u8* page) { processor_.zero_page(page); }
+  void copy_page(u8* to, const u8* from) { processor_.copy_page(to, from); }
 
  private:
+  void settle(Frame table, unsigned first, unsigned count) const {
+    if (ops_->unsettled() && ops_->has_waiting(frames_.meta(table))) [[unlikely]]
+      ops_->settle(table, first, count);
+  }
+  // Only what is followed is translated.
+  [[gnu::noinline]] void walk_translated(Frame root, Gva va, WalkPath<Format>& path) const {
+    path.walk(
+        root, va,
+        [this](Frame table, unsigned index) {
+          settle(table, index, 1);
+          return load_entry(frames_.window(table), index);
+        },
+        [ours = ops_->numbers().ours](Entry entry) { return Frame(ours[entry.frame().number()]); });
+  }
+  [[gnu::noinline]] Entry read_settled(Frame table, unsigned index) const {
+    settle(table, index, 1);
+    return load_entry(frames_.window(table), index).translated(ops_->numbers().ours);
+  }
+
   FrameTable& frames_;
   P& processor_;
   TableOps* ops_ = nullptr;

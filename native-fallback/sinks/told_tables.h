@@ -53,31 +53,19 @@ concept Teller = requires(T t, const T& view, Frame root, const Slot& slot, Entr
 template <class T>
 class ToldTables : public TableOps {
  public:
-  Entry exchange(const Slot& slot, Entry expected, Entry desired) final {
-    const Entry old = exchange_entry(frames_.window(slot.table), slot.index, expected, desired);
-    if (loses(expected, desired)) {
-      lost(slot, desired);
-    } else if (desired.present()) {
-      gained(slot, desired);
-    }
-    return old;
-  }
   void edit(const LeafTable& table, std::span<const Edit> edits) final {
-    u8* const window = frames_.window(table.table);
     for (const Edit& each : edits) {
-      exchange_entry(window, each.index, each.expected, each.desired);
-      if (loses(each.expected, each.desired)) lost(table.slot(each.index), each.desired);
+      make_room();
+      self().put(table.slot(each.index), each.desired);
     }
   }
-  void set(const Slot& slot, Entry entry) final {
-    store_entry(frames_.window(slot.table), slot.index, entry);
-    gained(slot, entry);
+  void lost(const Slot& slot, Entry now) final {
+    if (self().full()) [[unlikely]]
+      return lost_when_full(slot, now);
+    self().put(slot, now);
   }
-  void link(const Slot& slot, Entry entry) final { set(slot, entry); }
-  // A table entry's A bit says nothing, so a plain store will do.
-  void unlink(const Slot& slot) final {
-    store_entry(frames_.window(slot.table), slot.index, Entry());
-    lost(slot, Entry());
+  void gained(const Slot& slot, Entry entry) final {
+    if (FourLevel::kernel_half(slot.va) || runs(slot.root)) self().tell_gain(slot, entry);
   }
 
   void root_create(Frame root) final { self().new_root(root); }
@@ -106,10 +94,6 @@ class ToldTables : public TableOps {
   }
   ~ToldTables() = default;
 
-  void lost(const Slot& slot, Entry now) {
-    make_room();
-    self().put(slot, now);
-  }
   void make_room() {
     if (self().full()) [[unlikely]]
       tell_now();
@@ -127,8 +111,10 @@ class ToldTables : public TableOps {
   void retired(Frame) final { tell_waiting(); }
   void lazy_ended() final { tell_waiting(); }
 
-  void gained(const Slot& slot, Entry entry) {
-    if (in_fault_ && (FourLevel::kernel_half(slot.va) || runs(slot.root))) self().tell_gain(slot, entry);
+  // Of its own, so that lost() saves nothing for it.
+  [[gnu::noinline]] void lost_when_full(const Slot& slot, Entry now) {
+    tell_now();
+    self().put(slot, now);
   }
   [[gnu::noinline]] void tell_now() {
     unflushed_ |= !T::kTellingFlushes && self().waiting() != 0;

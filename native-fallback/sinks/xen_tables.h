@@ -11,8 +11,8 @@
 // a flush is due, a root is loaded, memory is needed that is read-only still, or the end (complete()). Xen
 // carries them out in order, so that what is freed meanwhile and used again comes behind its removal.
 //
-// FrameMeta::index of a table is ours: bit 63, it is live; bits 32-62, the queue's number, and if that is the
-// present one, bits 16-31 and 0-15: one past the last, and the first entry that waits.
+// FrameMeta::index of a table, besides what TableOps says: bits 16-31 and 0-15, one past the last, and the
+// first entry that waits.
 #pragma once
 
 #include "native-fallback/sinks/table_ops.h"
@@ -29,7 +29,7 @@ struct XenMemory {
 };
 
 template <auto call>
-class XenTables final : public TableOps {
+class XenTables final : public TableOps, FrameTable::Unwritable {
   using Mmuext = abi::xen::Mmuext;
 
  public:
@@ -43,24 +43,11 @@ class XenTables final : public TableOps {
     numbers_ = {memory.to_machine, memory.to_physical};
   }
 
-  [[nodiscard]] Entry read(Frame table, unsigned index) override {
-    if (queue_.updates() != 0 && waits(table, index, 1)) [[unlikely]]
-      issue();
-    return decode(load_entry(frames_.window(table), index));
-  }
-  void walk(Frame root, Gva va, WalkPath<FourLevel>& path) override {
-    path.walk(root, va, [this](Frame table, unsigned index) {
-      if (queue_.updates() != 0 && waits(table, index, 1)) [[unlikely]]
-        issue();
-      return decode(load_entry(frames_.window(table), index));
-    });
-  }
-  void settle(Frame table) override {
-    if (queue_.updates() != 0 && has_waiting(frames_.meta(table))) issue();
+  void settle(Frame table, unsigned first, unsigned count) override {
+    if (waits(table, first, count)) issue();
   }
   // Below a retired root.
   void make_private(Frame table) override {
-    if (!live(table)) return;
     end_life(table);
     issue();
   }
@@ -70,7 +57,8 @@ class XenTables final : public TableOps {
       return decode(
           exchange_entry(frames_.window(slot.table), slot.index, encode(expected), encode(desired)));
     }
-    const Entry old = read(slot.table, slot.index);
+    if (unsettled_ && waits(slot.table, slot.index, 1)) issue();
+    const Entry old = decode(load_entry(frames_.window(slot.table), slot.index));
     change(slot, desired, command_for(desired), loses(expected, desired));
     return old;
   }
@@ -112,6 +100,14 @@ class XenTables final : public TableOps {
   void link(const Slot& slot, Entry entry) override {
     if (live(slot.table)) make_live(entry.frame(), slot.level - 1);
     set(slot, entry);
+  }
+  void relink(const Slot& slot, Entry entry) override {
+    if (live(slot.table)) {
+      make_live(entry.frame(), slot.level - 1);
+      change(slot, entry, abi::xen::kNormalUpdate, true);
+    } else {
+      set(slot, entry);
+    }
   }
   void unlink(const Slot& slot) override {
     if (live(slot.table)) {
@@ -163,18 +159,13 @@ class XenTables final : public TableOps {
   }
 
  private:
-  static constexpr u64 kLive = u64{1} << 63;
   static constexpr u64 kNoSingle = 1;  // no page address
 
   [[nodiscard]] u64 machine(Frame frame) const { return numbers_.theirs[frame.number()]; }
   [[nodiscard]] Entry encode(Entry entry) const { return entry.translated(numbers_.theirs); }
   [[nodiscard]] Entry decode(Entry entry) const { return entry.translated(numbers_.ours); }
-  [[nodiscard]] bool live(Frame table) const { return (frames_.meta(table).index & kLive) != 0; }
 
   // --- what waits ---
-  [[nodiscard]] bool has_waiting(const FrameMeta& table) const {
-    return (table.index & ~kLive) >> 32 == number_;
-  }
   // One of the `count` entries from `first` on.
   [[nodiscard]] bool waits(Frame frame, unsigned first, unsigned count) const {
     const FrameMeta& table = frames_.meta(frame);
@@ -182,7 +173,8 @@ class XenTables final : public TableOps {
            first < (table.index >> 16 & 0xffff);
   }
   // Entries [first, end) wait, or some of them.
-  void note_waiting(FrameMeta& table, u64 first, u64 end) const {
+  void note_waiting(FrameMeta& table, u64 first, u64 end) {
+    unsettled_ = true;
     if (has_waiting(table)) {
       const u64 known_first = table.index & 0xffff, known_end = table.index >> 16 & 0xffff;
       if (known_first < first) first = known_first;
@@ -234,7 +226,7 @@ class XenTables final : public TableOps {
     if (flushed) unflushed_ = false;
     if (losses_ != 0 && !flushed) unflushed_ = true;
     losses_ = 0;
-    memory_waits_ = false;
+    memory_waits_ = unsettled_ = false;
     if (++number_ == kNumbers) number_ = 1;
   }
   // One change of the space that runs needs no list.
@@ -258,8 +250,9 @@ class XenTables final : public TableOps {
   void retired(Frame table) override {
     if (live(table)) end_life(table);
   }
-  // A frame of ours is read-only still.
-  void make_writable() override { issue(); }
+  void make_writable() override {
+    if (memory_waits_) issue();
+  }
   // The private tree of `table`: read-only for us, as Xen wants it.
   void make_live(Frame table, unsigned level) {
     FrameMeta& meta = frames_.meta(table);
@@ -276,14 +269,15 @@ class XenTables final : public TableOps {
     change_alias(table, kPermRW);
     frames_.meta(table).index = 0;
     memory_waits_ = true;
+    frames_.ask_first(*this);
   }
 
   XenMemory memory_;
   XenQueue<call> queue_;
-  u64 losses_ = 0;          // of the updates that wait, those that took something away
-  bool unflushed_ = false;  // such a one was issued without a flush
+  bool memory_waits_ = false;  // a frame of ours is read-only still
+  u64 losses_ = 0;             // of the updates that wait, those that took something away
+  bool unflushed_ = false;     // such a one was issued without a flush
   static constexpr u32 kNumbers = u32{1} << 31;
-  u32 number_ = 1;          // of the queue; frames begin with 0
   u64 single_ = kNoSingle;  // the address of the only update, when that is all that Xen needs to know
 };
 

@@ -10,44 +10,12 @@
 // Concurrency: the engine's.
 #pragma once
 
-#include "native-fallback/tables/entry_scan.h"
+#include "native-fallback/tables/table_memory.h"
 #include "native-fallback/tables/tlb_batch.h"
 #include "native-fallback/tables/walk_path.h"
+#include "pvops/base/work.h"
 
 namespace nopte::pt {
-
-// Makes and frees tables: what cursors of one engine share.
-template <PageTableSink Sink>
-struct TableMemory {
-  using Format = typename Sink::Format;
-  using Entry = typename Format::Entry;
-
-  Sink& sink;
-  FrameTable& frames;
-  EngineCounters& counters;
-
-  // A zeroed private table without parents. Errors: kNoMemory.
-  Result<Frame> make(unsigned level) const {
-    const auto frame = frames.alloc(FrameKind::kTable);
-    if (!frame) return frame;
-    FrameMeta& meta = frames.meta(*frame);
-    meta.level = static_cast<u8>(level);
-    meta.refs = 0;
-    sink.table_new(*frame, level);
-    ++counters.tables_allocated;
-    return frame;
-  }
-  // Writes into a private table.
-  void fill(Frame table, unsigned index, Entry entry) const {
-    sink.filler(table).fill(index, entry);
-    note_filled<Format>(frames.meta(table), index);
-  }
-  // Frees a private table that was never published.
-  void discard(Frame table) const {
-    frames.free(table);
-    ++counters.tables_freed;
-  }
-};
 
 template <PageTableSink Sink>
 class Cursor {
@@ -58,7 +26,10 @@ class Cursor {
  public:
   using Memory = TableMemory<Sink>;
 
-  Cursor(const Memory& memory, Frame root, Gva va) : memory_(memory), root_(root) { walk(va); }
+  [[gnu::always_inline]] Cursor(const Memory& memory, Frame root, Gva va)
+      : memory_(memory), root_(root), va_(va) {
+    memory.sink.walk(root, va, path_);
+  }
   // Nowhere yet: walk() or seek_leaf_table() comes first.
   Cursor(const Memory& memory, Frame root) : memory_(memory), root_(root) {}
 
@@ -69,15 +40,19 @@ class Cursor {
   [[nodiscard]] FrameMeta& meta() const { return memory_.frames.meta(table()); }
   // The entry where the walk ended, as it is now.
   [[nodiscard]] Slot slot() const { return Slot::of<Format>(table(), root_, va_, path_.level); }
-  [[nodiscard]] Entry entry() const { return memory_.sink.read(slot()); }
+  [[nodiscard, gnu::always_inline]] Entry entry() const { return memory_.sink.read(slot()); }
   // What the entries above allow together, whatever the leaf says.
   [[nodiscard]] Perm path_rights() const {
-    return Entry(static_cast<Word>((path_.rights ^ Entry::kNoExecute) | Entry::kPresent)).perm();
+    return Entry(path_.rights).without(Entry::kNoExecute).with(path_.refused & Entry::kNoExecute).perm();
   }
   [[nodiscard]] bool path_user() const { return path_.rights & Entry::kUser; }
+  // No other root leads to a table that the walk came through; else see unshare.h.
+  [[nodiscard]] bool mine() const { return path_.rights & Entry::kWritable; }
 
   // One past the last address that the table maps; 0 at the top of the address space.
   [[nodiscard]] Gva table_end() const { return table_begin(path_.level) + Format::table_bytes(path_.level); }
+  // From the cursor's address to there, or to `end` if that comes first.
+  [[nodiscard]] VaRange part_before(Gva end) const { return {va_, table_end() < end ? table_end() : end}; }
 
   // What the next used entry of the table where the walk ended maps first, or past the table.
   [[nodiscard]] Gva next_address() const {
@@ -117,25 +92,18 @@ class Cursor {
 
   // To the first leaf table that may hold entries in [va, end), or false. The cursor's address is then the
   // lowest address >= va of that table.
-  bool seek_leaf_table(Gva va, Gva end) {
-    while (va < end) {
-      walk(va);
-      if (path_.level == 1) return true;
-      // Nothing below this entry.
-      if (end - 1 < entry_end()) return false;
-      const Gva here = next_address();
-      if (here <= va) return false;  // wrapped at the top of the address space
-      va = here;
-    }
-    return false;
+  [[gnu::noinline]] bool seek_leaf_table(Gva va, Gva end) {
+    if (va >= end) return false;
+    walk(va);
+    return path_.level == 1 || ((entry_end() <= end - 1 || kept()) && seek_further(end));
   }
 
   // The same from the end of the leaf table where the cursor was: when that is unlinked, the table above
-  // mostly has the next. All tables of one half are linked with equal rights.
+  // mostly has the next. All tables of one half that nobody shares are linked with equal rights.
   bool seek_next_leaf_table(Gva va, Gva end) {
-    if (path_.level == 2 && va < end && (va.value() ^ va_.value()) < Format::table_bytes(2)) {
+    if (path_.level == 2 && mine() && va < end && (va.value() ^ va_.value()) < Format::table_bytes(2)) {
       const Entry entry = memory_.sink.read(Slot::of<Format>(table(), root_, va, 2));
-      if (entry.present() && !entry.large()) {
+      if (entry.writable() && !entry.large()) {
         va_ = va;
         path_.level = 1;
         path_.tables[1] = entry.frame().number();
@@ -146,16 +114,17 @@ class Cursor {
   }
 
   // Puts a leaf (at leaf_level) where the entry is empty, making the tables that are missing. Precondition:
-  // va is not covered by a large leaf. Errors: kNoMemory, nothing has changed. The cursor is then at the leaf
-  // table.
-  Result<void> install(Entry leaf, unsigned leaf_level = 1) {
+  // va is not covered by a large leaf. Errors: kNoMemory, nothing has changed. The cursor stays above tables
+  // that were made.
+  [[gnu::always_inline]] Result<void> install(Entry leaf, unsigned leaf_level = 1) {
     if (path_.level == leaf_level) {
       const unsigned index = Format::table_index(va_, leaf_level);
-      memory_.sink.set({table(), root_, va_, leaf_level, index}, leaf);
-      note_filled<Format>(meta(), index);
+      const Frame table(path_.tables[leaf_level]);
+      memory_.sink.set({table, root_, va_, leaf_level, index}, leaf);
+      note_filled<Format>(memory_.frames.meta(table), index);
       return {};
     }
-    return install_with_tables(leaf, leaf_level);
+    return install_below(memory_, slot(), leaf, leaf_level);
   }
   // Puts a leaf in the leaf table. Precondition: level() == 1, the entry is empty.
   void install_at(unsigned index, Entry leaf) {
@@ -166,7 +135,9 @@ class Cursor {
   // Makes the tables down to `leaf_level` that are missing, empty. Errors: kNoMemory, nothing has changed.
   Result<void> make_tables(unsigned leaf_level = 1) {
     if (path_.level <= leaf_level) return {};
-    return install_with_tables(Entry(), leaf_level);
+    NOPTE_TRY(install_below(memory_, slot(), Entry(), leaf_level));
+    walk(va_);
+    return {};
   }
 
   // Publishes a complete private table and links it where the walk ended. Precondition: level() is one above
@@ -191,9 +162,9 @@ class Cursor {
         : meta_(at.leaf_meta()),
           edits_(at.memory_.sink.edits({at.leaf_table(), at.root_, at.table_begin(1)})) {}
     void replace(unsigned index, Entry expected, Entry desired) { edits_.replace(index, expected, desired); }
-    void remove(unsigned index, Entry expected) {
-      edits_.replace(index, expected, Entry());
+    Entry remove(unsigned index, Entry expected) {
       note_emptied(meta_);
+      return edits_.replace(index, expected, Entry());
     }
 
    private:
@@ -201,30 +172,22 @@ class Cursor {
     EditsOf<Sink> edits_;
   };
 
-  // Empties a leaf entry, `expected` as it was read; returns what was there. prune() comes after.
-  // Precondition: level() == 1.
-  Entry remove(unsigned index, Entry expected) {
-    const Entry old = memory_.sink.exchange(leaf_slot(index), expected, Entry());
-    note_emptied(leaf_meta());
-    return old;
-  }
-
   // False where leaf tables lie below slots of the root that never change.
   [[nodiscard]] bool can_unlink_table() const { return 1 < lowest_fixed(); }
   // Unlinks the table that the walk ended in whatever it holds, and what becomes empty above it.
-  // Precondition: level() == 1 and can_unlink_table(); the table has one parent.
+  // Precondition: level() == 1, mine() and can_unlink_table().
   void unlink_table(TlbBatch<Sink>& batch) { unlink_at(path_.level, batch); }
 
   // Moves the leaf table that the walk ended in, whole, to where `to` ended; returns with this cursor above
   // it: prune() comes after. What was reachable through it is the caller's to flush. Precondition: level() ==
-  // 1 with one parent, to.level() == 2 with an empty entry, both of one root;
-  // the sink can share tables.
+  // 1, the tables above it have one parent, and so have those above to.level() == 2 with an empty entry, both
+  // of one root; the sink can share tables.
   void move_table(Cursor& to) {
-    const Frame moving = leaf_table();
     path_.level = 2;
-    memory_.sink.unlink(slot(), entry());
+    const Entry moving = entry();
+    memory_.sink.unlink(slot());
     note_emptied(meta());
-    memory_.sink.link(to.slot(), Format::table_entry(moving, privilege(), 2));
+    memory_.sink.link(to.slot(), moving);
     note_filled<Format>(to.meta(), Format::table_index(to.va_, 2));
   }
 
@@ -291,22 +254,71 @@ class Cursor {
 
   // Unlinks the table that the walk ended in if it is empty, and so on upwards. The tables below the root
   // that kernel addresses use stay: every root names them; and so do all below a root that is fixed.
+  // Precondition: mine().
   void prune(TlbBatch<Sink>& batch) {
     if (meta().live == 0) unlink_at(path_.level, batch);
   }
 
+  // --- tables with several parents (unshare.h) ---
+  // Tables of this level and those below can have several.
+  static constexpr unsigned kHighestShared = Format::kLevels - (Format::kFixedRoot ? 2 : 1);
+
+  // The walk ended above tables that refuse all access.
+  [[nodiscard, gnu::always_inline]] bool kept() const {
+    if (path_.level == 1) [[likely]]
+      return false;
+    const Entry there = entry();
+    return !there.present() && !there.empty() && !there.large();
+  }
+  // Goes on through them: to look, and to take out.
+  void walk_on();
+  // What the highest table that may have several parents maps. Precondition: !mine() or the walk went on.
+  [[nodiscard]] VaRange shared_range() const {
+    const Gva begin = table_begin(shared_level());
+    return {begin, begin + Format::table_bytes(shared_level())};
+  }
+  // Makes every table on the way, down to this level or as far as there are, this root's alone; the cursor is
+  // then at the same address. Errors: kNoMemory; no page is shown otherwise than before.
+  Result<void> own(unsigned lowest, TlbBatch<Sink>& batch);
+  // The same of the highest shared table, if it has no other parent any more. True if so.
+  bool take_back(TlbBatch<Sink>& batch);
+  // Drops the highest shared table, and what becomes empty above it. Precondition: it has other parents.
+  void drop_shared(TlbBatch<Sink>& batch);
+  // The pages below the highest shared table keep at most these rights, for this root. True if that changed
+  // something.
+  bool restrict_shared(Perm perm, TlbBatch<Sink>& batch);
+  // Links in another root, at the same address, the table below the entry of `level` there: both lose the
+  // right to write. Errors: kNoMemory, of the tables above it.
+  Result<void> share_with(Cursor& to, Gva va, unsigned level);
+  // Makes `copy`, private, show the pages of leaf table `table` of this cursor, which it came through by
+  // `above`, or the anonymous ones of them: those are shared, and both sides lose the right to write.
+  enum class Which : u8 { kAll, kAnonymous };
+  void copy_pages(Frame table, Frame copy, Entry above, Which which);
+  // Makes `copy`, private, the same as `table` of this level, which the walk came through by `above`: all
+  // that both lead to is shared. But for entry `skipped`, if it is one: that is not filled.
+  void copy_table(Frame table, Frame copy, unsigned level, Entry above,
+                  unsigned skipped = Format::kEntriesPerTable);
+
  private:
+  // The entry for the table of this level on the way.
+  [[nodiscard]] Slot above(unsigned level) const {
+    return Slot::of<Format>(Frame(path_.tables[level + 1]), root_, va_, level + 1);
+  }
+  [[nodiscard]] unsigned shared_level() const;
+  void regain(unsigned level, Entry link, TlbBatch<Sink>& batch);
+
   // The first address that the table of this level on the path maps.
   [[nodiscard]] Gva table_begin(unsigned level) const {
     return Gva(va_.value() & ~(Format::table_bytes(level) - 1));
   }
   [[nodiscard]] bool kernel_address() const { return Format::kernel_half(va_); }
+  static constexpr Privilege privilege_of(Gva va) {
+    return Format::kernel_half(va) ? Privilege::kKernel : Privilege::kUser;
+  }
 
   // 4 KiB frames that a leaf of this level shows.
   static constexpr u64 frames_of(unsigned level) { return Format::entry_bytes(level) >> kPageShift; }
-  [[nodiscard]] Privilege privilege() const {
-    return kernel_address() ? Privilege::kKernel : Privilege::kUser;
-  }
+  [[nodiscard]] Privilege privilege() const { return privilege_of(va_); }
 
   // The first non-empty entry at or after `index` of the table that the walk ended in; one past the last
   // index if there is none.
@@ -316,28 +328,46 @@ class Cursor {
     return scan.next() ? scan.index() : Format::kEntriesPerTable;
   }
 
-  [[gnu::noinline]] Result<void> install_with_tables(Entry leaf, unsigned leaf_level) {
+  // The walk ended above a leaf table.
+  [[gnu::noinline]] bool seek_further(Gva end) {
+    for (;;) {
+      if (kept()) {
+        walk_on();
+        if (path_.level == 1) return true;
+      }
+      // Nothing lies below this entry.
+      if (entry_end() > end - 1) return false;
+      const Gva here = next_address();
+      // Wrapped at the top of the address space, or past the end.
+      if (here <= va_ || here >= end) return false;
+      walk(here);
+      if (path_.level == 1) return true;
+    }
+  }
+
+  // Makes the tables below `at`, an empty entry, down to `leaf_level`, and puts the leaf there. Not a
+  // cursor's: one that a fault makes stays in registers. Errors: kNoMemory, nothing has changed.
+  [[gnu::noinline]] static Result<void> install_below(const Memory& memory, const Slot& at, Entry leaf,
+                                                      unsigned leaf_level) {
     Frame made[Format::kLevels];
-    for (unsigned level = leaf_level; level < path_.level; ++level) {
-      const auto table = memory_.make(level);
+    for (unsigned level = leaf_level; level < at.level; ++level) {
+      const auto table = memory.make(level);
       if (!table) {
-        for (unsigned l = leaf_level; l < level; ++l) memory_.discard(made[l]);
+        for (unsigned l = leaf_level; l < level; ++l) memory.discard(made[l]);
         return Fail(table.error());
       }
       made[level] = *table;
     }
-    const Privilege whose = privilege();
+    const Privilege whose = privilege_of(at.va);
     Entry value = leaf;
-    for (unsigned level = leaf_level; level < path_.level; ++level) {
-      if (!value.empty()) memory_.fill(made[level], Format::table_index(va_, level), value);
-      memory_.sink.publish(made[level], level, va_);
-      memory_.frames.meta(made[level]).refs = 1;
-      path_.tables[level] = made[level].number();
+    for (unsigned level = leaf_level; level < at.level; ++level) {
+      if (!value.empty()) memory.fill(made[level], Format::table_index(at.va, level), value);
+      memory.sink.publish(made[level], level, at.va);
+      memory.frames.meta(made[level]).refs = 1;
       value = Format::table_entry(made[level], whose, level + 1);
     }
-    memory_.sink.link(slot(), value);
-    note_filled<Format>(meta(), Format::table_index(va_, path_.level));
-    path_.level = leaf_level;
+    memory.sink.link(at, value);
+    note_filled<Format>(memory.frames.meta(at.table), at.index);
     return {};
   }
 
@@ -352,12 +382,11 @@ class Cursor {
     if (level < top) batch.way_to(va_);
     for (; level < top; ++level) {
       const Frame table(path_.tables[level]);
-      const Slot above = Slot::of<Format>(Frame(path_.tables[level + 1]), root_, va_, level + 1);
-      memory_.sink.unlink(above, memory_.sink.read(above));
-      --memory_.frames.meta(table).refs;
-      batch.table(table);
+      const Slot link = above(level);
+      memory_.sink.unlink(link);
+      if (--memory_.frames.meta(table).refs == 0) batch.table(table);
       path_.level = level + 1;
-      FrameMeta& parent = memory_.frames.meta(above.table);
+      FrameMeta& parent = memory_.frames.meta(link.table);
       note_emptied(parent);
       if (parent.live != 0) break;
     }
@@ -370,3 +399,5 @@ class Cursor {
 };
 
 }  // namespace nopte::pt
+
+#include "native-fallback/tables/unshare.h"

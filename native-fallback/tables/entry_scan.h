@@ -34,10 +34,14 @@ class EntryScan {
  public:
   // Both of one table.
   EntryScan(const View& view, const FrameMeta& meta, unsigned first, unsigned last)
-      : view_(view),
-        first_(first),
-        last_(last),
-        marks_(meta.back & (~u64{0} << (first / kPerMark)) & (~u64{0} >> (63 - (last / kPerMark)))) {}
+      : view_(view), first_(first), last_(last) {
+    if (const unsigned mark = first / kPerMark; mark == last / kPerMark) {
+      next_ = first;
+      if ((meta.back >> mark & 1) != 0) end_ = last + 1;
+    } else {
+      marks_ = meta.back & (~u64{0} << mark) & (~u64{0} >> (63 - (last / kPerMark)));
+    }
+  }
 
   [[gnu::always_inline]] bool next() {
     for (;;) {
@@ -59,7 +63,7 @@ class EntryScan {
   View view_;
   unsigned first_;
   unsigned last_;
-  u64 marks_;
+  u64 marks_ = 0;
   unsigned next_ = 0;
   unsigned end_ = 0;
   Entry entry_;

@@ -93,7 +93,7 @@ concept PageTableSink = requires(S sink, const S& view, Frame frame, const Slot&
   } -> std::same_as<void>;
   // Replaces `entry` as read by another; returns what was there. The way to change a present leaf.
   { sink.exchange(slot, entry, entry) } -> std::same_as<EntryOf<S>>;
-  { edits.replace(index, entry, entry) } -> std::same_as<void>;
+  { edits.replace(index, entry, entry) } -> std::same_as<EntryOf<S>>;
   // Writes a leaf where the entry was not present. May be delayed until end().
   { sink.set(slot, entry) } -> std::same_as<void>;
 
@@ -105,7 +105,10 @@ concept PageTableSink = requires(S sink, const S& view, Frame frame, const Slot&
   { sink.publish(frame, level, va) } -> std::same_as<void>;
   // Makes a published table reachable / unreachable.
   { sink.link(slot, entry) } -> std::same_as<void>;
-  { sink.unlink(slot, entry) } -> std::same_as<void>;
+  { sink.unlink(slot) } -> std::same_as<void>;
+  // Puts a published table in the place of another that shows the same, with fewer rights: no access is lost
+  // but by what the engine flushes.
+  { sink.relink(slot, entry) } -> std::same_as<void>;
   // After the flush: the frame is an ordinary one again.
   { sink.retire(frame, level) } -> std::same_as<void>;
 

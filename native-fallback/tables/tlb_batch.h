@@ -6,6 +6,8 @@
 // Concurrency: the engine's; between construction and flush no CPU begins to run the root.
 #pragma once
 
+#include <utility>
+
 #include "native-fallback/tables/counters.h"
 #include "native-fallback/tables/page_table_sink.h"
 
@@ -43,6 +45,12 @@ class TlbBatch {
   void all_pages() {
     if (cached_) count_ = kMaxPages + 1;
   }
+  // The same, of every space: what was taken away was there for others too. Before anything else is given.
+  void everywhere() {
+    cached_ = true;
+    scope_ = FlushScope::kKernel;
+    count_ = kMaxPages + 1;
+  }
   // A data frame without references; `meta` is its.
   void frame(Frame frame, FrameMeta& meta) {
     if (cached_) {
@@ -63,14 +71,14 @@ class TlbBatch {
   // Afterwards no CPU uses what was taken away, and everything given to the batch is free. May be called
   // again; the batch goes on empty.
   void flush() {
-    if (count_ > kMaxPages) {
+    const unsigned count = std::exchange(count_, 0);
+    if (count > kMaxPages) {
       sink_.flush_all(root_, scope_);
       ++counters_.full_flushes;
     } else {
-      for (unsigned i = 0; i < count_; ++i) sink_.flush_page(root_, Gva(pages_[i]), scope_);
-      counters_.page_flushes += count_;
+      for (unsigned i = 0; i < count; ++i) sink_.flush_page(root_, Gva(pages_[i]), scope_);
+      counters_.page_flushes += count;
     }
-    count_ = 0;
     frames_.free_all(dying_);
     while (!dying_tables_.empty()) free_table(dying_tables_.pop(frames_));
   }

@@ -48,7 +48,7 @@ struct Guest {
     stop.meter.look();
     // What a clone copies and a move moves is bounded by the pages that there are.
     const bool to_its_end = number == abi::Call::space_clone || number == abi::Call::region_move;
-    NOPTE_ASSERT(stop.meter.most() <= (to_its_end ? 2 * kFrames : work::kMostAtOnce));
+    NOPTE_ASSERT(to_its_end ? stop.meter.most() <= 2 * kFrames : stop.meter.kept());
     NOPTE_ASSERT(result.status <= Status::kLimit);
     if (number == abi::Call::space_destroy && registers[0] < kMostIds) {
       half_destroyed.set(registers[0], result.status == Status::kAgain);

@@ -39,6 +39,8 @@ class AnyKind {
   // the kernel's slots without counting them.
   [[nodiscard]] virtual unsigned counted_entries(unsigned level, bool root_of_a_space) const = 0;
   [[nodiscard]] virtual bool entry_empty(Frame table, unsigned index) = 0;
+  // What an entry that is not empty and no large leaf refers to: a page, or a table of the level below.
+  [[nodiscard]] virtual std::optional<Frame> entry_frame(Frame table, unsigned level, unsigned index) = 0;
   // Whether the table's marks say that the entry may be in use.
   [[nodiscard]] virtual bool marked(const pt::FrameMeta& table, unsigned index) const = 0;
 };
@@ -78,6 +80,11 @@ class KindOf final : public AnyKind {
   }
   bool entry_empty(Frame table, unsigned index) override {
     return pt::load_entry<typename Format::Entry>(kind.memory.alias(table), index).empty();
+  }
+  std::optional<Frame> entry_frame(Frame table, unsigned level, unsigned index) override {
+    const auto entry = kind.sink.view(table).read(index);
+    if (entry.empty() || (level > 1 && entry.large())) return std::nullopt;
+    return entry.frame();
   }
   bool marked(const pt::FrameMeta& table, unsigned index) const override {
     return (table.back >> (index / pt::kEntriesPerMark<Format>)&1) != 0;

@@ -141,6 +141,7 @@ TYPED_TEST(LargeLeaf, KeepsRightsCachingAndMarksWhenSplit) {
                                .with(marks);
         auto at = this->cursor(this->page(first));
         ASSERT_TRUE(at.install(whole, 2));
+        at.walk(this->page(first));
         ASSERT_TRUE(at.split());
         this->expect_parts(at, whole);
         const auto found = this->own.own_engine().peek(SpaceId::kKernel, this->page(first + 1));
@@ -229,7 +230,8 @@ TYPED_TEST(LargeLeaf, MergesOnlyWhatOneLeafCanSay) {
   refuses(last.without(Leaf::kGlobal));
   refuses(last.with_frame(Frame(1)));
   refuses(last.with_perm(kPermNone));
-  at.remove(0, at.entry());
+  at.replace(0, at.entry(), Leaf());
+  note_emptied(at.meta());
   EXPECT_FALSE(at.merge(batch));  // one is missing
   at.install_at(0, this->leaf(1, kPermR).with(Leaf::kDirty));
   EXPECT_TRUE(at.merge(batch));

@@ -69,7 +69,10 @@ void RandomRun::unmap_object(SpaceId space, ObjectId object) {
     if (region.object == object) ranges.push_back(region.range);
   }
   for (const VaRange range : ranges) {
-    ASSERT_TRUE(world_.unmap(space, range));
+    if (!world_.unmap(space, range)) {
+      EXPECT_TRUE(scarce());  // it ends amidst what a clone has too
+      return;
+    }
     reference_.drop(space, range);
   }
 }

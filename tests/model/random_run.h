@@ -69,6 +69,28 @@ class RandomRun {
     return false;
   }
 
+  // Something that is taken away from a range, to its end; or nothing is, as there is no memory to copy what
+  // a clone has too. True if it was.
+  template <class Take>
+  bool taken(const char* operation, SpaceId id, const VaRange range, Take take) {
+    VaRange left = range;
+    Status last = Status::kOk;
+    fail_soon();
+    const bool done = until_done(operation, [&](pt::Checkpoint* checkpoint) {
+      const Result<void> result = take(left, checkpoint);
+      if (!result) last = result.error();
+      if (!result && last == Status::kAgain) left.begin = checkpoint->next();
+      return result;
+    });
+    if (!done) {
+      EXPECT_EQ(last, Status::kNoMemory);
+      EXPECT_NE(id, SpaceId::kKernel);
+      EXPECT_EQ(left, range);
+      EXPECT_TRUE(scarce());
+    }
+    return done;
+  }
+
   void step();
   void access();
 

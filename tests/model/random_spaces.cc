@@ -32,12 +32,11 @@ void RandomRun::unmap() {
   }
   const SpaceId id = one_in(5) ? SpaceId::kKernel : any_space();
   const VaRange range = any_range(id);
-  VaRange left = range;
-  ASSERT_TRUE(until_done("unmap", [&](pt::Checkpoint* checkpoint) {
-    const auto result = engine().region_unmapped(id, left, checkpoint);
-    if (!result && result.error() == Status::kAgain) left.begin = checkpoint->next();
-    return result;
-  }));
+  if (!taken("unmap", id, range, [&](VaRange left, pt::Checkpoint* checkpoint) {
+        return engine().region_unmapped(id, left, checkpoint);
+      })) {
+    return;
+  }
   world_.regions(id).unmap(range);
   reference_.drop(id, range);
 }
@@ -52,12 +51,11 @@ void RandomRun::protect() {
   const auto range = part_of_region(id);
   if (!range || id == SpaceId::kKernel) return;
   const Perm perm = any_perm();
-  VaRange left = *range;
-  ASSERT_TRUE(until_done("protect", [&](pt::Checkpoint* checkpoint) {
-    const auto result = engine().region_protected(id, left, perm, checkpoint);
-    if (!result && result.error() == Status::kAgain) left.begin = checkpoint->next();
-    return result;
-  }));
+  if (!taken("protect", id, *range, [&](VaRange left, pt::Checkpoint* checkpoint) {
+        return engine().region_protected(id, left, perm, checkpoint);
+      })) {
+    return;
+  }
   world_.regions(id).protect(*range, perm);
 }
 
@@ -100,6 +98,7 @@ void RandomRun::advise() {
     range = {layout_.areas[0], layout_.areas[3] + pages_to_bytes(kAreaPages)};
   }
   const VaRange all = range;
+  if (advice == Advice::kDontNeed) fail_soon();
   Status last = Status::kOk;
   const bool done = until_done(kNames[which], [&](pt::Checkpoint* checkpoint) {
     const auto result = world_.advise(id, range, advice, checkpoint);
@@ -110,7 +109,11 @@ void RandomRun::advise() {
   if (advice == Advice::kPopulate && id != SpaceId::kKernel) note_copies(id, all);
   if (!done) {
     EXPECT_EQ(last, Status::kNoMemory);
-    EXPECT_EQ(advice, Advice::kPopulate);
+    EXPECT_NE(advice, Advice::kWillNeed);
+    // Nothing, where what a clone has too would have to be copied.
+    if (advice == Advice::kDontNeed) {
+      EXPECT_EQ(range, all);
+    }
     EXPECT_TRUE(scarce());
   } else if (advice == Advice::kDontNeed) {
     reference_.drop(id, all);

@@ -117,9 +117,9 @@ class RandomFormats : public testing::TestWithParam<const KindRow*> {};
 INSTANTIATE_TEST_SUITE_P(Kinds, RandomFormats, testing::Values(&kFiveLevelStore, &kPaeStore, &kTwoLevelStore),
                          kKindName);
 
-TEST_P(RandomFormats, TwoHundredThousandOperationsDoEverything) {
+TEST_P(RandomFormats, ThreeHundredThousandOperationsDoEverything) {
   RandomRun run(*GetParam(), 20'240'102, 1500);
-  run.run(200'000);
+  run.run(300'000);
   if (HasFailure()) return;
   for (const char* what : kExpected) EXPECT_GE(run.histogram[what], 50u) << GetParam()->name << ", " << what;
 }

@@ -165,9 +165,10 @@ TEST_P(Scenario, AdviceDropsAndInstallsAhead) {
 
 TEST_P(Scenario, ACopyMayLieWhereATableLay) {
   auto& w = world;
-  w.map(first, anonymous(kBase, 1));
+  w.map(first, anonymous(kBase, 2));
   ASSERT_EQ(w.write(kBase, 5), ViolationReason::kNone);
   const SpaceId child = *w.clone(first);
+  ASSERT_EQ(w.write(page(kBase, 1), 5), ViolationReason::kNone);  // the tables are its own again
   // A page that stays when its tables go.
   const ObjectId object = *w.object_create(1);
   const Gva alone{0x4000'0000};
@@ -207,6 +208,12 @@ TEST_P(Scenario, LongOperationsStopAndGoOn) {
   w.check();
 
   const SpaceId child = *w.clone(first);
+  ASSERT_TRUE(w.protect(child, {kBase, page(kBase, kPages)}, kPermRW));
+  ASSERT_TRUE(w.activate(child));
+  for (u64 i = 0; i < kPages; i += layout.entries_per_table) {
+    ASSERT_EQ(w.write(page(kBase, i), i), ViolationReason::kNone);  // in tables of its own
+  }
+  ASSERT_TRUE(w.activate(first));
   stops = 0;
   unsigned calls = 1;
   while (!(done = w.destroy(child, &checkpoint))) {

@@ -114,8 +114,8 @@ class ToyLguestSink {
   struct Edits {
     ToyLguestSink& sink;
     pt::LeafTable table;
-    void replace(unsigned index, Entry expected, Entry desired) const {
-      sink.exchange(table.slot(index), expected, desired);
+    Entry replace(unsigned index, Entry expected, Entry desired) const {
+      return sink.exchange(table.slot(index), expected, desired);
     }
   };
   [[nodiscard]] Edits edits(const pt::LeafTable& table) { return {*this, table}; }
@@ -149,7 +149,8 @@ class ToyLguestSink {
     pt::store_entry(frames_.window(slot.table), slot.index, entry);
     host_.linked(slot.root, entry.frame(), slot.level - 1, below(slot));
   }
-  void unlink(const pt::Slot& slot, Entry) {
+  void relink(const pt::Slot&, Entry) { ADD_FAILURE() << "tables are not shared"; }
+  void unlink(const pt::Slot& slot) {
     pt::store_entry(frames_.window(slot.table), slot.index, Entry());
     host_.unlinked(slot.root, below(slot), pt::entry_bytes(slot.level));
   }

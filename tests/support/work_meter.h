@@ -12,20 +12,27 @@ class WorkMeter {
   // A call begins, or looks whether it should stop, or ends.
   void look() {
     for (unsigned unit = 0; unit < work::kUnits; ++unit) {
-      most_ = std::max(most_, work::g_done[unit] - then_[unit]);
+      most_[unit] = std::max(most_[unit], work::g_done[unit] - then_[unit]);
     }
     then_ = work::g_done;
   }
   void begin() {
     then_ = work::g_done;
-    most_ = 0;
+    most_ = {};
   }
-  // Units of one kind, between two looks since begin().
-  [[nodiscard]] u64 most() const { return most_; }
+  // Units of one kind, between two looks since begin(); but for whole tables.
+  [[nodiscard]] u64 most() const {
+    return std::max({most_of(work::Unit::kPage), most_of(work::Unit::kNode), most_of(work::Unit::kRegion)});
+  }
+  [[nodiscard]] u64 most_of(work::Unit unit) const { return most_[static_cast<unsigned>(unit)]; }
+  // The contract holds.
+  [[nodiscard]] bool kept() const {
+    return most() <= work::kMostAtOnce && most_of(work::Unit::kTable) <= work::kMostTablesAtOnce;
+  }
 
  private:
   std::array<u64, work::kUnits> then_{};
-  u64 most_ = 0;
+  std::array<u64, work::kUnits> most_{};
 };
 
 }  // namespace nopte::test

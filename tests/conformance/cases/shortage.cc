@@ -56,7 +56,7 @@ void a_copy_without_memory_keeps_what_was_there(Scene& s) {
   s.exhaust(a);
   EXPECT(s.store(0, 2) == kNoMemory);
   EXPECT(is(s.load(0), 1));
-  s.relieve(a, 1);
+  s.relieve(a, 4);  // the page, and the tables on the way
   EXPECT(s.store(0, 2) == kOk);
   s.activate(b);
   EXPECT(is(s.load(0), 1));
@@ -117,6 +117,24 @@ void rights_are_taken_away_without_memory(Scene& s) {
   EXPECT(s.advise(a, 20, 1, Advice::kDontNeed) == kOk);
   EXPECT(is(s.load(20), 0));
 }
+// Amidst what a clone has too: taken, or refused with nothing changed.
+void what_a_clone_shares_is_taken_whole_or_not_at_all(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 8) == kOk);
+  for (u64 page = 0; page < 8; ++page) EXPECT(s.store(page, page + 1) == kOk);
+  const SpaceId b = s.make_clone(a);
+  s.exhaust(a);
+  const Status rights = s.protect(a, 2, 1, kPermR);
+  const Status promise = s.unmap(a, 7, 1);
+  EXPECT(rights == kOk || rights == kNoMemory);
+  EXPECT(promise == kOk || promise == kNoMemory);
+  EXPECT(is(s.load(2), 3));
+  EXPECT(promise == kOk ? fails(s.load(7), kNoRegion) : is(s.load(7), 8));
+  s.relieve(a, 16);
+  EXPECT(s.store(2, 9) == (rights == kOk ? kPermission : kOk));
+  s.activate(b);
+  for (u64 page = 0; page < 8; ++page) EXPECT(is(s.load(page), page + 1));
+}
 void an_object_is_cut_without_memory(Scene& s) {
   const SpaceId a = s.create_active();
   const ObjectId o = s.make_object(20);
@@ -170,6 +188,7 @@ constexpr Case kShortageCases[] = {
     CASE(a_space_without_memory_is_an_answer, space_create),
     CASE(kmem_without_memory_is_an_answer, kmem_alloc),
     CASE(rights_are_taken_away_without_memory, region_protect, region_unmap, region_advise),
+    CASE(what_a_clone_shares_is_taken_whole_or_not_at_all, space_clone, region_protect, region_unmap),
     CASE(an_object_is_cut_without_memory, object_resize),
     CASE(a_space_is_destroyed_without_memory, space_destroy),
     VIOLATION_CASE(a_window_without_memory_is_an_answer),

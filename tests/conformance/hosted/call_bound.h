@@ -14,7 +14,7 @@ class CallBound {
   void ends(abi::Call call) {
     meter_.look();
     const bool to_its_end = call == abi::Call::space_clone || call == abi::Call::region_move;
-    exceeded_ = exceeded_ || (!to_its_end && meter_.most() > work::kMostAtOnce);
+    exceeded_ = exceeded_ || (!to_its_end && !meter_.kept());
   }
   // Null, or what is wrong.
   [[nodiscard]] const char* broken() const {

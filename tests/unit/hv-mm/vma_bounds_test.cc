@@ -206,12 +206,46 @@ TEST_F(VmaAgainTest, ACloneAndAMoveDoWhatTheirPagesAre) {
   stop_.requested = true;
   const u64 checks = stop_.checks;
   ASSERT_EQ(call(Call::space_clone, {space}).status, Status::kOk);
-  EXPECT_LE(stop_.meter.most(), 800u);
+  EXPECT_EQ(stop_.meter.most_of(work::Unit::kRegion), 601u);
+  EXPECT_EQ(stop_.meter.most_of(work::Unit::kPage), 0u);
+  EXPECT_LE(stop_.meter.most_of(work::Unit::kNode), 4u);
   ASSERT_EQ(
       call(Call::region_move, {space, kA.value(), 1600, (kA + (u64{1} << 34) + kPageBytes).value()}).status,
       Status::kOk);
   EXPECT_LE(stop_.meter.most(), 2 * 800u);
+  // The tables that both have are copied first: those of the pages, and two above.
+  EXPECT_LE(stop_.meter.most_of(work::Unit::kTable), 1600u / 512 + 1 + 2);
   EXPECT_EQ(stop_.checks, checks);
+}
+
+// One look comes between what goes and what is made ahead in its place.
+TEST_F(VmaAgainTest, ARegionThatReplacesAWholeTableOfPagesAndIsPopulated) {
+  const u64 space = active_space();
+  ASSERT_EQ(map(space, kA, 512), Status::kOk);
+  for (u64 page = 0; page < 512; ++page) ASSERT_TRUE(touch(kA + pages_to_bytes(page)));
+  const CallResult made =
+      call(Call::region_map, {space, kA.value(), 512, 1 | abi::kRegionReplace | abi::kRegionPopulate});
+  EXPECT_EQ(made.status, Status::kOk);
+  EXPECT_EQ(made.value, 512u);
+  EXPECT_LE(stop_.meter.most(), work::kMostAtOnce);
+}
+
+// Both ends of what is taken lie amidst tables that a clone shares, which are copied first.
+TEST_F(VmaAgainTest, WhatAClonesTablesTakeIsBounded) {
+  const u64 space = active_space();
+  ASSERT_EQ(map(space, kA, 2048), Status::kOk);
+  for (u64 page = 0; page < 2048; ++page) ASSERT_TRUE(touch(kA + pages_to_bytes(page)));
+  u64 clones = 0;
+  for (const auto& [number, argument] :
+       {std::pair{Call::region_protect, u64{1}}, std::pair{Call::region_advise, u64{0}},
+        std::pair{Call::region_unmap, u64{0}}}) {
+    ASSERT_EQ(call(Call::space_clone, {space}).status, Status::kOk);
+    ++clones;
+    ASSERT_EQ(call(number, {space, (kA + pages_to_bytes(100)).value(), 1800, argument}).status, Status::kOk);
+    EXPECT_TRUE(stop_.meter.kept());
+    EXPECT_GE(stop_.meter.most_of(work::Unit::kTable), 2u);
+  }
+  EXPECT_EQ(clones, 3u);
 }
 
 // Nor by how far it reaches: tables are looked through for what they hold.

@@ -49,6 +49,7 @@ class VmaMemoryTest : public testing::Test {
     stop_.meter.look();
     if (number != Call::space_clone && number != Call::region_move) {
       EXPECT_LE(stop_.meter.most(), work::kMostAtOnce) << static_cast<u64>(number);
+      EXPECT_TRUE(stop_.meter.kept()) << static_cast<u64>(number);
     }
     return result;
   }

@@ -106,8 +106,7 @@ TEST_F(LguestTelling, WhatTheHypervisorHasReadNeedsNoFlush) {
 
 TEST_F(LguestTelling, EntriesAreNamedByRootAndAddress) {
   const u64 root = kRoot.address().value();
-  const Entry table = Entry::table(kTable, Privilege::kUser);
-  for (unsigned level = 2; level <= 4; ++level) sink_.unlink(slot(level), table);
+  for (unsigned level = 2; level <= 4; ++level) sink_.unlink(slot(level));
   sink_.flush_all(kRoot, FlushScope::kSpace);
   EXPECT_EQ(taken(), (std::vector<Call>{{kSetPmd, root, kVa.value() | 2, 0},
                                         {kSetPmd, root, kVa.value() | 3, 0},

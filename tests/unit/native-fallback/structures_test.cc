@@ -3,6 +3,7 @@
 #include <absl/container/btree_set.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "native-fallback/engine/kmem_area.h"
 #include "native-fallback/engine/memory_object.h"
 #include "pvops/mm_ops.h"
+#include "tests/support/work_meter.h"
 
 namespace nopte::pt {
 namespace {
@@ -182,6 +184,80 @@ TEST_F(Structures, AGrantMayReachOverABitmapFrame) {
   EXPECT_EQ(across - most, pages_to_bytes(kFramePages - 16));
   ASSERT_TRUE(area.take_back(across, 48, frames_));
   ASSERT_TRUE(area.take_back(most, kFramePages - 16, frames_));
+  area.release(frames_);
+}
+
+// Nothing here takes a look at a checkpoint, so it must be little (kmem_area.h).
+TEST_F(Structures, NoPassOverKernelAddressesIsLongerThanTheirBitmapFrames) {
+  constexpr u64 kMaps = 4;
+  constexpr u64 kFramePages = kPageBytes * 8 / 2 * KmemArea::kChunkPages;  // that one frame tells of
+  KmemArea area(VaRange::of_pages(kKmemRange.begin, kMaps * kFramePages));
+  test::WorkMeter meter;
+  const auto measured = [&](auto call) {
+    meter.begin();
+    const bool done = call();
+    meter.look();
+    return std::pair(done, meter.most());
+  };
+  const auto granted = [&](u64 pages) {
+    return measured([&] { return area.grant(pages, meta_).has_value(); });
+  };
+  const auto taken_back = [&](Gva begin, u64 pages) {
+    return measured([&] { return area.take_back(begin, pages, frames_).has_value(); });
+  };
+  // Of one large grant: the search and the marks, with its last chunk apart; the check likewise, and all
+  // again.
+  const auto [whole, cost] = granted(kMaps * kFramePages);
+  EXPECT_TRUE(whole);
+  EXPECT_GE(cost, kMaps);
+  EXPECT_LE(cost, 2 * kMaps + 1);
+  const auto [freed, freed_cost] = taken_back(kKmemRange.begin, kMaps * kFramePages);
+  EXPECT_TRUE(freed);
+  EXPECT_GE(freed_cost, kMaps);
+  EXPECT_LE(freed_cost, 2 * kMaps + 1);
+  // Of one that has no room: every second chunk is free.
+  std::vector<Gva> chunks;
+  while (const auto chunk = area.grant(1, meta_)) chunks.push_back(*chunk);
+  EXPECT_EQ(chunks.size(), kMaps * kFramePages / KmemArea::kChunkPages);
+  for (u64 i = 1; i < chunks.size(); i += 2) ASSERT_TRUE(area.take_back(chunks[i], 1, frames_));
+  const auto [room, search_cost] = granted(KmemArea::kChunkPages + 1);
+  EXPECT_FALSE(room);
+  EXPECT_EQ(search_cost, kMaps);
+  const auto [refused, refused_cost] = taken_back(chunks[0], kMaps * kFramePages);
+  EXPECT_FALSE(refused);
+  EXPECT_LE(refused_cost, kMaps);
+  static_assert(2 * KmemArea::kMaxFrames + 1 <= work::kMostAtOnce);
+  area.release(frames_);
+}
+
+// Against the plainest search: first fit, chunk by chunk.
+TEST_F(Structures, KernelAddressesAreFirstFit) {
+  constexpr u64 kChunks = 1000;  // not whole words
+  KmemArea area(VaRange::of_pages(kKmemRange.begin, kChunks * KmemArea::kChunkPages));
+  std::vector<bool> used(kChunks);
+  absl::btree_map<u64, u64> grants;  // first chunk -> chunks
+  std::mt19937_64 random(7);
+  for (int step = 0; step < 4000; ++step) {
+    if (random() % 2 == 0 && !grants.empty()) {
+      auto one = grants.lower_bound(random() % kChunks);
+      if (one == grants.end()) one = grants.begin();
+      const Gva begin = kKmemRange.begin + pages_to_bytes(one->first * KmemArea::kChunkPages);
+      ASSERT_FALSE(area.take_back(begin, (one->second + 1) * KmemArea::kChunkPages, frames_));
+      ASSERT_TRUE(area.take_back(begin, one->second * KmemArea::kChunkPages, frames_));
+      std::fill_n(used.begin() + static_cast<long>(one->first), one->second, false);
+      grants.erase(one);
+      continue;
+    }
+    const u64 chunks = 1 + random() % (step % 3 == 0 ? 150 : 9);
+    const auto at = std::search_n(used.begin(), used.end(), static_cast<long>(chunks), false);
+    const auto granted = area.grant(chunks * KmemArea::kChunkPages, meta_);
+    ASSERT_EQ(granted.has_value(), at != used.end()) << step;
+    if (!granted) continue;
+    const u64 first = static_cast<u64>(at - used.begin());
+    ASSERT_EQ(*granted - kKmemRange.begin, pages_to_bytes(first * KmemArea::kChunkPages)) << step;
+    std::fill_n(at, chunks, true);
+    grants[first] = chunks;
+  }
   area.release(frames_);
 }
 

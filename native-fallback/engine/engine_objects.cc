@@ -1,10 +1,9 @@
-// Engine: memory objects. Included by engine.h.
-#pragma once
+// EngineCore: memory objects.
+#include "native-fallback/engine/engine_core.h"
 
 namespace nopte::pt {
 
-template <PageTableSink Sink>
-Result<ObjectId> Engine<Sink>::object_create(u64 pages, const ObjectMappings& mappings) {
+Result<ObjectId> EngineCore::object_create(u64 pages, const ObjectMappings& mappings) {
   if (pages > kMaxObjectPages) return Fail(Status::kLimit);
   const auto added = objects_.add(meta_frames());
   if (!added) return Fail(added.error());
@@ -14,8 +13,7 @@ Result<ObjectId> Engine<Sink>::object_create(u64 pages, const ObjectMappings& ma
   return ObjectId(added->id);
 }
 
-template <PageTableSink Sink>
-Result<ObjectId> Engine<Sink>::object_adopt(FrameRange contents, const ObjectMappings& mappings) {
+Result<ObjectId> EngineCore::object_adopt(FrameRange contents, const ObjectMappings& mappings) {
   const auto id = object_create(contents.frames(), mappings);
   if (!id) return id;
   MemoryObject& object = *find_object(*id);
@@ -36,8 +34,7 @@ Result<ObjectId> Engine<Sink>::object_adopt(FrameRange contents, const ObjectMap
   return id;
 }
 
-template <PageTableSink Sink>
-Result<void> Engine<Sink>::object_resize(ObjectId id, u64 pages, Checkpoint* checkpoint) {
+Result<void> EngineCore::object_resize(ObjectId id, u64 pages, Checkpoint* checkpoint) {
   MemoryObject* object = find_object(id);
   if (object == nullptr) return Fail(Status::kInvalid);
   if (pages > kMaxObjectPages) return Fail(Status::kLimit);
@@ -49,8 +46,7 @@ Result<void> Engine<Sink>::object_resize(ObjectId id, u64 pages, Checkpoint* che
 }
 
 // Makes `pages` the size and takes everything past it out. Errors: kAgain.
-template <PageTableSink Sink>
-Result<void> Engine<Sink>::cut_object(MemoryObject& object, u64 pages, Checkpoint* checkpoint) {
+Result<void> EngineCore::cut_object(MemoryObject& object, u64 pages, Checkpoint* checkpoint) {
   using Cut = MemoryObject::Cut;
   if (pages < object.pages) object.cut = Cut::kNew;
   if (object.cut_from < object.pages) object.cut_from = object.pages;
@@ -77,8 +73,7 @@ Result<void> Engine<Sink>::cut_object(MemoryObject& object, u64 pages, Checkpoin
 }
 
 // Takes the pages past the object's end out of every mapping. False: stopped at the checkpoint.
-template <PageTableSink Sink>
-bool Engine<Sink>::cut_mappings(MemoryObject& object, Checkpoint* checkpoint) {
+bool EngineCore::cut_mappings(MemoryObject& object, Checkpoint* checkpoint) {
   const auto from = object.cut == MemoryObject::Cut::kMappings ? ObjectMappings::From::kWhereItStopped
                                                                : ObjectMappings::From::kStart;
   object.cut = MemoryObject::Cut::kMappings;
@@ -92,14 +87,12 @@ bool Engine<Sink>::cut_mappings(MemoryObject& object, Checkpoint* checkpoint) {
                                   }
                                   done += cost;
                                   Space* space = find_space(id);
-                                  if (space == nullptr || space->emptied || !valid_range(id, range))
-                                    return true;
-                                  return zap(id, *space, range, checkpoint).has_value();
+                                  if (space == nullptr || space->emptied || !may_show(id, range)) return true;
+                                  return zap(id, *space, range, Whose::kEverybodys, checkpoint).has_value();
                                 });
 }
 
-template <PageTableSink Sink>
-Result<void> Engine<Sink>::object_destroy(ObjectId id, Checkpoint* checkpoint) {
+Result<void> EngineCore::object_destroy(ObjectId id, Checkpoint* checkpoint) {
   MemoryObject* object = find_object(id);
   if (object == nullptr) return Fail(Status::kInvalid);
   bool mapped = false;
@@ -110,36 +103,10 @@ Result<void> Engine<Sink>::object_destroy(ObjectId id, Checkpoint* checkpoint) {
   return {};
 }
 
-template <PageTableSink Sink>
-Result<u64> Engine<Sink>::object_pages(ObjectId id) const {
+Result<u64> EngineCore::object_pages(ObjectId id) const {
   const MemoryObject* object = find_object(id);
   if (object == nullptr) return Fail(Status::kInvalid);
   return object->pages;
-}
-
-template <PageTableSink Sink>
-Result<u8*> Engine<Sink>::object_window(ObjectId id, u64 page) {
-  MemoryObject* object = find_object(id);
-  if (object == nullptr) return Fail(Status::kInvalid);
-  if (page >= object->pages) return Fail(Status::kPastEnd);
-  const auto frame = object_frame(*object, id, page);
-  if (!frame) return Fail(frame.error());
-  return frames_.window(*frame);
-}
-
-template <PageTableSink Sink>
-Result<Frame> Engine<Sink>::object_frame(MemoryObject& object, ObjectId id, u64 page) {
-  if (const std::optional<Frame> found = find_page(object, frames_, page)) return *found;
-  const auto frame = zeroed_frame(FrameKind::kObject);
-  if (!frame) return frame;
-  FrameMeta& meta = frames_.meta(*frame);
-  meta.back = static_cast<u32>(id);
-  meta.index = page;
-  if (const auto inserted = insert_page(object, meta_frames(), page, *frame); !inserted) {
-    frames_.free(*frame);
-    return Fail(inserted.error());
-  }
-  return frame;
 }
 
 }  // namespace nopte::pt

@@ -1,0 +1,215 @@
+// EngineCore: spaces, what they hold ahead of faults, and kernel memory.
+#include "native-fallback/engine/engine_core.h"
+
+namespace nopte::pt {
+
+Result<SpaceId> EngineCore::space_create(const RegionSource& promised) {
+  const auto added = spaces_.add(meta_frames());
+  if (!added) return Fail(added.error());
+  const auto root = new_root();
+  if (!root) {
+    spaces_.remove(frames_, added->id);
+    return Fail(root.error());
+  }
+  *added->record = Space{.root = *root, .regions = &promised};
+  ++counters_.spaces_created;
+  return SpaceId(added->id);
+}
+
+Result<SpaceId> EngineCore::space_clone(SpaceId parent_id, const RegionSource& promised) {
+  if (parent_id == SpaceId::kKernel) return Fail(Status::kInvalid);
+  Space* parent = find_space(parent_id);
+  if (parent == nullptr || parent->retired) return Fail(Status::kInvalid);
+  const auto child_id = space_create(promised);
+  if (!child_id) return child_id;
+  const auto copied = clone_tables(*parent, *find_space(*child_id));
+  if (!copied) {
+    (void)space_destroy(*child_id);
+    return Fail(copied.error());
+  }
+  return child_id;
+}
+
+Result<void> EngineCore::space_empty(SpaceId id, Checkpoint* checkpoint) {
+  if (id == SpaceId::kKernel) return Fail(Status::kInvalid);
+  Space* space = find_space(id);
+  if (space == nullptr) return Fail(Status::kInvalid);
+  if (space->emptied) return {};
+  if (runs(*space)) return Fail(Status::kBusy);
+  if (!empty_tables(*space, checkpoint)) return Fail(Status::kAgain);
+  space->emptied = true;
+  return {};
+}
+
+Result<void> EngineCore::space_destroy(SpaceId id, Checkpoint* checkpoint) {
+  NOPTE_TRY(space_empty(id, checkpoint));
+  if (id == activated_id_) {
+    activated_id_ = SpaceId::kKernel;
+    activated_ = &kernel_;
+  }
+  spaces_.remove(frames_, static_cast<u32>(id));
+  return {};
+}
+
+Result<u64> EngineCore::region_resident(SpaceId id, VaRange range) const {
+  const Space* space = find_space(id);
+  if (space == nullptr || space->retired || !may_show(id, range) || range.pages() > kMostResident) {
+    return Fail(Status::kInvalid);
+  }
+  u64 found = 0;
+  for (Gva va = range.begin; space->regions != nullptr && va < range.end;) {
+    work::did(work::Unit::kRegion);
+    const std::optional<RegionSpec> region = space->regions->find_next(va);
+    if (!region || region->range.begin >= range.end) break;
+    const MemoryObject* const object = find_object(region->object);
+    const VaRange part = region->range.intersect(range);
+    for (va = part.begin; va < part.end; va += kPageBytes) {
+      work::did(work::Unit::kPage);
+      const u64 page = region->object_page + (va - region->range.begin) / kPageBytes;
+      const bool cached = object != nullptr && page < object->pages && find_page(*object, frames_, page);
+      if (cached || shows(id, va)) found |= u64{1} << ((va - range.begin) / kPageBytes);
+    }
+  }
+  return found;
+}
+
+Result<void> EngineCore::region_advise(SpaceId id, VaRange range, Advice advice, Checkpoint* checkpoint) {
+  Space* space = find_space(id);
+  if (space == nullptr || !may_show(id, range)) return Fail(Status::kInvalid);
+  switch (advice) {
+    case Advice::kDontNeed:
+      return zap(id, *space, range, Whose::kOwn, checkpoint);
+    case Advice::kWillNeed:
+    case Advice::kPopulate:
+      return populate(id, *space, range, advice, checkpoint);
+  }
+  return Fail(Status::kInvalid);
+}
+
+Result<void> EngineCore::region_moved(SpaceId id, VaRange from, Gva to) {
+  Space* space = find_space(id);
+  if (space == nullptr || !may_show(id, from)) return Fail(Status::kInvalid);
+  const VaRange target = VaRange::of_pages(to, from.pages());
+  if (!may_show(id, target)) return Fail(Status::kInvalid);
+  if (target.overlaps(from)) return Fail(Status::kOverlap);
+  return move(id, *space, from, to);
+}
+
+Result<void> EngineCore::populate(SpaceId id, Space& space, VaRange range, Advice advice,
+                                  Checkpoint* checkpoint) {
+  if (space.regions == nullptr) return {};
+  const bool will_need = advice == Advice::kWillNeed;
+  u64 left = kPagesPerCheck;  // steps until the next check
+  const auto stop_at = [&](Gva va) {
+    if (left-- != 0) return false;
+    left = kPagesPerCheck - 1;
+    return checkpoint != nullptr && checkpoint->should_stop(va);
+  };
+  for (Gva va = range.begin; va < range.end;) {
+    work::did(work::Unit::kRegion);
+    const std::optional<RegionSpec> region = space.regions->find_next(va);
+    if (!region || region->range.begin >= range.end) break;
+    if (va < region->range.begin) va = region->range.begin;
+    if (stop_at(va)) return Fail(Status::kAgain);
+    const Gva end = region->range.end < range.end ? region->range.end : range.end;
+    const Promise promise{*region, find_object(region->object)};
+    // Read ahead makes no pages: it installs those that an object has.
+    if (region->perm.none() || (will_need && promise.object == nullptr)) {
+      va = end;
+      continue;
+    }
+    const Access access = region->perm.write() && !will_need ? Access::kWrite : Access::kRead;
+    while (va < end) {
+      for (bool found = !will_need; !found;) {
+        const u64 page = region->object_page + (va - region->range.begin) / kPageBytes;
+        const PageSearch next = next_page(*promise.object, frames_, page, kNodesPerStep);
+        if (next.page - page >= VaRange{va, end}.pages()) {
+          va = end;
+          break;
+        }
+        va += pages_to_bytes(next.page - page);
+        found = next.found;
+        if (!found && stop_at(va)) return Fail(Status::kAgain);
+      }
+      if (va == end) break;
+      if (stop_at(va)) return Fail(Status::kAgain);
+      // As many as may be done before the next check, and the first that is past the object's end.
+      u64 more = will_need ? 0 : std::min(left, VaRange{va, end}.pages() - 1);
+      if (region->object != ObjectId::kNone) {
+        const u64 page = region->object_page + (va - region->range.begin) / kPageBytes;
+        const u64 pages = promise.object == nullptr ? 0 : promise.object->pages;
+        more = std::min(more, pages < page ? 0 : pages - page);
+      }
+      const VaRange pages = VaRange::of_pages(va, 1 + more);
+      left -= more;
+      const auto done = install_promised(space, id, promise, pages, access);
+      if (!done && done.error() == Status::kPastEnd) break;
+      if (!done) return will_need ? Result<void>() : done;
+      va = pages.end;
+    }
+    va = end;
+  }
+  return {};
+}
+
+Result<Gva> EngineCore::kmem_alloc(u64 pages, Checkpoint* checkpoint) {
+  if (pages == 0) return Fail(Status::kInvalid);
+  HalfGrant& half = half_grant_;
+  if (half.pages != 0 && half.pages != pages && half.way == HalfGrant::Way::kGrows) {
+    half.way = HalfGrant::Way::kGivesWay;
+  }
+  if (half.pages != 0 && half.way != HalfGrant::Way::kGrows) {
+    const bool failed = half.pages == pages && half.way == HalfGrant::Way::kFailed;
+    NOPTE_TRY(drop_half_grant(checkpoint));
+    if (failed) return Fail(Status::kNoMemory);
+    if (checkpoint != nullptr && checkpoint->should_stop(Gva())) return Fail(Status::kAgain);
+  }
+  if (half.pages == 0) {
+    if (pages > frames_.free_frames()) return Fail(Status::kNoMemory);
+    const auto granted = kmem_.grant(pages, meta_frames());
+    if (!granted) return granted;
+    half = {.begin = *granted, .pages = pages};
+  }
+  const u64 committed = KmemArea::chunks_of(pages) * KmemArea::kChunkPages;
+  for (u64 left = kKernelPagesPerCheck; half.installed < committed; --left) {
+    const Gva va = half.begin + pages_to_bytes(half.installed);
+    if (left == 0) {
+      if (checkpoint != nullptr && checkpoint->should_stop(va)) return Fail(Status::kAgain);
+      left = kKernelPagesPerCheck;
+    }
+    work::did(work::Unit::kPage);
+    if (!commit(va)) {
+      half.way = HalfGrant::Way::kFailed;
+      if (checkpoint != nullptr && half.installed != 0 && checkpoint->should_stop(va)) {
+        return Fail(Status::kAgain);
+      }
+      NOPTE_TRY(drop_half_grant(checkpoint));
+      return Fail(Status::kNoMemory);
+    }
+    ++half.installed;
+  }
+  const Gva begin = half.begin;
+  half = {};
+  return begin;
+}
+
+// Precondition: there is one. Errors: kAgain.
+Result<void> EngineCore::drop_half_grant(Checkpoint* checkpoint) {
+  const HalfGrant half = half_grant_;
+  if (half.installed != 0) {
+    NOPTE_TRY(zap(SpaceId::kKernel, kernel_, VaRange::of_pages(half.begin, half.installed), Whose::kOwn,
+                  checkpoint));
+  }
+  half_grant_ = {};
+  return kmem_.take_back(half.begin, half.pages, frames_);
+}
+
+Result<void> EngineCore::kmem_free(Gva begin, u64 pages, Checkpoint* checkpoint) {
+  if (half_grant_.pages != 0 && begin == half_grant_.begin) return Fail(Status::kInvalid);
+  NOPTE_TRY(kmem_.check(begin, pages, frames_));
+  const u64 committed = KmemArea::chunks_of(pages) * KmemArea::kChunkPages;
+  NOPTE_TRY(zap(SpaceId::kKernel, kernel_, VaRange::of_pages(begin, committed), Whose::kOwn, checkpoint));
+  return kmem_.take_back(begin, pages, frames_);
+}
+
+}  // namespace nopte::pt

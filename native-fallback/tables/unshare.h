@@ -1,0 +1,210 @@
+// Tables with several parents. Included by cursor.h.
+//
+// A clone links what its original has, and both entries lose the right to write; nothing below is touched:
+//
+//   root A   root B           root A    root B
+//       \-   -/                  |  W     | -
+//        (3)          A writes  (3)'     (3)
+//      W / \ W        ------>   W| \-   -/ |-
+//      (2) (2)                  (2)' (2) (2)
+//
+// A table that several entries lead to does not change, but for A and D, for rights to write that its copies
+// take from both, and where an object is cut for all. Whether a table is a root's own is decided along the
+// way: it is where every entry above can be written. Where one cannot, the table below has other parents, or
+// had: then it is the root's again at the next change of something below.
+//
+// Rights that one root takes from all that lies below a shared table are taken in the entry above
+// (X86Entry::restricted_to), and in the table itself when it is the root's own.
+#pragma once
+
+namespace nopte::pt {
+
+template <PageTableSink Sink>
+void Cursor<Sink>::walk_on() {
+  for (unsigned level = path_.level; level > 1; --level) {
+    const Entry link = memory_.sink.read(Slot::of<Format>(table(), root_, va_, level));
+    if (link.empty()) return;
+    path_.rights &= link.word();
+    path_.refused |= link.word();
+    path_.level = level - 1;
+    path_.tables[path_.level] = link.frame().number();
+  }
+}
+
+template <PageTableSink Sink>
+unsigned Cursor<Sink>::shared_level() const {
+  unsigned level = kHighestShared;
+  while (memory_.sink.read(above(level)).writable()) --level;
+  return level;
+}
+
+// The table of this level has no parent but `link`: gives that full rights. What it had taken is taken below;
+// a shadow that shows entries one by one must know that before it shows more of the way.
+template <PageTableSink Sink>
+void Cursor<Sink>::regain(unsigned level, Entry link, TlbBatch<Sink>& batch) {
+  const Frame table = link.frame();
+  const Entry full = Format::table_entry(table, privilege(), level + 1);
+  if (link != full.without(Entry::kWritable)) {
+    work::did(work::Unit::kTable);
+    batch.all_pages();
+    for (auto scan = TableScan<Sink>(memory_.sink, memory_.frames.meta(table), table, 0,
+                                     Format::kEntriesPerTable - 1);
+         scan.next();) {
+      const Entry less = scan.entry().restricted_by(link, level);
+      if (less == scan.entry()) continue;
+      const Gva va = table_begin(level) + scan.index() * Format::entry_bytes(level);
+      memory_.sink.exchange({table, root_, va, level, scan.index()}, scan.entry(), less);
+    }
+  }
+  memory_.sink.exchange(above(level), link, full);
+}
+
+template <PageTableSink Sink>
+bool Cursor<Sink>::take_back(TlbBatch<Sink>& batch) {
+  const unsigned level = shared_level();
+  if (memory_.frames.meta(Frame(path_.tables[level])).refs != 1) return false;
+  regain(level, memory_.sink.read(above(level)), batch);
+  walk(va_);
+  if (kept()) walk_on();
+  return true;
+}
+
+template <PageTableSink Sink>
+void Cursor<Sink>::drop_shared(TlbBatch<Sink>& batch) {
+  path_.level = shared_level();
+  batch.all_pages();
+  unlink_at(path_.level, batch);
+}
+
+template <PageTableSink Sink>
+bool Cursor<Sink>::restrict_shared(Perm perm, TlbBatch<Sink>& batch) {
+  const Slot slot = above(shared_level());
+  const Entry link = memory_.sink.read(slot);
+  const Entry less = link.restricted_to(perm);
+  if (less == link) return false;
+  memory_.sink.exchange(slot, link, less);
+  if (link.present() && less.lacks_rights_of(link)) batch.all_pages();
+  return true;
+}
+
+template <PageTableSink Sink>
+Result<void> Cursor<Sink>::share_with(Cursor& to, Gva va, unsigned level) {
+  to.walk(va);
+  NOPTE_TRY(to.make_tables(level));
+  walk(va);
+  const Slot theirs = Slot::of<Format>(Frame(to.path_.tables[level]), to.root_, va, level);
+  const Slot ours = above(level - 1);
+  const Entry link = memory_.sink.read(ours);
+  const Entry shared = link.without(Entry::kWritable);
+  if (link.writable()) memory_.sink.exchange(ours, link, shared);
+  ++memory_.frames.meta(link.frame()).refs;
+  memory_.sink.link(theirs, shared);
+  note_filled<Format>(memory_.frames.meta(theirs.table), theirs.index);
+  return {};
+}
+
+template <PageTableSink Sink>
+void Cursor<Sink>::copy_pages(Frame table, Frame copy, Entry above, Which which) {
+  work::did(work::Unit::kTable);
+  FrameMeta& to = memory_.frames.meta(copy);
+  const FillerOf<Sink> filler = memory_.sink.filler(copy);
+  auto edits = memory_.sink.edits({table, root_, table_begin(1)});
+  const FrameMeta& from = memory_.frames.meta(table);
+  u16 copied = 0;
+  for_each_entry(memory_.sink, from, table, 0, Format::kEntriesPerTable - 1,
+                 [&](unsigned index, Entry entry) __attribute__((always_inline)) {
+                   FrameMeta& page = memory_.frames.meta(entry.frame());
+                   Entry same = entry.restricted_by(above, 1);
+                   if (page.kind == FrameKind::kAnon) {
+                     const Entry shared = entry.without(Entry::kWritable);
+                     if (shared != entry) edits.replace(index, entry, shared);
+                     same = same.without(Entry::kWritable);
+                   } else if (which == Which::kAnonymous) {
+                     return true;
+                   }
+                   ++page.refs;
+                   ++copied;
+                   filler.fill(index, same);
+                   return true;
+                 });
+  to.live = copied;
+  to.back = from.back;
+  memory_.counters.entries_written += copied;
+}
+
+template <PageTableSink Sink>
+void Cursor<Sink>::copy_table(Frame table, Frame copy, unsigned level, Entry above, unsigned skipped) {
+  if (level == 1) return copy_pages(table, copy, above, Which::kAll);
+  work::did(work::Unit::kTable);
+  const FrameMeta& from = memory_.frames.meta(table);
+  FrameMeta& to = memory_.frames.meta(copy);
+  const FillerOf<Sink> filler = memory_.sink.filler(copy);
+  to.live = from.live;
+  to.back = from.back;
+  for (TableScan<Sink> scan(memory_.sink, from, table, 0, Format::kEntriesPerTable - 1); scan.next();) {
+    if (scan.index() == skipped) continue;
+    const Entry entry = scan.entry();
+    ++memory_.frames.meta(entry.frame()).refs;
+    if (entry.writable()) {
+      const Gva va = table_begin(level) + scan.index() * Format::entry_bytes(level);
+      memory_.sink.exchange({table, root_, va, level, scan.index()}, entry, entry.without(Entry::kWritable));
+    }
+    filler.fill(scan.index(), entry.restricted_by(above, level).without(Entry::kWritable));
+  }
+}
+
+template <PageTableSink Sink>
+Result<void> Cursor<Sink>::own(unsigned lowest, TlbBatch<Sink>& batch) {
+  // What has no other parent any more.
+  unsigned top = kHighestShared;
+  Entry links[Format::kLevels];  // by the level of the table that they lead to
+  for (; top >= lowest; --top) {
+    links[top] = memory_.sink.read(above(top));
+    if (links[top].empty()) break;
+    path_.tables[top] = links[top].frame().number();
+    if (links[top].writable()) continue;
+    if (memory_.frames.meta(links[top].frame()).refs != 1) break;
+    regain(top, links[top], batch);
+  }
+  if (top < lowest || links[top].empty()) {
+    walk(va_);
+    return {};
+  }
+  // A copy of each table from there down.
+  unsigned low = top;
+  Frame copies[Format::kLevels];
+  for (;; --low) {
+    const auto copy = memory_.make(low);
+    if (!copy) {
+      while (low++ < top) memory_.discard(copies[low]);
+      walk(va_);
+      return Fail(copy.error());
+    }
+    copies[low] = *copy;
+    if (low == lowest) break;
+    links[low - 1] = memory_.sink.read(Slot::of<Format>(links[low].frame(), root_, va_, low));
+    if (links[low - 1].empty()) break;
+  }
+  for (unsigned level = top; level > low; --level) {
+    copy_table(links[level].frame(), copies[level], level, links[level], Format::table_index(va_, level));
+    links[level - 1] = links[level - 1].restricted_by(links[level], level);
+  }
+  copy_table(links[low].frame(), copies[low], low, links[low]);
+  for (unsigned level = low;; ++level) {
+    memory_.sink.publish(copies[level], level, va_);
+    memory_.frames.meta(copies[level]).refs = 1;
+    const Entry link = Format::table_entry(copies[level], privilege(), level + 1);
+    if (level == top) {
+      memory_.sink.relink(above(top), link);
+      break;
+    }
+    memory_.sink.filler(copies[level + 1]).fill(Format::table_index(va_, level + 1), link);
+  }
+  --memory_.frames.meta(links[top].frame()).refs;
+  memory_.counters.tables_unshared += top - low + 1;
+  batch.way_to(va_);
+  walk(va_);
+  return {};
+}
+
+}  // namespace nopte::pt
