@@ -3,15 +3,16 @@
 import dataclasses
 
 _TABLES_GO = "each page is a leaf table that goes, told and emptied by itself; shadow gives the table above up at once"
-_FORKED_BEFORE = "later forks, nothing to tell: the guest's engine for this interface takes an instruction or two more per entry"
+_BY_CALLS = "the engine of the page-table interfaces does by calls what shadow's guest has inline"
 _CHECKED = "every entry is checked and counted against the frame that it names"
 _VALIDATED = "a table that comes or goes is validated or counted out entry by entry"
 # By mode, row; None: any other row.
 _REASONS = {
     "vma": {"map-unmap": "two calls for memory that is never touched: shadow has nothing to do"},
-    "kvmpv": {"fork-64m": _FORKED_BEFORE, "sparse-unmap": _TABLES_GO},
-    "vmi": {"fork-64m": _FORKED_BEFORE, "sparse-unmap": _TABLES_GO},
-    "lguest": {"fork-64m": _FORKED_BEFORE, "sparse-unmap": _TABLES_GO,
+    "kvmpv": {"map-unmap": _BY_CALLS, "populate": _BY_CALLS, "sparse-unmap": _TABLES_GO},
+    "vmi": {"map-unmap": _BY_CALLS, "populate": _BY_CALLS, "sparse-unmap": _TABLES_GO},
+    "lguest": {"map-unmap": _BY_CALLS, "populate": _BY_CALLS, "sparse-unmap": _TABLES_GO,
+               "fork-64m": "a table has one root: each page is copied into one of the clone's, where shadow's guest links 32 tables",
                "protect-mib": "256 calls fill the ring four times, each is looked up from its root; shadow looks once at the table",
                "mremap-move": "a table cannot be moved: every leaf is told as gone"},
     "xen": {"map-unmap": "the sink looks whether calls wait before it reads the tables",
