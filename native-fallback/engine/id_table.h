@@ -118,7 +118,7 @@ class IdTable {
     return *reinterpret_cast<u64*>(frames.window(Frame(entry - 1)));
   }
   static u8* slot_address(const FrameTable& frames, u64 entry, u32 slot) {
-    return frames.window(Frame(entry - 1)) + slot * kSlotBytes;
+    return frames.window(Frame(entry - 1)) + u64{slot} * kSlotBytes;
   }
 
   u64 directories_[kDirectories] = {};  // frame number + 1; made when the one before is full
