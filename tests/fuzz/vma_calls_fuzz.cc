@@ -76,20 +76,38 @@ struct Guest {
     if (choice < 255) return (kUserRange.end - pages_to_bytes(choice - 224)).value();
     return input.raw(8);
   }
+  // References by the pages' frames, of every leaf table once.
+  void count(pt::Frame table, unsigned level, std::bitset<kFrames>& seen,
+             std::array<u32, kFrames>& references) {
+    if (seen.test(table.number() - kFirstFrame)) return;
+    seen.set(table.number() - kFirstFrame);
+    const unsigned end = level == pt::kLevels ? pt::kEntriesPerTable / 2 : pt::kEntriesPerTable;
+    for (unsigned i = 0; i < end; ++i) {
+      const pt::Entry entry = pt::load_entry(frames.window(table), i);
+      if (entry.empty()) continue;
+      if (level == 1) {
+        ++references[entry.frame().number() - kFirstFrame];
+      } else {
+        count(entry.frame(), level - 1, seen, references);
+      }
+    }
+  }
   void check() {
     std::array<u32, kFrames> references{};
+    std::bitset<kFrames> seen;
     for (u32 id = 0; id < spaces; ++id) {
       const auto tree = vma.declared(SpaceId{id});
       if (!tree) continue;
       NOPTE_ASSERT((*tree)->consistent());
       engine.for_each_installed(SpaceId{id}, [&](Gva va, const auto& installed) {
-        ++references[installed.entry.frame().number() - kFirstFrame];
+        if (id == 0) ++references[installed.entry.frame().number() - kFirstFrame];
         const auto region = (*tree)->find(va);
         NOPTE_ASSERT(region);
         NOPTE_ASSERT(!installed.entry.present() ||
                      pt::FourLevel::granted(region->perm).contains(installed.rights));
         NOPTE_ASSERT(installed.user == (id != 0));
       });
+      if (id != 0) count(*engine.root(SpaceId{id}), pt::kLevels, seen, references);
     }
     frames.for_each_touched([&](pt::Frame frame, const pt::FrameMeta& meta) {
       const bool object = meta.kind == pt::FrameKind::kObject;
