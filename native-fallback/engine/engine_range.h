@@ -86,7 +86,8 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
     if (last) break;
     va = part.end;
     // A table at the edge may hold others' entries alone: to stop behind it, again and again, is no progress.
-    if (checkpoint != nullptr && (whole || counters_.entries_written != written) &&
+    const bool gone = cursor.level() > 1;
+    if (checkpoint != nullptr && (whole || gone || counters_.entries_written != written) &&
         checkpoint->should_stop(va)) {
       batch.flush();
       return Fail(Status::kAgain);

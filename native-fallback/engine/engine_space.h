@@ -94,19 +94,14 @@ bool Engine<Sink>::free_below(Frame table, unsigned level, Batch& batch, Checkpo
   for (TableScan<Sink> scan(sink_, meta, table, 0, last_user_index(level)); scan.next();) {
     const Frame child = scan.entry().frame();
     FrameMeta& below = frames_.meta(child);
-    if (below.refs > 1) {  // others have it too
-      --below.refs;
-      work::did(work::Unit::kNode);
-      continue;
-    }
-    if (!free_below(child, level - 1, batch, checkpoint)) {
+    // Others may have it too.
+    if (below.refs == 1 && !free_below(child, level - 1, batch, checkpoint)) {
       forget_entries(table, scan.index());
       return false;
     }
-    --below.refs;
-    batch.table(child);
+    if (--below.refs == 0) batch.table(child);
     work::did(work::Unit::kNode);
-    if (level == 2 && checkpoint != nullptr && checkpoint->should_stop(Gva())) {
+    if (checkpoint != nullptr && checkpoint->should_stop(Gva())) {
       forget_entries(table, scan.index() + 1);
       return false;
     }

@@ -201,6 +201,9 @@ Result<void> Cursor<Sink>::own(unsigned lowest, TlbBatch<Sink>& batch) {
     memory_.sink.filler(copies[level + 1]).fill(Format::table_index(va_, level + 1), link);
   }
   --memory_.frames.meta(links[top].frame()).refs;
+  // Another root may run that still has the tables, and knows of more rights than their entries have now: it
+  // must not before it has the way back.
+  if (!memory_.sink.runs(root_)) batch.everywhere();
   memory_.counters.tables_unshared += top - low + 1;
   batch.way_to(va_);
   walk(va_);

@@ -398,6 +398,23 @@ TEST_P(SharedTables, NoProcessorKeepsTheWayToATableThatIsAnothers) {
   }
 }
 
+// What a space that does not run takes from a table is taken from one that does, before that has its right
+// back.
+TEST_P(SharedTables, WhatOneThatDoesNotRunTakesIsKnownToOneThatDoes) {
+  const u64 half = kTable / 2;
+  map_filled(half);
+  w.map(parent, {.range = VaRange::of_pages(page(kBase, half), 8), .perm = kPermRW});
+  clone();
+  ASSERT_TRUE(w.engine().fault(child, page(kBase, 3), Access::kWrite, pt::Privilege::kUser));
+  // Back without a fault, so that nothing else tells of it; and used, so that a shadow shows the way.
+  ASSERT_TRUE(w.advise(parent, pages(half, half + 2), Advice::kPopulate));
+  EXPECT_EQ(w.write(page(kBase, half), 1), kFine);
+  EXPECT_EQ(w.write(page(kBase, 5), 55), kFine);
+  w.check();
+  in(child);
+  expect_filled(0, half);
+}
+
 // Every allocation of every operation fails once: nothing has changed, and then it works.
 TEST_P(SharedTables, OutOfMemoryChangesNothing) {
   const auto apart = [&](const char* what, const std::function<Result<void>()>& step) {
