@@ -184,6 +184,7 @@ class Engine final : public EngineCore {
                                       Batch& batch);
   [[gnu::cold]] void prune_tables(const Space& space, VaRange range, Batch& batch);
   [[gnu::cold]] Result<void> own(Cursor<Sink>& cursor, unsigned lowest, Batch& batch);
+  [[nodiscard]] bool shows_any(const Cursor<Sink>& cursor, VaRange part) const;
   Result<void> own_edges(const Space& space, VaRange range, Batch& batch);
   template <class Work>
   Result<void> for_each_leaf_table(SpaceId id, Space& space, VaRange range, Whose whose,

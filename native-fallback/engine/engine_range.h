@@ -50,6 +50,13 @@ template <PageTableSink Sink>
   return own_at(range.end, range.end - 1);
 }
 
+// Something of `part` is installed, all of it in the leaf table where the cursor is.
+template <PageTableSink Sink>
+bool Engine<Sink>::shows_any(const Cursor<Sink>& cursor, VaRange part) const {
+  return cursor.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1))
+      .next();
+}
+
 // work(cursor, part, batch) for every leaf table in the range; the cursor is at part.begin, part lies in the
 // table. For kOwn, where other roots lead there too, part is all of what is shared (Cursor::shared_range).
 // Errors: kAgain; kNoMemory, nothing has been done.
@@ -61,6 +68,7 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
   if (!cursor.seek_leaf_table(range.begin, range.end)) return {};  // nobody has touched it
   Batch batch(sink_, frames_, counters_, space.root, scope_of(id));
   if (space.shares && whose == Whose::kOwn) [[unlikely]] {
+    if (!may_stop(range) && !shows_any(cursor, cursor.part_before(range.end))) return {};
     const auto owned = own_edges(space, range, batch);
     batch.flush();
     if (!owned) return owned;

@@ -240,6 +240,20 @@ TEST_P(SharedTables, UnmapAndDontNeedTakeFromOneSideAlone) {
   }
 }
 
+// Where a range lies amidst a shared leaf table that holds nothing of it, nothing is copied.
+TEST_P(SharedTables, TakingNothingNeedsNothing) {
+  map_filled(kTable / 2);
+  w.map(parent, {.range = VaRange::of_pages(page(kBase, kTable / 2), 8), .perm = kPermRW});
+  clone();
+  w.frames().fail_allocation(1, pt::FrameTable::Failing::kFrom);
+  const VaRange untouched = pages(kTable / 2, kTable / 2 + 8);
+  EXPECT_TRUE(w.advise(parent, untouched, Advice::kDontNeed));
+  EXPECT_TRUE(w.protect(parent, untouched, kPermR));
+  EXPECT_TRUE(w.unmap(parent, untouched));
+  w.frames().fail_allocation(0);
+  w.check();
+}
+
 // What is inside the range whole goes, or loses its rights, without a frame to be had.
 TEST_P(SharedTables, TakingWholeTablesNeedsNoMemory) {
   if (!shares()) GTEST_SKIP() << "there are none";
