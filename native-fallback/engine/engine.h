@@ -153,7 +153,10 @@ class Engine final : public EngineCore {
   void zero_page(u8* page) override { sink_.zero_page(page); }
   Result<Frame> new_root() override;
   [[nodiscard]] bool may_show(SpaceId id, VaRange range) const override { return valid_range(id, range); }
-  [[nodiscard]] bool shows(SpaceId id, Gva va) const override { return peek(id, va).has_value(); }
+  [[nodiscard]] bool was_touched(SpaceId id, Gva va) const override {
+    const auto installed = peek(id, va);
+    return installed.has_value() && installed->entry.accessed();
+  }
   [[nodiscard]] bool runs(const Space& space) const override { return sink_.runs(space.root); }
   Result<void> clone_tables(Space& parent, Space& child) override;
   bool empty_tables(Space& space, Checkpoint* checkpoint) override;
@@ -166,10 +169,18 @@ class Engine final : public EngineCore {
   // --- pages (engine_fault.h) ---
   Result<void> resolve(Space& space, SpaceId id, const Promise& promise, Gva va, Access access);
   Result<bool> own_for(const Space& space, Gva va, Access access);
-  Result<void> resolve_empty(Cursor<Sink>& cursor, SpaceId id, const Promise& promise, u64 page,
+  Result<void> resolve_empty(Cursor<Sink>& cursor, Space& space, SpaceId id, const Promise& promise, u64 page,
                              Access access);
   Result<void> resolve_held(Cursor<Sink>& cursor, Space& space, SpaceId id, const Promise& promise,
                             Entry entry, Access access);
+  [[nodiscard]] bool follows_touched(const Cursor<Sink>& cursor) const;
+  template <class Counts>
+  AheadPolicy::Step step_ahead(const Cursor<Sink>& cursor, const RegionSpec& region, Counts counts) const;
+  void go_ahead(Cursor<Sink>& cursor, Space& space, SpaceId id, const Promise& promise, u64 page,
+                Access access);
+  unsigned install_run(Cursor<Sink>& cursor, unsigned first, unsigned pages, const Promise& promise, u64 page,
+                       Entry model);
+  void write_ahead(Cursor<Sink>& cursor, const RegionSpec& region);
   // The object's frame for a page inside it, made (zero) when absent. Errors: kNoMemory.
   Result<Frame> object_frame(MemoryObject& object, ObjectId id, u64 page);
   Result<Frame> zeroed_frame(FrameKind kind);
@@ -189,7 +200,17 @@ class Engine final : public EngineCore {
   template <class Work>
   Result<void> for_each_leaf_table(SpaceId id, Space& space, VaRange range, Whose whose,
                                    Checkpoint* checkpoint, Work work);
-  void zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& batch);
+  // Pages that were taken out of one leaf table.
+  struct Gone {
+    unsigned pages = 0;
+    unsigned unused = 0;  // installed ahead, and never touched
+    void add(Entry entry) {
+      ++pages;
+      unused += entry.accessed() ? 0 : 1;
+    }
+  };
+  Gone zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& batch);
+  void note_gone(Space& space, Gone gone);
   void protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm perm, Batch& batch);
 
   // --- spaces (engine_space.h) ---

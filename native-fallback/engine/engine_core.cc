@@ -67,7 +67,7 @@ Result<u64> EngineCore::region_resident(SpaceId id, VaRange range) const {
       work::did(work::Unit::kPage);
       const u64 page = region->object_page + (va - region->range.begin) / kPageBytes;
       const bool cached = object != nullptr && page < object->pages && find_page(*object, frames_, page);
-      if (cached || shows(id, va)) found |= u64{1} << ((va - range.begin) / kPageBytes);
+      if (cached || was_touched(id, va)) found |= u64{1} << ((va - range.begin) / kPageBytes);
     }
   }
   return found;

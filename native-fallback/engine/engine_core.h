@@ -108,8 +108,8 @@ class EngineCore {
   virtual Result<Frame> new_root() = 0;
   // The range is one that may show promises of this space.
   [[nodiscard]] virtual bool may_show(SpaceId id, VaRange range) const = 0;
-  // Something is installed at va.
-  [[nodiscard]] virtual bool shows(SpaceId id, Gva va) const = 0;
+  // What is installed at va was touched, or may have been.
+  [[nodiscard]] virtual bool was_touched(SpaceId id, Gva va) const = 0;
   // A CPU runs it.
   [[nodiscard]] virtual bool runs(const Space& space) const = 0;
   // Shares what the parent shows with the child. Errors: kNoMemory.

@@ -61,7 +61,7 @@ Result<void> Engine<Sink>::resolve(Space& space, SpaceId id, const Promise& prom
       const Entry entry = cursor.entry();
       if (!entry.empty()) return resolve_held(cursor, space, id, promise, entry, access);
     }
-    return resolve_empty(cursor, id, promise, page, access);
+    return resolve_empty(cursor, space, id, promise, page, access);
   }
 }
 
@@ -82,9 +82,9 @@ template <PageTableSink Sink>
 }
 
 template <PageTableSink Sink>
-[[gnu::always_inline]] inline Result<void> Engine<Sink>::resolve_empty(Cursor<Sink>& cursor, SpaceId id,
-                                                                       const Promise& promise, u64 page,
-                                                                       Access access) {
+[[gnu::always_inline]] inline Result<void> Engine<Sink>::resolve_empty(Cursor<Sink>& cursor, Space& space,
+                                                                       SpaceId id, const Promise& promise,
+                                                                       u64 page, Access access) {
   const RegionSpec& region = promise.region;
   Perm perm = region.perm;
   Result<Frame> frame = Fail(Status::kNoMemory);
@@ -100,6 +100,7 @@ template <PageTableSink Sink>
     if (region.sharing == Sharing::kPrivate) perm = without_write(perm);
   }
   if (!frame) return Fail(frame.error());
+  if (follows_touched(cursor)) go_ahead(cursor, space, id, promise, page, access);
   const auto installed = cursor.install(Entry::leaf(*frame, perm, privilege_of(id), access));
   if (!installed) {
     if (fresh) frames_.free(*frame);
@@ -136,10 +137,115 @@ template <PageTableSink Sink>
       entry.with_perm(ours ? region.perm : without_write(region.perm))
           .with(access == Access::kWrite ? Entry::kAccessed | Entry::kDirty : Entry::kAccessed);
   if (desired != entry) {
+    if (access == Access::kWrite && !entry.writable() && follows_touched(cursor)) {
+      write_ahead(cursor, promise.region);
+    }
     cursor.replace(Format::table_index(cursor.va(), 1), entry, desired);
     ++counters_.entries_written;
   }
   return {};
+}
+
+// --- ahead of the fault (ahead.h) --------------------------------------------------------------------------
+
+// The page before the cursor's, in the same leaf table, is installed and was touched.
+template <PageTableSink Sink>
+[[gnu::always_inline]] inline bool Engine<Sink>::follows_touched(const Cursor<Sink>& cursor) const {
+  const unsigned index = Format::table_index(cursor.va(), 1);
+  return cursor.level() == 1 && index != 0 && sink_.read(cursor.leaf_slot(index - 1)).touched();
+}
+
+// What the policy says of a fault at the cursor, within the region and the leaf table. `counts(entry)`: of a
+// page before it.
+template <PageTableSink Sink>
+template <class Counts>
+AheadPolicy::Step Engine<Sink>::step_ahead(const Cursor<Sink>& cursor, const RegionSpec& region,
+                                           Counts counts) const {
+  const unsigned index = Format::table_index(cursor.va(), 1);
+  auto step =
+      AheadPolicy::step_at(index, [&](unsigned at) { return counts(sink_.read(cursor.leaf_slot(at))); });
+  const u64 in_region = VaRange{cursor.va(), region.range.end}.pages();
+  step.pages =
+      static_cast<unsigned>(std::min<u64>({step.pages, in_region, Format::kEntriesPerTable - index}));
+  return step;
+}
+
+// Installs pages behind the cursor's, which is about to be: zero-filled ones as far as the space's account
+// and free memory allow, and what the object has. Fails by doing less.
+template <PageTableSink Sink>
+[[gnu::noinline]] void Engine<Sink>::go_ahead(Cursor<Sink>& cursor, Space& space, SpaceId id,
+                                              const Promise& promise, u64 page, Access access) {
+  const RegionSpec& region = promise.region;
+  const bool copies = promise.object != nullptr && region.sharing == Sharing::kPrivate;
+  if (copies && access == Access::kWrite) return;
+  AheadPolicy::Step step = step_ahead(cursor, region, [](Entry entry) { return entry.touched(); });
+  unsigned ahead = step.pages - 1;
+  if (promise.object == nullptr) {
+    space.ahead.earn();
+    space.ahead.get_back(step.paid);
+    ahead = static_cast<unsigned>(
+        std::min<u64>({ahead, space.ahead.pages(), frames_.free_frames() / AheadPolicy::kFreeParts}));
+  } else {
+    ahead = static_cast<unsigned>(std::min<u64>(ahead, promise.object->pages - page - 1));
+  }
+  if (ahead == 0) return;
+  Entry model =
+      Entry::leaf(Frame(), copies ? without_write(region.perm) : region.perm, privilege_of(id), access);
+  if (sink_.processor_marks()) model = model.without(Entry::kAccessed | Entry::kDirty);
+  const unsigned made =
+      install_run(cursor, Format::table_index(cursor.va(), 1) + 1, ahead, promise, page + 1, model);
+  if (promise.object == nullptr) space.ahead.pay(made);
+  counters_.pages_ahead += made;
+}
+
+// Installs up to `pages` pages of one promise from entry `first` of the cursor's leaf table on, as far as
+// entries are empty, by leaves that are like `model`: zero-filled ones, or what the object has from `page`
+// on. How many it made. Precondition: the table and the promise have so many.
+template <PageTableSink Sink>
+unsigned Engine<Sink>::install_run(Cursor<Sink>& cursor, unsigned first, unsigned pages,
+                                   const Promise& promise, u64 page, Entry model) {
+  unsigned made = 0;
+  const LazyUpdates lazy(sink_);
+  for (unsigned i = 0; i < pages; ++i) {
+    if (!sink_.read(cursor.leaf_slot(first + i)).empty()) break;
+    work::did(work::Unit::kPage);
+    Frame frame;
+    if (promise.object == nullptr) {
+      const auto zeroed = zeroed_frame(FrameKind::kAnon);
+      if (!zeroed) break;
+      frame = *zeroed;
+    } else {
+      const auto found = find_page(*promise.object, frames_, page + i);
+      if (!found) continue;
+      frame = *found;
+      ++frames_.meta(frame).refs;
+    }
+    cursor.install_at(first + i, model.with_frame(frame));
+    ++made;
+  }
+  counters_.entries_written += made;
+  return made;
+}
+
+// Rights to write come back behind the cursor's page, as to it: for pages that nobody else has any more.
+template <PageTableSink Sink>
+[[gnu::noinline]] void Engine<Sink>::write_ahead(Cursor<Sink>& cursor, const RegionSpec& region) {
+  const auto step =
+      step_ahead(cursor, region, [](Entry entry) { return entry.touched() && entry.writable(); });
+  const unsigned index = Format::table_index(cursor.va(), 1);
+  const LazyUpdates lazy(sink_);
+  for (unsigned i = index + 1; i < index + step.pages; ++i) {
+    work::did(work::Unit::kPage);
+    const Entry entry = sink_.read(cursor.leaf_slot(i));
+    if (!entry.present()) continue;
+    const FrameMeta& meta = frames_.meta(entry.frame());
+    if (meta.kind != FrameKind::kAnon || meta.refs != 1) continue;
+    Entry desired = entry.with_perm(region.perm);
+    if (!sink_.processor_marks()) desired = desired.with(Entry::kAccessed | Entry::kDirty);
+    if (desired == entry) continue;
+    cursor.replace(i, entry, desired);
+    ++counters_.entries_written;
+  }
 }
 
 template <PageTableSink Sink>

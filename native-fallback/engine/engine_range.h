@@ -23,12 +23,13 @@ Result<void> Engine<Sink>::region_protected(SpaceId id, VaRange range, Perm perm
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::zap(SpaceId id, Space& space, VaRange range, Whose whose, Checkpoint* checkpoint) {
   return for_each_leaf_table(id, space, range, whose, checkpoint,
-                             [this, whose](Cursor<Sink>& cursor, VaRange part, Batch& batch) {
+                             [this, whose, &space](Cursor<Sink>& cursor, VaRange part, Batch& batch) {
                                if (!cursor.mine() && whose == Whose::kOwn) [[unlikely]] {
                                  cursor.drop_shared(batch);
                                  ++counters_.entries_written;
                                } else {
-                                 zap_leaf_table(cursor, part, batch);
+                                 const Gone gone = zap_leaf_table(cursor, part, batch);
+                                 note_gone(space, gone);
                                }
                              });
 }
@@ -105,8 +106,18 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
   return {};
 }
 
+// The space's account gets back what the last step of a run has paid for, and was used.
 template <PageTableSink Sink>
-void Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& batch) {
+void Engine<Sink>::note_gone(Space& space, Gone gone) {
+  counters_.ahead_unused += gone.unused;
+  if (space.ahead.full()) return;
+  const unsigned paid = AheadPolicy::last_step(gone.pages);
+  if (paid > gone.unused) space.ahead.get_back(paid - gone.unused);
+}
+
+template <PageTableSink Sink>
+auto Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& batch) -> Gone {
+  Gone gone;
   const unsigned first = Format::table_index(part.begin, 1);
   const unsigned last = Format::table_index(part.end - kPageBytes, 1);
   if (first == 0 && last == Format::kEntriesPerTable - 1 && cursor.mine() && cursor.can_unlink_table()) {
@@ -114,19 +125,21 @@ void Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& bat
     cursor.for_each(0, Format::kEntriesPerTable - 1,
                     [&](unsigned index, Entry entry) __attribute__((always_inline)) {
                       work::did(work::Unit::kPage);
+                      gone.add(entry);
                       if (entry.present()) [[likely]]
                         batch.page(cursor.leaf_va(index));
                       drop_reference(entry.frame(), batch);
                       return true;
                     });
     cursor.unlink_table(batch);
-    return;
+    return gone;
   }
   {
     LazyUpdates lazy(sink_);
     typename Cursor<Sink>::Edits edits(cursor);
     cursor.for_each(first, last, [&](unsigned index, Entry entry) __attribute__((always_inline)) {
       work::did(work::Unit::kPage);
+      gone.add(entry);
       edits.remove(index, entry);
       ++counters_.entries_written;
       if (entry.present()) batch.page(cursor.leaf_va(index));
@@ -135,6 +148,7 @@ void Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& bat
     });
   }
   if (cursor.mine()) cursor.prune(batch);
+  return gone;
 }
 
 template <PageTableSink Sink>

@@ -6,6 +6,7 @@ namespace nopte::pt {
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::clone_tables(Space& parent, Space& child) {
   if (sink_.can_share_tables()) parent.shares = child.shares = true;
+  child.ahead = parent.ahead;
   Batch batch(sink_, frames_, counters_, parent.root, FlushScope::kSpace);
   Cursor<Sink> from(tables_, parent.root);
   Cursor<Sink> to(tables_, child.root);
@@ -86,6 +87,7 @@ bool Engine<Sink>::free_below(Frame table, unsigned level, Batch& batch, Checkpo
     for_each_entry(sink_, meta, table, 0, Format::kEntriesPerTable - 1,
                    [&](unsigned, Entry entry) __attribute__((always_inline)) {
                      work::did(work::Unit::kPage);
+                     counters_.ahead_unused += entry.accessed() ? 0 : 1;
                      drop_reference(entry.frame(), batch);
                      return true;
                    });

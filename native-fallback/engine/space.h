@@ -1,6 +1,7 @@
 // One address space as the engine keeps it: where its tables begin and who knows its promises.
 #pragma once
 
+#include "native-fallback/engine/ahead.h"
 #include "native-fallback/frames/phys.h"
 #include "pvops/region_spec.h"
 
@@ -9,6 +10,7 @@ namespace nopte::pt {
 struct Space {
   Frame root;
   const RegionSource* regions = nullptr;
+  AheadAccount ahead{};
   bool retired = false;  // being destroyed: the sink has retired the root
   bool shares = false;   // was cloned, or is a clone: its tables may have other parents (unshare.h)
   bool emptied = false;  // the tables are gone, and the root with them; the name is still taken

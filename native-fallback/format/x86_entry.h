@@ -93,6 +93,10 @@ class X86Entry {
   [[nodiscard]] constexpr bool user() const { return word_ & kUser; }
   [[nodiscard]] constexpr bool global() const { return word_ & kGlobal; }
   [[nodiscard]] constexpr bool accessed() const { return word_ & kAccessed; }
+  [[nodiscard]] constexpr bool touched() const {
+    constexpr Word kTouched = kPresent | kAccessed;
+    return (word_ & kTouched) == kTouched;
+  }
   [[nodiscard]] constexpr bool dirty() const { return word_ & kDirty; }
   // The kind of an entry that is neither present nor empty.
   [[nodiscard]] constexpr Software software() const {

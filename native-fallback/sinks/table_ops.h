@@ -28,6 +28,7 @@ class TableOps {
     bool shares_tables = true;  // a table may be reachable by two paths, and move
     bool translates = false;    // what a table holds is not what the engine wrote
     bool large_leaves = true;
+    bool processor_marks = true;  // as PageTableSink says
     bool completes = false;  // complete() has something to do
   };
   [[nodiscard]] const Kind& kind() const { return kind_; }
@@ -58,7 +59,8 @@ class TableOps {
   // --- where nothing is translated: what was stored ---
   // A present entry became this.
   virtual void lost(const Slot&, Entry) { NOPTE_PANIC("it is asked to change entries"); }
-  // Likewise or an empty one, within a fault, and took nothing away.
+  // Likewise or an empty one, within a fault, and took nothing away. Between begin and end it is not what the
+  // access needs.
   virtual void gained(const Slot&, Entry) { NOPTE_PANIC("it is asked to change entries"); }
 
   // --- where frames are translated ---
@@ -167,6 +169,7 @@ class TableOpsSink {
 
   [[nodiscard]] bool can_share_tables() const { return ops_->kind().shares_tables; }
   [[nodiscard]] bool large_leaves() const { return ops_->kind().large_leaves; }
+  [[nodiscard]] bool processor_marks() const { return ops_->kind().processor_marks; }
 
   [[nodiscard]] Entry read(const Slot& slot) const {
     if (translates_) [[unlikely]]

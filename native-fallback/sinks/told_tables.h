@@ -39,8 +39,10 @@ concept Teller = requires(T t, const T& view, Frame root, const Slot& slot, Entr
   { view.full() } -> std::convertible_to<bool>;
   // Tells what waits, which may be nothing, and flushes.
   { t.tell(flush) } -> std::same_as<void>;
-  // A fault has made this entry, which is in use: shows it.
+  // A fault has made this entry, which is in use: shows it, and what waits.
   { t.tell_gain(slot, entry) } -> std::same_as<void>;
+  // Remembers an entry that it makes besides, until then. Precondition: !full().
+  { t.put_gain(slot, entry) } -> std::same_as<void>;
   // A filled root begins.
   { t.new_root(root) } -> std::same_as<void>;
   // Runs on the root, which flushes; tells what waits, if that comes first.
@@ -65,7 +67,9 @@ class ToldTables : public TableOps {
     self().put(slot, now);
   }
   void gained(const Slot& slot, Entry entry) final {
-    if (FourLevel::kernel_half(slot.va) || runs(slot.root)) self().tell_gain(slot, entry);
+    if (!FourLevel::kernel_half(slot.va) && !runs(slot.root)) return;
+    if (!lazy_) return self().tell_gain(slot, entry);
+    if (!self().full()) self().put_gain(slot, entry);
   }
 
   void root_create(Frame root) final { self().new_root(root); }
@@ -87,9 +91,11 @@ class ToldTables : public TableOps {
     unflushed_ = false;
   }
 
+  void put_gain(const Slot& slot, Entry entry) { self().put(slot, entry); }
+
  protected:
   constexpr ToldTables(FrameTable& frames, bool shares_tables)
-      : TableOps(frames, {.shares_tables = shares_tables}) {
+      : TableOps(frames, {.shares_tables = shares_tables, .processor_marks = false}) {
     static_assert(Teller<T>);
   }
   ~ToldTables() = default;

@@ -60,6 +60,8 @@ class VmiTeller final : public ToldTables<VmiTeller<linear_begin, call>> {
         return vmi_call<call>(kFlushTlb, kFlushTlbEntries | kFlushGlobal);
     }
   }
+  // Nothing to flush: it is not counted.
+  void put_gain(const Slot& slot, Entry) { add(pointer_to(slot) | slot.level); }
   void tell_gain(const Slot& slot, Entry entry) {
     vmi_call<call>(abi::vmi::kSetPxELong, entry.word(), pointer_to(slot),
                    abi::vmi::page_type(slot.level) | abi::vmi::kCurrentAs | slot.va.page_base().value());

@@ -77,6 +77,8 @@ concept PageTableSink = requires(S sink, const S& view, Frame frame, const Slot&
   { typename S::Format() } -> PageTableFormat;
   // Level-2 leaves work.
   { view.large_leaves() } -> std::same_as<bool>;
+  // A leaf may be made without A and D: who walks the tables sets them, at no fault.
+  { view.processor_marks() } -> std::same_as<bool>;
 
   // A table may be reachable by two paths, and move (lguest names entries by root and address: no).
   { view.can_share_tables() } -> std::same_as<bool>;
