@@ -9,9 +9,9 @@
 // of its own, and a page whose neighbour nobody touched costs one look.
 //
 // What is installed ahead and never touched is wasted memory. Each space has an account that pays for each
-// page, and gets the price back when a later fault, or the end of the page, shows that it was used; what is
-// not used comes back slowly, with the faults. So a program whose runs break off soon wastes a few pages, and
-// then at most one for kFaultsPerPage faults.
+// page, and gets the price back when a later fault, or the end of the page, shows that it was used, with a
+// little more. So a program whose runs break off soon wastes at most kFirst pages, and then one for each
+// kUsesPerPage that it used; one that goes through its memory is soon given steps of kMost.
 #pragma once
 
 #include <algorithm>
@@ -24,25 +24,28 @@ namespace nopte::pt {
 // Pages of memory that one space may hold without having touched them.
 class AheadAccount {
  public:
+  static constexpr unsigned kFirst = 16;
   static constexpr unsigned kMost = 128;
-  static constexpr unsigned kFaultsPerPage = 32;
+  static constexpr unsigned kUsesPerPage = 32;
 
-  // A fault behind a touched page.
-  void earn() { left_ = std::min(left_ + 1, kFull); }
-  [[nodiscard]] unsigned pages() const { return left_ / kFaultsPerPage; }
+  [[nodiscard]] unsigned pages() const { return left_ / kUsesPerPage; }
   // Precondition: pages <= pages().
-  void pay(unsigned pages) { left_ -= pages * kFaultsPerPage; }
-  void get_back(unsigned pages) { left_ = std::min(left_ + (pages * kFaultsPerPage), kFull); }
-  [[nodiscard]] bool full() const { return left_ == kFull; }
+  void pay(unsigned pages) { left_ -= pages * kUsesPerPage; }
+  // `paid` pages were used, and `touched` more that were not paid for.
+  void earn(unsigned paid, unsigned touched) {
+    left_ = std::min(left_ + (paid * (kUsesPerPage + 1)) + touched, kMost * kUsesPerPage);
+  }
+  [[nodiscard]] bool full() const { return left_ == kMost * kUsesPerPage; }
 
  private:
-  static constexpr unsigned kFull = kMost * kFaultsPerPage;
-  unsigned left_ = kFull;
+  unsigned left_ = kFirst * kUsesPerPage;  // in parts of a page
 };
 
 struct AheadPolicy {
   // Pages of one step, the one that was asked for included.
   static constexpr unsigned kMost = 64;
+  // The same of private mappings of objects: mostly a program's segments, which it goes through in no order.
+  static constexpr unsigned kMostOfPrivate = 16;
   // Of the memory that is free, a step takes at most one part in so many.
   static constexpr unsigned kFreeParts = 64;
 
@@ -57,7 +60,7 @@ struct AheadPolicy {
     while (pages < kMost && index >= pages && touched(index - pages)) pages *= 2;
     // Steps of kMost follow steps of kMost.
     const bool steady = pages == kMost && index >= kMost && touched(index - kMost);
-    return {pages, steady ? kMost - 1 : pages / 2 - (pages == 1 ? 0 : 1)};
+    return {pages, steady ? kMost - 1 : pages == 1 ? 0 : pages / 2 - 1};
   }
 
   // What the last step of a run of so many pages took ahead.

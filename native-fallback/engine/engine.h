@@ -176,10 +176,14 @@ class Engine final : public EngineCore {
   [[nodiscard]] bool follows_touched(const Cursor<Sink>& cursor) const;
   template <class Counts>
   AheadPolicy::Step step_ahead(const Cursor<Sink>& cursor, const RegionSpec& region, Counts counts) const;
-  void go_ahead(Cursor<Sink>& cursor, Space& space, SpaceId id, const Promise& promise, u64 page,
+  void go_ahead(const Cursor<Sink>& cursor, Space& space, SpaceId id, const Promise& promise, u64 page,
                 Access access);
-  unsigned install_run(Cursor<Sink>& cursor, unsigned first, unsigned pages, const Promise& promise, u64 page,
-                       Entry model);
+  unsigned install_run(const Cursor<Sink>& cursor, unsigned first, unsigned pages, const Promise& promise,
+                       u64 page, Entry model);
+  enum class Holes : u8 { kEnd, kStay };  // where there is no frame for an entry
+  template <Holes kHoles, class SlotOf>
+  unsigned fill_run(const Cursor<Sink>& cursor, unsigned first, unsigned pages, Entry model,
+                    const SlotOf& slot_of);
   void write_ahead(Cursor<Sink>& cursor, const RegionSpec& region);
   // The object's frame for a page inside it, made (zero) when absent. Errors: kNoMemory.
   Result<Frame> object_frame(MemoryObject& object, ObjectId id, u64 page);
@@ -202,12 +206,8 @@ class Engine final : public EngineCore {
                                    Checkpoint* checkpoint, Work work);
   // Pages that were taken out of one leaf table.
   struct Gone {
-    unsigned pages = 0;
-    unsigned unused = 0;  // installed ahead, and never touched
-    void add(Entry entry) {
-      ++pages;
-      unused += entry.accessed() ? 0 : 1;
-    }
+    unsigned pages;
+    unsigned unused;  // installed ahead, and never touched
   };
   Gone zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& batch);
   void note_gone(Space& space, Gone gone);

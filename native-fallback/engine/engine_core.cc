@@ -112,7 +112,7 @@ Result<void> EngineCore::populate(SpaceId id, Space& space, VaRange range, Advic
     if (va < region->range.begin) va = region->range.begin;
     if (stop_at(va)) return Fail(Status::kAgain);
     const Gva end = region->range.end < range.end ? region->range.end : range.end;
-    const Promise promise{*region, find_object(region->object)};
+    const Promise promise{*region, find_object(region->object), false};
     // Read ahead makes no pages: it installs those that an object has.
     if (region->perm.none() || (will_need && promise.object == nullptr)) {
       va = end;

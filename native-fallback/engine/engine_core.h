@@ -92,6 +92,7 @@ class EngineCore {
   struct Promise {
     RegionSpec region;
     MemoryObject* object;
+    bool ahead;  // pages behind the one that is asked for may come with it
   };
 
   // What other roots have too is made this root's own before it changes, or changes for all.

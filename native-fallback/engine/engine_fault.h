@@ -33,7 +33,7 @@ auto Engine<Sink>::fault(SpaceId id, Gva va, Access access, Privilege privilege)
   if (!allows(region->perm, access)) return refuse(ViolationReason::kPermission);
   // No entry refuses this, but the processor does (SMEP), whatever is installed: the fault would never end.
   if (access == Access::kExec && privilege == Privilege::kKernel) return refuse(ViolationReason::kPermission);
-  const Promise promise{*region, find_object(region->object)};
+  const Promise promise{*region, find_object(region->object), true};
   const auto done = resolve(*space, id, promise, va.page_base(), access);
   if (!done) {
     return refuse(done.error() == Status::kPastEnd ? ViolationReason::kPastEnd : ViolationReason::kNoMemory);
@@ -89,18 +89,20 @@ template <PageTableSink Sink>
   Perm perm = region.perm;
   Result<Frame> frame = Fail(Status::kNoMemory);
   bool fresh = true;  // nobody but this entry refers to the frame
+  bool ahead = promise.ahead;
   if (promise.object == nullptr) {
     frame = zeroed_frame(FrameKind::kAnon);
   } else if (region.sharing == Sharing::kPrivate && access == Access::kWrite) {
     const std::optional<Frame> source = find_page(*promise.object, frames_, page);
     frame = source ? copied_frame(*source) : zeroed_frame(FrameKind::kAnon);
+    ahead = false;
   } else {
     frame = object_frame(*promise.object, region.object, page);
     fresh = false;
     if (region.sharing == Sharing::kPrivate) perm = without_write(perm);
   }
   if (!frame) return Fail(frame.error());
-  if (follows_touched(cursor)) go_ahead(cursor, space, id, promise, page, access);
+  if (ahead && follows_touched(cursor)) go_ahead(cursor, space, id, promise, page, access);
   const auto installed = cursor.install(Entry::leaf(*frame, perm, privilege_of(id), access));
   if (!installed) {
     if (fresh) frames_.free(*frame);
@@ -137,7 +139,7 @@ template <PageTableSink Sink>
       entry.with_perm(ours ? region.perm : without_write(region.perm))
           .with(access == Access::kWrite ? Entry::kAccessed | Entry::kDirty : Entry::kAccessed);
   if (desired != entry) {
-    if (access == Access::kWrite && !entry.writable() && follows_touched(cursor)) {
+    if (access == Access::kWrite && !entry.writable() && promise.ahead && follows_touched(cursor)) {
       write_ahead(cursor, promise.region);
     }
     cursor.replace(Format::table_index(cursor.va(), 1), entry, desired);
@@ -173,20 +175,19 @@ AheadPolicy::Step Engine<Sink>::step_ahead(const Cursor<Sink>& cursor, const Reg
 // Installs pages behind the cursor's, which is about to be: zero-filled ones as far as the space's account
 // and free memory allow, and what the object has. Fails by doing less.
 template <PageTableSink Sink>
-[[gnu::noinline]] void Engine<Sink>::go_ahead(Cursor<Sink>& cursor, Space& space, SpaceId id,
+[[gnu::noinline]] void Engine<Sink>::go_ahead(const Cursor<Sink>& cursor, Space& space, SpaceId id,
                                               const Promise& promise, u64 page, Access access) {
   const RegionSpec& region = promise.region;
   const bool copies = promise.object != nullptr && region.sharing == Sharing::kPrivate;
-  if (copies && access == Access::kWrite) return;
   AheadPolicy::Step step = step_ahead(cursor, region, [](Entry entry) { return entry.touched(); });
   unsigned ahead = step.pages - 1;
   if (promise.object == nullptr) {
-    space.ahead.earn();
-    space.ahead.get_back(step.paid);
+    space.ahead.earn(step.paid, 1);
     ahead = static_cast<unsigned>(
         std::min<u64>({ahead, space.ahead.pages(), frames_.free_frames() / AheadPolicy::kFreeParts}));
   } else {
-    ahead = static_cast<unsigned>(std::min<u64>(ahead, promise.object->pages - page - 1));
+    const unsigned most = copies ? AheadPolicy::kMostOfPrivate : AheadPolicy::kMost;
+    ahead = static_cast<unsigned>(std::min<u64>({ahead, most - 1, promise.object->pages - page - 1}));
   }
   if (ahead == 0) return;
   Entry model =
@@ -198,31 +199,55 @@ template <PageTableSink Sink>
   counters_.pages_ahead += made;
 }
 
-// Installs up to `pages` pages of one promise from entry `first` of the cursor's leaf table on, as far as
-// entries are empty, by leaves that are like `model`: zero-filled ones, or what the object has from `page`
-// on. How many it made. Precondition: the table and the promise have so many.
+// Installs `pages` pages of one promise from entry `first` of the cursor's leaf table on, as far as entries
+// are empty, by leaves that are like `model`: zero-filled ones as long as there is memory, or what the object
+// has from `page` on. How many it made. Precondition: the table and the promise have so many.
 template <PageTableSink Sink>
-unsigned Engine<Sink>::install_run(Cursor<Sink>& cursor, unsigned first, unsigned pages,
+unsigned Engine<Sink>::install_run(const Cursor<Sink>& cursor, unsigned first, unsigned pages,
                                    const Promise& promise, u64 page, Entry model) {
-  unsigned made = 0;
   const LazyUpdates lazy(sink_);
+  if (promise.object == nullptr) {
+    return fill_run<Holes::kEnd>(cursor, first, pages, model, [this](unsigned) -> u64 {
+      const auto frame = zeroed_frame(FrameKind::kAnon);
+      return frame ? frame->number() + 1 : 0;
+    });
+  }
+  unsigned made = 0;
+  for (unsigned at = 0; at < pages;) {
+    const std::span<const u64> slots = index_slots(*promise.object, frames_, page + at);
+    const unsigned part = static_cast<unsigned>(std::min<u64>(slots.size(), pages - at));
+    if (part == 0) break;
+    made += fill_run<Holes::kStay>(cursor, first + at, part, model, [&](unsigned i) {
+      if (slots[i] != 0) ++frames_.meta(Frame(slots[i] - 1)).refs;
+      return slots[i];
+    });
+    at += part;
+  }
+  return made;
+}
+
+// The entries [first, first + pages) of the cursor's leaf table get leaves like `model`, up to one that is
+// not empty: of frame number slot_of(i) - 1, or 0: there is none. How many it made.
+template <PageTableSink Sink>
+template <Engine<Sink>::Holes kHoles, class SlotOf>
+[[gnu::always_inline]] inline unsigned Engine<Sink>::fill_run(const Cursor<Sink>& cursor, unsigned first,
+                                                              unsigned pages, Entry model,
+                                                              const SlotOf& slot_of) {
+  const LeafTable table = cursor.leaf();
+  unsigned made = 0;
   for (unsigned i = 0; i < pages; ++i) {
-    if (!sink_.read(cursor.leaf_slot(first + i)).empty()) break;
     work::did(work::Unit::kPage);
-    Frame frame;
-    if (promise.object == nullptr) {
-      const auto zeroed = zeroed_frame(FrameKind::kAnon);
-      if (!zeroed) break;
-      frame = *zeroed;
-    } else {
-      const auto found = find_page(*promise.object, frames_, page + i);
-      if (!found) continue;
-      frame = *found;
-      ++frames_.meta(frame).refs;
+    const Slot entry = table.slot(first + i);
+    if (!sink_.read(entry).empty()) break;
+    const u64 slot = slot_of(i);
+    if (slot == 0) {
+      if constexpr (kHoles == Holes::kEnd) break;
+      continue;
     }
-    cursor.install_at(first + i, model.with_frame(frame));
+    sink_.set(entry, model.with_frame(Frame(slot - 1)));
     ++made;
   }
+  note_filled_run<Format>(cursor.leaf_meta(), first, pages, made);
   counters_.entries_written += made;
   return made;
 }
@@ -302,9 +327,16 @@ Result<Frame> Engine<Sink>::object_frame(MemoryObject& object, ObjectId id, u64 
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::install_promised(Space& space, SpaceId id, const Promise& promise, VaRange pages,
                                             Access access) {
-  for (Gva va = pages.begin; va < pages.end; va += kPageBytes) {
+  for (Gva va = pages.begin; va < pages.end;) {
     work::did(work::Unit::kPage);
     NOPTE_TRY(resolve(space, id, promise, va, access));
+    va += kPageBytes;
+    if (promise.object != nullptr || va == pages.end) continue;
+    Cursor<Sink> cursor(tables_, space.root, va);
+    if (cursor.level() != 1 || !cursor.mine()) continue;
+    const unsigned left = static_cast<unsigned>(cursor.part_before(pages.end).pages());
+    va += pages_to_bytes(install_run(cursor, Format::table_index(va, 1), left, promise, 0,
+                                     Entry::leaf(Frame(), promise.region.perm, privilege_of(id), access)));
   }
   return {};
 }

@@ -29,7 +29,8 @@ Result<void> Engine<Sink>::zap(SpaceId id, Space& space, VaRange range, Whose wh
                                  ++counters_.entries_written;
                                } else {
                                  const Gone gone = zap_leaf_table(cursor, part, batch);
-                                 note_gone(space, gone);
+                                 if (gone.unused != 0 || (gone.pages > 2 && !space.ahead.full()))
+                                   note_gone(space, gone);
                                }
                              });
 }
@@ -108,27 +109,32 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
 
 // The space's account gets back what the last step of a run has paid for, and was used.
 template <PageTableSink Sink>
-void Engine<Sink>::note_gone(Space& space, Gone gone) {
+[[gnu::noinline]] void Engine<Sink>::note_gone(Space& space, Gone gone) {
   counters_.ahead_unused += gone.unused;
-  if (space.ahead.full()) return;
   const unsigned paid = AheadPolicy::last_step(gone.pages);
-  if (paid > gone.unused) space.ahead.get_back(paid - gone.unused);
+  if (paid > gone.unused) space.ahead.earn(paid - gone.unused, 0);
 }
 
 template <PageTableSink Sink>
 auto Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& batch) -> Gone {
-  Gone gone;
+  Gone gone{cursor.leaf_meta().live, 0};
+  const auto take = [&](unsigned index, Entry entry) __attribute__((always_inline)) {
+    work::did(work::Unit::kPage);
+    if (entry.touched()) [[likely]] {
+      batch.page(cursor.leaf_va(index));
+    } else {
+      if (!entry.accessed()) ++gone.unused;
+      if (entry.present()) batch.page(cursor.leaf_va(index));
+    }
+    drop_reference(entry.frame(), batch);
+  };
   const unsigned first = Format::table_index(part.begin, 1);
   const unsigned last = Format::table_index(part.end - kPageBytes, 1);
   if (first == 0 && last == Format::kEntriesPerTable - 1 && cursor.mine() && cursor.can_unlink_table()) {
     // The whole table goes: its entries need no store of their own.
     cursor.for_each(0, Format::kEntriesPerTable - 1,
                     [&](unsigned index, Entry entry) __attribute__((always_inline)) {
-                      work::did(work::Unit::kPage);
-                      gone.add(entry);
-                      if (entry.present()) [[likely]]
-                        batch.page(cursor.leaf_va(index));
-                      drop_reference(entry.frame(), batch);
+                      take(index, entry);
                       return true;
                     });
     cursor.unlink_table(batch);
@@ -138,15 +144,13 @@ auto Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& bat
     LazyUpdates lazy(sink_);
     typename Cursor<Sink>::Edits edits(cursor);
     cursor.for_each(first, last, [&](unsigned index, Entry entry) __attribute__((always_inline)) {
-      work::did(work::Unit::kPage);
-      gone.add(entry);
       edits.remove(index, entry);
       ++counters_.entries_written;
-      if (entry.present()) batch.page(cursor.leaf_va(index));
-      drop_reference(entry.frame(), batch);
+      take(index, entry);
       return true;
     });
   }
+  gone.pages -= cursor.leaf_meta().live;
   if (cursor.mine()) cursor.prune(batch);
   return gone;
 }

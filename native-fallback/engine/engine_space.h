@@ -87,7 +87,8 @@ bool Engine<Sink>::free_below(Frame table, unsigned level, Batch& batch, Checkpo
     for_each_entry(sink_, meta, table, 0, Format::kEntriesPerTable - 1,
                    [&](unsigned, Entry entry) __attribute__((always_inline)) {
                      work::did(work::Unit::kPage);
-                     counters_.ahead_unused += entry.accessed() ? 0 : 1;
+                     if (!entry.accessed()) [[unlikely]]
+                       ++counters_.ahead_unused;
                      drop_reference(entry.frame(), batch);
                      return true;
                    });

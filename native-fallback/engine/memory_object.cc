@@ -58,6 +58,18 @@ std::optional<Frame> find_page(const MemoryObject& object, const FrameTable& fra
   return Frame(slot - 1);
 }
 
+std::span<const u64> index_slots(const MemoryObject& object, const FrameTable& frames, u64 page) {
+  if (page >= capacity(object.height)) return {};
+  if (object.height == 0) return {&object.top, 1};
+  u64 slot = object.top;
+  for (unsigned height = object.height; height > 1 && slot != 0; --height) {
+    slot = node_slots(frames, slot)[slot_index(page, height)];
+  }
+  if (slot == 0) return {};
+  const u64 first = slot_index(page, 1);
+  return {node_slots(frames, slot) + first, kNodeSlots - first};
+}
+
 PageSearch next_page(const MemoryObject& object, const FrameTable& frames, u64 page, u64 most_nodes) {
   for (; page < capacity(object.height); --most_nodes) {
     if (most_nodes == 0) return {page, false};

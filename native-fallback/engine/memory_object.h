@@ -7,6 +7,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 
 #include "native-fallback/frames/meta_frames.h"
 #include "pvops/region_spec.h"
@@ -25,6 +26,10 @@ struct MemoryObject {
 
 // The page's frame, if it has one.
 std::optional<Frame> find_page(const MemoryObject& object, const FrameTable& frames, u64 page);
+
+// The slots of the index from `page` on, as far as one node has them: each a frame number + 1, or 0. None
+// where the index has no node.
+std::span<const u64> index_slots(const MemoryObject& object, const FrameTable& frames, u64 page);
 
 // A search stops at the first page that has a frame, or where it has looked at enough: then the pages before
 // have none.

@@ -72,9 +72,8 @@ class Cursor {
   [[nodiscard]] FrameMeta& leaf_meta() const { return memory_.frames.meta(leaf_table()); }
   // The address that entry `index` maps, and its slot.
   [[nodiscard]] Gva leaf_va(unsigned index) const { return table_begin(1) + pages_to_bytes(index); }
-  [[nodiscard]] Slot leaf_slot(unsigned index) const {
-    return {leaf_table(), root_, leaf_va(index), 1, index};
-  }
+  [[nodiscard]] LeafTable leaf() const { return {leaf_table(), root_, table_begin(1)}; }
+  [[nodiscard]] Slot leaf_slot(unsigned index) const { return leaf().slot(index); }
   // Its entries in [first, last] that are not empty: for short work, and for long (entry_scan.h).
   [[nodiscard]] TableScan<Sink> scan(unsigned first = 0, unsigned last = Format::kEntriesPerTable - 1) const {
     return {memory_.sink, leaf_meta(), leaf_table(), first, last};
@@ -158,9 +157,7 @@ class Cursor {
   // Changes of many leaves, as EditsOf says; prune() comes after. Precondition: level() == 1.
   class Edits {
    public:
-    explicit Edits(const Cursor& at)
-        : meta_(at.leaf_meta()),
-          edits_(at.memory_.sink.edits({at.leaf_table(), at.root_, at.table_begin(1)})) {}
+    explicit Edits(const Cursor& at) : meta_(at.leaf_meta()), edits_(at.memory_.sink.edits(at.leaf())) {}
     void replace(unsigned index, Entry expected, Entry desired) { edits_.replace(index, expected, desired); }
     Entry remove(unsigned index, Entry expected) {
       note_emptied(meta_);

@@ -20,6 +20,14 @@ inline void note_filled(FrameMeta& table, unsigned index) {
   ++table.live;
   table.back |= u64{1} << (index / kEntriesPerMark<Format>);
 }
+// Counts `filled` entries of [first, first + count). Precondition: count != 0.
+template <PageTableFormat Format>
+inline void note_filled_run(FrameMeta& table, unsigned first, unsigned count, unsigned filled) {
+  const unsigned last = first + count - 1;
+  table.live = static_cast<u16>(table.live + filled);
+  table.back |=
+      (~u64{0} << (first / kEntriesPerMark<Format>)) & (~u64{0} >> (63 - (last / kEntriesPerMark<Format>)));
+}
 inline void note_emptied(FrameMeta& table) { --table.live; }
 
 // The entries of [first, last] of a table that are not empty, ascending; where none was ever used is skipped:

@@ -113,6 +113,8 @@ void Cursor<Sink>::copy_pages(Frame table, Frame copy, Entry above, Which which)
   u16 copied = 0;
   for_each_entry(memory_.sink, from, table, 0, Format::kEntriesPerTable - 1,
                  [&](unsigned index, Entry entry) __attribute__((always_inline)) {
+                   // Nobody has touched it: the first fault finds it again, or another zero page.
+                   if (!entry.accessed()) return true;
                    FrameMeta& page = memory_.frames.meta(entry.frame());
                    Entry same = entry.restricted_by(above, 1);
                    if (page.kind == FrameKind::kAnon) {

@@ -15,6 +15,7 @@ struct Installed {
   unsigned level;
   Perm rights;
   bool user;
+  bool touched;  // or it is not known
 };
 
 class AnyEngine {
@@ -57,6 +58,7 @@ class AnyEngine {
   virtual FaultResult fault(SpaceId space, Gva va, Access access, pt::Privilege privilege) = 0;
 
   virtual const pt::EngineCounters& counters() const = 0;
+  virtual Result<u64> region_resident(SpaceId space, VaRange range) const = 0;
   virtual std::optional<Installed> peek(SpaceId space, Gva va) const = 0;
   virtual Result<Frame> root(SpaceId space) const = 0;
   virtual void for_each_installed(SpaceId space, FunctionRef<void(Gva, const Installed&)> visit) const = 0;
@@ -132,6 +134,9 @@ class EngineOf final : public AnyEngine {
   }
 
   const pt::EngineCounters& counters() const override { return engine.counters(); }
+  Result<u64> region_resident(SpaceId space, VaRange range) const override {
+    return engine.region_resident(space, range);
+  }
   std::optional<Installed> peek(SpaceId space, Gva va) const override {
     const auto found = engine.peek(space, va);
     if (!found) return std::nullopt;
@@ -147,7 +152,8 @@ class EngineOf final : public AnyEngine {
 
  private:
   static Installed without_format(const typename Engine::Installed& found) {
-    return {found.entry.frame(), found.entry.present(), found.level, found.rights, found.user};
+    return {found.entry.frame(), found.entry.present(), found.level, found.rights,
+            found.user,          found.entry.accessed()};
   }
 };
 

@@ -192,6 +192,10 @@ class World {
   absl::btree_map<unsigned, SpaceId> active_;
 };
 
+inline bool is_zero(const u8* page) {
+  return std::all_of(page, page + kPageBytes, [](u8 byte) { return byte == 0; });
+}
+
 inline void World::check() {
   // What waits may wait, but not for a flush.
   kind_->complete();
@@ -221,6 +225,9 @@ inline void World::check() {
         EXPECT_TRUE(layout().granted(region->perm).contains(installed.rights)) << std::hex << va.value();
       }
       EXPECT_EQ(installed.user, id != SpaceId::kKernel);
+      if (!installed.touched && frames().meta(installed.frame).kind == pt::FrameKind::kAnon) {
+        EXPECT_TRUE(is_zero(memory().alias(installed.frame))) << "untouched: " << std::hex << va.value();
+      }
     });
   };
   for (const auto& [id, promised] : user_spaces_) {

@@ -1,0 +1,214 @@
+// What a fault installs besides the page that was asked for (engine/ahead.h), over every kind of sink: where
+// it comes and where it does not, what it may waste, and that nobody sees a difference but by counting.
+#include "native-fallback/engine/ahead.h"
+
+#include "tests/model/scenario.h"
+
+namespace nopte::model {
+namespace {
+
+constexpr auto kFine = ViolationReason::kNone;
+
+class Ahead : public Scenario {
+ protected:
+  u64 counted(u64 pt::EngineCounters::* counter) { return world.engine().counters().*counter; }
+  u64 ahead() { return counted(&pt::EngineCounters::pages_ahead); }
+  u64 unused() { return counted(&pt::EngineCounters::ahead_unused); }
+  // Faults that the work of `access` to pages begin, begin + step, ... below end of the base takes.
+  u64 faults_of(u64 begin, u64 end, u64 step, Access access) {
+    const u64 before = counted(&pt::EngineCounters::faults);
+    for (u64 i = begin; i < end; i += step) {
+      EXPECT_TRUE(world.touch(page(kBase, i), access)) << i;
+    }
+    return counted(&pt::EngineCounters::faults) - before;
+  }
+  u64 installed(u64 begin, u64 end) {
+    u64 found = 0;
+    for (u64 i = begin; i < end; ++i) found += world.engine().peek(first, page(kBase, i)) ? 1 : 0;
+    return found;
+  }
+  bool marks() { return world.kind().processor_marks(); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, Ahead, testing::ValuesIn(kAllKinds), kKindName);
+
+TEST_P(Ahead, ARunOfTouchesTakesFewFaults) {
+  world.map(first, anonymous(kBase, 1024));
+  EXPECT_LE(faults_of(0, 1024, 1, Access::kWrite), 1024 / 16);
+  EXPECT_EQ(faults_of(0, 1024, 1, Access::kWrite), 0u);
+  EXPECT_EQ(installed(0, 1024), 1024u);
+}
+
+TEST_P(Ahead, ReadsGoAheadToo) {
+  world.map(first, anonymous(kBase, 512));
+  EXPECT_LE(faults_of(0, 512, 1, Access::kRead), 512 / 16);
+  EXPECT_EQ(faults_of(0, 512, 1, Access::kWrite), 0u);
+}
+
+TEST_P(Ahead, NothingComesWithoutANeighbour) {
+  world.map(first, anonymous(kBase, 512));
+  EXPECT_EQ(faults_of(0, 512, 2, Access::kWrite), 256u);
+  EXPECT_EQ(ahead(), 0u);
+  EXPECT_EQ(installed(0, 512), 256u);
+}
+
+TEST_P(Ahead, ItStaysInsideTheRegion) {
+  world.map(first, anonymous(kBase, 10));
+  world.map(first, anonymous(page(kBase, 10), 10, kPermR));
+  faults_of(0, 10, 1, Access::kWrite);
+  EXPECT_EQ(installed(0, 10), 10u);
+  EXPECT_EQ(installed(10, 40), 0u);
+}
+
+TEST_P(Ahead, ItStopsAtWhatIsThere) {
+  world.map(first, anonymous(kBase, 64));
+  ASSERT_EQ(world.write(page(kBase, 5), 55), kFine);
+  faults_of(0, 4, 1, Access::kWrite);
+  EXPECT_EQ(installed(6, 64), 0u);
+  EXPECT_EQ(world.read(page(kBase, 5)), 55u);
+}
+
+// Three touches and on to the next place, far and wide.
+TEST_P(Ahead, WasteIsSmallAndCounted) {
+  constexpr u64 kPlaces = 100;
+  world.map(first, anonymous(kBase, kPlaces * 20));
+  for (u64 place = 0; place < kPlaces; ++place) faults_of(place * 20, place * 20 + 4, 1, Access::kWrite);
+  const u64 touched = kPlaces * 4;
+  const u64 there = installed(0, kPlaces * 20);
+  EXPECT_GT(there, touched);
+  EXPECT_LE(there - touched, pt::AheadAccount::kFirst + touched / 20);
+  ASSERT_TRUE(world.unmap(first, {kBase, page(kBase, kPlaces * 20)}));
+  EXPECT_EQ(unused(), marks() ? there - touched : 0);
+}
+
+TEST_P(Ahead, WasteIsCountedWhenASpaceEnds) {
+  world.map(first, anonymous(kBase, 64));
+  faults_of(0, 4, 1, Access::kWrite);
+  const u64 there = installed(0, 64);
+  ASSERT_EQ(there, 7u);
+  const SpaceId other = *world.create();
+  ASSERT_TRUE(world.activate(other));
+  ASSERT_TRUE(world.destroy(first));
+  EXPECT_EQ(unused(), marks() ? 3u : 0u);
+}
+
+// What was used before it went is paid back, wherever a region ends.
+TEST_P(Ahead, ShortRegionsThatAreUsedUpGoOnGettingPagesAhead) {
+  for (u64 round = 0; round < 100; ++round) {
+    world.map(first, anonymous(kBase, 12));
+    EXPECT_LE(faults_of(0, 12, 1, Access::kWrite), 4u) << round;
+    ASSERT_TRUE(world.unmap(first, {kBase, page(kBase, 12)}));
+  }
+  EXPECT_EQ(unused(), 0u);
+}
+
+TEST_P(Ahead, OfAnObjectComesWhatItHas) {
+  const ObjectId object = *world.object_create(100);
+  for (u64 i = 0; i < 100; ++i) {
+    if (i % 10 != 9) *world.engine().object_window(object, i).value() = static_cast<u8>(i);
+  }
+  world.map(first, of_object(kBase, 120, object, Sharing::kShared));
+  world.map(first, of_object(page(kBase, 200), 100, object, Sharing::kPrivate));
+  const u64 zeroed = counted(&pt::EngineCounters::frames_zeroed);
+  const u64 copied = counted(&pt::EngineCounters::frames_copied);
+  faults_of(0, 8, 1, Access::kWrite);
+  EXPECT_EQ(installed(0, 15), 14u);  // but for page 9
+  EXPECT_EQ(counted(&pt::EngineCounters::frames_zeroed), zeroed);
+  EXPECT_LE(faults_of(0, 100, 1, Access::kWrite), 30u);
+  EXPECT_EQ(installed(100, 120), 0u);
+  // Reads of a private mapping see the object's pages, and a write gets its copy alone.
+  EXPECT_LE(faults_of(200, 300, 1, Access::kRead), 35u);
+  EXPECT_EQ(counted(&pt::EngineCounters::frames_copied), copied);
+  ASSERT_EQ(world.write(page(kBase, 203), 9), kFine);
+  EXPECT_EQ(counted(&pt::EngineCounters::frames_copied), copied + 1);
+  EXPECT_EQ(world.read(page(kBase, 3)), 3u);
+}
+
+TEST_P(Ahead, PrivateWritesCopyWhatTheyWrite) {
+  const ObjectId object = *world.object_create(64);
+  for (u64 i = 0; i < 64; ++i) *world.engine().object_window(object, i).value() = 1;
+  world.map(first, of_object(kBase, 64, object, Sharing::kPrivate));
+  EXPECT_EQ(faults_of(0, 32, 1, Access::kWrite), 32u);
+  EXPECT_EQ(installed(0, 64), 32u);
+}
+
+TEST_P(Ahead, RightsToWriteComeBack) {
+  world.map(first, anonymous(kBase, 256));
+  for (u64 i = 0; i < 256; ++i) ASSERT_EQ(world.write(page(kBase, i), i), kFine);
+  const SpaceId child = *world.clone(first);
+  ASSERT_TRUE(world.destroy(child));
+  const u64 copied = counted(&pt::EngineCounters::frames_copied);
+  EXPECT_LE(faults_of(0, 256, 1, Access::kWrite), 256u / 16);
+  EXPECT_EQ(counted(&pt::EngineCounters::frames_copied), copied);
+}
+
+TEST_P(Ahead, RightsToWriteStayAwayFromWhatACloneHas) {
+  world.map(first, anonymous(kBase, 64));
+  for (u64 i = 0; i < 64; ++i) ASSERT_EQ(world.write(page(kBase, i), i), kFine);
+  const SpaceId child = *world.clone(first);
+  // The child's copies of 0 to 3 leave the parent alone with those.
+  ASSERT_TRUE(world.activate(child));
+  for (u64 i = 0; i < 4; ++i) ASSERT_EQ(world.write(page(kBase, i), 100), kFine);
+  ASSERT_TRUE(world.activate(first));
+  for (u64 i = 0; i < 8; ++i) ASSERT_EQ(world.write(page(kBase, i), 200), kFine);
+  world.check();
+  ASSERT_TRUE(world.activate(child));
+  for (u64 i = 0; i < 64; ++i) ASSERT_EQ(world.read(page(kBase, i)), i < 4 ? 100 : i);
+}
+
+// Nothing is inherited that nobody has touched, and both find it zero.
+TEST_P(Ahead, AForkOfUntouchedPages) {
+  world.map(first, anonymous(kBase, 64));
+  faults_of(0, 4, 1, Access::kWrite);
+  ASSERT_EQ(installed(0, 64), 7u);
+  const SpaceId child = *world.clone(first);
+  world.check();
+  ASSERT_TRUE(world.activate(child));
+  ASSERT_EQ(world.write(page(kBase, 5), 5), kFine);
+  ASSERT_TRUE(world.activate(first));
+  EXPECT_EQ(world.read(page(kBase, 5)), 0u);
+  ASSERT_EQ(world.write(page(kBase, 6), 6), kFine);
+  ASSERT_TRUE(world.activate(child));
+  EXPECT_EQ(world.read(page(kBase, 6)), 0u);
+  EXPECT_EQ(world.read(page(kBase, 5)), 5u);
+}
+
+TEST_P(Ahead, ResidentIsWhatWasTouched) {
+  world.map(first, anonymous(kBase, 64));
+  faults_of(0, 4, 1, Access::kWrite);
+  ASSERT_EQ(installed(0, 64), 7u);
+  EXPECT_EQ(*world.engine().region_resident(first, {kBase, page(kBase, 64)}), marks() ? 0xfu : 0x7fu);
+}
+
+TEST_P(Ahead, PopulatedPagesAreNotAhead) {
+  world.map(first, anonymous(kBase, 100));
+  ASSERT_TRUE(world.advise(first, {kBase, page(kBase, 100)}, Advice::kPopulate));
+  EXPECT_EQ(installed(0, 100), 100u);
+  EXPECT_EQ(ahead(), 0u);
+  EXPECT_EQ(faults_of(0, 100, 1, Access::kWrite), 0u);
+  ASSERT_TRUE(world.unmap(first, {kBase, page(kBase, 100)}));
+  EXPECT_EQ(unused(), 0u);
+}
+
+TEST_P(Ahead, ItFailsByDoingLess) {
+  world.map(first, anonymous(kBase, 64));
+  faults_of(0, 3, 1, Access::kWrite);
+  // The page that is asked for, and one more.
+  world.frames().fail_allocation(3);
+  ASSERT_EQ(world.write(page(kBase, 3), 3), kFine);
+  world.frames().fail_allocation(0);
+  EXPECT_EQ(installed(0, 64), 5u);
+  world.check();
+}
+
+// Where little is free, nothing is given ahead: the last page is there for who asks for it.
+TEST_P(Ahead, TheLastPagesAreNotGivenAhead) {
+  world.map(first, anonymous(kBase, 8192));
+  u64 touched = 0;
+  while (world.write(page(kBase, touched), 1) == kFine) ++touched;
+  EXPECT_EQ(installed(0, 8192), touched);
+  EXPECT_LT(world.frames().free_frames(), 4u);
+}
+
+}  // namespace
+}  // namespace nopte::model
