@@ -231,6 +231,8 @@ class Engine final : public EngineCore {
   [[gnu::cold]] void free_kernel_tables(Frame table, unsigned level, Gva begin, Batch& batch);
   [[gnu::cold]] Result<void> make_in_root(Frame root, Gva va, Privilege privilege);
   [[gnu::cold]] void fill_root(Frame root, Gva va, Frame table, Privilege privilege);
+  template <class EntryFor>
+  void fill_kernel_slots(Frame root, EntryFor entry_for);
 
   Sink& sink_;
   Tables tables_{sink_, frames_, counters_};

@@ -84,14 +84,21 @@ Result<Frame> Engine<Sink>::new_root() {
       return Fail(filled.error());
     }
   }
-  FillerOf<Sink> filler = sink_.filler(*root);
-  for (const Gva begin : kKernelSlots<Format>) {
-    const Slot slot = Slot::of<Format>(kernel_.root, kernel_.root, begin, Format::kLevels);
-    // Not counted as live: live entries of a space's root are its own.
-    filler.fill(slot.index, sink_.read(slot));
-  }
+  fill_kernel_slots(*root, [this](Gva begin) {
+    return sink_.read(Slot::of<Format>(kernel_.root, kernel_.root, begin, Format::kLevels));
+  });
   sink_.root_create(*root);
   return root;
+}
+
+// The kernel's slots of a private root. Not counted as live: live entries of a space's root are its own.
+template <PageTableSink Sink>
+template <class EntryFor>
+void Engine<Sink>::fill_kernel_slots(Frame root, EntryFor entry_for) {
+  const FillerOf<Sink> filler = sink_.filler(root);
+  for (const Gva begin : kKernelSlots<Format>) {
+    filler.fill(Format::table_index(begin, Format::kLevels), entry_for(begin));
+  }
 }
 
 template <PageTableSink Sink>

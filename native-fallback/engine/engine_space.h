@@ -73,7 +73,11 @@ bool Engine<Sink>::empty_tables(Space& space, Checkpoint* checkpoint) {
   space.retired = true;  // its regions stay known to promised(), but no fault asks them
   Batch batch(sink_, frames_, counters_, space.root, FlushScope::kSpace);
   const bool done = free_below(space.root, Format::kLevels, batch, checkpoint);
-  if (done) batch.table(space.root);
+  if (done) {
+    // What it has of the kernel's is not counted.
+    if (sink_.plain_tables()) fill_kernel_slots(space.root, [](Gva) { return Entry(); });
+    batch.table(space.root);
+  }
   batch.flush();
   return done;
 }

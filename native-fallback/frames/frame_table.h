@@ -108,7 +108,18 @@ class FrameTable {
     list = frame.number() + 1;
     ++free_;
   }
-  // The same for a whole chain of data frames, in O(1); the chain is empty afterwards.
+  // The same of a table that holds nothing but zeros: the next table is one of these.
+  void free_zeroed(Frame table) {
+    FrameMeta& m = meta(table);
+    NOPTE_ASSERT(m.kind != FrameKind::kFree);
+    m.kind = FrameKind::kFree;
+    m.back = zeroed_;
+    zeroed_ = table.number() + 1;
+    ++free_;
+  }
+  // What alloc() gives next as a table, if anything, holds nothing but zeros.
+  [[nodiscard]] bool next_table_is_zeroed() const { return zeroed_ != 0; }
+  // As free() for a whole chain of data frames, in O(1); the chain is empty afterwards.
   void free_all(FrameChain<FrameKind::kFree>& chain) {
     if (chain.empty()) return;
     meta(Frame(chain.last_ - 1)).back = data_;
@@ -158,6 +169,11 @@ class FrameTable {
     return false;
   }
 
+  // Tests and invariant checks: visit(Frame) for every free one that holds nothing but zeros.
+  template <class Visit>
+  void for_each_zeroed(Visit visit) const {
+    for (u64 next = zeroed_; next != 0; next = meta(Frame(next - 1)).back) visit(Frame(next - 1));
+  }
   // Tests and invariant checks: visit(Frame, FrameMeta&) for every frame that is or was in use.
   template <class Visit>
   void for_each_touched(Visit visit) const {
@@ -191,6 +207,7 @@ class FrameTable {
   // Each side's frames that were given back, linked through FrameMeta::back (number + 1; 0 ends it).
   u64 data_ = 0;
   u64 tables_ = 0;
+  u64 zeroed_ = 0;  // tables that hold nothing but zeros
   u64 total_ = 0;
   u64 free_ = 0;
   Unwritable* unwritable_ = nullptr;

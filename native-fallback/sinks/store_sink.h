@@ -37,6 +37,7 @@ class StoreSink {
   static constexpr bool can_share_tables() { return true; }
   static constexpr bool large_leaves() { return true; }
   static constexpr bool processor_marks() { return true; }
+  static constexpr bool plain_tables() { return true; }
 
   [[nodiscard]] Entry read(const Slot& slot) const {
     return load_entry<Entry>(frames_.window(slot.table), slot.index);

@@ -170,6 +170,7 @@ class TableOpsSink {
   [[nodiscard]] bool can_share_tables() const { return ops_->kind().shares_tables; }
   [[nodiscard]] bool large_leaves() const { return ops_->kind().large_leaves; }
   [[nodiscard]] bool processor_marks() const { return ops_->kind().processor_marks; }
+  [[nodiscard]] bool plain_tables() const { return !translates_; }
 
   [[nodiscard]] Entry read(const Slot& slot) const {
     if (translates_) [[unlikely]]

@@ -30,6 +30,19 @@ inline void note_filled_run(FrameMeta& table, unsigned first, unsigned count, un
 }
 inline void note_emptied(FrameMeta& table) { --table.live; }
 
+// Empties all that a private table has in use.
+template <PageTableSink Sink>
+inline void empty_entries(Sink& sink, FrameMeta& meta, Frame table) {
+  using Format = typename Sink::Format;
+  const FillerOf<Sink> filler = sink.filler(table);
+  for (u64 marks = meta.back; marks != 0; marks &= marks - 1) {
+    const unsigned first = static_cast<unsigned>(std::countr_zero(marks)) * kEntriesPerMark<Format>;
+    for (unsigned i = 0; i < kEntriesPerMark<Format>; ++i) filler.fill(first + i, EntryOf<Sink>());
+  }
+  meta.live = 0;
+  meta.back = 0;
+}
+
 // The entries of [first, last] of a table that are not empty, ascending; where none was ever used is skipped:
 //   for (EntryScan<Format, View> scan(view, meta, first, last); scan.next();) use(scan.index(),
 //   scan.entry());

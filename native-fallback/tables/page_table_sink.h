@@ -77,6 +77,8 @@ concept PageTableSink = requires(S sink, const S& view, Frame frame, const Slot&
   { typename S::Format() } -> PageTableFormat;
   // Level-2 leaves work.
   { view.large_leaves() } -> std::same_as<bool>;
+  // Private tables are memory like any other, and a table whose entries were all taken out holds only zeros.
+  { view.plain_tables() } -> std::same_as<bool>;
   // A leaf may be made without A and D: who walks the tables sets them, at no fault.
   { view.processor_marks() } -> std::same_as<bool>;
 

@@ -20,12 +20,16 @@ struct TableMemory {
 
   // A zeroed private table without parents. Errors: kNoMemory.
   Result<Frame> make(unsigned level) const {
+    const bool zeroed = frames.next_table_is_zeroed();
     const auto frame = frames.alloc(FrameKind::kTable);
     if (!frame) return frame;
     FrameMeta& meta = frames.meta(*frame);
     meta.level = static_cast<u8>(level);
     meta.refs = 0;
-    sink.table_new(*frame, level);
+    if (!zeroed) {
+      sink.table_new(*frame, level);
+      ++counters.tables_zeroed;
+    }
     ++counters.tables_allocated;
     return frame;
   }

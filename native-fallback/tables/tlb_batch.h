@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "native-fallback/tables/counters.h"
-#include "native-fallback/tables/page_table_sink.h"
+#include "native-fallback/tables/entry_scan.h"
 
 namespace nopte::pt {
 
@@ -59,12 +59,13 @@ class TlbBatch {
       frames_.free(frame);
     }
   }
-  // An unlinked table.
+  // An unlinked table. Where no walk can see it any more, few entries are sooner emptied than a table zeroed
+  // when it is next made.
   void table(Frame table) {
     if (cached_) {
       dying_tables_.push(table, frames_.meta(table));
     } else {
-      free_table(table);
+      free_unseen(table);
     }
   }
 
@@ -84,9 +85,21 @@ class TlbBatch {
   }
 
  private:
-  void free_table(Frame table) {
-    sink_.retire(table, frames_.meta(table).level);
-    frames_.free(table);
+  static constexpr unsigned kFewEntries = 24;
+
+  [[gnu::noinline]] void free_unseen(Frame table) {
+    FrameMeta& meta = frames_.meta(table);
+    if (meta.live <= kFewEntries && sink_.plain_tables()) empty_entries(sink_, meta, table);
+    free_table(table);
+  }
+  [[gnu::noinline]] void free_table(Frame table) {
+    const FrameMeta& meta = frames_.meta(table);
+    sink_.retire(table, meta.level);
+    if (meta.live == 0 && sink_.plain_tables()) {
+      frames_.free_zeroed(table);
+    } else {
+      frames_.free(table);
+    }
     ++counters_.tables_freed;
   }
 

@@ -33,6 +33,7 @@ class AnyKind {
   // --- the sink's ---
   [[nodiscard]] virtual bool can_share_tables() const = 0;
   [[nodiscard]] virtual bool processor_marks() const = 0;
+  [[nodiscard]] virtual bool plain_tables() const = 0;
   virtual void complete() = 0;
 
   // --- what its tables hold ---
@@ -74,6 +75,7 @@ class KindOf final : public AnyKind {
 
   bool can_share_tables() const override { return kind.sink.can_share_tables(); }
   bool processor_marks() const override { return kind.sink.processor_marks(); }
+  bool plain_tables() const override { return kind.sink.plain_tables(); }
   void complete() override { kind.sink.complete(); }
 
   unsigned counted_entries(unsigned level, bool root_of_a_space) const override {

@@ -48,6 +48,27 @@ TEST_P(Scenario, ForkAndForkOfForkAreIndependent) {
   EXPECT_EQ(w.engine().counters().frames_copied, copied);
 }
 
+// What held only zeros when it went, or little else, is not zeroed again.
+TEST_P(Scenario, TablesAreNotZeroedTwice) {
+  auto& w = world;
+  const auto live_once = [&] {
+    const u64 before = w.engine().counters().tables_zeroed;
+    const SpaceId space = *w.create();
+    EXPECT_TRUE(w.activate(space));
+    w.map(space, anonymous(kBase, 4));
+    EXPECT_EQ(w.write(kBase, 1), ViolationReason::kNone);
+    EXPECT_TRUE(w.unmap(space, {kBase, page(kBase, 4)}));
+    w.map(space, anonymous(kBase, 4));
+    EXPECT_EQ(w.write(page(kBase, 2), 2), ViolationReason::kNone);
+    EXPECT_TRUE(w.activate(first));
+    EXPECT_TRUE(w.destroy(space));
+    w.check();
+    return w.engine().counters().tables_zeroed - before;
+  };
+  EXPECT_GE(live_once(), layout.levels - 1);
+  EXPECT_EQ(live_once() == 0, w.kind().plain_tables());
+}
+
 TEST_P(Scenario, UnmapTakesExactlyTheRangeAndItsTables) {
   auto& w = world;
   const u64 before = w.frames().free_frames();

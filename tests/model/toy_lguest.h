@@ -101,6 +101,7 @@ class ToyLguestSink {
   static constexpr bool can_share_tables() { return false; }
   static constexpr bool large_leaves() { return false; }
   static constexpr bool processor_marks() { return false; }
+  static constexpr bool plain_tables() { return true; }
 
   ToyLguestSink(pt::FrameTable& frames, Machine& machine, ToyLguest& host)
       : frames_(frames), machine_(machine), host_(host) {}

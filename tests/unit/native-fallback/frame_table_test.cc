@@ -62,6 +62,33 @@ TEST_F(FrameTableTest, EveryFrameOfEveryRangeIsHandedOutOnce) {
   EXPECT_EQ(table_.alloc(FrameKind::kAnon), Fail(Status::kNoMemory));
 }
 
+TEST_F(FrameTableTest, TablesOfZerosAreTheNextTables) {
+  ASSERT_TRUE(init({range(100, 164)}));
+  const Frame first = *table_.alloc(FrameKind::kTable);
+  const Frame second = *table_.alloc(FrameKind::kTable);
+  const u64 free = table_.free_frames();
+  EXPECT_FALSE(table_.next_table_is_zeroed());
+  table_.free_zeroed(first);
+  table_.free(second);
+  EXPECT_EQ(table_.free_frames(), free + 2);
+  EXPECT_TRUE(table_.next_table_is_zeroed());
+  unsigned seen = 0;
+  table_.for_each_zeroed([&](Frame table) {
+    EXPECT_EQ(table, first);
+    ++seen;
+  });
+  EXPECT_EQ(seen, 1u);
+  EXPECT_EQ(*table_.alloc(FrameKind::kTable), first);
+  EXPECT_EQ(table_.meta(first).refs, 1u);
+  EXPECT_FALSE(table_.next_table_is_zeroed());
+  EXPECT_EQ(*table_.alloc(FrameKind::kTable), second);
+  // The last memory there is, for data too.
+  table_.free_zeroed(first);
+  while (table_.free_frames() != 1) ASSERT_TRUE(table_.alloc(FrameKind::kAnon));
+  EXPECT_EQ(*table_.alloc(FrameKind::kAnon), first);
+  EXPECT_FALSE(table_.next_table_is_zeroed());
+}
+
 TEST_F(FrameTableTest, AChainIsFreedInOnePiece) {
   ASSERT_TRUE(init({range(100, 164)}));
   const u64 before = table_.free_frames();
