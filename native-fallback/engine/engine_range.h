@@ -33,21 +33,34 @@ Result<void> Engine<Sink>::zap(SpaceId id, Space& space, VaRange range, Whose wh
                              });
 }
 
-// Makes the tables that the ends of the range lie amidst this root's own; others are inside the range whole.
-// Errors: kNoMemory.
 template <PageTableSink Sink>
-[[gnu::noinline]] Result<void> Engine<Sink>::own_edges(const Space& space, VaRange range, Batch& batch) {
-  const auto own_at = [&](Gva edge, Gva va) -> Result<void> {
+Result<void> Engine<Sink>::make_ready(SpaceId id, VaRange whole) {
+  Space* space = find_space(id);
+  if (space == nullptr || !valid_range(id, whole)) return Fail(Status::kInvalid);
+  if (!space->shares) return {};
+  Batch batch(sink_, frames_, counters_, space->root, scope_of(id));
+  const auto owned = own_edges(*space, whole, whole, batch);
+  batch.flush();
+  return owned;
+}
+
+// Makes this root's own the tables that an end of the whole lies amidst, and the range, a part of it, reaches
+// into; others are inside the whole. Errors: kNoMemory.
+template <PageTableSink Sink>
+[[gnu::noinline]] Result<void> Engine<Sink>::own_edges(const Space& space, VaRange range, VaRange whole,
+                                                       Batch& batch) {
+  // Tables on the way to `va`, from the lowest that sticks out of the whole.
+  const auto own_at = [&](Gva va, auto sticks_out) -> Result<void> {
     unsigned lowest = 1;
-    while (lowest <= Cursor<Sink>::kHighestShared && edge.value() % Format::table_bytes(lowest) == 0)
-      ++lowest;
+    while (lowest <= Cursor<Sink>::kHighestShared && !sticks_out(Format::table_bytes(lowest))) ++lowest;
     if (lowest > Cursor<Sink>::kHighestShared) return {};
     Cursor<Sink> cursor(tables_, space.root, va);
     if (cursor.mine() && !cursor.kept()) return {};
     return cursor.own(lowest, batch);
   };
-  NOPTE_TRY(own_at(range.begin, range.begin));
-  return own_at(range.end, range.end - 1);
+  NOPTE_TRY(own_at(range.begin,
+                   [&](u64 bytes) { return (range.begin.value() & ~(bytes - 1)) < whole.begin.value(); }));
+  return own_at(whole.end - 1, [&](u64 bytes) { return whole.end.value() % bytes != 0; });
 }
 
 // Something of `part` is installed, all of it in the leaf table where the cursor is.
@@ -58,8 +71,9 @@ bool Engine<Sink>::shows_any(const Cursor<Sink>& cursor, VaRange part) const {
 }
 
 // work(cursor, part, batch) for every leaf table in the range; the cursor is at part.begin, part lies in the
-// table. For kOwn, where other roots lead there too, part is all of what is shared (Cursor::shared_range).
-// Errors: kAgain; kNoMemory, nothing has been done.
+// table. For kOwn, where other roots lead there too, part is all of what is shared (Cursor::shared_range),
+// which is inside the whole that the range is a part of (Checkpoint). Errors: kAgain; kNoMemory, nothing has
+// been done.
 template <PageTableSink Sink>
 template <class Work>
 Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange range, Whose whose,
@@ -69,7 +83,8 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
   Batch batch(sink_, frames_, counters_, space.root, scope_of(id));
   if (space.shares && whose == Whose::kOwn) [[unlikely]] {
     if (!may_stop(range) && !shows_any(cursor, cursor.part_before(range.end))) return {};
-    const auto owned = own_edges(space, range, batch);
+    const auto owned =
+        own_edges(space, range, checkpoint == nullptr ? range : checkpoint->whole_of(range), batch);
     batch.flush();
     if (!owned) return owned;
     if (!cursor.seek_leaf_table(range.begin, range.end)) return {};
@@ -87,7 +102,7 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
         if (!cursor.mine()) part = cursor.shared_range();
       }
     }
-    const bool last = part.end == range.end;
+    const bool last = part.end >= range.end;
     const bool whole = !last && part.bytes() == Format::table_bytes(1) && cursor.leaf_meta().live != 0;
     const u64 written = counters_.entries_written;
     work(cursor, part, batch);
