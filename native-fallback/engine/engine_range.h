@@ -93,7 +93,8 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
   do {
     VaRange part = cursor.part_before(range.end);
     work::did(work::Unit::kNode);
-    if (!cursor.mine()) [[unlikely]] {
+    const bool shared = !cursor.mine();
+    if (shared) [[unlikely]] {
       if (whose == Whose::kEverybodys) {
         batch.everywhere();
       } else {
@@ -109,8 +110,9 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
     if (last) break;
     va = part.end;
     // A table at the edge may hold others' entries alone: to stop behind it, again and again, is no progress.
+    // Where tables may be shared, nobody begins again.
     const bool gone = cursor.level() > 1;
-    if (checkpoint != nullptr && (whole || gone || counters_.entries_written != written) &&
+    if (checkpoint != nullptr && (whole || gone || shared || counters_.entries_written != written) &&
         checkpoint->should_stop(va)) {
       batch.flush();
       return Fail(Status::kAgain);
