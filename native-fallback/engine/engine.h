@@ -187,7 +187,8 @@ class Engine final : public EngineCore {
                                       Batch& batch);
   [[gnu::cold]] void prune_tables(const Space& space, VaRange range, Batch& batch);
   [[gnu::cold]] Result<void> own(Cursor<Sink>& cursor, unsigned lowest, Batch& batch);
-  [[nodiscard]] bool shows_any(const Cursor<Sink>& cursor, VaRange part) const;
+  enum class Shown : u8 { kNothing, kTables, kPages };  // tables: that hold nothing
+  Shown shown_of(Cursor<Sink>& cursor, VaRange range) const;
   Result<void> own_edges(const Space& space, VaRange range, VaRange whole, Batch& batch);
   template <class Work>
   Result<void> for_each_leaf_table(SpaceId id, Space& space, VaRange range, Whose whose,
@@ -201,7 +202,7 @@ class Engine final : public EngineCore {
   static constexpr u64 kFewEntries = 64;
   static constexpr u64 kCopiedTables = 16;
   Result<void> clone_below(Cursor<Sink>& from, Cursor<Sink>& to, Frame table, unsigned level, Gva begin,
-                           u64& left);
+                           u64& left, Batch& batch);
   Result<void> clone_leaf_table(Cursor<Sink>& from, Cursor<Sink>& to, Gva va);
   [[gnu::cold]] Result<Frame> leaf_table_for(Cursor<Sink>& cursor, Gva va);
   std::optional<Installed> installed_at(const Cursor<Sink>& cursor, Entry entry) const;

@@ -63,11 +63,20 @@ template <PageTableSink Sink>
   return own_at(whole.end - 1, [&](u64 bytes) { return whole.end.value() % bytes != 0; });
 }
 
-// Something of `part` is installed, all of it in the leaf table where the cursor is.
+// What there is of a range, from the leaf table where the cursor is. Not all tables without pages are looked
+// through: behind many there may be some.
 template <PageTableSink Sink>
-bool Engine<Sink>::shows_any(const Cursor<Sink>& cursor, VaRange part) const {
-  return cursor.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1))
-      .next();
+auto Engine<Sink>::shown_of(Cursor<Sink>& cursor, VaRange range) const -> Shown {
+  Shown shown = Shown::kNothing;
+  for (u64 left = work::kMostAtOnce / 2; left != 0; --left) {
+    work::did(work::Unit::kNode);
+    const VaRange part = cursor.part_before(range.end);
+    if (cursor.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1)).next())
+      return Shown::kPages;
+    if (part.bytes() == Format::table_bytes(1)) shown = Shown::kTables;
+    if (part.end == range.end || !cursor.seek_leaf_table(part.end, range.end)) return shown;
+  }
+  return Shown::kPages;
 }
 
 // work(cursor, part, batch) for every leaf table in the range; the cursor is at part.begin, part lies in the
@@ -82,11 +91,13 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
   if (!cursor.seek_leaf_table(range.begin, range.end)) return {};  // nobody has touched it
   Batch batch(sink_, frames_, counters_, space.root, scope_of(id));
   if (space.shares && whose == Whose::kOwn) [[unlikely]] {
-    if (!may_stop(range) && !shows_any(cursor, cursor.part_before(range.end))) return {};
+    const Shown shown = shown_of(cursor, range);
+    if (shown == Shown::kNothing) return {};
     const auto owned =
         own_edges(space, range, checkpoint == nullptr ? range : checkpoint->whole_of(range), batch);
     batch.flush();
-    if (!owned) return owned;
+    // What shows nothing may stay.
+    if (!owned) return shown == Shown::kPages ? owned : Result<void>();
     if (!cursor.seek_leaf_table(range.begin, range.end)) return {};
   }
   Gva va;

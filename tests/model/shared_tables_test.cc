@@ -77,6 +77,24 @@ TEST_P(SharedTables, ACloneMakesFewTablesHoweverManyThereAre) {
   expect_filled(0, 2 * kTable + 10);
 }
 
+// Pages of objects are found again, by faults.
+TEST_P(SharedTables, ACloneMakesNoTablesForObjectsAlone) {
+  const ObjectId object = *w.object_create(8);
+  w.map(
+      parent,
+      {.range = VaRange::of_pages(kBase, 8), .perm = kPermRW, .sharing = Sharing::kShared, .object = object});
+  for (u64 i = 0; i < 8; ++i) ASSERT_EQ(w.write(page(kBase, i), i + 1), kFine);
+  const u64 before = w.frames().free_frames();
+  const SpaceId empty = *w.create();
+  const u64 after = w.frames().free_frames();
+  ASSERT_TRUE(w.destroy(empty));
+  ASSERT_EQ(w.frames().free_frames(), before);
+  clone();
+  EXPECT_EQ(w.frames().free_frames(), after);
+  in(child);
+  expect_filled(0, 8);
+}
+
 TEST_P(SharedTables, AWriteCopiesTheTablesOnItsWayAndNoOthers) {
   map_filled(2 * kTable);
   clone();
@@ -252,6 +270,24 @@ TEST_P(SharedTables, TakingNothingNeedsNothing) {
   EXPECT_TRUE(w.unmap(parent, untouched));
   w.frames().fail_allocation(0);
   w.check();
+}
+
+// Nor where it reaches from amidst one into another: so what a mremap that fails has put there goes again.
+TEST_P(SharedTables, TakingNothingFromTwoTablesNeedsNothing) {
+  map_filled(kTable / 2);
+  const VaRange behind = pages(kTable + kTable / 2, 2 * kTable);
+  w.map(parent, {.range = behind, .perm = kPermRW});
+  for (Gva va = behind.begin; va < behind.end; va += kPageBytes) ASSERT_EQ(w.write(va, 1), kFine);
+  clone();
+  const VaRange untouched = pages(kTable / 2, kTable + kTable / 2);
+  w.map(parent, {.range = untouched, .perm = kPermRW});
+  w.frames().fail_allocation(1, pt::FrameTable::Failing::kFrom);
+  EXPECT_TRUE(w.protect(parent, untouched, kPermR));
+  EXPECT_TRUE(w.unmap(parent, untouched));
+  w.frames().fail_allocation(0);
+  w.check();
+  expect_filled(0, kTable / 2);
+  EXPECT_EQ(w.read(behind.begin), 1u);
 }
 
 // What is inside the range whole goes, or loses its rights, without a frame to be had.
