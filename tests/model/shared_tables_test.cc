@@ -425,6 +425,23 @@ TEST_P(SharedTables, AnObjectIsCutForAll) {
   w.machine().set_current(0);
 }
 
+// The first that is gone through does not run, so that nobody knows of its entries; of the table others do.
+TEST_P(SharedTables, AnObjectIsCutForWhoeverRuns) {
+  const ObjectId object = *w.object_create(100);
+  w.map(parent, {.range = VaRange::of_pages(kBase, 100),
+                 .perm = kPermRW,
+                 .sharing = Sharing::kShared,
+                 .object = object});
+  for (u64 i = 0; i < 100; ++i) ASSERT_EQ(w.write(page(kBase, i), i + 1), kFine);
+  clone();
+  in(child);
+  for (u64 i = 0; i < 100; ++i) ASSERT_EQ(w.read(page(kBase, i)), i + 1);
+  ASSERT_TRUE(w.engine().object_resize(object, 90));
+  w.check();
+  EXPECT_EQ(w.read(page(kBase, 95)), std::unexpected(ViolationReason::kPastEnd));
+  expect_filled(0, 90);
+}
+
 // Both sides run at once, and write.
 TEST_P(SharedTables, NoProcessorKeepsTheWayToATableThatIsAnothers) {
   map_filled(2 * kTable);
