@@ -425,6 +425,24 @@ TEST_P(SharedTables, AnObjectIsCutForAll) {
   w.machine().set_current(0);
 }
 
+// So many leaf tables that those above are shared as they are, and copied at the first write.
+TEST_P(SharedTables, TablesOfTablesComeApart) {
+  constexpr u64 kTables = 70;
+  w.map(parent, {.range = VaRange::of_pages(kBase, kTables * kTable), .perm = kPermRW});
+  for (u64 i = 0; i < kTables; ++i) ASSERT_EQ(w.write(page(kBase, i * kTable), i + 1), kFine);
+  clone();
+  in(child);
+  for (const u64 i : {3u, 5u}) EXPECT_EQ(w.write(page(kBase, i * kTable), 1000 + i), kFine);
+  w.check();
+  in(parent);
+  for (u64 i = 0; i < kTables; ++i) ASSERT_EQ(w.read(page(kBase, i * kTable)), i + 1);
+  for (const u64 i : {5u, 7u}) EXPECT_EQ(w.write(page(kBase, i * kTable), 2000 + i), kFine);
+  w.check();
+  in(child);
+  EXPECT_EQ(w.read(page(kBase, 5 * kTable)), 1005u);
+  EXPECT_EQ(w.read(page(kBase, 7 * kTable)), 8u);
+}
+
 // The first that is gone through does not run, so that nobody knows of its entries; of the table others do.
 TEST_P(SharedTables, AnObjectIsCutForWhoeverRuns) {
   const ObjectId object = *w.object_create(100);
