@@ -49,14 +49,17 @@ class ObjectMappings {
   // [first_page, first_page + pages) of the object.
   virtual void for_each(u64 first_page, u64 pages, FunctionRef<void(SpaceId, VaRange)> visit) const = 0;
 
-  // The same in steps: step() answers false to stop before its part is dealt with; true from visit(): all
-  // were visited. A visit that stopped goes on at that part in a later call, whatever its owner has changed
-  // meanwhile: all that is mapped now and was when the visit began is seen. One visit at a time. step() is
-  // also called, with an empty range, for regions that show none of these pages.
+  // The same in steps: step() answers where it stopped in its part, so that the rest is not dealt with, or
+  // nothing; true from visit(): all were visited. A visit that stopped goes on there in a later call for the
+  // same pages, whatever its owner has changed meanwhile: all that is mapped now and was when the visit began
+  // is seen. One visit at a time. step() is also called, with an empty range, for regions that show none of
+  // these pages.
+  using Stopped = std::optional<Gva>;
   enum class From : u8 { kStart, kWhereItStopped };
-  virtual bool visit(From, u64 first_page, u64 pages, FunctionRef<bool(SpaceId, VaRange)> step) const {
+  virtual bool visit(From, u64 first_page, u64 pages, FunctionRef<Stopped(SpaceId, VaRange)> step) const {
     bool going = true;  // a list that knows no places in itself begins again
-    for_each(first_page, pages, [&](SpaceId space, VaRange range) { going = going && step(space, range); });
+    for_each(first_page, pages,
+             [&](SpaceId space, VaRange range) { going = going && !step(space, range).has_value(); });
     return going;
   }
 

@@ -236,6 +236,7 @@ Result<Gva> AddressSpace::move(VaRange old, u64 new_pages, Gva to) {
     }
     failed = moved.error();
   }
+  // It lies behind a gap, so that no region is split, and nothing of it was touched: this needs no memory.
   if (new_pages > old_pages) (void)unmap(added);
   return Fail(failed);
 }

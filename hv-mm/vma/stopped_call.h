@@ -17,20 +17,22 @@ struct RangeCall {
 
 class StoppedCall {
  public:
-  // What is promised and what was taken out: both are other numbers after every change.
+  // What is promised, and for advice what was taken out: other numbers after every change.
   struct Moment {
     u64 promised;
     u64 taken;
     friend constexpr bool operator==(Moment, Moment) = default;
   };
-  // Where an issue begins, and whether it goes on with what has begun.
+  // Where an issue begins, whether it goes on with what has begun, and where that was.
   struct Start {
     Gva begin;
     bool goes_on;
+    Gva began;
   };
 
-  void remember(const RangeCall& issue, Gva next, Moment now) {
+  void remember(const RangeCall& issue, Gva began, Gva next, Moment now) {
     last_ = issue;
+    began_ = began;
     next_ = next;
     then_ = now;
     any_ = true;
@@ -38,13 +40,15 @@ class StoppedCall {
   [[nodiscard]] Start start(const RangeCall& issue, Moment now) const {
     const bool same = any_ && issue.call == last_.call && issue.space == last_.space &&
                       issue.argument == last_.argument && issue.range.end == last_.range.end;
-    if (same && issue.range.begin == next_) return {next_, true};
-    if (same && issue.range.begin == last_.range.begin && now == then_) return {next_, true};
-    return {issue.range.begin, false};
+    // What lies before it is as it was left, or is not the call's any more.
+    if (same && issue.range.begin == next_) return {next_, true, now == then_ ? began_ : next_};
+    if (same && issue.range.begin == last_.range.begin && now == then_) return {next_, true, began_};
+    return {issue.range.begin, false, issue.range.begin};
   }
 
  private:
   RangeCall last_{};
+  Gva began_;
   Gva next_;
   Moment then_{};
   bool any_ = false;

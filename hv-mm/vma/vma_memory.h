@@ -189,13 +189,13 @@ class VmaMemory {
     if (!target) return Fail(target.error());
     if (args.advice > static_cast<u64>(Advice::kPopulate)) return Fail(Status::kInvalid);
     const RangeCall issue{abi::Call::region_advise, args.space, target->range, args.advice};
-    const Gva begin = stopped_.start(issue, moment(*target->tree)).begin;
+    const Gva begin = stopped_.start(issue, moment(issue.call, *target->tree)).begin;
     pt::Checkpoint checkpoint(stop_);
     const auto done = engine_.region_advise(args.space, {begin, target->range.end},
                                             static_cast<Advice>(args.advice), &checkpoint);
     if (done) return 0;
     if (done.error() != Status::kAgain) return Fail(done.error());
-    return stop_at(issue, *target->tree, checkpoint.next());
+    return stop_at(issue, *target->tree, begin, checkpoint.next());
   }
 
   CallResult region_resident(const abi::region_resident_args& args) {
@@ -272,8 +272,9 @@ class VmaMemory {
   }
 
   // --- calls that may stop (long_calls.h) ---------------------------------------------------------------
-  [[nodiscard]] StoppedCall::Moment moment(const RegionTree& tree) const;
-  CallResult stop_at(const RangeCall& issue, const RegionTree& tree, Gva next);
+  [[nodiscard]] StoppedCall::Moment moment(abi::Call call, const RegionTree& tree) const;
+  CallResult stop_at(const RangeCall& issue, const RegionTree& tree, Gva began, Gva next);
+  Result<void> make_ready(const RangeCall& issue, Gva end);
   template <class Piece>
   CallResult in_pieces(const RangeCall& issue, RegionTree& tree, StoppedCall::Start start, Piece piece);
   static Result<Gva> commit_done(RegionTree& tree, RegionPlan& plan, const Result<void>& done,

@@ -88,6 +88,9 @@ class Engine final : public EngineCore {
   // Gives what is installed in the range at most these rights, and adds rights where that saves a fault.
   // Errors: as region_unmapped.
   Result<void> region_protected(SpaceId space, VaRange range, Perm perm, Checkpoint* checkpoint = nullptr);
+  // Before the two above are used on parts of a range, with checkpoints that say so: then none of them needs
+  // memory, as long as the space is not cloned. Errors: as they.
+  Result<void> make_ready(SpaceId space, VaRange whole);
   // As MmOps::region_advise; holes are skipped. Errors: kInvalid, kNoMemory (kPopulate: a prefix is
   // installed; kDontNeed: as region_unmapped), kAgain.
   Result<void> region_advise(SpaceId space, VaRange range, Advice advice, Checkpoint* checkpoint = nullptr) {
@@ -199,8 +202,9 @@ class Engine final : public EngineCore {
                                       Batch& batch);
   [[gnu::cold]] void prune_tables(const Space& space, VaRange range, Batch& batch);
   [[gnu::cold]] Result<void> own(Cursor<Sink>& cursor, unsigned lowest, Batch& batch);
-  [[nodiscard]] bool shows_any(const Cursor<Sink>& cursor, VaRange part) const;
-  Result<void> own_edges(const Space& space, VaRange range, Batch& batch);
+  enum class Shown : u8 { kNothing, kTables, kPages };  // tables: that hold nothing
+  Shown shown_of(Cursor<Sink>& cursor, VaRange range) const;
+  Result<void> own_edges(const Space& space, VaRange range, VaRange whole, Batch& batch);
   template <class Work>
   Result<void> for_each_leaf_table(SpaceId id, Space& space, VaRange range, Whose whose,
                                    Checkpoint* checkpoint, Work work);
@@ -219,7 +223,7 @@ class Engine final : public EngineCore {
   static constexpr u64 kFewEntries = 64;
   static constexpr u64 kCopiedTables = 16;
   Result<void> clone_below(Cursor<Sink>& from, Cursor<Sink>& to, Frame table, unsigned level, Gva begin,
-                           u64& left);
+                           u64& left, Batch& batch);
   Result<void> clone_leaf_table(Cursor<Sink>& from, Cursor<Sink>& to, Gva va);
   [[gnu::cold]] Result<Frame> leaf_table_for(Cursor<Sink>& cursor, Gva va);
   std::optional<Installed> installed_at(const Cursor<Sink>& cursor, Entry entry) const;

@@ -79,16 +79,17 @@ bool EngineCore::cut_mappings(MemoryObject& object, Checkpoint* checkpoint) {
   object.cut = MemoryObject::Cut::kMappings;
   u64 done = 0;  // since the last look at the checkpoint: regions, and pages that may have been in them
   return object.mappings->visit(from, object.pages, object.cut_from - object.pages,
-                                [&](SpaceId id, VaRange range) {
+                                [&](SpaceId id, VaRange range) -> ObjectMappings::Stopped {
                                   const u64 cost = 1 + std::min(range.pages(), work::kMostAtOnce - 1);
                                   if (checkpoint != nullptr && done + cost > work::kMostAtOnce) {
-                                    if (checkpoint->should_stop(Gva())) return false;
+                                    if (checkpoint->should_stop(range.begin)) return range.begin;
                                     done = 0;
                                   }
                                   done += cost;
                                   Space* space = find_space(id);
-                                  if (space == nullptr || space->emptied || !may_show(id, range)) return true;
-                                  return zap(id, *space, range, Whose::kEverybodys, checkpoint).has_value();
+                                  if (space == nullptr || space->emptied || !may_show(id, range)) return {};
+                                  if (zap(id, *space, range, Whose::kEverybodys, checkpoint)) return {};
+                                  return checkpoint->next();
                                 });
 }
 

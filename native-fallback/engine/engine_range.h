@@ -35,33 +35,56 @@ Result<void> Engine<Sink>::zap(SpaceId id, Space& space, VaRange range, Whose wh
                              });
 }
 
-// Makes the tables that the ends of the range lie amidst this root's own; others are inside the range whole.
-// Errors: kNoMemory.
 template <PageTableSink Sink>
-[[gnu::noinline]] Result<void> Engine<Sink>::own_edges(const Space& space, VaRange range, Batch& batch) {
-  const auto own_at = [&](Gva edge, Gva va) -> Result<void> {
+Result<void> Engine<Sink>::make_ready(SpaceId id, VaRange whole) {
+  Space* space = find_space(id);
+  if (space == nullptr || !valid_range(id, whole)) return Fail(Status::kInvalid);
+  if (!space->shares) return {};
+  Batch batch(sink_, frames_, counters_, space->root, scope_of(id));
+  const auto owned = own_edges(*space, whole, whole, batch);
+  batch.flush();
+  return owned;
+}
+
+// Makes this root's own the tables that an end of the whole lies amidst, and the range, a part of it, reaches
+// into; others are inside the whole. Errors: kNoMemory.
+template <PageTableSink Sink>
+[[gnu::noinline]] Result<void> Engine<Sink>::own_edges(const Space& space, VaRange range, VaRange whole,
+                                                       Batch& batch) {
+  // Tables on the way to `va`, from the lowest that sticks out of the whole.
+  const auto own_at = [&](Gva va, auto sticks_out) -> Result<void> {
     unsigned lowest = 1;
-    while (lowest <= Cursor<Sink>::kHighestShared && edge.value() % Format::table_bytes(lowest) == 0)
-      ++lowest;
+    while (lowest <= Cursor<Sink>::kHighestShared && !sticks_out(Format::table_bytes(lowest))) ++lowest;
     if (lowest > Cursor<Sink>::kHighestShared) return {};
     Cursor<Sink> cursor(tables_, space.root, va);
     if (cursor.mine() && !cursor.kept()) return {};
     return cursor.own(lowest, batch);
   };
-  NOPTE_TRY(own_at(range.begin, range.begin));
-  return own_at(range.end, range.end - 1);
+  NOPTE_TRY(own_at(range.begin,
+                   [&](u64 bytes) { return (range.begin.value() & ~(bytes - 1)) < whole.begin.value(); }));
+  return own_at(whole.end - 1, [&](u64 bytes) { return whole.end.value() % bytes != 0; });
 }
 
-// Something of `part` is installed, all of it in the leaf table where the cursor is.
+// What there is of a range, from the leaf table where the cursor is. Not all tables without pages are looked
+// through: behind many there may be some.
 template <PageTableSink Sink>
-bool Engine<Sink>::shows_any(const Cursor<Sink>& cursor, VaRange part) const {
-  return cursor.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1))
-      .next();
+auto Engine<Sink>::shown_of(Cursor<Sink>& cursor, VaRange range) const -> Shown {
+  Shown shown = Shown::kNothing;
+  for (u64 left = work::kMostAtOnce / 2; left != 0; --left) {
+    work::did(work::Unit::kNode);
+    const VaRange part = cursor.part_before(range.end);
+    if (cursor.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1)).next())
+      return Shown::kPages;
+    if (part.bytes() == Format::table_bytes(1)) shown = Shown::kTables;
+    if (part.end == range.end || !cursor.seek_leaf_table(part.end, range.end)) return shown;
+  }
+  return Shown::kPages;
 }
 
 // work(cursor, part, batch) for every leaf table in the range; the cursor is at part.begin, part lies in the
-// table. For kOwn, where other roots lead there too, part is all of what is shared (Cursor::shared_range).
-// Errors: kAgain; kNoMemory, nothing has been done.
+// table. For kOwn, where other roots lead there too, part is all of what is shared (Cursor::shared_range),
+// which is inside the whole that the range is a part of (Checkpoint). Errors: kAgain; kNoMemory, nothing has
+// been done.
 template <PageTableSink Sink>
 template <class Work>
 Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange range, Whose whose,
@@ -70,17 +93,21 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
   if (!cursor.seek_leaf_table(range.begin, range.end)) return {};  // nobody has touched it
   Batch batch(sink_, frames_, counters_, space.root, scope_of(id));
   if (space.shares && whose == Whose::kOwn) [[unlikely]] {
-    if (!may_stop(range) && !shows_any(cursor, cursor.part_before(range.end))) return {};
-    const auto owned = own_edges(space, range, batch);
+    const Shown shown = shown_of(cursor, range);
+    if (shown == Shown::kNothing) return {};
+    const auto owned =
+        own_edges(space, range, checkpoint == nullptr ? range : checkpoint->whole_of(range), batch);
     batch.flush();
-    if (!owned) return owned;
+    // What shows nothing may stay.
+    if (!owned) return shown == Shown::kPages ? owned : Result<void>();
     if (!cursor.seek_leaf_table(range.begin, range.end)) return {};
   }
   Gva va;
   do {
     VaRange part = cursor.part_before(range.end);
     work::did(work::Unit::kNode);
-    if (!cursor.mine()) [[unlikely]] {
+    const bool shared = !cursor.mine();
+    if (shared) [[unlikely]] {
       if (whose == Whose::kEverybodys) {
         batch.everywhere();
       } else {
@@ -89,15 +116,16 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
         if (!cursor.mine()) part = cursor.shared_range();
       }
     }
-    const bool last = part.end == range.end;
+    const bool last = part.end >= range.end;
     const bool whole = !last && part.bytes() == Format::table_bytes(1) && cursor.leaf_meta().live != 0;
     const u64 written = counters_.entries_written;
     work(cursor, part, batch);
     if (last) break;
     va = part.end;
     // A table at the edge may hold others' entries alone: to stop behind it, again and again, is no progress.
+    // Where tables may be shared, nobody begins again.
     const bool gone = cursor.level() > 1;
-    if (checkpoint != nullptr && (whole || gone || counters_.entries_written != written) &&
+    if (checkpoint != nullptr && (whole || gone || shared || counters_.entries_written != written) &&
         checkpoint->should_stop(va)) {
       batch.flush();
       return Fail(Status::kAgain);

@@ -11,7 +11,7 @@ Result<void> Engine<Sink>::clone_tables(Space& parent, Space& child) {
   Cursor<Sink> from(tables_, parent.root);
   Cursor<Sink> to(tables_, child.root);
   u64 left = sink_.can_share_tables() ? kCopiedTables : ~u64{0};
-  const auto done = clone_below(from, to, parent.root, Format::kLevels, Gva(), left);
+  const auto done = clone_below(from, to, parent.root, Format::kLevels, Gva(), left, batch);
   batch.all_pages();
   batch.flush();
   return done;
@@ -22,7 +22,7 @@ Result<void> Engine<Sink>::clone_tables(Space& parent, Space& child) {
 // The rest is shared, as high up as there is much of it. Errors: kNoMemory.
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::clone_below(Cursor<Sink>& from, Cursor<Sink>& to, Frame table, unsigned level,
-                                       Gva begin, u64& left) {
+                                       Gva begin, u64& left, Batch& batch) {
   for (TableScan<Sink> scan(sink_, frames_.meta(table), table, 0, last_user_index(level)); scan.next();) {
     const Entry link = scan.entry();
     const Gva va = begin + scan.index() * Format::entry_bytes(level);
@@ -34,12 +34,14 @@ Result<void> Engine<Sink>::clone_below(Cursor<Sink>& from, Cursor<Sink>& to, Fra
       ++counters_.tables_shared;
     } else if (level > 2) {
       if (level - 1 <= Cursor<Sink>::kHighestShared) --left;
-      NOPTE_TRY(clone_below(from, to, link.frame(), level - 1, va, left));
+      NOPTE_TRY(clone_below(from, to, link.frame(), level - 1, va, left, batch));
     } else {
       --left;
       NOPTE_TRY(clone_leaf_table(from, to, va));
     }
   }
+  // Made for tables that the clone has no need of.
+  if (level == 2 && level < Format::kLevels && to.level() == 2) to.prune(batch);
   return {};
 }
 

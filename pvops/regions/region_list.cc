@@ -1,5 +1,6 @@
 #include "pvops/regions/region_list.h"
 
+#include <algorithm>
 #include <iterator>
 
 #include "pvops/base/work.h"
@@ -24,11 +25,22 @@ VaRange RegionList::shown(const RegionNode& node, u64 first_page, u64 pages) {
   return VaRange::of_pages(node.spec.range.begin + pages_to_bytes(low - node_first), high - low);
 }
 
-bool RegionList::visit(From from, u64 first_page, u64 pages, FunctionRef<bool(SpaceId, VaRange)> step) const {
-  if (from == From::kStart || disturbed_) next_ = regions_.empty() ? nullptr : &regions_.front();
+bool RegionList::visit(From from, u64 first_page, u64 pages,
+                       FunctionRef<Stopped(SpaceId, VaRange)> step) const {
+  if (from == From::kStart || disturbed_) {
+    next_ = regions_.empty() ? nullptr : &regions_.front();
+    next_page_ = first_page;
+  }
   disturbed_ = false;
-  for (; next_ != nullptr; next_ = after(*next_)) {
-    if (!step(next_->tree->space(), shown(*next_, first_page, pages))) return false;
+  for (; next_ != nullptr; next_ = after(*next_), next_page_ = first_page) {
+    const u64 done = next_page_ > first_page ? std::min(next_page_ - first_page, pages) : 0;
+    const VaRange part = shown(*next_, first_page + done, pages - done);
+    if (const Stopped stopped = step(next_->tree->space(), part)) {
+      // By page: what the region shows may be cut or grow at either end meanwhile.
+      const RegionSpec& region = next_->spec;
+      if (!part.empty()) next_page_ = region.object_page + (*stopped - region.range.begin) / kPageBytes;
+      return false;
+    }
     work::did(work::Unit::kRegion);
   }
   return true;
@@ -39,6 +51,9 @@ const RegionNode* RegionList::after(const RegionNode& node) const {
   return next == regions_.end() ? nullptr : &*next;
 }
 
-void RegionList::step_over(const RegionNode& node) { next_ = after(node); }
+void RegionList::step_over(const RegionNode& node) {
+  next_ = after(node);
+  next_page_ = 0;
+}
 
 }  // namespace nopte

@@ -15,7 +15,8 @@ class RegionList : public ObjectMappings {
   RegionList& operator=(const RegionList&) = delete;
 
   void for_each(u64 first_page, u64 pages, FunctionRef<void(SpaceId, VaRange)> visit) const override;
-  bool visit(From from, u64 first_page, u64 pages, FunctionRef<bool(SpaceId, VaRange)> step) const override;
+  bool visit(From from, u64 first_page, u64 pages,
+             FunctionRef<Stopped(SpaceId, VaRange)> step) const override;
   [[nodiscard]] bool empty() const { return regions_.empty(); }
 
   // Called by RegionTree::commit, after the tree is whole again, when the last region left the list. The
@@ -48,7 +49,8 @@ class RegionList : public ObjectMappings {
 
   Regions regions_;  // new ones at the end, where a visit comes last
   mutable const RegionNode* next_ =
-      nullptr;  // where a visit goes on; null: there is none, or it has seen all
+      nullptr;                 // where a visit goes on; null: there is none, or it has seen all
+  mutable u64 next_page_ = 0;  // and from which of the object's pages on
   mutable bool disturbed_ = false;
 };
 

@@ -41,6 +41,7 @@ class AnyEngine {
   virtual Result<void> region_protected(SpaceId space, VaRange range, Perm perm,
                                         Checkpoint* checkpoint = nullptr) = 0;
   virtual Result<void> region_moved(SpaceId space, VaRange from, Gva to) = 0;
+  virtual Result<void> make_ready(SpaceId space, VaRange whole) = 0;
   virtual Result<void> region_advise(SpaceId space, VaRange range, Advice advice,
                                      Checkpoint* checkpoint = nullptr) = 0;
 
@@ -99,6 +100,7 @@ class EngineOf final : public AnyEngine {
   Result<void> region_protected(SpaceId space, VaRange range, Perm perm, Checkpoint* checkpoint) override {
     return engine.region_protected(space, range, perm, checkpoint);
   }
+  Result<void> make_ready(SpaceId space, VaRange whole) override { return engine.make_ready(space, whole); }
   Result<void> region_moved(SpaceId space, VaRange from, Gva to) override {
     return engine.region_moved(space, from, to);
   }

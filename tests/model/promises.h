@@ -109,10 +109,25 @@ class Mappings : public ObjectMappings {
       }
     }
   }
+  // Nothing changes while one stands still.
+  bool visit(From from, u64 first_page, u64 pages,
+             FunctionRef<Stopped(SpaceId, VaRange)> step) const override {
+    if (from == From::kStart) stopped_at_ = {};
+    bool going = true;
+    for_each(first_page, pages, [&](SpaceId space, VaRange range) {
+      if (!going || std::pair(space, range.end) <= stopped_at_) return;
+      if (space == stopped_at_.first) range.begin = std::max(range.begin, stopped_at_.second);
+      const Stopped stopped = step(space, range);
+      going = !stopped.has_value();
+      if (stopped) stopped_at_ = {space, *stopped};
+    });
+    return going;
+  }
 
  private:
   const Spaces* spaces_;
   ObjectId object_;
+  mutable std::pair<SpaceId, Gva> stopped_at_;
 };
 
 }  // namespace nopte::model

@@ -56,12 +56,13 @@ class RandomRun {
   std::optional<VaRange> part_of_region(SpaceId id);
 
   // Issues an operation until it is done, stopping now and then.
+  // `parts_of`: issues are about parts of that.
   template <class Issue>
-  bool until_done(const char* operation, Issue issue) {
+  bool until_done(const char* operation, Issue issue, VaRange parts_of = {}) {
     const auto stop = [this] { return !one_in(8); };
-    pt::Checkpoint checkpoint(stop);
+    pt::Checkpoint checkpoint(stop, parts_of);
     for (int tries = 0; tries < 1000; ++tries) {
-      const Result<void> result = issue(one_in(4) ? nullptr : &checkpoint);
+      const Result<void> result = issue(parts_of.empty() && one_in(4) ? nullptr : &checkpoint);
       note(operation, result);
       if (result || result.error() != Status::kAgain) return result.has_value();
     }
@@ -69,19 +70,35 @@ class RandomRun {
     return false;
   }
 
-  // Something that is taken away from a range, to its end; or nothing is, as there is no memory to copy what
-  // a clone has too. True if it was.
+  // Something that is taken away from a range, to its end, now and then part by part; or nothing is, as there
+  // is no memory to copy what a clone has too. True if it was.
   template <class Take>
   bool taken(const char* operation, SpaceId id, const VaRange range, Take take) {
     VaRange left = range;
     Status last = Status::kOk;
     fail_soon();
-    const bool done = until_done(operation, [&](pt::Checkpoint* checkpoint) {
-      const Result<void> result = take(left, checkpoint);
-      if (!result) last = result.error();
-      if (!result && last == Status::kAgain) left.begin = checkpoint->next();
-      return result;
-    });
+    const bool parts = one_in(4);
+    const auto issue = [&](pt::Checkpoint* checkpoint) -> Result<void> {
+      if (parts && left == range) NOPTE_TRY(engine().make_ready(id, range));
+      VaRange part = left;
+      if (parts) part.end = part.begin + pages_to_bytes(1 + below(part.pages()));
+      const Result<void> result = take(part, checkpoint);
+      if (!result && result.error() != Status::kAgain) {
+        EXPECT_FALSE(parts);
+        return result;
+      }
+      left.begin = result ? part.end : checkpoint->next();
+      if (left.empty()) return {};
+      return Fail(Status::kAgain);
+    };
+    const bool done = until_done(
+        operation,
+        [&](pt::Checkpoint* checkpoint) {
+          const Result<void> result = issue(checkpoint);
+          if (!result) last = result.error();
+          return result;
+        },
+        parts ? range : VaRange{});
     if (!done) {
       EXPECT_EQ(last, Status::kNoMemory);
       EXPECT_NE(id, SpaceId::kKernel);

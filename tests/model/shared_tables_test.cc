@@ -77,6 +77,24 @@ TEST_P(SharedTables, ACloneMakesFewTablesHoweverManyThereAre) {
   expect_filled(0, 2 * kTable + 10);
 }
 
+// Pages of objects are found again, by faults.
+TEST_P(SharedTables, ACloneMakesNoTablesForObjectsAlone) {
+  const ObjectId object = *w.object_create(8);
+  w.map(
+      parent,
+      {.range = VaRange::of_pages(kBase, 8), .perm = kPermRW, .sharing = Sharing::kShared, .object = object});
+  for (u64 i = 0; i < 8; ++i) ASSERT_EQ(w.write(page(kBase, i), i + 1), kFine);
+  const u64 before = w.frames().free_frames();
+  const SpaceId empty = *w.create();
+  const u64 after = w.frames().free_frames();
+  ASSERT_TRUE(w.destroy(empty));
+  ASSERT_EQ(w.frames().free_frames(), before);
+  clone();
+  EXPECT_EQ(w.frames().free_frames(), after);
+  in(child);
+  expect_filled(0, 8);
+}
+
 TEST_P(SharedTables, AWriteCopiesTheTablesOnItsWayAndNoOthers) {
   map_filled(2 * kTable);
   clone();
@@ -254,6 +272,24 @@ TEST_P(SharedTables, TakingNothingNeedsNothing) {
   w.check();
 }
 
+// Nor where it reaches from amidst one into another: so what a mremap that fails has put there goes again.
+TEST_P(SharedTables, TakingNothingFromTwoTablesNeedsNothing) {
+  map_filled(kTable / 2);
+  const VaRange behind = pages(kTable + kTable / 2, 2 * kTable);
+  w.map(parent, {.range = behind, .perm = kPermRW});
+  for (Gva va = behind.begin; va < behind.end; va += kPageBytes) ASSERT_EQ(w.write(va, 1), kFine);
+  clone();
+  const VaRange untouched = pages(kTable / 2, kTable + kTable / 2);
+  w.map(parent, {.range = untouched, .perm = kPermRW});
+  w.frames().fail_allocation(1, pt::FrameTable::Failing::kFrom);
+  EXPECT_TRUE(w.protect(parent, untouched, kPermR));
+  EXPECT_TRUE(w.unmap(parent, untouched));
+  w.frames().fail_allocation(0);
+  w.check();
+  expect_filled(0, kTable / 2);
+  EXPECT_EQ(w.read(behind.begin), 1u);
+}
+
 // What is inside the range whole goes, or loses its rights, without a frame to be had.
 TEST_P(SharedTables, TakingWholeTablesNeedsNoMemory) {
   if (!shares()) GTEST_SKIP() << "there are none";
@@ -387,6 +423,41 @@ TEST_P(SharedTables, AnObjectIsCutForAll) {
   }
   on(1, SpaceId::kKernel);
   w.machine().set_current(0);
+}
+
+// So many leaf tables that those above are shared as they are, and copied at the first write.
+TEST_P(SharedTables, TablesOfTablesComeApart) {
+  constexpr u64 kTables = 70;
+  w.map(parent, {.range = VaRange::of_pages(kBase, kTables * kTable), .perm = kPermRW});
+  for (u64 i = 0; i < kTables; ++i) ASSERT_EQ(w.write(page(kBase, i * kTable), i + 1), kFine);
+  clone();
+  in(child);
+  for (const u64 i : {3u, 5u}) EXPECT_EQ(w.write(page(kBase, i * kTable), 1000 + i), kFine);
+  w.check();
+  in(parent);
+  for (u64 i = 0; i < kTables; ++i) ASSERT_EQ(w.read(page(kBase, i * kTable)), i + 1);
+  for (const u64 i : {5u, 7u}) EXPECT_EQ(w.write(page(kBase, i * kTable), 2000 + i), kFine);
+  w.check();
+  in(child);
+  EXPECT_EQ(w.read(page(kBase, 5 * kTable)), 1005u);
+  EXPECT_EQ(w.read(page(kBase, 7 * kTable)), 8u);
+}
+
+// The first that is gone through does not run, so that nobody knows of its entries; of the table others do.
+TEST_P(SharedTables, AnObjectIsCutForWhoeverRuns) {
+  const ObjectId object = *w.object_create(100);
+  w.map(parent, {.range = VaRange::of_pages(kBase, 100),
+                 .perm = kPermRW,
+                 .sharing = Sharing::kShared,
+                 .object = object});
+  for (u64 i = 0; i < 100; ++i) ASSERT_EQ(w.write(page(kBase, i), i + 1), kFine);
+  clone();
+  in(child);
+  for (u64 i = 0; i < 100; ++i) ASSERT_EQ(w.read(page(kBase, i)), i + 1);
+  ASSERT_TRUE(w.engine().object_resize(object, 90));
+  w.check();
+  EXPECT_EQ(w.read(page(kBase, 95)), std::unexpected(ViolationReason::kPastEnd));
+  expect_filled(0, 90);
 }
 
 // Both sides run at once, and write.

@@ -117,6 +117,21 @@ void rights_are_taken_away_without_memory(Scene& s) {
   EXPECT(s.advise(a, 20, 1, Advice::kDontNeed) == kOk);
   EXPECT(is(s.load(20), 0));
 }
+// It lies amidst what a clone has too, but nothing of it is there.
+void what_was_never_touched_is_unmapped_without_memory(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 256) == kOk);
+  EXPECT(s.map(a, 768, 256) == kOk);
+  EXPECT(s.advise(a, 0, 1024, Advice::kPopulate) == kOk);
+  EXPECT(s.map(a, 256, 512, kPermR) == kOk);
+  const SpaceId b = s.make_clone(a);
+  s.exhaust(a);
+  EXPECT(s.unmap(a, 256, 512) == kOk);
+  EXPECT(fails(s.load(300), kNoRegion));
+  EXPECT(is(s.warm_load(0), 0));
+  s.activate(b);
+  EXPECT(is(s.warm_load(1023), 0));
+}
 // Amidst what a clone has too: taken, or refused with nothing changed.
 void what_a_clone_shares_is_taken_whole_or_not_at_all(Scene& s) {
   const SpaceId a = s.create_active();
@@ -188,6 +203,7 @@ constexpr Case kShortageCases[] = {
     CASE(a_space_without_memory_is_an_answer, space_create),
     CASE(kmem_without_memory_is_an_answer, kmem_alloc),
     CASE(rights_are_taken_away_without_memory, region_protect, region_unmap, region_advise),
+    CASE(what_was_never_touched_is_unmapped_without_memory, region_unmap),
     CASE(what_a_clone_shares_is_taken_whole_or_not_at_all, space_clone, region_protect, region_unmap),
     CASE(an_object_is_cut_without_memory, object_resize),
     CASE(a_space_is_destroyed_without_memory, space_destroy),

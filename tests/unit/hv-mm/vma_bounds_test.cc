@@ -91,6 +91,30 @@ TEST_F(VmaAgainBig, ResizingAnObjectWithManyMappings) {
   }
 }
 
+// A region of many tables is gone through once, though they stay where a clone has them too.
+TEST_F(VmaAgainTest, ResizingAnObjectThatClonesShow) {
+  constexpr u64 kTable = 512, kTables = 600;
+  for (const bool stops : {false, true}) {
+    const u64 object = call(Call::object_create, {kTables * kTable}).value;
+    const u64 space = active_space();
+    ASSERT_EQ(map(space, kA, kTables * kTable, 3 | abi::kRegionShared, object), Status::kOk);
+    for (u64 table = 0; table < kTables; ++table) ASSERT_TRUE(touch(kA + pages_to_bytes(table * kTable)));
+    const u64 clone = call(Call::space_clone, {space}).value;
+    stop_.requested = stops;
+    const u64 before = work::g_done[static_cast<unsigned>(work::Unit::kNode)];
+    EXPECT_EQ(until_done(Stub::kIssuesAgain, Call::object_resize, {object, 1}).status, Status::kOk);
+    EXPECT_LE(work::g_done[static_cast<unsigned>(work::Unit::kNode)] - before, 6 * kTables);
+    stop_.requested = false;
+    EXPECT_EQ(installed(space), 1u);
+    EXPECT_EQ(installed(clone), 1u);
+    ASSERT_EQ(call(Call::space_activate, {0}).status, Status::kOk);
+    for (const u64 gone : {space, clone}) {
+      ASSERT_EQ(call(Call::space_destroy, {gone}).status, Status::kOk);
+    }
+    ASSERT_EQ(call(Call::object_destroy, {object}).status, Status::kOk);
+  }
+}
+
 // Whatever the guest does between two issues, nothing past the end stays: its frames are gone.
 TEST_F(VmaAgainBig, RegionsThatChangeWhileTheirObjectShrinks) {
   std::mt19937_64 random(2012);
@@ -145,6 +169,33 @@ TEST_F(VmaAgainBig, RegionsThatChangeWhileTheirObjectShrinks) {
       EXPECT_LT(region->object_page + (va - region->range.begin) / kPageBytes, left);
     });
     expect_promised(space);
+    ASSERT_EQ(call(Call::space_activate, {0}).status, Status::kOk);
+    ASSERT_EQ(call(Call::space_destroy, {space}).status, Status::kOk);
+    ASSERT_EQ(call(Call::object_destroy, {object}).status, Status::kOk);
+  }
+}
+
+// What takes the place of a region that was half gone through is gone through from its beginning.
+TEST_F(VmaAgainTest, ARegionThatGoesHalfWayWhileItsObjectShrinks) {
+  constexpr u64 kPages = 1536;
+  for (const bool moves : {false, true}) {
+    const u64 object = call(Call::object_create, {kPages}).value;
+    const u64 space = active_space();
+    const Gva other = kA + (u64{1} << 32);
+    for (const Gva begin : {kA, other}) {
+      ASSERT_EQ(map(space, begin, kPages, 3 | abi::kRegionShared, object), Status::kOk);
+      for (u64 page = 0; page < kPages; page += 16) ASSERT_TRUE(touch(begin + pages_to_bytes(page)));
+    }
+    stop_.requested = true;
+    ASSERT_EQ(call(Call::object_resize, {object, 0}).status, Status::kAgain);
+    EXPECT_EQ(installed(space), 2 * kPages / 16 - 512 / 16);
+    stop_.requested = false;
+    ASSERT_EQ(call(Call::region_unmap, {space, kA.value(), kPages}).status, Status::kOk);
+    if (moves) {
+      ASSERT_EQ(call(Call::region_move, {space, other.value(), kPages, kA.value()}).status, Status::kOk);
+    }
+    EXPECT_EQ(call(Call::object_resize, {object, 0}).status, Status::kOk);
+    EXPECT_EQ(installed(space), 0u);
     ASSERT_EQ(call(Call::space_activate, {0}).status, Status::kOk);
     ASSERT_EQ(call(Call::space_destroy, {space}).status, Status::kOk);
     ASSERT_EQ(call(Call::object_destroy, {object}).status, Status::kOk);
@@ -234,10 +285,12 @@ TEST_F(VmaAgainTest, ARegionThatReplacesAWholeTableOfPagesAndIsPopulated) {
 TEST_F(VmaAgainTest, WhatAClonesTablesTakeIsBounded) {
   const u64 space = active_space();
   ASSERT_EQ(map(space, kA, 2048), Status::kOk);
-  for (u64 page = 0; page < 2048; ++page) ASSERT_TRUE(touch(kA + pages_to_bytes(page)));
   for (const auto& [number, argument] :
        {std::pair{Call::region_protect, u64{1}}, std::pair{Call::region_advise, u64{0}},
         std::pair{Call::region_unmap, u64{0}}}) {
+    for (u64 page = 0; page < 2048; ++page) {
+      ASSERT_TRUE(touch(kA + pages_to_bytes(page), Access::kRead));
+    }
     ASSERT_EQ(call(Call::space_clone, {space}).status, Status::kOk);
     ASSERT_EQ(call(number, {space, (kA + pages_to_bytes(100)).value(), 1800, argument}).status, Status::kOk);
     EXPECT_TRUE(stop_.meter.kept());

@@ -150,5 +150,39 @@ TEST_F(FrameTableTest, FailureIsInjectedAtTheNth) {
   EXPECT_FALSE(table_.alloc(FrameKind::kTable));
 }
 
+// What came back cannot be written yet: its owner is asked before the next frame is given, and once.
+TEST_F(FrameTableTest, WhoMakesFramesWritableIsAskedFirst) {
+  struct Owner final : FrameTable::Unwritable {
+    explicit Owner(const FrameTable& table) : table(table) {}
+    void make_writable() override {
+      ++asked;
+      free_then = table.free_frames();
+    }
+    const FrameTable& table;
+    u64 asked = 0;
+    u64 free_then = 0;
+  };
+  ASSERT_TRUE(init({range(100, 164)}));
+  Owner owner(table_);
+  for (const FrameKind kind : {FrameKind::kAnon, FrameKind::kTable}) {
+    // Whether or not failures are asked for meanwhile.
+    for (const bool fails : {false, true}) {
+      const Frame gone = *table_.alloc(FrameKind::kTable);
+      owner.asked = 0;
+      table_.ask_first(owner);
+      if (fails) table_.fail_allocation(2);
+      table_.free(gone);
+      EXPECT_EQ(owner.asked, 0u);
+      const u64 free = table_.free_frames();
+      EXPECT_TRUE(table_.alloc(kind));
+      EXPECT_EQ(owner.asked, 1u);
+      EXPECT_EQ(owner.free_then, free);
+      EXPECT_EQ(table_.alloc(kind).has_value(), !fails);
+      EXPECT_TRUE(table_.alloc(kind));
+      EXPECT_EQ(owner.asked, 1u);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace nopte::pt
