@@ -9,6 +9,7 @@
 
 #include "pvops/abi/boot_block.h"
 #include "pvops/abi/hypercalls.h"
+#include "pvops/abi/region_queue.h"
 #include "pvops/mm_ops.h"
 #include "tests/conformance/case.h"
 
@@ -39,6 +40,8 @@ const char* test_elsewhere(u64 number) {
     case Call::power_off:
     case Call::mark:
       return "tests/unit/hv-mm/exits_test.cc";
+    case Call::region_queues:
+      return "tests/queue/queue_test.cc";
     case Call::timer_cancel:
       return "tests/boot/hostile/container.cc";
     default:
@@ -147,7 +150,36 @@ void print_entry() {
   print_cases([](conformance::CallSet about) {
     return !about.empty() && about.contains(conformance::CallSet::violations());
   });
-  std::cout << "\n## Address ranges\n\n| range | begin | end |\n|---|---|---|\n";
+  std::cout
+      << "\n## Queues\n\n"
+         "With the feature region-queue `region_map` without replace and populate may be queued instead of "
+         "called. "
+         "The queue of a space: {u32 tail, cost} of the guest's, {u32 head, limit} of the hypervisor's, 48 "
+         "bytes "
+         "reserved, then "
+      << kQueueSlots
+      << " slots {u64 state, u64 arguments[5]}: the registers of the call from rsi on. Index n is in slot n "
+         "modulo "
+         "that; all four words only grow, and wrap. The guest may put a call while cost + 1 is at most "
+         "limit: it "
+         "writes the arguments, adds 1 to cost, stores the call's number as the state, and then tail + 1. "
+         "The "
+         "hypervisor takes what is queued, in order, before it judges an access to the space (for a kernel "
+         "window: "
+         "to space 0), performs a region call or a clone of it, and when it is activated; it checks each "
+         "call as one "
+         "in registers, and tells nobody what is wrong with it: such a call is left out. What was allowed "
+         "and is in "
+         "order does not fail. What a queued call names (its object) must stay until it is taken. A call "
+         "that is not "
+         "taken is cancelled by an atomic change of its state to "
+      << hex(kQueuedCancelled)
+      << " (and cost - 1): it never was. The last one put, when cancelled, may be used again by an atomic "
+         "change to "
+      << hex(kQueuedFilling)
+      << ", at which the hypervisor stops. Destroying a space drops what is queued for it. Other indices "
+         "than "
+         "these make the queue empty.\n\n## Address ranges\n\n| range | begin | end |\n|---|---|---|\n";
   auto row = [](const char* name, VaRange range) {
     std::cout << "| " << name << " | " << hex(range.begin.value()) << " | " << hex(range.end.value())
               << " |\n";
@@ -181,7 +213,8 @@ int main() {
          "for want of memory. Numbers are never reused; reserved bits must be zero; there are no negative "
          "features. "
          "Lengths are in pages, time in nanoseconds, and no physical address appears anywhere.\n\n"
-         "Feature bits (query item 1): bit 0 memory calls, bit 1 platform calls; bits 8 to 11 another "
+         "Feature bits (query item 1): bit 0 memory calls, bit 1 platform calls, bit 2 map-flags, "
+         "bit 3 resident, bit 4 region-queue; bits 8 to 11 another "
          "hypervisor's "
          "page-table interface (Xen, VMI, lguest, KVM's paravirtual MMU), for a guest with tables of its "
          "own.\n\n"

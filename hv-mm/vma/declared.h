@@ -5,6 +5,7 @@
 #include <array>
 
 #include "hv-mm/vma/frame_slab.h"
+#include "hv-mm/vma/region_queue.h"
 #include "pvops/mm_ops.h"
 #include "pvops/regions/region_tree.h"
 
@@ -25,6 +26,7 @@ class RegionNodeSlab final : public RegionNodeSource {
     void* const memory = slab_.allocate();
     if (memory != nullptr) [[likely]]
       return memory;
+    if (paid_ != nullptr) return paid_->take();
     return lent_ && held_ != 0 ? reserve_[--held_] : nullptr;
   }
   void release(void* memory) override { slab_.release(memory); }
@@ -53,11 +55,41 @@ class RegionNodeSlab final : public RegionNodeSource {
   };
   [[nodiscard]] Lent lend(bool lent) { return {*this, lent}; }
 
+  // What a space pays ahead, up to `count`, or as many as there is memory for; and what it gets back.
+  void pay(PaidNodes& paid, u32 count) {
+    while (paid.count() < count) {
+      void* const memory = slab_.allocate();
+      if (memory == nullptr) return;
+      paid.put(memory);
+    }
+  }
+  void pay_back(PaidNodes& paid) {
+    while (void* const memory = paid.take()) slab_.release(memory);
+  }
+  // While it lives, allocate() may take from what is paid.
+  class Spent {
+   public:
+    Spent(RegionNodeSlab& slab, PaidNodes& paid) : slab_(slab) { slab_.paid_ = &paid; }
+    ~Spent() { slab_.paid_ = nullptr; }
+    Spent(const Spent&) = delete;
+    Spent& operator=(const Spent&) = delete;
+
+   private:
+    RegionNodeSlab& slab_;
+  };
+  [[nodiscard]] Spent spend(PaidNodes& paid) { return {*this, paid}; }
+
  private:
   FrameSlab<RegionNode> slab_;
+  PaidNodes* paid_ = nullptr;
   std::array<void*, kReserved> reserve_{};
   unsigned held_ = 0;
   bool lent_ = false;
+};
+
+struct DeclaredSpace final : RegionTree {
+  using RegionTree::RegionTree;
+  RegionQueue queue;
 };
 
 struct DeclaredObject final : RegionList {};

@@ -37,11 +37,18 @@ class VmaMemory {
     (void)nodes_.refill();  // or before the first call that needs it
   }
 
+  // The guest is not to have them.
+  void hide_queues() { queues_hidden_ = true; }
+
   // Answers a memory call; kUnsupported for every number that is not one.
   CallResult call(u64 number, const abi::Registers& registers) { return dispatch(*this, number, registers); }
 
   // An access of the guest that its tables refused. `user`: made at CPL 3.
   std::expected<void, ViolationReason> fault(Gva va, Access access, pt::Privilege privilege) {
+    if (active_space_->queue.pending()) [[unlikely]]
+      drain(*active_space_);
+    if (!kUserRange.contains(va) && windows_.queue.pending()) [[unlikely]]
+      drain(windows_);
     return engine_.fault(active_, va, access, privilege);
   }
 
@@ -61,28 +68,36 @@ class VmaMemory {
   [[nodiscard]] SpaceId active() const { return active_; }
   Engine& engine() { return engine_; }
 
-  // The declared list of a space, for comparison. Errors: kInvalid.
+  // The declared list of a space, for comparison: what is queued is not in it. Errors: kInvalid.
   [[nodiscard]] Result<const RegionTree*> declared(SpaceId space) {
-    const Result<RegionTree*> tree = tree_of(space);
-    if (!tree) return Fail(tree.error());
-    return *tree;
+    const Result<DeclaredSpace*> found = space_of(space);
+    if (!found) return Fail(found.error());
+    return *found;
   }
+  // Calls that came in queues, and how many of them were refused.
+  struct QueueCounters {
+    u64 queued = 0;
+    u64 refused = 0;
+  };
+  [[nodiscard]] const QueueCounters& queue_counters() const { return queue_counters_; }
 
   // The handlers: one for each call, of its name, answering to dispatch().
 
   // --- spaces -------------------------------------------------------------------------------------------
 
   CallResult space_create(const abi::space_create_args&) {
-    RegionTree* const tree = spaces_.make(kUserRange, nodes_, nullptr);
-    if (tree == nullptr) return Fail(Status::kNoMemory);
-    return named(tree, engine_.space_create(*tree));
+    DeclaredSpace* const made = spaces_.make(kUserRange, nodes_, nullptr);
+    if (made == nullptr) return Fail(Status::kNoMemory);
+    const Result<u64> id = named(made, engine_.space_create(*made));
+    if (id) offer_queue(*made);  // what is empty will be mapped into
+    return id;
   }
 
   CallResult space_clone(const abi::space_clone_args& args) {
-    const Result<RegionTree*> parent = tree_of(args.parent);
+    const Result<DeclaredSpace*> parent = told_space(args.parent);
     if (args.parent == SpaceId::kKernel) return Fail(Status::kInvalid);
     if (!parent) return Fail(parent.error());
-    RegionTree* const tree = spaces_.make(kUserRange, nodes_, nullptr);
+    DeclaredSpace* const tree = spaces_.make(kUserRange, nodes_, nullptr);
     if (tree == nullptr) return Fail(Status::kNoMemory);
     if (auto copied = tree->copy_from(**parent, [](const RegionNode&) { return true; }); !copied) {
       spaces_.destroy(tree);
@@ -92,9 +107,11 @@ class VmaMemory {
   }
 
   CallResult space_destroy(const abi::space_destroy_args& args) {
-    const Result<RegionTree*> tree = user_tree(args.space);
+    const Result<DeclaredSpace*> tree = user_space(args.space);
     if (!tree) return Fail(tree.error());
     if (args.space == active_) return Fail(Status::kBusy);
+    (*tree)->queue.close();
+    nodes_.pay_back((*tree)->queue.paid);
     pt::Checkpoint checkpoint(stop_);
     NOPTE_TRY(engine_.space_empty(args.space, &checkpoint));
     while (!(*tree)->clear_some(work::kMostAtOnce)) {
@@ -108,7 +125,9 @@ class VmaMemory {
   [[gnu::always_inline]] CallResult space_activate(const abi::space_activate_args& args) {
     NOPTE_TRY(engine_.space_activate(args.space));
     active_ = args.space;
-    active_tree_ = args.space == SpaceId::kKernel ? &windows_ : *user_tree(args.space);
+    active_space_ = args.space == SpaceId::kKernel ? &windows_ : *user_space(args.space);
+    if (active_space_->queue.pending()) [[unlikely]]
+      drain(*active_space_);
     return 0;
   }
 
@@ -117,28 +136,10 @@ class VmaMemory {
   [[gnu::always_inline]] CallResult region_map(const abi::region_map_args& args) {
     const Result<Target> target = target_of(args.space, args.begin, args.pages);
     if (!target) return Fail(target.error());
-    if (args.flags & ~abi::kRegionFlagMask) return Fail(Status::kInvalid);
-    RegionSpec spec{target->range, Perm(static_cast<u8>(args.flags & Perm::kAll)),
-                    (args.flags & abi::kRegionShared) ? Sharing::kShared : Sharing::kPrivate, args.object,
-                    args.object_page};
-    DeclaredObject* object = nullptr;
-    if (args.object == ObjectId::kNone) {
-      if (spec.sharing == Sharing::kShared || args.object_page != 0) return Fail(Status::kInvalid);
-    } else {
-      const Result<DeclaredObject*> found = object_of(args.object);
-      if (!found) return Fail(found.error());
-      object = *found;
-    }
-    // A kernel window shows an object as it is and holds no code.
-    if (args.space == SpaceId::kKernel &&
-        (object == nullptr || spec.sharing != Sharing::kShared || spec.perm.exec())) {
-      return Fail(Status::kInvalid);
-    }
-    if (args.flags & (abi::kRegionReplace | abi::kRegionPopulate)) [[unlikely]] {
-      return map_with(args.flags, args.space, *target->tree, spec, object);
-    }
-    NOPTE_TRY(target->tree->insert(spec, 0, object, kMaxRegionsPerSpace));
-    return 0;
+    const CallResult mapped = map_in(*target, args, kMaxRegionsPerSpace);
+    if (target->tree->queue.paid.count() < abi::kQueueSlots) [[unlikely]]
+      offer_queue(*target->tree);
+    return mapped;
   }
 
   [[gnu::always_inline]] CallResult region_unmap(const abi::region_unmap_args& args) {
@@ -206,6 +207,8 @@ class VmaMemory {
     return *resident;
   }
 
+  CallResult region_queues(const abi::region_queues_args& args);
+
   // --- objects ------------------------------------------------------------------------------------------
 
   CallResult object_create(const abi::object_create_args& args) {
@@ -244,7 +247,7 @@ class VmaMemory {
 
   CallResult kmem_free(const abi::kmem_free_args& args) {
     // A grant is only ever named by where it begins.
-    if (args.begin == kept_kmem_) return Fail(Status::kInvalid);
+    if (args.begin == kept_kmem_ || holds_queues(args.begin)) return Fail(Status::kInvalid);
     pt::Checkpoint checkpoint(stop_);
     NOPTE_TRY(engine_.kmem_free(args.begin, args.pages, &checkpoint));
     return 0;
@@ -286,35 +289,58 @@ class VmaMemory {
   CallResult replace(SpaceId space, RegionTree& tree, const RegionSpec& spec, DeclaredObject* object);
   u64 populated(SpaceId space, const RegionTree& tree, const RegionSpec& spec);
 
+  // --- queues (queued_calls.h) --------------------------------------------------------------------------
+  struct Target;
+  CallResult map_in(const Target& target, const abi::region_map_args& args, u64 most);
+  [[gnu::noinline]] void drain(DeclaredSpace& space);
+  CallResult queued(DeclaredSpace& space, const RegionQueue::Taken& taken);
+  [[gnu::noinline]] void offer_queue(DeclaredSpace& space);
+  void pay_ahead(DeclaredSpace& space);
+  [[nodiscard]] bool holds_queues(Gva begin) const;
+
   struct Target {
-    RegionTree* tree;
+    DeclaredSpace* tree;
     VaRange range;
   };
 
-  // The tree and range that a region call names. Whether it is page-aligned, not empty and within bounds is
-  // for those who get it to check: the tree, or the engine. Errors: kInvalid.
-  Result<Target> target_of(SpaceId space, Gva begin, u64 pages) {
-    const Result<RegionTree*> tree = tree_of(space);
-    if (!tree) return Fail(tree.error());
+  // The tree and range that a region call names; what is queued for the space has happened. Whether the range
+  // is page-aligned, not empty and within bounds is for those who get it to check: the tree, or the engine.
+  // Errors: kInvalid.
+  [[gnu::always_inline]] Result<Target> target_of(SpaceId space, Gva begin, u64 pages) {
+    const Result<DeclaredSpace*> found = told_space(space);
+    if (!found) return Fail(found.error());
     if (pages > kUserRange.pages()) return Fail(Status::kInvalid);  // at most, the end wraps to below begin
-    return Target{*tree, VaRange::of_pages(begin, pages)};
+    return Target{*found, VaRange::of_pages(begin, pages)};
+  }
+  // The space, when what is queued for it has happened. Errors: kInvalid.
+  [[gnu::always_inline]] Result<DeclaredSpace*> told_space(SpaceId space) {
+    if (space != active_) [[unlikely]]
+      return told_other(space);
+    if (active_space_->queue.pending()) [[unlikely]]
+      drain(*active_space_);
+    return active_space_;
+  }
+  [[gnu::noinline]] Result<DeclaredSpace*> told_other(SpaceId space) {
+    const Result<DeclaredSpace*> found = space_of(space);
+    if (found && (*found)->queue.pending()) drain(**found);
+    return found;
   }
 
   // The engine remembers each space's promises and each object's mappings by reference: they are ours.
   // A space whose destruction was interrupted is no space any more, except for space_destroy.
-  Result<RegionTree*> tree_of(SpaceId space) {
+  Result<DeclaredSpace*> space_of(SpaceId space) {
     // Nearly always; the active space cannot be destroyed.
     if (space == active_) [[likely]]
-      return active_tree_;
+      return active_space_;
     if (space == SpaceId::kKernel) return &windows_;
     if (const auto root = engine_.root(space); !root) return Fail(root.error());
-    return user_tree(space);
+    return user_space(space);
   }
-  Result<RegionTree*> user_tree(SpaceId space) {
+  Result<DeclaredSpace*> user_space(SpaceId space) {
     if (space == SpaceId::kKernel) return Fail(Status::kInvalid);
     const Result<const RegionSource*> promised = engine_.promised(space);
     if (!promised) return Fail(promised.error());
-    return const_cast<RegionTree*>(static_cast<const RegionTree*>(*promised));
+    return const_cast<DeclaredSpace*>(static_cast<const DeclaredSpace*>(*promised));
   }
   Result<DeclaredObject*> object_of(ObjectId object) {
     const Result<const ObjectMappings*> mappings = engine_.mappings(object);
@@ -323,7 +349,7 @@ class VmaMemory {
   }
 
   // The tree gets the name of the space made over it, or goes back.
-  Result<u64> named(RegionTree* tree, Result<SpaceId> space) {
+  Result<u64> named(DeclaredSpace* tree, Result<SpaceId> space) {
     if (!space) {
       spaces_.destroy(tree);
       return Fail(space.error());
@@ -344,15 +370,20 @@ class VmaMemory {
   Engine& engine_;
   FunctionRef<bool()> stop_;
   RegionNodeSlab nodes_;
-  SlabOf<RegionTree> spaces_;
+  SlabOf<DeclaredSpace> spaces_;
   SlabOf<DeclaredObject> objects_;
-  RegionTree windows_;
+  DeclaredSpace windows_;
   Gva kept_kmem_;  // where the grant begins
   SpaceId active_ = SpaceId::kKernel;
-  RegionTree* active_tree_ = &windows_;
+  DeclaredSpace* active_space_ = &windows_;
   StoppedCall stopped_;
+  std::array<Gva, abi::kQueueBlocks> queue_blocks_{};  // where the grants begin; null: not made
+  u64 queue_blocks_end_ = 0;                           // those from there on are not made
+  bool queues_hidden_ = false;
+  QueueCounters queue_counters_;
 };
 
 }  // namespace nopte::hv
 
 #include "hv-mm/vma/long_calls.h"
+#include "hv-mm/vma/queued_calls.h"

@@ -28,7 +28,7 @@ class VmaMode final : public ModeHandler {
 
   [[nodiscard]] const char* name() const override { return "vma"; }
   [[nodiscard]] u64 features() const override {
-    return abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident;
+    return abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident | abi::kFeatureRegionQueue;
   }
 
   void on_page_fault(Vcpu& vcpu, Gva va, u64 error_code) override;
@@ -50,6 +50,8 @@ class VmaMode final : public ModeHandler {
                          [&](std::string_view counter, u64 value) { json.member(counter, value); });
     const MemoryInfo info = engine_.memory_info();
     json.member("frames_in_use", info.total_pages - info.free_pages);
+    json.member("queued_calls", memory_.queue_counters().queued);
+    json.member("queued_refused", memory_.queue_counters().refused);
   }
 
  private:
@@ -88,6 +90,7 @@ std::expected<void, const char*> VmaMode<Pages>::start(const Launch& launch) {
     return std::unexpected(kTooLittle);
   }
   memory_.init();
+  if ((launch.options.offer.hidden_features & abi::kFeatureRegionQueue) != 0) memory_.hide_queues();
   ObjectId initramfs = ObjectId::kNone;
   if (initramfs_pages != 0) {
     u8* const to = frames_.window(contents.begin);

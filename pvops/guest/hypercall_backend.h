@@ -23,7 +23,7 @@ const PlatformOps& init_platform(const abi::BootBlock& block);
 
 const MmOps& hypercall_mm_ops();
 // What of the memory calls both sides know, once at boot before any is made: without kFeatureMapFlags
-// region_map takes two calls where it replaces.
+// region_map takes two calls where it replaces, with kFeatureRegionQueue it mostly takes none.
 void use_memory_features(u64 features);
 
 // Where violations are described (BootBlock::violation_block), for resolve_fault: whatever arrives as vector

@@ -3,6 +3,7 @@
 #include "pvops/base/panic.h"
 #include "pvops/guest/hypercall_backend.h"
 #include "pvops/guest/hypercalls.h"
+#include "pvops/guest/region_queue.h"
 
 namespace nopte {
 namespace {
@@ -15,7 +16,9 @@ Result<SpaceId> to_space(HypercallResult result) {
   if (result.status != Status::kOk) {
     return Fail(result.status);
   }
-  return SpaceId(static_cast<u32>(result.value));
+  const auto space = SpaceId(static_cast<u32>(result.value));
+  pv::want_queue(space);
+  return space;
 }
 
 // Until the hypervisor's block is known: nothing is promised.
@@ -46,6 +49,8 @@ Result<Populated> MmCalls::region_map(SpaceId space, const RegionSpec& region, u
     } else if (map_flags & kMapReplace) {
       NOPTE_TRY(region_unmap(space, region.range));
     }
+  } else if (pv::queue_map(space, region, flags)) {
+    return Populated::kNo;
   }
   const auto result = call(abi::region_map_args{space, region.range.begin, region.range.pages(), flags,
                                                 region.object, region.object_page});
@@ -57,6 +62,7 @@ Result<Populated> MmCalls::region_map(SpaceId space, const RegionSpec& region, u
 }
 
 Result<void> MmCalls::region_unmap(SpaceId space, VaRange range) {
+  if (pv::cancel_map(space, range)) return {};
   return call_void(abi::region_unmap_args{space, range.begin, range.pages()});
 }
 
@@ -126,7 +132,10 @@ constexpr MmOps kOps{
 
 const MmOps& hypercall_mm_ops() { return kOps; }
 
-void use_memory_features(u64 features) { g_features = features; }
+void use_memory_features(u64 features) {
+  g_features = features;
+  use_region_queues((features & abi::kFeatureRegionQueue) != 0);
+}
 
 void set_violation_block(const abi::ViolationBlock* block) { g_violation_block = block; }
 

@@ -30,7 +30,7 @@
 
 namespace nopte {
 
-class RegionTree final : public RegionSource {
+class RegionTree : public RegionSource {
  public:
   // Regions lie in `bounds`. `gaps` may be null: then find_gap answers kUnsupported. All arguments outlive
   // the tree.

@@ -48,6 +48,12 @@ class OfferTest(unittest.TestCase):
     def test_no_memory_calls(self):
         self.refused("vma", ["memory"], "offers no memory calls", LOOKED_FOR)
 
+    def test_no_queues(self):
+        status, console = boot("vma", "queue")
+        self.assertEqual(status, 7, console)
+        self.assertIn("nopte: mode vma", console)
+        self.assertIn("in user mode", console)
+
     def test_no_xen_interface(self):
         self.refused("xen", ["xen"], "does not offer xen", LOOKED_FOR)
 

@@ -17,7 +17,7 @@ constexpr Mode kModes[] = {
      "was "
      "used before may have to be shown again"},
     {"vma",
-     Promises::kOwn,
+     Promises::kQueued,
      {.call = 1, .touch = 1},
      "a call is one exit, and so is the fault that installs a page or is refused"},
     {"kvmpv",
@@ -42,11 +42,14 @@ constexpr Mode kModes[] = {
      "loaded, pinned or a flush; a queue of 512 updates, in at most 8 operations, waits for it"},
 };
 
-// The one reason so far.
 constexpr const char* kNoList =
     "the translation layer keeps no list of promises: the guest's own refuses before it calls";
 
+constexpr const char* kLater =
+    "the hypervisor hears of the region later: the guest's own list refuses before it is queued";
+
 constexpr Excuse excused(const char* name) { return {name, Promises::kCallers, kNoList}; }
+constexpr Excuse excused_later(const char* name) { return {name, Promises::kQueued, kLater}; }
 
 constexpr Excuse kExcuses[] = {
     excused("map_over_a_region_is_refused"),
@@ -67,6 +70,21 @@ constexpr Excuse kExcuses[] = {
     excused("move_onto_a_region_is_refused"),
     excused("move_of_a_hole_is_refused"),
     excused("move_of_two_regions_is_refused"),
+    excused_later("map_over_a_region_is_refused"),
+    excused_later("map_over_an_end_of_a_region_is_refused"),
+    excused_later("map_into_a_region_is_refused"),
+    excused_later("map_of_no_pages_is_refused"),
+    excused_later("map_at_an_odd_address_is_refused"),
+    excused_later("map_outside_user_space_is_refused"),
+    excused_later("map_that_wraps_is_refused"),
+    excused_later("map_of_an_object_that_is_gone_is_refused"),
+    excused_later("map_whose_object_pages_wrap_is_refused"),
+    excused_later("anonymous_memory_is_not_shared"),
+    excused_later("a_window_shows_an_object_as_it_is"),
+    excused_later("windows_lie_in_their_range"),
+    excused_later("the_regions_of_a_space_are_limited"),
+    excused_later("a_mapped_object_is_busy"),
+    excused_later("a_window_keeps_its_object_busy"),
 };
 
 }  // namespace

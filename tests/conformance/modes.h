@@ -14,6 +14,7 @@ namespace nopte::conformance {
 enum class Promises : u8 {
   kCallers,  // the translation layer asks the guest's own list at faults and keeps none
   kOwn,      // the hypervisor keeps what it was told
+  kQueued,   // the same, and hears of a new region with the next that concerns it
 };
 
 struct Mode {

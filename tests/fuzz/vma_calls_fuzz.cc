@@ -1,4 +1,5 @@
-// A guest of mode vma that passes anything: sequences of memory calls and touches. After each, what is
+// A guest of mode vma that passes anything: sequences of memory calls, what it writes into the queues of its
+// spaces, and touches. After each, what is
 // installed is promised, frames are referred to as often as they count, and no TLB knows what holds no more;
 // at the end everything comes back. No call does more between two checks than the contract allows.
 #include <array>
@@ -75,6 +76,33 @@ struct Guest {
     if (choice < 224) return u64{1} << (choice - 160);
     if (choice < 255) return (kUserRange.end - pages_to_bytes(choice - 224)).value();
     return input.raw(8);
+  }
+  // The queue of one of the first spaces; null: there is no memory for it.
+  abi::RegionQueue* queue(u64 space) {
+    const hv::CallResult block = vma.call(static_cast<u64>(abi::Call::region_queues), {0});
+    if (block.status != Status::kOk) return nullptr;
+    const Gva at = Gva(block.value) + space % abi::kQueuesPerBlock * abi::kQueueBytes;
+    return reinterpret_cast<abi::RegionQueue*>(*engine.kernel_window(at));
+  }
+  void put(fuzz::Input& input) {
+    abi::QueuedCall put;
+    const u8 how = input.byte();
+    put.state = how < 192 ? static_cast<u64>(abi::Call::region_map) : value(input);
+    if (how >= 250) put.state = how % 2 == 0 ? abi::kQueuedCancelled : abi::kQueuedFilling;
+    for (u64& argument : put.arguments) argument = value(input);
+    if (abi::RegionQueue* const to = queue(how % 4)) to->calls[to->tail++ % abi::kQueueSlots] = put;
+  }
+  void scribble(fuzz::Input& input) {
+    const u8 where = input.byte();
+    const u64 word = value(input);
+    abi::RegionQueue* const to = queue(where % 4);
+    if (to == nullptr) return;
+    u32* const words[] = {&to->tail, &to->cost, &to->head, &to->limit};
+    if (where < 128) {
+      *words[where / 4 % 4] = static_cast<u32>(word);
+    } else {
+      to->calls[where / 4 % abi::kQueueSlots].state = word;
+    }
   }
   // References by the pages' frames, of every leaf table once.
   void count(pt::Frame table, unsigned level, std::bitset<kFrames>& seen,
@@ -160,6 +188,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       const Status status = guest->call(static_cast<abi::Call>(what / 2 % 32), registers);
       // What a refused call has spoilt all the same, the next check sees.
       if (status == Status::kOk || status == Status::kAgain) guest->check();
+    } else if (what >= 248) {
+      if (!input.more()) break;
+      guest->stop.every = 0;
+      what < 254 ? guest->put(input) : guest->scribble(input);
     } else {
       if (!input.more()) break;
       const u64 va = Guest::value(input);

@@ -17,7 +17,7 @@ struct PlainPages {
 
 class VmaGuest final : private FaultIntercept {
  public:
-  explicit VmaGuest(u64 frames, std::span<const u8> initramfs = {})
+  explicit VmaGuest(u64 frames, std::span<const u8> initramfs = {}, u64 hidden_features = 0)
       : memory_(kFirstFrame, frames, kOwnFrames + kTraceFrames),
         launched_(reinterpret_cast<u8*>(memory_.direct_base()),
                   {memory_.range().begin.address().value(), pages_to_bytes(frames)},
@@ -25,6 +25,7 @@ class VmaGuest final : private FaultIntercept {
     const Frame traces = memory_.range().end + kOwnFrames;
     leave_traces(machine_, memory_.alias(traces), traces.address().value());
     launched_.launch.initramfs = initramfs;
+    launched_.launch.options.offer.hidden_features = hidden_features;
     const auto mode = hv::start_vma_with<PlainPages>(launched_.launch);
     NOPTE_ASSERT(mode);
     mode_ = *mode;

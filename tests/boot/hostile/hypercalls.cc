@@ -63,7 +63,7 @@ constexpr u64 kNumbers[] = {
     5,
     6,
     7,
-    14,
+    15,
     27,
     63,
     71,
@@ -153,6 +153,7 @@ u64 round(bool has_interface) {
 }  // namespace
 
 u64 hypercalls::torture(bool has_interface) {
+  vmmcall(abi::Call::region_queues, 0, 0, 0);  // what the first round's spaces pay ahead is paid in order
   u64 calls = round(has_interface);
   const u64 free_before = vmmcall(abi::Call::memory_info, 1, 0, 0).value;
   calls += round(has_interface);

@@ -68,7 +68,7 @@ class Arguments {
 void print(const Line& line) { platform_ops().console_write(line.view()); }
 
 void warm_up(Scene& scene) {
-  scene.create_active();
+  for (int i = 0; i < 70; ++i) scene.create_active();
   scene.make_object(1);
   scene.kmem_free(scene.make_kmem(1), 1);
   static_cast<void>(scene.map_window(scene.make_object(1), 0, 1, 0));

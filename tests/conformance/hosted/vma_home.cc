@@ -1,5 +1,7 @@
 // vma: the guest's own stubs, whose hypercalls reach the mode's dispatch in register form, and which read
 // from the violation block why an access was refused.
+#include "pvops/abi/region_queue.h"
+#include "pvops/guest/arch/x86_64/shared_memory.h"
 #include "pvops/guest/hypercall_backend.h"
 #include "pvops/guest/hypercalls.h"
 #include "tests/conformance/hosted/call_bound.h"
@@ -29,9 +31,9 @@ class VmaHome final : public TouchingHome {
   VmaHome(Interrupts interrupts, Features features) : stop_{interrupts} {
     guest_.host().stop = [this] { return stop_(); };
     if (features == Features::kFirst) without_residence();
+    current = this;
     pv::use_memory_features(features == Features::kAll ? guest_.mode().features() : kFirstFeatures);
     pv::set_violation_block(&guest_.violation());
-    current = this;
   }
   ~VmaHome() override { current = nullptr; }
   void set_windows(const RegionSource&) override {}
@@ -50,6 +52,7 @@ class VmaHome final : public TouchingHome {
     if (number == abi::Call::space_activate && result.status == Status::kOk) active_ = arguments[0];
     return {result.status, result.value};
   }
+  void* kernel_address(u64 va) { return &guest_.kernel<abi::RegionQueue>(va); }
   inline static VmaHome* current = nullptr;
 
  private:
@@ -97,3 +100,5 @@ std::unique_ptr<Home> make_vma_first_home() {
 nopte::pv::HypercallResult nopte::pv::hosted_vmmcall(abi::Call call, const abi::Registers& arguments) {
   return conformance::VmaHome::current->call(call, arguments);
 }
+
+void* nopte::pv::hosted_kernel_address(u64 va) { return conformance::VmaHome::current->kernel_address(va); }

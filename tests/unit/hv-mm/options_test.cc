@@ -48,8 +48,11 @@ TEST(Options, HideFeaturesAndTheVersion) {
   EXPECT_EQ(plain->offer.abi_version, abi::kAbiVersion);
   const auto hidden = parse_options("mode=vma memory=8388608 hide=memory,kvmpv hide=version -- x");
   ASSERT_TRUE(hidden);
-  EXPECT_EQ(hidden->offer.hidden_features,
-            abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident | abi::kFeatureKvmPv);
+  EXPECT_EQ(hidden->offer.hidden_features, abi::kFeatureMemory | abi::kFeatureMapFlags |
+                                               abi::kFeatureResident | abi::kFeatureRegionQueue |
+                                               abi::kFeatureKvmPv);
+  EXPECT_EQ(parse_options("mode=vma memory=8388608 hide=queue")->offer.hidden_features,
+            abi::kFeatureRegionQueue);
   EXPECT_EQ(hidden->offer.abi_version, 0u);
   EXPECT_EQ(hidden->guest_command_line, "-- x");
   EXPECT_FALSE(parse_options("mode=vma memory=8388608 hide=bogus"));

@@ -1,0 +1,118 @@
+// VmaMemory: calls that come in a space's queue (pvops/abi/region_queue.h). They are decoded, checked and
+// performed as they are in registers; what differs is that nobody hears of an error, so that a guest that
+// keeps the rules meets none. One that does not has promised less than it thinks. Included by vma_memory.h.
+//
+// At most kQueueSlots calls are done at once, which is bounded by little: each adds one region.
+#pragma once
+
+namespace nopte::hv {
+
+// region_map of a target. Errors: as the call; kLimit: above `most` regions.
+template <pt::PageTableSink Sink>
+[[gnu::always_inline]] inline CallResult VmaMemory<Sink>::map_in(const Target& target,
+                                                                 const abi::region_map_args& args, u64 most) {
+  if (args.flags & ~abi::kRegionFlagMask) return Fail(Status::kInvalid);
+  RegionSpec spec{target.range, Perm(static_cast<u8>(args.flags & Perm::kAll)),
+                  (args.flags & abi::kRegionShared) ? Sharing::kShared : Sharing::kPrivate, args.object,
+                  args.object_page};
+  DeclaredObject* object = nullptr;
+  if (args.object == ObjectId::kNone) {
+    if (spec.sharing == Sharing::kShared || args.object_page != 0) return Fail(Status::kInvalid);
+  } else {
+    const Result<DeclaredObject*> found = object_of(args.object);
+    if (!found) return Fail(found.error());
+    object = *found;
+  }
+  // A kernel window shows an object as it is and holds no code.
+  if (args.space == SpaceId::kKernel &&
+      (object == nullptr || spec.sharing != Sharing::kShared || spec.perm.exec())) {
+    return Fail(Status::kInvalid);
+  }
+  if (args.flags & (abi::kRegionReplace | abi::kRegionPopulate)) [[unlikely]] {
+    return map_with(args.flags, args.space, *target.tree, spec, object);
+  }
+  NOPTE_TRY(target.tree->insert(spec, 0, object, most));
+  return 0;
+}
+
+template <pt::PageTableSink Sink>
+void VmaMemory<Sink>::drain(DeclaredSpace& space) {
+  {
+    const auto spent = nodes_.spend(space.queue.paid);
+    for (u32 n = 0; n < abi::kQueueSlots; ++n) {
+      const auto taken = space.queue.take();
+      if (!taken) break;
+      if (taken->call == abi::kQueuedCancelled) continue;
+      ++queue_counters_.queued;
+      if (queued(space, *taken).status != Status::kOk) ++queue_counters_.refused;
+      space.queue.done(abi::kQueuedMapCost);
+    }
+  }
+  pay_ahead(space);
+}
+
+// Errors: those of the call, and kUnsupported: it is none that may be queued.
+template <pt::PageTableSink Sink>
+CallResult VmaMemory<Sink>::queued(DeclaredSpace& space, const RegionQueue::Taken& taken) {
+  if (taken.call != static_cast<u64>(abi::Call::region_map)) return Fail(Status::kUnsupported);
+  const auto& rest = taken.arguments;
+  abi::region_map_args args;
+  if (!abi::decode({static_cast<u32>(space.space()), rest[0], rest[1], rest[2], rest[3], rest[4]}, args)) {
+    return Fail(Status::kInvalid);
+  }
+  if (args.flags & (abi::kRegionReplace | abi::kRegionPopulate)) return Fail(Status::kUnsupported);
+  if (args.pages > kUserRange.pages()) return Fail(Status::kInvalid);
+  // Room for these was there when they were allowed, and the reserve is what calls may have taken since.
+  constexpr u64 kMost = kMaxRegionsPerSpace + RegionNodeSlab::kReserved + abi::kQueueSlots;
+  return map_in({&space, VaRange::of_pages(args.begin, args.pages)}, args, kMost);
+}
+
+template <pt::PageTableSink Sink>
+CallResult VmaMemory<Sink>::region_queues(const abi::region_queues_args& args) {
+  if (queues_hidden_) return Fail(Status::kUnsupported);
+  if (args.block >= abi::kQueueBlocks) return Fail(Status::kInvalid);
+  if (args.block >= queue_blocks_end_ || queue_blocks_[args.block] == Gva()) {
+    pt::Checkpoint checkpoint(stop_);
+    const Result<Gva> begin = engine_.kmem_alloc(abi::kQueueBlockPages, &checkpoint);
+    if (!begin) return Fail(begin.error());
+    queue_blocks_[args.block] = *begin;
+    if (queue_blocks_end_ <= args.block) queue_blocks_end_ = args.block + 1;
+  }
+  // Other spaces have theirs with their next call.
+  offer_queue(windows_);
+  return queue_blocks_[args.block].value();
+}
+
+// Opens the space's queue, if the guest has asked for it, and pays for what may be put there.
+template <pt::PageTableSink Sink>
+void VmaMemory<Sink>::offer_queue(DeclaredSpace& space) {
+  if (!space.queue.open()) {
+    const u32 id = static_cast<u32>(space.space());
+    const u32 block = id / abi::kQueuesPerBlock;
+    if (block >= queue_blocks_end_ || queue_blocks_[block] == Gva()) return;
+    const Gva at = queue_blocks_[block] + id % abi::kQueuesPerBlock * abi::kQueueBytes;
+    const Result<u8*> memory = engine_.kernel_window(at);
+    if (!memory) return;
+    space.queue.open_at(*reinterpret_cast<abi::RegionQueue*>(*memory));
+  }
+  pay_ahead(space);
+}
+
+template <pt::PageTableSink Sink>
+void VmaMemory<Sink>::pay_ahead(DeclaredSpace& space) {
+  const u64 regions = space.regions();
+  const u64 room = regions < kMaxRegionsPerSpace ? kMaxRegionsPerSpace - regions : 0;
+  const u32 most = room < abi::kQueueSlots ? static_cast<u32>(room) : abi::kQueueSlots;
+  nodes_.pay(space.queue.paid, most);
+  space.queue.tell(space.queue.paid.count() < most ? space.queue.paid.count() : most);
+}
+
+template <pt::PageTableSink Sink>
+bool VmaMemory<Sink>::holds_queues(Gva begin) const {
+  for (u64 block = 0; block < queue_blocks_end_; ++block) {
+    if (queue_blocks_[block] == begin && begin != Gva()) return true;
+  }
+  return false;
+}
+
+}  // namespace nopte::hv

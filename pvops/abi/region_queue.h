@@ -1,0 +1,75 @@
+// Region calls without exits (feature region-queue): one queue for each space, in kernel memory that the
+// hypervisor grants for good (region_queues) and both sides see. The guest puts calls there; the hypervisor
+// takes them, in order, at any access, region call or switch that concerns the space.
+//
+//   head                         tail        a slot is calls[index % kQueueSlots]; head, tail, cost and limit
+//    |  live  live  cancelled  live |        only grow, and wrap
+//
+// One producer at a time (the guest's lock of the space). Each slot's `state` is its lock between the sides:
+//   guest        free -> live (number of the call, arguments first), then tail + 1
+//                live -> cancelled: the call never happened
+//                cancelled -> filling -> live: another takes its place, where nothing was put behind it
+//   hypervisor   live -> taken, cancelled -> taken, then head + 1. It stops at `filling`.
+// A call in a queue cannot fail: what it may need is paid for ahead. The guest puts one only while cost plus
+// what that call costs is at most limit. A queue that is full or short is an ordinary call, which is after
+// all that is queued.
+//
+// papers/region_queue.pml is this as a model.
+#pragma once
+
+#include <array>
+
+#include "pvops/base/types.h"
+
+namespace nopte::abi {
+
+inline constexpr u32 kQueueSlots = 16;
+inline constexpr u64 kQueueBytes = 1024;
+// A block holds the queues of as many spaces, by their ids, and is as long as what kmem_alloc grants least.
+inline constexpr u32 kQueuesPerBlock = 64;
+inline constexpr u64 kQueueBlockPages = 16;
+// Spaces beyond the last block have none.
+inline constexpr u32 kQueueBlocks = 64;
+
+inline constexpr u64 kQueuedFree = 0;
+inline constexpr u64 kQueuedTaken = 0;
+inline constexpr u64 kQueuedCancelled = ~u64{0};
+inline constexpr u64 kQueuedFilling = ~u64{0} - 1;
+
+// A call as in registers, less its first argument: that is the queue's space.
+struct QueuedCall {
+  u64 state = kQueuedFree;
+  std::array<u64, 5> arguments{};
+};
+
+struct RegionQueue {
+  // The guest's.
+  u32 tail = 0;  // calls put
+  u32 cost = 0;  // what those put, and not cancelled, cost
+  // The hypervisor's.
+  u32 head = 0;   // calls taken
+  u32 limit = 0;  // how far cost may go
+  std::array<u64, 6> reserved{};
+  std::array<QueuedCall, kQueueSlots> calls{};
+};
+static_assert(sizeof(RegionQueue) <= kQueueBytes && (kQueueSlots & (kQueueSlots - 1)) == 0);
+static_assert(kQueuesPerBlock * kQueueBytes == kQueueBlockPages << 12);
+
+// What one region more costs.
+inline constexpr u32 kQueuedMapCost = 1;
+
+// The other side may write at any moment: every word is read once, and whole.
+template <class Word>
+Word shared_load(const Word& word) {
+  return __atomic_load_n(&word, __ATOMIC_ACQUIRE);
+}
+template <class Word>
+void shared_store(Word& word, Word value) {
+  __atomic_store_n(&word, value, __ATOMIC_RELEASE);
+}
+// False: it was not `from`.
+inline bool shared_change(u64& word, u64 from, u64 to) {
+  return __atomic_compare_exchange_n(&word, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+}  // namespace nopte::abi

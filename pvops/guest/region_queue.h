@@ -1,0 +1,24 @@
+// The guest's side of the queues (pvops/abi/region_queue.h): region calls that need no exit. A space whose
+// queue cannot take a call has it made as an ordinary one, which the hypervisor does after all that is
+// queued.
+//
+// Concurrency: one CPU; with more, calls on one space are under its lock.
+#pragma once
+
+#include "pvops/abi/region_queue.h"
+#include "pvops/region_spec.h"
+
+namespace nopte::pv {
+
+// Once at boot. Without, no call is ever queued.
+void use_region_queues(bool offered);
+// A space that has begun to be: its queue's memory is asked for, if no other's was with it.
+void want_queue(SpaceId space);
+
+// Puts region_map where no region is, nothing replaced nor populated. False: it is to be called.
+bool queue_map(SpaceId space, const RegionSpec& region, u64 flags);
+// Withdraws the promise of exactly this range while the hypervisor has not heard of it. False: it has, or of
+// something there.
+bool cancel_map(SpaceId space, VaRange range);
+
+}  // namespace nopte::pv

@@ -1,0 +1,279 @@
+// Region calls without exits: what is queued, when it happens, what it may need, and what a guest can do
+// wrong.
+#include "tests/queue/queue_guest.h"
+
+namespace nopte::test {
+namespace {
+
+using enum ViolationReason;
+
+class QueueTest : public testing::Test {
+ protected:
+  u64 exits_of(auto work) {
+    const u64 before = guest_.exits();
+    work();
+    return guest_.exits() - before;
+  }
+  bool map(SpaceId space, u64 page, u64 pages = 1, Perm perm = kPermRW) {
+    return guest_.ops().region_map(space, anonymous(page, pages, perm), 0).has_value();
+  }
+  bool unmap(SpaceId space, u64 page, u64 pages = 1) {
+    return guest_.ops().region_unmap(space, at(page, pages)).has_value();
+  }
+  // By another call that names the space.
+  u64 resident(SpaceId space, u64 page, u64 pages = 1) {
+    return *guest_.ops().region_resident(space, at(page, pages));
+  }
+  QueueGuest guest_;
+};
+
+TEST_F(QueueTest, AMapThatIsTakenBackIsNeverSeen) {
+  const SpaceId a = guest_.make_active();
+  EXPECT_EQ(exits_of([&] {
+              for (int i = 0; i < 100; ++i) {
+                EXPECT_TRUE(map(a, 3, 2));
+                EXPECT_TRUE(unmap(a, 3, 2));
+              }
+            }),
+            0u);
+  EXPECT_EQ(guest_.store(3, 1), kNoRegion);
+}
+
+TEST_F(QueueTest, AMapHappensAtTheFirstTouch) {
+  const SpaceId a = guest_.make_active();
+  EXPECT_EQ(exits_of([&] {
+              EXPECT_TRUE(map(a, 0, 2));
+              EXPECT_TRUE(map(a, 5, 1, kPermR));
+            }),
+            0u);
+  EXPECT_EQ(exits_of([&] { EXPECT_EQ(guest_.store(1, 1), kNone); }), 1u);
+  EXPECT_EQ(guest_.store(5, 1), kPermission);
+  EXPECT_EQ(guest_.store(2, 1), kNoRegion);
+  // What was seen is unmapped by a call.
+  EXPECT_EQ(exits_of([&] { EXPECT_TRUE(unmap(a, 0, 2)); }), 1u);
+  EXPECT_EQ(guest_.store(1, 1), kNoRegion);
+}
+
+TEST_F(QueueTest, PartOfWhatIsQueuedIsUnmappedByACall) {
+  const SpaceId a = guest_.make_active();
+  EXPECT_TRUE(map(a, 0, 3));
+  EXPECT_EQ(exits_of([&] { EXPECT_TRUE(unmap(a, 1)); }), 1u);
+  EXPECT_EQ(guest_.store(0, 1), kNone);
+  EXPECT_EQ(guest_.store(1, 1), kNoRegion);
+  EXPECT_EQ(guest_.store(2, 1), kNone);
+}
+
+TEST_F(QueueTest, OneOfManyIsTakenBack) {
+  const SpaceId a = guest_.make_active();
+  EXPECT_EQ(exits_of([&] {
+              for (u64 page = 0; page < 6; page += 2) EXPECT_TRUE(map(a, page));
+              EXPECT_TRUE(unmap(a, 2));
+              EXPECT_TRUE(map(a, 2, 1, kPermR));
+            }),
+            0u);
+  EXPECT_EQ(guest_.store(0, 1), kNone);
+  EXPECT_EQ(guest_.store(2, 1), kPermission);
+  EXPECT_EQ(guest_.store(4, 1), kNone);
+}
+
+TEST_F(QueueTest, AFullQueueIsACallThatComesLast) {
+  const SpaceId a = guest_.make_active();
+  for (u64 round = 0; round < 20; ++round) {
+    EXPECT_EQ(exits_of([&] {
+                for (u64 n = 0; n <= abi::kQueueSlots; ++n) EXPECT_TRUE(map(a, 100 * round + 2 * n));
+              }),
+              1u);
+    EXPECT_EQ(guest_.queue(a).head, guest_.queue(a).tail);
+  }
+  for (u64 n = 0; n <= abi::kQueueSlots; ++n) EXPECT_EQ(guest_.store(2 * n, n), kNone);
+}
+
+TEST_F(QueueTest, AnyCallThatNamesTheSpaceIsAfterWhatIsQueued) {
+  const SpaceId a = guest_.make_active();
+  const auto queued = [&] { return guest_.queue(a).tail - guest_.queue(a).head; };
+  auto page = [&, next = u64{0}]() mutable {
+    EXPECT_TRUE(map(a, next += 2));
+    EXPECT_EQ(queued(), 1u);
+    return next;
+  };
+  page();
+  static_cast<void>(resident(a, 0));
+  EXPECT_EQ(queued(), 0u);
+  EXPECT_TRUE(guest_.ops().region_protect(a, at(page(), 1), kPermR));
+  EXPECT_EQ(queued(), 0u);
+  EXPECT_TRUE(guest_.ops().region_advise(a, at(page(), 1), Advice::kPopulate));
+  EXPECT_EQ(queued(), 0u);
+  EXPECT_TRUE(guest_.ops().region_move(a, at(page(), 1), kA + pages_to_bytes(1001)));
+  EXPECT_EQ(queued(), 0u);
+  page();
+  guest_.ops().space_activate(SpaceId::kKernel);
+  EXPECT_EQ(queued(), 1u);
+  guest_.ops().space_activate(a);
+  EXPECT_EQ(queued(), 0u);
+  const u64 cloned = page();
+  const NoRegions none;
+  const auto child = guest_.ops().space_clone(a, none);
+  ASSERT_TRUE(child);
+  EXPECT_EQ(queued(), 0u);
+  guest_.ops().space_activate(*child);
+  EXPECT_EQ(guest_.store(cloned, 1), kNone);
+}
+
+TEST_F(QueueTest, SpacesAndWindowsHaveQueuesOfTheirOwn) {
+  const SpaceId a = guest_.make_space();
+  const SpaceId b = guest_.make_active();
+  const ObjectId object = guest_.make_object(2);
+  const Gva window = kWindowRange.begin + pages_to_bytes(7);
+  EXPECT_EQ(exits_of([&] {
+              EXPECT_TRUE(map(a, 0));
+              EXPECT_TRUE(map(b, 1));
+              const RegionSpec shown{VaRange::of_pages(window, 2), kPermRW, Sharing::kShared, object, 0};
+              EXPECT_TRUE(guest_.ops().region_map(SpaceId::kKernel, shown, 0));
+            }),
+            0u);
+  EXPECT_EQ(guest_.store(0, 1), kNoRegion);
+  u64 value = 5;
+  EXPECT_EQ(guest_.touch(window, Access::kWrite, &value), kNone);
+  EXPECT_EQ(guest_.store(1, 1), kNone);
+  EXPECT_EQ(guest_.queue(a).head + 1, guest_.queue(a).tail);
+  guest_.ops().space_activate(a);
+  EXPECT_EQ(guest_.store(0, 1), kNone);
+  EXPECT_EQ(guest_.store(1, 1), kNoRegion);
+}
+
+// An id comes again; its queue begins empty, whatever was queued.
+TEST_F(QueueTest, ADestroyedSpaceLosesWhatWasQueued) {
+  const SpaceId a = guest_.make_space();
+  EXPECT_TRUE(map(a, 0));
+  guest_.ops().space_destroy(a);
+  const SpaceId again = guest_.make_active();
+  ASSERT_EQ(again, a);
+  EXPECT_EQ(guest_.store(0, 1), kNoRegion);
+  EXPECT_EQ(exits_of([&] { EXPECT_TRUE(map(a, 1)); }), 0u);
+  EXPECT_EQ(guest_.store(1, 1), kNone);
+  EXPECT_EQ(guest_.store(0, 1), kNoRegion);
+}
+
+// What is queued has been paid for: all of memory can go meanwhile.
+TEST(Queue, WhatIsQueuedNeedsNoMemory) {
+  QueueGuest guest(400);
+  const SpaceId a = guest.make_active();
+  const u64 grants = 20;
+  for (u64 n = 0; n < abi::kQueueSlots; ++n) {
+    ASSERT_TRUE(guest.ops().region_map(a, anonymous(2 * n, 1), 0));
+  }
+  const u64 before = guest.exits();
+  for (u64 n = 0; n < grants; ++n) static_cast<void>(guest.ops().kmem_alloc(16));
+  while (guest.ops().kmem_alloc(1)) {
+  }
+  while (guest.ops().object_create(1, NoMappings())) {
+    // Records and nodes take single frames.
+  }
+  ASSERT_GT(guest.exits(), before);
+  EXPECT_EQ(guest.queue(a).tail - guest.queue(a).head, abi::kQueueSlots);
+  static_cast<void>(guest.ops().region_resident(a, at(0, 1)));
+  EXPECT_EQ(guest.queue(a).tail, guest.queue(a).head);
+  // All of them are promised: what they lack is memory for a page at most.
+  for (u64 n = 0; n < abi::kQueueSlots; ++n) {
+    const ViolationReason reason = guest.store(2 * n, 1);
+    EXPECT_TRUE(reason == kNone || reason == kNoMemory) << n;
+  }
+  EXPECT_EQ(guest.store(1, 1), kNoRegion);
+}
+
+TEST(Queue, AHypervisorWithoutIsAskedByCalls) {
+  QueueGuest guest(3000, abi::kFeatureRegionQueue);
+  EXPECT_EQ(guest.guest().call(static_cast<u64>(abi::Call::region_queues), {0}).status, Status::kUnsupported);
+  const SpaceId a = guest.make_active();
+  const u64 before = guest.exits();
+  EXPECT_TRUE(guest.ops().region_map(a, anonymous(0, 1), 0));
+  EXPECT_TRUE(guest.ops().region_unmap(a, at(0, 1)));
+  EXPECT_EQ(guest.exits() - before, 2u);
+}
+
+// The memory of the queues is the guest's for good: it cannot give it back while the hypervisor writes there.
+TEST_F(QueueTest, TheirMemoryIsKept) {
+  const auto block = guest_.guest().call(static_cast<u64>(abi::Call::region_queues), {0});
+  ASSERT_EQ(block.status, Status::kOk);
+  EXPECT_EQ(guest_.guest().call(static_cast<u64>(abi::Call::region_queues), {0}).value, block.value);
+  EXPECT_EQ(guest_.guest().call(static_cast<u64>(abi::Call::kmem_free), {block.value, 16}).status,
+            Status::kInvalid);
+  EXPECT_EQ(guest_.guest().call(static_cast<u64>(abi::Call::region_queues), {abi::kQueueBlocks}).status,
+            Status::kInvalid);
+}
+
+// --- what no guest of ours does -------------------------------------------------------------------------
+
+class BadQueueTest : public QueueTest {
+ protected:
+  static constexpr u64 kMap = static_cast<u64>(abi::Call::region_map);
+  void put(u64 state, std::array<u64, 5> arguments) {
+    queue_->calls[queue_->tail % abi::kQueueSlots] = {state, arguments};
+    ++queue_->tail;
+  }
+  void put_map(u64 page, u64 flags = 3, u64 object = 0, u64 object_page = 0) {
+    put(kMap, {(kA + pages_to_bytes(page)).value(), 1, flags, object, object_page});
+  }
+  SpaceId space_ = guest_.make_active();
+  abi::RegionQueue* queue_ = &guest_.queue(space_);
+};
+
+TEST_F(BadQueueTest, NonsenseIsLeftOut) {
+  put(0, {});
+  put(~u64{5}, {});
+  put(static_cast<u64>(abi::Call::space_destroy), {static_cast<u32>(space_)});
+  put(static_cast<u64>(abi::Call::power_off), {});
+  put_map(0, 1 << 4);  // replace
+  put_map(0, 1 << 5);  // populate
+  put_map(0, 3, 77);
+  put_map(0, 3, u64{1} << 32);
+  put(kMap, {kA.value() + 1, 1, 3, 0, 0});
+  put(kMap, {kWindowRange.begin.value(), 1, 3, 0, 0});
+  put(kMap, {kA.value(), ~u64{0}, 3, 0, 0});
+  put(kMap, {kA.value(), 0, 3, 0, 0});
+  put_map(1);
+  put_map(1, 1);  // there is one
+  EXPECT_EQ(guest_.store(0, 1), kNoRegion);
+  EXPECT_EQ(guest_.store(1, 1), kNone);
+  EXPECT_EQ(queue_->head, queue_->tail);
+}
+
+TEST_F(BadQueueTest, IndicesThatAreNoQueueEmptyIt) {
+  for (const u32 tail : {u32{abi::kQueueSlots + 1}, u32{1} << 31, ~u32{0}, u32{0}}) {
+    queue_->tail = tail;
+    queue_->head = ~tail;
+    EXPECT_EQ(guest_.store(0, 1), kNoRegion);
+    EXPECT_EQ(queue_->head, tail);
+  }
+  put_map(0);
+  EXPECT_EQ(guest_.store(0, 1), kNone);
+}
+
+TEST_F(BadQueueTest, ASlotThatIsNeverFilledStopsOnlyItsQueue) {
+  put(abi::kQueuedFilling, {});
+  put_map(0);
+  EXPECT_EQ(guest_.store(0, 1), kNoRegion);
+  guest_.ops().space_activate(guest_.make_space());
+  guest_.ops().space_destroy(space_);
+}
+
+// More than was paid for is no more than the memory that there is.
+TEST_F(BadQueueTest, CreditsThatNobodyGaveAreWorthNothing) {
+  for (u64 round = 0; round < 10; ++round) {
+    for (u64 n = 0; n < abi::kQueueSlots; ++n) put_map(40 * round + 2 * n);
+    queue_->cost = 0;
+    queue_->limit = ~u32{0} >> 1;
+    EXPECT_EQ(guest_.store(40 * round, 1), kNone);
+  }
+}
+
+TEST_F(BadQueueTest, AStaleIndexOfATornQueueIsMasked) {
+  std::memset(static_cast<void*>(queue_), 0xa5, abi::kQueueBytes);
+  EXPECT_EQ(guest_.store(0, 1), kNoRegion);
+  std::memset(static_cast<void*>(queue_), 0xff, abi::kQueueBytes);
+  EXPECT_EQ(guest_.store(0, 1), kNoRegion);
+  EXPECT_EQ(exits_of([&] { static_cast<void>(resident(space_, 0)); }), 1u);
+}
+
+}  // namespace
+}  // namespace nopte::test
