@@ -16,6 +16,9 @@ emulated machine does not charge. Ends with status 1 if a mode did not boot, a r
 from the host's, or --check found a difference; everything else is reported all the same.
 """
 
+SECONDS = 240
+LARGE_SECONDS = 900
+
 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="experiments/compare", description=__doc__, epilog=EPILOG,
@@ -25,14 +28,19 @@ def parse(arguments):
     parser.add_argument("--workload", default="all", choices=("all", *comparison.WORKLOADS),
                         help="what to run (default: all)")
     parser.add_argument("--rows", metavar="ROW,...", help="of mmlat, these rows only")
+    parser.add_argument("--large", action="store_true",
+                        help="mmlat's rows of up to 4 GiB, too: the guest gets 5 GiB, each mode takes a minute or two more")
     parser.add_argument("--scale", type=int, default=100, metavar="PERCENT",
                         help="of mmlat's repetitions and sizes (default 100; figures at other scales differ a little)")
     parser.add_argument("--out", type=pathlib.Path, default=images.ROOT / "out" / "compare", metavar="DIR",
                         help="where the report goes (default: out/compare)")
-    parser.add_argument("--timeout", type=float, default=240, metavar="SECONDS", help="for each boot (default 240)")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS",
+                        help=f"for each boot (default {SECONDS}, with --large {LARGE_SECONDS})")
     parser.add_argument("--check", action="store_true", help="run everything twice and compare the counts")
     options = parser.parse_args(arguments)
     options.modes = parse_modes(options.modes)
+    options.guest_mib = comparison.LARGE_GUEST_MIB if options.large else machine.GUEST_MIB
+    options.timeout = options.timeout or (LARGE_SECONDS if options.large else SECONDS)
     comparison.check_measure_options(options)
     return options
 

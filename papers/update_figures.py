@@ -39,8 +39,10 @@ def kept(found):
     rows = {row["name"]: row["title"] for row in found["published"]["rows"]}
     measured = {name: {mode: {row["row"]: row for row in found["rows"][mode]}.get(name) for mode in found["modes"]}
                 for name in rows}
+    large = {row["name"] for row in found["published"]["rows"] if row.get("large")}
     measured = {name: modes for name, modes in measured.items() if any(modes.values())}
-    missing = [f"{mode}: {name}" for name, modes in measured.items() for mode, row in modes.items() if row is None]
+    missing = [f"{mode}: {name}" for name, modes in measured.items() for mode, row in modes.items()
+               if row is None and name not in large]
     missing += [mode for mode in machine.MODES if mode not in found["modes"] or mode not in found["script"]]
     if missing:
         return None, missing
@@ -87,7 +89,8 @@ def readme(data, peers):
              "|---|---|---|---|---|---|---|---|---|"]
     for row in data["rows"]:
         native, shadow, vma = (row["modes"][name] for name in ("native", "shadow", "vma"))
-        linux = number(peers[row["row"]]["linux"]) if row["row"] in peers else ""
+        linux = peers.get(row["row"], {}).get("linux")
+        linux = number(linux) if linux is not None else ""
         lines.append(f"| {row['title']} | {number(native['instructions'])} | {number(shadow['instructions'])} "
                      f"| {exits(shadow['memory_exits'])} | {number(vma['instructions'])} "
                      f"| {number(vma['hypervisor_instructions'])} | {exits(vma['memory_exits'])} "

@@ -18,6 +18,8 @@ from . import boots, counters, images, initramfs, launcher, results
 from .errors import UserError
 
 WORKLOADS = ("mmlat", "script")
+# What the guest gets when mmlat's large rows are asked for: 4 GiB touched, and what a mode needs to map them.
+LARGE_GUEST_MIB = 5120
 PEERS = images.ROOT / "experiments" / "peers.json"
 
 # The script between marks of its own; its status is the whole's.
@@ -42,7 +44,8 @@ class Comparison:
         return [peer for peer in self.peers if any(peer["name"] in rows for rows in self.by_mode.values())]
 
     def averaged(self):
-        return [peer["name"] for peer in self.rows() if not peer["control"]]
+        """The rows of the means: those that others published figures of."""
+        return [peer["name"] for peer in self.rows() if not peer["control"] and peer["linux"] is not None]
 
     def mean_ratio(self, mode, value):
         found = results.ratios(self.by_mode, mode, self.averaged(), value)
@@ -58,6 +61,11 @@ def check_measure_options(options):
     for row in (options.rows or "").split(","):
         if row and row not in row_names():
             raise UserError(f"--rows: there is no row {row}", f"rows are {', '.join(row_names())}")
+    large = {peer["name"] for peer in json.loads(PEERS.read_text())["rows"] if peer.get("large")}
+    named = sorted(large & set((options.rows or "").split(",")))
+    if named and not getattr(options, "large", False):
+        raise UserError(f"--rows {','.join(named)}: needs {LARGE_GUEST_MIB >> 10} GiB of memory for the guest",
+                        "add --large (of experiments/compare)")
     if not options.timeout > 0:
         raise UserError(f"--timeout {options.timeout:g}: not a time", "give seconds, more than 0")
     if not 1 <= options.scale <= 1000:
@@ -67,7 +75,7 @@ def check_measure_options(options):
 def run(options):
     published = json.loads(PEERS.read_text())
     found = Comparison(options.modes, published["rows"], published["about"])
-    found.facts = facts()
+    found.facts = facts(options.guest_mib)
     workloads = WORKLOADS if options.workload == "all" else (options.workload,)
     rounds = 2 if options.check else 1
     total = len(workloads) * len(options.modes) * rounds
@@ -103,10 +111,11 @@ class _Boot:
 def _boot(mode, workload, options, progress):
     if workload == "mmlat":
         command = ["/bin/mmlat", "--scale", str(options.scale)] + (["--rows", options.rows] if options.rows else [])
+        command += ["--large"] if options.large else []
     else:
         command = ["/bin/busybox", "sh", "-c", _MARKED_SCRIPT]
     with tempfile.TemporaryDirectory(prefix="nopte-compare-") as folder:
-        boot = boots.make(pathlib.Path(folder), mode, command)
+        boot = boots.make(pathlib.Path(folder), mode, command, guest_mib=options.guest_mib)
         progress.start(mode, workload)
         arguments = machine.command(boot)
         run_ = launcher.run(arguments, boot.counters, options.timeout, output=progress.console)
@@ -171,7 +180,7 @@ def differences(label, first, second):
     return [f"{label}: two runs differ: {len(first)} and {len(second)} events"]
 
 
-def facts():
+def facts(guest_mib=machine.GUEST_MIB):
     """What this comparison was run with."""
     return {
         "guest image": str(images.GUEST.relative_to(images.ROOT)),
@@ -182,7 +191,7 @@ def facts():
         "busybox": _first_line([images.BUSYBOX, "--help"]),
         "compiler": _first_line(["g++", "--version"]),
         "source": source(),
-        "guest memory": f"{machine.GUEST_MIB} MiB",
+        "guest memory": f"{guest_mib} MiB",
         "hypervisor's own memory": f"{machine.HYPERVISOR_MIB} MiB on top",
     }
 

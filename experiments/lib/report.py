@@ -140,7 +140,7 @@ def _table(comparison):
     for peer in comparison.rows():
         native = comparison.by_mode.get("native", {}).get(peer["name"])
         title = html.escape(peer["title"]) + (" (not averaged)" if peer["control"] else "")
-        context = [f"{peer[key]:,}" for key in ("linux", "kvm_shadow", "xen_pv")]
+        context = ["" if peer[key] is None else f"{peer[key]:,}" for key in ("linux", "kvm_shadow", "xen_pv")]
         for mode in comparison.modes:
             figure = comparison.by_mode.get(mode, {}).get(peer["name"])
             if figure is None:

@@ -26,7 +26,7 @@ def csv_text(comparison):
                 native = comparison.by_mode.get("native", {}).get(peer["name"])
                 writer.writerow((peer["name"], peer["title"], mode, figure.ops,
                                  _exact(figure.guest_instructions), *map(_exact, _values(figure, native)),
-                                 _exact(figure.idle_ns), peer["linux"], _exact(peer["kvm_shadow_exits"])))
+                                 _exact(figure.idle_ns), _exact(peer["linux"]), _exact(peer["kvm_shadow_exits"])))
     for mode, figure in comparison.script.items():
         writer.writerow(("script", "busybox script", mode, 1, _exact(figure.guest_instructions),
                          *map(_exact, _values(figure, comparison.script.get("native"))),
