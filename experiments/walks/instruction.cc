@@ -17,11 +17,16 @@ bool is_prefix(uint8_t byte) {
 // Encodings: APM vol. 3, appendix A. 0F 22 /r: MOV to a control register; 0F 01 /7 with memory: INVLPG; 0F 01
 // D8 to DF: VMRUN, VMMCALL, VMLOAD, VMSAVE, STGI, CLGI, SKINIT, INVLPGA.
 Special classify(std::span<const uint8_t> bytes) {
-  while (!bytes.empty() && is_prefix(bytes.front())) bytes = bytes.subspan(1);
+  bool extends_reg = false;  // REX.R
+  while (!bytes.empty() && is_prefix(bytes.front())) {
+    extends_reg = (bytes.front() & 0xf4) == 0x44;
+    bytes = bytes.subspan(1);
+  }
   if (bytes.size() < 3 || bytes[0] != kTwoByte) return Special::kNone;
   const uint8_t modrm = bytes[2];
   const unsigned reg = modrm >> 3 & 7;
   if (bytes[1] == 0x22) {
+    if (extends_reg) return Special::kNone;  // CR8 and above
     if (reg == 3) return Special::kWriteCr3;
     return reg == 0 || reg == 4 ? Special::kWriteCr0OrCr4 : Special::kNone;
   }

@@ -113,7 +113,9 @@ void on_access(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void*) {
   Observer& observer = g_plugin->observer;
   if (observer.access_again(Stream::kData, address)) return;
   const qemu_plugin_hwaddr* where = qemu_plugin_get_hwaddr(info, address);
-  observer.access(Stream::kData, address, where != nullptr ? qemu_plugin_hwaddr_phys_addr(where) : 0);
+  // A device's registers have no frame of their own; their page stays where it is.
+  const bool memory = where != nullptr && !qemu_plugin_hwaddr_is_io(where);
+  observer.access(Stream::kData, address, memory ? qemu_plugin_hwaddr_phys_addr(where) : address);
 }
 
 // VMRUN stores the host's state to one page, and loads the guest's from the control block.

@@ -55,6 +55,7 @@ size_t qemu_plugin_insn_size(const qemu_plugin_insn* instruction);
 bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t info);
 // Only within a callback for the access; null if it was to no memory.
 qemu_plugin_hwaddr* qemu_plugin_get_hwaddr(qemu_plugin_meminfo_t info, uint64_t address);
+bool qemu_plugin_hwaddr_is_io(const qemu_plugin_hwaddr* where);
 uint64_t qemu_plugin_hwaddr_phys_addr(const qemu_plugin_hwaddr* where);
 
 void qemu_plugin_outs(const char* text);
