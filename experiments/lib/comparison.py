@@ -14,7 +14,7 @@ import time
 
 import machine
 
-from . import boots, counters, images, initramfs, launcher, results
+from . import boots, counters, images, initramfs, launcher, results, walks
 from .errors import UserError
 
 WORKLOADS = ("mmlat", "script")
@@ -25,6 +25,8 @@ PEERS = images.ROOT / "experiments" / "peers.json"
 # The script between marks of its own; its status is the whole's.
 _MARKED_SCRIPT = ("printf 'begin script' >/dev/nopte-mark; /bin/busybox sh /script.sh; status=$?; "
                   "printf 'end script' >/dev/nopte-mark; exit $status")
+
+_SCRIPT_COMMAND = ["/bin/busybox", "sh", "-c", _MARKED_SCRIPT]
 
 
 @dataclasses.dataclass
@@ -38,6 +40,8 @@ class Comparison:
     problems: list = dataclasses.field(default_factory=list)
     facts: dict = dataclasses.field(default_factory=dict)  # versions and sums
     misses: list = dataclasses.field(default_factory=list)
+    walks: list = dataclasses.field(default_factory=list)  # a walks.Walked for each row counted by the plugin
+    walk_titles: dict = dataclasses.field(default_factory=dict)  # program → what it is called
 
     def rows(self):
         """The peers that some mode measured, in the published order."""
@@ -76,9 +80,11 @@ def run(options):
     published = json.loads(PEERS.read_text())
     found = Comparison(options.modes, published["rows"], published["about"])
     found.facts = facts(options.guest_mib)
-    workloads = WORKLOADS if options.workload == "all" else (options.workload,)
+    workloads = WORKLOADS if options.workload == "all" else () if options.workload == "none" else (options.workload,)
     rounds = 2 if options.check else 1
-    total = len(workloads) * len(options.modes) * rounds
+    walked = walks.programs(found.peers, _SCRIPT_COMMAND, options.large) if options.walks else []
+    found.walk_titles = {program.name: program.title for program in walked}
+    total = len(workloads) * len(options.modes) * rounds + len(walked) * len(options.modes)
     progress = Progress(total)
     for mode in options.modes:
         for workload in workloads:
@@ -95,8 +101,31 @@ def run(options):
                     _take(found, mode, workload, boot)
                 else:
                     found.problems += differences(f"{mode}, {workload}", first.events, boot.events)
+    for program in walked:
+        for mode in options.modes:
+            _walk(found, program, mode, options, progress)
     found.misses = results.misses(found.by_mode, found.peers) if options.scale == 100 else []
     return found
+
+
+def _walk(found, program, mode, options, progress):
+    """One boot with the plugin, into `found`."""
+    progress.start(mode, f"{program.name}, walks")
+    try:
+        done, lines, command = walks.run(program, mode, options.guest_mib, options.timeout, progress.console)
+        rows, failed = walks.walked(program, mode, done, lines)
+    except UserError as error:
+        found.problems.append(f"{mode}, {program.name} with walks: {error}")
+        progress.failed()
+        return
+    progress.done(done.seconds)
+    found.walks += rows
+    found.facts["modelled processor"] = walks.processor(lines)
+    found.runs.append({"mode": mode, "workload": f"{program.name}, walks", "command": shlex.join(command),
+                       "status": done.status, "seconds": round(done.seconds, 2), "power_off": counters.power_off(done.events)})
+    found.problems += [f"{mode}, {program.name} with walks, row {row}: {why}" for row, why in failed.items()]
+    if done.status != 0 and not failed:
+        found.problems.append(f"{mode}, {program.name} with walks: ended with status {done.status}")
 
 
 @dataclasses.dataclass
@@ -113,7 +142,7 @@ def _boot(mode, workload, options, progress):
         command = ["/bin/mmlat", "--scale", str(options.scale)] + (["--rows", options.rows] if options.rows else [])
         command += ["--large"] if options.large else []
     else:
-        command = ["/bin/busybox", "sh", "-c", _MARKED_SCRIPT]
+        command = _SCRIPT_COMMAND
     with tempfile.TemporaryDirectory(prefix="nopte-compare-") as folder:
         boot = boots.make(pathlib.Path(folder), mode, command, guest_mib=options.guest_mib)
         progress.start(mode, workload)

@@ -3,6 +3,7 @@
 import csv
 import io
 
+from . import walk_tables
 from .losses import losses
 from .results import EXIT_COSTS, xen_added, xen_bounce
 
@@ -56,6 +57,8 @@ def terminal(comparison):
         lines += _xen(comparison)
     if comparison.script:
         lines += _script(comparison)
+    if comparison.walks:
+        lines.append(walk_tables.terminal(comparison.walks, comparison.walk_titles))
     if comparison.misses:
         lines += ["", "Bars missed:"]
         lines += [f"  {miss.mode:<7} {miss.row:<22} {miss.what}{': ' if miss.reason else ''}{miss.reason}"

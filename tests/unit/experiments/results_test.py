@@ -204,7 +204,7 @@ class CheckTest(unittest.TestCase):
             return comparison._Boot(["qemu"], console, events, 0, 0.1)
 
         options = argparse.Namespace(modes=["native", "nested", "vma"], workload="mmlat", check=False, scale=100,
-                                     large=False, guest_mib=machine.GUEST_MIB)
+                                     large=False, walks=False, guest_mib=machine.GUEST_MIB)
         with mock.patch.object(comparison, "_boot", boot), mock.patch.object(comparison, "facts", lambda _: {}), \
                 contextlib.redirect_stderr(io.StringIO()):
             found = comparison.run(options)
