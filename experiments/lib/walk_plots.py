@@ -63,22 +63,33 @@ def sensitivity(comparison):
         modes = [mode for mode in by_mode if mode != "native"]
         maps = {mode: by_mode[mode](*prices) for mode in modes}
         stacked = numpy.stack([maps[mode] for mode in modes])
-        # The first of those that are equal but for a thousandth: a hair's breadth is no win.
-        cheapest = numpy.argmax(stacked <= stacked.min(axis=0) * 1.001, axis=0)
-        axes.pcolormesh(exit_prices, reference_prices, cheapest, cmap=ListedColormap([COLOURS[mode] for mode in modes]),
-                        vmin=-0.5, vmax=len(modes) - 0.5, alpha=0.35, shading="nearest", rasterized=True)
-        seen += [modes[index] for index in numpy.unique(cheapest) if modes[index] not in seen]
+        # What is equal but for a hundredth is alike: a hair's breadth is no win.
+        alike = stacked <= stacked.min(axis=0) * 1.01
+        sets = numpy.tensordot(1 << numpy.arange(len(modes)), alike, 1)
+        kinds = numpy.unique(sets)
+        winners = [tuple(mode for index, mode in enumerate(modes) if kind >> index & 1) for kind in kinds]
+        axes.pcolormesh(exit_prices, reference_prices, numpy.searchsorted(kinds, sets),
+                        cmap=ListedColormap([_colour(winner) for winner in winners]), vmin=-0.5, vmax=len(kinds) - 0.5,
+                        alpha=0.35, shading="nearest", rasterized=True)
+        seen += [winner for winner in winners if winner not in seen]
         if "vma" in maps and "nested" in maps:
             _lines(axes, exit_prices, reference_prices, maps["vma"] / maps["nested"])
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("cycles of an exit, assumed")
         axes.set_ylabel("cycles of a walk's reference, assumed")
         axes.grid(False)
-    handles = [Patch(color=COLOURS[mode], alpha=0.35, label=f"{mode} is the cheapest") for mode in seen]
-    handles += [plt.Line2D([], [], color="#111827", linewidth=1, label="vma ÷ nested (1.00: they cross)")]
-    figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=len(handles))
+    handles = [Patch(color=_colour(winner), alpha=0.35,
+                     label=f"cheapest: {', '.join(winner)}" + (" (within 1%)" if len(winner) > 1 else "")) for winner in seen]
+    handles += [plt.Line2D([], [], color="#111827", linewidth=1, label="vma's cycles ÷ nested's (1.00: they cross)")]
+    figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=min(3, len(handles)), fontsize=9)
+    figure.text(0.5, 0.0, f"Modelled, not measured: 1 cycle for each instruction; TLBs of {walks.PROCESSOR}", ha="center",
+                fontsize=8, color="#4b5563")
     figure.tight_layout()
     return figure
+
+
+def _colour(winners):
+    return COLOURS["vma" if "vma" in winners else winners[0]]
 
 
 def _lines(axes, xs, ys, ratio):

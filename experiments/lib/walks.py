@@ -25,6 +25,7 @@ TARGETS = ("walks", "chase")
 # The guest kernel's function that takes a mark.
 _MARK = re.compile(r"^([0-9a-f]+) t .*MarkFile::write\(", re.MULTILINE)
 
+PROCESSOR = "AMD EPYC 7001 (AMD publication 55723, section 2.7)"  # experiments/walks/processor.h
 # (dimensions, leaves of the guest's tables, leaves of the nested ones), as the plugin names them.
 MODELS = (("one", "4 KiB", ""), ("one", "2 MiB", ""), ("two", "4 KiB", "4 KiB"), ("two", "4 KiB", "2 MiB"),
           ("two", "2 MiB", "4 KiB"), ("two", "2 MiB", "2 MiB"))
@@ -124,7 +125,8 @@ def run(program, mode, guest_mib, timeout, output=None):
         folder = pathlib.Path(folder)
         boot = boots.make(folder, mode, program.command, extra=[(CHASE, "/bin/chase")], guest_mib=guest_mib)
         lines = folder / "walks.jsonl"
-        command = machine.command(boot) + ["-plugin", f"{PLUGIN},out={lines},mark={mark_address():#x}"]
+        arguments = f"out={lines},mark={mark_address():#x}" + (",hypervisor=on" if mode != "native" else "")
+        command = machine.command(boot) + ["-plugin", f"{PLUGIN},{arguments}"]
         done = launcher.run(command, boot.counters, timeout, output=output)
         return done, counters.read(lines), command
 

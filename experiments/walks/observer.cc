@@ -28,7 +28,7 @@ bool stopped(Special special, uint64_t exit_code) {
 
 }  // namespace
 
-Observer::Observer() : frames_(kFrames) {
+Observer::Observer(Machine machine) : frames_(kFrames), asid_(machine == Machine::kBare ? 1 : 0) {
   constexpr const char* k4K = "4 KiB";
   constexpr const char* k2M = "2 MiB";
   models_.push_back({"one", k4K, "", WalkModel(Dimensions::kOne, Leaf::k4K, Leaf::k4K)});
@@ -54,7 +54,6 @@ void Observer::enter_block(bool after_vmrun, const ControlBlock* block) {
   if (pending != Special::kNone && !(ended && stopped(pending, block->exit_code))) apply(pending, block);
   if (!ended) return;
   ++events_.exits;
-  in_guest_ = false;
   asid_ = 0;
   last_page_.fill(~uint64_t{0});
 }
@@ -86,13 +85,7 @@ void Observer::apply(Special special, const ControlBlock* block) {
 }
 
 void Observer::enter_guest(const ControlBlock& block) {
-  if (!has_hypervisor_) {
-    // What ran until now was the hypervisor, and not a guest on the bare machine.
-    has_hypervisor_ = true;
-    each([](WalkModel& model) { model.flush_all(); });
-  }
   ++events_.entries;
-  in_guest_ = true;
   nested_ = block.nested;
   guest_asid_ = asid_ = static_cast<uint8_t>(block.asid);
   if (block.tlb_control != 0) ++events_.flushes_at_entry;

@@ -34,9 +34,12 @@ struct Events {
   uint64_t small_pages = 0;   // cannot lie in a leaf of 2 MiB: their frame is at another place of its 2 MiB
 };
 
+// Who runs when the machine starts.
+enum class Machine : uint8_t { kBare, kHypervisor };
+
 class Observer {
  public:
-  Observer();
+  explicit Observer(Machine machine);
 
   // A block of instructions begins. `after_vmrun`: it follows a VMRUN in memory. `block` is read when an
   // instruction of SVM is pending or an exit is seen; null: there is none.
@@ -56,7 +59,7 @@ class Observer {
     return accesses_[static_cast<size_t>(owner)][static_cast<size_t>(stream)];
   }
 
-  [[nodiscard]] bool in_hypervisor() const { return has_hypervisor_ && !in_guest_; }
+  [[nodiscard]] bool in_hypervisor() const { return asid_ == 0; }
   [[nodiscard]] bool nested() const { return nested_; }
   [[nodiscard]] const Events& events() const { return events_; }
 
@@ -87,10 +90,8 @@ class Observer {
   std::array<uint64_t, 2> last_page_{~uint64_t{0}, ~uint64_t{0}};
   Events events_;
   Special pending_ = Special::kNone;
-  uint8_t asid_ = 1;  // natively the guest is the whole machine; the hypervisor is 0
+  uint8_t asid_;  // 0: the hypervisor's; natively the guest has the whole machine
   uint8_t guest_asid_ = 1;
-  bool has_hypervisor_ = false;
-  bool in_guest_ = false;
   bool nested_ = false;
 };
 

@@ -1,7 +1,9 @@
 // A QEMU plugin that counts what page walks would cost: feeds the observer, and writes all counts at every
 // mark.
 //
-//   -plugin walks.so,out=FILE,mark=ADDRESS
+//   -plugin walks.so,out=FILE,mark=ADDRESS[,hypervisor=on]
+//
+// hypervisor: the machine starts one.
 //
 // out: the counts, as one line of JSON for each mark and one at the end. mark: the virtual address of the
 // guest kernel's function that takes a mark (experiments/lib/walks.py finds it in the image), so that lines
@@ -17,12 +19,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
-#include <map>
 #include <set>
-#include <string>
 #include <string_view>
-#include <tuple>
 
 #include "experiments/walks/observer.h"
 #include "experiments/walks/qemu_plugin_api.h"
@@ -49,12 +47,15 @@ struct Block {
 };
 
 struct Plugin {
+  explicit Plugin(Machine machine) : observer(machine) {}
+
   Observer observer;
   FILE* out = nullptr;
   uint64_t mark = 0;
   bool copies_instructions = false;  // version 3 on: qemu_plugin_insn_data() fills a buffer
   const uint8_t* memory = nullptr;   // the machine's, in QEMU
   uint64_t control_block = 0;        // physical; 0: no VMRUN yet
+  bool at_mark = false;              // the mark's instruction was reported
   std::set<const void*> after_vmrun;
   std::set<Block> blocks;  // what callbacks are given; a block may be translated many times
 };
@@ -86,43 +87,6 @@ ControlBlock read_control_block() {
     give_up("VMRUN's control block is not where it was looked for: this QEMU's memory lies otherwise");
   }
   return block;
-}
-
-void on_block(unsigned, void* data) {
-  const Block& block = *static_cast<const Block*>(data);
-  Observer& observer = g_plugin->observer;
-  if (block.after_vmrun || observer.is_pending()) {
-    ControlBlock control;
-    const bool known = g_plugin->control_block != 0;
-    if (known) control = read_control_block();
-    observer.enter_block(block.after_vmrun, known ? &control : nullptr);
-  }
-  if (!observer.access_again(Stream::kCode, block.first_page)) {
-    observer.access(Stream::kCode, block.first_page, block.first_physical);
-  }
-  if (block.last_page != block.first_page) {
-    observer.access(Stream::kCode, block.last_page, block.last_physical);
-  }
-}
-
-void on_special(unsigned, void* data) {
-  g_plugin->observer.execute(static_cast<Special>(reinterpret_cast<uintptr_t>(data)));
-}
-
-void on_access(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void*) {
-  Observer& observer = g_plugin->observer;
-  if (observer.access_again(Stream::kData, address)) return;
-  const qemu_plugin_hwaddr* where = qemu_plugin_get_hwaddr(info, address);
-  // A device's registers have no frame of their own; their page stays where it is.
-  const bool memory = where != nullptr && !qemu_plugin_hwaddr_is_io(where);
-  observer.access(Stream::kData, address, memory ? qemu_plugin_hwaddr_phys_addr(where) : address);
-}
-
-// VMRUN stores the host's state to one page, and loads the guest's from the control block.
-void on_vmrun_access(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void*) {
-  if (!qemu_plugin_mem_is_store(info) && g_plugin->control_block == 0) {
-    g_plugin->control_block = address & ~(kPageBytes - 1);
-  }
 }
 
 void write_counts(const Counts& counts) {
@@ -178,9 +142,51 @@ void write_line(const char* event) {
   if (std::fflush(out) != 0) give_up("the counts cannot be written");
 }
 
-void on_mark(unsigned, void*) {
-  if (!g_plugin->observer.in_hypervisor()) write_line("mark");
+// Exits for exceptions and for nested page faults (APM vol. 2, appendix C).
+bool is_fault(uint64_t exit_code) { return (exit_code >= 0x40 && exit_code < 0x60) || exit_code == 0x400; }
+
+void on_block(unsigned, void* data) {
+  const Block& block = *static_cast<const Block*>(data);
+  Observer& observer = g_plugin->observer;
+  if (block.after_vmrun || observer.is_pending() || g_plugin->at_mark) {
+    ControlBlock control;
+    const bool known = g_plugin->control_block != 0;
+    if (known) control = read_control_block();
+    // An instruction that faults is reported, and will be once more.
+    const bool faulted = known && block.after_vmrun && is_fault(control.exit_code);
+    if (g_plugin->at_mark && !faulted) write_line("mark");
+    g_plugin->at_mark = false;
+    observer.enter_block(block.after_vmrun, known ? &control : nullptr);
+  }
+  if (!observer.access_again(Stream::kCode, block.first_page)) {
+    observer.access(Stream::kCode, block.first_page, block.first_physical);
+  }
+  if (block.last_page != block.first_page) {
+    observer.access(Stream::kCode, block.last_page, block.last_physical);
+  }
 }
+
+void on_special(unsigned, void* data) {
+  g_plugin->observer.execute(static_cast<Special>(reinterpret_cast<uintptr_t>(data)));
+}
+
+void on_access(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void*) {
+  Observer& observer = g_plugin->observer;
+  if (observer.access_again(Stream::kData, address)) return;
+  const qemu_plugin_hwaddr* where = qemu_plugin_get_hwaddr(info, address);
+  // A device's registers have no frame of their own; their page stays where it is.
+  const bool memory = where != nullptr && !qemu_plugin_hwaddr_is_io(where);
+  observer.access(Stream::kData, address, memory ? qemu_plugin_hwaddr_phys_addr(where) : address);
+}
+
+// VMRUN stores the host's state to one page, and loads the guest's from the control block.
+void on_vmrun_access(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void*) {
+  if (!qemu_plugin_mem_is_store(info) && g_plugin->control_block == 0) {
+    g_plugin->control_block = address & ~(kPageBytes - 1);
+  }
+}
+
+void on_mark(unsigned, void*) { g_plugin->at_mark = !g_plugin->observer.in_hypervisor(); }
 
 void on_exit(qemu_plugin_id_t, void*) { write_line("end"); }
 
@@ -264,7 +270,11 @@ WALKS_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* inf
     std::fprintf(stderr, "walks plugin: this is for an x86-64 machine of one processor\n");
     return -1;
   }
-  g_plugin = new walks::Plugin;
+  walks::Machine machine = walks::Machine::kBare;
+  for (int i = 0; i < argc; ++i) {
+    if (std::string_view(argv[i]) == "hypervisor=on") machine = walks::Machine::kHypervisor;
+  }
+  g_plugin = new walks::Plugin(machine);
   g_plugin->copies_instructions = info->version.cur >= 3;
   for (int i = 0; i < argc; ++i) {
     const std::string_view argument = argv[i];

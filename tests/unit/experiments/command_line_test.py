@@ -82,6 +82,14 @@ class CommandLineTest(unittest.TestCase):
                           ("67108864B", 64), ("0.125T", 128 << 10), ("63", 63)):
             self.assertEqual(boots.memory_mib(text), mib, text)
 
+    def test_a_guest_too_large_for_low_memory_lies_above_the_gap(self):
+        boot = machine.Boot("vma", "k", "m", "", "c", guest_mib=5120)
+        self.assertEqual(machine.machine_mib(boot), 3072 + 5120)
+        boot.guest_mib = 3072 - 128
+        self.assertEqual(machine.machine_mib(boot), 3072)
+        boot.mode, boot.guest_mib = "native", 5120
+        self.assertEqual(machine.machine_mib(boot), 5120)
+
     def test_a_large_bundle_brings_its_own_memory(self):
         usual = machine.USUAL_BUNDLE_MIB << 20
         self.assertEqual(self.boot(module_bytes=usual), self.boot())

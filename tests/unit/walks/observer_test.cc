@@ -62,11 +62,20 @@ class ObserverTest : public testing::Test {
     observer.enter_block(true, &block);
   }
 
-  Observer observer;
+  Observer observer{Machine::kHypervisor};
   ControlBlock block{1, 0, false, 0};
 };
 
+TEST_F(ObserverTest, TheBareMachineHasNoHypervisor) {
+  Observer bare(Machine::kBare);
+  bare.access(Stream::kData, 0, 0);
+  EXPECT_FALSE(bare.in_hypervisor());
+  EXPECT_EQ(bare.accesses(Owner::kProgram, Stream::kData), 1);
+  EXPECT_TRUE(observer.in_hypervisor());
+}
+
 TEST_F(ObserverTest, AnInstructionActsWhenTheNextBlockBegins) {
+  enter();
   EXPECT_EQ(read(0), 1);
   observer.execute(Special::kWriteCr3);
   EXPECT_EQ(read(0), 0);
@@ -140,6 +149,7 @@ TEST_F(ObserverTest, SeesWhetherTheGuestIsNested) {
 }
 
 TEST_F(ObserverTest, APageAtAnotherFrameIsForgotten) {
+  enter();
   EXPECT_EQ(read(0x1000, 0x5000), 1);
   read(0x9000, 0x9000);
   EXPECT_EQ(read(0x1000, 0x7000), 1);
@@ -147,6 +157,7 @@ TEST_F(ObserverTest, APageAtAnotherFrameIsForgotten) {
 }
 
 TEST_F(ObserverTest, CountsPagesThatCannotLieInALargeLeaf) {
+  enter();
   read(0x1000, 0x20'1000);
   read(0x2000, 0x20'3000);
   read(0xffff'8000'0000'3000, 0x9000);
