@@ -133,6 +133,12 @@ TEST(WalkModel, TheHypervisorIsNotNested) {
   EXPECT_EQ(walked.model.counts(Owner::kHypervisor, Stream::kData).walks, 1);
 }
 
+TEST(WalkModel, WhoseAnAccessIs) {
+  EXPECT_EQ(owner_of(0, kKernel), Owner::kHypervisor);
+  EXPECT_EQ(owner_of(1, kKernel), Owner::kKernel);
+  EXPECT_EQ(owner_of(1, 0x7fff'ffff'ffff), Owner::kProgram);
+}
+
 TEST(WalkModel, SpacesAreApart) {
   Walked walked(Dimensions::kOne);
   walked.read(0, 0, 1);
