@@ -10,7 +10,8 @@ import machine  # noqa: E402
 from lib import comparison, errors, images, report, tables, walks  # noqa: E402
 
 EPILOG = """\
-Workloads: mmlat, memory operations one by one; script, a busybox shell script as a whole program.
+Workloads: mmlat, memory operations one by one; script, a busybox shell script as a whole program; with --walks also
+chase, which follows pointers.
 Figures are executed instructions, which repeat exactly. Modelled figures add 1,000 or 2,000 cycles per exit, which the
 emulated machine does not charge. Ends with status 1 if a mode did not boot, a row failed or idled, output differs
 from the host's, or --check found a difference; everything else is reported all the same.
@@ -29,7 +30,7 @@ def parse(arguments):
                         help="what to run (default: all; none: only what --walks runs)")
     parser.add_argument("--rows", metavar="ROW,...", help="of mmlat, these rows only")
     parser.add_argument("--large", action="store_true",
-                        help="mmlat's rows of up to 4 GiB, too: the guest gets 5 GiB, each mode takes a minute or two more")
+                        help="mmlat's rows of up to 4 GiB, too: the guest gets 5 GiB, each mode takes some minutes more")
     parser.add_argument("--scale", type=int, default=100, metavar="PERCENT",
                         help="of mmlat's repetitions and sizes (default 100; figures at other scales differ a little)")
     parser.add_argument("--walks", action="store_true",

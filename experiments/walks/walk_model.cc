@@ -8,8 +8,8 @@ namespace {
 constexpr unsigned kRootLevel = 4;
 // The hypervisor maps memory for itself by 2 MiB (hv-mm/boot/linear_map.h).
 constexpr Leaf kHypervisorLeaf = Leaf::k2M;
-// Tells a table's page from the page that was touched first below it: above every physical address that 48
-// bits hold.
+// Tells the address of a table from that of the page beside which it is taken to lie: a bit of the offset in
+// the page.
 constexpr uint64_t kTableBit = uint64_t{1} << 11;
 
 constexpr unsigned level_of(Leaf leaf) { return leaf == Leaf::k4K ? 1 : 2; }

@@ -23,8 +23,8 @@ class Regions {
   explicit Regions(size_t count) : count_(count), ops_(std::min(count / 2, scaled(kMostOps))) {
     map_anonymous(count_ * kPage, MAP_NORESERVE, kFixedArea);
     for (size_t i = 1; i < count_; i += 2) protect(region(i), kPage, PROT_READ);
-    // The tables are there before the span.
-    for (size_t i = 1; i < count_; i += 2) static_cast<void>(*region(i));
+    // The leaf tables are there before the span.
+    for (size_t i = 1; i < count_; i += kLeafTableSpan / kPage) static_cast<void>(*region(i));
   }
   ~Regions() { unmap(region(0), count_ * kPage); }
   Regions(const Regions&) = delete;
