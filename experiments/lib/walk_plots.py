@@ -1,7 +1,5 @@
 """The pictures of page walks: references by dimensions and leaves, and where modes cross as prices change."""
 
-import functools
-
 import matplotlib.pyplot as plt
 import numpy
 from matplotlib.colors import ListedColormap
@@ -47,17 +45,19 @@ def references(comparison):
 
 def sensitivity(comparison):
     """Maps over both prices: which mode of a hypervisor is the cheapest, and vma over nested as lines."""
-    found = comparison.walks
-    # Mode → a function of both prices, which may be arrays of them.
-    costs = [(title, {mode: one.modelled for mode, one in modes.items()}) for _, title, modes in _titled(comparison)]
-    mmlat = dict.fromkeys(one.mode for one in found if one.program == "mmlat")
-    costs.append(("mmlat, geometric mean of its rows", {mode: functools.partial(_mean, found, mode) for mode in mmlat}))
+    # Prices may be arrays of them.
+    titles = comparison.walk_titles | {"mmlat": "mmlat, geometric mean of its rows"}
+    costs = [(titles.get(program, program), by_mode) for program, by_mode in walks.costs(comparison.walks).items()]
     costs = [(title, by_mode) for title, by_mode in costs if len([mode for mode in by_mode if mode != "native"]) >= 2]
     if not costs:
         return None
     prices = numpy.meshgrid(exit_prices := numpy.linspace(*walks.EXIT_RANGE, _SIDE),
                             reference_prices := numpy.linspace(*walks.REFERENCE_RANGE, _SIDE))
-    figure, grid = plt.subplots(1, len(costs), figsize=(4.4 * len(costs) + 0.8, 4.4), squeeze=False)
+    columns = 2 if len(costs) == 4 else min(3, len(costs))
+    lines = -(-len(costs) // columns)
+    figure, grid = plt.subplots(lines, columns, figsize=(4.6 * columns + 0.8, 3.7 * lines), squeeze=False)
+    for axes in grid.flat[len(costs):]:
+        axes.set_visible(False)
     seen = []
     for axes, (title, by_mode) in zip(grid.flat, costs):
         modes = [mode for mode in by_mode if mode != "native"]
@@ -102,7 +102,3 @@ def _lines(axes, xs, ys, ratio):
     drawn = axes.contour(xs, ys, ratio, levels=levels, colors="#111827",
                          linewidths=[2.2 if level == 1 else 0.9 for level in levels])
     axes.clabel(drawn, fmt="%.2f", fontsize=8)
-
-
-def _mean(found, mode, exit_cost, reference_cost):
-    return walks.mean_cycles(found, "mmlat", mode, exit_cost, reference_cost)

@@ -44,6 +44,14 @@ def terminal(found, titles):
         if means.get("native"):
             lines.append(f"{program}, geometric mean of the modelled cycles over native's: "
                          + ", ".join(f"{mode} {mean / means['native']:.2f}" for mode, mean in means.items() if mean))
+    crossed = walks.crossings(found)
+    low, high = walks.EXIT_RANGE
+    lines.append(f"modes that cross, where an exit costs {low:,} to {high:,} cycles and a reference {walks.REFERENCE_RANGE[0]} to "
+                 f"{walks.REFERENCE_RANGE[1]}:" + ("" if crossed else " none"))
+    for one in crossed:
+        at = f"alike at {one.exit_cost:,} cycles an exit" if one.exit_cost else "only where a reference does not cost"
+        lines.append(f"  {titles.get(one.program, one.program):<26}{one.modes[0]}, {one.modes[1]}: {at}"
+                     + (f" and {walks.REFERENCE_COST} a reference" if one.exit_cost else f" {walks.REFERENCE_COST} cycles"))
     small = {}
     for one in found:
         small.setdefault(one.mode, []).append(one.small_pages)

@@ -199,6 +199,56 @@ def mean_cycles(found, program, mode, exit_cost, reference_cost):
     return mean
 
 
+@dataclasses.dataclass
+class Crossing:
+    """Two modes of which neither is the cheaper one over the whole range of prices."""
+
+    program: str
+    modes: tuple  # the first is the cheaper one where exits are cheap
+    exit_cost: float | None  # at which they are equal when a reference costs REFERENCE_COST; None: outside the range
+
+
+def costs(found):
+    """Program → mode → a function of the prices of an exit and of a reference: modelled cycles. Of mmlat, the mean."""
+    programs_ = {}
+    for one in found:
+        by_mode = programs_.setdefault(one.program, {})
+        by_mode[one.mode] = functools.partial(_mean_of, found, one.mode) if one.program == "mmlat" else one.modelled
+    return programs_
+
+
+def _mean_of(found, mode, exit_cost, reference_cost):
+    return mean_cycles(found, "mmlat", mode, exit_cost, reference_cost)
+
+
+def crossings(found):
+    """Every pair of modes under a hypervisor that cross somewhere in EXIT_RANGE and REFERENCE_RANGE."""
+    crossed = []
+    for program, by_mode in costs(found).items():
+        modes = [mode for mode in by_mode if mode != "native"]
+        for index, one in enumerate(modes):
+            for other in modes[index + 1:]:
+                def apart(exit_cost, reference_cost, one=by_mode[one], other=by_mode[other]):
+                    return one(exit_cost, reference_cost) - other(exit_cost, reference_cost)
+
+                corners = [apart(x, y) for x in EXIT_RANGE for y in REFERENCE_RANGE]
+                if min(corners) < 0 < max(corners):
+                    first = (one, other) if sum(corners[:2]) < 0 else (other, one)
+                    crossed.append(Crossing(program, first, _zero(lambda x: apart(x, REFERENCE_COST))))
+    return crossed
+
+
+def _zero(function):
+    """Where in EXIT_RANGE a function that grows or falls is zero, to a cycle; None: nowhere."""
+    low, high = EXIT_RANGE
+    if function(low) * function(high) > 0:
+        return None
+    while high - low > 0.01:
+        middle = (low + high) / 2
+        low, high = (middle, high) if function(low) * function(middle) > 0 else (low, middle)
+    return round(high)
+
+
 def as_json(found):
     return [{"program": one.program, "row": one.row, "mode": one.mode, "ops": one.figure.ops,
              "instructions": one.figure.instructions, "exits": one.figure.exits, "used": " ".join(filter(None, one.used)),

@@ -91,6 +91,23 @@ class WalkedTest(unittest.TestCase):
         self.assertEqual(one.modelled(1000, 10), 100 + 2 * 1000 + 100 * 10)
         self.assertEqual(one.modelled(1000, 10, ("two", "4 KiB", "4 KiB")), 100 + 2 * 1000 + 300 * 10)
 
+    def test_where_modes_cross(self):
+        found = made_up()
+        # nested: 100 + 400 × reference; vma: 100 + 2 × exit + 100 × reference, so that exit = 150 × reference.
+        (chase,) = [one for one in walks.crossings(found) if one.program == "chase-64m"]
+        self.assertEqual((chase.modes, chase.exit_cost), (("vma", "nested"), 1500))
+        for one in found:
+            one.figure.memory_exits = 0
+        self.assertEqual(walks.crossings(found), [])
+        self.assertIn("none", walk_tables.terminal(found, {}))
+
+    def test_a_crossing_may_be_where_references_are_dearer(self):
+        found = made_up()
+        for one in found:
+            one.figure.memory_exits *= 5
+        (chase,) = [one for one in walks.crossings(found) if one.program == "chase-64m"]
+        self.assertEqual((chase.modes, chase.exit_cost), (("nested", "vma"), None))
+
     def test_the_mean_is_of_rows_that_all_modes_have(self):
         found = made_up()
         self.assertAlmostEqual(walks.mean_cycles(found, "mmlat", "native", 1000, 10), 1100)
