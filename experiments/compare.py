@@ -46,7 +46,8 @@ def parse(arguments):
     if options.workload == "none" and not options.walks:
         raise errors.UserError("--workload none: there is nothing to run", "add --walks, or name a workload")
     options.guest_mib = comparison.LARGE_GUEST_MIB if options.large else machine.GUEST_MIB
-    options.timeout = options.timeout or (LARGE_SECONDS if options.large else SECONDS)
+    if options.timeout is None:
+        options.timeout = LARGE_SECONDS if options.large else SECONDS
     comparison.check_measure_options(options)
     return options
 

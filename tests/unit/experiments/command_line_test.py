@@ -42,6 +42,9 @@ class BadInputTest(unittest.TestCase):
         self.refused("invalid choice: 'bogus'", "compare", "--workload", "bogus")
         self.refused("there is no row bogus", "compare", "--rows", "brk,bogus")
         self.refused("not a time", "compare", "--timeout", "-1")
+        self.refused("not a time", "compare", "--timeout", "0")
+        self.refused("add --large", "compare", "--rows", "brk,fork-4g")
+        self.refused("nothing to run", "compare", "--workload", "none")
         self.refused("out of range", "compare", "--scale", "0")
         with tempfile.TemporaryDirectory() as folder:
             (pathlib.Path(folder) / "precious").write_text("x")
