@@ -7,14 +7,18 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import machine  # noqa: E402
-from lib import comparison, errors, images, report, tables  # noqa: E402
+from lib import comparison, errors, images, report, tables, walks  # noqa: E402
 
 EPILOG = """\
-Workloads: mmlat, memory operations one by one; script, a busybox shell script as a whole program.
+Workloads: mmlat, memory operations one by one; script, a busybox shell script as a whole program; with --walks also
+chase, which follows pointers.
 Figures are executed instructions, which repeat exactly. Modelled figures add 1,000 or 2,000 cycles per exit, which the
 emulated machine does not charge. Ends with status 1 if a mode did not boot, a row failed or idled, output differs
 from the host's, or --check found a difference; everything else is reported all the same.
 """
+
+SECONDS = 240
+LARGE_SECONDS = 900
 
 
 def parse(arguments):
@@ -22,17 +26,28 @@ def parse(arguments):
                                      formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("--modes", default=",".join(machine.MODES), metavar="MODE,...",
                         help=f"some of {', '.join(machine.MODES)} (default: all)")
-    parser.add_argument("--workload", default="all", choices=("all", *comparison.WORKLOADS),
-                        help="what to run (default: all)")
+    parser.add_argument("--workload", default="all", choices=("all", *comparison.WORKLOADS, "none"),
+                        help="what to run (default: all; none: only what --walks runs)")
     parser.add_argument("--rows", metavar="ROW,...", help="of mmlat, these rows only")
+    parser.add_argument("--large", action="store_true",
+                        help="mmlat's rows of up to 4 GiB, too: the guest gets 5 GiB, each mode takes some minutes more")
     parser.add_argument("--scale", type=int, default=100, metavar="PERCENT",
                         help="of mmlat's repetitions and sizes (default 100; figures at other scales differ a little)")
+    parser.add_argument("--walks", action="store_true",
+                        help="also count TLB misses and the references of page walks, by a plugin of QEMU: chase, which "
+                             "follows pointers, the script and mmlat in every mode, some minutes more for each")
     parser.add_argument("--out", type=pathlib.Path, default=images.ROOT / "out" / "compare", metavar="DIR",
                         help="where the report goes (default: out/compare)")
-    parser.add_argument("--timeout", type=float, default=240, metavar="SECONDS", help="for each boot (default 240)")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS",
+                        help=f"for each boot (default {SECONDS}, with --large {LARGE_SECONDS})")
     parser.add_argument("--check", action="store_true", help="run everything twice and compare the counts")
     options = parser.parse_args(arguments)
     options.modes = parse_modes(options.modes)
+    if options.workload == "none" and not options.walks:
+        raise errors.UserError("--workload none: there is nothing to run", "add --walks, or name a workload")
+    options.guest_mib = comparison.LARGE_GUEST_MIB if options.large else machine.GUEST_MIB
+    if options.timeout is None:
+        options.timeout = LARGE_SECONDS if options.large else SECONDS
     comparison.check_measure_options(options)
     return options
 
@@ -50,9 +65,11 @@ def parse_modes(text):
 def main():
     options = parse(sys.argv[1:])
     report.check_destination(options.out)
-    images.prepare(report=True)
+    if options.walks:
+        walks.require()
+    images.prepare(also=walks.TARGETS if options.walks else (), report=True)
     found = comparison.run(options)
-    if found.by_mode or found.script:
+    if found.by_mode or found.script or found.walks:
         print(tables.terminal(found))
         report.write(found, options.out)
         print(f"report: {options.out}/report.html")

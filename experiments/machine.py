@@ -25,6 +25,9 @@ LEAST_GUEST_MIB = 64
 HYPERVISOR_MIB = 128
 USUAL_BUNDLE_MIB = 24
 
+# A PC has a gap below 4 GiB: with more memory than 3.5 GiB, this much of it lies below the gap.
+LOW_MIB = 3072
+
 EXIT_PORT = 0xF4
 COUNTERS_PORT = 0xE9
 
@@ -63,7 +66,11 @@ def machine_mib(boot):
     if boot.mode == "native":
         return boot.guest_mib
     module_mib = -(-boot.module_bytes >> 20)
-    return boot.guest_mib + HYPERVISOR_MIB + max(0, module_mib - USUAL_BUNDLE_MIB)
+    own_mib = HYPERVISOR_MIB + max(0, module_mib - USUAL_BUNDLE_MIB)
+    if boot.guest_mib + own_mib <= LOW_MIB:
+        return boot.guest_mib + own_mib
+    # The guest's memory is one piece: it lies above the gap, whole, and the hypervisor's below.
+    return LOW_MIB + boot.guest_mib
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 
 DIR is what `experiments/compare --out DIR` wrote, all modes of it: papers/figures keeps its figures and pictures. What
 stands between the pages' marks is made from papers/figures/compare.json, by which one run stands behind all of them.
+Page walks are kept apart, in walks.json: a DIR of `--walks --large --workload none` changes these alone.
 With --check nothing is written; status 1 says that a page differs.
 """
 
@@ -17,11 +18,13 @@ import marked
 sys.path.insert(0, str(marked.ROOT / "experiments"))
 
 import machine  # noqa: E402
-from lib import results, tables  # noqa: E402
+from lib import results, tables, walk_tables, walks  # noqa: E402
 
 SCRIPT = pathlib.Path(__file__).name
 FIGURES = marked.ROOT / "papers" / "figures"
 KEPT = FIGURES / "compare.json"
+KEPT_WALKS = FIGURES / "walks.json"
+WALK_PICTURES = ("walks.png", "sensitivity.png")
 PICTURES = ("ratios.png", "grid.png", "exits.png", "means.png")
 
 INTERFACES = ("kvmpv", "vmi", "lguest", "xen")  # what the translation layer feeds, beside shadow
@@ -39,8 +42,10 @@ def kept(found):
     rows = {row["name"]: row["title"] for row in found["published"]["rows"]}
     measured = {name: {mode: {row["row"]: row for row in found["rows"][mode]}.get(name) for mode in found["modes"]}
                 for name in rows}
+    large = {row["name"] for row in found["published"]["rows"] if row.get("large")}
     measured = {name: modes for name, modes in measured.items() if any(modes.values())}
-    missing = [f"{mode}: {name}" for name, modes in measured.items() for mode, row in modes.items() if row is None]
+    missing = [f"{mode}: {name}" for name, modes in measured.items() for mode, row in modes.items()
+               if row is None and name not in large]
     missing += [mode for mode in machine.MODES if mode not in found["modes"] or mode not in found["script"]]
     if missing:
         return None, missing
@@ -87,7 +92,8 @@ def readme(data, peers):
              "|---|---|---|---|---|---|---|---|---|"]
     for row in data["rows"]:
         native, shadow, vma = (row["modes"][name] for name in ("native", "shadow", "vma"))
-        linux = number(peers[row["row"]]["linux"]) if row["row"] in peers else ""
+        linux = peers.get(row["row"], {}).get("linux")
+        linux = number(linux) if linux is not None else ""
         lines.append(f"| {row['title']} | {number(native['instructions'])} | {number(shadow['instructions'])} "
                      f"| {exits(shadow['memory_exits'])} | {number(vma['instructions'])} "
                      f"| {number(vma['hypervisor_instructions'])} | {exits(vma['memory_exits'])} "
@@ -114,6 +120,45 @@ def xen_page(data, peers):
     return lines + ["", tables.XEN_NOTE.format(bounce=results.xen_bounce(list(peers.values())))]
 
 
+def kept_walks(found):
+    """What papers/figures keeps of a results.json's page walks: each program that has one row, in all modes; or what lacks."""
+    rows = [row for row in found["walks"] if row["program"] != "mmlat"]
+    programs = list(dict.fromkeys(row["program"] for row in rows))
+    have = {(row["program"], row["mode"]) for row in rows}
+    missing = [f"{mode}: {program}" for program in programs for mode in machine.MODES if (program, mode) not in have]
+    table = [{"program": row["program"], "mode": row["mode"], "instructions": round(row["instructions"], 4),
+              "exits": round(row["exits"], 4), "used": row["used"],
+              "references": [round(model["references"], 4) for model in row["models"]],
+              "walks": [round(model["walks"], 4) for model in row["models"]]} for row in rows]
+    return {"about": found["facts"], "rows": table}, missing
+
+
+WALK_TITLES = {"chase-64m": "chase over 64 MiB, a step", "chase-1g": "chase over 1 GiB, a step", "script": "busybox script"}
+
+
+def small(value):
+    return number(value) if value >= 1000 else f"{round(value, 2) + 0.0:.2f}"
+
+
+def walk_page(data):
+    names = [walk_tables.model_name(model) for model in walks.MODELS]
+    used = [" ".join(filter(None, model)) for model in walks.MODELS]
+    lines = ["| references of page walks | mode | instructions | exits | " + " | ".join(names) + " | modelled |",
+             "|---|---|---|---|" + "---|" * (len(names) + 1)]
+    program = None
+    for row in data["rows"]:
+        has = used.index(row["used"])
+        title = WALK_TITLES[row["program"]] if row["program"] != program else ""
+        program = row["program"]
+        cells = [f"**{small(value)}**" if index == has else small(value) for index, value in enumerate(row["references"])]
+        cycles = results.modelled(row["instructions"], row["exits"], results.EXIT_COSTS[0])
+        cycles += walks.REFERENCE_COST * row["references"][has]
+        lines.append(f"| {title} | {row['mode']} | {small(row['instructions'])} | {exits(row['exits'])} | " + " | ".join(cells)
+                     + f" | {small(cycles)} |")
+    return lines + ["", f"Bold: what the mode has. Modelled: cycles, one for each instruction, {results.EXIT_COSTS[0]:,} for each exit, "
+                    f"{walks.REFERENCE_COST} for each reference. {data['about']['QEMU']}."]
+
+
 def write(data, check):
     """Every page from the kept figures. True: all are as they should."""
     published = json.loads((marked.ROOT / "experiments" / "peers.json").read_text())["rows"]
@@ -122,6 +167,7 @@ def write(data, check):
     for mode, modes in PAGES.items():
         pages[marked.ROOT / "papers" / f"interface-{mode}.md"] = told_page(data, modes)
     pages[marked.ROOT / "papers" / "interface-xen.md"] = xen_page(data, peers)
+    pages[marked.ROOT / "papers" / "walks.md"] = walk_page(json.loads(KEPT_WALKS.read_text()))
     done = [marked.put(path, "figures", SCRIPT, lines, check) for path, lines in pages.items()]
     return all(done)
 
@@ -131,7 +177,19 @@ def take(folder):
     if not (folder / "results.json").exists():
         print(f"error: {folder} holds no results.json: run experiments/compare --out {folder} first", file=sys.stderr)
         return False
-    data, missing = kept(json.loads((folder / "results.json").read_text()))
+    found = json.loads((folder / "results.json").read_text())
+    if found.get("walks"):
+        data, missing = kept_walks(found)
+        if missing:
+            print(f"error: {folder} lacks {', '.join(missing)}: run experiments/compare --walks in all modes", file=sys.stderr)
+            return False
+        FIGURES.mkdir(exist_ok=True)
+        KEPT_WALKS.write_text(marked.json_text(data))
+        for name in WALK_PICTURES:
+            shutil.copyfile(folder / name, FIGURES / name)
+        if not any(found["rows"].values()):
+            return True
+    data, missing = kept(found)
     if data is None:
         print(f"error: {folder} lacks {', '.join(missing)}: run experiments/compare without --modes, --rows and --workload",
               file=sys.stderr)

@@ -14,15 +14,19 @@ import time
 
 import machine
 
-from . import boots, counters, images, initramfs, launcher, results
+from . import boots, counters, images, initramfs, launcher, results, walks
 from .errors import UserError
 
 WORKLOADS = ("mmlat", "script")
+# What the guest gets when mmlat's large rows are asked for: 4 GiB touched, and what a mode needs to map them.
+LARGE_GUEST_MIB = 5120
 PEERS = images.ROOT / "experiments" / "peers.json"
 
 # The script between marks of its own; its status is the whole's.
 _MARKED_SCRIPT = ("printf 'begin script' >/dev/nopte-mark; /bin/busybox sh /script.sh; status=$?; "
                   "printf 'end script' >/dev/nopte-mark; exit $status")
+
+_SCRIPT_COMMAND = ["/bin/busybox", "sh", "-c", _MARKED_SCRIPT]
 
 
 @dataclasses.dataclass
@@ -36,13 +40,16 @@ class Comparison:
     problems: list = dataclasses.field(default_factory=list)
     facts: dict = dataclasses.field(default_factory=dict)  # versions and sums
     misses: list = dataclasses.field(default_factory=list)
+    walks: list = dataclasses.field(default_factory=list)  # a walks.Walked for each row counted by the plugin
+    walk_titles: dict = dataclasses.field(default_factory=dict)  # program → what it is called
 
     def rows(self):
         """The peers that some mode measured, in the published order."""
         return [peer for peer in self.peers if any(peer["name"] in rows for rows in self.by_mode.values())]
 
     def averaged(self):
-        return [peer["name"] for peer in self.rows() if not peer["control"]]
+        """The rows of the means: those that others published figures of."""
+        return [peer["name"] for peer in self.rows() if not peer["control"] and peer["linux"] is not None]
 
     def mean_ratio(self, mode, value):
         found = results.ratios(self.by_mode, mode, self.averaged(), value)
@@ -58,6 +65,11 @@ def check_measure_options(options):
     for row in (options.rows or "").split(","):
         if row and row not in row_names():
             raise UserError(f"--rows: there is no row {row}", f"rows are {', '.join(row_names())}")
+    large = {peer["name"] for peer in json.loads(PEERS.read_text())["rows"] if peer.get("large")}
+    named = sorted(large & set((options.rows or "").split(",")))
+    if named and not getattr(options, "large", False):
+        raise UserError(f"--rows {','.join(named)}: needs {LARGE_GUEST_MIB >> 10} GiB of memory for the guest",
+                        "add --large (of experiments/compare)")
     if not options.timeout > 0:
         raise UserError(f"--timeout {options.timeout:g}: not a time", "give seconds, more than 0")
     if not 1 <= options.scale <= 1000:
@@ -67,10 +79,12 @@ def check_measure_options(options):
 def run(options):
     published = json.loads(PEERS.read_text())
     found = Comparison(options.modes, published["rows"], published["about"])
-    found.facts = facts()
-    workloads = WORKLOADS if options.workload == "all" else (options.workload,)
+    found.facts = facts(options.guest_mib)
+    workloads = WORKLOADS if options.workload == "all" else () if options.workload == "none" else (options.workload,)
     rounds = 2 if options.check else 1
-    total = len(workloads) * len(options.modes) * rounds
+    walked = walks.programs(found.peers, _SCRIPT_COMMAND, options.large) if options.walks else []
+    found.walk_titles = {program.name: program.title for program in walked}
+    total = len(workloads) * len(options.modes) * rounds + len(walked) * len(options.modes)
     progress = Progress(total)
     for mode in options.modes:
         for workload in workloads:
@@ -87,8 +101,31 @@ def run(options):
                     _take(found, mode, workload, boot)
                 else:
                     found.problems += differences(f"{mode}, {workload}", first.events, boot.events)
+    for program in walked:
+        for mode in options.modes:
+            _walk(found, program, mode, options, progress)
     found.misses = results.misses(found.by_mode, found.peers) if options.scale == 100 else []
     return found
+
+
+def _walk(found, program, mode, options, progress):
+    """One boot with the plugin, into `found`."""
+    progress.start(mode, f"{program.name}, walks")
+    try:
+        done, lines, command = walks.run(program, mode, options.guest_mib, options.timeout, progress.console)
+        rows, failed = walks.walked(program, mode, done, lines)
+    except UserError as error:
+        found.problems.append(f"{mode}, {program.name} with walks: {error}")
+        progress.failed()
+        return
+    progress.done(done.seconds)
+    found.walks += rows
+    found.facts["modelled processor"] = walks.processor(lines)
+    found.runs.append({"mode": mode, "workload": f"{program.name}, walks", "command": shlex.join(command),
+                       "status": done.status, "seconds": round(done.seconds, 2), "power_off": counters.power_off(done.events)})
+    found.problems += [f"{mode}, {program.name} with walks, row {row}: {why}" for row, why in failed.items()]
+    if done.status != 0 and not failed:
+        found.problems.append(f"{mode}, {program.name} with walks: ended with status {done.status}")
 
 
 @dataclasses.dataclass
@@ -103,10 +140,11 @@ class _Boot:
 def _boot(mode, workload, options, progress):
     if workload == "mmlat":
         command = ["/bin/mmlat", "--scale", str(options.scale)] + (["--rows", options.rows] if options.rows else [])
+        command += ["--large"] if options.large else []
     else:
-        command = ["/bin/busybox", "sh", "-c", _MARKED_SCRIPT]
+        command = _SCRIPT_COMMAND
     with tempfile.TemporaryDirectory(prefix="nopte-compare-") as folder:
-        boot = boots.make(pathlib.Path(folder), mode, command)
+        boot = boots.make(pathlib.Path(folder), mode, command, guest_mib=options.guest_mib)
         progress.start(mode, workload)
         arguments = machine.command(boot)
         run_ = launcher.run(arguments, boot.counters, options.timeout, output=progress.console)
@@ -171,7 +209,7 @@ def differences(label, first, second):
     return [f"{label}: two runs differ: {len(first)} and {len(second)} events"]
 
 
-def facts():
+def facts(guest_mib=machine.GUEST_MIB):
     """What this comparison was run with."""
     return {
         "guest image": str(images.GUEST.relative_to(images.ROOT)),
@@ -182,7 +220,7 @@ def facts():
         "busybox": _first_line([images.BUSYBOX, "--help"]),
         "compiler": _first_line(["g++", "--version"]),
         "source": source(),
-        "guest memory": f"{machine.GUEST_MIB} MiB",
+        "guest memory": f"{guest_mib} MiB",
         "hypervisor's own memory": f"{machine.HYPERVISOR_MIB} MiB on top",
     }
 

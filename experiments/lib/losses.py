@@ -8,7 +8,9 @@ _CHECKED = "every entry is checked and counted against the frame that it names"
 _VALIDATED = "a table that comes or goes is validated or counted out entry by entry"
 # By mode, row; None: any other row.
 _REASONS = {
-    "vma": {"map-unmap": "two calls for memory that is never touched: shadow has nothing to do"},
+    "vma": {"map-unmap": "two calls for memory that is never touched: shadow has nothing to do",
+            **{f"{call}-{count}": "a call for memory that nobody touched: shadow has nothing to do"
+               for call in ("map", "protect", "unmap") for count in ("10", "1k", "60k")}},
     "kvmpv": {"map-unmap": _BY_CALLS, "populate": _BY_CALLS, "sparse-unmap": _TABLES_GO},
     "vmi": {"map-unmap": _BY_CALLS, "populate": _BY_CALLS, "sparse-unmap": _TABLES_GO},
     "lguest": {"map-unmap": _BY_CALLS, "populate": _BY_CALLS, "sparse-unmap": _TABLES_GO,

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.patches import Patch  # noqa: E402
 from matplotlib.ticker import FuncFormatter, NullFormatter  # noqa: E402
 
-from . import tables  # noqa: E402
+from . import tables, walk_plots  # noqa: E402
 
 COLOURS = tables.MODE_COLOURS
 _PUBLISHED = {"kvm_shadow": ("KVM shadow / Linux, published", "v"), "xen_pv": ("Xen PV / Linux, published", "s")}
@@ -41,7 +41,13 @@ def all_plots(comparison):
              "Instructions per operation in the guest (solid) and in the hypervisor (hatched).", _split),
             ("script.png", "A whole program: the busybox script",
              "Instructions in the guest (solid) and in the hypervisor (hatched); beside each bar its "
-             "exits for memory.", _script)):
+             "exits for memory.", _script),
+            ("walks.png", "References of page walks, modelled",
+             "What a TLB miss costs in each mode. Filled: the dimensions and leaf sizes that the mode has; hollow: what the "
+             "same accesses would take with others. The guest's leaf comes first.", walk_plots.references),
+            ("sensitivity.png", "Modelled: which mode is the cheapest, as exits and walks get dearer",
+             "Cycles are modelled, not measured: one for each instruction, and the prices of the axes for each exit and each "
+             "reference of a page walk. Lines: vma's cycles over nested's.", walk_plots.sensitivity)):
         figure = draw(comparison)
         if figure is not None:
             _head(figure, heading)
@@ -80,7 +86,8 @@ def _ratios(comparison):
     figure, axes = plt.subplots(figsize=(9.5, 1.6 + 0.30 * len(rows)))
     places = range(len(rows), 0, -1)
     for key, (label, marker) in _PUBLISHED.items():
-        axes.scatter([peer[key] / peer["linux"] for peer in rows], places, marker=marker, s=34, facecolors="none",
+        published = [(peer[key] / peer["linux"], place) for peer, place in zip(rows, places) if peer["linux"]]
+        axes.scatter([x for x, _ in published], [y for _, y in published], marker=marker, s=34, facecolors="none",
                      edgecolors="#9ca3af", linewidths=1.1, label=label, zorder=2)
     for mode in modes:
         # A little apart, so that marks of one value are all seen.

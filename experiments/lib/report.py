@@ -10,7 +10,7 @@ import shutil
 
 import machine
 
-from . import tables
+from . import tables, walk_tables, walks
 from .errors import UserError
 from .losses import losses
 
@@ -51,6 +51,8 @@ def write(comparison, out):
         for name, (_, _, png) in drawn.items():
             (new / name).write_bytes(png)
         (new / "results.csv").write_text(tables.csv_text(comparison))
+        if comparison.walks:
+            (new / "walks.csv").write_text(walk_tables.csv_text(comparison.walks))
         (new / _MARKER).write_text(json.dumps(as_json(comparison), indent=1) + "\n")
         (new / "report.html").write_text(as_html(comparison, drawn))
         if out.exists():
@@ -74,6 +76,7 @@ def as_json(comparison):
         "means": {mode: dict(zip(("instructions", "modelled_1000", "modelled_2000"),
                                  tables.mean_ratios(comparison, mode))) for mode in comparison.by_mode},
         "losses_to_shadow": [dataclasses.asdict(loss) for loss in losses(comparison.by_mode, comparison.peers)],
+        "walks": walks.as_json(comparison.walks),
         "misses": [dataclasses.asdict(miss) for miss in comparison.misses],
         "problems": comparison.problems,
         "runs": comparison.runs,
@@ -93,7 +96,7 @@ table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabula
 th, td { padding: 3px 9px; text-align: right; border-bottom: 1px solid #e5e7eb }
 th:first-child, td:first-child { text-align: left }
 thead th { border-bottom: 2px solid #9ca3af; position: sticky; top: 0; background: white }
-img { max-width: 100%; height: auto } .note { color: #4b5563 } .bad { color: #b91c1c }
+pre { overflow-x: auto; font-size: 12px } img { max-width: 100%; height: auto } .note { color: #4b5563 } .bad { color: #b91c1c }
 code { background: #f3f4f6; padding: 1px 4px; overflow-wrap: anywhere } .key { display: flex; gap: 2.4em; flex-wrap: wrap }
 .key div b { display: block; font-size: 1.7em } td.mode { text-align: left; font-weight: 600 }
 """
@@ -114,7 +117,7 @@ def as_html(comparison, drawn):
         data = base64.b64encode(png).decode()
         parts.append(f"<h2>{html.escape(heading)}</h2><p class=note>{html.escape(caption)}</p>"
                      f'<img alt="{html.escape(heading)}" src="data:image/png;base64,{data}">')
-    parts += [_table(comparison), _losses(comparison), _xen(comparison), _bars(comparison), _facts(comparison)]
+    parts += [_table(comparison), _walks(comparison), _losses(comparison), _xen(comparison), _bars(comparison), _facts(comparison)]
     return "\n".join(parts) + "\n"
 
 
@@ -140,7 +143,7 @@ def _table(comparison):
     for peer in comparison.rows():
         native = comparison.by_mode.get("native", {}).get(peer["name"])
         title = html.escape(peer["title"]) + (" (not averaged)" if peer["control"] else "")
-        context = [f"{peer[key]:,}" for key in ("linux", "kvm_shadow", "xen_pv")]
+        context = ["" if peer[key] is None else f"{peer[key]:,}" for key in ("linux", "kvm_shadow", "xen_pv")]
         for mode in comparison.modes:
             figure = comparison.by_mode.get(mode, {}).get(peer["name"])
             if figure is None:
@@ -162,6 +165,13 @@ def _rows(heading, note, head, rows):
     body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}" for cell in cells) for cells in rows)
     return (f"<h2>{html.escape(heading)}</h2><p class=note>{html.escape(note)}</p>"
             f"<table><thead><tr>{''.join(f'<th>{html.escape(cell)}' for cell in head)}</thead>{body}</table>")
+
+
+def _walks(comparison):
+    if not comparison.walks:
+        return ""
+    text = walk_tables.terminal(comparison.walks, comparison.walk_titles)
+    return f"<h2>Page walks, modelled</h2><p class=note>Every row is in walks.csv.</p><pre>{html.escape(text)}</pre>"
 
 
 def _losses(comparison):

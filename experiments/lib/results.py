@@ -132,6 +132,8 @@ VMA_EXITS = {
     "cow-child": 1, "cow-parent": 1,
     "shared-read": 1, "shared-write": 1, "shared-unmap": 1 / 4096, "private-write": 1,
     "pipe-pingpong": 2, "ring-hop": 1, "sparse-touch": 1, "sparse-unmap": 1 / 256,
+    "touch-strided": 1, "touch-random": 1, "churn-128m": 1 + 2 / 256, "churn-4g": 1 + 2 / 256,
+    **{f"{call}-{count}": 1 for call in ("map", "protect", "unmap", "fault") for count in ("10", "1k", "60k")},
     "dontneed": 1 / 4096, "touch-again": 1, "brk": 1 + 2 / 256, "mremap-move": 1 / 1024,
 }
 # A fork takes the right to write from each of its entries, at most: what one exit tells of, by interface. The rest
@@ -173,6 +175,8 @@ def xen_added(by_mode, peers):
     modelled figure adds one xen_bounce() for each."""
     found = []
     for peer in peers:
+        if peer["xen_pv"] is None:
+            continue
         here, native = (by_mode.get(mode, {}).get(peer["name"]) for mode in ("xen", "native"))
         if here is not None and native is not None:
             ours = here.instructions - native.instructions
@@ -208,10 +212,10 @@ def misses(by_mode, peers):
         if value > limit:
             found.append(Miss(mode, row, f"{value:,.2f} {what}, at most {limit:,.2f}", _REASONS.get((mode, row), "")))
 
-    titles = [peer["name"] for peer in peers if not peer["control"]]
+    titles = [peer["name"] for peer in peers if not peer["control"] and peer["linux"] is not None]
     for peer in peers:
         figure = by_mode.get("native", {}).get(peer["name"])
-        if figure is not None and not peer["control"]:
+        if figure is not None and not peer["control"] and peer["linux"] is not None:
             hold("native", peer["name"], figure.instructions, peer["linux"], "instructions (Linux)")
             if peer["name"] in NATIVE_LIMITS:
                 hold("native", peer["name"], figure.instructions, NATIVE_LIMITS[peer["name"]], "instructions")

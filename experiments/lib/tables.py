@@ -3,6 +3,7 @@
 import csv
 import io
 
+from . import walk_tables
 from .losses import losses
 from .results import EXIT_COSTS, xen_added, xen_bounce
 
@@ -26,7 +27,7 @@ def csv_text(comparison):
                 native = comparison.by_mode.get("native", {}).get(peer["name"])
                 writer.writerow((peer["name"], peer["title"], mode, figure.ops,
                                  _exact(figure.guest_instructions), *map(_exact, _values(figure, native)),
-                                 _exact(figure.idle_ns), peer["linux"], _exact(peer["kvm_shadow_exits"])))
+                                 _exact(figure.idle_ns), _exact(peer["linux"]), _exact(peer["kvm_shadow_exits"])))
     for mode, figure in comparison.script.items():
         writer.writerow(("script", "busybox script", mode, 1, _exact(figure.guest_instructions),
                          *map(_exact, _values(figure, comparison.script.get("native"))),
@@ -56,6 +57,8 @@ def terminal(comparison):
         lines += _xen(comparison)
     if comparison.script:
         lines += _script(comparison)
+    if comparison.walks:
+        lines.append(walk_tables.terminal(comparison.walks, comparison.walk_titles))
     if comparison.misses:
         lines += ["", "Bars missed:"]
         lines += [f"  {miss.mode:<7} {miss.row:<22} {miss.what}{': ' if miss.reason else ''}{miss.reason}"

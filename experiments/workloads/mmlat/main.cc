@@ -13,8 +13,9 @@
 namespace {
 
 constexpr const char* kUsage =
-    "usage: mmlat [--rows NAME,NAME...] [--scale PERCENT] [--list]\n"
+    "usage: mmlat [--rows NAME,NAME...] [--large] [--scale PERCENT] [--list]\n"
     "  --rows   measure these rows only (the empty span is always measured)\n"
+    "  --large  measure the rows that need up to 5 GiB of memory, too; --rows measures what it names\n"
     "  --scale  run PERCENT of the usual repetitions and sizes, 1 to 1000 (default 100)\n"
     "  --list   print the rows' names and what they measure\n"
     "Prints 'row NAME ops N instructions TOTAL' per row; ends with status 1 if a row failed.\n";
@@ -70,6 +71,7 @@ int main(int argc, char** argv) {
   const char* rows = nullptr;
   const char* row_here = nullptr;
   const char* scale = "100";
+  bool large = false;
   for (int i = 1; i < argc; ++i) {
     const char* option = argv[i];
     const char* value = i + 1 < argc ? argv[i + 1] : nullptr;
@@ -80,6 +82,10 @@ int main(int argc, char** argv) {
     if (std::strcmp(option, "--help") == 0) {
       std::fputs(kUsage, stdout);
       return 0;
+    }
+    if (std::strcmp(option, "--large") == 0) {
+      large = true;
+      continue;
     }
     if (std::strcmp(option, "--rows") == 0 && value != nullptr) {
       static char copy[4096];
@@ -106,7 +112,8 @@ int main(int argc, char** argv) {
   mmlat::measure_empty_span(mmlat::Print::kYes);
   int failed = 0;
   for (const mmlat::Row& row : mmlat::all_rows()) {
-    if (rows != nullptr && !holds(rows, row.name)) continue;
+    const bool chosen = rows != nullptr ? holds(rows, row.name) : large || row.size == mmlat::Size::kUsual;
+    if (!chosen) continue;
     mmlat::set_row(row.name);
     // A row fails alone: it runs in a process of its own, by exec, so that it shares no page with this one.
     const pid_t child = fork();

@@ -36,4 +36,18 @@ void set_row(const char* name);
 uint64_t scaled(uint64_t count);
 void set_scale_percent(uint64_t percent);
 
+// Numbers without a pattern, the same in every run (Knuth's MMIX generator; its upper half).
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  // 0 to `bound` - 1; at most 2^32 of them.
+  uint64_t below(uint64_t bound) {
+    state_ = state_ * 6364136223846793005U + 1442695040888963407U;
+    return (state_ >> 32) * bound >> 32;
+  }
+
+ private:
+  uint64_t state_;
+};
+
 }  // namespace mmlat

@@ -6,10 +6,14 @@
 
 namespace mmlat {
 
+// Large rows need more memory than the machine usually has: they run when asked for.
+enum class Size { kUsual, kLarge };
+
 struct Row {
   const char* name;
   const char* what;
   void (*run)(const char* name);
+  Size size = Size::kUsual;
 };
 
 std::span<const Row> all_rows();
@@ -44,5 +48,23 @@ void run_shared_unmap(const char* name);
 void run_private_write(const char* name);
 void run_pipe_pingpong(const char* name);
 void run_ring_hop(const char* name);
+void run_touch_strided(const char* name);
+void run_touch_random(const char* name);
+void run_churn_128m(const char* name);
+void run_map_10(const char* name);
+void run_map_1k(const char* name);
+void run_map_60k(const char* name);
+void run_protect_10(const char* name);
+void run_protect_1k(const char* name);
+void run_protect_60k(const char* name);
+void run_unmap_10(const char* name);
+void run_unmap_1k(const char* name);
+void run_unmap_60k(const char* name);
+void run_fault_10(const char* name);
+void run_fault_1k(const char* name);
+void run_fault_60k(const char* name);
+void run_churn_4g(const char* name);
+void run_fork_1g(const char* name);
+void run_fork_4g(const char* name);
 
 }  // namespace mmlat

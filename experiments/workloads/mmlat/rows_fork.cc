@@ -17,19 +17,22 @@ void fork_exit_wait(const char* name, uint64_t ops) {
   end_span(ops);
 }
 
+void fork_touched(const char* name, size_t bytes) {
+  Bytes memory = map_anonymous(bytes);
+  write_pages(memory, bytes, 1);
+  fork_exit_wait(name, scaled(5));
+  unmap(memory, bytes);
+}
+
 }  // namespace
 
 void set_exec_program(const char* path) { g_exec_program = path; }
 
 void run_fork_small(const char* name) { fork_exit_wait(name, scaled(100)); }
 
-void run_fork_64m(const char* name) {
-  const size_t bytes = scaled(64) * kMiB;
-  Bytes memory = map_anonymous(bytes);
-  write_pages(memory, bytes, 1);
-  fork_exit_wait(name, scaled(5));
-  unmap(memory, bytes);
-}
+void run_fork_64m(const char* name) { fork_touched(name, scaled(64) * kMiB); }
+void run_fork_1g(const char* name) { fork_touched(name, scaled(1024) * kMiB); }
+void run_fork_4g(const char* name) { fork_touched(name, scaled(4096) * kMiB); }
 
 void run_cow_child(const char* name) {
   const size_t bytes = scaled(16) * kMiB;

@@ -42,6 +42,9 @@ class BadInputTest(unittest.TestCase):
         self.refused("invalid choice: 'bogus'", "compare", "--workload", "bogus")
         self.refused("there is no row bogus", "compare", "--rows", "brk,bogus")
         self.refused("not a time", "compare", "--timeout", "-1")
+        self.refused("not a time", "compare", "--timeout", "0")
+        self.refused("add --large", "compare", "--rows", "brk,fork-4g")
+        self.refused("nothing to run", "compare", "--workload", "none")
         self.refused("out of range", "compare", "--scale", "0")
         with tempfile.TemporaryDirectory() as folder:
             (pathlib.Path(folder) / "precious").write_text("x")
@@ -81,6 +84,14 @@ class CommandLineTest(unittest.TestCase):
         for text, mib in (("1024", 1024), ("1024M", 1024), ("1g", 1024), ("1G", 1024), ("1.5G", 1536), ("65536k", 64),
                           ("67108864B", 64), ("0.125T", 128 << 10), ("63", 63)):
             self.assertEqual(boots.memory_mib(text), mib, text)
+
+    def test_a_guest_too_large_for_low_memory_lies_above_the_gap(self):
+        boot = machine.Boot("vma", "k", "m", "", "c", guest_mib=5120)
+        self.assertEqual(machine.machine_mib(boot), 3072 + 5120)
+        boot.guest_mib = 3072 - 128
+        self.assertEqual(machine.machine_mib(boot), 3072)
+        boot.mode, boot.guest_mib = "native", 5120
+        self.assertEqual(machine.machine_mib(boot), 5120)
 
     def test_a_large_bundle_brings_its_own_memory(self):
         usual = machine.USUAL_BUNDLE_MIB << 20

@@ -137,6 +137,33 @@ class BarsTest(unittest.TestCase):
         self.assertEqual(source.count("Row{"), len(PEERS))
 
 
+class RowsTest(unittest.TestCase):
+    def options(self, **given):
+        return argparse.Namespace(**{"rows": None, "timeout": 1, "scale": 100, "large": False} | given)
+
+    def test_a_large_row_needs_its_memory(self):
+        with self.assertRaisesRegex(UserError, "fork-4g"):
+            comparison.check_measure_options(self.options(rows="getpid,fork-4g"))
+        comparison.check_measure_options(self.options(rows="getpid,fork-4g", large=True))
+        comparison.check_measure_options(self.options(rows="fork-64m"))
+
+    def test_the_large_rows_of_mmlat_are_those_of_the_list(self):
+        source = (support.ROOT / "experiments/workloads/mmlat/rows.cc").read_text()
+        lines = [line for line in source.splitlines() if "Size::kLarge" in line]
+        large = [peer["name"] for peer in PEERS if peer.get("large")]
+        self.assertEqual(len(lines), len(large))
+        for name, line in zip(large, lines):
+            self.assertIn(f'"{name}"', line)
+
+    def test_rows_without_published_figures_are_in_no_mean_and_have_no_bar_of_others(self):
+        found = comparison.Comparison(["native", "vma"], PEERS, "")
+        for mode, factor in (("native", 1), ("vma", 3)):
+            found.by_mode[mode] = figures(mode, {"churn-128m": (100, 100_000 * factor, 0, 0)})
+        self.assertIsNone(found.mean_ratio("vma", lambda figure: figure.instructions))
+        self.assertEqual(results.misses(found.by_mode, PEERS), [])
+        self.assertEqual([peer["name"] for peer in found.rows()], ["churn-128m"])
+
+
 class LossesTest(unittest.TestCase):
     def losses(self, **by_mode):
         found = losses.losses({mode: figures(mode, rows) for mode, rows in by_mode.items()}, PEERS)
@@ -176,8 +203,9 @@ class CheckTest(unittest.TestCase):
             console, events = support.mmlat_run({"brk": (1, 10, 0, 0)})
             return comparison._Boot(["qemu"], console, events, 0, 0.1)
 
-        options = argparse.Namespace(modes=["native", "nested", "vma"], workload="mmlat", check=False, scale=100)
-        with mock.patch.object(comparison, "_boot", boot), mock.patch.object(comparison, "facts", dict), \
+        options = argparse.Namespace(modes=["native", "nested", "vma"], workload="mmlat", check=False, scale=100,
+                                     large=False, walks=False, guest_mib=machine.GUEST_MIB)
+        with mock.patch.object(comparison, "_boot", boot), mock.patch.object(comparison, "facts", lambda _: {}), \
                 contextlib.redirect_stderr(io.StringIO()):
             found = comparison.run(options)
         self.assertEqual(list(found.by_mode), ["native", "vma"])
