@@ -1,8 +1,6 @@
 // Rows of first touches in other orders than the sequential one of anon-touch, and of memory that comes and
 // goes.
-#include <numeric>
 #include <utility>
-#include <vector>
 
 #include "experiments/workloads/mmlat/memory.h"
 #include "experiments/workloads/mmlat/rows.h"
@@ -12,39 +10,39 @@ namespace {
 
 constexpr size_t kStride = 16;
 
-// First touch of 64 MiB in the order of `pages`, which is made, and touched itself, before the span.
-void touch_in_order(const char* name, std::vector<uint32_t> (*make_order)(size_t pages)) {
+// First touch of 64 MiB in the order of the pages that `make_order` writes down, all before the span. Not in
+// a vector: the library would bring a heap along, and one region more for every row.
+void touch_in_order(const char* name, void (*make_order)(uint32_t* order, size_t pages)) {
   const size_t pages = scaled(64) * kMiB / kPage;
-  const std::vector<uint32_t> order = make_order(pages);
+  const size_t order_bytes = (pages * sizeof(uint32_t) + kPage - 1) / kPage * kPage;
+  Bytes order_memory = map_anonymous(order_bytes);
+  auto* const order = static_cast<uint32_t*>(plain(order_memory));
+  make_order(order, pages);
   Bytes memory = map_anonymous(pages * kPage);
   write_pages(memory, kMiB, 1);
   unmap(memory, pages * kPage);
   memory = map_anonymous(pages * kPage);
   begin_span(name);
-  for (const uint32_t page : order) memory[page * kPage] = 1;
+  for (size_t i = 0; i < pages; ++i) memory[order[i] * kPage] = 1;
   end_span(pages);
   expect_pages(memory, pages * kPage, 1);
   unmap(memory, pages * kPage);
+  unmap(order_memory, order_bytes);
 }
 
 // Every 16th page, then the rest.
-std::vector<uint32_t> strided(size_t pages) {
-  std::vector<uint32_t> order;
-  order.reserve(pages);
-  for (size_t page = 0; page < pages; page += kStride) order.push_back(static_cast<uint32_t>(page));
+void strided(uint32_t* order, size_t pages) {
+  for (size_t page = 0; page < pages; page += kStride) *order++ = static_cast<uint32_t>(page);
   for (size_t page = 0; page < pages; ++page) {
-    if (page % kStride != 0) order.push_back(static_cast<uint32_t>(page));
+    if (page % kStride != 0) *order++ = static_cast<uint32_t>(page);
   }
-  return order;
 }
 
 // Any order, the same in every run.
-std::vector<uint32_t> shuffled(size_t pages) {
-  std::vector<uint32_t> order(pages);
-  std::iota(order.begin(), order.end(), 0);
+void shuffled(uint32_t* order, size_t pages) {
+  for (size_t page = 0; page < pages; ++page) order[page] = static_cast<uint32_t>(page);
   Random random(pages);
   for (size_t left = pages; left > 1; --left) std::swap(order[left - 1], order[random.below(left)]);
-  return order;
 }
 
 // 1 MiB allocated, touched and freed again, `rounds` times.
