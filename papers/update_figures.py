@@ -86,7 +86,20 @@ def mean_table(means, modes):
     return lines
 
 
-def readme(data, peers):
+def aim_table(data, aims):
+    """What the fast paths are for: before them, now, and what is aimed at."""
+    rows = {row["row"]: row for row in data["rows"]}
+    lines = ["| | native, before | now | aim | vma, before | exits | now | exits | aim | exits |", "|---|---|---|---|---|---|---|---|---|---|"]
+    for each in aims:
+        native, vma = (rows[each["row"]]["modes"][mode] for mode in ("native", "vma"))
+        (native_before, vma_before, exits_before), (native_aim, vma_aim, exits_aim) = each["before"], each["aim"]
+        cells = [number(native_before), number(native["instructions"]), number(native_aim), number(vma_before), exits(exits_before),
+                 number(vma["instructions"]), exits(vma["memory_exits"]), number(vma_aim), exits(exits_aim)]
+        lines.append(f"| {rows[each['row']]['title']} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def readme(data, peers, aims):
     lines = ["| executed instructions per operation | native | shadow | exits | vma | of them hypervisor | exits | vma ÷ native "
              "| Linux native, published |",
              "|---|---|---|---|---|---|---|---|---|"]
@@ -101,6 +114,7 @@ def readme(data, peers):
     lines += ["", "The translation layer on other hypervisors' interfaces, instructions and exits per operation, the same run:", ""]
     lines += row_table(data["rows"], ("shadow", *INTERFACES), ("", "native"))
     lines += ["", *mean_table(data["means"], data["means"])]
+    lines += ["", "The fast paths: instructions before them, now, and what they aim at.", "", *aim_table(data, aims)]
     return lines + ["", f"Counted by {data['about']['QEMU']}; images by {data['about']['compiler']}."]
 
 
@@ -163,7 +177,8 @@ def write(data, check):
     """Every page from the kept figures. True: all are as they should."""
     published = json.loads((marked.ROOT / "experiments" / "peers.json").read_text())["rows"]
     peers = {row["name"]: row for row in published}
-    pages = {marked.ROOT / "README.md": readme(data, peers)}
+    aims = json.loads((FIGURES / "aims.json").read_text())["rows"]
+    pages = {marked.ROOT / "README.md": readme(data, peers, aims)}
     for mode, modes in PAGES.items():
         pages[marked.ROOT / "papers" / f"interface-{mode}.md"] = told_page(data, modes)
     pages[marked.ROOT / "papers" / "interface-xen.md"] = xen_page(data, peers)

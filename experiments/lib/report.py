@@ -117,7 +117,7 @@ def as_html(comparison, drawn):
         data = base64.b64encode(png).decode()
         parts.append(f"<h2>{html.escape(heading)}</h2><p class=note>{html.escape(caption)}</p>"
                      f'<img alt="{html.escape(heading)}" src="data:image/png;base64,{data}">')
-    parts += [_table(comparison), _walks(comparison), _losses(comparison), _xen(comparison), _bars(comparison), _facts(comparison)]
+    parts += [_table(comparison), _walks(comparison), _losses(comparison), _ahead(comparison), _xen(comparison), _bars(comparison), _facts(comparison)]
     return "\n".join(parts) + "\n"
 
 
@@ -177,6 +177,10 @@ def _walks(comparison):
 def _losses(comparison):
     return _rows("Where shadow takes less", "Per operation; an exit is one instruction here.",
                  tables.LOSS_HEAD, tables.loss_rows(comparison))
+
+
+def _ahead(comparison):
+    return _rows("Ahead of faults", tables.AHEAD_NOTE, tables.AHEAD_HEAD, tables.ahead_rows(comparison))
 
 
 def _xen(comparison):

@@ -57,6 +57,7 @@ def terminal(comparison):
         lines += _xen(comparison)
     if comparison.script:
         lines += _script(comparison)
+    lines += _ahead(comparison)
     if comparison.walks:
         lines.append(walk_tables.terminal(comparison.walks, comparison.walk_titles))
     if comparison.misses:
@@ -134,6 +135,32 @@ def _losses(comparison):
         return []
     return ["", *(f"{cells[0]:<{_WIDTH}} {cells[1]:<7}{cells[2]:>12}{cells[3]:>12}{cells[4]:>7}{cells[5]:>9}{cells[6]:>9}  {cells[7]}"
                   for cells in (LOSS_HEAD, *rows))]
+
+
+AHEAD_NOTE = ("What faults installed behind the page that was asked for, where the mode counts it, and what of that went "
+              "without having been touched.")
+AHEAD_HEAD = ("pages installed ahead of their fault", "mode", "ahead", "never touched", "share")
+
+
+def ahead_rows(comparison):
+    """AHEAD_HEAD's cells for all of mmlat's rows together and for the script, by mode."""
+    rows = []
+    for title, by_mode in (("mmlat, all rows", {mode: figures.values() for mode, figures in comparison.by_mode.items()}),
+                           ("busybox script", {mode: [figure] for mode, figure in comparison.script.items()})):
+        for mode, figures in by_mode.items():
+            counted = [figure.counters for figure in figures if "pages_ahead" in figure.counters]
+            if counted:
+                ahead = sum(counters["pages_ahead"] for counters in counted)
+                unused = sum(counters["ahead_unused"] for counters in counted)
+                rows.append((title, mode, f"{ahead:,}", f"{unused:,}", f"{unused / ahead:.1%}" if ahead else "-"))
+    return rows
+
+
+def _ahead(comparison):
+    rows = ahead_rows(comparison)
+    if not rows:
+        return []
+    return ["", *(f"{cells[0]:<{_WIDTH}} {cells[1]:<7}{cells[2]:>12}{cells[3]:>15}{cells[4]:>9}" for cells in (AHEAD_HEAD, *rows))]
 
 
 XEN_NOTE = ("Mode xen over native, and Xen PV over Linux (published). Modelled: {bounce} instructions more for each entry "

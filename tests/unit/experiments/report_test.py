@@ -67,6 +67,17 @@ class ReportTest(unittest.TestCase):
         self.assertEqual({path.name: path.read_bytes() for path in self.out.iterdir()}, before)
         self.assertEqual([path.name for path in self.out.parent.iterdir()], ["report"])
 
+    def test_what_came_ahead_is_summed_where_it_is_counted(self):
+        found = made_up()
+        self.assertEqual(tables.ahead_rows(found), [])
+        for number, figure in enumerate(list(found.by_mode["vma"].values())[:3]):
+            figure.counters.update(pages_ahead=1000 * number, ahead_unused=30 * number)
+        found.script["native"].counters.update(pages_ahead=0, ahead_unused=0)
+        self.assertEqual(tables.ahead_rows(found), [("mmlat, all rows", "vma", "3,000", "90", "3.0%"),
+                                                    ("busybox script", "native", "0", "0", "-")])
+        self.assertIn("pages installed ahead of their fault", tables.terminal(found))
+        self.assertIn("Ahead of faults", report.as_html(found, {}))
+
     def test_missing_modes_and_rows_do_not_stop_a_report(self):
         found = made_up()
         found.modes = ["native", "vma"]
