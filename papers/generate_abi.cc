@@ -93,6 +93,11 @@ void print_calls() {
 #include "pvops/abi/hypercalls.def"
 }
 
+// Numbers that the text below says.
+static_assert(kQueueSlots == 16 && kQueuedMapCost == 1 && kQueuedProtectCost == 2 &&
+              kQueuedProtectPages == 32);
+static_assert(kQueuedCancelled == 0xffff'ffff'ffff'ffff && kQueuedFilling == 0xffff'ffff'ffff'fffe);
+
 void print_entry() {
   std::cout
       << "\n## Entry\n\n"
@@ -150,36 +155,24 @@ void print_entry() {
   print_cases([](conformance::CallSet about) {
     return !about.empty() && about.contains(conformance::CallSet::violations());
   });
-  std::cout
-      << "\n## Queues\n\n"
-         "With the feature region-queue `region_map` without replace and populate may be queued instead of "
-         "called. "
-         "The queue of a space: {u32 tail, cost} of the guest's, {u32 head, limit} of the hypervisor's, 48 "
-         "bytes "
-         "reserved, then "
-      << kQueueSlots
-      << " slots {u64 state, u64 arguments[5]}: the registers of the call from rsi on. Index n is in slot n "
-         "modulo "
-         "that; all four words only grow, and wrap. The guest may put a call while cost + 1 is at most "
-         "limit: it "
-         "writes the arguments, adds 1 to cost, stores the call's number as the state, and then tail + 1. "
-         "The "
-         "hypervisor takes what is queued, in order, before it judges an access to the space (for a kernel "
-         "window: "
-         "to space 0), performs a region call or a clone of it, and when it is activated; it checks each "
-         "call as one "
-         "in registers, and tells nobody what is wrong with it: such a call is left out. What was allowed "
-         "and is in "
-         "order does not fail. What a queued call names (its object) must stay until it is taken. A call "
-         "that is not "
-         "taken is cancelled by an atomic change of its state to "
-      << hex(kQueuedCancelled)
-      << " (and cost - 1): it never was. The last one put, when cancelled, may be used again by an atomic "
-         "change to "
-      << hex(kQueuedFilling)
-      << ", at which the hypervisor stops. Destroying a space drops what is queued for it. Other indices "
-         "than "
-         "these make the queue empty.\n\n## Address ranges\n\n| range | begin | end |\n|---|---|---|\n";
+  std::cout << "\n## Queues\n\n"
+               "With the feature region-queue some calls may be queued instead of made: `region_map` without "
+               "replace and populate (cost 1), and `region_protect` in a user space, of at most 32 pages, "
+               "that takes no right away (cost 2). The queue of a space: {u32 tail, cost} of the guest's, "
+               "{u32 head, limit} of the hypervisor's, 48 bytes reserved, then 16 slots {u64 state, u64 "
+               "arguments[5]}: the registers of the call from rsi on. Index n is in slot n modulo 16; all "
+               "four words only grow, and wrap. The guest may put a call while cost, the call's added, is at "
+               "most limit: it writes the arguments, adds to cost, stores the call's number as the state, "
+               "and then tail + 1. The hypervisor takes what is queued, in order, before it judges an access "
+               "to the space (for a kernel window: to space 0), performs a region call on it or a clone of "
+               "it, and when it is activated; it checks each call as one in registers, and tells nobody what "
+               "is wrong with it: such a call is left out. What was allowed and is in order does not fail. "
+               "What a queued call names (its object) must stay until it is taken. A call that is not taken "
+               "is cancelled by an atomic change of its state to 0xffffffffffffffff, and its cost taken "
+               "back: it never was. The last one put, when cancelled, may be used again by an atomic change "
+               "to 0xfffffffffffffffe, at which the hypervisor stops. Destroying a space drops what is "
+               "queued for it. Indices that are no queue's make it empty.\n\n## Address ranges\n\n| range | "
+               "begin | end |\n|---|---|---|\n";
   auto row = [](const char* name, VaRange range) {
     std::cout << "| " << name << " | " << hex(range.begin.value()) << " | " << hex(range.end.value())
               << " |\n";

@@ -36,6 +36,9 @@ enum class Advice : u32 {
 inline constexpr u32 kMapReplace = 1 << 0;
 inline constexpr u32 kMapPopulate = 1 << 1;
 
+// Of region_protect. kFromNone: nothing in the range has any right yet.
+enum class RightsChange : u8 { kAny, kFromNone };
+
 // Pages that region_resident tells of at once: it answers in one register.
 inline constexpr u64 kMostResident = 64;
 

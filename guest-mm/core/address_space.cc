@@ -168,6 +168,7 @@ Result<void> AddressSpace::protect(VaRange range, Perm perm) {
   // Linux changes region by region until one refuses: find out how far that is.
   Status refused = Status::kOk;
   Gva reached = range.begin;
+  Perm before;  // of any part
   for (const RegionNode* node = tree_.at_or_after(range.begin); reached < range.end;
        node = tree_.next(*node)) {
     if (node == nullptr || reached < node->range().begin) {
@@ -185,6 +186,7 @@ Result<void> AddressSpace::protect(VaRange range, Perm perm) {
         break;
       }
     }
+    before = before | node->spec.perm;
     reached = node->range().end;
   }
   if (reached < range.end) range.end = reached;
@@ -193,7 +195,8 @@ Result<void> AddressSpace::protect(VaRange range, Perm perm) {
     if (!plan) return Fail(plan.error());
     if (plan->changes()) {
       if (region_limit_reached(*plan)) return Fail(Status::kNoMemory);
-      NOPTE_TRY(mm_ops().region_protect(id(), range, perm));
+      NOPTE_TRY(mm_ops().region_protect(id(), range, perm,
+                                        before.none() ? RightsChange::kFromNone : RightsChange::kAny));
       tree_.commit(*plan);
     }
   }

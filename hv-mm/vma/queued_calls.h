@@ -2,7 +2,8 @@
 // performed as they are in registers; what differs is that nobody hears of an error, so that a guest that
 // keeps the rules meets none. One that does not has promised less than it thinks. Included by vma_memory.h.
 //
-// At most kQueueSlots calls are done at once, which is bounded by little: each adds one region.
+// At most kQueueSlots calls are done at once, and each is bounded: a region more, or the rights of
+// kQueuedProtectPages.
 #pragma once
 
 namespace nopte::hv {
@@ -44,8 +45,10 @@ void VmaMemory<Sink>::drain(DeclaredSpace& space) {
       if (!taken) break;
       if (taken->call == abi::kQueuedCancelled) continue;
       ++queue_counters_.queued;
-      if (queued(space, *taken).status != Status::kOk) ++queue_counters_.refused;
-      space.queue.done(abi::kQueuedMapCost);
+      const bool protects = taken->call == static_cast<u64>(abi::Call::region_protect);
+      const CallResult done = protects ? queued_protect(space, *taken) : queued_map(space, *taken);
+      if (done.status != Status::kOk) ++queue_counters_.refused;
+      space.queue.done(protects ? abi::kQueuedProtectCost : abi::kQueuedMapCost);
     }
   }
   pay_ahead(space);
@@ -53,7 +56,7 @@ void VmaMemory<Sink>::drain(DeclaredSpace& space) {
 
 // Errors: those of the call, and kUnsupported: it is none that may be queued.
 template <pt::PageTableSink Sink>
-CallResult VmaMemory<Sink>::queued(DeclaredSpace& space, const RegionQueue::Taken& taken) {
+CallResult VmaMemory<Sink>::queued_map(DeclaredSpace& space, const RegionQueue::Taken& taken) {
   if (taken.call != static_cast<u64>(abi::Call::region_map)) return Fail(Status::kUnsupported);
   const auto& rest = taken.arguments;
   abi::region_map_args args;
@@ -81,6 +84,33 @@ CallResult VmaMemory<Sink>::region_queues(const abi::region_queues_args& args) {
   // Other spaces have theirs with their next call.
   offer_queue(windows_);
   return queue_blocks_[args.block].value();
+}
+
+// A change of rights that only adds: what is installed gains them now where there is memory for that, and at
+// a fault otherwise. Errors: as queued_map.
+template <pt::PageTableSink Sink>
+CallResult VmaMemory<Sink>::queued_protect(DeclaredSpace& space, const RegionQueue::Taken& taken) {
+  const auto& rest = taken.arguments;
+  abi::region_protect_args args;
+  if (!abi::decode({static_cast<u32>(space.space()), rest[0], rest[1], rest[2]}, args) ||
+      (args.perm & ~u64{Perm::kAll}) != 0) {
+    return Fail(Status::kInvalid);
+  }
+  const Perm perm(static_cast<u8>(args.perm));
+  if (args.space == SpaceId::kKernel || args.pages > abi::kQueuedProtectPages) {
+    return Fail(Status::kUnsupported);
+  }
+  const VaRange range = VaRange::of_pages(args.begin, args.pages);
+  Result<RegionPlan> plan = space.prepare_protect(range, perm);
+  if (!plan) return Fail(plan.error());
+  for (const RegionNode* node = space.at_or_after(range.begin);
+       node != nullptr && node->range().begin < range.end; node = space.next(*node)) {
+    if (!perm.contains(node->spec.perm)) return Fail(Status::kUnsupported);
+  }
+  if (!plan->changes()) return 0;
+  (void)engine_.region_protected(args.space, range, perm);
+  space.commit(*plan);
+  return 0;
 }
 
 // Opens the space's queue, if the guest has asked for it, and pays for what may be put there.

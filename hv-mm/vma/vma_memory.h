@@ -293,7 +293,8 @@ class VmaMemory {
   struct Target;
   CallResult map_in(const Target& target, const abi::region_map_args& args, u64 most);
   [[gnu::noinline]] void drain(DeclaredSpace& space);
-  CallResult queued(DeclaredSpace& space, const RegionQueue::Taken& taken);
+  CallResult queued_map(DeclaredSpace& space, const RegionQueue::Taken& taken);
+  CallResult queued_protect(DeclaredSpace& space, const RegionQueue::Taken& taken);
   [[gnu::noinline]] void offer_queue(DeclaredSpace& space);
   void pay_ahead(DeclaredSpace& space);
   [[nodiscard]] bool holds_queues(Gva begin) const;

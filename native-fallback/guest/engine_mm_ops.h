@@ -50,7 +50,8 @@ class EngineMm {
   [[gnu::always_inline]] static Result<void> region_unmap(SpaceId space, VaRange range) {
     return engine.region_unmapped(space, range, &checkpoint_);
   }
-  [[gnu::always_inline]] static Result<void> region_protect(SpaceId space, VaRange range, Perm perm) {
+  [[gnu::always_inline]] static Result<void> region_protect(SpaceId space, VaRange range, Perm perm,
+                                                            RightsChange) {
     return engine.region_protected(space, range, perm, &checkpoint_);
   }
   [[gnu::always_inline]] static Result<void> region_move(SpaceId space, VaRange from, Gva to) {

@@ -55,8 +55,12 @@ struct RegionQueue {
 static_assert(sizeof(RegionQueue) <= kQueueBytes && (kQueueSlots & (kQueueSlots - 1)) == 0);
 static_assert(kQueuesPerBlock * kQueueBytes == kQueueBlockPages << 12);
 
-// What one region more costs.
+// How many regions more each may make.
 inline constexpr u32 kQueuedMapCost = 1;
+inline constexpr u32 kQueuedProtectCost = 2;
+// region_protect may be queued where it takes no right away; of so many pages at most, as what is installed
+// gains at once.
+inline constexpr u64 kQueuedProtectPages = 32;
 
 // The other side may write at any moment: every word is read once, and whole.
 template <class Word>

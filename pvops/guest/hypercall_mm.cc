@@ -66,7 +66,8 @@ Result<void> MmCalls::region_unmap(SpaceId space, VaRange range) {
   return call_void(abi::region_unmap_args{space, range.begin, range.pages()});
 }
 
-Result<void> MmCalls::region_protect(SpaceId space, VaRange range, Perm perm) {
+Result<void> MmCalls::region_protect(SpaceId space, VaRange range, Perm perm, RightsChange change) {
+  if (change == RightsChange::kFromNone && pv::queue_protect(space, range, perm)) return {};
   return call_void(abi::region_protect_args{space, range.begin, range.pages(), perm.bits()});
 }
 

@@ -17,6 +17,9 @@ void want_queue(SpaceId space);
 
 // Puts region_map where no region is, nothing replaced nor populated. False: it is to be called.
 bool queue_map(SpaceId space, const RegionSpec& region, u64 flags);
+// Puts region_protect that takes no right away. False: it is to be called. It saves an exit where nothing is
+// installed; what is will be met by a fault instead.
+bool queue_protect(SpaceId space, VaRange range, Perm perm);
 // Withdraws the promise of exactly this range while the hypervisor has not heard of it. False: it has, or of
 // something there.
 bool cancel_map(SpaceId space, VaRange range);

@@ -210,7 +210,7 @@ Status Scene::unmap_range(SpaceId id, VaRange range) {
 
 Status Scene::protect_range(SpaceId id, VaRange range, Perm perm) {
   called(Call::region_protect, installed(id, range));
-  const Status status = status_of(ops_->region_protect(id, range, perm));
+  const Status status = status_of(ops_->region_protect(id, range, perm, RightsChange::kAny));
   PromiseList* const list = promises(id);
   if (status != Status::kOk || list == nullptr) return status;
   list->set_perm(range, perm);

@@ -48,7 +48,8 @@ struct Step {
 constexpr Step kSteps[] = {
     {What::kMap, 0, 1, kPermRW, {}, "map 0 rw"},
     {What::kMap, 1, 1, kPermRW, {}, "map 1 rw"},
-    {What::kMap, 1, 2, kPermR, {}, "map 1-2 r"},
+    {What::kMap, 1, 2, kPermNone, {}, "map 1-2 none"},
+    {What::kProtect, 2, 1, kPermR, {}, "protect 2 r"},
     {What::kUnmap, 0, 1, {}, {}, "unmap 0"},
     {What::kUnmap, 1, 1, {}, {}, "unmap 1"},
     {What::kUnmap, 0, 3, {}, {}, "unmap all"},
@@ -95,8 +96,15 @@ class Interleavings : public testing::Test {
         return guest_.ops().region_unmap(space, at(step.page, step.count)).has_value();
       case What::kProtect:
         if (!reference.all(step.page, step.count, true)) return true;
-        each([&](auto& page) { page.perm = step.perm; });
-        return guest_.ops().region_protect(space, at(step.page, step.count), step.perm).has_value();
+        {
+          bool gained = true;
+          each([&](auto& page) { gained = gained && step.perm.contains(page.perm); });
+          each([&](auto& page) { page.perm = step.perm; });
+          return guest_.ops()
+              .region_protect(space, at(step.page, step.count), step.perm,
+                              gained ? RightsChange::kFromNone : RightsChange::kAny)
+              .has_value();
+        }
       case What::kTouch:
         return touches(reference, step.page, step.access, number);
       case What::kSwitch:

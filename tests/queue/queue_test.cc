@@ -99,7 +99,7 @@ TEST_F(QueueTest, AnyCallThatNamesTheSpaceIsAfterWhatIsQueued) {
   page();
   static_cast<void>(resident(a, 0));
   EXPECT_EQ(queued(), 0u);
-  EXPECT_TRUE(guest_.ops().region_protect(a, at(page(), 1), kPermR));
+  EXPECT_TRUE(guest_.ops().region_protect(a, at(page(), 1), kPermR, RightsChange::kAny));
   EXPECT_EQ(queued(), 0u);
   EXPECT_TRUE(guest_.ops().region_advise(a, at(page(), 1), Advice::kPopulate));
   EXPECT_EQ(queued(), 0u);
@@ -117,6 +117,33 @@ TEST_F(QueueTest, AnyCallThatNamesTheSpaceIsAfterWhatIsQueued) {
   EXPECT_EQ(queued(), 0u);
   guest_.ops().space_activate(*child);
   EXPECT_EQ(guest_.store(cloned, 1), kNone);
+}
+
+TEST_F(QueueTest, RightsThatAreGainedAreQueued) {
+  const SpaceId a = guest_.make_active();
+  const auto protect = [&](u64 page, u64 pages, Perm perm, RightsChange change = RightsChange::kFromNone) {
+    return guest_.ops().region_protect(a, at(page, pages), perm, change).has_value();
+  };
+  EXPECT_TRUE(map(a, 0, 64, kPermNone));
+  EXPECT_EQ(guest_.store(0, 1), kPermission);
+  EXPECT_EQ(exits_of([&] {
+              EXPECT_TRUE(protect(8, 4, kPermR));
+              EXPECT_TRUE(protect(9, 1, kPermRW));
+            }),
+            0u);
+  EXPECT_EQ(exits_of([&] { EXPECT_EQ(guest_.store(9, 1), kNone); }), 1u);
+  EXPECT_EQ(guest_.store(8, 1), kPermission);
+  EXPECT_EQ(guest_.store(7, 1), kPermission);
+  // What is installed gains them with what it is queued behind.
+  EXPECT_EQ(exits_of([&] { EXPECT_TRUE(protect(9, 1, kPermR, RightsChange::kAny)); }), 1u);
+  EXPECT_EQ(exits_of([&] { EXPECT_TRUE(protect(9, 1, kPermRW)); }), 0u);
+  EXPECT_EQ(exits_of([&] { EXPECT_EQ(guest_.store(9, 2), kNone); }), 1u);
+  // Much is a call, so that little happens at once; and so is an unmap of a region whose rights are queued.
+  EXPECT_EQ(exits_of([&] { EXPECT_TRUE(protect(16, abi::kQueuedProtectPages + 1, kPermRW)); }), 1u);
+  EXPECT_TRUE(map(a, 100, 1, kPermNone));
+  EXPECT_TRUE(protect(100, 1, kPermRW));
+  EXPECT_EQ(exits_of([&] { EXPECT_TRUE(unmap(a, 100)); }), 1u);
+  EXPECT_EQ(guest_.store(100, 1), kNoRegion);
 }
 
 TEST_F(QueueTest, SpacesAndWindowsHaveQueuesOfTheirOwn) {
@@ -235,6 +262,23 @@ TEST_F(BadQueueTest, NonsenseIsLeftOut) {
   put_map(1, 1);  // there is one
   EXPECT_EQ(guest_.store(0, 1), kNoRegion);
   EXPECT_EQ(guest_.store(1, 1), kNone);
+  EXPECT_EQ(queue_->head, queue_->tail);
+}
+
+// Nothing that is installed may lose a right without its flush being asked for by a call.
+TEST_F(BadQueueTest, RightsThatAreLostAreNotQueued) {
+  constexpr u64 kProtect = static_cast<u64>(abi::Call::region_protect);
+  put_map(0);
+  put_map(1, 1);
+  EXPECT_EQ(guest_.store(0, 1), kNone);
+  put(kProtect, {kA.value(), 1, 1, 0, 0});      // loses
+  put(kProtect, {kA.value(), 3, 7, 0, 0});      // a hole
+  put(kProtect, {kA.value(), 1, 8 | 3, 0, 0});  // no right
+  put(kProtect, {kA.value(), u64{1} << 40, 7, 0, 0});
+  put(kProtect, {kA.value() + 1, 1, 7, 0, 0});
+  EXPECT_EQ(guest_.store(1, 1), kPermission);
+  EXPECT_EQ(guest_.store(0, 2), kNone);
+  EXPECT_EQ(guest_.touch(kA, Access::kExec), kPermission);
   EXPECT_EQ(queue_->head, queue_->tail);
 }
 

@@ -75,7 +75,7 @@ struct FakeCalls {
     FakeMmOps::take_out(fake().space(id), range);
     return {};
   }
-  static Result<void> region_protect(SpaceId id, VaRange range, Perm perm) {
+  static Result<void> region_protect(SpaceId id, VaRange range, Perm perm, RightsChange) {
     fake().check_range(id, range);
     if (fake().fails()) return Fail(Status::kNoMemory);
     auto& space = fake().space(id);

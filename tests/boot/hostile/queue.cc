@@ -34,7 +34,7 @@ pv::HypercallResult call(abi::Call number, u64 a0 = 0, u64 a1 = 0, u64 a2 = 0, u
 
 void fill(abi::QueuedCall& slot, u64 object) {
   constexpr u64 kMap = static_cast<u64>(abi::Call::region_map);
-  switch (random_word() % 4) {
+  switch (random_word() % 5) {
     case 0:  // as it should be, mostly
       slot = {kMap,
               {kBase + random_word() % 64 * kPageBytes, 1 + random_word() % 4, random_word() % 16,
@@ -45,6 +45,10 @@ void fill(abi::QueuedCall& slot, u64 object) {
       break;
     case 2:
       slot = {random_word() % 80, {nasty(), nasty(), nasty(), nasty(), nasty()}};
+      break;
+    case 3:
+      slot = {static_cast<u64>(abi::Call::region_protect),
+              {kBase + random_word() % 64 * kPageBytes, 1 + random_word() % 40, random_word() % 8, 0, 0}};
       break;
     default:
       slot = {nasty(), {nasty(), nasty(), nasty(), nasty(), nasty()}};
