@@ -153,7 +153,7 @@ TEST_F(FrameTableTest, FailureIsInjectedAtTheNth) {
 // What came back cannot be written yet: its owner is asked before the next frame is given, and once.
 TEST_F(FrameTableTest, WhoMakesFramesWritableIsAskedFirst) {
   struct Owner final : FrameTable::Unwritable {
-    explicit Owner(const FrameTable& table) : table(table) {}
+    explicit Owner(const FrameTable& of) : table(of) {}
     void make_writable() override {
       ++asked;
       free_then = table.free_frames();
