@@ -138,8 +138,9 @@ def _losses(comparison):
 
 
 AHEAD_NOTE = ("What faults installed behind the page that was asked for, where the mode counts it, and what of that went "
-              "without having been touched.")
-AHEAD_HEAD = ("pages installed ahead of their fault", "mode", "ahead", "never touched", "share")
+              "without having been touched: entries for pages that a file has anyway, and memory of its own, which is wasted, with "
+              "its share of all zeroed pages.")
+AHEAD_HEAD = ("pages installed ahead of their fault", "mode", "ahead", "never touched", "of memory", "share of pages made")
 
 
 def ahead_rows(comparison):
@@ -151,8 +152,9 @@ def ahead_rows(comparison):
             counted = [figure.counters for figure in figures if "pages_ahead" in figure.counters]
             if counted:
                 ahead = sum(counters["pages_ahead"] for counters in counted)
-                unused = sum(counters["ahead_unused"] for counters in counted)
-                rows.append((title, mode, f"{ahead:,}", f"{unused:,}", f"{unused / ahead:.1%}" if ahead else "-"))
+                unused, wasted, made = (sum(counters[name] for counters in counted)
+                                        for name in ("ahead_unused", "ahead_wasted", "frames_zeroed"))
+                rows.append((title, mode, f"{ahead:,}", f"{unused:,}", f"{wasted:,}", f"{wasted / made:.1%}" if made else "-"))
     return rows
 
 
@@ -160,7 +162,8 @@ def _ahead(comparison):
     rows = ahead_rows(comparison)
     if not rows:
         return []
-    return ["", *(f"{cells[0]:<{_WIDTH}} {cells[1]:<7}{cells[2]:>12}{cells[3]:>15}{cells[4]:>9}" for cells in (AHEAD_HEAD, *rows))]
+    return ["", *(f"{cells[0]:<{_WIDTH}} {cells[1]:<7}{cells[2]:>12}{cells[3]:>15}{cells[4]:>12}{cells[5]:>21}"
+                 for cells in (AHEAD_HEAD, *rows))]
 
 
 XEN_NOTE = ("Mode xen over native, and Xen PV over Linux (published). Modelled: {bounce} instructions more for each entry "

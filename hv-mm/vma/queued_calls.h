@@ -65,9 +65,7 @@ CallResult VmaMemory<Sink>::queued_map(DeclaredSpace& space, const RegionQueue::
   }
   if (args.flags & (abi::kRegionReplace | abi::kRegionPopulate)) return Fail(Status::kUnsupported);
   if (args.pages > kUserRange.pages()) return Fail(Status::kInvalid);
-  // Room for these was there when they were allowed, and the reserve is what calls may have taken since.
-  constexpr u64 kMost = kMaxRegionsPerSpace + RegionNodeSlab::kReserved + abi::kQueueSlots;
-  return map_in({&space, VaRange::of_pages(args.begin, args.pages)}, args, kMost);
+  return map_in({&space, VaRange::of_pages(args.begin, args.pages)}, args, kMostQueued);
 }
 
 template <pt::PageTableSink Sink>
@@ -86,8 +84,8 @@ CallResult VmaMemory<Sink>::region_queues(const abi::region_queues_args& args) {
   return queue_blocks_[args.block].value();
 }
 
-// A change of rights that only adds: what is installed gains them now where there is memory for that, and at
-// a fault otherwise. Errors: as queued_map.
+// A change of rights that only adds, where faults find it: what is installed is not looked at. Errors: as
+// queued_map.
 template <pt::PageTableSink Sink>
 CallResult VmaMemory<Sink>::queued_protect(DeclaredSpace& space, const RegionQueue::Taken& taken) {
   const auto& rest = taken.arguments;
@@ -107,9 +105,8 @@ CallResult VmaMemory<Sink>::queued_protect(DeclaredSpace& space, const RegionQue
        node != nullptr && node->range().begin < range.end; node = space.next(*node)) {
     if (!perm.contains(node->spec.perm)) return Fail(Status::kUnsupported);
   }
-  if (!plan->changes()) return 0;
-  (void)engine_.region_protected(args.space, range, perm);
-  space.commit(*plan);
+  if (space.regions() + plan->nodes_held() > kMostQueued) return Fail(Status::kLimit);
+  if (plan->changes()) space.commit(*plan);
   return 0;
 }
 

@@ -53,10 +53,10 @@ class RegionQueue {
   // Nothing of what is queued happens, and nothing more can be put.
   void close() {
     if (!open()) return;
-    head_ = abi::shared_load(shared_->tail);
-    cost_ = abi::shared_load(shared_->cost);
-    tell(0);
+    abi::shared_store(shared_->head, abi::shared_load(shared_->tail));
+    abi::shared_store(shared_->limit, abi::shared_load(shared_->cost));
     shared_ = &kNone;
+    head_ = cost_ = credit_ = 0;
   }
 
   struct Taken {
@@ -92,7 +92,10 @@ class RegionQueue {
   void tell(u32 credit) {
     abi::shared_store(shared_->head, head_);
     abi::shared_store(shared_->limit, cost_ + credit);
+    credit_ = credit;
   }
+  // As told last.
+  [[nodiscard]] u32 credit() const { return credit_; }
 
   PaidNodes paid;
 
@@ -102,6 +105,7 @@ class RegionQueue {
   abi::RegionQueue* shared_ = &kNone;
   u32 head_ = 0;
   u32 cost_ = 0;  // of all that was done
+  u32 credit_ = 0;
 };
 
 }  // namespace nopte::hv

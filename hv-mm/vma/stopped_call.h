@@ -37,6 +37,8 @@ class StoppedCall {
     then_ = now;
     any_ = true;
   }
+  // A space of this id begins: whatever stopped was another's.
+  void forget(SpaceId space) { any_ = any_ && last_.space != space; }
   [[nodiscard]] Start start(const RangeCall& issue, Moment now) const {
     const bool same = any_ && issue.call == last_.call && issue.space == last_.space &&
                       issue.argument == last_.argument && issue.range.end == last_.range.end;

@@ -137,7 +137,7 @@ class VmaMemory {
     const Result<Target> target = target_of(args.space, args.begin, args.pages);
     if (!target) return Fail(target.error());
     const CallResult mapped = map_in(*target, args, kMaxRegionsPerSpace);
-    if (target->tree->queue.paid.count() < abi::kQueueSlots) [[unlikely]]
+    if (target->tree->queue.credit() < abi::kQueueSlots) [[unlikely]]
       offer_queue(*target->tree);
     return mapped;
   }
@@ -291,6 +291,9 @@ class VmaMemory {
 
   // --- queues (queued_calls.h) --------------------------------------------------------------------------
   struct Target;
+  // Regions of a space. Room for queued ones was there when they were allowed, and the reserve is what calls
+  // may have taken since.
+  static constexpr u64 kMostQueued = kMaxRegionsPerSpace + RegionNodeSlab::kReserved + abi::kQueueSlots;
   CallResult map_in(const Target& target, const abi::region_map_args& args, u64 most);
   [[gnu::noinline]] void drain(DeclaredSpace& space);
   CallResult queued_map(DeclaredSpace& space, const RegionQueue::Taken& taken);
@@ -356,6 +359,7 @@ class VmaMemory {
       return Fail(space.error());
     }
     tree->set_space(*space);
+    stopped_.forget(*space);
     return static_cast<u32>(*space);
   }
 

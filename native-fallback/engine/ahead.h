@@ -10,8 +10,9 @@
 //
 // What is installed ahead and never touched is wasted memory. Each space has an account that pays for each
 // page, and gets the price back when a later fault, or the end of the page, shows that it was used, with a
-// little more. So a program whose runs break off soon wastes at most kFirst pages, and then one for each
-// kUsesPerPage that it used; one that goes through its memory is soon given steps of kMost.
+// little more. So a program whose runs break off soon wastes kFirst pages, and then about one for each
+// kUsesPerPage that it used; one that goes through its memory is soon given steps of kMost. What was used is
+// guessed from where runs end, so the account is a brake, not a proof; no space ever owes more than kMost.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +25,7 @@ namespace nopte::pt {
 // Pages of memory that one space may hold without having touched them.
 class AheadAccount {
  public:
-  static constexpr unsigned kFirst = 16;
+  static constexpr unsigned kFirst = 4;
   static constexpr unsigned kMost = 128;
   static constexpr unsigned kUsesPerPage = 32;
 
@@ -44,8 +45,9 @@ class AheadAccount {
 struct AheadPolicy {
   // Pages of one step, the one that was asked for included.
   static constexpr unsigned kMost = 64;
-  // The same of private mappings of objects: mostly a program's segments, which it goes through in no order.
-  static constexpr unsigned kMostOfPrivate = 16;
+  // Private mappings of objects are mostly a program's segments, which it goes through in no order: a run
+  // must be so many times as long.
+  static constexpr unsigned kPrivateRuns = 4;
   // Of the memory that is free, a step takes at most one part in so many.
   static constexpr unsigned kFreeParts = 64;
 

@@ -211,10 +211,11 @@ class Engine final : public EngineCore {
   // Pages that were taken out of one leaf table.
   struct Gone {
     unsigned pages;
-    unsigned unused;  // installed ahead, and never touched
+    unsigned unused;  // memory of their own, installed ahead and never touched
   };
   Gone zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& batch);
   void note_gone(Space& space, Gone gone);
+  unsigned note_unused(Entry entry);
   void protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm perm, Batch& batch);
 
   // --- spaces (engine_space.h) ---

@@ -186,8 +186,8 @@ template <PageTableSink Sink>
     ahead = static_cast<unsigned>(
         std::min<u64>({ahead, space.ahead.pages(), frames_.free_frames() / AheadPolicy::kFreeParts}));
   } else {
-    const unsigned most = copies ? AheadPolicy::kMostOfPrivate : AheadPolicy::kMost;
-    ahead = static_cast<unsigned>(std::min<u64>({ahead, most - 1, promise.object->pages - page - 1}));
+    if (copies) ahead /= AheadPolicy::kPrivateRuns;
+    ahead = static_cast<unsigned>(std::min<u64>(ahead, promise.object->pages - page - 1));
   }
   if (ahead == 0) return;
   Entry model =

@@ -138,9 +138,17 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
 // The space's account gets back what the last step of a run has paid for, and was used.
 template <PageTableSink Sink>
 [[gnu::noinline]] void Engine<Sink>::note_gone(Space& space, Gone gone) {
-  counters_.ahead_unused += gone.unused;
   const unsigned paid = AheadPolicy::last_step(gone.pages);
   if (paid > gone.unused) space.ahead.earn(paid - gone.unused, 0);
+}
+
+// Counts a page that goes without having been touched: 1, if it is memory of its own.
+template <PageTableSink Sink>
+[[gnu::noinline, gnu::cold]] unsigned Engine<Sink>::note_unused(Entry entry) {
+  const unsigned wasted = frames_.meta(entry.frame()).kind == FrameKind::kAnon ? 1 : 0;
+  ++counters_.ahead_unused;
+  counters_.ahead_wasted += wasted;
+  return wasted;
 }
 
 template <PageTableSink Sink>
@@ -151,7 +159,7 @@ auto Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& bat
     if (entry.touched()) [[likely]] {
       batch.page(cursor.leaf_va(index));
     } else {
-      if (!entry.accessed()) ++gone.unused;
+      if (!entry.accessed()) gone.unused += note_unused(entry);
       if (entry.present()) batch.page(cursor.leaf_va(index));
     }
     drop_reference(entry.frame(), batch);

@@ -94,7 +94,7 @@ bool Engine<Sink>::free_below(Frame table, unsigned level, Batch& batch, Checkpo
                    [&](unsigned, Entry entry) __attribute__((always_inline)) {
                      work::did(work::Unit::kPage);
                      if (!entry.accessed()) [[unlikely]]
-                       ++counters_.ahead_unused;
+                       note_unused(entry);
                      drop_reference(entry.frame(), batch);
                      return true;
                    });

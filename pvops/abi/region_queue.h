@@ -58,8 +58,8 @@ static_assert(kQueuesPerBlock * kQueueBytes == kQueueBlockPages << 12);
 // How many regions more each may make.
 inline constexpr u32 kQueuedMapCost = 1;
 inline constexpr u32 kQueuedProtectCost = 2;
-// region_protect may be queued where it takes no right away; of so many pages at most, as what is installed
-// gains at once.
+// region_protect may be queued where it takes no right away; of so many pages at most, which bounds the
+// regions that it is about. What is installed gains at its next fault.
 inline constexpr u64 kQueuedProtectPages = 32;
 
 // The other side may write at any moment: every word is read once, and whole.

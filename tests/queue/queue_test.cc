@@ -9,6 +9,16 @@ using enum ViolationReason;
 
 class QueueTest : public testing::Test {
  protected:
+  explicit QueueTest(u64 frames = 3000) : guest_(frames) {}
+
+  // Regions until there may be no more.
+  u64 fill_with_regions(SpaceId space) {
+    u64 regions = 0;
+    while (map(space, kFull + 2 * regions)) ++regions;
+    return regions;
+  }
+  static constexpr u64 kFull = 1000;  // the first of their pages
+
   u64 exits_of(auto work) {
     const u64 before = guest_.exits();
     work();
@@ -146,6 +156,20 @@ TEST_F(QueueTest, RightsThatAreGainedAreQueued) {
   EXPECT_EQ(guest_.store(100, 1), kNoRegion);
 }
 
+class FullQueueTest : public QueueTest {
+ protected:
+  FullQueueTest() : QueueTest(10'000) {}
+};
+
+TEST_F(FullQueueTest, AQueueGoesOnWhenThereIsRoomForRegionsAgain) {
+  const SpaceId a = guest_.make_active();
+  const u64 regions = fill_with_regions(a);
+  EXPECT_EQ(regions, hv::kMaxRegionsPerSpace);
+  EXPECT_TRUE(unmap(a, kFull, 2 * regions));
+  EXPECT_TRUE(map(a, 1));
+  EXPECT_EQ(exits_of([&] { EXPECT_TRUE(map(a, 5)); }), 0u);
+}
+
 TEST_F(QueueTest, SpacesAndWindowsHaveQueuesOfTheirOwn) {
   const SpaceId a = guest_.make_space();
   const SpaceId b = guest_.make_active();
@@ -233,6 +257,8 @@ TEST_F(QueueTest, TheirMemoryIsKept) {
 
 class BadQueueTest : public QueueTest {
  protected:
+  explicit BadQueueTest(u64 frames = 3000) : QueueTest(frames) {}
+
   static constexpr u64 kMap = static_cast<u64>(abi::Call::region_map);
   void put(u64 state, std::array<u64, 5> arguments) {
     queue_->calls[queue_->tail % abi::kQueueSlots] = {state, arguments};
@@ -309,6 +335,26 @@ TEST_F(BadQueueTest, CreditsThatNobodyGaveAreWorthNothing) {
     queue_->limit = ~u32{0} >> 1;
     EXPECT_EQ(guest_.store(40 * round, 1), kNone);
   }
+}
+
+class BadFullQueueTest : public BadQueueTest {
+ protected:
+  BadFullQueueTest() : BadQueueTest(10'000) {}
+};
+
+TEST_F(BadFullQueueTest, QueuedRightsMakeNoMoreRegionsThanThereMayBe) {
+  EXPECT_TRUE(map(space_, 0, 900, kPermR));
+  EXPECT_EQ(fill_with_regions(space_), hv::kMaxRegionsPerSpace - 1);
+  for (u64 round = 0; round < 10; ++round) {
+    for (u64 n = 0; n < abi::kQueueSlots; ++n) {
+      put(static_cast<u64>(abi::Call::region_protect),
+          {(kA + pages_to_bytes(1 + 2 * (16 * round + n))).value(), 1, 3, 0, 0});
+    }
+    EXPECT_EQ(guest_.store(0, 1), kPermission);
+  }
+  u64 happened = 0;
+  for (u64 n = 0; n < 160; ++n) happened += guest_.store(1 + 2 * n, 1) == kNone;
+  EXPECT_LE(2 * happened, hv::RegionNodeSlab::kReserved + abi::kQueueSlots);
 }
 
 TEST_F(BadQueueTest, AStaleIndexOfATornQueueIsMasked) {

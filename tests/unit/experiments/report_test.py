@@ -71,10 +71,11 @@ class ReportTest(unittest.TestCase):
         found = made_up()
         self.assertEqual(tables.ahead_rows(found), [])
         for number, figure in enumerate(list(found.by_mode["vma"].values())[:3]):
-            figure.counters.update(pages_ahead=1000 * number, ahead_unused=30 * number)
-        found.script["native"].counters.update(pages_ahead=0, ahead_unused=0)
-        self.assertEqual(tables.ahead_rows(found), [("mmlat, all rows", "vma", "3,000", "90", "3.0%"),
-                                                    ("busybox script", "native", "0", "0", "-")])
+            figure.counters.update(pages_ahead=1000 * number, ahead_unused=30 * number, ahead_wasted=10 * number,
+                                   frames_zeroed=500)
+        found.script["native"].counters.update(pages_ahead=0, ahead_unused=0, ahead_wasted=0, frames_zeroed=0)
+        self.assertEqual(tables.ahead_rows(found), [("mmlat, all rows", "vma", "3,000", "90", "30", "2.0%"),
+                                                    ("busybox script", "native", "0", "0", "0", "-")])
         self.assertIn("pages installed ahead of their fault", tables.terminal(found))
         self.assertIn("Ahead of faults", report.as_html(found, {}))
 

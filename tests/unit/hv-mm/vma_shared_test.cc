@@ -131,6 +131,36 @@ TEST_F(VmaShared, NoShortageAfterTheFirstPiece) {
   }
 }
 
+// What stopped in a space that is gone says nothing of the next one with its name.
+TEST_F(VmaShared, AnotherSpaceOfTheSameNameBeginsAnew) {
+  constexpr u64 kPages = 2000;
+  const u64 arguments = kPages;
+  u64 version = 0;
+  for (const bool again : {false, true}) {
+    space_ = active_space();
+    ASSERT_EQ(map(space_, kA, kPages), Status::kOk);
+    for (u64 i = 0; i < kPages; i += 100) ASSERT_TRUE(touch(kA + pages_to_bytes(i)));
+    if (!again) {
+      stop_.requested = true;
+      ASSERT_EQ(call(Call::region_unmap, {space_, kA.value(), arguments}).status, Status::kAgain);
+      stop_.requested = false;
+      version = tree().version();
+    } else {
+      // To the same number of changes.
+      for (u64 n = 0; tree().version() < version; ++n) {
+        ASSERT_EQ(map(space_, kA + pages_to_bytes(2 * kPages + 2 * n), 1), Status::kOk);
+      }
+      ASSERT_EQ(tree().version(), version);
+      ASSERT_EQ(call(Call::region_unmap, {space_, kA.value(), arguments}).status, Status::kOk);
+      expect_promised(space_);
+      EXPECT_EQ(installed(space_), 0u);
+      EXPECT_FALSE(tree().find(kA));
+    }
+    ASSERT_EQ(call(Call::space_activate, {0}).status, Status::kOk);
+    ASSERT_EQ(call(Call::space_destroy, {space_}).status, Status::kOk);
+  }
+}
+
 // A table with what came into the range since the call stopped does not go whole.
 TEST_F(VmaShared, WhatIsPromisedBetweenTwoIssuesStays) {
   const Layout& layout = kLayouts[0];
