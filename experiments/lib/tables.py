@@ -139,7 +139,7 @@ def _losses(comparison):
 
 AHEAD_NOTE = ("What faults installed behind the page that was asked for, where the mode counts it, and what of that went "
               "without having been touched: entries for pages that a file has anyway, and memory of its own, which is wasted, with "
-              "its share of all zeroed pages.")
+              "its share of all pages that were zeroed or copied.")
 AHEAD_HEAD = ("pages installed ahead of their fault", "mode", "ahead", "never touched", "of memory", "share of pages made")
 
 
@@ -152,8 +152,8 @@ def ahead_rows(comparison):
             counted = [figure.counters for figure in figures if "pages_ahead" in figure.counters]
             if counted:
                 ahead = sum(counters["pages_ahead"] for counters in counted)
-                unused, wasted, made = (sum(counters[name] for counters in counted)
-                                        for name in ("ahead_unused", "ahead_wasted", "frames_zeroed"))
+                unused, wasted = (sum(counters[name] for counters in counted) for name in ("ahead_unused", "ahead_wasted"))
+                made = sum(counters["frames_zeroed"] + counters["frames_copied"] for counters in counted)
                 rows.append((title, mode, f"{ahead:,}", f"{unused:,}", f"{wasted:,}", f"{wasted / made:.1%}" if made else "-"))
     return rows
 

@@ -1,24 +1,24 @@
 // The ahead policy: how many pages a fault installs behind the one that was asked for.
 //
-// Behind a run of pages that were touched one after the other it doubles, to kMost:
+// Behind a run of pages that were touched one after the other it doubles, from the third on, to kMost:
 //
-//   page     0   1 2   3 4 5 6   7 ... 14   15 ...
-//   fault at ^   ^     ^         ^          ^
+//   page     0   1   2 3   4 5 6 7   8 ... 15   16 ...
+//   fault at ^   ^   ^     ^         ^          ^
 //
 // The run is looked for in the leaf table, where A says what was touched: no region and no stream has a state
 // of its own, and a page whose neighbour nobody touched costs one look.
 //
 // What is installed ahead and never touched is wasted memory. Each space has an account that pays for each
-// page, and gets the price back when a later fault, or the end of the page, shows that it was used, with a
-// little more. So a program whose runs break off soon wastes kFirst pages, and then about one for each
-// kUsesPerPage that it used; one that goes through its memory is soon given steps of kMost. What was used is
-// guessed from where runs end, so the account is a brake, not a proof; no space ever owes more than kMost.
+// page, and gets the price back, with a little more, when a fault right behind the step, or the end of its
+// pages, shows that it was used. So a program whose runs break off soon wastes kFirst pages, and then one for
+// each kUsesPerPage that it used; one that goes through its memory is soon given steps of kMost.
 #pragma once
 
 #include <algorithm>
-#include <bit>
+#include <array>
+#include <utility>
 
-#include "pvops/base/types.h"
+#include "pvops/base/addr.h"
 
 namespace nopte::pt {
 
@@ -30,16 +30,65 @@ class AheadAccount {
   static constexpr unsigned kUsesPerPage = 32;
 
   [[nodiscard]] unsigned pages() const { return left_ / kUsesPerPage; }
-  // Precondition: pages <= pages().
-  void pay(unsigned pages) { left_ -= pages * kUsesPerPage; }
-  // `paid` pages were used, and `touched` more that were not paid for.
-  void earn(unsigned paid, unsigned touched) {
-    left_ = std::min(left_ + (paid * (kUsesPerPage + 1)) + touched, kMost * kUsesPerPage);
+  // For a step that ends at `end`. Precondition: pages <= pages().
+  void pay(Gva end, unsigned pages) {
+    left_ = static_cast<u16>(left_ - pages * kUsesPerPage);
+    if (steps_[next_].pages == 0) ++open_;
+    steps_[next_] = {end.page(), pages};
+    next_ = static_cast<u8>((next_ + 1) % kSteps);
   }
-  [[nodiscard]] bool full() const { return left_ == kMost * kUsesPerPage; }
+  // A fault behind `run` touched pages, or at the page behind a step (1).
+  void fault_at(Gva va, unsigned run) {
+    unsigned used = 0;
+    for (Step& step : steps_) {
+      if (step.pages != 0 && va.page() - step.end_page < run) used += close(step);
+    }
+    earn(used, 1);
+  }
+  // A step ended right before va.
+  [[nodiscard]] bool ends_before(Gva va) const {
+    for (const Step& step : steps_) {
+      if (step.pages != 0 && step.end_page == va.page()) return true;
+    }
+    return false;
+  }
+  // Something is paid for of which it is not known whether it is used.
+  [[nodiscard]] bool paid() const { return open_ != 0; }
+  // All that lay in the range is gone, of which `unused` pages were never touched.
+  void gone(VaRange range, unsigned unused) {
+    for (Step& step : steps_) {
+      if (step.pages == 0 || !range.contains(Gva(pages_to_bytes(step.end_page - 1)))) continue;
+      const unsigned paid = close(step);
+      if (paid > unused) earn(paid - unused, 0);
+      unused -= std::min(unused, paid);
+    }
+  }
+  // A clone's, which has paid for nothing yet.
+  [[nodiscard]] AheadAccount inherited() const {
+    AheadAccount same;
+    same.left_ = left_;
+    return same;
+  }
 
  private:
-  unsigned left_ = kFirst * kUsesPerPage;  // in parts of a page
+  // As many runs may go on at once.
+  static constexpr unsigned kSteps = 4;
+  struct Step {
+    u64 end_page : 57 = 0;
+    u64 pages : 7 = 0;  // 0: there is none
+  };
+  unsigned close(Step& step) {
+    --open_;
+    return static_cast<unsigned>(std::exchange(step, Step()).pages);
+  }
+  void earn(unsigned used, unsigned touched) {
+    left_ = static_cast<u16>(std::min(left_ + (used * (kUsesPerPage + 1)) + touched, kMost * kUsesPerPage));
+  }
+
+  std::array<Step, kSteps> steps_{};
+  u16 left_ = kFirst * kUsesPerPage;  // in parts of a page
+  u8 next_ = 0;
+  u8 open_ = 0;
 };
 
 struct AheadPolicy {
@@ -51,25 +100,13 @@ struct AheadPolicy {
   // Of the memory that is free, a step takes at most one part in so many.
   static constexpr unsigned kFreeParts = 64;
 
-  struct Step {
-    unsigned pages;  // of this step: a power of two
-    unsigned paid;   // what the step before took ahead, all of which is behind us
-  };
-  // At entry `index` of a table. touched(i): the page of entry i was, i < index.
+  // Pages of the step at entry `index` of a table, a power of two. touched(i): the page of entry i was, i <
+  // index.
   template <class Touched>
-  static Step step_at(unsigned index, const Touched& touched) {
-    unsigned pages = 1;
-    while (pages < kMost && index >= pages && touched(index - pages)) pages *= 2;
-    // Steps of kMost follow steps of kMost.
-    const bool steady = pages == kMost && index >= kMost && touched(index - kMost);
-    return {pages, steady ? kMost - 1 : pages == 1 ? 0 : pages / 2 - 1};
-  }
-
-  // What the last step of a run of so many pages took ahead.
-  static unsigned last_step(unsigned run) {
-    if (run == 0) return 0;
-    if (run >= kMost) return (run - (kMost - 1)) % kMost == 0 ? kMost - 1 : (run - (kMost - 1)) % kMost - 1;
-    return run - static_cast<unsigned>(std::bit_floor(run));
+  static unsigned step_at(unsigned index, const Touched& touched) {
+    unsigned run = 1;
+    while (run < 2 * kMost && index >= run && touched(index - run)) run *= 2;
+    return run < 4 ? 1 : run / 2;
   }
 };
 

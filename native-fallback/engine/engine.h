@@ -178,7 +178,7 @@ class Engine final : public EngineCore {
                             Entry entry, Access access);
   [[nodiscard]] bool follows_touched(const Cursor<Sink>& cursor) const;
   template <class Counts>
-  AheadPolicy::Step step_ahead(const Cursor<Sink>& cursor, const RegionSpec& region, Counts counts) const;
+  unsigned step_ahead(const Cursor<Sink>& cursor, const RegionSpec& region, Counts counts) const;
   void go_ahead(const Cursor<Sink>& cursor, Space& space, SpaceId id, const Promise& promise, u64 page,
                 Access access);
   unsigned install_run(const Cursor<Sink>& cursor, unsigned first, unsigned pages, const Promise& promise,
@@ -208,13 +208,10 @@ class Engine final : public EngineCore {
   template <class Work>
   Result<void> for_each_leaf_table(SpaceId id, Space& space, VaRange range, Whose whose,
                                    Checkpoint* checkpoint, Work work);
-  // Pages that were taken out of one leaf table.
-  struct Gone {
-    unsigned pages;
-    unsigned unused;  // memory of their own, installed ahead and never touched
-  };
-  Gone zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& batch);
-  void note_gone(Space& space, Gone gone);
+  unsigned zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& batch);
+  [[gnu::noinline]] static void note_gone(Space& space, VaRange part, unsigned unused) {
+    space.ahead.gone(part, unused);
+  }
   unsigned note_unused(Entry entry);
   void protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm perm, Batch& batch);
 

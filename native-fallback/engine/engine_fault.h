@@ -102,7 +102,14 @@ template <PageTableSink Sink>
     if (region.sharing == Sharing::kPrivate) perm = without_write(perm);
   }
   if (!frame) return Fail(frame.error());
-  if (ahead && follows_touched(cursor)) go_ahead(cursor, space, id, promise, page, access);
+  if (ahead) {
+    if (follows_touched(cursor)) {
+      go_ahead(cursor, space, id, promise, page, access);
+    } else if (Format::table_index(cursor.va(), 1) == 0 && space.ahead.paid() &&
+               space.ahead.ends_before(cursor.va())) {
+      space.ahead.fault_at(cursor.va(), 1);
+    }
+  }
   const auto installed = cursor.install(Entry::leaf(*frame, perm, privilege_of(id), access));
   if (!installed) {
     if (fresh) frames_.free(*frame);
@@ -161,15 +168,12 @@ template <PageTableSink Sink>
 // page before it.
 template <PageTableSink Sink>
 template <class Counts>
-AheadPolicy::Step Engine<Sink>::step_ahead(const Cursor<Sink>& cursor, const RegionSpec& region,
-                                           Counts counts) const {
+unsigned Engine<Sink>::step_ahead(const Cursor<Sink>& cursor, const RegionSpec& region, Counts counts) const {
   const unsigned index = Format::table_index(cursor.va(), 1);
-  auto step =
+  const unsigned step =
       AheadPolicy::step_at(index, [&](unsigned at) { return counts(sink_.read(cursor.leaf_slot(at))); });
   const u64 in_region = VaRange{cursor.va(), region.range.end}.pages();
-  step.pages =
-      static_cast<unsigned>(std::min<u64>({step.pages, in_region, Format::kEntriesPerTable - index}));
-  return step;
+  return static_cast<unsigned>(std::min<u64>({step, in_region, Format::kEntriesPerTable - index}));
 }
 
 // Installs pages behind the cursor's, which is about to be: zero-filled ones as far as the space's account
@@ -179,10 +183,10 @@ template <PageTableSink Sink>
                                               const Promise& promise, u64 page, Access access) {
   const RegionSpec& region = promise.region;
   const bool copies = promise.object != nullptr && region.sharing == Sharing::kPrivate;
-  AheadPolicy::Step step = step_ahead(cursor, region, [](Entry entry) { return entry.touched(); });
-  unsigned ahead = step.pages - 1;
+  const unsigned step = step_ahead(cursor, region, [](Entry entry) { return entry.touched(); });
+  unsigned ahead = step - 1;
   if (promise.object == nullptr) {
-    space.ahead.earn(step.paid, 1);
+    space.ahead.fault_at(cursor.va(), step);
     ahead = static_cast<unsigned>(
         std::min<u64>({ahead, space.ahead.pages(), frames_.free_frames() / AheadPolicy::kFreeParts}));
   } else {
@@ -195,7 +199,9 @@ template <PageTableSink Sink>
   if (sink_.processor_marks()) model = model.without(Entry::kAccessed | Entry::kDirty);
   const unsigned made =
       install_run(cursor, Format::table_index(cursor.va(), 1) + 1, ahead, promise, page + 1, model);
-  if (promise.object == nullptr) space.ahead.pay(made);
+  if (promise.object == nullptr && made != 0) {
+    space.ahead.pay(cursor.va() + pages_to_bytes(1 + made), made);
+  }
   counters_.pages_ahead += made;
 }
 
@@ -255,11 +261,11 @@ template <Engine<Sink>::Holes kHoles, class SlotOf>
 // Rights to write come back behind the cursor's page, as to it: for pages that nobody else has any more.
 template <PageTableSink Sink>
 [[gnu::noinline]] void Engine<Sink>::write_ahead(Cursor<Sink>& cursor, const RegionSpec& region) {
-  const auto step =
+  const unsigned step =
       step_ahead(cursor, region, [](Entry entry) { return entry.touched() && entry.writable(); });
   const unsigned index = Format::table_index(cursor.va(), 1);
   const LazyUpdates lazy(sink_);
-  for (unsigned i = index + 1; i < index + step.pages; ++i) {
+  for (unsigned i = index + 1; i < index + step; ++i) {
     work::did(work::Unit::kPage);
     const Entry entry = sink_.read(cursor.leaf_slot(i));
     if (!entry.present()) continue;

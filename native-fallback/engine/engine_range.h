@@ -28,9 +28,11 @@ Result<void> Engine<Sink>::zap(SpaceId id, Space& space, VaRange range, Whose wh
                                  cursor.drop_shared(batch);
                                  ++counters_.entries_written;
                                } else {
-                                 const Gone gone = zap_leaf_table(cursor, part, batch);
-                                 if (gone.unused != 0 || (gone.pages > 2 && !space.ahead.full()))
-                                   note_gone(space, gone);
+                                 // A step ends in a run of more pages than these.
+                                 const bool steps = cursor.leaf_meta().live > 2 && space.ahead.paid();
+                                 const unsigned unused = zap_leaf_table(cursor, part, batch);
+                                 if (steps) [[unlikely]]
+                                   note_gone(space, part, unused);
                                }
                              });
 }
@@ -135,13 +137,6 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
   return {};
 }
 
-// The space's account gets back what the last step of a run has paid for, and was used.
-template <PageTableSink Sink>
-[[gnu::noinline]] void Engine<Sink>::note_gone(Space& space, Gone gone) {
-  const unsigned paid = AheadPolicy::last_step(gone.pages);
-  if (paid > gone.unused) space.ahead.earn(paid - gone.unused, 0);
-}
-
 // Counts a page that goes without having been touched: 1, if it is memory of its own.
 template <PageTableSink Sink>
 [[gnu::noinline, gnu::cold]] unsigned Engine<Sink>::note_unused(Entry entry) {
@@ -151,15 +146,16 @@ template <PageTableSink Sink>
   return wasted;
 }
 
+// How many of the pages were memory that nobody has touched.
 template <PageTableSink Sink>
-auto Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& batch) -> Gone {
-  Gone gone{cursor.leaf_meta().live, 0};
+unsigned Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& batch) {
+  unsigned unused = 0;
   const auto take = [&](unsigned index, Entry entry) __attribute__((always_inline)) {
     work::did(work::Unit::kPage);
     if (entry.touched()) [[likely]] {
       batch.page(cursor.leaf_va(index));
     } else {
-      if (!entry.accessed()) gone.unused += note_unused(entry);
+      if (!entry.accessed()) unused += note_unused(entry);
       if (entry.present()) batch.page(cursor.leaf_va(index));
     }
     drop_reference(entry.frame(), batch);
@@ -174,7 +170,7 @@ auto Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& bat
                       return true;
                     });
     cursor.unlink_table(batch);
-    return gone;
+    return unused;
   }
   {
     LazyUpdates lazy(sink_);
@@ -186,9 +182,8 @@ auto Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& bat
       return true;
     });
   }
-  gone.pages -= cursor.leaf_meta().live;
   if (cursor.mine()) cursor.prune(batch);
-  return gone;
+  return unused;
 }
 
 template <PageTableSink Sink>

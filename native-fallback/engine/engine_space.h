@@ -6,7 +6,7 @@ namespace nopte::pt {
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::clone_tables(Space& parent, Space& child) {
   if (sink_.can_share_tables()) parent.shares = child.shares = true;
-  child.ahead = parent.ahead;
+  child.ahead = parent.ahead.inherited();
   Batch batch(sink_, frames_, counters_, parent.root, FlushScope::kSpace);
   Cursor<Sink> from(tables_, parent.root);
   Cursor<Sink> to(tables_, child.root);

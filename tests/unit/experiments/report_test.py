@@ -72,8 +72,9 @@ class ReportTest(unittest.TestCase):
         self.assertEqual(tables.ahead_rows(found), [])
         for number, figure in enumerate(list(found.by_mode["vma"].values())[:3]):
             figure.counters.update(pages_ahead=1000 * number, ahead_unused=30 * number, ahead_wasted=10 * number,
-                                   frames_zeroed=500)
-        found.script["native"].counters.update(pages_ahead=0, ahead_unused=0, ahead_wasted=0, frames_zeroed=0)
+                                   frames_zeroed=300, frames_copied=200)
+        found.script["native"].counters.update(pages_ahead=0, ahead_unused=0, ahead_wasted=0, frames_zeroed=0,
+                                              frames_copied=0)
         self.assertEqual(tables.ahead_rows(found), [("mmlat, all rows", "vma", "3,000", "90", "30", "2.0%"),
                                                     ("busybox script", "native", "0", "0", "0", "-")])
         self.assertIn("pages installed ahead of their fault", tables.terminal(found))

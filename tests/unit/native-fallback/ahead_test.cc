@@ -8,50 +8,88 @@
 namespace nopte::pt {
 namespace {
 
+constexpr Gva at(u64 page) { return Gva(pages_to_bytes(page)); }
+
 TEST(AheadPolicy, StepsDoubleBehindARun) {
   const auto all = [](unsigned) { return true; };
   std::vector<unsigned> steps;
-  for (unsigned at = 0; at < 512; at += steps.back()) steps.push_back(AheadPolicy::step_at(at, all).pages);
-  EXPECT_EQ(steps, (std::vector<unsigned>{1, 2, 4, 8, 16, 32, 64, 64, 64, 64, 64, 64, 64, 64}));
-}
-
-// Each step knows what the one before took ahead; what the last one took is known from where the run ends.
-TEST(AheadPolicy, WhatAStepTookAheadIsPaidBackOnce) {
-  const auto all = [](unsigned) { return true; };
-  for (unsigned end = 1; end <= 512; ++end) {
-    unsigned taken = 0, back = 0;
-    for (unsigned at = 0; at < end;) {
-      const auto step = AheadPolicy::step_at(at, all);
-      back += step.paid;
-      const unsigned pages = std::min(step.pages, end - at);
-      taken += pages - 1;
-      at += pages;
-    }
-    EXPECT_EQ(back + AheadPolicy::last_step(end), taken) << end;
-  }
-  EXPECT_EQ(AheadPolicy::last_step(0), 0u);
+  for (unsigned index = 0; index < 512; index += steps.back())
+    steps.push_back(AheadPolicy::step_at(index, all));
+  EXPECT_EQ(steps, (std::vector<unsigned>{1, 1, 2, 4, 8, 16, 32, 64, 64, 64, 64, 64, 64, 64}));
 }
 
 TEST(AheadPolicy, AHoleEndsARun) {
-  EXPECT_EQ(AheadPolicy::step_at(9, [](unsigned at) { return at != 5; }).pages, 4u);
-  EXPECT_EQ(AheadPolicy::step_at(9, [](unsigned at) { return at != 8; }).pages, 1u);
-  EXPECT_EQ(AheadPolicy::step_at(9, [](unsigned at) { return at != 8; }).paid, 0u);
+  EXPECT_EQ(AheadPolicy::step_at(9, [](unsigned index) { return index != 5; }), 2u);
+  EXPECT_EQ(AheadPolicy::step_at(9, [](unsigned index) { return index != 8; }), 1u);
 }
 
 TEST(AheadAccount, PaysUntilItIsEmptyAndGrowsByUse) {
   AheadAccount account;
   EXPECT_EQ(account.pages(), AheadAccount::kFirst);
-  account.pay(AheadAccount::kFirst);
+  EXPECT_FALSE(account.paid());
+  account.pay(at(100), AheadAccount::kFirst);
+  EXPECT_TRUE(account.paid());
   EXPECT_EQ(account.pages(), 0u);
-  account.earn(0, AheadAccount::kUsesPerPage);
+  for (unsigned n = 0; n < AheadAccount::kUsesPerPage; ++n) account.fault_at(at(200), 1);
   EXPECT_EQ(account.pages(), 1u);
-  account.earn(AheadAccount::kUsesPerPage, 0);
-  EXPECT_EQ(account.pages(), 1 + AheadAccount::kUsesPerPage + 1);
-  EXPECT_FALSE(account.full());
-  account.earn(AheadAccount::kMost, 0);
-  account.earn(AheadAccount::kMost, 0);
-  EXPECT_TRUE(account.full());
+  account.fault_at(at(100), 1);
+  EXPECT_EQ(account.pages(), AheadAccount::kFirst + 1);
+  EXPECT_FALSE(account.paid());
+  // Once.
+  account.fault_at(at(100), 1);
+  EXPECT_EQ(account.pages(), AheadAccount::kFirst + 1);
+}
+
+TEST(AheadAccount, NeverHoldsMoreThanTheMost) {
+  AheadAccount account;
+  for (unsigned n = 0; n < 1000; ++n) {
+    const unsigned pages = std::min(account.pages(), AheadPolicy::kMost - 1);
+    account.pay(at(n), pages);
+    account.fault_at(at(n), 1);
+  }
   EXPECT_EQ(account.pages(), AheadAccount::kMost);
+}
+
+// Where a step ended at a page that was there, the next fault is behind that.
+TEST(AheadAccount, AStepEndedInTheRunBehindAFault) {
+  AheadAccount account;
+  account.pay(at(100), 4);
+  account.fault_at(at(99), 8);
+  account.fault_at(at(108), 8);
+  EXPECT_EQ(account.pages(), 0u);
+  account.fault_at(at(107), 8);
+  EXPECT_EQ(account.pages(), 4u);
+}
+
+TEST(AheadAccount, FourRunsGoOnAtOnce) {
+  AheadAccount account;
+  for (u64 run = 1; run <= 4; ++run) account.pay(at(100 * run), 1);
+  EXPECT_EQ(account.pages(), 0u);
+  for (u64 run = 1; run <= 4; ++run) account.fault_at(at(100 * run), 1);
+  EXPECT_EQ(account.pages(), 4u);
+}
+
+TEST(AheadAccount, WhatIsGoneIsPaidBackAsFarAsItWasUsed) {
+  AheadAccount account;
+  account.pay(at(100), 3);
+  account.gone({at(0), at(99)}, 0);  // not its end
+  EXPECT_EQ(account.pages(), 1u);
+  account.gone({at(0), at(100)}, 2);
+  EXPECT_EQ(account.pages(), 2u);
+  EXPECT_FALSE(account.paid());
+  account.pay(at(100), 2);
+  account.gone({at(0), at(200)}, 7);
+  EXPECT_EQ(account.pages(), 0u);
+}
+
+TEST(AheadAccount, ACloneInheritsWhatIsLeft) {
+  AheadAccount account;
+  account.pay(at(100), 3);
+  AheadAccount clone = account.inherited();
+  EXPECT_EQ(clone.pages(), 1u);
+  EXPECT_FALSE(clone.paid());
+  clone.fault_at(at(100), 1);
+  EXPECT_EQ(clone.pages(), 1u);
 }
 
 }  // namespace
