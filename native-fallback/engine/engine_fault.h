@@ -250,7 +250,7 @@ template <Engine<Sink>::Holes kHoles, class SlotOf>
       if constexpr (kHoles == Holes::kEnd) break;
       continue;
     }
-    sink_.set(entry, model.with_frame(Frame(slot - 1)));
+    cursor.set_leaf(entry, model.with_frame(Frame(slot - 1)));
     ++made;
   }
   note_filled_run<Format>(cursor.leaf_meta(), first, pages, made);

@@ -87,10 +87,9 @@ Result<Frame> FrameTable::alloc_slowly(FrameKind kind) {
 
 Result<Frame> FrameTable::alloc_now(FrameKind kind) {
   Frame frame;
-  const bool got =
-      kind == FrameKind::kTable
-          ? pop(zeroed_, frame) || pop(tables_, frame) || take_high(frame) || pop(data_, frame)
-          : pop(data_, frame) || take_low(frame) || pop(tables_, frame) || pop(zeroed_, frame);
+  const bool got = kind == FrameKind::kTable
+                       ? pop(zeroed_, frame) || pop(tables_, frame) || take_high(frame) || pop(data_, frame)
+                       : pop(data_, frame) || take_low(frame) || pop(tables_, frame) || pop(zeroed_, frame);
   if (!got) return Fail(Status::kNoMemory);
   --free_;
   meta(frame) = FrameMeta{.kind = kind, .level = 0, .live = 0, .refs = 1, .back = 0, .index = 0};

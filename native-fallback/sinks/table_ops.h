@@ -29,7 +29,7 @@ class TableOps {
     bool translates = false;    // what a table holds is not what the engine wrote
     bool large_leaves = true;
     bool processor_marks = true;  // as PageTableSink says
-    bool completes = false;  // complete() has something to do
+    bool completes = false;       // complete() has something to do
   };
   [[nodiscard]] const Kind& kind() const { return kind_; }
   // The root in use.

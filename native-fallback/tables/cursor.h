@@ -125,7 +125,9 @@ class Cursor {
     }
     return install_below(memory_, slot(), leaf, leaf_level);
   }
-  // Puts a leaf in the leaf table. Precondition: level() == 1, the entry is empty.
+  // Puts a leaf in the leaf table. Precondition: level() == 1, the entry is empty. set_leaf() does not count
+  // it: note_filled_run() comes after.
+  void set_leaf(const Slot& slot, Entry leaf) const { memory_.sink.set(slot, leaf); }
   void install_at(unsigned index, Entry leaf) {
     memory_.sink.set(leaf_slot(index), leaf);
     note_filled<Format>(leaf_meta(), index);

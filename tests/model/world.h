@@ -236,9 +236,8 @@ inline void World::check() {
   }
   look(SpaceId::kKernel, kernel_regions_);
 
-  frames().for_each_zeroed([&](Frame table) {
-    EXPECT_TRUE(is_zero(memory().alias(table))) << "free table " << table.number();
-  });
+  frames().for_each_zeroed(
+      [&](Frame table) { EXPECT_TRUE(is_zero(memory().alias(table))) << "free table " << table.number(); });
   u64 used = 0;
   frames().for_each_touched([&](Frame frame, const pt::FrameMeta& meta) {
     if (meta.kind == pt::FrameKind::kFree) return;
