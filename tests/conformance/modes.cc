@@ -82,7 +82,6 @@ constexpr Excuse kExcuses[] = {
     excused_later("anonymous_memory_is_not_shared"),
     excused_later("a_window_shows_an_object_as_it_is"),
     excused_later("windows_lie_in_their_range"),
-    excused_later("the_regions_of_a_space_are_limited"),
     excused_later("a_mapped_object_is_busy"),
     excused_later("a_window_keeps_its_object_busy"),
 };
