@@ -5,8 +5,8 @@
 //   page     0   1   2 3   4 5 6 7   8 ... 15   16 ...
 //   fault at ^   ^   ^     ^         ^          ^
 //
-// The run is looked for in the leaf table, where A says what was touched: no region and no stream has a state
-// of its own, and a page whose neighbour nobody touched costs one look.
+// The run is looked for in the leaf table, where A says what was touched: no region has a state of its own,
+// and a page whose neighbour nobody touched costs one look.
 //
 // What is installed ahead and never touched is wasted memory. Each space has an account that pays for each
 // page, and gets the price back, with a little more, when a fault right behind the step, or the end of its
