@@ -214,6 +214,9 @@ class Engine final : public EngineCore {
   }
   unsigned note_unused(Entry entry);
   void protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm perm, Batch& batch);
+  void hide_pages(Cursor<Sink>& cursor, unsigned first, unsigned last, Batch& batch);
+  template <bool kWrite>
+  void give_rights(Cursor<Sink>& cursor, unsigned first, unsigned last, Perm perm, Batch& batch);
 
   // --- spaces (engine_space.h) ---
   // What a clone copies at once, as its sides would soon: tables with at most so many entries, at most so

@@ -196,29 +196,66 @@ void Engine<Sink>::protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm p
   const unsigned last = Format::table_index(part.end - kPageBytes, 1);
   {
     LazyUpdates lazy(sink_);
+    if (perm.none()) {
+      hide_pages(cursor, first, last, batch);
+    } else if (perm.write()) {
+      give_rights<true>(cursor, first, last, perm, batch);
+    } else {
+      give_rights<false>(cursor, first, last, perm, batch);
+    }
+  }
+  cursor.prune(batch);
+}
+
+// No access to the pages of the entries [first, last] any more. An object's go: its index finds them again.
+template <PageTableSink Sink>
+void Engine<Sink>::hide_pages(Cursor<Sink>& cursor, unsigned first, unsigned last, Batch& batch) {
+  typename Cursor<Sink>::Edits edits(cursor);
+  cursor.for_each(first, last, [&](unsigned index, Entry entry) __attribute__((always_inline)) {
+    work::did(work::Unit::kPage);
+    const bool anonymous = frames_.meta(entry.frame()).kind == FrameKind::kAnon;
+    if (anonymous && !entry.present()) return true;
+    if (entry.present()) batch.page(cursor.leaf_va(index));
+    if (anonymous) {
+      edits.replace(index, entry, entry.with_perm(kPermNone));
+    } else {
+      edits.remove(index, entry);
+      drop_reference(entry.frame(), batch);
+    }
+    ++counters_.entries_written;
+    return true;
+  });
+}
+
+// The pages of the entries [first, last] get these rights, or all but writing where a write copies.
+template <PageTableSink Sink>
+template <bool kWrite>
+[[gnu::always_inline]] inline void Engine<Sink>::give_rights(Cursor<Sink>& cursor, unsigned first, unsigned last, Perm perm, Batch& batch) {
+  const typename Entry::Rights rights(perm);
+  unsigned written = 0;
+  // Behind so many all is flushed.
+  unsigned noted = rights.refuse_something() ? Batch::kMaxPages + 1 : 0;
+  {
     typename Cursor<Sink>::Edits edits(cursor);
     cursor.for_each(first, last, [&](unsigned index, Entry entry) __attribute__((always_inline)) {
       work::did(work::Unit::kPage);
-      const FrameMeta& meta = frames_.meta(entry.frame());
-      const bool anonymous = meta.kind == FrameKind::kAnon;
-      if (perm.none() && !anonymous) {
-        // The object's index finds it again.
-        edits.remove(index, entry);
-        ++counters_.entries_written;
-        batch.page(cursor.leaf_va(index));
-        drop_reference(entry.frame(), batch);
-        return true;
+      Entry desired = rights.of(entry);
+      if (kWrite && !entry.writable()) {
+        const FrameMeta& meta = frames_.meta(entry.frame());
+        if (meta.kind != FrameKind::kAnon || meta.refs != 1) [[unlikely]]
+          desired = desired.without(Entry::kWritable);
       }
-      const bool may_write = entry.writable() || (anonymous && meta.refs == 1);
-      const Entry desired = entry.with_perm(may_write ? perm : without_write(perm));
       if (desired == entry) return true;
       edits.replace(index, entry, desired);
-      ++counters_.entries_written;
-      if (entry.present() && desired.lacks_rights_of(entry)) batch.page(cursor.leaf_va(index));
+      ++written;
+      if (noted != 0 && rights.taken_from(entry)) {
+        batch.page(cursor.leaf_va(index));
+        --noted;
+      }
       return true;
     });
   }
-  cursor.prune(batch);
+  counters_.entries_written += written;
 }
 
 template <PageTableSink Sink>

@@ -135,6 +135,25 @@ class X86Entry {
     if (perm.none()) return X86Entry(kept | software_bits(Software::kNoAccess));
     return X86Entry(kept | kPresent | (perm.write() ? kWritable : 0) | (perm.exec() ? 0 : kNoExecute));
   }
+  // with_perm() of many entries. Precondition: !perm.none().
+  class Rights {
+   public:
+    constexpr explicit Rights(Perm perm)
+        : given_(X86Entry().with_perm(perm).word()), refused_(~(given_ ^ kNoExecute) & kGivable) {}
+    [[nodiscard]] constexpr X86Entry of(X86Entry entry) const {
+      return X86Entry((entry.word_ & ~(kGivable | kSoftwareMask)) | given_);
+    }
+    [[nodiscard]] constexpr bool refuse_something() const { return refused_ != 0; }
+    // An access that the entry allows may be refused by of(entry).
+    [[nodiscard]] constexpr bool taken_from(X86Entry entry) const {
+      return ((entry.word_ ^ kNoExecute) & refused_) != 0 && entry.present();
+    }
+
+   private:
+    static constexpr Word kGivable = kPresent | kWritable | kNoExecute;
+    Word given_;
+    Word refused_;
+  };
   // An entry for a table that several entries refer to, when the pages below keep at most these rights: what
   // the table itself says stays as it is.
   [[nodiscard]] constexpr X86Entry restricted_to(Perm perm) const {

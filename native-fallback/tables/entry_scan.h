@@ -3,6 +3,7 @@
 // Concurrency: the engine's.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <utility>
 
@@ -98,14 +99,35 @@ class TableScan : public EntryScan<typename Sink::Format, ViewOf<Sink>> {
       : EntryScan<typename Sink::Format, ViewOf<Sink>>(sink.view(table), meta, first, last) {}
 };
 
-// And for long work: visit(index, entry) until it answers false.
+// And for long work: visit(index, entry) until it answers false. Parts in use that are neighbours are one run.
 template <PageTableSink Sink, class Visit>
 [[gnu::always_inline]] inline void for_each_entry(Sink& sink, const FrameMeta& meta, Frame table,
                                                   unsigned first, unsigned last, const Visit& visit) {
+  constexpr unsigned kPerMark = kEntriesPerMark<typename Sink::Format>;
   sink.with_view(table, [&](const auto& view) __attribute__((always_inline)) {
-    for (EntryScan<typename Sink::Format, std::remove_cvref_t<decltype(view)>> scan(view, meta, first, last);
-         scan.next();) {
-      if (!visit(scan.index(), scan.entry())) return;
+    u64 marks = 0;
+    unsigned index = first;
+    unsigned stop = last + 1;
+    const auto next_run = [&]() __attribute__((always_inline)) {
+      const unsigned begin = static_cast<unsigned>(std::countr_zero(marks));
+      const u64 behind = marks + (u64{1} << begin);  // the run's marks are carried into the one behind it
+      const unsigned end = behind == 0 ? 64 : static_cast<unsigned>(std::countr_zero(behind));
+      marks &= behind;
+      index = std::max(begin * kPerMark, first);
+      stop = std::min(end * kPerMark, last + 1);
+    };
+    if (first / kPerMark != last / kPerMark) {
+      marks = meta.back & (~u64{0} << (first / kPerMark)) & (~u64{0} >> (63 - (last / kPerMark)));
+      if (marks == 0) return;
+      next_run();
+    }
+    for (;;) {
+      do {
+        const auto entry = view.read(index);
+        if (!entry.empty() && !visit(index, entry)) return;
+      } while (++index < stop);
+      if (marks == 0) return;
+      next_run();
     }
   });
 }
