@@ -73,6 +73,18 @@ Result<void> AddressSpace::declare(const RegionSpec& spec, u32 flags, MemoryObje
   return {};
 }
 
+namespace {
+
+// Owners of paging map and share memory by 2 MiB and 1 GiB at a time: what is a multiple of one begins at one,
+// as long as there is room (for 2 MiB as Linux 6.7 and later), and does not lie in one with the small mappings.
+u64 natural_alignment(u64 bytes) {
+  constexpr u64 kMib = u64{1} << 20;
+  if (bytes % (1024 * kMib) == 0) return 1024 * kMib;
+  return bytes % (2 * kMib) == 0 ? 2 * kMib : kPageBytes;
+}
+
+}  // namespace
+
 Result<Gva> AddressSpace::find_place(Gva hint, u64 pages) const {
   const u64 bytes = pages_to_bytes(pages);
   // A stack above keeps its guard gap, which ends at address 0.
@@ -86,17 +98,22 @@ Result<Gva> AddressSpace::find_place(Gva hint, u64 pages) const {
     const RegionNode* above = tree_.at_or_after(hint);
     if (hint + bytes <= limit_below(above)) return hint;
   }
-  for (const Gva top : {kMmapTop, kUserRange.end}) {
+  const auto highest = [&](Gva top, u64 alignment) -> Result<Gva> {
     VaRange within{kMmapBottom, top};
     while (within.begin < within.end) {
-      const auto at = tree_.find_gap(within, pages);
+      const auto at = tree_.find_gap(within, pages, alignment);
       if (!at) break;
       const Gva limit = limit_below(tree_.at_or_after(*at));
       if (*at + bytes <= limit) return *at;
       within.end = limit;
     }
+    return Fail(Status::kNoMemory);
+  };
+  if (const u64 alignment = natural_alignment(bytes); alignment != kPageBytes) {
+    if (const auto at = highest(kMmapTop, alignment)) return at;
   }
-  return Fail(Status::kNoMemory);
+  if (const auto at = highest(kMmapTop, kPageBytes)) return at;
+  return highest(kUserRange.end, kPageBytes);
 }
 
 Result<Gva> AddressSpace::map(const MapRequest& request) {

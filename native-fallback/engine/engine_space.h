@@ -23,6 +23,7 @@ Result<void> Engine<Sink>::clone_tables(Space& parent, Space& child) {
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::clone_below(Cursor<Sink>& from, Cursor<Sink>& to, Frame table, unsigned level,
                                        Gva begin, u64& left, Batch& batch) {
+  std::optional<Frame> theirs;  // the clone's table of this level
   for (TableScan<Sink> scan(sink_, frames_.meta(table), table, 0, last_user_index(level)); scan.next();) {
     const Entry link = scan.entry();
     const Gva va = begin + scan.index() * Format::entry_bytes(level);
@@ -30,7 +31,12 @@ Result<void> Engine<Sink>::clone_below(Cursor<Sink>& from, Cursor<Sink>& to, Fra
     const bool copies = level - 1 > Cursor<Sink>::kHighestShared || !sink_.can_share_tables() ||
                         (link.writable() && below.live <= kFewEntries && left != 0);
     if (!copies) {
-      NOPTE_TRY(from.share_with(to, va, level));
+      if (!theirs) {
+        to.walk(va);
+        NOPTE_TRY(to.make_tables(level));
+        theirs = to.table();
+      }
+      from.share_with(to, {table, from.root(), va, level, scan.index()}, link, *theirs);
       ++counters_.tables_shared;
     } else if (level > 2) {
       if (level - 1 <= Cursor<Sink>::kHighestShared) --left;

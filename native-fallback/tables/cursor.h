@@ -35,6 +35,7 @@ class Cursor {
 
   // The level of the table that the walk ended in: 1, or more where an entry is empty or a large leaf.
   [[nodiscard]] unsigned level() const { return path_.level; }
+  [[nodiscard]] Frame root() const { return root_; }
   [[nodiscard]] Gva va() const { return va_; }
   [[nodiscard]] Frame table() const { return Frame(path_.tables[path_.level]); }
   [[nodiscard]] FrameMeta& meta() const { return memory_.frames.meta(table()); }
@@ -286,9 +287,9 @@ class Cursor {
   // The pages below the highest shared table keep at most these rights, for this root. True if that changed
   // something.
   bool restrict_shared(Perm perm, TlbBatch<Sink>& batch);
-  // Links in another root, at the same address, the table below the entry of `level` there: both lose the
-  // right to write. Errors: kNoMemory, of the tables above it.
-  Result<void> share_with(Cursor& to, Gva va, unsigned level);
+  // Links in another root's table `theirs`, at the same address, the table that entry `link` of this root, at
+  // `ours`, leads to: both lose the right to write.
+  void share_with(const Cursor& to, const Slot& ours, Entry link, Frame theirs) const;
   // Makes `copy`, private, show the pages of leaf table `table` of this cursor, which it came through by
   // `above`, or the anonymous ones of them: those are shared, and both sides lose the right to write.
   enum class Which : u8 { kAll, kAnonymous };

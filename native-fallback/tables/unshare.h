@@ -88,19 +88,12 @@ bool Cursor<Sink>::restrict_shared(Perm perm, TlbBatch<Sink>& batch) {
 }
 
 template <PageTableSink Sink>
-Result<void> Cursor<Sink>::share_with(Cursor& to, Gva va, unsigned level) {
-  to.walk(va);
-  NOPTE_TRY(to.make_tables(level));
-  walk(va);
-  const Slot theirs = Slot::of<Format>(Frame(to.path_.tables[level]), to.root_, va, level);
-  const Slot ours = above(level - 1);
-  const Entry link = memory_.sink.read(ours);
+void Cursor<Sink>::share_with(const Cursor& to, const Slot& ours, Entry link, Frame theirs) const {
   const Entry shared = link.without(Entry::kWritable);
   if (link.writable()) memory_.sink.exchange(ours, link, shared);
   ++memory_.frames.meta(link.frame()).refs;
-  memory_.sink.link(theirs, shared);
-  note_filled<Format>(memory_.frames.meta(theirs.table), theirs.index);
-  return {};
+  memory_.sink.link({theirs, to.root_, ours.va, ours.level, ours.index}, shared);
+  note_filled<Format>(memory_.frames.meta(theirs), ours.index);
 }
 
 template <PageTableSink Sink>
