@@ -232,6 +232,7 @@ template <PageTableSink Sink>
 template <bool kWrite>
 [[gnu::always_inline]] inline void Engine<Sink>::give_rights(Cursor<Sink>& cursor, unsigned first, unsigned last, Perm perm, Batch& batch) {
   const typename Entry::Rights rights(perm);
+  const FrameTable::Metas metas = frames_.metas();
   unsigned written = 0;
   // Behind so many all is flushed.
   unsigned noted = rights.refuse_something() ? Batch::kMaxPages + 1 : 0;
@@ -241,7 +242,7 @@ template <bool kWrite>
       work::did(work::Unit::kPage);
       Entry desired = rights.of(entry);
       if (kWrite && !entry.writable()) {
-        const FrameMeta& meta = frames_.meta(entry.frame());
+        const FrameMeta& meta = metas(entry.frame());
         if (meta.kind != FrameKind::kAnon || meta.refs != 1) [[unlikely]]
           desired = desired.without(Entry::kWritable);
       }

@@ -161,13 +161,29 @@ class X86Entry {
     if (!present()) return *this;
     return X86Entry(word_ | (perm.exec() ? 0 : kNoExecute) | (perm.write() ? 0 : kWriteTaken));
   }
-  // What this entry of a table becomes when the entry above has full rights again: what that one had taken.
+  // What entries of a table become when the entry above it has full rights again: what that one had taken.
+  class Restriction {
+   public:
+    constexpr Restriction(X86Entry above, unsigned level) {
+      if (!above.present()) {
+        kept_ = ~(kPresent | kWritable | kNoExecute | kSoftwareMask);
+        added_ = software_bits(Software::kNoAccess);
+        return;
+      }
+      const bool write_taken = (above.word_ & kWriteTaken) != 0;
+      kept_ = write_taken ? ~kWritable : ~Word{0};
+      added_ = (above.word_ & kNoExecute) | (write_taken && level > 1 ? kWriteTaken : 0);
+    }
+    [[nodiscard]] constexpr X86Entry of(X86Entry entry) const {
+      return entry.present() ? X86Entry((entry.word_ & kept_) | added_) : entry;
+    }
+
+   private:
+    Word kept_;
+    Word added_;
+  };
   [[nodiscard]] constexpr X86Entry restricted_by(X86Entry above, unsigned level) const {
-    if (!above.present()) return with_perm(kPermNone);
-    if (!present()) return *this;
-    const Word refused = above.word_ & kNoExecute;
-    if (!(above.word_ & kWriteTaken)) return with(refused);
-    return level == 1 ? with(refused).without(kWritable) : with(refused | kWriteTaken).without(kWritable);
+    return Restriction(above, level).of(*this);
   }
   // The same bits around another frame (sinks whose machine frames are not the engine's).
   [[nodiscard]] constexpr X86Entry with_frame(Frame frame) const {

@@ -138,9 +138,19 @@ class FrameTable {
   [[nodiscard]] FrameRange covered() const { return covered_; }
   [[nodiscard]] bool covers(Frame frame) const { return covered_.contains(frame); }
   // Precondition: covered, and allocated or adopted.
-  [[nodiscard]] FrameMeta& meta(Frame frame) const {
-    return *reinterpret_cast<FrameMeta*>(metas_ + frame.number() * sizeof(FrameMeta));
-  }
+  [[nodiscard]] FrameMeta& meta(Frame frame) const { return metas()(frame); }
+  // The same, for a loop that stores where the compiler cannot see that this is not changed.
+  class Metas {
+   public:
+    explicit Metas(u64 base) : base_(base) {}
+    [[nodiscard]] FrameMeta& operator()(Frame frame) const {
+      return *reinterpret_cast<FrameMeta*>(base_ + (frame.number() * sizeof(FrameMeta)));
+    }
+
+   private:
+    u64 base_;
+  };
+  [[nodiscard]] Metas metas() const { return Metas(metas_); }
   [[nodiscard]] u8* window(Frame frame) const {
     return reinterpret_cast<u8*>(direct_base_ + (frame.number() << kPageShift));
   }

@@ -103,16 +103,17 @@ void Cursor<Sink>::copy_pages(Frame table, Frame copy, Entry above, Which which)
   const FillerOf<Sink> filler = memory_.sink.filler(copy);
   auto edits = memory_.sink.edits({table, root_, table_begin(1)});
   const FrameMeta& from = memory_.frames.meta(table);
+  const FrameTable::Metas metas = memory_.frames.metas();
+  const typename Entry::Restriction restriction(above, 1);
   u16 copied = 0;
   for_each_entry(memory_.sink, from, table, 0, Format::kEntriesPerTable - 1,
                  [&](unsigned index, Entry entry) __attribute__((always_inline)) {
                    // Nobody has touched it: the first fault finds it again, or another zero page.
                    if (!entry.accessed()) return true;
-                   FrameMeta& page = memory_.frames.meta(entry.frame());
-                   Entry same = entry.restricted_by(above, 1);
+                   FrameMeta& page = metas(entry.frame());
+                   Entry same = restriction.of(entry);
                    if (page.kind == FrameKind::kAnon) {
-                     const Entry shared = entry.without(Entry::kWritable);
-                     if (shared != entry) edits.replace(index, entry, shared);
+                     if (entry.writable()) edits.replace(index, entry, entry.without(Entry::kWritable));
                      same = same.without(Entry::kWritable);
                    } else if (which == Which::kAnonymous) {
                      return true;
@@ -136,15 +137,17 @@ void Cursor<Sink>::copy_table(Frame table, Frame copy, unsigned level, Entry abo
   const FillerOf<Sink> filler = memory_.sink.filler(copy);
   to.live = from.live;
   to.back = from.back;
+  const FrameTable::Metas metas = memory_.frames.metas();
+  const typename Entry::Restriction restriction(above, level);
   for (TableScan<Sink> scan(memory_.sink, from, table, 0, Format::kEntriesPerTable - 1); scan.next();) {
     if (scan.index() == skipped) continue;
     const Entry entry = scan.entry();
-    ++memory_.frames.meta(entry.frame()).refs;
+    ++metas(entry.frame()).refs;
     if (entry.writable()) {
       const Gva va = table_begin(level) + scan.index() * Format::entry_bytes(level);
       memory_.sink.exchange({table, root_, va, level, scan.index()}, entry, entry.without(Entry::kWritable));
     }
-    filler.fill(scan.index(), entry.restricted_by(above, level).without(Entry::kWritable));
+    filler.fill(scan.index(), restriction.of(entry).without(Entry::kWritable));
   }
 }
 
