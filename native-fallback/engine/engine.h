@@ -223,9 +223,15 @@ class Engine final : public EngineCore {
   // many.
   static constexpr u64 kFewEntries = 64;
   static constexpr u64 kCopiedTables = 16;
+  // And of their pages at most so many.
+  static constexpr unsigned kCopiedPages = 8;
+  struct Copies {
+    u64 tables;
+    unsigned pages;
+  };
   Result<void> clone_below(Cursor<Sink>& from, Cursor<Sink>& to, Frame table, unsigned level, Gva begin,
-                           u64& left, Batch& batch);
-  Result<void> clone_leaf_table(Cursor<Sink>& from, Cursor<Sink>& to, Gva va);
+                           Copies& left, Batch& batch);
+  Result<void> clone_leaf_table(Cursor<Sink>& from, Cursor<Sink>& to, Gva va, Copies& left);
   [[gnu::cold]] Result<Frame> leaf_table_for(Cursor<Sink>& cursor, Gva va);
   std::optional<Installed> installed_at(const Cursor<Sink>& cursor, Entry entry) const;
   bool free_below(Frame table, unsigned level, Batch& batch, Checkpoint* checkpoint);

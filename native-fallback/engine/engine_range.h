@@ -137,9 +137,15 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
   return {};
 }
 
-// Counts a page that goes without having been touched: 1, if it is memory of its own.
+// Counts a page that was installed ahead and goes, unless it was used; 1, if the space's account paid for it.
 template <PageTableSink Sink>
 [[gnu::noinline, gnu::cold]] unsigned Engine<Sink>::note_unused(Entry entry) {
+  if (entry.accessed()) {
+    if (entry.dirty()) return 0;
+    ++counters_.ahead_unused;
+    ++counters_.ahead_wasted;
+    return 0;
+  }
   const unsigned wasted = frames_.meta(entry.frame()).kind == FrameKind::kAnon ? 1 : 0;
   ++counters_.ahead_unused;
   counters_.ahead_wasted += wasted;
@@ -155,7 +161,7 @@ unsigned Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch&
     if (entry.touched()) [[likely]] {
       batch.page(cursor.leaf_va(index));
     } else {
-      if (!entry.accessed()) unused += note_unused(entry);
+      if (!entry.asked_for()) unused += note_unused(entry);
       if (entry.present()) batch.page(cursor.leaf_va(index));
     }
     drop_reference(entry.frame(), batch);
@@ -230,7 +236,8 @@ void Engine<Sink>::hide_pages(Cursor<Sink>& cursor, unsigned first, unsigned las
 // The pages of the entries [first, last] get these rights, or all but writing where a write copies.
 template <PageTableSink Sink>
 template <bool kWrite>
-[[gnu::always_inline]] inline void Engine<Sink>::give_rights(Cursor<Sink>& cursor, unsigned first, unsigned last, Perm perm, Batch& batch) {
+[[gnu::always_inline]] inline void Engine<Sink>::give_rights(Cursor<Sink>& cursor, unsigned first,
+                                                             unsigned last, Perm perm, Batch& batch) {
   const typename Entry::Rights rights(perm);
   const FrameTable::Metas metas = frames_.metas();
   unsigned written = 0;

@@ -10,7 +10,7 @@ Result<void> Engine<Sink>::clone_tables(Space& parent, Space& child) {
   Batch batch(sink_, frames_, counters_, parent.root, FlushScope::kSpace);
   Cursor<Sink> from(tables_, parent.root);
   Cursor<Sink> to(tables_, child.root);
-  u64 left = sink_.can_share_tables() ? kCopiedTables : ~u64{0};
+  Copies left{.tables = sink_.can_share_tables() ? kCopiedTables : ~u64{0}, .pages = kCopiedPages};
   const auto done = clone_below(from, to, parent.root, Format::kLevels, Gva(), left, batch);
   batch.all_pages();
   batch.flush();
@@ -22,14 +22,14 @@ Result<void> Engine<Sink>::clone_tables(Space& parent, Space& child) {
 // The rest is shared, as high up as there is much of it. Errors: kNoMemory.
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::clone_below(Cursor<Sink>& from, Cursor<Sink>& to, Frame table, unsigned level,
-                                       Gva begin, u64& left, Batch& batch) {
+                                       Gva begin, Copies& left, Batch& batch) {
   std::optional<Frame> theirs;  // the clone's table of this level
   for (TableScan<Sink> scan(sink_, frames_.meta(table), table, 0, last_user_index(level)); scan.next();) {
     const Entry link = scan.entry();
     const Gva va = begin + scan.index() * Format::entry_bytes(level);
     FrameMeta& below = frames_.meta(link.frame());
     const bool copies = level - 1 > Cursor<Sink>::kHighestShared || !sink_.can_share_tables() ||
-                        (link.writable() && below.live <= kFewEntries && left != 0);
+                        (link.writable() && below.live <= kFewEntries && left.tables != 0);
     if (!copies) {
       if (!theirs) {
         to.walk(va);
@@ -39,11 +39,11 @@ Result<void> Engine<Sink>::clone_below(Cursor<Sink>& from, Cursor<Sink>& to, Fra
       from.share_with(to, {table, from.root(), va, level, scan.index()}, link, *theirs);
       ++counters_.tables_shared;
     } else if (level > 2) {
-      if (level - 1 <= Cursor<Sink>::kHighestShared) --left;
+      if (level - 1 <= Cursor<Sink>::kHighestShared) --left.tables;
       NOPTE_TRY(clone_below(from, to, link.frame(), level - 1, va, left, batch));
     } else {
-      --left;
-      NOPTE_TRY(clone_leaf_table(from, to, va));
+      --left.tables;
+      NOPTE_TRY(clone_leaf_table(from, to, va, left));
     }
   }
   // Made for tables that the clone has no need of.
@@ -51,15 +51,39 @@ Result<void> Engine<Sink>::clone_below(Cursor<Sink>& from, Cursor<Sink>& to, Fra
   return {};
 }
 
-// The private pages of one leaf table: both sides lose the right to write, and share. Errors: kNoMemory.
+// The private pages of one leaf table: both sides lose the right to write, and share. But where few can be
+// written, those that were since the last clone are sooner copied now than by a fault of each side: nobody
+// but this asks D of anonymous memory, and begins it anew. Errors: kNoMemory.
 template <PageTableSink Sink>
-Result<void> Engine<Sink>::clone_leaf_table(Cursor<Sink>& from, Cursor<Sink>& to, Gva va) {
+Result<void> Engine<Sink>::clone_leaf_table(Cursor<Sink>& from, Cursor<Sink>& to, Gva va, Copies& left) {
+  using Writable = typename Cursor<Sink>::Writable;
   const auto table = leaf_table_for(to, va);
   if (!table) return Fail(table.error());
   LazyUpdates lazy(sink_);
   from.walk(va);
-  from.copy_pages(from.leaf_table(), *table, Entry(Entry::kPresent), Cursor<Sink>::Which::kAnonymous);
-  if (frames_.meta(*table).live != 0) {
+  Writable writable(sink_.processor_marks() ? std::min(Writable::kMost, left.pages) : 0);
+  from.copy_pages(from.leaf_table(), *table, Entry(Entry::kPresent), Cursor<Sink>::Which::kAnonymous,
+                  writable);
+  FrameMeta& copy = frames_.meta(*table);
+  const FillerOf<Sink> filler = sink_.filler(*table);
+  for (unsigned i = 0; i < writable.count; ++i) {
+    const auto& [index, entry] = writable.pages[i];
+    const Result<Frame> frame =
+        entry.dirty() && !writable.are_more ? copied_frame(entry.frame()) : Fail(Status::kInvalid);
+    const Entry kept = entry.without(frame ? Entry::kDirty : Entry::kWritable);
+    from.replace(index, entry, kept);
+    if (frame) {
+      filler.fill(index, kept.with_frame(*frame).with(Entry::kCopiedAhead));
+      ++counters_.pages_ahead;
+      --left.pages;
+    } else {
+      filler.fill(index, kept.without(Entry::kCopiedAhead));
+      ++frames_.meta(entry.frame()).refs;
+    }
+    note_filled<Format>(copy, index);
+    ++counters_.entries_written;
+  }
+  if (copy.live != 0) {
     to.link_table(*table, 1);
   } else {
     tables_.discard(*table);  // an object's pages alone: faults find them again
@@ -99,7 +123,7 @@ bool Engine<Sink>::free_below(Frame table, unsigned level, Batch& batch, Checkpo
     for_each_entry(sink_, meta, table, 0, Format::kEntriesPerTable - 1,
                    [&](unsigned, Entry entry) __attribute__((always_inline)) {
                      work::did(work::Unit::kPage);
-                     if (!entry.accessed()) [[unlikely]]
+                     if (!entry.asked_for()) [[unlikely]]
                        note_unused(entry);
                      drop_reference(entry.frame(), batch);
                      return true;

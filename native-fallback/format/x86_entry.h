@@ -44,6 +44,9 @@ class X86Entry {
   static constexpr Word kLarge = bit(7);
   static constexpr Word kGlobal = bit(8);
   static constexpr Word kSoftwareMask = Word{7} << kSoftwareShift;
+  // In a present leaf: the page is a clone's copy, made before anybody wrote to it. D says whether that was
+  // right.
+  static constexpr Word kCopiedAhead = bit(10);
   // In a present entry for a table: entries below may say that their pages can be written, and must not.
   static constexpr Word kWriteTaken = bit(11);
   static constexpr Word kFrameMask = static_cast<Word>(kWide ? 0x000f'ffff'ffff'f000 : 0xffff'f000);
@@ -93,10 +96,13 @@ class X86Entry {
   [[nodiscard]] constexpr bool user() const { return word_ & kUser; }
   [[nodiscard]] constexpr bool global() const { return word_ & kGlobal; }
   [[nodiscard]] constexpr bool accessed() const { return word_ & kAccessed; }
+  // Present, and not only installed ahead.
   [[nodiscard]] constexpr bool touched() const {
     constexpr Word kTouched = kPresent | kAccessed;
-    return (word_ & kTouched) == kTouched;
+    return (word_ & (kTouched | kCopiedAhead)) == kTouched;
   }
+  // Was not installed ahead, or it is not known; of an entry that holds a frame.
+  [[nodiscard]] constexpr bool asked_for() const { return (word_ & (kAccessed | kCopiedAhead)) == kAccessed; }
   [[nodiscard]] constexpr bool dirty() const { return word_ & kDirty; }
   // The kind of an entry that is neither present nor empty.
   [[nodiscard]] constexpr Software software() const {

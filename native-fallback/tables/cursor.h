@@ -10,6 +10,8 @@
 // Concurrency: the engine's.
 #pragma once
 
+#include <array>
+
 #include "native-fallback/tables/table_memory.h"
 #include "native-fallback/tables/tlb_batch.h"
 #include "native-fallback/tables/walk_path.h"
@@ -293,7 +295,20 @@ class Cursor {
   // Makes `copy`, private, show the pages of leaf table `table` of this cursor, which it came through by
   // `above`, or the anonymous ones of them: those are shared, and both sides lose the right to write.
   enum class Which : u8 { kAll, kAnonymous };
-  void copy_pages(Frame table, Frame copy, Entry above, Which which);
+  // The first pages that this root can write are left out, for the caller.
+  struct Writable {
+    static constexpr unsigned kMost = 4;
+    struct Page {
+      unsigned index;
+      Entry entry;
+    };
+    explicit Writable(unsigned at_most) : most(at_most) {}
+    const unsigned most;  // up to kMost
+    unsigned count = 0;
+    bool are_more = false;  // which were not left out
+    std::array<Page, kMost> pages;
+  };
+  void copy_pages(Frame table, Frame copy, Entry above, Which which, Writable& writable);
   // Makes `copy`, private, the same as `table` of this level, which the walk came through by `above`: all
   // that both lead to is shared. But for entry `skipped`, if it is one: that is not filled.
   void copy_table(Frame table, Frame copy, unsigned level, Entry above,

@@ -31,7 +31,8 @@ inline E exchange_entry(u8* table, unsigned index, E expected, E desired) {
   Word* word = reinterpret_cast<Word*>(table) + index;
   Word old = expected.word();
   Word value = desired.word();
-  while (!__atomic_compare_exchange_n(word, &old, value, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) [[unlikely]] {
+  while (!__atomic_compare_exchange_n(word, &old, value, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+      [[unlikely]] {
     const Word kept = desired.holds_frame() ? E::kAccessed | E::kDirty : 0;
     value = desired.word() | (old & kept);
   }

@@ -99,7 +99,8 @@ class TableScan : public EntryScan<typename Sink::Format, ViewOf<Sink>> {
       : EntryScan<typename Sink::Format, ViewOf<Sink>>(sink.view(table), meta, first, last) {}
 };
 
-// And for long work: visit(index, entry) until it answers false. Parts in use that are neighbours are one run.
+// And for long work: visit(index, entry) until it answers false. Parts in use that are neighbours are one
+// run.
 template <PageTableSink Sink, class Visit>
 [[gnu::always_inline]] inline void for_each_entry(Sink& sink, const FrameMeta& meta, Frame table,
                                                   unsigned first, unsigned last, const Visit& visit) {

@@ -97,7 +97,7 @@ void Cursor<Sink>::share_with(const Cursor& to, const Slot& ours, Entry link, Fr
 }
 
 template <PageTableSink Sink>
-void Cursor<Sink>::copy_pages(Frame table, Frame copy, Entry above, Which which) {
+void Cursor<Sink>::copy_pages(Frame table, Frame copy, Entry above, Which which, Writable& writable) {
   work::did(work::Unit::kTable);
   FrameMeta& to = memory_.frames.meta(copy);
   const FillerOf<Sink> filler = memory_.sink.filler(copy);
@@ -113,8 +113,15 @@ void Cursor<Sink>::copy_pages(Frame table, Frame copy, Entry above, Which which)
                    FrameMeta& page = metas(entry.frame());
                    Entry same = restriction.of(entry);
                    if (page.kind == FrameKind::kAnon) {
-                     if (entry.writable()) edits.replace(index, entry, entry.without(Entry::kWritable));
-                     same = same.without(Entry::kWritable);
+                     if (entry.writable()) {
+                       if (writable.count != writable.most) {
+                         writable.pages[writable.count++] = {index, entry};
+                         return true;
+                       }
+                       writable.are_more = true;
+                       edits.replace(index, entry, entry.without(Entry::kWritable));
+                     }
+                     same = same.without(Entry::kWritable | Entry::kCopiedAhead);
                    } else if (which == Which::kAnonymous) {
                      return true;
                    }
@@ -130,7 +137,10 @@ void Cursor<Sink>::copy_pages(Frame table, Frame copy, Entry above, Which which)
 
 template <PageTableSink Sink>
 void Cursor<Sink>::copy_table(Frame table, Frame copy, unsigned level, Entry above, unsigned skipped) {
-  if (level == 1) return copy_pages(table, copy, above, Which::kAll);
+  if (level == 1) {
+    Writable none(0);
+    return copy_pages(table, copy, above, Which::kAll, none);
+  }
   work::did(work::Unit::kTable);
   const FrameMeta& from = memory_.frames.meta(table);
   FrameMeta& to = memory_.frames.meta(copy);
