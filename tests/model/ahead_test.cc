@@ -217,6 +217,79 @@ TEST_P(Ahead, ItFailsByDoingLess) {
   world.check();
 }
 
+// --- a fork's ---
+
+TEST_P(Ahead, AForkCopiesAFewPagesThatWereWritten) {
+  world.map(first, anonymous(kBase, 64));
+  for (u64 i = 0; i < 3; ++i) ASSERT_EQ(world.write(page(kBase, i * 8), i), kFine);
+  const SpaceId child = *world.clone(first);
+  world.check();
+  EXPECT_EQ(ahead(), marks() ? 3u : 0u);
+  // Each side's are its own.
+  EXPECT_EQ(faults_of(0, 24, 8, Access::kWrite), marks() ? 0u : 3u);
+  ASSERT_EQ(world.write(kBase, 100), kFine);
+  ASSERT_TRUE(world.activate(child));
+  EXPECT_EQ(world.read(kBase), 0u);
+  ASSERT_EQ(world.write(page(kBase, 8), 200), kFine);
+  ASSERT_TRUE(world.activate(first));
+  ASSERT_TRUE(world.destroy(child));
+  EXPECT_EQ(wasted(), marks() ? 2u : 0u);
+}
+
+TEST_P(Ahead, AForkCopiesNothingThatWasWrittenBeforeTheOneBefore) {
+  world.map(first, anonymous(kBase, 64));
+  for (u64 i = 0; i < 3; ++i) ASSERT_EQ(world.write(page(kBase, i * 8), i), kFine);
+  const SpaceId child = *world.clone(first);
+  ASSERT_EQ(world.write(kBase, 100), kFine);
+  const u64 before = ahead();
+  const SpaceId next = *world.clone(first);
+  world.check();
+  EXPECT_EQ(ahead() - before, marks() ? 1u : 0u);
+  // Of its child's copies it has written none.
+  ASSERT_TRUE(world.activate(child));
+  const SpaceId grandchild = *world.clone(child);
+  world.check();
+  EXPECT_EQ(ahead() - before, marks() ? 1u : 0u);
+  ASSERT_TRUE(world.activate(grandchild));
+  for (u64 i = 0; i < 3; ++i) EXPECT_EQ(world.read(page(kBase, i * 8)), i);
+  ASSERT_TRUE(world.activate(next));
+  EXPECT_EQ(world.read(kBase), 100u);
+}
+
+TEST_P(Ahead, AForkOfManyWrittenPagesSharesThem) {
+  world.map(first, anonymous(kBase, 64));
+  for (u64 i = 0; i < 5; ++i) ASSERT_EQ(world.write(page(kBase, i * 8), i), kFine);
+  const SpaceId child = *world.clone(first);
+  world.check();
+  EXPECT_EQ(ahead(), 0u);
+  for (u64 i = 0; i < 5; ++i) ASSERT_EQ(world.write(page(kBase, i * 8), 100), kFine);
+  ASSERT_TRUE(world.activate(child));
+  for (u64 i = 0; i < 5; ++i) EXPECT_EQ(world.read(page(kBase, i * 8)), i);
+}
+
+TEST_P(Ahead, AForkWithoutMemoryForCopiesSharesThePages) {
+  for (u64 failing = 1;; ++failing) {
+    SCOPED_TRACE(failing);
+    ASSERT_LT(failing, 32u);
+    world.map(first, anonymous(kBase, 64));
+    ASSERT_EQ(world.write(kBase, 1), kFine);
+    world.frames().fail_allocation(failing, pt::FrameTable::Failing::kFrom);
+    const auto child = world.clone(first);
+    world.frames().fail_allocation(0);
+    world.check();
+    ASSERT_EQ(world.write(kBase, 2), kFine);
+    if (child) {
+      ASSERT_TRUE(world.activate(*child));
+      EXPECT_EQ(world.read(kBase), 1u);
+      ASSERT_TRUE(world.activate(first));
+      ASSERT_TRUE(world.destroy(*child));
+    }
+    ASSERT_TRUE(world.unmap(first, {kBase, page(kBase, 64)}));
+    EXPECT_EQ(ahead(), 0u);
+    if (child) break;
+  }
+}
+
 // Where little is free, nothing is given ahead: the last page is there for who asks for it.
 TEST_P(Ahead, TheLastPagesAreNotGivenAhead) {
   world.map(first, anonymous(kBase, 8192));
