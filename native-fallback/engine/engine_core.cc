@@ -95,6 +95,10 @@ Result<void> EngineCore::region_moved(SpaceId id, VaRange from, Gva to) {
   return move(id, *space, from, to);
 }
 
+bool EngineCore::wants_large(const Space&, const Promise& promise, Gva) const {
+  return promise.ahead && large_pages_ == LargePages::kAlways;
+}
+
 Result<void> EngineCore::populate(SpaceId id, Space& space, VaRange range, Advice advice,
                                   Checkpoint* checkpoint) {
   if (space.regions == nullptr) return {};

@@ -12,6 +12,7 @@
 #include "native-fallback/engine/kmem_area.h"
 #include "native-fallback/engine/memory_object.h"
 #include "native-fallback/engine/space.h"
+#include "native-fallback/frames/block.h"
 #include "native-fallback/frames/frame_table.h"
 #include "native-fallback/tables/counters.h"
 #include "pvops/base/work.h"
@@ -23,6 +24,10 @@ class EngineCore {
  public:
   EngineCore(const EngineCore&) = delete;
   EngineCore& operator=(const EngineCore&) = delete;
+
+  // Whether programs get large pages, where the tables can have them: never, or wherever they fit.
+  enum class LargePages : u8 { kNever, kAlways };
+  void set_large_pages(LargePages when) { large_pages_ = when; }
 
   // --- spaces -------------------------------------------------------------------------------------------
 
@@ -147,11 +152,16 @@ class EngineCore {
   // Pages between two looks at a checkpoint where leaf tables do not set the pace.
   static constexpr u64 kPagesPerCheck = 16;
 
+  // The first touch of what a large page would map is at va.
+  [[nodiscard]] bool wants_large(const Space& space, const Promise& promise, Gva va) const;
+
   // As Engine's.
   Result<void> region_advise(SpaceId id, VaRange range, Advice advice, Checkpoint* checkpoint);
   Result<Gva> kmem_alloc(u64 pages, Checkpoint* checkpoint);
 
   FrameTable& frames_;
+  Blocks blocks_{frames_};
+  LargePages large_pages_ = LargePages::kNever;
   EngineCounters counters_;
   Space kernel_;
   // The space that was activated last: it is asked for most.

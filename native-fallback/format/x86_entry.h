@@ -148,7 +148,8 @@ class X86Entry {
     if (!present()) return *this;
     const Word refused = above.word_ & kNoExecute;
     if (!(above.word_ & kWriteTaken)) return with(refused);
-    return level == 1 ? with(refused).without(kWritable) : with(refused | kWriteTaken).without(kWritable);
+    const bool leaf = level == 1 || large();
+    return leaf ? with(refused).without(kWritable) : with(refused | kWriteTaken).without(kWritable);
   }
   // The same bits around another frame (sinks whose machine frames are not the engine's).
   [[nodiscard]] constexpr X86Entry with_frame(Frame frame) const {

@@ -31,6 +31,7 @@ class AnyEngine {
   virtual Result<void> map_direct(pt::FrameRange range) = 0;
   virtual void set_kernel_regions(const RegionSource& windows) = 0;
   virtual void shut_down() = 0;
+  virtual void set_large_pages(pt::EngineCore::LargePages when) = 0;
 
   virtual Result<SpaceId> space_create(const RegionSource& promised) = 0;
   virtual Result<SpaceId> space_clone(SpaceId parent, const RegionSource& promised) = 0;
@@ -82,6 +83,7 @@ class EngineOf final : public AnyEngine {
   Result<void> map_direct(pt::FrameRange range) override { return engine.map_direct(range); }
   void set_kernel_regions(const RegionSource& windows) override { engine.set_kernel_regions(windows); }
   void shut_down() override { engine.shut_down(); }
+  void set_large_pages(pt::EngineCore::LargePages when) override { engine.set_large_pages(when); }
 
   Result<SpaceId> space_create(const RegionSource& promised) override {
     return engine.space_create(promised);
@@ -142,17 +144,24 @@ class EngineOf final : public AnyEngine {
   std::optional<Installed> peek(SpaceId space, Gva va) const override {
     const auto found = engine.peek(space, va);
     if (!found) return std::nullopt;
-    return without_format(*found);
+    Installed page = without_format(*found);
+    if (found->level == 2) page.frame = page.frame + va.page() % pages_of_large();
+    return page;
   }
   Result<Frame> root(SpaceId space) const override { return engine.root(space); }
   void for_each_installed(SpaceId space, FunctionRef<void(Gva, const Installed&)> visit) const override {
-    engine.for_each_installed(
-        space, [&](Gva va, const typename Engine::Installed& found) { visit(va, without_format(found)); });
+    engine.for_each_installed(space, [&](Gva va, const typename Engine::Installed& found) {
+      // A large one page by page.
+      Installed page = without_format(found);
+      const Gva end = va + pages_to_bytes(found.level == 2 ? pages_of_large() : 1);
+      for (; va < end; va += kPageBytes, page.frame = page.frame + 1) visit(va, page);
+    });
   }
 
   Engine engine;
 
  private:
+  static constexpr u64 pages_of_large() { return Sink::Format::entry_bytes(2) >> kPageShift; }
   static Installed without_format(const typename Engine::Installed& found) {
     return {found.entry.frame(), found.entry.present(), found.level, found.rights,
             found.user,          found.entry.accessed()};
