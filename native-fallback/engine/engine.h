@@ -160,6 +160,10 @@ class Engine final : public EngineCore {
     const auto installed = peek(id, va);
     return installed.has_value() && installed->entry.accessed();
   }
+  [[nodiscard]] bool is_large(SpaceId id, Gva va) const override {
+    const auto installed = peek(id, va);
+    return installed.has_value() && installed->level != 1;
+  }
   [[nodiscard]] bool runs(const Space& space) const override { return sink_.runs(space.root); }
   Result<void> clone_tables(Space& parent, Space& child) override;
   bool empty_tables(Space& space, Checkpoint* checkpoint) override;
@@ -206,7 +210,7 @@ class Engine final : public EngineCore {
   bool give_large(Cursor<Sink>& cursor, Space& space, const Promise& promise, Access access);
   [[gnu::cold, gnu::noinline]] Result<void> split_large(Cursor<Sink>& cursor);
   [[gnu::cold, gnu::noinline]] void drop_large(Entry entry, Batch& batch);
-  [[gnu::cold, gnu::noinline]] void zap_large(Cursor<Sink>& cursor, Batch& batch);
+  [[gnu::cold, gnu::noinline]] void zap_large(Cursor<Sink>& cursor, Space& space, Batch& batch);
   [[gnu::cold, gnu::noinline]] void protect_large(Cursor<Sink>& cursor, Perm perm, Batch& batch);
   [[gnu::cold, gnu::noinline]] Result<void> share_large(Cursor<Sink>& from, Cursor<Sink>& to, Gva va);
   [[gnu::cold, gnu::noinline]] Result<bool> make_large_way(Cursor<Sink>& source, VaRange part,

@@ -95,8 +95,27 @@ Result<void> EngineCore::region_moved(SpaceId id, VaRange from, Gva to) {
   return move(id, *space, from, to);
 }
 
-bool EngineCore::wants_large(const Space&, const Promise& promise, Gva) const {
-  return promise.ahead && large_pages_ == LargePages::kAlways;
+bool EngineCore::wants_large(Space& space, const Promise& promise, Gva va) const {
+  if (!promise.ahead || large_pages_ == LargePages::kNever) return false;
+  if (large_pages_ == LargePages::kAlways) return true;
+  if (va.page() % kBlockFrames != 0 || space.ahead.step_before(va) < AheadPolicy::kMost - 1) return false;
+  space.ahead.fault_at(va, 1);
+  return space.ahead.pages() >= kBlockFrames - 1 &&
+         frames_.free_frames() / AheadPolicy::kFreeParts >= kBlockFrames;
+}
+
+Result<u64> EngineCore::region_large(SpaceId id, VaRange range) const {
+  const Space* space = find_space(id);
+  if (space == nullptr || space->retired || !may_show(id, range)) return Fail(Status::kInvalid);
+  constexpr u64 kBytes = pages_to_bytes(kBlockFrames);
+  Gva begin(range.begin.value() & ~(kBytes - 1));
+  if ((range.end - 1 - begin) / kBytes >= kMostLarge) return Fail(Status::kInvalid);
+  u64 pages = 0;
+  for (; begin < range.end; begin += kBytes) {
+    work::did(work::Unit::kNode);
+    if (is_large(id, begin)) pages += VaRange{begin, begin + kBytes}.intersect(range).pages();
+  }
+  return pages;
 }
 
 Result<void> EngineCore::populate(SpaceId id, Space& space, VaRange range, Advice advice,

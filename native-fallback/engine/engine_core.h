@@ -25,8 +25,9 @@ class EngineCore {
   EngineCore(const EngineCore&) = delete;
   EngineCore& operator=(const EngineCore&) = delete;
 
-  // Whether programs get large pages, where the tables can have them: never, or wherever they fit.
-  enum class LargePages : u8 { kNever, kAlways };
+  // Whether programs get large pages, where the tables can have them: never, where a run of touches comes to
+  // one (ahead.h), or wherever they fit.
+  enum class LargePages : u8 { kNever, kDense, kAlways };
   void set_large_pages(LargePages when) { large_pages_ = when; }
 
   // --- spaces -------------------------------------------------------------------------------------------
@@ -52,6 +53,11 @@ class EngineCore {
   Result<void> region_moved(SpaceId space, VaRange from, Gva to);
   // As MmOps::region_resident. Errors: kInvalid.
   [[nodiscard]] Result<u64> region_resident(SpaceId space, VaRange range) const;
+
+  // How many pages of the range large pages show, of at most kMostLarge that those would map. Errors:
+  // kInvalid.
+  static constexpr u64 kMostLarge = work::kMostAtOnce;
+  [[nodiscard]] Result<u64> region_large(SpaceId space, VaRange range) const;
 
   // --- objects ------------------------------------------------------------------------------------------
 
@@ -116,6 +122,8 @@ class EngineCore {
   [[nodiscard]] virtual bool may_show(SpaceId id, VaRange range) const = 0;
   // What is installed at va was touched, or may have been.
   [[nodiscard]] virtual bool was_touched(SpaceId id, Gva va) const = 0;
+  // A large page shows va.
+  [[nodiscard]] virtual bool is_large(SpaceId id, Gva va) const = 0;
   // A CPU runs it.
   [[nodiscard]] virtual bool runs(const Space& space) const = 0;
   // Shares what the parent shows with the child. Errors: kNoMemory.
@@ -152,8 +160,8 @@ class EngineCore {
   // Pages between two looks at a checkpoint where leaf tables do not set the pace.
   static constexpr u64 kPagesPerCheck = 16;
 
-  // The first touch of what a large page would map is at va.
-  [[nodiscard]] bool wants_large(const Space& space, const Promise& promise, Gva va) const;
+  // The first touch of what a large page would map is at va: whether it is to have one.
+  [[nodiscard]] bool wants_large(Space& space, const Promise& promise, Gva va) const;
 
   // As Engine's.
   Result<void> region_advise(SpaceId id, VaRange range, Advice advice, Checkpoint* checkpoint);
@@ -161,7 +169,7 @@ class EngineCore {
 
   FrameTable& frames_;
   Blocks blocks_{frames_};
-  LargePages large_pages_ = LargePages::kNever;
+  LargePages large_pages_ = LargePages::kDense;
   EngineCounters counters_;
   Space kernel_;
   // The space that was activated last: it is asked for most.

@@ -111,7 +111,7 @@ template <PageTableSink Sink>
     if (follows_touched(cursor)) {
       go_ahead(cursor, space, id, promise, page, access);
     } else if (Format::table_index(cursor.va(), 1) == 0 && space.ahead.paid() &&
-               space.ahead.ends_before(cursor.va())) {
+               space.ahead.step_before(cursor.va()) != 0) {
       space.ahead.fault_at(cursor.va(), 1);
     }
   }

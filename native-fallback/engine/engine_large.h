@@ -53,6 +53,10 @@ bool Engine<Sink>::give_large(Cursor<Sink>& cursor, Space& space, const Promise&
   ++counters_.entries_written;
   ++counters_.large_pages;
   space.shares = true;
+  if (large_pages_ == LargePages::kDense) {
+    space.ahead.pay(cursor.large_page().end, kBlockFrames - 1);
+    counters_.pages_ahead += kBlockFrames - 1;
+  }
   return true;
 }
 
@@ -79,7 +83,9 @@ void Engine<Sink>::drop_large(Entry entry, Batch& batch) {
 }
 
 template <PageTableSink Sink>
-void Engine<Sink>::zap_large(Cursor<Sink>& cursor, Batch& batch) {
+void Engine<Sink>::zap_large(Cursor<Sink>& cursor, Space& space, Batch& batch) {
+  // Whether it was used is not known.
+  if (space.ahead.paid()) note_gone(space, cursor.large_page(), kBlockFrames - 1);
   const Entry entry = cursor.remove_large_page();
   ++counters_.entries_written;
   if (entry.present()) batch.page(cursor.va());

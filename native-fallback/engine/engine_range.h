@@ -33,7 +33,7 @@ Result<void> Engine<Sink>::zap(SpaceId id, Space& space, VaRange range, Whose wh
                                  ++counters_.entries_written;
                                } else if (cursor.level() != 1) [[unlikely]] {
                                  // An object's pages are small.
-                                 if (whose == Whose::kOwn) zap_large(cursor, batch);
+                                 if (whose == Whose::kOwn) zap_large(cursor, space, batch);
                                } else {
                                  // A step ends in a run of more pages than these.
                                  const bool steps = cursor.leaf_meta().live > 2 && space.ahead.paid();

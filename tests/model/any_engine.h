@@ -61,6 +61,7 @@ class AnyEngine {
 
   virtual const pt::EngineCounters& counters() const = 0;
   virtual Result<u64> region_resident(SpaceId space, VaRange range) const = 0;
+  virtual Result<u64> region_large(SpaceId space, VaRange range) const = 0;
   virtual std::optional<Installed> peek(SpaceId space, Gva va) const = 0;
   virtual Result<Frame> root(SpaceId space) const = 0;
   virtual void for_each_installed(SpaceId space, FunctionRef<void(Gva, const Installed&)> visit) const = 0;
@@ -140,6 +141,9 @@ class EngineOf final : public AnyEngine {
   const pt::EngineCounters& counters() const override { return engine.counters(); }
   Result<u64> region_resident(SpaceId space, VaRange range) const override {
     return engine.region_resident(space, range);
+  }
+  Result<u64> region_large(SpaceId space, VaRange range) const override {
+    return engine.region_large(space, range);
   }
   std::optional<Installed> peek(SpaceId space, Gva va) const override {
     const auto found = engine.peek(space, va);

@@ -5,12 +5,8 @@
 
 namespace nopte::model {
 
-#ifdef QUICK
-inline constexpr std::array<const KindRow*, 3> kLargePageKinds = {&kStoreInGuest, &kStoreInHypervisor, &kNested};
-#else
 inline constexpr std::array<const KindRow*, 6> kLargePageKinds = {
     &kStoreInGuest, &kStoreInHypervisor, &kFiveLevelStore, &kPaeStore, &kShadowed, &kNested};
-#endif
 
 class LargePages : public testing::TestWithParam<const KindRow*> {
  protected:

@@ -446,12 +446,90 @@ TEST_P(LargePages, NoCallDoesMuchAtOnce) {
                               << meter.most_of(work::Unit::kTable) << " tables";
     w.check();
   };
-  expect_kept("protect", [&] { return w.protect(child, pages(kLarge, count * kLarge - 1), kPermR, &checkpoint); });
+  expect_kept("protect",
+              [&] { return w.protect(child, pages(kLarge, count * kLarge - 1), kPermR, &checkpoint); });
   expect_kept("unmap", [&] { return w.unmap(child, pages(7, 3 * kLarge + 1), &checkpoint); });
   in(parent);
   expect_kept("write", [&] { return w.write(at(2), 3) == kFine; });
   expect_kept("unmap", [&] { return w.unmap(parent, pages(5, (count - 1) * kLarge), &checkpoint); });
   expect_kept("destroy", [&] { return w.destroy(child, &checkpoint); });
+}
+
+// The policy of its own accord.
+class DenseRuns : public testing::TestWithParam<const KindRow*> {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(w.start());
+    space = *w.create();
+    ASSERT_TRUE(w.activate(space));
+  }
+  void TearDown() override {
+    w.check();
+    w.finish();
+  }
+  [[nodiscard]] u64 counted(u64 pt::EngineCounters::* counter) { return w.engine().counters().*counter; }
+  [[nodiscard]] u64 large_pages() { return counted(&pt::EngineCounters::large_pages); }
+  // Maps so many, touches every `step`th of them in order, and unmaps them.
+  void go_through(u64 step = 1, u64 pages = kPages) {
+    const VaRange all = VaRange::of_pages(w.layout().base, pages);
+    w.map(space, {.range = all, .perm = kPermRW});
+    for (u64 i = 0; i < pages; i += step) ASSERT_TRUE(w.touch(all.begin + pages_to_bytes(i), Access::kWrite));
+    ASSERT_TRUE(w.unmap(space, all));
+  }
+  static constexpr u64 kPages = 4 * pt::kBlockFrames;
+  // What use must have earned for one.
+  static constexpr u64 kUses = pt::kBlockFrames * pt::AheadAccount::kUsesPerPage;
+
+  World w{*GetParam(), 80 * pt::kBlockFrames, 1};
+  SpaceId space{};
+};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, DenseRuns, testing::ValuesIn(kLargePageKinds), kKindName);
+
+TEST_P(DenseRuns, GetThemWhenTheyHaveEarnedThem) {
+  for (u64 uses = 0; uses + kPages < kUses; uses += kPages) go_through();
+  EXPECT_EQ(large_pages(), 0u);
+  go_through();
+  const u64 before = large_pages();
+  const u64 faults = counted(&pt::EngineCounters::faults);
+  go_through(1, 3 * kPages);
+  // Behind the first 2 MiB, which small pages show.
+  EXPECT_EQ(large_pages() - before, 3 * kPages / pt::kBlockFrames - 1);
+  EXPECT_LE(counted(&pt::EngineCounters::faults) - faults, 30u);
+}
+
+TEST_P(DenseRuns, OthersDoNot) {
+  for (u64 uses = 0; uses < 3 * kUses; uses += kPages / 2) go_through(2);
+  EXPECT_EQ(large_pages(), 0u);
+}
+
+// What a run leaves of one is not known, so that runs that end in them do not get many.
+TEST_P(DenseRuns, ThatBreakOffPayForAllThatTheyLeft) {
+  for (u64 uses = 0; uses < 2 * kUses; uses += kPages) go_through();
+  const u64 before = large_pages();
+  const VaRange all = VaRange::of_pages(w.layout().base, kPages);
+  for (u64 i = 0; i < 8; ++i) {
+    w.map(space, {.range = all, .perm = kPermRW});
+    for (u64 k = 0; k < pt::kBlockFrames + 1; ++k) {
+      ASSERT_TRUE(w.touch(all.begin + pages_to_bytes(k), Access::kWrite));
+    }
+    ASSERT_TRUE(w.unmap(space, all));
+  }
+  EXPECT_LE(large_pages() - before, 2u);
+}
+
+TEST_P(LargePages, AreCounted) {
+  map_filled(2);
+  map(2 * kLarge, 2 * kLarge + 5);
+  fill(2 * kLarge, 2 * kLarge + 5);
+  EXPECT_EQ(*w.engine().region_large(parent, pages(0, 3 * kLarge)), 2 * kLarge);
+  EXPECT_EQ(*w.engine().region_large(parent, pages(10, kLarge + 7)), kLarge - 3);
+  EXPECT_EQ(*w.engine().region_large(parent, pages(2 * kLarge, 3 * kLarge)), 0u);
+  ASSERT_TRUE(w.protect(parent, pages(3, 4), kPermR));
+  EXPECT_EQ(*w.engine().region_large(parent, pages(0, 3 * kLarge)), kLarge);
+  EXPECT_EQ(w.engine().region_large(SpaceId{77}, pages(0, 1)), Fail(Status::kInvalid));
+  EXPECT_EQ(w.engine().region_large(parent, pages(0, (pt::EngineCore::kMostLarge + 1) * kLarge)),
+            Fail(Status::kInvalid));
 }
 
 }  // namespace
