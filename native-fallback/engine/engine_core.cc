@@ -82,6 +82,8 @@ Result<void> EngineCore::region_advise(SpaceId id, VaRange range, Advice advice,
     case Advice::kWillNeed:
     case Advice::kPopulate:
       return populate(id, *space, range, advice, checkpoint);
+    default:  // a matter of the promises, which faults ask
+      if (usage_change(advice).mask != 0) return {};
   }
   return Fail(Status::kInvalid);
 }
