@@ -97,9 +97,8 @@ Result<void> EngineCore::region_moved(SpaceId id, VaRange from, Gva to) {
   return move(id, *space, from, to);
 }
 
-bool EngineCore::wants_large(Space& space, const Promise& promise, Gva va) const {
-  if (!promise.ahead || large_pages_ == LargePages::kNever) return false;
-  if (large_pages_ == LargePages::kAlways) return true;
+bool EngineCore::earned_large(Space& space, const Promise& promise, Gva va) const {
+  if (!promise.ahead || promise.region.usage.large() != LargeLeaves::kAsItComes) return false;
   if (va.page() % kBlockFrames != 0 || space.ahead.step_before(va) < AheadPolicy::kMost - 1) return false;
   space.ahead.fault_at(va, 1);
   return space.ahead.pages() >= kBlockFrames - 1 &&

@@ -25,11 +25,6 @@ class EngineCore {
   EngineCore(const EngineCore&) = delete;
   EngineCore& operator=(const EngineCore&) = delete;
 
-  // Whether programs get large pages, where the tables can have them: never, where a run of touches comes to
-  // one (ahead.h), or wherever they fit.
-  enum class LargePages : u8 { kNever, kDense, kAlways };
-  void set_large_pages(LargePages when) { large_pages_ = when; }
-
   // --- spaces -------------------------------------------------------------------------------------------
 
   // Ids are dense: below kMaxSpaces, lowest free first but never a multiple of 64. Errors: kNoMemory, kLimit.
@@ -160,8 +155,12 @@ class EngineCore {
   // Pages between two looks at a checkpoint where leaf tables do not set the pace.
   static constexpr u64 kPagesPerCheck = 16;
 
-  // The first touch of what a large page would map is at va: whether it is to have one.
-  [[nodiscard]] bool wants_large(Space& space, const Promise& promise, Gva va) const;
+  // The first touch of what a large page would map is at va: whether it is to have one, as the program asked
+  // or as a run of touches has earned it (ahead.h).
+  [[nodiscard]] bool wants_large(const Promise& promise) const {
+    return promise.ahead && promise.region.usage.large() == LargeLeaves::kWanted;
+  }
+  [[nodiscard]] bool earned_large(Space& space, const Promise& promise, Gva va) const;
 
   // As Engine's.
   Result<void> region_advise(SpaceId id, VaRange range, Advice advice, Checkpoint* checkpoint);
@@ -169,7 +168,6 @@ class EngineCore {
 
   FrameTable& frames_;
   Blocks blocks_{frames_};
-  LargePages large_pages_ = LargePages::kDense;
   EngineCounters counters_;
   Space kernel_;
   // The space that was activated last: it is asked for most.

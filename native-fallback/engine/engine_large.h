@@ -39,10 +39,11 @@ auto Engine<Sink>::resolve_large(Cursor<Sink>& cursor, Space& space, SpaceId id,
   return Large::kDone;
 }
 
-// Installs a large page at the cursor, if the policy wants one and there is a block.
+// Installs a large page at the cursor, if there is to be one and there is a block.
 template <PageTableSink Sink>
 bool Engine<Sink>::give_large(Cursor<Sink>& cursor, Space& space, const Promise& promise, Access access) {
-  if (!wants_large(space, promise, cursor.va()) || !cursor.make_tables(2)) return false;
+  const bool wanted = wants_large(promise);
+  if ((!wanted && !earned_large(space, promise, cursor.va())) || !cursor.make_tables(2)) return false;
   const auto block = frames_.alloc_block();
   if (!block) return false;
   work::did(work::Unit::kPage, kBlockFrames);
@@ -53,7 +54,7 @@ bool Engine<Sink>::give_large(Cursor<Sink>& cursor, Space& space, const Promise&
   ++counters_.entries_written;
   ++counters_.large_pages;
   space.shares = true;
-  if (large_pages_ == LargePages::kDense) {
+  if (!wanted) {
     space.ahead.pay(cursor.large_page().end, kBlockFrames - 1);
     counters_.pages_ahead += kBlockFrames - 1;
   }

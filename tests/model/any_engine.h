@@ -31,7 +31,6 @@ class AnyEngine {
   virtual Result<void> map_direct(pt::FrameRange range) = 0;
   virtual void set_kernel_regions(const RegionSource& windows) = 0;
   virtual void shut_down() = 0;
-  virtual void set_large_pages(pt::EngineCore::LargePages when) = 0;
 
   virtual Result<SpaceId> space_create(const RegionSource& promised) = 0;
   virtual Result<SpaceId> space_clone(SpaceId parent, const RegionSource& promised) = 0;
@@ -84,7 +83,6 @@ class EngineOf final : public AnyEngine {
   Result<void> map_direct(pt::FrameRange range) override { return engine.map_direct(range); }
   void set_kernel_regions(const RegionSource& windows) override { engine.set_kernel_regions(windows); }
   void shut_down() override { engine.shut_down(); }
-  void set_large_pages(pt::EngineCore::LargePages when) override { engine.set_large_pages(when); }
 
   Result<SpaceId> space_create(const RegionSource& promised) override {
     return engine.space_create(promised);

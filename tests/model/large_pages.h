@@ -15,7 +15,6 @@ class LargePages : public testing::TestWithParam<const KindRow*> {
 
   void SetUp() override {
     ASSERT_TRUE(w.start());
-    w.engine().set_large_pages(pt::EngineCore::LargePages::kAlways);
     parent = *w.create();
     ASSERT_TRUE(w.activate(parent));
   }
@@ -30,8 +29,9 @@ class LargePages : public testing::TestWithParam<const KindRow*> {
 
   Gva at(u64 page) const { return kBase + pages_to_bytes(page); }
   VaRange pages(u64 first, u64 last) const { return {at(first), at(last)}; }
-  void map(u64 first, u64 last, Perm perm = kPermRW) {
-    w.map(parent, {.range = pages(first, last), .perm = perm});
+  static constexpr Usage kWanted{AccessPattern::kNormal, LargeLeaves::kWanted};
+  void map(u64 first, u64 last, Perm perm = kPermRW, Usage usage = kWanted) {
+    w.map(parent, {.range = pages(first, last), .perm = perm, .usage = usage});
   }
   // Each page of the running space gets its number; each has it.
   void fill(u64 first, u64 last) {

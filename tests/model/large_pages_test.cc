@@ -38,12 +38,26 @@ TEST_P(LargePages, ItLiesInsideOneRegion) {
   EXPECT_EQ(counted(&pt::EngineCounters::large_pages), 0u);
 }
 
+TEST_P(LargePages, NobodyGetsOneUnasked) {
+  for (const LargeLeaves asked : {LargeLeaves::kNever, LargeLeaves::kAsItComes}) {
+    map(0, kLarge, kPermRW, Usage(AccessPattern::kNormal, asked));
+    fill(0, kLarge);
+    ASSERT_TRUE(w.unmap(parent, pages(0, kLarge)));
+  }
+  map(0, kLarge, kPermRW, UsageChange{Usage::kBarred, Usage::kBarred}.of(kWanted));
+  fill(0, kLarge);
+  EXPECT_EQ(counted(&pt::EngineCounters::large_pages), 0u);
+}
+
 TEST_P(LargePages, AnObjectsPagesAreSmall) {
   const ObjectId object = *w.object_create(kLarge);
   for (const Sharing sharing : {Sharing::kShared, Sharing::kPrivate}) {
     const u64 first = sharing == Sharing::kShared ? 0 : kLarge;
-    w.map(parent,
-          {.range = pages(first, first + kLarge), .perm = kPermRW, .sharing = sharing, .object = object});
+    w.map(parent, {.range = pages(first, first + kLarge),
+                   .perm = kPermRW,
+                   .sharing = sharing,
+                   .usage = kWanted,
+                   .object = object});
     fill(first, first + kLarge);
   }
   EXPECT_EQ(counted(&pt::EngineCounters::large_pages), 0u);
@@ -65,13 +79,11 @@ TEST_P(LargePages, MemoryThatCameBackInPiecesIsLargeAgain) {
   map(0, kLarge);
   u64 most = 0;
   // As much as there is, in small pages and then in large ones.
-  w.engine().set_large_pages(pt::EngineCore::LargePages::kNever);
   const u64 room = free_frames() - 64;
-  map(kLarge, kLarge + room);
+  map(kLarge, kLarge + room, kPermRW, Usage());
   for (u64 i = kLarge; i < kLarge + room; ++i) ASSERT_EQ(w.write(at(i), i), kFine);
   ASSERT_TRUE(w.unmap(parent, pages(kLarge, kLarge + room)));
   w.check();
-  w.engine().set_large_pages(pt::EngineCore::LargePages::kAlways);
   for (u64 tries = 0; tries < 2 * 8192 / kLarge; ++tries) {
     ASSERT_EQ(w.write(at(0), 1), kFine);
     if (is_large(parent, 0)) ++most;
@@ -470,9 +482,9 @@ class DenseRuns : public testing::TestWithParam<const KindRow*> {
   [[nodiscard]] u64 counted(u64 pt::EngineCounters::* counter) { return w.engine().counters().*counter; }
   [[nodiscard]] u64 large_pages() { return counted(&pt::EngineCounters::large_pages); }
   // Maps so many, touches every `step`th of them in order, and unmaps them.
-  void go_through(u64 step = 1, u64 pages = kPages) {
+  void go_through(u64 step = 1, u64 pages = kPages, Usage usage = {}) {
     const VaRange all = VaRange::of_pages(w.layout().base, pages);
-    w.map(space, {.range = all, .perm = kPermRW});
+    w.map(space, {.range = all, .perm = kPermRW, .usage = usage});
     for (u64 i = 0; i < pages; i += step) ASSERT_TRUE(w.touch(all.begin + pages_to_bytes(i), Access::kWrite));
     ASSERT_TRUE(w.unmap(space, all));
   }
@@ -496,6 +508,13 @@ TEST_P(DenseRuns, GetThemWhenTheyHaveEarnedThem) {
   // Behind the first 2 MiB, which small pages show.
   EXPECT_EQ(large_pages() - before, 3 * kPages / pt::kBlockFrames - 1);
   EXPECT_LE(counted(&pt::EngineCounters::faults) - faults, 30u);
+}
+
+TEST_P(DenseRuns, WhoWantsNoneGetsNone) {
+  for (u64 uses = 0; uses < 2 * kUses; uses += kPages) {
+    go_through(1, kPages, Usage(AccessPattern::kNormal, LargeLeaves::kNever));
+  }
+  EXPECT_EQ(large_pages(), 0u);
 }
 
 TEST_P(DenseRuns, OthersDoNot) {

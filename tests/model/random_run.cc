@@ -24,7 +24,6 @@ std::string name_of(ViolationReason reason) {
 
 void RandomRun::run(u64 operations) {
   ASSERT_TRUE(world_.start());
-  if (large()) world_.engine().set_large_pages(pt::EngineCore::LargePages::kAlways);
   reference_.spaces[SpaceId::kKernel].regions = &world_.regions(SpaceId::kKernel);
   for (u64 i = 0; i < operations; ++i) {
     SCOPED_TRACE(testing::Message() << "operation " << i << ", seed and history decide it");

@@ -11,6 +11,7 @@ constexpr u64 kMostSpaces = 6;
 void RandomRun::map() {
   const SpaceId id = one_in(5) ? SpaceId::kKernel : any_space();
   RegionSpec region{.range = any_range(id), .perm = any_perm()};
+  if (large() && !one_in(8)) region.usage = Usage(AccessPattern::kNormal, LargeLeaves::kWanted);
   if (region.range.pages() > area_pages(id) + 2 * layout_.entries_per_table) return;
   if (id == SpaceId::kKernel || one_in(2)) {
     const auto object = any_object();

@@ -134,7 +134,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, RandomLarge,
 TEST_P(RandomLarge, KeepsToTheReference) {
   for (const u64 seed : {1u, 2u}) {
     RandomRun run = RandomRun::with_large_pages(*GetParam(), seed, 12'000, 1800);
-    run.run(6'000);
+    run.run(40'000);
     ASSERT_FALSE(HasFailure()) << GetParam()->name << ", seed " << seed;
     EXPECT_GE(run.counters.large_pages, 100u);
     EXPECT_GE(run.counters.large_split, 50u);
