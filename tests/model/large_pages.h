@@ -8,7 +8,16 @@ namespace nopte::model {
 inline constexpr std::array<const KindRow*, 6> kLargePageKinds = {
     &kStoreInGuest, &kStoreInHypervisor, &kFiveLevelStore, &kPaeStore, &kShadowed, &kNested};
 
-class LargePages : public testing::TestWithParam<const KindRow*> {
+// What the table that has the large pages' leaves has beside them: a clone copies tables of few entries at
+// once, and shares others (unshare.h).
+enum class Beside : u8 { kNothing, kManyTables };
+
+inline constexpr auto kLargePageName = [](const auto& test) {
+  std::string name = kKindName(testing::TestParamInfo<const KindRow*>(std::get<0>(test.param), test.index));
+  return name + (std::get<1>(test.param) == Beside::kNothing ? "" : "_in_a_crowd");
+};
+
+class LargePages : public testing::TestWithParam<std::tuple<const KindRow*, Beside>> {
  protected:
   static constexpr u64 kLarge = pt::kBlockFrames;  // pages
   static constexpr auto kFine = ViolationReason::kNone;
@@ -17,6 +26,11 @@ class LargePages : public testing::TestWithParam<const KindRow*> {
     ASSERT_TRUE(w.start());
     parent = *w.create();
     ASSERT_TRUE(w.activate(parent));
+    if (std::get<1>(GetParam()) == Beside::kNothing) return;
+    for (u64 i = 0; i < kCrowd; ++i) {
+      w.map(parent, {.range = crowd(i), .perm = kPermRW});
+      ASSERT_EQ(w.write(crowd(i).begin, i), kFine);
+    }
   }
   void TearDown() override {
     w.check();
@@ -26,6 +40,10 @@ class LargePages : public testing::TestWithParam<const KindRow*> {
   [[nodiscard]] u64 splits() { return counted(&pt::EngineCounters::large_split); }
   [[nodiscard]] u64 copied() { return counted(&pt::EngineCounters::frames_copied); }
   [[nodiscard]] u64 free_frames() { return w.frames().free_frames(); }
+
+  // Single pages, each in a leaf table of its own, beside those in the table of a GiB.
+  static constexpr u64 kCrowd = 70;
+  VaRange crowd(u64 i) const { return pages((20 + i) * kLarge, (20 + i) * kLarge + 1); }
 
   Gva at(u64 page) const { return kBase + pages_to_bytes(page); }
   VaRange pages(u64 first, u64 last) const { return {at(first), at(last)}; }
@@ -56,7 +74,7 @@ class LargePages : public testing::TestWithParam<const KindRow*> {
   }
   void in(SpaceId space) { ASSERT_TRUE(w.activate(space)); }
 
-  World w{*GetParam(), 8192, 2};
+  World w{*std::get<0>(GetParam()), 8192, 2};
   const Gva kBase = w.layout().base;
   SpaceId parent{};
   SpaceId child{};

@@ -6,7 +6,10 @@
 namespace nopte::model {
 namespace {
 
-INSTANTIATE_TEST_SUITE_P(Kinds, LargePages, testing::ValuesIn(kLargePageKinds), kKindName);
+INSTANTIATE_TEST_SUITE_P(Kinds, LargePages,
+                         testing::Combine(testing::ValuesIn(kLargePageKinds),
+                                          testing::Values(Beside::kNothing, Beside::kManyTables)),
+                         kLargePageName);
 
 TEST_P(LargePages, OneFaultInstallsAllOfIt) {
   map(0, kLarge);

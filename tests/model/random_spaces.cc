@@ -11,6 +11,11 @@ constexpr u64 kMostSpaces = 6;
 void RandomRun::map() {
   const SpaceId id = one_in(5) ? SpaceId::kKernel : any_space();
   RegionSpec region{.range = any_range(id), .perm = any_perm()};
+  // Now and then a page in a table of its own, so that there are tables of many entries, which clones share.
+  if (large() && id != SpaceId::kKernel && !one_in(4)) {
+    const Gva at = layout_.areas[0] + (20 + below(80)) * layout_.leaf_table_bytes;
+    region.range = VaRange::of_pages(at, 1);
+  }
   if (large() && !one_in(8)) region.usage = Usage(AccessPattern::kNormal, LargeLeaves::kWanted);
   if (region.range.pages() > area_pages(id) + 2 * layout_.entries_per_table) return;
   if (id == SpaceId::kKernel || one_in(2)) {
