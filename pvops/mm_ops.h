@@ -30,7 +30,41 @@ enum class Advice : u32 {
   kDontNeed = 0,  // drop what is installed: anonymous memory reads zero again, private copies are lost
   kWillNeed = 1,  // install for reading what can be had; a shortage is not an error
   kPopulate = 2,  // install for writing where the region allows it; kNoMemory leaves a prefix installed
+  // How the range will be used, from now on; nothing is installed or dropped.
+  kNormal = 3,        // its pattern
+  kRandom = 4,        // likewise: nothing comes ahead of a touch
+  kSequential = 5,    // likewise: much comes ahead
+  kLargeWanted = 6,   // 2 MiB leaves wherever they can be
+  kLargeNever = 7,    // none
+  kLargeBarred = 8,   // none, whatever the two above say
+  kLargeAllowed = 9,  // what they say
 };
+inline constexpr Advice kLastAdvice = Advice::kLargeAllowed;
+
+// What advice changes in a region's usage; nothing for what is done at once.
+constexpr UsageChange usage_change(Advice advice) {
+  switch (advice) {
+    case Advice::kDontNeed:
+    case Advice::kWillNeed:
+    case Advice::kPopulate:
+      break;
+    case Advice::kNormal:
+      return {Usage::kPattern, Usage::bits_of(AccessPattern::kNormal)};
+    case Advice::kRandom:
+      return {Usage::kPattern, Usage::bits_of(AccessPattern::kRandom)};
+    case Advice::kSequential:
+      return {Usage::kPattern, Usage::bits_of(AccessPattern::kSequential)};
+    case Advice::kLargeWanted:
+      return {Usage::kLarge, Usage::bits_of(LargeLeaves::kWanted)};
+    case Advice::kLargeNever:
+      return {Usage::kLarge, Usage::bits_of(LargeLeaves::kNever)};
+    case Advice::kLargeBarred:
+      return {Usage::kBarred, Usage::kBarred};
+    case Advice::kLargeAllowed:
+      return {Usage::kBarred, 0};
+  }
+  return {};
+}
 
 // Flags of region_map.
 inline constexpr u32 kMapReplace = 1 << 0;

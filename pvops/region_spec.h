@@ -8,6 +8,7 @@
 #include "pvops/base/function_ref.h"
 #include "pvops/base/perm.h"
 #include "pvops/base/result.h"
+#include "pvops/base/usage.h"
 
 namespace nopte {
 
@@ -24,6 +25,7 @@ struct RegionSpec {
   VaRange range;
   Perm perm;
   Sharing sharing = Sharing::kPrivate;
+  Usage usage{};
   ObjectId object = ObjectId::kNone;
   u64 object_page = 0;
 

@@ -75,7 +75,7 @@ std::expected<void, const char*> hide(std::string_view names, Offer& offer) {
     u64 feature;
   };
   constexpr Word kWords[] = {{"memory", abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident |
-                                            abi::kFeatureRegionQueue},
+                                            abi::kFeatureRegionQueue | abi::kFeatureUsage},
                              {"queue", abi::kFeatureRegionQueue},
                              {"platform", abi::kFeaturePlatform},
                              {"xen", abi::kFeatureXen},

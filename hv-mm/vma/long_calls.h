@@ -106,6 +106,24 @@ CallResult VmaMemory<Sink>::protect_far(SpaceId space, RegionTree& tree, VaRange
   return in_pieces(issue, tree, start, piece);
 }
 
+// How a range is used: a matter of the promises alone, so that no interrupt waits for more than a piece.
+template <pt::PageTableSink Sink>
+CallResult VmaMemory<Sink>::use_range(const RangeCall& issue, RegionTree& tree, UsageChange use) {
+  const auto start = stopped_.start(issue, moment(issue.call, tree));
+  const auto piece = [&](Gva begin, bool goes_on, pt::Checkpoint&) -> Result<Gva> {
+    const auto lent = nodes_.lend(goes_on);
+    Result<RegionPlan> plan = tree.prepare_use({begin, issue.range.end}, use, work::kMostAtOnce);
+    if (!plan) return Fail(plan.error());
+    if (too_many(tree, *plan, goes_on)) return Fail(Status::kLimit);
+    const Gva end = plan->range().end;
+    // What a later piece needs is there before the first one begins.
+    if (!goes_on && end != issue.range.end && !nodes_.refill()) return Fail(Status::kNoMemory);
+    tree.commit(*plan);
+    return end;
+  };
+  return in_pieces(issue, tree, start, piece);
+}
+
 // region_map of a checked region with flags. The answer is how many pages are dealt with ahead.
 template <pt::PageTableSink Sink>
 CallResult VmaMemory<Sink>::map_with(u64 flags, SpaceId space, RegionTree& tree, const RegionSpec& spec,

@@ -13,9 +13,16 @@ template <pt::PageTableSink Sink>
 [[gnu::always_inline]] inline CallResult VmaMemory<Sink>::map_in(const Target& target,
                                                                  const abi::region_map_args& args, u64 most) {
   if (args.flags & ~abi::kRegionFlagMask) return Fail(Status::kInvalid);
-  RegionSpec spec{target.range, Perm(static_cast<u8>(args.flags & Perm::kAll)),
-                  (args.flags & abi::kRegionShared) ? Sharing::kShared : Sharing::kPrivate, args.object,
-                  args.object_page};
+  RegionSpec spec{.range = target.range,
+                  .perm = Perm(static_cast<u8>(args.flags & Perm::kAll)),
+                  .sharing = (args.flags & abi::kRegionShared) ? Sharing::kShared : Sharing::kPrivate,
+                  .object = args.object,
+                  .object_page = args.object_page};
+  if (args.flags & abi::kRegionUsage) [[unlikely]] {
+    const u64 usage = (args.flags & abi::kRegionUsage) >> abi::kRegionUsageShift;
+    if (!Usage::valid(usage)) return Fail(Status::kInvalid);
+    spec.usage = Usage(static_cast<u8>(usage));
+  }
   DeclaredObject* object = nullptr;
   if (args.object == ObjectId::kNone) {
     if (spec.sharing == Sharing::kShared || args.object_page != 0) return Fail(Status::kInvalid);

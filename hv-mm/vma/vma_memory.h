@@ -188,8 +188,11 @@ class VmaMemory {
   CallResult region_advise(const abi::region_advise_args& args) {
     const Result<Target> target = target_of(args.space, args.begin, args.pages);
     if (!target) return Fail(target.error());
-    if (args.advice > static_cast<u64>(Advice::kPopulate)) return Fail(Status::kInvalid);
+    if (args.advice > static_cast<u64>(kLastAdvice)) return Fail(Status::kInvalid);
     const RangeCall issue{abi::Call::region_advise, args.space, target->range, args.advice};
+    if (const UsageChange use = usage_change(static_cast<Advice>(args.advice)); use.mask != 0) {
+      return use_range(issue, *target->tree, use);
+    }
     const Gva begin = stopped_.start(issue, moment(issue.call, *target->tree)).begin;
     pt::Checkpoint checkpoint(stop_);
     const auto done = engine_.region_advise(args.space, {begin, target->range.end},
@@ -284,6 +287,8 @@ class VmaMemory {
                                  const pt::Checkpoint& checkpoint);
   [[gnu::noinline]] CallResult unmap_far(SpaceId space, RegionTree& tree, VaRange range);
   [[gnu::noinline]] CallResult protect_far(SpaceId space, RegionTree& tree, VaRange range, Perm perm);
+  [[gnu::noinline, gnu::cold]] CallResult use_range(const RangeCall& issue, RegionTree& tree,
+                                                    UsageChange use);
   [[gnu::noinline]] CallResult map_with(u64 flags, SpaceId space, RegionTree& tree, const RegionSpec& spec,
                                         DeclaredObject* object);
   CallResult replace(SpaceId space, RegionTree& tree, const RegionSpec& spec, DeclaredObject* object);

@@ -28,7 +28,8 @@ class VmaMode final : public ModeHandler {
 
   [[nodiscard]] const char* name() const override { return "vma"; }
   [[nodiscard]] u64 features() const override {
-    return abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident | abi::kFeatureRegionQueue;
+    return abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident | abi::kFeatureRegionQueue |
+           abi::kFeatureUsage;
   }
 
   void on_page_fault(Vcpu& vcpu, Gva va, u64 error_code) override;

@@ -11,7 +11,10 @@
 // What is installed ahead and never touched is wasted memory. Each space has an account that pays for each
 // page, and gets the price back, with a little more, when a fault right behind the step, or the end of its
 // pages, shows that it was used. So a program whose runs break off soon wastes kFirst pages, and then one for
-// each kUsesPerPage that it used; one that goes through its memory is soon given steps of kMost.
+// each kUsesPerPage that it used; one that goes through its memory is soon given steps of kMost, and then,
+// where such a step ends at the end of a leaf table, a large page for all that the next would map. That is
+// paid for as a step is: with what 64 MiB of use have earned. Nobody can tell how much of it was touched
+// (there is one A), so that what a fault behind it does not show to be used, is not paid back.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +29,8 @@ namespace nopte::pt {
 class AheadAccount {
  public:
   static constexpr unsigned kFirst = 4;
-  static constexpr unsigned kMost = 128;
+  static constexpr unsigned kMost = 1024;      // two large pages
+  static constexpr unsigned kInherited = 128;  // at most
   static constexpr unsigned kUsesPerPage = 32;
 
   [[nodiscard]] unsigned pages() const { return left_ / kUsesPerPage; }
@@ -45,12 +49,12 @@ class AheadAccount {
     }
     earn(used, 1);
   }
-  // A step ended right before va.
-  [[nodiscard]] bool ends_before(Gva va) const {
+  // Pages that were paid for a step that ended right before va; 0: there was none.
+  [[nodiscard]] unsigned step_before(Gva va) const {
     for (const Step& step : steps_) {
-      if (step.pages != 0 && step.end_page == va.page()) return true;
+      if (step.pages != 0 && step.end_page == va.page()) return static_cast<unsigned>(step.pages);
     }
-    return false;
+    return 0;
   }
   // Something is paid for of which it is not known whether it is used.
   [[nodiscard]] bool paid() const { return open_ != 0; }
@@ -66,7 +70,7 @@ class AheadAccount {
   // A clone's, which has paid for nothing yet.
   [[nodiscard]] AheadAccount inherited() const {
     AheadAccount same;
-    same.left_ = left_;
+    same.left_ = static_cast<u16>(std::min<unsigned>(left_, kInherited * kUsesPerPage));
     return same;
   }
 
@@ -74,8 +78,8 @@ class AheadAccount {
   // As many runs may go on at once.
   static constexpr unsigned kSteps = 4;
   struct Step {
-    u64 end_page : 57 = 0;
-    u64 pages : 7 = 0;  // 0: there is none
+    u64 end_page : 54 = 0;
+    u64 pages : 10 = 0;  // 0: there is none
   };
   unsigned close(Step& step) {
     --open_;

@@ -83,13 +83,13 @@ class Engine final : public EngineCore {
   // Nothing is to be done for a new region: the first fault finds it.
 
   // Takes out everything installed in the range. Errors: kInvalid, kAgain; kNoMemory where the range ends
-  // amidst what a clone has too, nothing has changed.
+  // amidst what a clone has too, or a large page: nothing has changed.
   Result<void> region_unmapped(SpaceId space, VaRange range, Checkpoint* checkpoint = nullptr);
   // Gives what is installed in the range at most these rights, and adds rights where that saves a fault.
   // Errors: as region_unmapped.
   Result<void> region_protected(SpaceId space, VaRange range, Perm perm, Checkpoint* checkpoint = nullptr);
   // Before the two above are used on parts of a range, with checkpoints that say so: then none of them needs
-  // memory, as long as the space is not cloned. Errors: as they.
+  // memory, as long as the space is not cloned and gets no large page. Errors: as they.
   Result<void> make_ready(SpaceId space, VaRange whole);
   // As MmOps::region_advise; holes are skipped. Errors: kInvalid, kNoMemory (kPopulate: a prefix is
   // installed; kDontNeed: as region_unmapped), kAgain.
@@ -126,7 +126,7 @@ class Engine final : public EngineCore {
   // The top-level table. Errors: kInvalid (a space whose destruction was interrupted, too).
   [[nodiscard]] Result<Frame> root(SpaceId space) const;
   // visit(Gva, const Installed&) for all non-empty leaf entries of user addresses (the kernel space: of
-  // windows), ascending. Tests and diagnostics.
+  // windows), ascending; a large one with the first address that it maps. Tests and diagnostics.
   template <class Visit>
   void for_each_installed(SpaceId space, Visit visit) const;
 
@@ -159,6 +159,10 @@ class Engine final : public EngineCore {
   [[nodiscard]] bool was_touched(SpaceId id, Gva va) const override {
     const auto installed = peek(id, va);
     return installed.has_value() && installed->entry.accessed();
+  }
+  [[nodiscard]] bool is_large(SpaceId id, Gva va) const override {
+    const auto installed = peek(id, va);
+    return installed.has_value() && installed->level != 1;
   }
   [[nodiscard]] bool runs(const Space& space) const override { return sink_.runs(space.root); }
   Result<void> clone_tables(Space& parent, Space& child) override;
@@ -194,6 +198,24 @@ class Engine final : public EngineCore {
   Result<Frame> copied_frame(Frame from);
   // One reference less; the last one hands the frame to the batch.
   void drop_reference(Frame frame, Batch& batch);
+
+  // --- large pages (engine_large.h) ---
+  // Where the cursor is above level 1.
+  [[nodiscard]] bool may_be_large(const Cursor<Sink>& cursor, const RegionSpec& region) const {
+    return region.range.contains(cursor.large_page()) || !cursor.entry().empty();
+  }
+  enum class Large : u8 { kNone, kSplit, kDone };  // small pages are next, or are there by now
+  [[gnu::noinline]] Result<Large> resolve_large(Cursor<Sink>& cursor, Space& space, SpaceId id,
+                                                const Promise& promise, Access access);
+  bool give_large(Cursor<Sink>& cursor, Space& space, const Promise& promise, Access access);
+  [[gnu::cold, gnu::noinline]] Result<void> split_large(Cursor<Sink>& cursor);
+  [[gnu::cold, gnu::noinline]] void drop_large(Entry entry, Batch& batch);
+  [[gnu::cold, gnu::noinline]] void zap_large(Cursor<Sink>& cursor, Space& space, Batch& batch);
+  [[gnu::cold, gnu::noinline]] void protect_large(Cursor<Sink>& cursor, Perm perm, Batch& batch);
+  [[gnu::cold, gnu::noinline]] Result<void> share_large(Cursor<Sink>& from, Cursor<Sink>& to, Gva va);
+  [[gnu::cold, gnu::noinline]] Result<bool> make_large_way(Cursor<Sink>& source, VaRange part,
+                                                           Cursor<Sink>& destination, Gva there,
+                                                           Batch& batch);
 
   // --- ranges (engine_range.h) ---
   bool goes_whole(VaRange part, Gva to) const;
@@ -253,5 +275,6 @@ class Engine final : public EngineCore {
 
 #include "native-fallback/engine/engine_fault.h"
 #include "native-fallback/engine/engine_kernel.h"
+#include "native-fallback/engine/engine_large.h"
 #include "native-fallback/engine/engine_range.h"
 #include "native-fallback/engine/engine_space.h"

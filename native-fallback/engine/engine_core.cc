@@ -82,6 +82,8 @@ Result<void> EngineCore::region_advise(SpaceId id, VaRange range, Advice advice,
     case Advice::kWillNeed:
     case Advice::kPopulate:
       return populate(id, *space, range, advice, checkpoint);
+    default:  // a matter of the promises, which faults ask
+      if (usage_change(advice).mask != 0) return {};
   }
   return Fail(Status::kInvalid);
 }
@@ -93,6 +95,28 @@ Result<void> EngineCore::region_moved(SpaceId id, VaRange from, Gva to) {
   if (!may_show(id, target)) return Fail(Status::kInvalid);
   if (target.overlaps(from)) return Fail(Status::kOverlap);
   return move(id, *space, from, to);
+}
+
+bool EngineCore::earned_large(Space& space, const Promise& promise, Gva va) const {
+  if (!promise.ahead || promise.region.usage.large() != LargeLeaves::kAsItComes) return false;
+  if (va.page() % kBlockFrames != 0 || space.ahead.step_before(va) < AheadPolicy::kMost - 1) return false;
+  space.ahead.fault_at(va, 1);
+  return space.ahead.pages() >= kBlockFrames - 1 &&
+         frames_.free_frames() / AheadPolicy::kFreeParts >= kBlockFrames;
+}
+
+Result<u64> EngineCore::region_large(SpaceId id, VaRange range) const {
+  const Space* space = find_space(id);
+  if (space == nullptr || space->retired || !may_show(id, range)) return Fail(Status::kInvalid);
+  constexpr u64 kBytes = pages_to_bytes(kBlockFrames);
+  Gva begin(range.begin.value() & ~(kBytes - 1));
+  if ((range.end - 1 - begin) / kBytes >= kMostLarge) return Fail(Status::kInvalid);
+  u64 pages = 0;
+  for (; begin < range.end; begin += kBytes) {
+    work::did(work::Unit::kNode);
+    if (is_large(id, begin)) pages += VaRange{begin, begin + kBytes}.intersect(range).pages();
+  }
+  return pages;
 }
 
 Result<void> EngineCore::populate(SpaceId id, Space& space, VaRange range, Advice advice,

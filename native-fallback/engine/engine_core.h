@@ -12,6 +12,7 @@
 #include "native-fallback/engine/kmem_area.h"
 #include "native-fallback/engine/memory_object.h"
 #include "native-fallback/engine/space.h"
+#include "native-fallback/frames/block.h"
 #include "native-fallback/frames/frame_table.h"
 #include "native-fallback/tables/counters.h"
 #include "pvops/base/work.h"
@@ -47,6 +48,11 @@ class EngineCore {
   Result<void> region_moved(SpaceId space, VaRange from, Gva to);
   // As MmOps::region_resident. Errors: kInvalid.
   [[nodiscard]] Result<u64> region_resident(SpaceId space, VaRange range) const;
+
+  // How many pages of the range large pages show, of at most kMostLarge that those would map. Errors:
+  // kInvalid.
+  static constexpr u64 kMostLarge = work::kMostAtOnce;
+  [[nodiscard]] Result<u64> region_large(SpaceId space, VaRange range) const;
 
   // --- objects ------------------------------------------------------------------------------------------
 
@@ -111,6 +117,8 @@ class EngineCore {
   [[nodiscard]] virtual bool may_show(SpaceId id, VaRange range) const = 0;
   // What is installed at va was touched, or may have been.
   [[nodiscard]] virtual bool was_touched(SpaceId id, Gva va) const = 0;
+  // A large page shows va.
+  [[nodiscard]] virtual bool is_large(SpaceId id, Gva va) const = 0;
   // A CPU runs it.
   [[nodiscard]] virtual bool runs(const Space& space) const = 0;
   // Shares what the parent shows with the child. Errors: kNoMemory.
@@ -147,11 +155,19 @@ class EngineCore {
   // Pages between two looks at a checkpoint where leaf tables do not set the pace.
   static constexpr u64 kPagesPerCheck = 16;
 
+  // The first touch of what a large page would map is at va: whether it is to have one, as the program asked
+  // or as a run of touches has earned it (ahead.h).
+  [[nodiscard]] bool wants_large(const Promise& promise) const {
+    return promise.ahead && promise.region.usage.large() == LargeLeaves::kWanted;
+  }
+  [[nodiscard]] bool earned_large(Space& space, const Promise& promise, Gva va) const;
+
   // As Engine's.
   Result<void> region_advise(SpaceId id, VaRange range, Advice advice, Checkpoint* checkpoint);
   Result<Gva> kmem_alloc(u64 pages, Checkpoint* checkpoint);
 
   FrameTable& frames_;
+  Blocks blocks_{frames_};
   EngineCounters counters_;
   Space kernel_;
   // The space that was activated last: it is asked for most.

@@ -60,6 +60,11 @@ Result<void> Engine<Sink>::resolve(Space& space, SpaceId id, const Promise& prom
     if (cursor.level() == 1) {
       const Entry entry = cursor.entry();
       if (!entry.empty()) return resolve_held(cursor, space, id, promise, entry, access);
+    } else if (kLargePages<Sink> && promise.object == nullptr && may_be_large(cursor, promise.region)) {
+      const auto large = resolve_large(cursor, space, id, promise, access);
+      if (!large) return Fail(large.error());
+      if (*large == Large::kDone) return {};
+      if (*large == Large::kSplit) continue;
     }
     return resolve_empty(cursor, space, id, promise, page, access);
   }
@@ -70,8 +75,8 @@ Result<void> Engine<Sink>::resolve(Space& space, SpaceId id, const Promise& prom
 template <PageTableSink Sink>
 [[gnu::noinline]] Result<bool> Engine<Sink>::own_for(const Space& space, Gva va, Access access) {
   Cursor<Sink> cursor(tables_, space.root, va);
-  if (access != Access::kWrite && cursor.level() == 1 && cursor.entry().present() &&
-      allows(cursor.entry().perm() & cursor.path_rights(), access)) {
+  if (access != Access::kWrite && (cursor.level() == 1 || cursor.at_large_page()) &&
+      cursor.entry().present() && allows(cursor.entry().perm() & cursor.path_rights(), access)) {
     return false;
   }
   Batch batch(sink_, frames_, counters_, space.root, FlushScope::kSpace);
@@ -106,7 +111,7 @@ template <PageTableSink Sink>
     if (follows_touched(cursor)) {
       go_ahead(cursor, space, id, promise, page, access);
     } else if (Format::table_index(cursor.va(), 1) == 0 && space.ahead.paid() &&
-               space.ahead.ends_before(cursor.va())) {
+               space.ahead.step_before(cursor.va()) != 0) {
       space.ahead.fault_at(cursor.va(), 1);
     }
   }
@@ -339,6 +344,7 @@ Result<void> Engine<Sink>::install_promised(Space& space, SpaceId id, const Prom
     va += kPageBytes;
     if (promise.object != nullptr || va == pages.end) continue;
     Cursor<Sink> cursor(tables_, space.root, va);
+    if (cursor.at_large_page()) va = cursor.part_before(pages.end).end;
     if (cursor.level() != 1 || !cursor.mine()) continue;
     const unsigned left = static_cast<unsigned>(cursor.part_before(pages.end).pages());
     va += pages_to_bytes(install_run(cursor, Format::table_index(va, 1), left, promise, 0,

@@ -16,7 +16,11 @@ Result<void> Engine<Sink>::region_protected(SpaceId id, VaRange range, Perm perm
   if (space == nullptr || !valid_range(id, range)) return Fail(Status::kInvalid);
   return for_each_leaf_table(id, *space, range, Whose::kOwn, checkpoint,
                              [this, perm](Cursor<Sink>& cursor, VaRange part, Batch& batch) {
-                               protect_leaf_table(cursor, part, perm, batch);
+                               if (cursor.at_large_page() && cursor.mine()) [[unlikely]] {
+                                 protect_large(cursor, perm, batch);
+                               } else {
+                                 protect_leaf_table(cursor, part, perm, batch);
+                               }
                              });
 }
 
@@ -27,6 +31,9 @@ Result<void> Engine<Sink>::zap(SpaceId id, Space& space, VaRange range, Whose wh
                                if (!cursor.mine() && whose == Whose::kOwn) [[unlikely]] {
                                  cursor.drop_shared(batch);
                                  ++counters_.entries_written;
+                               } else if (cursor.level() != 1) [[unlikely]] {
+                                 // An object's pages are small.
+                                 if (whose == Whose::kOwn) zap_large(cursor, space, batch);
                                } else {
                                  // A step ends in a run of more pages than these.
                                  const bool steps = cursor.leaf_meta().live > 2 && space.ahead.paid();
@@ -49,7 +56,7 @@ Result<void> Engine<Sink>::make_ready(SpaceId id, VaRange whole) {
 }
 
 // Makes this root's own the tables that an end of the whole lies amidst, and the range, a part of it, reaches
-// into; others are inside the whole. Errors: kNoMemory.
+// into, and splits large pages there; others are inside the whole. Errors: kNoMemory.
 template <PageTableSink Sink>
 [[gnu::noinline]] Result<void> Engine<Sink>::own_edges(const Space& space, VaRange range, VaRange whole,
                                                        Batch& batch) {
@@ -59,8 +66,8 @@ template <PageTableSink Sink>
     while (lowest <= Cursor<Sink>::kHighestShared && !sticks_out(Format::table_bytes(lowest))) ++lowest;
     if (lowest > Cursor<Sink>::kHighestShared) return {};
     Cursor<Sink> cursor(tables_, space.root, va);
-    if (cursor.mine() && !cursor.kept()) return {};
-    return cursor.own(lowest, batch);
+    if (!cursor.mine() || cursor.kept()) NOPTE_TRY(cursor.own(lowest, batch));
+    return lowest == 1 && cursor.at_large_page() ? split_large(cursor) : Result<void>();
   };
   NOPTE_TRY(own_at(range.begin,
                    [&](u64 bytes) { return (range.begin.value() & ~(bytes - 1)) < whole.begin.value(); }));
@@ -75,6 +82,7 @@ auto Engine<Sink>::shown_of(Cursor<Sink>& cursor, VaRange range) const -> Shown 
   for (u64 left = work::kMostAtOnce / 2; left != 0; --left) {
     work::did(work::Unit::kNode);
     const VaRange part = cursor.part_before(range.end);
+    if (cursor.level() != 1) return Shown::kPages;
     if (cursor.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1)).next())
       return Shown::kPages;
     if (part.bytes() == Format::table_bytes(1)) shown = Shown::kTables;
@@ -84,9 +92,9 @@ auto Engine<Sink>::shown_of(Cursor<Sink>& cursor, VaRange range) const -> Shown 
 }
 
 // work(cursor, part, batch) for every leaf table in the range; the cursor is at part.begin, part lies in the
-// table. For kOwn, where other roots lead there too, part is all of what is shared (Cursor::shared_range),
-// which is inside the whole that the range is a part of (Checkpoint). Errors: kAgain; kNoMemory, nothing has
-// been done.
+// table; and for every large page, all of it. For kOwn, where other roots lead there too, part is all of what
+// is shared (Cursor::shared_range), which is inside the whole that the range is a part of (Checkpoint).
+// Errors: kAgain; kNoMemory, nothing has been done.
 template <PageTableSink Sink>
 template <class Work>
 Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange range, Whose whose,
@@ -118,8 +126,12 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
         if (!cursor.mine()) part = cursor.shared_range();
       }
     }
+    const bool large = cursor.level() != 1;
+    if (large && cursor.mine()) [[unlikely]]
+      part = cursor.large_page();
     const bool last = part.end >= range.end;
-    const bool whole = !last && part.bytes() == Format::table_bytes(1) && cursor.leaf_meta().live != 0;
+    const bool whole =
+        !last && part.bytes() == Format::table_bytes(1) && (large || cursor.leaf_meta().live != 0);
     const u64 written = counters_.entries_written;
     work(cursor, part, batch);
     if (last) break;
@@ -278,7 +290,11 @@ Result<void> Engine<Sink>::move(SpaceId id, const Space& space, VaRange from, Gv
       va = part.end;
       const Gva there = to + (part.begin - from.begin);
       destination.walk(there);
-      if (goes_whole(part, there) && source.leaf_meta().live != 0 && destination.level() == 2) {
+      if (source.level() != 1) [[unlikely]] {
+        batch.page(part.begin);
+        destination.install_large_page(source.remove_large_page());
+        counters_.entries_written += 2;
+      } else if (goes_whole(part, there) && source.leaf_meta().live != 0 && destination.level() == 2) {
         source.move_table(destination);
         counters_.entries_written += 2;
         batch.all_pages();
@@ -300,17 +316,20 @@ bool Engine<Sink>::goes_whole(VaRange part, Gva to) const {
          to.value() % Format::table_bytes(1) == 0;
 }
 
+// What is below the way of the cursor down to this level becomes this root's own. Errors: kNoMemory.
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::own(Cursor<Sink>& cursor, unsigned lowest, Batch& batch) {
+  if (cursor.mine() && !cursor.kept()) [[likely]]
+    return {};
+  const auto owned = cursor.own(lowest, batch);
+  batch.flush();
+  return owned;
+}
+
 // All of a move that can fail: a leaf table wherever an entry will arrive, or the table above where one will;
 // and that what changes is this root's own.
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::make_way(const Space& space, VaRange from, Gva to, Batch& batch) {
-  const auto own = [&](Cursor<Sink>& cursor, unsigned lowest) -> Result<void> {
-    if (cursor.mine() && !cursor.kept()) [[likely]]
-      return {};
-    const auto owned = cursor.own(lowest, batch);
-    batch.flush();
-    return owned;
-  };
   Cursor<Sink> source(tables_, space.root);
   Cursor<Sink> destination(tables_, space.root);
   // Up to the end of each table in turn: a leaf table's entries arrive in two at most.
@@ -318,19 +337,24 @@ Result<void> Engine<Sink>::make_way(const Space& space, VaRange from, Gva to, Ba
     const VaRange part = source.part_before(from.end);
     va = part.end;
     work::did(work::Unit::kNode);
+    if (source.level() != 1) [[unlikely]] {
+      const auto whole = make_large_way(source, part, destination, to + (part.begin - from.begin), batch);
+      if (!whole) return Fail(whole.error());
+      if (*whole) continue;
+    }
     auto scan =
         source.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1));
     if (!scan.next()) continue;
     const Gva there = to + (source.leaf_va(scan.index()) - from.begin);
     const bool whole = goes_whole(part, to + (part.begin - from.begin));
     const unsigned lowest = whole ? 2 : 1;
-    NOPTE_TRY(own(source, lowest));
+    NOPTE_TRY(own(source, lowest, batch));
     destination.walk(there);
-    NOPTE_TRY(own(destination, lowest));
+    NOPTE_TRY(own(destination, lowest, batch));
     NOPTE_TRY(destination.make_tables(lowest));
     if (whole && (destination.level() == 1 || destination.kept())) {  // a table is there already
-      NOPTE_TRY(own(source, 1));
-      NOPTE_TRY(own(destination, 1));
+      NOPTE_TRY(own(source, 1, batch));
+      NOPTE_TRY(own(destination, 1, batch));
     }
     // What arrives in the next table is looked for from there.
     const Gva next = part.begin + (destination.table_end() - (to + (part.begin - from.begin)));

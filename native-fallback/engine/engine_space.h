@@ -27,6 +27,10 @@ Result<void> Engine<Sink>::clone_below(Cursor<Sink>& from, Cursor<Sink>& to, Fra
   for (TableScan<Sink> scan(sink_, frames_.meta(table), table, 0, last_user_index(level)); scan.next();) {
     const Entry link = scan.entry();
     const Gva va = begin + scan.index() * Format::entry_bytes(level);
+    if (kLargePages<Sink> && level == 2 && link.large()) [[unlikely]] {
+      NOPTE_TRY(share_large(from, to, va));
+      continue;
+    }
     FrameMeta& below = frames_.meta(link.frame());
     const bool copies = level - 1 > Cursor<Sink>::kHighestShared || !sink_.can_share_tables() ||
                         (link.writable() && below.live <= kFewEntries && left.tables != 0);
@@ -131,14 +135,18 @@ bool Engine<Sink>::free_below(Frame table, unsigned level, Batch& batch, Checkpo
     return true;
   }
   for (TableScan<Sink> scan(sink_, meta, table, 0, last_user_index(level)); scan.next();) {
-    const Frame child = scan.entry().frame();
-    FrameMeta& below = frames_.meta(child);
-    // Others may have it too.
-    if (below.refs == 1 && !free_below(child, level - 1, batch, checkpoint)) {
-      forget_entries(table, scan.index());
-      return false;
+    if (kLargePages<Sink> && level == 2 && scan.entry().large()) [[unlikely]] {
+      drop_large(scan.entry(), batch);
+    } else {
+      const Frame child = scan.entry().frame();
+      FrameMeta& below = frames_.meta(child);
+      // Others may have it too.
+      if (below.refs == 1 && !free_below(child, level - 1, batch, checkpoint)) {
+        forget_entries(table, scan.index());
+        return false;
+      }
+      if (--below.refs == 0) batch.table(child);
     }
-    if (--below.refs == 0) batch.table(child);
     work::did(work::Unit::kNode);
     if (checkpoint != nullptr && checkpoint->should_stop(Gva())) {
       forget_entries(table, scan.index() + 1);
@@ -202,7 +210,11 @@ void Engine<Sink>::for_each_installed(SpaceId id, Visit visit) const {
   if (space == nullptr || space->retired) return;
   const VaRange half = id == SpaceId::kKernel ? Format::kWindowRange : Format::kUserRange;
   Cursor<Sink> cursor(tables_, space->root);
-  for (Gva va = half.begin; cursor.seek_leaf_table(va, half.end); va = cursor.table_end()) {
+  for (Gva va = half.begin; cursor.seek_leaf_table(va, half.end); va = cursor.part_before(half.end).end) {
+    if (cursor.level() != 1) {
+      visit(cursor.va(), *installed_at(cursor, cursor.entry()));
+      continue;
+    }
     for (auto scan = cursor.scan(); scan.next();) {
       visit(cursor.leaf_va(scan.index()), *installed_at(cursor, scan.entry()));
     }

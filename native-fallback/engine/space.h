@@ -12,7 +12,9 @@ struct Space {
   const RegionSource* regions = nullptr;
   AheadAccount ahead{};
   bool retired = false;  // being destroyed: the sink has retired the root
-  bool shares = false;   // was cloned, or is a clone: its tables may have other parents (unshare.h)
+  // Was cloned, or is a clone: its tables may have other parents (unshare.h); or has had large pages. Then
+  // an end of a range may lie amidst what must come apart first.
+  bool shares = false;
   bool emptied = false;  // the tables are gone, and the root with them; the name is still taken
 };
 

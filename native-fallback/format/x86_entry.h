@@ -170,7 +170,7 @@ class X86Entry {
   // What entries of a table become when the entry above it has full rights again: what that one had taken.
   class Restriction {
    public:
-    constexpr Restriction(X86Entry above, unsigned level) {
+    constexpr explicit Restriction(X86Entry above) {
       if (!above.present()) {
         kept_ = ~(kPresent | kWritable | kNoExecute | kSoftwareMask);
         added_ = software_bits(Software::kNoAccess);
@@ -178,18 +178,24 @@ class X86Entry {
       }
       const bool write_taken = (above.word_ & kWriteTaken) != 0;
       kept_ = write_taken ? ~kWritable : ~Word{0};
-      added_ = (above.word_ & kNoExecute) | (write_taken && level > 1 ? kWriteTaken : 0);
+      added_ = above.word_ & kNoExecute;
+      added_to_table_ = write_taken ? kWriteTaken : 0;
     }
-    [[nodiscard]] constexpr X86Entry of(X86Entry entry) const {
+    [[nodiscard]] constexpr X86Entry leaf(X86Entry entry) const {
       return entry.present() ? X86Entry((entry.word_ & kept_) | added_) : entry;
+    }
+    [[nodiscard]] constexpr X86Entry table(X86Entry entry) const {
+      return entry.present() ? X86Entry((entry.word_ & kept_) | added_ | added_to_table_) : entry;
     }
 
    private:
     Word kept_;
     Word added_;
+    Word added_to_table_ = 0;
   };
   [[nodiscard]] constexpr X86Entry restricted_by(X86Entry above, unsigned level) const {
-    return Restriction(above, level).of(*this);
+    const Restriction restriction(above);
+    return level == 1 || large() ? restriction.leaf(*this) : restriction.table(*this);
   }
   // The same bits around another frame (sinks whose machine frames are not the engine's).
   [[nodiscard]] constexpr X86Entry with_frame(Frame frame) const {

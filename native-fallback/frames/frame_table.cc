@@ -16,7 +16,8 @@ Result<void> FrameTable::init(u64 direct_base, FrameRange covered, std::span<con
     previous = range.end;
   }
 
-  const u64 metadata_frames = bytes_to_pages(covered.frames() * sizeof(FrameMeta));
+  const u64 meta_bytes = covered.frames() * sizeof(FrameMeta);
+  const u64 metadata_frames = bytes_to_pages(meta_bytes + span_count() * sizeof(Span));
   u64 host = usable.size();
   for (u64 i = 0; i < usable.size(); ++i) {
     if (usable[i].frames() >= metadata_frames &&
@@ -26,7 +27,9 @@ Result<void> FrameTable::init(u64 direct_base, FrameRange covered, std::span<con
   }
   if (host == usable.size()) return Fail(Status::kNoMemory);
   metadata_ = FrameRange::of(usable[host].begin, metadata_frames);
-  metas_ = reinterpret_cast<u64>(window(metadata_.begin)) - covered.begin.number() * sizeof(FrameMeta);
+  spans_ = reinterpret_cast<u64>(window(metadata_.begin)) + meta_bytes;
+  metas_ = spans_ - meta_bytes - covered.begin.number() * sizeof(FrameMeta);
+  for (u64 i = 0; i < span_count(); ++i) span(i) = {};
 
   for (u64 i = 0; i < usable.size(); ++i) {
     FrameRange range = usable[i];
@@ -46,6 +49,7 @@ Result<void> FrameTable::init(u64 direct_base, FrameRange covered, std::span<con
 
 void FrameTable::rebase(u64 direct_base) {
   metas_ += direct_base - direct_base_;
+  spans_ += direct_base - direct_base_;
   direct_base_ = direct_base;
 }
 
@@ -72,12 +76,17 @@ bool FrameTable::take_high(Frame& out) {
   return true;
 }
 
-[[gnu::noinline]] Result<Frame> FrameTable::alloc_specially(FrameKind kind) {
+// What slowly_ stands for; whether the allocation is to fail.
+[[gnu::noinline]] bool FrameTable::refuses() {
   if (unwritable_ != nullptr) std::exchange(unwritable_, nullptr)->make_writable();
   const bool fails = fail_in_ != 0 && --fail_in_ == 0;
   if (fails && failing_ == Failing::kFrom) fail_in_ = 1;
   slowly_ = fail_in_ != 0;
-  if (fails) return Fail(Status::kNoMemory);
+  return fails;
+}
+
+[[gnu::noinline]] Result<Frame> FrameTable::alloc_specially(FrameKind kind) {
+  if (refuses()) return Fail(Status::kNoMemory);
   return alloc_now(kind);
 }
 
@@ -87,13 +96,106 @@ Result<Frame> FrameTable::alloc_slowly(FrameKind kind) {
 
 Result<Frame> FrameTable::alloc_now(FrameKind kind) {
   Frame frame;
-  const bool got = kind == FrameKind::kTable
-                       ? pop(zeroed_, frame) || pop(tables_, frame) || take_high(frame) || pop(data_, frame)
-                       : pop(data_, frame) || take_low(frame) || pop(tables_, frame) || pop(zeroed_, frame);
+  // Spans that are free in part give theirs before others are begun, and those before whole blocks.
+  const auto pop_data = [&] { return pop(data_, frame) || (unsort() && pop(data_, frame)); };
+  const auto pop_block = [&] { return break_free_block() && pop(data_, frame); };
+  const bool got =
+      kind == FrameKind::kTable
+          ? pop(zeroed_, frame) || pop(tables_, frame) || take_high(frame) || pop_data() || pop_block()
+          : pop_data() || take_low(frame) || pop_block() || pop(tables_, frame) || pop(zeroed_, frame);
   if (!got) return Fail(Status::kNoMemory);
   --free_;
   meta(frame) = FrameMeta{.kind = kind, .level = 0, .live = 0, .refs = 1, .back = 0, .index = 0};
   return frame;
+}
+
+// --- blocks ---
+
+void FrameTable::push_data(Frame frame) {
+  FrameMeta& m = meta(frame);
+  m.kind = FrameKind::kFree;
+  m.back = data_;
+  data_ = frame.number() + 1;
+}
+
+Result<Frame> FrameTable::alloc_block() {
+  if (slowly_ && refuses()) return Fail(Status::kNoMemory);
+  Frame frame;
+  if (!pop(blocks_, frame) && !take_low_block(frame)) {
+    sort_some();
+    if (!pop(blocks_, frame)) return Fail(Status::kNoMemory);
+  }
+  free_ -= kBlockFrames;
+  meta(frame) = FrameMeta{.kind = FrameKind::kBlock, .level = 0, .live = 0, .refs = 1, .back = 0, .index = 0};
+  return frame;
+}
+
+void FrameTable::free_all(FrameChain<FrameKind::kFreeBlock>& chain) {
+  while (!chain.empty()) {
+    const Frame frame = chain.pop(*this);
+    meta(frame).back = blocks_;
+    blocks_ = frame.number() + 1;
+    free_ += kBlockFrames;
+  }
+}
+
+// The next of the frames never used that make a block; those before it are single ones from then on.
+bool FrameTable::take_low_block(Frame& out) {
+  if (low_ >= high_) return false;
+  const Frame end = low_range_ < high_range_ ? ranges_[low_range_].end : high_;
+  const Frame first((low_.number() + kBlockFrames - 1) & ~(kBlockFrames - 1));
+  if (first + kBlockFrames > end) return false;
+  for (Frame frame = first; frame > low_;) {
+    frame = Frame(frame.number() - 1);
+    push_data(frame);
+  }
+  out = first;
+  low_ = first + kBlockFrames;
+  if (low_ == ranges_[low_range_].end && low_range_ < high_range_) low_ = ranges_[++low_range_].begin;
+  return true;
+}
+
+// Sorts frames that came back by where they lie, at most so many as a block has.
+void FrameTable::sort_some() {
+  Frame frame;
+  for (u64 left = kBlockFrames; left != 0 && pop(data_, frame); --left) {
+    const u64 number = span_of(frame);
+    Span& to = span(number);
+    meta(frame).back = to.first;
+    to.first = frame.number() + 1;
+    if (++to.frames == kBlockFrames) {
+      to.first = to.frames = 0;
+      const Frame first(frame.number() & ~(kBlockFrames - 1));
+      meta(first).kind = FrameKind::kFreeBlock;
+      meta(first).back = blocks_;
+      blocks_ = first.number() + 1;
+    } else if (!to.listed) {
+      to.listed = true;
+      to.next = static_cast<u32>(sorted_);
+      sorted_ = number + 1;
+    }
+  }
+}
+
+// The sorted frames of one span are the next to be given. False: there are none. Precondition: data_ is
+// empty.
+bool FrameTable::unsort() {
+  while (sorted_ != 0) {
+    Span& from = span(sorted_ - 1);
+    sorted_ = from.next;
+    data_ = from.first;
+    from = {};
+    if (data_ != 0) return true;
+  }
+  return false;
+}
+
+// A whole block's frames become single ones. False: there is none. Precondition: data_ is empty.
+bool FrameTable::break_free_block() {
+  Frame first;
+  if (!pop(blocks_, first)) return false;
+  for (u64 i = kBlockFrames; i-- != 0;) push_data(first + i);
+  return true;
 }
 
 void FrameTable::adopt(Frame frame, FrameKind kind) {

@@ -9,6 +9,12 @@
 // Page tables come from the top and data from the bottom, so that a hypervisor that write-protects our
 // tables can keep large mappings for the rest. Each side takes from the other when it is empty.
 //
+// A block is 512 data frames in a row, aligned: what a 2 MiB leaf shows. It is given whole, by its first
+// frame, whose metadata is all that counts while it is whole, and comes back whole, or as the single frames
+// that it has been broken into. Single frames are given and come back without a look at where they lie; when
+// a block is asked for and there is none, at most 512 of those that are free are sorted by where they lie,
+// and a span of 512 that is free all is a block again. What lies among tables stays single.
+//
 // Concurrency: none of its own; the owner of the engine serialises.
 #pragma once
 
@@ -28,7 +34,11 @@ enum class FrameKind : u8 {
   kKernel,  // committed kernel memory
   kMeta,    // the engine's own: spaces, objects, index nodes
   kDying,   // an unlinked table that waits in a TlbBatch for the flush
+  kBlock,   // the first frame of a whole block that is anonymous memory; refs: large leaves (block.h)
+  kFreeBlock,
 };
+
+inline constexpr u64 kBlockFrames = 512;
 
 struct FrameMeta {
   FrameKind kind;
@@ -119,6 +129,11 @@ class FrameTable {
   }
   // What alloc() gives next as a table, if anything, holds nothing but zeros.
   [[nodiscard]] bool next_table_is_zeroed() const { return zeroed_ != 0; }
+  // A whole block, by its first frame: kind kBlock with refs 1; the others' metadata says nothing. Does a
+  // bounded amount of work, and may find none where there is one. Errors: kNoMemory.
+  [[gnu::cold]] Result<Frame> alloc_block();
+  // As free_all() below, of whole blocks.
+  void free_all(FrameChain<FrameKind::kFreeBlock>& chain);
   // As free() for a whole chain of data frames, in O(1); the chain is empty afterwards.
   void free_all(FrameChain<FrameKind::kFree>& chain) {
     if (chain.empty()) return;
@@ -170,13 +185,16 @@ class FrameTable {
     slowly_ = nth != 0 || unwritable_ != nullptr;
   }
 
-  // Tests: whether the frame is among the next `most` that were given back as data and are handed out again.
-  // (Frames that wait in a chain are as free as these by their metadata.)
+  // Tests: whether the frame, or the block that it begins, is among the next `most` that were given back as
+  // data and are handed out again. (Frames that wait in a chain are as free as these by their metadata.)
   [[nodiscard]] bool handed_out_soon(Frame frame, unsigned most) const {
-    for (u64 next = data_; next != 0 && most != 0; next = meta(Frame(next - 1)).back, --most) {
-      if (Frame(next - 1) == frame) return true;
-    }
-    return false;
+    const auto is_among = [&](u64 next) {
+      for (unsigned left = most; next != 0 && left != 0; next = meta(Frame(next - 1)).back, --left) {
+        if (Frame(next - 1) == frame) return true;
+      }
+      return false;
+    };
+    return is_among(data_) || is_among(blocks_);
   }
 
   // Tests and invariant checks: visit(Frame) for every free one that holds nothing but zeros.
@@ -184,28 +202,56 @@ class FrameTable {
   void for_each_zeroed(Visit visit) const {
     for (u64 next = zeroed_; next != 0; next = meta(Frame(next - 1)).back) visit(Frame(next - 1));
   }
-  // Tests and invariant checks: visit(Frame, FrameMeta&) for every frame that is or was in use.
+  // Tests and invariant checks: visit(Frame, FrameMeta&) for every frame that is or was in use; of a whole
+  // block the first alone.
   template <class Visit>
   void for_each_touched(Visit visit) const {
     for (u64 i = 0; i < range_count_; ++i) {
       const FrameRange range = ranges_[i];
       for (Frame f = range.begin; f < range.end; f = f + 1) {
-        if (!untouched(f)) visit(f, meta(f));
+        if (untouched(f)) continue;
+        visit(f, meta(f));
+        if (is_block(f)) f = f + (kBlockFrames - 1);
       }
     }
   }
 
  private:
+  // Free frames of one aligned span of 512 that were sorted there.
+  struct Span {
+    u64 first;  // linked as the lists below
+    u32 next;   // of the spans that may have some: its number + 1
+    u16 frames;
+    bool listed;
+  };
+
   [[nodiscard]] bool untouched(Frame frame) const { return low_ <= frame && frame < high_; }
+  [[nodiscard]] bool is_block(Frame frame) const {
+    return meta(frame).kind == FrameKind::kBlock || meta(frame).kind == FrameKind::kFreeBlock;
+  }
+  [[nodiscard]] Span& span(u64 number) const { return *(reinterpret_cast<Span*>(spans_) + number); }
+  [[nodiscard]] u64 span_of(Frame frame) const {
+    return frame.number() / kBlockFrames - covered_.begin.number() / kBlockFrames;
+  }
+  [[nodiscard]] u64 span_count() const {
+    return covered_.empty() ? 0 : span_of(Frame(covered_.end.number() - 1)) + 1;
+  }
+  bool refuses();
   Result<Frame> alloc_slowly(FrameKind kind);
   Result<Frame> alloc_specially(FrameKind kind);
   Result<Frame> alloc_now(FrameKind kind);
+  void push_data(Frame frame);
+  void sort_some();
+  bool unsort();
+  bool take_low_block(Frame& out);
+  bool break_free_block();
   [[nodiscard]] bool pop(u64& list, Frame& out) const;
   bool take_low(Frame& out);
   bool take_high(Frame& out);
 
   u64 direct_base_ = 0;
   u64 metas_ = 0;  // address of the (imaginary) metadata of frame 0
+  u64 spans_ = 0;  // address of span 0, which the first covered frame lies in
   FrameRange covered_;
   FrameRange metadata_;
   FrameRange ranges_[kMaxRanges];
@@ -218,6 +264,8 @@ class FrameTable {
   u64 data_ = 0;
   u64 tables_ = 0;
   u64 zeroed_ = 0;  // tables that hold nothing but zeros
+  u64 blocks_ = 0;  // whole blocks
+  u64 sorted_ = 0;  // spans that may have free frames: number + 1
   u64 total_ = 0;
   u64 free_ = 0;
   Unwritable* unwritable_ = nullptr;

@@ -36,6 +36,7 @@ class StoreSink {
 
   static constexpr bool can_share_tables() { return true; }
   static constexpr bool large_leaves() { return true; }
+  static constexpr bool large_pages() { return true; }
   static constexpr bool processor_marks() { return true; }
   static constexpr bool plain_tables() { return true; }
 

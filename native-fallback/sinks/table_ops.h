@@ -169,6 +169,7 @@ class TableOpsSink {
 
   [[nodiscard]] bool can_share_tables() const { return ops_->kind().shares_tables; }
   [[nodiscard]] bool large_leaves() const { return ops_->kind().large_leaves; }
+  static constexpr bool large_pages() { return false; }  // what is told are small leaves and tables
   [[nodiscard]] bool processor_marks() const { return ops_->kind().processor_marks; }
   [[nodiscard]] bool plain_tables() const { return !translates_; }
 

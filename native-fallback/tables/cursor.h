@@ -12,6 +12,7 @@
 
 #include <array>
 
+#include "native-fallback/frames/block.h"
 #include "native-fallback/tables/table_memory.h"
 #include "native-fallback/tables/tlb_batch.h"
 #include "native-fallback/tables/walk_path.h"
@@ -54,8 +55,12 @@ class Cursor {
 
   // One past the last address that the table maps; 0 at the top of the address space.
   [[nodiscard]] Gva table_end() const { return table_begin(path_.level) + Format::table_bytes(path_.level); }
-  // From the cursor's address to there, or to `end` if that comes first.
-  [[nodiscard]] VaRange part_before(Gva end) const { return {va_, table_end() < end ? table_end() : end}; }
+  // At a leaf table or a large page: from the cursor's address to the end of what it maps, or to `end` if
+  // that comes first.
+  [[nodiscard]] VaRange part_before(Gva end) const {
+    const Gva last = table_begin(1) + Format::table_bytes(1);
+    return {va_, last < end ? last : end};
+  }
 
   // What the next used entry of the table where the walk ended maps first, or past the table.
   [[nodiscard]] Gva next_address() const {
@@ -92,12 +97,12 @@ class Cursor {
     memory_.sink.walk(root_, va, path_);
   }
 
-  // To the first leaf table that may hold entries in [va, end), or false. The cursor's address is then the
-  // lowest address >= va of that table.
+  // To the first leaf table, or large page, that may hold entries in [va, end), or false. The cursor's
+  // address is then the lowest address >= va of that, and level() says which it is: above 1, a large page.
   [[gnu::noinline]] bool seek_leaf_table(Gva va, Gva end) {
     if (va >= end) return false;
     walk(va);
-    return path_.level == 1 || ((entry_end() <= end - 1 || kept()) && seek_further(end));
+    return path_.level == 1 || at_large_page() || ((entry_end() <= end - 1 || kept()) && seek_further(end));
   }
 
   // The same from the end of the leaf table where the cursor was: when that is unlinked, the table above
@@ -193,66 +198,33 @@ class Cursor {
     note_filled<Format>(to.meta(), Format::table_index(to.va_, 2));
   }
 
-  // --- large leaves: level() > 1 and the entry holds a frame ---
+  // --- large leaves (large_leaf.h): level() > 1 and the entry holds a frame ---
   // Where they lie in the root itself (two-level), kernel slots are copied to other roots: there all this is
   // for the time before there are any. Not inside begin/end.
 
+  // At one of level 2 that is programs' memory: a large page.
+  [[nodiscard]] bool at_large_page() const {
+    if constexpr (!kLargePages<Sink>) return false;
+    return path_.level == 2 && entry().large();
+  }
+  // What it maps.
+  [[nodiscard]] VaRange large_page() const {
+    const Gva begin = table_begin(1);
+    return {begin, begin + Format::table_bytes(1)};
+  }
+  // As replace(), and install_at() with level() == 2. Of a large page that is removed, prune() comes after.
+  Entry replace_large_page(Entry expected, Entry desired);
+  Entry remove_large_page();
+  void install_large_page(Entry leaf);
   // Puts a table in the leaf's place, of leaves of the level below that show the same frames with the same
   // rights and marks; the cursor is then at one of them. No translation changes, so nothing needs a flush.
   // Errors: kNoMemory, nothing has changed.
-  Result<void> split() {
-    constexpr Word kMarks = Entry::kAccessed | Entry::kDirty;
-    const unsigned lower = path_.level - 1;
-    const auto table = memory_.make(lower);
-    if (!table) return Fail(table.error());
-    const Entry whole = entry();
-    const Frame first = Format::leaf_frame(whole, path_.level);
-    for (unsigned i = 0; i < Format::kEntriesPerTable; ++i) {
-      memory_.fill(*table, i, Format::leaf_at(whole, first + i * frames_of(lower), lower));
-    }
-    memory_.sink.publish(*table, lower, va_);
-    memory_.frames.meta(*table).refs = 1;
-    const Entry old =
-        memory_.sink.exchange(slot(), whole, Format::table_entry(*table, privilege(), path_.level));
-    walk(va_);
-    // What the processor marked until the exchange.
-    if (const Word missed = old.word() & ~whole.word() & kMarks; missed != 0) {
-      for (unsigned i = 0; i < Format::kEntriesPerTable; ++i) {
-        const Slot part{*table, root_, table_begin(lower) + i * Format::entry_bytes(lower), lower, i};
-        const Entry unmarked = memory_.sink.read(part);
-        memory_.sink.exchange(part, unmarked, unmarked.with(missed));
-      }
-    }
-    return {};
-  }
-
+  [[gnu::cold]] Result<void> split();
   // The other way: when all that the table where the walk ended holds is what one leaf of the level above
   // would show, with equal rights, puts that leaf in the table's place. The leaf is dirty if one of them was,
   // or if they are writable: the processor may be marking one. True if it did; the cursor is then at the
   // leaf.
-  bool merge(TlbBatch<Sink>& batch) {
-    constexpr Word kMarks = Entry::kAccessed | Entry::kDirty;
-    const unsigned upper = path_.level + 1;
-    if (upper > Format::kLargestLeaf || meta().live != Format::kEntriesPerTable) return false;
-    const auto view = memory_.sink.view(table());
-    const Entry model = view.read(0).without(kMarks);
-    const Frame first = Format::leaf_frame(model, path_.level);
-    if (!model.holds_frame() || first.number() % frames_of(upper) != 0) return false;
-    Word marks = Entry::kAccessed | (model.writable() ? Entry::kDirty : 0);
-    for (unsigned i = 0; i < Format::kEntriesPerTable; ++i) {
-      const Entry part = view.read(i);
-      if (part.without(kMarks) != Format::leaf_at(model, first + i * frames_of(path_.level), path_.level))
-        return false;
-      marks |= part.word() & kMarks;
-    }
-    const Frame gone = table();
-    path_.level = upper;
-    memory_.sink.exchange(slot(), entry(), Format::leaf_at(model, first, upper).with(marks));
-    --memory_.frames.meta(gone).refs;
-    batch.way_to(va_);
-    batch.table(gone);
-    return true;
-  }
+  bool merge(TlbBatch<Sink>& batch);
 
   // Unlinks the table that the walk ended in if it is empty, and so on upwards. The tables below the root
   // that kernel addresses use stay: every root names them; and so do all below a root that is fixed.
@@ -315,6 +287,8 @@ class Cursor {
                   unsigned skipped = Format::kEntriesPerTable);
 
  private:
+  // No table lies below this entry of a level above 1.
+  static bool ends_way(Entry entry) { return entry.empty() || (kLargePages<Sink> && entry.large()); }
   // The entry for the table of this level on the way.
   [[nodiscard]] Slot above(unsigned level) const {
     return Slot::of<Format>(Frame(path_.tables[level + 1]), root_, va_, level + 1);
@@ -348,7 +322,7 @@ class Cursor {
     for (;;) {
       if (kept()) {
         walk_on();
-        if (path_.level == 1) return true;
+        if (path_.level == 1 || at_large_page()) return true;
       }
       // Nothing lies below this entry.
       if (entry_end() > end - 1) return false;
@@ -356,7 +330,7 @@ class Cursor {
       // Wrapped at the top of the address space, or past the end.
       if (here <= va_ || here >= end) return false;
       walk(here);
-      if (path_.level == 1) return true;
+      if (path_.level == 1 || at_large_page()) return true;
     }
   }
 
@@ -415,4 +389,5 @@ class Cursor {
 
 }  // namespace nopte::pt
 
+#include "native-fallback/tables/large_leaf.h"
 #include "native-fallback/tables/unshare.h"

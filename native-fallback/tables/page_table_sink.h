@@ -57,6 +57,11 @@ enum class FlushScope : u8 {
 template <class S>
 using EntryOf = typename S::Format::Entry;
 
+// Programs get large leaves: of level 2, below a root that is not one, and as large as a block.
+template <class S>
+inline constexpr bool kLargePages =
+    S::large_pages() && S::Format::kLevels > 2 && S::Format::kEntriesPerTable == kBlockFrames;
+
 // Changes of leaves of one table, each entry once and ascending, as exchange() makes them; the last is made
 // at the latest when the object ends. Until then nothing of them is read.
 template <class S>
@@ -75,8 +80,9 @@ concept PageTableSink = requires(S sink, const S& view, Frame frame, const Slot&
                                  WalkPath<typename S::Format>& path, EditsOf<S>& edits, FillerOf<S> filler) {
   // What the tables that it makes true look like.
   { typename S::Format() } -> PageTableFormat;
-  // Level-2 leaves work.
+  // Level-2 leaves work: those of the kernel that stay; those of programs, which come, split and go.
   { view.large_leaves() } -> std::same_as<bool>;
+  { std::bool_constant<S::large_pages()>() };
   // Private tables are memory like any other, and a table whose entries were all taken out holds only zeros.
   { view.plain_tables() } -> std::same_as<bool>;
   // A leaf may be made without A and D: who walks the tables sets them, at no fault.

@@ -23,7 +23,7 @@ template <PageTableSink Sink>
 void Cursor<Sink>::walk_on() {
   for (unsigned level = path_.level; level > 1; --level) {
     const Entry link = memory_.sink.read(Slot::of<Format>(table(), root_, va_, level));
-    if (link.empty()) return;
+    if (ends_way(link)) return;
     path_.rights &= link.word();
     path_.refused |= link.word();
     path_.level = level - 1;
@@ -104,14 +104,14 @@ void Cursor<Sink>::copy_pages(Frame table, Frame copy, Entry above, Which which,
   auto edits = memory_.sink.edits({table, root_, table_begin(1)});
   const FrameMeta& from = memory_.frames.meta(table);
   const FrameTable::Metas metas = memory_.frames.metas();
-  const typename Entry::Restriction restriction(above, 1);
+  const typename Entry::Restriction restriction(above);
   u16 copied = 0;
   for_each_entry(memory_.sink, from, table, 0, Format::kEntriesPerTable - 1,
                  [&](unsigned index, Entry entry) __attribute__((always_inline)) {
                    // Nobody has touched it: the first fault finds it again, or another zero page.
                    if (!entry.accessed()) return true;
                    FrameMeta& page = metas(entry.frame());
-                   Entry same = restriction.of(entry);
+                   Entry same = restriction.leaf(entry);
                    if (page.kind == FrameKind::kAnon) {
                      if (entry.writable()) {
                        if (writable.count != writable.most) {
@@ -148,16 +148,22 @@ void Cursor<Sink>::copy_table(Frame table, Frame copy, unsigned level, Entry abo
   to.live = from.live;
   to.back = from.back;
   const FrameTable::Metas metas = memory_.frames.metas();
-  const typename Entry::Restriction restriction(above, level);
+  const typename Entry::Restriction restriction(above);
   for (TableScan<Sink> scan(memory_.sink, from, table, 0, Format::kEntriesPerTable - 1); scan.next();) {
     if (scan.index() == skipped) continue;
     const Entry entry = scan.entry();
-    ++metas(entry.frame()).refs;
+    Entry same = restriction.table(entry);
+    if (kLargePages<Sink> && level == 2 && entry.large()) [[unlikely]] {
+      Blocks(memory_.frames).add_large(entry.large_frame());
+      same = restriction.leaf(entry);
+    } else {
+      ++metas(entry.frame()).refs;
+    }
     if (entry.writable()) {
       const Gva va = table_begin(level) + scan.index() * Format::entry_bytes(level);
       memory_.sink.exchange({table, root_, va, level, scan.index()}, entry, entry.without(Entry::kWritable));
     }
-    filler.fill(scan.index(), restriction.of(entry).without(Entry::kWritable));
+    filler.fill(scan.index(), same.without(Entry::kWritable));
   }
 }
 
@@ -168,13 +174,13 @@ Result<void> Cursor<Sink>::own(unsigned lowest, TlbBatch<Sink>& batch) {
   Entry links[Format::kLevels];  // by the level of the table that they lead to
   for (; top >= lowest; --top) {
     links[top] = memory_.sink.read(above(top));
-    if (links[top].empty()) break;
+    if (ends_way(links[top])) break;
     path_.tables[top] = links[top].frame().number();
     if (links[top].writable()) continue;
     if (memory_.frames.meta(links[top].frame()).refs != 1) break;
     regain(top, links[top], batch);
   }
-  if (top < lowest || links[top].empty()) {
+  if (top < lowest || ends_way(links[top])) {
     walk(va_);
     return {};
   }
@@ -191,7 +197,7 @@ Result<void> Cursor<Sink>::own(unsigned lowest, TlbBatch<Sink>& batch) {
     copies[low] = *copy;
     if (low == lowest) break;
     links[low - 1] = memory_.sink.read(Slot::of<Format>(links[low].frame(), root_, va_, low));
-    if (links[low - 1].empty()) break;
+    if (ends_way(links[low - 1])) break;
   }
   for (unsigned level = top; level > low; --level) {
     copy_table(links[level].frame(), copies[level], level, links[level], Format::table_index(va_, level));

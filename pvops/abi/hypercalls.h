@@ -15,6 +15,7 @@ inline constexpr u64 kFeaturePlatform = u64{1} << 1;     // console, timer, idle
 inline constexpr u64 kFeatureMapFlags = u64{1} << 2;     // region_map replaces and populates
 inline constexpr u64 kFeatureResident = u64{1} << 3;     // region_resident
 inline constexpr u64 kFeatureRegionQueue = u64{1} << 4;  // region_queues (region_queue.h)
+inline constexpr u64 kFeatureUsage = u64{1} << 5;  // region_map and region_advise say how regions are used
 // Page-table interfaces of other hypervisors (pvops/interfaces), for a guest with tables of its own.
 inline constexpr u64 kFeatureXen = u64{1} << 8;
 inline constexpr u64 kFeatureVmi = u64{1} << 9;
@@ -86,6 +87,9 @@ constexpr bool from_register(u64 value, ObjectId& out) {
 inline constexpr u64 kRegionShared = u64{1} << 3;
 inline constexpr u64 kRegionReplace = u64{1} << 4;   // kFeatureMapFlags
 inline constexpr u64 kRegionPopulate = u64{1} << 5;  // kFeatureMapFlags
-inline constexpr u64 kRegionFlagMask = Perm::kAll | kRegionShared | kRegionReplace | kRegionPopulate;
+inline constexpr unsigned kRegionUsageShift = 6;
+inline constexpr u64 kRegionUsage = u64{Usage::kAll} << kRegionUsageShift;  // kFeatureUsage
+inline constexpr u64 kRegionFlagMask =
+    Perm::kAll | kRegionShared | kRegionReplace | kRegionPopulate | kRegionUsage;
 
 }  // namespace nopte::abi

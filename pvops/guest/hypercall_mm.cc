@@ -43,6 +43,8 @@ void MmCalls::space_activate(SpaceId space) { NOPTE_ASSERT(call_void(abi::space_
 Result<Populated> MmCalls::region_map(SpaceId space, const RegionSpec& region, u32 map_flags) {
   static_assert(kMapReplace << 4 == abi::kRegionReplace && kMapPopulate << 4 == abi::kRegionPopulate);
   u64 flags = region.perm.bits() | (region.sharing == Sharing::kShared ? abi::kRegionShared : 0);
+  if (region.usage != Usage() && (g_features & abi::kFeatureUsage) != 0) [[unlikely]]
+    flags |= u64{region.usage.bits()} << abi::kRegionUsageShift;
   if (map_flags != 0) {
     if (g_features & abi::kFeatureMapFlags) {
       flags |= u64{map_flags} << 4;
@@ -76,6 +78,8 @@ Result<void> MmCalls::region_move(SpaceId space, VaRange from, Gva to) {
 }
 
 Result<void> MmCalls::region_advise(SpaceId space, VaRange range, Advice advice) {
+  if ((g_features & abi::kFeatureUsage) == 0 && usage_change(advice).mask != 0) [[unlikely]]
+    return Fail(Status::kUnsupported);
   return call_void(abi::region_advise_args{space, range.begin, range.pages(), static_cast<u32>(advice)});
 }
 

@@ -9,7 +9,7 @@ namespace nopte {
 inline bool same_contents(const RegionSpec& low, u32 low_tag, const RegionList* low_list,
                           const RegionSpec& high, u32 high_tag, const RegionList* high_list) {
   return low_tag == high_tag && low.perm == high.perm && low.sharing == high.sharing &&
-         low.object == high.object && low_list == high_list &&
+         low.usage == high.usage && low.object == high.object && low_list == high_list &&
          (low.object == ObjectId::kNone || low.object_page + low.range.pages() == high.object_page);
 }
 

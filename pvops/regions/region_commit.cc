@@ -202,22 +202,38 @@ RegionNode& RegionTree::merge_down(RegionNode& node) {
   insert_planned(plan, above);
 }
 
-[[gnu::noinline]] void RegionTree::protect_range(RegionPlan& plan) {
+// changes(spec): the plan is to change it, as change(spec) does.
+template <class Changes, class Change>
+[[gnu::always_inline]] inline void RegionTree::change_range(RegionPlan& plan, Changes changes,
+                                                            Change change) {
   const VaRange range = plan.spec_.range;
-  const Perm perm = plan.spec_.perm;
   RegionNode* node = plan.first_;
-  if (node->spec.range.begin < range.begin && node->spec.perm != perm) {
+  if (node->spec.range.begin < range.begin && changes(node->spec)) {
     node = &split(*node, range.begin, plan.take());
   }
   while (node != nullptr && node->spec.range.begin < range.end) {
-    if (node->spec.perm != perm) {
+    if (changes(node->spec)) {
       if (range.end < node->spec.range.end) split(*node, range.end, plan.take());
-      node->spec.perm = perm;
+      change(node->spec);
     }
     node = merge_down(*node).above;
   }
   if (node != nullptr) node = &merge_down(*node);
   // Splits made regions whose gap is empty; merging removed such ones: no gap has changed.
+}
+
+[[gnu::noinline]] void RegionTree::protect_range(RegionPlan& plan) {
+  const Perm perm = plan.spec_.perm;
+  change_range(
+      plan, [perm](const RegionSpec& spec) { return spec.perm != perm; },
+      [perm](RegionSpec& spec) { spec.perm = perm; });
+}
+
+[[gnu::noinline, gnu::cold]] void RegionTree::use_range(RegionPlan& plan) {
+  const UsageChange use = plan.use_;
+  change_range(
+      plan, [use](const RegionSpec& spec) { return spec.usage != use.of(spec.usage); },
+      [use](RegionSpec& spec) { spec.usage = use.of(spec.usage); });
 }
 
 [[gnu::noinline]] void RegionTree::move_range(RegionPlan& plan) {
@@ -279,6 +295,9 @@ void RegionTree::commit(RegionPlan& plan) {
       break;
     case Kind::kProtect:
       if (plan.changes_) protect_range(plan);
+      break;
+    case Kind::kUse:
+      if (plan.changes_) use_range(plan);
       break;
     case Kind::kMove:
       move_range(plan);

@@ -11,7 +11,7 @@
 namespace nopte {
 
 class [[nodiscard]] RegionPlan {
-  enum class Kind : u8 { kInsert, kUnmap, kReplace, kProtect, kMove };
+  enum class Kind : u8 { kInsert, kUnmap, kReplace, kProtect, kUse, kMove };
 
  public:
   // RegionTree's alone: nobody else can name a kind. The range of every kind is spec.range.
@@ -22,7 +22,8 @@ class [[nodiscard]] RegionPlan {
         changes_(other.changes_),
         joins_below_(other.joins_below_),
         joins_above_(other.joins_above_),
-        held_(std::exchange(other.held_, 0)),
+        held_(std::exchange(other.held_, u16{0})),
+        use_(other.use_),
         tag_(other.tag_),
         version_(other.version_),
         spec_(other.spec_),
@@ -48,7 +49,7 @@ class [[nodiscard]] RegionPlan {
   void only_unmap() {
     if (kind_ == Kind::kReplace) kind_ = Kind::kUnmap;
   }
-  // kProtect: where the first page is whose rights change. Precondition: changes().
+  // kProtect, kUse: where the first page is that changes. Precondition: changes().
   [[nodiscard]] Gva changes_from() const { return to_; }
 
   // What the plan is about, less what limits have cut off.
@@ -56,7 +57,7 @@ class [[nodiscard]] RegionPlan {
 
   // An owner whose work may end half way takes what a prefix needs before it begins, and commits that prefix.
   // Nothing more is needed where it begins with whole regions and takes them out. False: no memory; the plan
-  // is as before.
+  // is as before. Not for kUse.
   [[nodiscard]] bool hold_for_prefix() {
     const bool cuts_in = first_->spec.range.begin < spec_.range.begin;
     const unsigned needed = kind_ != Kind::kProtect                      ? cuts_in
@@ -96,11 +97,12 @@ class [[nodiscard]] RegionPlan {
   bool changes_ = true;
   bool joins_below_ = false;  // kInsert: the new region continues the one below
   bool joins_above_ = false;  // kInsert: first_ continues the new region
-  u32 held_ = 0;              // how many spares_ there are
+  u16 held_ = 0;              // how many spares_ there are
+  UsageChange use_{};         // kUse
   u32 tag_ = 0;
   u64 version_;
   RegionSpec spec_;
-  Gva to_{};  // kMove: the target; kProtect: where the first change is
+  Gva to_{};  // kMove: the target; kProtect, kUse: where the first change is
   RegionList* list_ = nullptr;
   RegionNode* first_ = nullptr;  // the first region that ends after spec_.range.begin
   RegionNodeSource* source_;

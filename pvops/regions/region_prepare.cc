@@ -56,29 +56,49 @@ Result<RegionPlan> RegionTree::prepare_unmap(VaRange range) {
   return !hole || plan.reserve(1) ? Status::kOk : Status::kNoMemory;
 }
 
+// changes(node): the plan is to change it.
+template <RegionTree::Holes kHoles, class Changes>
+[[gnu::always_inline]] inline Status RegionTree::plan_change(RegionPlan& plan, u64 most, Changes changes) {
+  const VaRange range = plan.spec_.range;
+  if (!in_bounds(range)) return Status::kInvalid;
+  plan.first_ = after(range.begin);
+  plan.changes_ = false;
+  unsigned splits = 0;
+  Gva reached = range.begin;
+  for (RegionNode* node = plan.first_; reached < range.end; node = node->above) {
+    if constexpr (kHoles == Holes::kRefused) {
+      if (node == nullptr || reached < node->spec.range.begin) return Status::kNoRegion;
+    } else {
+      if (node == nullptr || range.end <= node->spec.range.begin) break;
+    }
+    if (most-- == 0) {
+      plan.spec_.range.end = reached;
+      break;
+    }
+    work::did(work::Unit::kRegion);
+    reached = node->spec.range.end;
+    if (!changes(*node)) continue;
+    if (!plan.changes_)
+      plan.to_ = node->spec.range.begin < range.begin ? range.begin : node->spec.range.begin;
+    plan.changes_ = true;
+    if (node->spec.range.begin < range.begin) ++splits;
+    if (range.end < node->spec.range.end) ++splits;
+  }
+  return plan.reserve(splits) ? Status::kOk : Status::kNoMemory;
+}
+
 Result<RegionPlan> RegionTree::prepare_protect(VaRange range, Perm perm, u64 most) {
   return prepared(Kind::kProtect, {.range = range, .perm = perm}, [&](RegionPlan& plan) {
-    if (!in_bounds(range)) return Status::kInvalid;
-    plan.first_ = after(range.begin);
-    plan.changes_ = false;
-    unsigned splits = 0;
-    Gva reached = range.begin;
-    for (RegionNode* node = plan.first_; reached < range.end; node = node->above) {
-      if (node == nullptr || reached < node->spec.range.begin) return Status::kNoRegion;
-      if (most-- == 0) {
-        plan.spec_.range.end = reached;
-        break;
-      }
-      work::did(work::Unit::kRegion);
-      reached = node->spec.range.end;
-      if (node->spec.perm == perm) continue;
-      if (!plan.changes_)
-        plan.to_ = node->spec.range.begin < range.begin ? range.begin : node->spec.range.begin;
-      plan.changes_ = true;
-      if (node->spec.range.begin < range.begin) ++splits;
-      if (range.end < node->spec.range.end) ++splits;
-    }
-    return plan.reserve(splits) ? Status::kOk : Status::kNoMemory;
+    return plan_change<Holes::kRefused>(plan, most,
+                                        [&](const RegionNode& node) { return node.spec.perm != perm; });
+  });
+}
+
+Result<RegionPlan> RegionTree::prepare_use(VaRange range, UsageChange change, u64 most) {
+  return prepared(Kind::kUse, {.range = range, .perm = {}}, [&](RegionPlan& plan) {
+    plan.use_ = change;
+    return plan_change<Holes::kSkipped>(
+        plan, most, [&](const RegionNode& node) { return node.spec.usage != change.of(node.spec.usage); });
   });
 }
 

@@ -81,6 +81,9 @@ class RegionTree : public RegionSource {
   // Gives all of the range the rights `perm`; where it has more regions than `most`, what the first so many
   // cover of it. Errors: kInvalid, kNoRegion (a hole), kNoMemory.
   Result<RegionPlan> prepare_protect(VaRange range, Perm perm, u64 most = ~u64{0});
+  // Changes how all of the range is used; holes are skipped. Where it has more regions than `most`, up to the
+  // end of the last of so many. Errors: kInvalid, kNoMemory.
+  Result<RegionPlan> prepare_use(VaRange range, UsageChange change, u64 most = ~u64{0});
   // Moves what is promised in `from` to `to`. Errors: kInvalid, kNoRegion (`from` is not in one region),
   // kOverlap (the target is not free, or overlaps `from`), kNoMemory.
   Result<RegionPlan> prepare_move(VaRange from, Gva to);
@@ -137,6 +140,9 @@ class RegionTree : public RegionSource {
   template <class Fill>
   Result<RegionPlan> prepared(Kind kind, const RegionSpec& spec, Fill fill);
   Status plan_unmap(RegionPlan& plan);
+  enum class Holes : u8 { kRefused, kSkipped };
+  template <Holes kHoles, class Changes>
+  Status plan_change(RegionPlan& plan, u64 most, Changes changes);
 
   // Below `above`, or as the highest.
   void link(RegionNode& node, RegionNode* above);
@@ -166,6 +172,9 @@ class RegionTree : public RegionSource {
   RegionNode* unmap_range(RegionPlan& plan);
   void replace_range(RegionPlan& plan);
   void protect_range(RegionPlan& plan);
+  void use_range(RegionPlan& plan);
+  template <class Changes, class Change>
+  void change_range(RegionPlan& plan, Changes changes, Change change);
   void move_range(RegionPlan& plan);
   void bury(RegionNode& node);
   void bury_merged(RegionNode& node);

@@ -54,6 +54,14 @@ void PromiseList::set_perm(VaRange range, Perm perm) {
   }
 }
 
+void PromiseList::set_usage(VaRange range, UsageChange change) {
+  split_at(range.begin);
+  split_at(range.end);
+  for (u64 i = 0; i < count_; ++i) {
+    if (range.contains(specs_[i].range)) specs_[i].usage = change.of(specs_[i].usage);
+  }
+}
+
 void PromiseList::move(VaRange from, Gva to) {
   split_at(from.begin);
   split_at(from.end);

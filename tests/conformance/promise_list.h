@@ -18,6 +18,7 @@ class PromiseList final : public RegionSource {
   void add(const RegionSpec& spec);
   void cut(VaRange range);  // takes out what lies in range, splitting at its ends
   void set_perm(VaRange range, Perm perm);
+  void set_usage(VaRange range, UsageChange change);
   void move(VaRange from, Gva to);  // `from` lies in one region
   void clear() { count_ = 0; }
   void copy(const PromiseList& other) { specs_ = other.specs_, count_ = other.count_; }

@@ -164,12 +164,16 @@ SpaceId Scene::create_active() {
 }
 
 Status Scene::map(SpaceId id, u64 page, u64 pages, Perm perm) {
-  return map_region(id, {span(page, pages), perm, Sharing::kPrivate, ObjectId::kNone, 0});
+  return map_region(id, {.range = span(page, pages), .perm = perm});
 }
 
 Status Scene::map_object(SpaceId id, u64 page, u64 pages, ObjectId object, u64 object_page, Sharing sharing,
                          Perm perm) {
-  return map_region(id, {span(page, pages), perm, sharing, object, object_page});
+  return map_region(id, {.range = span(page, pages),
+                         .perm = perm,
+                         .sharing = sharing,
+                         .object = object,
+                         .object_page = object_page});
 }
 
 Status Scene::map_region(SpaceId id, const RegionSpec& spec) {
@@ -183,7 +187,7 @@ Status Scene::map_region(SpaceId id, const RegionSpec& spec) {
 }
 
 Status Scene::map_with(SpaceId id, u64 page, u64 pages, u32 flags, Perm perm) {
-  const RegionSpec spec{span(page, pages), perm, Sharing::kPrivate, ObjectId::kNone, 0};
+  const RegionSpec spec{.range = span(page, pages), .perm = perm};
   const u64 replaced = installed(id, spec.range);
   const u64 ahead = flags & kMapPopulate ? installed_ahead(id, spec.range) : 0;
   called(Call::region_map, replaced + ahead);
@@ -250,6 +254,14 @@ Status Scene::advise_range(SpaceId id, VaRange range, Advice advice) {
   return status_of(ops_->region_advise(id, range, advice));
 }
 
+Status Scene::use_range(SpaceId id, VaRange range, Advice advice) {
+  called(Call::region_advise);
+  const Status status = status_of(ops_->region_advise(id, range, advice));
+  if (status != Status::kOk && status != Status::kUnsupported) return status;
+  if (PromiseList* const list = promises(id)) list->set_usage(range, usage_change(advice));
+  return Status::kOk;
+}
+
 Result<u64> Scene::resident(SpaceId id, u64 page, u64 pages) {
   called(Call::region_resident);
   return ops_->region_resident(id, span(page, pages));
@@ -281,8 +293,11 @@ Status Scene::destroy_object(ObjectId id) {
 }
 
 Status Scene::map_window(ObjectId object, u64 window_page, u64 pages, u64 object_page, Perm perm) {
-  return map_region(SpaceId::kKernel, {VaRange::of_pages(window_at(window_page), pages), perm,
-                                       Sharing::kShared, object, object_page});
+  return map_region(SpaceId::kKernel, {.range = VaRange::of_pages(window_at(window_page), pages),
+                                       .perm = perm,
+                                       .sharing = Sharing::kShared,
+                                       .object = object,
+                                       .object_page = object_page});
 }
 
 Status Scene::unmap_window(u64 window_page, u64 pages) {
@@ -352,7 +367,7 @@ void Scene::relieve(SpaceId space, u64 pages) {
 
 Status Scene::map_unlisted(SpaceId id, u64 page, Perm perm) {
   called(Call::region_map);
-  return status_of(ops_->region_map(id, {span(page, 1), perm, Sharing::kPrivate, ObjectId::kNone, 0}, 0));
+  return status_of(ops_->region_map(id, {.range = span(page, 1), .perm = perm}, 0));
 }
 
 const char* run_case(const Case& row, Scene& scene, const MmOps& ops, Memory& memory,

@@ -55,6 +55,11 @@ class Scene {
     return advise_range(space, span(page, pages), advice);
   }
   Status advise_range(SpaceId space, VaRange range, Advice advice);
+  // Advice on how the range will be used; kOk, too, where nobody wants to know.
+  Status use(SpaceId space, u64 page, u64 pages, Advice advice) {
+    return use_range(space, span(page, pages), advice);
+  }
+  Status use_range(SpaceId space, VaRange range, Advice advice);
   Result<u64> resident(SpaceId space, u64 page, u64 pages);
   Result<ObjectId> object(u64 pages);
   Status resize(ObjectId object, u64 pages);

@@ -17,7 +17,8 @@ namespace nopte {
 namespace {
 
 using Sink = pt::StoreSink<model::Machine>;
-constexpr u64 kFirstFrame = 16, kFrames = 600;
+// One block of 512 lies among them (frames 512 to 1023).
+constexpr u64 kFirstFrame = 400, kFrames = 800;
 constexpr u32 kMostIds = 256;  // an input is too short for more
 
 // Mapping it anew for each input would be most of the time; what is in it does not matter.
@@ -104,9 +105,12 @@ struct Guest {
       to->calls[where / 4 % abi::kQueueSlots].state = word;
     }
   }
-  // References by the pages' frames, of every leaf table once.
-  void count(pt::Frame table, unsigned level, std::bitset<kFrames>& seen,
-             std::array<u32, kFrames>& references) {
+  // References by the pages' frames, of every leaf table once; of large pages by the first frame.
+  struct References {
+    std::array<u32, kFrames> small{};
+    std::array<u32, kFrames> large{};
+  };
+  void count(pt::Frame table, unsigned level, std::bitset<kFrames>& seen, References& references) {
     if (seen.test(table.number() - kFirstFrame)) return;
     seen.set(table.number() - kFirstFrame);
     const unsigned end = level == pt::kLevels ? pt::kEntriesPerTable / 2 : pt::kEntriesPerTable;
@@ -114,21 +118,23 @@ struct Guest {
       const pt::Entry entry = pt::load_entry(frames.window(table), i);
       if (entry.empty()) continue;
       if (level == 1) {
-        ++references[entry.frame().number() - kFirstFrame];
+        ++references.small[entry.frame().number() - kFirstFrame];
+      } else if (entry.large()) {
+        ++references.large[entry.large_frame().number() - kFirstFrame];
       } else {
         count(entry.frame(), level - 1, seen, references);
       }
     }
   }
   void check() {
-    std::array<u32, kFrames> references{};
+    References references;
     std::bitset<kFrames> seen;
     for (u32 id = 0; id < spaces; ++id) {
       const auto tree = vma.declared(SpaceId{id});
       if (!tree) continue;
       NOPTE_ASSERT((*tree)->consistent());
       engine.for_each_installed(SpaceId{id}, [&](Gva va, const auto& installed) {
-        if (id == 0) ++references[installed.entry.frame().number() - kFirstFrame];
+        if (id == 0) ++references.small[installed.entry.frame().number() - kFirstFrame];
         const auto region = (*tree)->find(va);
         NOPTE_ASSERT(region);
         NOPTE_ASSERT(!installed.entry.present() ||
@@ -139,8 +145,12 @@ struct Guest {
     }
     frames.for_each_touched([&](pt::Frame frame, const pt::FrameMeta& meta) {
       const bool object = meta.kind == pt::FrameKind::kObject;
-      if (!object && meta.kind != pt::FrameKind::kAnon) return;
-      const u32 known = references[frame.number() - kFirstFrame] + object;
+      const bool block = meta.kind == pt::FrameKind::kBlock;
+      if (!object && !block && meta.kind != pt::FrameKind::kAnon) return;
+      const u64 first = frame.number() & ~(pt::kBlockFrames - 1);
+      const u32 large = first < kFirstFrame ? 0 : references.large[first - kFirstFrame];
+      const u32 known =
+          block ? large : references.small[frame.number() - kFirstFrame] + object + (large != 0 ? 1 : 0);
       NOPTE_ASSERT(meta.refs != 0 && (half_destroyed.any() ? meta.refs >= known : meta.refs == known));
     });
     NOPTE_ASSERT(machine.stale_translations() == 0);
@@ -154,7 +164,8 @@ struct Guest {
     for (u64 id = 1; id < kMostIds; ++id) call(abi::Call::space_destroy, {id});
     for (u64 id = 1; id < kMostIds; ++id) call(abi::Call::object_destroy, {id});
     frames.for_each_touched([&](pt::Frame frame, const pt::FrameMeta& meta) {
-      NOPTE_ASSERT(meta.kind != pt::FrameKind::kAnon && meta.kind != pt::FrameKind::kObject);
+      NOPTE_ASSERT(meta.kind != pt::FrameKind::kAnon && meta.kind != pt::FrameKind::kObject &&
+                   meta.kind != pt::FrameKind::kBlock);
       NOPTE_ASSERT(meta.kind != pt::FrameKind::kTable || meta.level != pt::kLevels ||
                    frame == *engine.root(SpaceId::kKernel));
     });

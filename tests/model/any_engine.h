@@ -60,6 +60,7 @@ class AnyEngine {
 
   virtual const pt::EngineCounters& counters() const = 0;
   virtual Result<u64> region_resident(SpaceId space, VaRange range) const = 0;
+  virtual Result<u64> region_large(SpaceId space, VaRange range) const = 0;
   virtual std::optional<Installed> peek(SpaceId space, Gva va) const = 0;
   virtual Result<Frame> root(SpaceId space) const = 0;
   virtual void for_each_installed(SpaceId space, FunctionRef<void(Gva, const Installed&)> visit) const = 0;
@@ -139,20 +140,30 @@ class EngineOf final : public AnyEngine {
   Result<u64> region_resident(SpaceId space, VaRange range) const override {
     return engine.region_resident(space, range);
   }
+  Result<u64> region_large(SpaceId space, VaRange range) const override {
+    return engine.region_large(space, range);
+  }
   std::optional<Installed> peek(SpaceId space, Gva va) const override {
     const auto found = engine.peek(space, va);
     if (!found) return std::nullopt;
-    return without_format(*found);
+    Installed page = without_format(*found);
+    if (found->level == 2) page.frame = page.frame + va.page() % pages_of_large();
+    return page;
   }
   Result<Frame> root(SpaceId space) const override { return engine.root(space); }
   void for_each_installed(SpaceId space, FunctionRef<void(Gva, const Installed&)> visit) const override {
-    engine.for_each_installed(
-        space, [&](Gva va, const typename Engine::Installed& found) { visit(va, without_format(found)); });
+    engine.for_each_installed(space, [&](Gva va, const typename Engine::Installed& found) {
+      // A large one page by page.
+      Installed page = without_format(found);
+      const Gva end = va + pages_to_bytes(found.level == 2 ? pages_of_large() : 1);
+      for (; va < end; va += kPageBytes, page.frame = page.frame + 1) visit(va, page);
+    });
   }
 
   Engine engine;
 
  private:
+  static constexpr u64 pages_of_large() { return Sink::Format::entry_bytes(2) >> kPageShift; }
   static Installed without_format(const typename Engine::Installed& found) {
     return {found.entry.frame(), found.entry.present(), found.level, found.rights,
             found.user,          found.entry.accessed()};

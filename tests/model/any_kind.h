@@ -33,6 +33,7 @@ class AnyKind {
   // --- the sink's ---
   [[nodiscard]] virtual bool can_share_tables() const = 0;
   [[nodiscard]] virtual bool processor_marks() const = 0;
+  [[nodiscard]] virtual bool large_pages() const = 0;
   [[nodiscard]] virtual bool plain_tables() const = 0;
   virtual void complete() = 0;
 
@@ -43,6 +44,8 @@ class AnyKind {
   [[nodiscard]] virtual bool entry_empty(Frame table, unsigned index) = 0;
   // What an entry that is not empty and no large leaf refers to: a page, or a table of the level below.
   [[nodiscard]] virtual std::optional<Frame> entry_frame(Frame table, unsigned level, unsigned index) = 0;
+  // The first frame of a large leaf.
+  [[nodiscard]] virtual std::optional<Frame> large_frame(Frame table, unsigned level, unsigned index) = 0;
   // Whether the table's marks say that the entry may be in use.
   [[nodiscard]] virtual bool marked(const pt::FrameMeta& table, unsigned index) const = 0;
 };
@@ -75,6 +78,7 @@ class KindOf final : public AnyKind {
 
   bool can_share_tables() const override { return kind.sink.can_share_tables(); }
   bool processor_marks() const override { return kind.sink.processor_marks(); }
+  bool large_pages() const override { return pt::kLargePages<Sink>; }
   bool plain_tables() const override { return kind.sink.plain_tables(); }
   void complete() override { kind.sink.complete(); }
 
@@ -89,6 +93,11 @@ class KindOf final : public AnyKind {
     const auto entry = kind.sink.view(table).read(index);
     if (entry.empty() || (level > 1 && entry.large())) return std::nullopt;
     return entry.frame();
+  }
+  std::optional<Frame> large_frame(Frame table, unsigned level, unsigned index) override {
+    const auto entry = kind.sink.view(table).read(index);
+    if (level == 1 || !entry.large()) return std::nullopt;
+    return entry.large_frame();
   }
   bool marked(const pt::FrameMeta& table, unsigned index) const override {
     return (table.back >> (index / pt::kEntriesPerMark<Format>)&1) != 0;

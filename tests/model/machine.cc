@@ -85,7 +85,7 @@ std::expected<u8*, u64> Machine::translate(Cpu& cpu, Gva va, Access access, Priv
                            (privilege == Privilege::kUser ? kUser : 0) |
                            (access == Access::kExec ? kFetch : 0));
   };
-  if (const Walk* const page = known.page(va)) {
+  if (const auto page = known.page(va)) {
     if (!permits(*page, access, privilege)) {
       if (!walks_again) return refused(true);
       known.forget_way(va);
@@ -107,6 +107,17 @@ std::expected<u8*, u64> Machine::translate(Cpu& cpu, Gva va, Access access, Priv
 bool Machine::is_stale(const Cpu& cpu, Gva va, const Walk& known) {
   Ways ways;
   const auto now = walker_.look(cpu.root, va, ways);
+  if (known.large && !(now && now->large)) {
+    // All that a processor may still use it for.
+    const u64 pages = u64{1} << (walker_.leaf_table_shift() - kPageShift);
+    Walk page = known;
+    page.large = false;
+    bool stale = false;
+    for (u64 i = 0; i < pages && !stale; ++i, page.frame = page.frame + 1) {
+      stale = is_stale(cpu, va + pages_to_bytes(i), page);
+    }
+    return stale;
+  }
   return !now || now->frame != known.frame || !now->perm.contains(known.perm) || (known.user && !now->user);
 }
 
@@ -135,7 +146,9 @@ void Machine::note_late(Cpu& cpu, std::optional<Gva> of) {
   constexpr unsigned kSinceLastFlush = 64;  // frames; more than a batch flushes page by page
   if (frames_ == nullptr) return;
   const auto is_free = [&](Frame frame) {
-    return frames_->covers(frame) && frames_->meta(frame).kind == pt::FrameKind::kFree;
+    if (!frames_->covers(frame)) return false;
+    const pt::FrameKind kind = frames_->meta(frame).kind;
+    return kind == pt::FrameKind::kFree || kind == pt::FrameKind::kFreeBlock;
   };
   const auto note_page = [&](Gva va, const Walk& known) {
     if (is_free(known.frame) && frames_->handed_out_soon(known.frame, kSinceLastFlush) &&
@@ -152,7 +165,7 @@ void Machine::note_late(Cpu& cpu, std::optional<Gva> of) {
     tlb(cpu).for_each_way(note);
     return;
   }
-  if (const Walk* const page = tlb(cpu).page(*of)) note_page(*of, *page);
+  if (const auto page = tlb(cpu).page(*of)) note_page(*of, *page);
   const Ways ways = tlb(cpu).ways(*of);
   for (unsigned level = 2; level <= kMostLevels; ++level) {
     if (ways.at[level]) note(*of, level, *ways.at[level]);

@@ -37,6 +37,7 @@ void RandomRun::run(u64 operations) {
     if (testing::Test::HasFailure()) return;
   }
   compare();
+  counters = engine().counters();
   for (const auto& [begin, pages] : grants_) ASSERT_TRUE(world_.engine().kmem_free(begin, pages));
   world_.finish();
 }
@@ -68,8 +69,15 @@ Gva RandomRun::area_of(SpaceId id) {
 
 VaRange RandomRun::any_range(SpaceId id) {
   const Gva area = area_of(id);
-  const u64 first = below(kAreaPages);
-  const VaRange range = VaRange::of_pages(area + pages_to_bytes(first), 1 + below(kAreaPages - first));
+  const u64 most = area_pages(id);
+  const u64 first = below(most);
+  VaRange range = VaRange::of_pages(area + pages_to_bytes(first), 1 + below(most - first));
+  if (most > Layout::kAreaPages) {
+    // Often to where a large page begins or ends.
+    const u64 bytes = layout_.leaf_table_bytes;
+    if (one_in(2)) range.end = Gva((range.end.value() + bytes - 1) & ~(bytes - 1));
+    if (one_in(2)) range.begin = Gva(range.begin.value() & ~(bytes - 1));
+  }
   if (id != SpaceId::kKernel && one_in(8)) {
     const VaRange other = any_range(SpaceId{1});
     return {std::min(range.begin, other.begin), std::max(range.end, other.end)};
@@ -131,7 +139,8 @@ void RandomRun::access() {
   const bool window = one_in(6);
   const SpaceId id = window ? SpaceId::kKernel : world_.active();
   Privilege privilege = window || one_in(4) ? Privilege::kKernel : Privilege::kUser;
-  Gva va = area_of(window ? SpaceId::kKernel : SpaceId{1}) + pages_to_bytes(below(kAreaPages));
+  const SpaceId where = window ? SpaceId::kKernel : SpaceId{1};
+  Gva va = area_of(where) + pages_to_bytes(below(area_pages(where)));
   if ((window || id != SpaceId::kKernel) && !one_in(4)) {
     if (const auto promised = part_of_region(id)) va = promised->begin;
   }
@@ -177,7 +186,8 @@ void RandomRun::compare() {
       ASSERT_TRUE(region);
       const u64* words = reinterpret_cast<const u64*>(world_.memory().alias(installed.frame));
       u64 expected = 0;
-      const bool anonymous = world_.frames().meta(installed.frame).kind == pt::FrameKind::kAnon;
+      const bool anonymous =
+          installed.level > 1 || world_.frames().meta(installed.frame).kind == pt::FrameKind::kAnon;
       if (anonymous) {
         const auto value = space.values.find(va.page());
         if (value != space.values.end()) {

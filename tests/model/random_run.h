@@ -14,17 +14,29 @@ namespace nopte::model {
 class RandomRun {
  public:
   RandomRun(const KindRow& kind, u64 seed, u64 frames) : world_(kind, frames, 2), random_(seed) {}
+  // In areas of so many pages, with large pages wherever they fit.
+  static RandomRun with_large_pages(const KindRow& kind, u64 seed, u64 frames, u64 area_pages) {
+    return {kind, seed, frames, area_pages};
+  }
 
   void run(u64 operations);
 
   // "operation: answer", and how often.
   using Histogram = absl::btree_map<std::string, u64>;
   Histogram histogram;
+  // The engine's, at the end.
+  pt::EngineCounters counters;
 
  private:
-  static constexpr u64 kAreaPages = Layout::kAreaPages;
+  RandomRun(const KindRow& kind, u64 seed, u64 frames, u64 area_pages)
+      : world_(kind, frames, 2), area_pages_(area_pages), random_(seed) {}
 
   u64 below(u64 bound) { return random_() % bound; }
+  [[nodiscard]] bool large() const { return area_pages_ > Layout::kAreaPages; }
+  // Pages of an area of the space.
+  [[nodiscard]] u64 area_pages(SpaceId id) const {
+    return id == SpaceId::kKernel ? Layout::kAreaPages : area_pages_;
+  }
   bool one_in(u64 n) { return below(n) == 0; }
   AnyEngine& engine() { return world_.engine(); }
 
@@ -140,6 +152,7 @@ class RandomRun {
 
   World world_;
   const Layout& layout_ = world_.layout();
+  const u64 area_pages_ = Layout::kAreaPages;
   Reference reference_;
   std::mt19937_64 random_;
   absl::btree_map<Gva, u64> grants_;

@@ -11,7 +11,13 @@ constexpr u64 kMostSpaces = 6;
 void RandomRun::map() {
   const SpaceId id = one_in(5) ? SpaceId::kKernel : any_space();
   RegionSpec region{.range = any_range(id), .perm = any_perm()};
-  if (region.range.pages() > kAreaPages) return;
+  // Now and then a page in a table of its own, so that there are tables of many entries, which clones share.
+  if (large() && id != SpaceId::kKernel && !one_in(4)) {
+    const Gva at = layout_.areas[0] + (20 + below(80)) * layout_.leaf_table_bytes;
+    region.range = VaRange::of_pages(at, 1);
+  }
+  if (large() && !one_in(8)) region.usage = Usage(AccessPattern::kNormal, LargeLeaves::kWanted);
+  if (region.range.pages() > area_pages(id) + 2 * layout_.entries_per_table) return;
   if (id == SpaceId::kKernel || one_in(2)) {
     const auto object = any_object();
     if (!object) return;
@@ -67,7 +73,9 @@ void RandomRun::move() {
   }
   const auto from = part_of_region(id);
   if (!from || id == SpaceId::kKernel) return;
-  const Gva to = area_of(id) + pages_to_bytes(below(kAreaPages));
+  Gva to = area_of(id) + pages_to_bytes(below(area_pages(id)));
+  // Often so that large pages can stay so.
+  if (large() && one_in(2)) to = to + (from->begin.value() - to.value()) % layout_.leaf_table_bytes;
   const VaRange target = VaRange::of_pages(to, from->pages());
   if (target.overlaps(*from)) {
     EXPECT_FALSE(note("move", engine().region_moved(id, *from, to)));
@@ -95,7 +103,7 @@ void RandomRun::advise() {
   const SpaceId id = one_in(5) ? SpaceId::kKernel : any_space();
   VaRange range = any_range(id);
   if (advice == Advice::kWillNeed && id != SpaceId::kKernel && !one_in(3)) {
-    range = {layout_.areas[0], layout_.areas[3] + pages_to_bytes(kAreaPages)};
+    range = {layout_.areas[0], layout_.areas[3] + pages_to_bytes(area_pages(id))};
   }
   const VaRange all = range;
   if (advice == Advice::kDontNeed) fail_soon();

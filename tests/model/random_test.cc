@@ -124,5 +124,22 @@ TEST_P(RandomFormats, ThreeHundredThousandOperationsDoEverything) {
   for (const char* what : kExpected) EXPECT_GE(run.histogram[what], 50u) << GetParam()->name << ", " << what;
 }
 
+// Where programs have large pages. Each run has some of everything that happens to them.
+class RandomLarge : public testing::TestWithParam<const KindRow*> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, RandomLarge,
+                         testing::Values(&kStoreInGuest, &kStoreInHypervisor, &kFiveLevelStore, &kPaeStore,
+                                         &kShadowed, &kNested),
+                         kKindName);
+
+TEST_P(RandomLarge, KeepsToTheReference) {
+  for (const u64 seed : {1u, 2u}) {
+    RandomRun run = RandomRun::with_large_pages(*GetParam(), seed, 12'000, 1800);
+    run.run(40'000);
+    ASSERT_FALSE(HasFailure()) << GetParam()->name << ", seed " << seed;
+    EXPECT_GE(run.counters.large_pages, 20u);
+    EXPECT_GE(run.counters.large_split, 8u);
+  }
+}
+
 }  // namespace
 }  // namespace nopte::model

@@ -31,6 +31,7 @@ struct Walk {
   bool user;
   bool global;
   bool dirty;
+  bool large = false;  // of all that one entry for leaf tables maps, from its first frame on
 };
 
 // An entry above the leaves: the table that it leads to, and what all entries down to it allow.
@@ -61,9 +62,16 @@ class Tlb {
   // has nine bits more; where a level has more than that, it is the only one above the leaves.
   explicit Tlb(unsigned leaf_table_shift) : leaf_table_shift_(leaf_table_shift) {}
 
-  [[nodiscard]] const Walk* page(Gva va) const {
+  // By a translation of the page alone or, first, by a large one: a processor may use either.
+  [[nodiscard]] std::optional<Walk> page(Gva va) const {
+    if (const auto known = large_.find(part(va, 2)); known != large_.end()) {
+      Walk walk = known->second;
+      walk.frame = walk.frame + offset(va);
+      return walk;
+    }
     const auto known = pages_.find(va.page());
-    return known == pages_.end() ? nullptr : &known->second;
+    if (known == pages_.end()) return std::nullopt;
+    return known->second;
   }
   [[nodiscard]] Ways ways(Gva va) const {
     Ways found;
@@ -74,30 +82,42 @@ class Tlb {
     return found;
   }
   void keep(Gva va, const Walk& walk, const Ways& ways) {
-    pages_[va.page()] = walk;
+    if (walk.large) {
+      Walk& large = large_[part(va, 2)] = walk;
+      large.frame = Frame(walk.frame.number() - offset(va));
+    } else {
+      pages_[va.page()] = walk;
+    }
     for (unsigned level = 2; level <= kMostLevels; ++level) {
       if (ways.at[level]) ways_[level][part(va, level)] = *ways.at[level];
     }
   }
 
-  void forget_page(Gva va) { pages_.erase(va.page()); }
+  void forget_page(Gva va) {
+    pages_.erase(va.page());
+    large_.erase(part(va, 2));
+  }
   void forget_way(Gva va) {
     forget_page(va);
     for (unsigned level = 2; level <= kMostLevels; ++level) ways_[level].erase(part(va, level));
   }
   void forget_all_but_global() {
     std::erase_if(pages_, [](const auto& item) { return !item.second.global; });
+    std::erase_if(large_, [](const auto& item) { return !item.second.global; });
     for (auto& level : ways_) level.clear();
   }
   void forget_everything() {
     pages_.clear();
+    large_.clear();
     for (auto& level : ways_) level.clear();
   }
 
-  // visit(va, walk) for each page; visit(va, level, way) for each entry above, with its first address.
+  // visit(va, walk) for each translation, with its first address; visit(va, level, way) for each entry above,
+  // with its first address.
   template <class Visit>
   void for_each_page(Visit visit) const {
     for (const auto& [page, walk] : pages_) visit(Gva(page << kPageShift), walk);
+    for (const auto& [part, walk] : large_) visit(Gva(part << leaf_table_shift_), walk);
   }
   template <class Visit>
   void for_each_way(Visit visit) const {
@@ -109,9 +129,14 @@ class Tlb {
  private:
   [[nodiscard]] unsigned shift(unsigned level) const { return leaf_table_shift_ + 9 * (level - 2); }
   [[nodiscard]] u64 part(Gva va, unsigned level) const { return va.value() >> shift(level); }
+  // In pages, from where a large translation begins.
+  [[nodiscard]] u64 offset(Gva va) const {
+    return va.page() & ((u64{1} << (leaf_table_shift_ - kPageShift)) - 1);
+  }
 
   unsigned leaf_table_shift_;
   std::unordered_map<u64, Walk> pages_;                             // by page number
+  std::unordered_map<u64, Walk> large_;                             // as ways_[2]
   std::array<std::unordered_map<u64, Way>, kMostLevels + 1> ways_;  // by address above the level's bits
 };
 

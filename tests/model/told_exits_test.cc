@@ -18,7 +18,7 @@ TEST_P(ToldExits, OfAForkAreItsEntriesOverTheCapacity) {
   const SpaceId parent = *world.create();
   ASSERT_TRUE(world.activate(parent));
   const VaRange range = VaRange::of_pages(kBase, kPages);
-  world.map(parent, {range, kPermRW, Sharing::kPrivate, ObjectId::kNone, 0});
+  world.map(parent, {.range = range, .perm = kPermRW});
   ASSERT_TRUE(world.advise(parent, range, Advice::kPopulate));
   for (u64 i = 0; i < kPages; ++i) {
     ASSERT_EQ(world.write(kBase + pages_to_bytes(i), i), ViolationReason::kNone);

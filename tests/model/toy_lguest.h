@@ -100,6 +100,7 @@ class ToyLguestSink {
   using Format = pt::FourLevel;
   static constexpr bool can_share_tables() { return false; }
   static constexpr bool large_leaves() { return false; }
+  static constexpr bool large_pages() { return false; }
   static constexpr bool processor_marks() { return false; }
   static constexpr bool plain_tables() { return true; }
 

@@ -78,6 +78,7 @@ auto LongModeWalker::find(const Root& root, Gva va, Ways& ways) -> std::optional
     if (level > 3) expect_clear(word, kPs);  // PML4E, PML5E
     if (leaf && level > 1) expect_clear(word, bits(low - 1, 13));
     descend(walk, word, word >> 63);
+    walk.large = leaf && level > 1;
     if (leaf) return finish(walk, (word & bits(51, low)) | (address & bits(low - 1, 0)), at, word);
     table = word & bits(51, 12);
     ways.at[level] = Way{table, walk.perm, walk.user};
@@ -112,6 +113,7 @@ auto PaeWalker::find(const Root& root, Gva va, Ways& ways) -> std::optional<Foun
     descend(walk, directory, directory >> 63);
     if (directory & kPs) {
       expect_clear(directory, bits(20, 13));
+      walk.large = true;
       return finish(walk, (directory & bits(51, 21)) | (address & bits(20, 0)), at, directory);
     }
     way = Way{directory & bits(51, 12), walk.perm, walk.user};
@@ -140,6 +142,7 @@ auto TwoLevelWalker::find(const Root& root, Gva va, Ways& ways) -> std::optional
     if (directory & kPs) {
       // Address bits 39:32 are bits 20:13 (tables 4-4); 40 bits are this processor's width.
       expect_clear(directory, u64{1} << 21);
+      walk.large = true;
       const u64 first = (directory & bits(31, 22)) | (u64{directory} & bits(20, 13)) << (32 - 13);
       return finish(walk, first | (address & bits(21, 0)), at, directory);
     }

@@ -200,12 +200,14 @@ inline void World::check() {
   // What waits may wait, but not for a flush.
   kind_->complete();
   absl::btree_map<Frame, u64> references;
+  absl::btree_map<Frame, u64> large;  // leaves, by the first frame
   absl::btree_map<Frame, u64> parents;
   // A table that several lead to counts once.
   const auto count = [&](auto&& self, Frame table, unsigned level) -> void {
     const unsigned entries = kind_->counted_entries(level, level == layout().levels);
     for (unsigned i = 0; i < entries; ++i) {
       if (level == layout().levels && kind_->is_foreign(level, i)) continue;
+      if (const auto first = kind_->large_frame(table, level, i)) ++large[*first];
       const std::optional<Frame> below = kind_->entry_frame(table, level, i);
       if (!below) continue;
       if (level == 1) {
@@ -236,15 +238,25 @@ inline void World::check() {
   }
   look(SpaceId::kKernel, kernel_regions_);
 
+  for (const auto& [first, leaves] : large) {
+    if (frames().meta(first).kind == pt::FrameKind::kBlock) continue;
+    EXPECT_EQ(frames().meta(first).index, leaves) << "broken block " << first.number();
+    for (u64 i = 0; i < pt::kBlockFrames; ++i) ++references[first + i];
+  }
   frames().for_each_zeroed(
       [&](Frame table) { EXPECT_TRUE(is_zero(memory().alias(table))) << "free table " << table.number(); });
   u64 used = 0;
   frames().for_each_touched([&](Frame frame, const pt::FrameMeta& meta) {
-    if (meta.kind == pt::FrameKind::kFree) return;
-    ++used;
+    if (meta.kind == pt::FrameKind::kFree || meta.kind == pt::FrameKind::kFreeBlock) return;
+    used += meta.kind == pt::FrameKind::kBlock ? pt::kBlockFrames : 1;
     switch (meta.kind) {
       case pt::FrameKind::kAnon:
         EXPECT_EQ(meta.refs, references[frame]) << "anonymous frame " << frame.number();
+        EXPECT_NE(meta.refs, 0u);
+        EXPECT_TRUE(meta.index == 0 || large.contains(frame)) << "first of a block " << frame.number();
+        break;
+      case pt::FrameKind::kBlock:
+        EXPECT_EQ(meta.refs, large[frame]) << "block " << frame.number();
         EXPECT_NE(meta.refs, 0u);
         break;
       case pt::FrameKind::kObject:

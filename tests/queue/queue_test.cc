@@ -178,7 +178,7 @@ TEST_F(QueueTest, SpacesAndWindowsHaveQueuesOfTheirOwn) {
   EXPECT_EQ(exits_of([&] {
               EXPECT_TRUE(map(a, 0));
               EXPECT_TRUE(map(b, 1));
-              const RegionSpec shown{VaRange::of_pages(window, 2), kPermRW, Sharing::kShared, object, 0};
+              const RegionSpec shown{VaRange::of_pages(window, 2), kPermRW, Sharing::kShared, {}, object, 0};
               EXPECT_TRUE(guest_.ops().region_map(SpaceId::kKernel, shown, 0));
             }),
             0u);

@@ -162,11 +162,95 @@ void will_need_gives_no_right_to_write(Scene& s) {
   EXPECT(is(s.load(0), 1));
   EXPECT(fails(s.load(12), kPastEnd));
 }
+constexpr Advice kUsages[] = {Advice::kRandom,      Advice::kSequential, Advice::kNormal,
+                              Advice::kLargeWanted, Advice::kLargeNever, Advice::kLargeBarred,
+                              Advice::kLargeAllowed};
+void usage_changes_no_contents_and_no_rights(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 40) == kOk);
+  EXPECT(s.map(a, 40, 4, kPermR) == kOk);
+  u64 page = 0;
+  for (const Advice advice : kUsages) {
+    EXPECT(s.store(page, page + 1) == kOk);
+    EXPECT(s.use(a, 0, 44, advice) == kOk);
+    for (u64 before = 0; before <= page; ++before) EXPECT(is(s.load(before), before + 1));
+    EXPECT(is(s.load(page + 8), 0));
+    EXPECT(s.store(40, 1) == kPermission);
+    ++page;
+  }
+}
+void regions_of_different_usage_are_one_range(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 12) == kOk);
+  for (u64 page = 0; page < 12; ++page) EXPECT(s.store(page, page) == kOk);
+  EXPECT(s.use(a, 2, 4, Advice::kRandom) == kOk);
+  EXPECT(s.use(a, 4, 4, Advice::kLargeNever) == kOk);
+  EXPECT(s.protect(a, 1, 8, kPermR) == kOk);
+  EXPECT(s.store(5, 1) == kPermission);
+  EXPECT(is(s.load(5), 5));
+  EXPECT(s.move(a, 4, 2, 20) == kOk);
+  EXPECT(is(s.load(21), 5));
+  EXPECT(s.unmap(a, 3, 4) == kOk);
+  EXPECT(fails(s.load(6), kNoRegion));
+  EXPECT(is(s.load(7), 7));
+  EXPECT(s.unmap(a, 0, 30) == kOk);
+  EXPECT(fails(s.load(21), kNoRegion));
+}
+void what_is_mapped_between_is_used_as_it_says(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 2) == kOk);
+  EXPECT(s.map(a, 4, 2) == kOk);
+  EXPECT(s.use(a, 0, 6, Advice::kSequential) == kOk);
+  RegionSpec between{.range = s.span(2, 2), .perm = kPermRW};
+  for (const Usage usage :
+       {Usage(AccessPattern::kSequential), Usage(), Usage(AccessPattern::kRandom, LargeLeaves::kWanted)}) {
+    between.usage = usage;
+    EXPECT(s.map_region(a, between) == kOk);
+    for (u64 page = 0; page < 6; ++page) EXPECT(s.store(page, page + 1) == kOk);
+    EXPECT(is(s.warm_load(3), 4));
+    EXPECT(s.unmap(a, 2, 2) == kOk);
+    EXPECT(fails(s.load(3), kNoRegion));
+    EXPECT(is(s.warm_load(4), 5));
+  }
+}
+void a_clone_is_used_as_its_parent(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 40) == kOk);
+  EXPECT(s.use(a, 0, 20, Advice::kRandom) == kOk);
+  EXPECT(s.use(a, 20, 20, Advice::kSequential) == kOk);
+  for (u64 page = 0; page < 40; page += 3) EXPECT(s.store(page, page) == kOk);
+  const SpaceId b = s.make_clone(a);
+  s.activate(b);
+  EXPECT(s.use(b, 10, 20, Advice::kNormal) == kOk);
+  for (u64 page = 0; page < 40; page += 3) EXPECT(s.store(page, 100) == kOk);
+  s.activate(a);
+  for (u64 page = 0; page < 40; page += 3) EXPECT(is(s.load(page), page));
+}
+void usage_of_a_hole_is_nobodys(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.use(a, 0, 8, Advice::kRandom) == kOk);
+  EXPECT(s.map(a, 2, 2) == kOk);
+  EXPECT(s.use(a, 0, 8, Advice::kLargeNever) == kOk);
+  EXPECT(s.store(2, 1) == kOk);
+  EXPECT(fails(s.load(1), kNoRegion));
+  EXPECT(fails(s.load(4), kNoRegion));
+}
+void windows_have_a_usage(Scene& s) {
+  const ObjectId o = s.make_object(8);
+  EXPECT(s.map_window(o, 0, 8, 0) == kOk);
+  EXPECT(s.window_store(1, 7) == kOk);
+  for (const Advice advice : kUsages) {
+    EXPECT(s.use_range(SpaceId::kKernel, VaRange::of_pages(s.window_at(2), 4), advice) == kOk);
+    EXPECT(is(s.window_load(1), 7));
+    EXPECT(is(s.window_load(3), 0));
+  }
+  EXPECT(s.unmap_window(0, 8) == kOk);
+}
 void advice_that_is_unknown_is_refused(Scene& s) {
   const SpaceId a = s.create_active();
   EXPECT(s.map(a, 0, 1) == kOk);
   EXPECT(s.store(0, 1) == kOk);
-  EXPECT(s.advise(a, 0, 1, static_cast<Advice>(3)) == kInvalid);
+  EXPECT(s.advise(a, 0, 1, static_cast<Advice>(static_cast<u32>(kLastAdvice) + 1)) == kInvalid);
   EXPECT(is(s.warm_load(0), 1));
 }
 void advise_of_a_malformed_range_is_refused(Scene& s) {
@@ -207,6 +291,12 @@ constexpr Case kAdviseCases[] = {
     CASE(populate_of_a_space_that_is_not_active, region_advise),
     CASE(will_need_of_anonymous_memory_makes_nothing, region_advise),
     CASE(will_need_gives_no_right_to_write, region_advise),
+    CASE(usage_changes_no_contents_and_no_rights, region_advise),
+    CASE(regions_of_different_usage_are_one_range, region_advise, region_protect, region_unmap, region_move),
+    CASE(what_is_mapped_between_is_used_as_it_says, region_advise, region_map),
+    CASE(a_clone_is_used_as_its_parent, region_advise, space_clone),
+    CASE(usage_of_a_hole_is_nobodys, region_advise),
+    CASE(windows_have_a_usage, region_advise),
     CASE(advice_that_is_unknown_is_refused, region_advise),
     CASE(advise_of_a_malformed_range_is_refused, region_advise),
     CASE(a_map_may_populate, region_map),

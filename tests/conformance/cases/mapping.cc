@@ -105,16 +105,16 @@ void a_window_shows_an_object_as_it_is(Scene& s) {
   const VaRange range = VaRange::of_pages(Scene::window_at(1000), 1);
   const SpaceId kernel = SpaceId::kKernel;
   EXPECT(s.map_region(kernel, {range, kPermRW}) == kInvalid);
-  EXPECT(s.map_region(kernel, {range, kPermRW, Sharing::kPrivate, o, 0}) == kInvalid);
-  EXPECT(s.map_region(kernel, {range, kPermRX, Sharing::kShared, o, 0}) == kInvalid);
+  EXPECT(s.map_region(kernel, {range, kPermRW, Sharing::kPrivate, {}, o, 0}) == kInvalid);
+  EXPECT(s.map_region(kernel, {range, kPermRX, Sharing::kShared, {}, o, 0}) == kInvalid);
   EXPECT(fails(s.window_load(1000), kNoRegion));
 }
 void windows_lie_in_their_range(Scene& s) {
   const ObjectId o = s.make_object(2);
   for (Gva begin : {Scene::at(0), kWindowRange.begin - kPageBytes, kWindowRange.end - kPageBytes,
                     kWindowRange.end, kKmemRange.begin, kImageRange.begin}) {
-    EXPECT(s.map_region(SpaceId::kKernel, {VaRange::of_pages(begin, 2), kPermRW, Sharing::kShared, o, 0}) ==
-           kInvalid);
+    EXPECT(s.map_region(SpaceId::kKernel,
+                        {VaRange::of_pages(begin, 2), kPermRW, Sharing::kShared, {}, o, 0}) == kInvalid);
   }
   EXPECT(s.destroy_object(o) == kOk);
 }

@@ -50,7 +50,7 @@ TEST(Options, HideFeaturesAndTheVersion) {
   ASSERT_TRUE(hidden);
   EXPECT_EQ(hidden->offer.hidden_features, abi::kFeatureMemory | abi::kFeatureMapFlags |
                                                abi::kFeatureResident | abi::kFeatureRegionQueue |
-                                               abi::kFeatureKvmPv);
+                                               abi::kFeatureUsage | abi::kFeatureKvmPv);
   EXPECT_EQ(parse_options("mode=vma memory=8388608 hide=queue")->offer.hidden_features,
             abi::kFeatureRegionQueue);
   EXPECT_EQ(hidden->offer.abi_version, 0u);

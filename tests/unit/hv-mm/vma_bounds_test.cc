@@ -37,6 +37,27 @@ TEST_F(VmaAgainTest, WillNeedOverEmptyIndexNodes) {
   EXPECT_EQ(until_done(Stub::kIssuesAgain, Call::object_resize, {object, 1}).status, Status::kOk);
 }
 
+TEST_F(VmaAgainBig, HowManyRegionsAreUsed) {
+  const u64 space = active_space();
+  const RegionTree& tree = **memory_.declared(SpaceId(static_cast<u32>(space)));
+  constexpr u64 kRegions = 5000;
+  for (u64 i = 0; i < kRegions; ++i) ASSERT_EQ(map(space, kA + i * 2 * kPageBytes, 1), Status::kOk);
+  const Registers random{space, kA.value(), 2 * kRegions, static_cast<u64>(Advice::kRandom)};
+  const Registers normal{space, kA.value(), 2 * kRegions, static_cast<u64>(Advice::kNormal)};
+  for (const Stub stub : {Stub::kGoesOn, Stub::kIssuesAgain}) {
+    stop_.requested = true;
+    EXPECT_EQ(until_done(stub, Call::region_advise, random).status, Status::kOk);
+    EXPECT_EQ(issues_, (kRegions + work::kMostAtOnce - 1) / work::kMostAtOnce);
+    for (const RegionNode* node = tree.first(); node != nullptr; node = tree.next(*node)) {
+      ASSERT_EQ(node->spec.usage, Usage(AccessPattern::kRandom));
+    }
+    stop_.requested = false;
+    EXPECT_EQ(call(Call::region_advise, normal).status, Status::kOk);
+    EXPECT_EQ(tree.last()->spec.usage, Usage());
+    EXPECT_EQ(tree.regions(), kRegions);
+  }
+}
+
 // Regions without a page are work too.
 TEST_F(VmaAgainBig, CallsOverManyRegions) {
   const u64 object = call(Call::object_create, {16}).value;

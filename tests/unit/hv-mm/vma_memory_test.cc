@@ -54,7 +54,7 @@ TEST_F(VmaMemoryTest, RefusesWhatIsMalformed) {
   EXPECT_EQ(map(space, kA + 1, 1), Status::kInvalid);
   EXPECT_EQ(map(space, kA, 0), Status::kInvalid);
   EXPECT_EQ(map(space, kA, ~u64{0}), Status::kInvalid);
-  EXPECT_EQ(map(space, kA, 1, 0x40), Status::kInvalid);
+  EXPECT_EQ(map(space, kA, 1, 0x800), Status::kInvalid);
   EXPECT_EQ(map(space, kA, 1, 3 | abi::kRegionShared), Status::kInvalid);
   EXPECT_EQ(map(space, kA, 1, 3, 0, 1), Status::kInvalid);
   EXPECT_EQ(map(space, kA, 1, 3, 77), Status::kInvalid);
@@ -67,7 +67,7 @@ TEST_F(VmaMemoryTest, RefusesWhatIsMalformed) {
   EXPECT_EQ(map(space, kA + kPageBytes, 1), Status::kOverlap);
   EXPECT_EQ(call(Call::region_protect, {space, kA.value(), 5, 1}).status, Status::kNoRegion);
   EXPECT_EQ(call(Call::region_protect, {space, kA.value(), 4, 8}).status, Status::kInvalid);
-  EXPECT_EQ(call(Call::region_advise, {space, kA.value(), 4, 3}).status, Status::kInvalid);
+  EXPECT_EQ(call(Call::region_advise, {space, kA.value(), 4, 10}).status, Status::kInvalid);
   EXPECT_EQ(call(Call::memory_info, {2}).status, Status::kInvalid);
   EXPECT_EQ(memory_.call(static_cast<u64>(Call::console_write), {1}).status, Status::kUnsupported);
   EXPECT_EQ(memory_.call(40, {}).status, Status::kUnsupported);
@@ -142,6 +142,62 @@ TEST_F(VmaMemoryTest, AdviceOverAllOfASpaceIsCheap) {
   }
   EXPECT_EQ(call(Call::region_unmap, {space, kUserRange.begin.value(), kUserRange.pages()}).status,
             Status::kOk);
+}
+
+TEST_F(VmaMemoryTest, ARegionIsUsedAsTheCallsSay) {
+  const u64 space = make_space();
+  const RegionTree& tree = **memory_.declared(SpaceId(static_cast<u32>(space)));
+  const auto usage = [&](u64 page) { return tree.find(kA + pages_to_bytes(page))->usage.bits(); };
+  const auto advise = [&](u64 page, u64 pages, u64 advice) {
+    return call(Call::region_advise, {space, (kA + pages_to_bytes(page)).value(), pages, advice}).status;
+  };
+  ASSERT_EQ(map(space, kA, 8), Status::kOk);
+  ASSERT_EQ(advise(2, 3, 4), Status::kOk);
+  EXPECT_EQ(tree.regions(), 3u);
+  EXPECT_EQ(usage(2), 1);
+  ASSERT_EQ(advise(2, 3, 5), Status::kOk);
+  EXPECT_EQ(usage(4), 2);
+  ASSERT_EQ(advise(2, 3, 6), Status::kOk);
+  EXPECT_EQ(usage(4), 2 | 1 << 2);
+  ASSERT_EQ(advise(2, 3, 7), Status::kOk);
+  EXPECT_EQ(usage(4), 2 | 2 << 2);
+  ASSERT_EQ(advise(2, 3, 8), Status::kOk);
+  EXPECT_EQ(usage(4), 2 | 2 << 2 | 1 << 4);
+  ASSERT_EQ(advise(2, 3, 9), Status::kOk);
+  // A map of equal usage continues it, one of another does not.
+  ASSERT_EQ(call(Call::region_unmap, {space, (kA + pages_to_bytes(5)).value(), 3}).status, Status::kOk);
+  ASSERT_EQ(map(space, kA + pages_to_bytes(5), 1, 3 | 2 << 6 | 2 << 8), Status::kOk);
+  EXPECT_EQ(tree.regions(), 2u);
+  ASSERT_EQ(map(space, kA + pages_to_bytes(6), 1, 3 | 2 << 6 | 1 << 8), Status::kOk);
+  EXPECT_EQ(tree.regions(), 3u);
+  // What does not exist is refused, and changes nothing.
+  for (const u64 flags : {u64{3} << 6, u64{3} << 8, u64{1} << 11}) {
+    EXPECT_EQ(map(space, kA + pages_to_bytes(9), 1, 3 | flags), Status::kInvalid);
+  }
+  EXPECT_EQ(advise(0, 7, 10), Status::kInvalid);
+  EXPECT_EQ(advise(0, 0, 4), Status::kInvalid);
+  EXPECT_EQ(tree.regions(), 3u);
+  // A replacement is used as it says, not as what was there.
+  ASSERT_EQ(map(space, kA, 8, 3 | abi::kRegionReplace), Status::kOk);
+  EXPECT_EQ(tree.regions(), 1u);
+  EXPECT_EQ(usage(4), 0);
+}
+
+TEST_F(VmaMemoryTest, UsageThatCannotBeNotedChangesNothing) {
+  const u64 space = make_space();
+  const RegionTree& tree = **memory_.declared(SpaceId(static_cast<u32>(space)));
+  ASSERT_EQ(map(space, kA, 3 * kMaxRegionsPerSpace), Status::kOk);
+  Status status = Status::kOk;
+  u64 page = 1;
+  const auto random = [&] {
+    return call(Call::region_advise,
+                {space, (kA + pages_to_bytes(page)).value(), 1, static_cast<u64>(Advice::kRandom)});
+  };
+  for (; status == Status::kOk && page < 3 * kMaxRegionsPerSpace; page += 2) status = random().status;
+  EXPECT_EQ(status, Status::kLimit) << status_name(status);
+  EXPECT_LE(tree.regions(), kMaxRegionsPerSpace);
+  EXPECT_EQ(tree.find(kA + pages_to_bytes(page - 2))->usage, Usage());
+  EXPECT_EQ(call(Call::region_unmap, {space, kA.value(), 3 * kMaxRegionsPerSpace}).status, Status::kOk);
 }
 
 // A space holds a bounded number of regions, whatever makes them: splits count too.

@@ -16,6 +16,7 @@ inline constexpr VaRange kBounds{Gva{0x40'0000}, Gva{0x40'0000 + kPages * kPageB
 struct ModelPage {
   Perm perm;
   Sharing sharing;
+  Usage usage;
   u32 object;  // 0: anonymous
   u64 object_page;
   u32 tag;
@@ -38,7 +39,8 @@ inline std::vector<Listed> listed(const Model& model) {
       Listed& last = list.back();
       const bool anonymous = page.object == 0;
       if (last.spec.range.end == at && last.tag == page.tag && last.spec.perm == page.perm &&
-          last.spec.sharing == page.sharing && last.spec.object == ObjectId{page.object} &&
+          last.spec.sharing == page.sharing && last.spec.usage == page.usage &&
+          last.spec.object == ObjectId{page.object} &&
           (anonymous || last.spec.object_page + last.spec.range.pages() == page.object_page)) {
         last.spec.range.end += kPageBytes;
         continue;
@@ -47,6 +49,7 @@ inline std::vector<Listed> listed(const Model& model) {
     list.push_back({{.range = VaRange::of_pages(at, 1),
                      .perm = page.perm,
                      .sharing = page.sharing,
+                     .usage = page.usage,
                      .object = ObjectId{page.object},
                      .object_page = page.object_page},
                     page.tag});

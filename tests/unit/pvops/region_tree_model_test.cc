@@ -7,6 +7,7 @@
 #include <random>
 #include <vector>
 
+#include "pvops/mm_ops.h"
 #include "pvops/regions/region_tree.h"
 #include "tests/support/counting_nodes.h"
 #include "tests/support/histogram.h"
@@ -75,8 +76,20 @@ class RandomRun {
     constexpr std::array<Perm, 4> kPerms{kPermNone, kPermR, kPermRW, kPermRX};
     return kPerms[below(kPerms.size())];
   }
+  Usage usage() {
+    constexpr std::array<Usage, 4> kUsages{Usage(AccessPattern::kRandom), Usage(AccessPattern::kSequential),
+                                           Usage(AccessPattern::kNormal, LargeLeaves::kNever),
+                                           Usage(AccessPattern::kRandom, LargeLeaves::kWanted)};
+    return chance(70) ? Usage() : kUsages[below(kUsages.size())];
+  }
+  UsageChange use() {
+    constexpr std::array<Advice, 7> kAdvice{Advice::kNormal,      Advice::kRandom,     Advice::kSequential,
+                                            Advice::kLargeWanted, Advice::kLargeNever, Advice::kLargeBarred,
+                                            Advice::kLargeAllowed};
+    return usage_change(kAdvice[below(kAdvice.size())]);
+  }
   RegionSpec spec() {
-    RegionSpec s{.range = range(), .perm = perm()};
+    RegionSpec s{.range = range(), .perm = perm(), .usage = usage()};
     if (chance(50)) {
       const u32 object = static_cast<u32>(1 + below(lists_.size()));
       s.object = ObjectId{object};
@@ -149,14 +162,14 @@ class RandomRun {
   void add(const RegionSpec& s, u32 tag) {
     for (u64 i = 0; i < s.range.pages(); ++i) {
       const bool anonymous = s.object == ObjectId::kNone;
-      model_[first_of(s.range) + i] = {s.perm, s.sharing, static_cast<u32>(s.object),
-                                       anonymous ? 0 : s.object_page + i, tag};
+      model_[first_of(s.range) + i] = {
+          s.perm, s.sharing, s.usage, static_cast<u32>(s.object), anonymous ? 0 : s.object_page + i, tag};
     }
   }
 
   void one() {
     ration();
-    switch (below(9)) {
+    switch (below(10)) {
       case 0:
       case 1: {
         const RegionSpec s = spec();
@@ -227,6 +240,22 @@ class RandomRun {
         break;
       }
       case 7: {
+        VaRange r = range();
+        if (chance(30)) r = existing(r);
+        const UsageChange change = use();
+        const u64 most = chance(80) ? ~u64{0} : 1 + below(3);
+        auto plan = tree_.prepare_use(r, change, most);
+        if (plan) {
+          EXPECT_EQ(plan->range(), up_to(r, most));
+          EXPECT_EQ(plan->changes(), changed_by(plan->range(), change));
+          r = plan->range();
+        }
+        if (finish("use", plan, valid(r) ? Status::kOk : Status::kInvalid)) {
+          for_each(r, [change](ModelPage& page) { page.usage = change.of(page.usage); });
+        }
+        break;
+      }
+      case 8: {
         nodes_.allow_all();
         find();
         gap();
@@ -241,6 +270,27 @@ class RandomRun {
         break;
       }
     }
+  }
+
+  template <class Visit>
+  void for_each(VaRange r, Visit visit) {
+    const auto end = model_.lower_bound(first_of(r) + r.pages());
+    for (auto it = model_.lower_bound(first_of(r)); it != end; ++it) visit(it->second);
+  }
+  bool changed_by(VaRange r, UsageChange change) {
+    bool changed = false;
+    for_each(r, [&](const ModelPage& page) { changed |= change.of(page.usage) != page.usage; });
+    return changed;
+  }
+  // What the first `most` regions of it leave of a range, where it has more.
+  VaRange up_to(VaRange r, u64 most) {
+    Gva end = r.begin;
+    for (const Listed& region : listed(model_)) {
+      if (!region.spec.range.overlaps(r)) continue;
+      if (most-- == 0) return {r.begin, end};
+      end = region.spec.range.end;
+    }
+    return r;
   }
 
   // A range that lies in one region, near r.
@@ -262,6 +312,7 @@ class RandomRun {
     if (!expected) return;
     EXPECT_TRUE(found->range.contains(va));
     EXPECT_EQ(found->perm, page->second.perm);
+    EXPECT_EQ(found->usage, page->second.usage);
     EXPECT_EQ(static_cast<u32>(found->object), page->second.object);
   }
 
@@ -353,6 +404,7 @@ TEST(RegionTreeModel, RandomOperationsAgree) {
   for (Status s : {kOk, kInvalid, kNoMemory}) histogram.expect_at_least("replace", s, kLeast);
   for (Status s : {kOk, kInvalid, kNoMemory}) histogram.expect_at_least("unmap", s, kLeast);
   for (Status s : {kOk, kInvalid, kNoRegion, kNoMemory}) histogram.expect_at_least("protect", s, kLeast);
+  for (Status s : {kOk, kInvalid, kNoMemory}) histogram.expect_at_least("use", s, kLeast);
   for (Status s : {kOk, kInvalid, kNoRegion, kOverlap, kNoMemory})
     histogram.expect_at_least("move", s, kLeast);
   for (Status s : {kOk, kNoRegion}) histogram.expect_at_least("find", s, kLeast);

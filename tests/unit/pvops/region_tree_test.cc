@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "pvops/mm_ops.h"
 #include "tests/support/counting_nodes.h"
 
 namespace nopte {
@@ -38,6 +39,12 @@ class RegionTreeTest : public testing::Test {
   }
   void protect(VaRange range, Perm perm) {
     auto plan = tree.prepare_protect(range, perm);
+    ASSERT_TRUE(plan);
+    tree.commit(*plan);
+    check();
+  }
+  void use(VaRange range, UsageChange change) {
+    auto plan = tree.prepare_use(range, change);
     ASSERT_TRUE(plan);
     tree.commit(*plan);
     check();
@@ -151,6 +158,72 @@ TEST_F(RegionTreeTest, ProtectSplitsAndMergesBack) {
   EXPECT_EQ(hole.error(), Status::kNoRegion);
 }
 
+constexpr RegionSpec used(RegionSpec spec, Usage usage) {
+  spec.usage = usage;
+  return spec;
+}
+constexpr UsageChange kRandom = usage_change(Advice::kRandom);
+constexpr UsageChange kNormal = usage_change(Advice::kNormal);
+constexpr UsageChange kNever = usage_change(Advice::kLargeNever);
+constexpr Usage kUsedRandom(AccessPattern::kRandom);
+
+TEST_F(RegionTreeTest, UseSplitsOverHolesAndMergesBack) {
+  insert(anonymous(0, 10));
+  insert(anonymous(12, 4));
+  use(pages(3, 10), kRandom);
+  EXPECT_EQ(list(), (Specs{anonymous(0, 3), used(anonymous(3, 7), kUsedRandom),
+                           used(anonymous(12, 1), kUsedRandom), anonymous(13, 3)}));
+  // The two sides of a usage are apart.
+  const Usage both(AccessPattern::kRandom, LargeLeaves::kNever);
+  use(pages(4, 1), kNever);
+  EXPECT_EQ(tree.find(page(4))->usage, both);
+  use(pages(4, 1), kNormal);
+  EXPECT_EQ(tree.find(page(4))->usage, Usage(AccessPattern::kNormal, LargeLeaves::kNever));
+  use(pages(4, 1), kRandom);
+  use(pages(4, 1), usage_change(Advice::kLargeWanted));
+  EXPECT_EQ(tree.find(page(4))->usage.large(), LargeLeaves::kWanted);
+  unmap(pages(4, 1));
+  insert(used(anonymous(4, 1), kUsedRandom));
+  use(kBounds, kNormal);
+  EXPECT_EQ(list(), (Specs{anonymous(0, 10), anonymous(12, 4)}));
+  const auto nothing = tree.prepare_use(kBounds, kNormal);
+  ASSERT_TRUE(nothing);
+  EXPECT_FALSE(nothing->changes());
+}
+
+TEST_F(RegionTreeTest, UseOfAnObjectsRegionKeepsWhatItShows) {
+  RegionSpec shows = anonymous(0, 8);
+  shows.object = ObjectId{1};
+  shows.object_page = 100;
+  insert(shows, 0, &file);
+  use(pages(2, 3), kRandom);
+  ASSERT_EQ(tree.regions(), 3u);
+  EXPECT_EQ(tree.find(page(3))->object_page, 102u);
+  EXPECT_EQ(tree.find(page(5))->object_page, 105u);
+  use(pages(0, 8), kNormal);
+  EXPECT_EQ(list(), Specs{shows});
+}
+
+TEST_F(RegionTreeTest, WhatIsBarredAsksForLargeLeavesInVain) {
+  insert(used(anonymous(0, 4), Usage(AccessPattern::kNormal, LargeLeaves::kWanted)));
+  use(pages(0, 4), usage_change(Advice::kLargeBarred));
+  EXPECT_EQ(tree.find(page(0))->usage.large(), LargeLeaves::kNever);
+  EXPECT_EQ(tree.find(page(0))->usage.large_asked(), LargeLeaves::kWanted);
+  use(pages(0, 4), usage_change(Advice::kLargeAllowed));
+  EXPECT_EQ(tree.find(page(0))->usage.large(), LargeLeaves::kWanted);
+}
+
+TEST_F(RegionTreeTest, UseGoesAsFarAsItIsAllowedRegions) {
+  for (u64 at = 0; at < 8; at += 2) insert(anonymous(at, 1));
+  auto plan = tree.prepare_use(kBounds, kRandom, 2);
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->range(), pages(0, 3));
+  tree.commit(*plan);
+  check();
+  EXPECT_EQ(tree.find(page(2))->usage, kUsedRandom);
+  EXPECT_EQ(tree.find(page(4))->usage, Usage());
+}
+
 TEST_F(RegionTreeTest, MoveTakesAPartOutOfTheMiddle) {
   insert(anonymous(0, 10));
   insert(anonymous(20, 2));
@@ -249,6 +322,8 @@ TEST_F(RegionTreeTest, FailedAllocationsAndDroppedPlansLeaveTheTreeAsItWas) {
   for (u64 allowed = 0; allowed < 2; ++allowed) {
     nodes.allow(allowed);
     EXPECT_EQ(tree.prepare_protect(pages(10, 2), kPermR).error(), Status::kNoMemory);
+    nodes.allow(allowed);
+    EXPECT_EQ(tree.prepare_use(pages(10, 2), kRandom).error(), Status::kNoMemory);
     nodes.allow(allowed);
     EXPECT_EQ(tree.prepare_move(pages(10, 2), page(60)).error(), Status::kNoMemory);
     nodes.allow(allowed);
