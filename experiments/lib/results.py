@@ -132,7 +132,7 @@ VMA_EXITS = {
     "cow-child": 1, "cow-parent": 1,
     "shared-read": 1, "shared-write": 1, "shared-unmap": 1 / 4096, "private-write": 1,
     "pipe-pingpong": 2, "ring-hop": 1, "sparse-touch": 1, "sparse-unmap": 1 / 256,
-    "touch-strided": 1, "touch-random": 1, "churn-128m": 1 + 2 / 256, "churn-4g": 1 + 2 / 256,
+    "touch-strided": 1, "touch-random": 1, "dense-64m": 1, "dense-1g": 1, "churn-128m": 1 + 2 / 256, "churn-4g": 1 + 2 / 256,
     **{f"{call}-{count}": 1 for call in ("map", "protect", "unmap", "fault") for count in ("10", "1k", "60k")},
     "dontneed": 1 / 4096, "touch-again": 1, "brk": 1 + 2 / 256, "mremap-move": 1 / 1024,
 }

@@ -73,13 +73,16 @@ Result<void> Engine<Sink>::split_large(Cursor<Sink>& cursor) {
   return {};
 }
 
-// What a leaf showed that is gone.
+// What a leaf showed that is gone. A block is no matter for the batch, which has no room for one.
 template <PageTableSink Sink>
 void Engine<Sink>::drop_large(Entry entry, Batch& batch) {
   const Frame block = entry.large_frame();
   const auto left =
       blocks_.drop_large(block, [&](Frame frame, FrameMeta& meta) { batch.frame(frame, meta); });
-  if (left == Blocks::Left::kNothing) batch.block(block, frames_.meta(block));
+  if (left == Blocks::Left::kNothing) {
+    batch.flush();
+    frames_.free_block(block);
+  }
   work::did(work::Unit::kPage, left == Blocks::Left::kSome ? kBlockFrames : 1);
 }
 

@@ -130,13 +130,17 @@ Result<Frame> FrameTable::alloc_block() {
   return frame;
 }
 
-void FrameTable::free_all(FrameChain<FrameKind::kFreeBlock>& chain) {
-  while (!chain.empty()) {
-    const Frame frame = chain.pop(*this);
-    meta(frame).back = blocks_;
-    blocks_ = frame.number() + 1;
-    free_ += kBlockFrames;
-  }
+void FrameTable::free_block(Frame first) {
+  NOPTE_ASSERT(meta(first).kind == FrameKind::kBlock);
+  push_block(first);
+  free_ += kBlockFrames;
+}
+
+void FrameTable::push_block(Frame first) {
+  FrameMeta& m = meta(first);
+  m.kind = FrameKind::kFreeBlock;
+  m.back = blocks_;
+  blocks_ = first.number() + 1;
 }
 
 // The next of the frames never used that make a block; those before it are single ones from then on.
@@ -165,10 +169,7 @@ void FrameTable::sort_some() {
     to.first = frame.number() + 1;
     if (++to.frames == kBlockFrames) {
       to.first = to.frames = 0;
-      const Frame first(frame.number() & ~(kBlockFrames - 1));
-      meta(first).kind = FrameKind::kFreeBlock;
-      meta(first).back = blocks_;
-      blocks_ = first.number() + 1;
+      push_block(Frame(frame.number() & ~(kBlockFrames - 1)));
     } else if (!to.listed) {
       to.listed = true;
       to.next = static_cast<u32>(sorted_);

@@ -132,8 +132,8 @@ class FrameTable {
   // A whole block, by its first frame: kind kBlock with refs 1; the others' metadata says nothing. Does a
   // bounded amount of work, and may find none where there is one. Errors: kNoMemory.
   [[gnu::cold]] Result<Frame> alloc_block();
-  // As free_all() below, of whole blocks.
-  void free_all(FrameChain<FrameKind::kFreeBlock>& chain);
+  // Precondition: of kind kBlock, and no reference is left.
+  void free_block(Frame first);
   // As free() for a whole chain of data frames, in O(1); the chain is empty afterwards.
   void free_all(FrameChain<FrameKind::kFree>& chain) {
     if (chain.empty()) return;
@@ -241,6 +241,7 @@ class FrameTable {
   Result<Frame> alloc_specially(FrameKind kind);
   Result<Frame> alloc_now(FrameKind kind);
   void push_data(Frame frame);
+  void push_block(Frame first);
   void sort_some();
   bool unsort();
   bool take_low_block(Frame& out);

@@ -26,9 +26,7 @@ class TlbBatch {
         root_(root),
         scope_(scope),
         cached_(scope == FlushScope::kKernel || sink.runs(root)) {}
-  ~TlbBatch() {
-    NOPTE_ASSERT(count_ == 0 && dying_.empty() && dying_blocks_.empty() && dying_tables_.empty());
-  }
+  ~TlbBatch() { NOPTE_ASSERT(count_ == 0 && dying_.empty() && dying_tables_.empty()); }
   TlbBatch(const TlbBatch&) = delete;
   TlbBatch& operator=(const TlbBatch&) = delete;
 
@@ -61,11 +59,6 @@ class TlbBatch {
       frames_.free(frame);
     }
   }
-  // A whole block, likewise.
-  void block(Frame first, FrameMeta& meta) {
-    dying_blocks_.push(first, meta);
-    if (!cached_) frames_.free_all(dying_blocks_);
-  }
   // An unlinked table. Where no walk can see it any more, few entries are sooner emptied than a table zeroed
   // when it is next made.
   void table(Frame table) {
@@ -88,8 +81,6 @@ class TlbBatch {
       counters_.page_flushes += count;
     }
     frames_.free_all(dying_);
-    if (!dying_blocks_.empty()) [[unlikely]]
-      frames_.free_all(dying_blocks_);
     while (!dying_tables_.empty()) free_table(dying_tables_.pop(frames_));
   }
 
@@ -120,7 +111,6 @@ class TlbBatch {
   bool cached_;
   unsigned count_ = 0;
   FrameChain<FrameKind::kFree> dying_;
-  FrameChain<FrameKind::kFreeBlock> dying_blocks_;
   FrameChain<FrameKind::kDying> dying_tables_;
   u64 pages_[kMaxPages];  // addresses
 };

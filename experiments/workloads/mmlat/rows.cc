@@ -36,6 +36,7 @@ constexpr std::array kRows = {
     Row{"touch-strided", "first touch, every 16th, then the rest", run_touch_strided},
     Row{"touch-random", "first touch in random order, per page", run_touch_random},
     Row{"churn-128m", "1 MiB alloc+touch+free ×128, per page", run_churn_128m},
+    Row{"dense-64m", "64 MiB first touch, 2 MiB leaves wanted, per page", run_dense_64m},
     Row{"map-10", "mmap of a page, 10 regions", run_map_10},
     Row{"map-1k", "mmap of a page, 1,000 regions", run_map_1k},
     Row{"map-60k", "mmap of a page, 60,000 regions", run_map_60k},
@@ -49,6 +50,7 @@ constexpr std::array kRows = {
     Row{"fault-1k", "first touch of a page, 1,000 regions", run_fault_1k},
     Row{"fault-60k", "first touch of a page, 60,000 regions", run_fault_60k},
     Row{"churn-4g", "1 MiB alloc+touch+free ×4096, per page", run_churn_4g, Size::kLarge},
+    Row{"dense-1g", "dense 1 GiB first touch, per page", run_dense_1g, Size::kLarge},
     Row{"fork-1g", "fork+exit+wait, 1 GiB touched", run_fork_1g, Size::kLarge},
     Row{"fork-4g", "fork+exit+wait, 4 GiB touched", run_fork_4g, Size::kLarge},
 };

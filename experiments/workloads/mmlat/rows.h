@@ -50,6 +50,8 @@ void run_pipe_pingpong(const char* name);
 void run_ring_hop(const char* name);
 void run_touch_strided(const char* name);
 void run_touch_random(const char* name);
+void run_dense_64m(const char* name);
+void run_dense_1g(const char* name);
 void run_churn_128m(const char* name);
 void run_map_10(const char* name);
 void run_map_1k(const char* name);

@@ -1,5 +1,5 @@
-// Rows of first touches in other orders than the sequential one of anon-touch, and of memory that comes and
-// goes.
+// Rows of first touches in other orders than the sequential one of anon-touch, of more memory or in large
+// pages, and of memory that comes and goes.
 #include <utility>
 
 #include "experiments/workloads/mmlat/memory.h"
@@ -45,6 +45,18 @@ void shuffled(uint32_t* order, size_t pages) {
   for (size_t left = pages; left > 1; --left) std::swap(order[left - 1], order[random.below(left)]);
 }
 
+// First touch of so much where large pages can be. Who knows no such advice gives small ones.
+enum class Large { kWanted, kUnasked };
+void touch_densely(const char* name, size_t bytes, Large large) {
+  Bytes memory = map_anonymous(bytes, 0, kFixedArea);
+  if (large == Large::kWanted) static_cast<void>(madvise(plain(memory), bytes, MADV_HUGEPAGE));
+  begin_span(name);
+  write_pages(memory, bytes, 1);
+  end_span(bytes / kPage);
+  expect_pages(memory, bytes, 1);
+  unmap(memory, bytes);
+}
+
 // 1 MiB allocated, touched and freed again, `rounds` times.
 void churn(const char* name, uint64_t rounds) {
   const auto cycle = [] {
@@ -63,6 +75,10 @@ void churn(const char* name, uint64_t rounds) {
 void run_touch_strided(const char* name) { touch_in_order(name, strided); }
 
 void run_touch_random(const char* name) { touch_in_order(name, shuffled); }
+
+void run_dense_64m(const char* name) { touch_densely(name, scaled(64) * kMiB, Large::kWanted); }
+
+void run_dense_1g(const char* name) { touch_densely(name, scaled(1024) * kMiB, Large::kUnasked); }
 
 void run_churn_128m(const char* name) { churn(name, scaled(128)); }
 

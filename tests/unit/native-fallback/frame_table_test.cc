@@ -200,11 +200,6 @@ class BlockTest : public testing::Test {
     ASSERT_TRUE(table_.init(direct_base, all, {&all, 1}));
     total_ = table_.total_frames();
   }
-  void free_block(Frame first) {
-    FrameChain<FrameKind::kFreeBlock> chain;
-    chain.push(first, table_.meta(first));
-    table_.free_all(chain);
-  }
   std::vector<Frame> all_blocks() {
     std::vector<Frame> blocks;
     for (auto block = table_.alloc_block(); block; block = table_.alloc_block()) blocks.push_back(*block);
@@ -251,13 +246,13 @@ TEST_F(BlockTest, SingleFramesFillWhatIsBegunFirst) {
 TEST_F(BlockTest, ComeBackWhole) {
   const Frame block = *table_.alloc_block();
   const u64 before = table_.free_frames();
-  free_block(block);
+  table_.free_block(block);
   EXPECT_EQ(table_.free_frames(), before + kBlockFrames);
   EXPECT_EQ(*table_.alloc_block(), block);
 }
 
 TEST_F(BlockTest, BecomeSingleFramesWhenThereAreNoOthers) {
-  for (const Frame block : all_blocks()) free_block(block);
+  for (const Frame block : all_blocks()) table_.free_block(block);
   EXPECT_EQ(all_frames().size(), total_);
   EXPECT_EQ(table_.free_frames(), 0u);
 }
@@ -299,7 +294,7 @@ TEST_F(BlockTest, FailureIsInjected) {
 }
 
 TEST_F(BlockTest, TablesTakeTheLastOfThem) {
-  for (const Frame block : all_blocks()) free_block(block);
+  for (const Frame block : all_blocks()) table_.free_block(block);
   u64 tables = 0;
   while (table_.alloc(FrameKind::kTable)) ++tables;
   EXPECT_EQ(tables, total_);
