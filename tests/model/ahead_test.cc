@@ -233,10 +233,25 @@ TEST_P(Ahead, AtRandomNothingComes) {
   EXPECT_EQ(faults_of(200, 264, 1, Access::kRead), 64u);
   EXPECT_EQ(faults_of(300, 364, 1, Access::kRead), 64u);
   EXPECT_EQ(ahead(), 0u);
-  // Nor do rights to write.
-  const SpaceId child = *world.clone(first);
-  ASSERT_TRUE(world.destroy(child));
-  EXPECT_EQ(faults_of(0, 128, 1, Access::kWrite), 128u);
+}
+
+// As few pages as a clone copies, so that each has lost its right.
+TEST_P(Ahead, RightsToWriteComeBackAsTheyAreUsed) {
+  constexpr u64 kPages = 40;
+  const auto faults = [&](AccessPattern pattern) {
+    world.map(first, used(anonymous(kBase, kPages), pattern));
+    for (u64 i = 0; i < kPages; ++i) EXPECT_EQ(world.write(page(kBase, i), i), kFine);
+    const SpaceId child = *world.clone(first);
+    EXPECT_TRUE(world.destroy(child));
+    const u64 taken = faults_of(0, kPages, 1, Access::kWrite);
+    EXPECT_TRUE(world.unmap(first, {kBase, page(kBase, kPages)}));
+    return taken;
+  };
+  EXPECT_EQ(faults(AccessPattern::kRandom), kPages);
+  EXPECT_EQ(faults(AccessPattern::kSequential), 1u);
+  const u64 normal = faults(AccessPattern::kNormal);
+  EXPECT_GT(normal, 1u);
+  EXPECT_LT(normal, kPages / 2);
 }
 
 // What there is of memory in these worlds allows: one part in AheadPolicy::kFreeParts of what is free.
@@ -286,14 +301,6 @@ TEST_P(Ahead, ASequenceOfAnObjectIsWhatItHas) {
     EXPECT_EQ(installed(at, at + 64), 49u);
   }
   world.check();
-}
-
-TEST_P(Ahead, RightsToWriteASequenceComeBackAtOnce) {
-  world.map(first, used(anonymous(kBase, 128), AccessPattern::kSequential));
-  for (u64 i = 0; i < 128; ++i) ASSERT_EQ(world.write(page(kBase, i), i), kFine);
-  const SpaceId child = *world.clone(first);
-  ASSERT_TRUE(world.destroy(child));
-  EXPECT_LE(faults_of(0, 128, 1, Access::kWrite), 3u);
 }
 
 TEST_P(Ahead, WhatASequenceWastesIsCountedAndNobodyPays) {
