@@ -76,6 +76,12 @@ enum class RightsChange : u8 { kAny, kFromNone };
 // Pages that region_resident tells of at once: it answers in one register.
 inline constexpr u64 kMostResident = 64;
 
+// How many pages of a range are installed, and how many of these large leaves show.
+struct InstalledPages {
+  u64 pages = 0;
+  u64 large = 0;
+};
+
 // Whether region_map has installed ahead what there is memory for.
 enum class Populated : u8 { kNo, kYes };
 

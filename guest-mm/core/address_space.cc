@@ -38,6 +38,7 @@ Result<Ref<AddressSpace>> AddressSpace::clone() {
   child->tree_.set_space(*id);
   child->brk_start_ = brk_start_;
   child->brk_ = brk_;
+  child->unasked_ = unasked_;
   return child;
 }
 
@@ -123,7 +124,7 @@ Result<Gva> AddressSpace::map(const MapRequest& request) {
   if ((request.flags & kVmaNoWrite) != 0 && request.perm.write()) return Fail(Status::kPermission);
   const u64 pages = bytes_to_pages(request.bytes);
 
-  RegionSpec spec{.range = {}, .perm = request.perm, .sharing = request.sharing};
+  RegionSpec spec{.range = {}, .perm = request.perm, .sharing = request.sharing, .usage = unasked_};
   if (request.placement == Placement::kAnywhere) {
     Gva hint = request.hint.page_base();
     if (Gva{} < hint && hint < kMmapBottom) hint = kMmapBottom;
@@ -230,6 +231,29 @@ Result<void> AddressSpace::advise(VaRange range, Advice advice) {
   return {};
 }
 
+Result<void> AddressSpace::use(VaRange range, Advice advice) {
+  if (range.empty() || !range.page_aligned()) return Fail(Status::kInvalid);
+  if (const VaRange inside = range.intersect(kUserRange); !inside.empty()) {
+    auto plan = tree_.prepare_use(inside, usage_change(advice));
+    if (!plan) return Fail(plan.error());
+    if (plan->changes()) {
+      if (region_limit_reached(*plan)) return Fail(Status::kNoMemory);
+      // Who cannot keep note of it does without.
+      (void)mm_ops().region_advise(id(), inside, advice);
+      tree_.commit(*plan);
+    }
+  }
+  if (!tree_.covered(range)) return Fail(Status::kNoRegion);
+  return {};
+}
+
+void AddressSpace::bar_large_leaves(bool barred) {
+  const Advice advice = barred ? Advice::kLargeBarred : Advice::kLargeAllowed;
+  unasked_ = usage_change(advice).of(unasked_);
+  // Of all regions alike: none is split, and holes do not matter.
+  (void)use(kUserRange, advice);
+}
+
 // --- remap ---------------------------------------------------------------------------------------------
 
 Result<void> AddressSpace::insert_continuation(const RegionNode& node, Gva end, Gva at, u64 pages) {
@@ -328,7 +352,7 @@ Gva AddressSpace::set_brk(Gva end) {
     const u64 keep = above != nullptr && (above->tag & kVmaGrowsDown) != 0 ? kStackGuardPages : 1;
     if (above != nullptr && above->range().begin < more.end + pages_to_bytes(keep)) return brk_;
     if (!may_commit(more.pages())) return brk_;
-    if (!insert({.range = more, .perm = kPermRW}, 0, nullptr)) return brk_;
+    if (!insert({.range = more, .perm = kPermRW, .usage = unasked_}, 0, nullptr)) return brk_;
   }
   brk_ = end;
   return brk_;
@@ -337,8 +361,8 @@ Gva AddressSpace::set_brk(Gva end) {
 // --- stack ---------------------------------------------------------------------------------------------
 
 Result<void> AddressSpace::map_stack() {
-  return insert({.range = {kStackTop - kStackInitialBytes, kStackTop}, .perm = kPermRW}, kVmaGrowsDown,
-                nullptr);
+  return insert({.range = {kStackTop - kStackInitialBytes, kStackTop}, .perm = kPermRW, .usage = unasked_},
+                kVmaGrowsDown, nullptr);
 }
 
 bool AddressSpace::grow_stack(Gva va) {

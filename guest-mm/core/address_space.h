@@ -80,9 +80,19 @@ class AddressSpace {
   Result<Gva> remap(const RemapRequest& request);
   // Drops or installs pages. Errors: kInvalid, kNoRegion (holes; the rest is done), kNoMemory (populate).
   Result<void> advise(VaRange range, Advice advice);
+  // Notes how the range will be used. Errors: kInvalid, kNoRegion (holes; the rest is done), kNoMemory
+  // (nothing has changed).
+  Result<void> use(VaRange range, Advice advice);
+  // Whether the program is to have large leaves at all, now and later; a clone says the same. Cannot fail.
+  void bar_large_leaves(bool barred);
+  [[nodiscard]] bool large_leaves_barred() const { return unasked_.barred(); }
   // Which pages of the range, at most kMostResident, are in memory: bit n says it of page n. Precondition: it
   // is covered.
   [[nodiscard]] Result<u64> resident(VaRange range) const { return mm_ops().region_resident(id(), range); }
+  // How much of a range is installed.
+  [[nodiscard]] Result<InstalledPages> installed(VaRange range) const {
+    return mm_ops().region_installed(id(), range);
+  }
 
   // Where brk starts; exec calls it once the image is mapped.
   void set_brk_start(Gva start);
@@ -129,6 +139,7 @@ class AddressSpace {
   }
 
   u32 references_ = 1;
+  Usage unasked_{};  // of a region of which the program has said nothing
   GapIndex gaps_;
   RegionTree tree_;
   Gva brk_start_{};

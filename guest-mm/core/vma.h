@@ -19,6 +19,7 @@ struct Vma {
   VaRange range;
   Perm perm;
   Sharing sharing;
+  Usage usage;
   u32 flags;                   // VmaFlag
   u64 offset_bytes;            // in the file
   const MemoryObject* object;  // null for anonymous memory
@@ -30,7 +31,8 @@ inline const MemoryObject* object_of(const RegionNode& node) {
 }
 
 inline Vma vma_of(const RegionNode& node) {
-  return {node.spec.range, node.spec.perm, node.spec.sharing, node.tag, pages_to_bytes(node.spec.object_page),
+  return {node.spec.range, node.spec.perm, node.spec.sharing,
+          node.spec.usage, node.tag,       pages_to_bytes(node.spec.object_page),
           object_of(node)};
 }
 

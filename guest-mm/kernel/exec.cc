@@ -182,6 +182,10 @@ Result<Ref<AddressSpace>> build_space(const Program& program) {
   if (!space) {
     return space;
   }
+  if (const AddressSpace* const before = current().space;
+      before != nullptr && before->large_leaves_barred()) {
+    (*space)->bar_large_leaves(true);
+  }
   for (const elf::ProgramHeader& segment : program.segments()) {
     if (segment.type == elf::kTypeLoad) {
       NOPTE_TRY(map_segment(**space, program, object, segment));

@@ -70,6 +70,12 @@ i64 answer(Result<Gva> result) {
   return result ? static_cast<i64>(result->value()) : to_errno(result.error());
 }
 
+i64 use(VaRange range, Advice advice) {
+  const auto noted = space().use(range, advice);
+  // No memory of the kernel's: ENOMEM says that the program's is missing.
+  return !noted && noted.error() == Status::kNoMemory ? -kEAGAIN : answer(noted);
+}
+
 constexpr bool aligned(u64 address) { return (address & kPageMask) == 0; }
 
 // The pages of [start, start + bytes); wraps to 0 bytes when the length overflows, as PAGE_ALIGN does.
@@ -240,6 +246,16 @@ i64 sys_madvise(const SyscallArgs& args) {
       return answer(space().advise(range, Advice::kWillNeed));
     case kMadvPopulateWrite:
       return answer(space().advise(range, Advice::kPopulate));
+    case kMadvNormal:
+      return use(range, Advice::kNormal);
+    case kMadvRandom:
+      return use(range, Advice::kRandom);
+    case kMadvSequential:
+      return use(range, Advice::kSequential);
+    case kMadvHugePage:
+      return use(range, Advice::kLargeWanted);
+    case kMadvNoHugePage:
+      return use(range, Advice::kLargeNever);
     default:
       // Hints.
       return space().covered(range) ? 0 : -kENOMEM;

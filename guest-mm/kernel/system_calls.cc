@@ -168,7 +168,7 @@ i64 sys_setpriority(const SyscallArgs& args) {
 }
 
 i64 sys_prctl(const SyscallArgs& args) {
-  constexpr u64 kSetName = 15, kGetName = 16, kGetDumpable = 3;
+  constexpr u64 kSetName = 15, kGetName = 16, kGetDumpable = 3, kSetThpDisable = 41, kGetThpDisable = 42;
   Process& self = current();
   switch (args.a0 & 0xffff'ffff) {
     case kSetName: {
@@ -185,6 +185,17 @@ i64 sys_prctl(const SyscallArgs& args) {
       return arch::copy_to_user(Gva{args.a1}, self.comm, sizeof(self.comm)) ? 0 : -kEFAULT;
     case kGetDumpable:
       return 1;
+    case kSetThpDisable:
+      if (args.a2 != 0 || args.a3 != 0 || args.a4 != 0) {
+        return -kEINVAL;
+      }
+      self.space->bar_large_leaves(args.a1 != 0);
+      return 0;
+    case kGetThpDisable:
+      if (args.a1 != 0 || args.a2 != 0 || args.a3 != 0 || args.a4 != 0) {
+        return -kEINVAL;
+      }
+      return self.space->large_leaves_barred() ? 1 : 0;
     default:
       return -kEINVAL;
   }

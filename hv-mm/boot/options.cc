@@ -74,14 +74,15 @@ std::expected<void, const char*> hide(std::string_view names, Offer& offer) {
     std::string_view text;
     u64 feature;
   };
-  constexpr Word kWords[] = {{"memory", abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident |
-                                            abi::kFeatureRegionQueue | abi::kFeatureUsage},
-                             {"queue", abi::kFeatureRegionQueue},
-                             {"platform", abi::kFeaturePlatform},
-                             {"xen", abi::kFeatureXen},
-                             {"vmi", abi::kFeatureVmi},
-                             {"lguest", abi::kFeatureLguest},
-                             {"kvmpv", abi::kFeatureKvmPv}};
+  constexpr Word kWords[] = {
+      {"memory", abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident |
+                     abi::kFeatureRegionQueue | abi::kFeatureUsage | abi::kFeatureInstalled},
+      {"queue", abi::kFeatureRegionQueue},
+      {"platform", abi::kFeaturePlatform},
+      {"xen", abi::kFeatureXen},
+      {"vmi", abi::kFeatureVmi},
+      {"lguest", abi::kFeatureLguest},
+      {"kvmpv", abi::kFeatureKvmPv}};
   while (!names.empty()) {
     const std::string_view name = names.substr(0, names.find(','));
     names.remove_prefix(name.size() < names.size() ? name.size() + 1 : names.size());

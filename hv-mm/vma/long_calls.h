@@ -124,6 +124,18 @@ CallResult VmaMemory<Sink>::use_range(const RangeCall& issue, RegionTree& tree, 
   return in_pieces(issue, tree, start, piece);
 }
 
+// Answers how far it came, so that it need not stop.
+template <pt::PageTableSink Sink>
+CallResult VmaMemory<Sink>::region_installed(const abi::region_installed_args& args) {
+  const Result<Target> target = target_of(args.space, args.begin, args.pages);
+  if (!target) return Fail(target.error());
+  if (args.pages > abi::kMostCounted) return Fail(Status::kInvalid);
+  VaRange left = target->range;
+  const Result<InstalledPages> some = engine_.region_installed(args.space, left);
+  if (!some) return Fail(some.error());
+  return abi::CountedPages{some->pages, some->large, args.pages - left.pages()}.word();
+}
+
 // region_map of a checked region with flags. The answer is how many pages are dealt with ahead.
 template <pt::PageTableSink Sink>
 CallResult VmaMemory<Sink>::map_with(u64 flags, SpaceId space, RegionTree& tree, const RegionSpec& spec,

@@ -210,6 +210,7 @@ class VmaMemory {
     return *resident;
   }
 
+  CallResult region_installed(const abi::region_installed_args& args);
   CallResult region_queues(const abi::region_queues_args& args);
 
   // --- objects ------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ class VmaMode final : public ModeHandler {
   [[nodiscard]] const char* name() const override { return "vma"; }
   [[nodiscard]] u64 features() const override {
     return abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident | abi::kFeatureRegionQueue |
-           abi::kFeatureUsage;
+           abi::kFeatureUsage | abi::kFeatureInstalled;
   }
 
   void on_page_fault(Vcpu& vcpu, Gva va, u64 error_code) override;

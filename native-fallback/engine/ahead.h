@@ -8,6 +8,10 @@
 // The run is looked for in the leaf table, where A says what was touched: no region has a state of its own,
 // and a page whose neighbour nobody touched costs one look.
 //
+// A region whose program says that it is used at random has nothing ahead; one that is used in sequence has
+// steps of kMost from its first touch on, in each leaf table, and private mappings no fewer. What that wastes
+// is the program's wish: it is counted, but no account pays.
+//
 // What is installed ahead and never touched is wasted memory. Each space has an account that pays for each
 // page, and gets the price back, with a little more, when a fault right behind the step, or the end of its
 // pages, shows that it was used. So a program whose runs break off soon wastes kFirst pages, and then one for

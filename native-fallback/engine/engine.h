@@ -164,6 +164,7 @@ class Engine final : public EngineCore {
     const auto installed = peek(id, va);
     return installed.has_value() && installed->level != 1;
   }
+  [[gnu::cold]] InstalledPages count_first(const Space& space, VaRange& range) const override;
   [[nodiscard]] bool runs(const Space& space) const override { return sink_.runs(space.root); }
   Result<void> clone_tables(Space& parent, Space& child) override;
   bool empty_tables(Space& space, Checkpoint* checkpoint) override;
@@ -181,6 +182,7 @@ class Engine final : public EngineCore {
   Result<void> resolve_held(Cursor<Sink>& cursor, Space& space, SpaceId id, const Promise& promise,
                             Entry entry, Access access);
   [[nodiscard]] bool follows_touched(const Cursor<Sink>& cursor) const;
+  bool make_leaf_table(Cursor<Sink>& cursor);
   template <class Counts>
   unsigned step_ahead(const Cursor<Sink>& cursor, const RegionSpec& region, Counts counts) const;
   void go_ahead(const Cursor<Sink>& cursor, Space& space, SpaceId id, const Promise& promise, u64 page,

@@ -73,6 +73,18 @@ Result<u64> EngineCore::region_resident(SpaceId id, VaRange range) const {
   return found;
 }
 
+Result<InstalledPages> EngineCore::region_installed(SpaceId id, VaRange& range) const {
+  const Space* space = find_space(id);
+  if (space == nullptr || space->retired || !may_show(id, range)) return Fail(Status::kInvalid);
+  InstalledPages found;
+  for (u64 left = work::kMostAtOnce / kPagesPerCheck; left != 0 && !range.empty(); --left) {
+    work::did(work::Unit::kNode);
+    const InstalledPages some = count_first(*space, range);
+    found = {found.pages + some.pages, found.large + some.large};
+  }
+  return found;
+}
+
 Result<void> EngineCore::region_advise(SpaceId id, VaRange range, Advice advice, Checkpoint* checkpoint) {
   Space* space = find_space(id);
   if (space == nullptr || !may_show(id, range)) return Fail(Status::kInvalid);
@@ -136,7 +148,7 @@ Result<void> EngineCore::populate(SpaceId id, Space& space, VaRange range, Advic
     if (va < region->range.begin) va = region->range.begin;
     if (stop_at(va)) return Fail(Status::kAgain);
     const Gva end = region->range.end < range.end ? region->range.end : range.end;
-    const Promise promise{*region, find_object(region->object), false};
+    const Promise promise{*region, find_object(region->object), AccessPattern::kRandom};
     // Read ahead makes no pages: it installs those that an object has.
     if (region->perm.none() || (will_need && promise.object == nullptr)) {
       va = end;

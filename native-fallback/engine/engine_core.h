@@ -48,6 +48,9 @@ class EngineCore {
   Result<void> region_moved(SpaceId space, VaRange from, Gva to);
   // As MmOps::region_resident. Errors: kInvalid.
   [[nodiscard]] Result<u64> region_resident(SpaceId space, VaRange range) const;
+  // How much of the range's first pages is installed; takes those off the range, at least one. Errors:
+  // kInvalid.
+  Result<InstalledPages> region_installed(SpaceId space, VaRange& range) const;
 
   // How many pages of the range large pages show, of at most kMostLarge that those would map. Errors:
   // kInvalid.
@@ -98,7 +101,7 @@ class EngineCore {
   struct Promise {
     RegionSpec region;
     MemoryObject* object;
-    bool ahead;  // pages behind the one that is asked for may come with it
+    AccessPattern pattern;  // which pages behind the one that is asked for come with it (ahead.h)
   };
 
   // What other roots have too is made this root's own before it changes, or changes for all.
@@ -113,6 +116,9 @@ class EngineCore {
   virtual void zero_page(u8* page) = 0;
   // A root for a space that shows nothing yet. Errors: kNoMemory.
   virtual Result<Frame> new_root() = 0;
+  // How much of the range's first pages is installed, as far as a table tells, or some of its entries; takes
+  // them off the range. Precondition: it may be shown.
+  virtual InstalledPages count_first(const Space& space, VaRange& range) const = 0;
   // The range is one that may show promises of this space.
   [[nodiscard]] virtual bool may_show(SpaceId id, VaRange range) const = 0;
   // What is installed at va was touched, or may have been.

@@ -33,7 +33,7 @@ auto Engine<Sink>::fault(SpaceId id, Gva va, Access access, Privilege privilege)
   if (!allows(region->perm, access)) return refuse(ViolationReason::kPermission);
   // No entry refuses this, but the processor does (SMEP), whatever is installed: the fault would never end.
   if (access == Access::kExec && privilege == Privilege::kKernel) return refuse(ViolationReason::kPermission);
-  const Promise promise{*region, find_object(region->object), true};
+  const Promise promise{*region, find_object(region->object), region->usage.pattern()};
   const auto done = resolve(*space, id, promise, va.page_base(), access);
   if (!done) {
     return refuse(done.error() == Status::kPastEnd ? ViolationReason::kPastEnd : ViolationReason::kNoMemory);
@@ -94,7 +94,7 @@ template <PageTableSink Sink>
   Perm perm = region.perm;
   Result<Frame> frame = Fail(Status::kNoMemory);
   bool fresh = true;  // nobody but this entry refers to the frame
-  bool ahead = promise.ahead;
+  bool ahead = promise.pattern != AccessPattern::kRandom;
   if (promise.object == nullptr) {
     frame = zeroed_frame(FrameKind::kAnon);
   } else if (region.sharing == Sharing::kPrivate && access == Access::kWrite) {
@@ -108,7 +108,8 @@ template <PageTableSink Sink>
   }
   if (!frame) return Fail(frame.error());
   if (ahead) {
-    if (follows_touched(cursor)) {
+    if (follows_touched(cursor) ||
+        (promise.pattern == AccessPattern::kSequential && make_leaf_table(cursor))) {
       go_ahead(cursor, space, id, promise, page, access);
     } else if (Format::table_index(cursor.va(), 1) == 0 && space.ahead.paid() &&
                space.ahead.step_before(cursor.va()) != 0) {
@@ -151,7 +152,8 @@ template <PageTableSink Sink>
       entry.with_perm(ours ? region.perm : without_write(region.perm))
           .with(access == Access::kWrite ? Entry::kAccessed | Entry::kDirty : Entry::kAccessed);
   if (desired != entry) {
-    if (access == Access::kWrite && !entry.writable() && promise.ahead && follows_touched(cursor)) {
+    if (access == Access::kWrite && !entry.writable() && promise.pattern != AccessPattern::kRandom &&
+        (follows_touched(cursor) || promise.pattern == AccessPattern::kSequential)) {
       write_ahead(cursor, promise.region);
     }
     cursor.replace(Format::table_index(cursor.va(), 1), entry, desired);
@@ -169,33 +171,45 @@ template <PageTableSink Sink>
   return cursor.level() == 1 && index != 0 && sink_.read(cursor.leaf_slot(index - 1)).touched();
 }
 
+// For what is to come ahead of the first touch there. False: no memory.
+template <PageTableSink Sink>
+[[gnu::noinline, gnu::cold]] bool Engine<Sink>::make_leaf_table(Cursor<Sink>& cursor) {
+  return cursor.make_tables(1).has_value();
+}
+
 // What the policy says of a fault at the cursor, within the region and the leaf table. `counts(entry)`: of a
 // page before it.
 template <PageTableSink Sink>
 template <class Counts>
 unsigned Engine<Sink>::step_ahead(const Cursor<Sink>& cursor, const RegionSpec& region, Counts counts) const {
   const unsigned index = Format::table_index(cursor.va(), 1);
-  const unsigned step =
-      AheadPolicy::step_at(index, [&](unsigned at) { return counts(sink_.read(cursor.leaf_slot(at))); });
+  const unsigned step = region.usage.pattern() == AccessPattern::kSequential
+                            ? AheadPolicy::kMost
+                            : AheadPolicy::step_at(index, [&](unsigned at) {
+                                return counts(sink_.read(cursor.leaf_slot(at)));
+                              });
   const u64 in_region = VaRange{cursor.va(), region.range.end}.pages();
   return static_cast<unsigned>(std::min<u64>({step, in_region, Format::kEntriesPerTable - index}));
 }
 
-// Installs pages behind the cursor's, which is about to be: zero-filled ones as far as the space's account
-// and free memory allow, and what the object has. Fails by doing less.
+// Installs pages behind the cursor's, which is about to be: zero-filled ones as far as free memory and, but
+// for a sequence, the space's account allow, and what the object has. Fails by doing less.
 template <PageTableSink Sink>
 [[gnu::noinline]] void Engine<Sink>::go_ahead(const Cursor<Sink>& cursor, Space& space, SpaceId id,
                                               const Promise& promise, u64 page, Access access) {
   const RegionSpec& region = promise.region;
   const bool copies = promise.object != nullptr && region.sharing == Sharing::kPrivate;
   const unsigned step = step_ahead(cursor, region, [](Entry entry) { return entry.touched(); });
+  const bool pays = promise.object == nullptr && promise.pattern != AccessPattern::kSequential;
   unsigned ahead = step - 1;
-  if (promise.object == nullptr) {
+  if (pays) {
     space.ahead.fault_at(cursor.va(), step);
-    ahead = static_cast<unsigned>(
-        std::min<u64>({ahead, space.ahead.pages(), frames_.free_frames() / AheadPolicy::kFreeParts}));
+    ahead = std::min(ahead, space.ahead.pages());
+  }
+  if (promise.object == nullptr) {
+    ahead = static_cast<unsigned>(std::min<u64>(ahead, frames_.free_frames() / AheadPolicy::kFreeParts));
   } else {
-    if (copies) ahead /= AheadPolicy::kPrivateRuns;
+    if (copies && promise.pattern != AccessPattern::kSequential) ahead /= AheadPolicy::kPrivateRuns;
     ahead = static_cast<unsigned>(std::min<u64>(ahead, promise.object->pages - page - 1));
   }
   if (ahead == 0) return;
@@ -204,7 +218,7 @@ template <PageTableSink Sink>
   if (sink_.processor_marks()) model = model.without(Entry::kAccessed | Entry::kDirty);
   const unsigned made =
       install_run(cursor, Format::table_index(cursor.va(), 1) + 1, ahead, promise, page + 1, model);
-  if (promise.object == nullptr && made != 0) {
+  if (pays && made != 0) {
     space.ahead.pay(cursor.va() + pages_to_bytes(1 + made), made);
   }
   counters_.pages_ahead += made;

@@ -204,6 +204,36 @@ auto Engine<Sink>::installed_at(const Cursor<Sink>& cursor, Entry entry) const -
 }
 
 template <PageTableSink Sink>
+InstalledPages Engine<Sink>::count_first(const Space& space, VaRange& range) const {
+  Cursor<Sink> cursor(tables_, space.root, range.begin);
+  if (cursor.kept()) cursor.walk_on();
+  const auto to = [&](Gva end) {
+    const VaRange part{range.begin, range.begin < end && end < range.end ? end : range.end};
+    range.begin = part.end;
+    return part;
+  };
+  if (cursor.level() > 1) {
+    const Entry entry = cursor.entry();
+    if (!entry.holds_frame() || !entry.large()) return to(cursor.next_address()), InstalledPages();
+    const u64 pages = to(cursor.entry_end()).pages();
+    return {pages, pages};
+  }
+  // A table knows how many entries it has; some of them are counted, a few at once.
+  if (cursor.part_before(range.end).bytes() == Format::table_bytes(1)) {
+    return to(cursor.table_end()), InstalledPages{cursor.leaf_meta().live, 0};
+  }
+  InstalledPages found;
+  const VaRange part = to(std::min(cursor.table_end(), range.begin + pages_to_bytes(kPagesPerCheck)));
+  for (auto scan =
+           cursor.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1));
+       scan.next();) {
+    work::did(work::Unit::kPage);
+    ++found.pages;
+  }
+  return found;
+}
+
+template <PageTableSink Sink>
 template <class Visit>
 void Engine<Sink>::for_each_installed(SpaceId id, Visit visit) const {
   const Space* space = find_space(id);

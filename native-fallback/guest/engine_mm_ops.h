@@ -15,9 +15,9 @@ template <auto& engine, void (*look)()>
 class EngineMm {
  public:
   static constexpr MmOps ops(const char* name) {
-    return {name,          space_create,   space_clone, space_destroy, space_activate,  region_map,
-            region_unmap,  region_protect, region_move, region_advise, region_resident, object_create,
-            object_resize, object_destroy, kmem_alloc,  kmem_free,     memory_info};
+    return {name,          space_create,   space_clone,    space_destroy, space_activate,  region_map,
+            region_unmap,  region_protect, region_move,    region_advise, region_resident, region_installed,
+            object_create, object_resize,  object_destroy, kmem_alloc,    kmem_free,       memory_info};
   }
 
   // A #PF at va: kNone when the access can be tried again.
@@ -62,6 +62,16 @@ class EngineMm {
   }
   static Result<u64> region_resident(SpaceId space, VaRange range) {
     return engine.region_resident(space, range);
+  }
+  static Result<InstalledPages> region_installed(SpaceId space, VaRange range) {
+    InstalledPages all;
+    do {
+      const auto some = engine.region_installed(space, range);
+      if (!some) return some;
+      all = {all.pages + some->pages, all.large + some->large};
+      look();
+    } while (!range.empty());
+    return all;
   }
   [[gnu::always_inline]] static Result<ObjectId> object_create(u64 pages, const ObjectMappings& mappings) {
     return engine.object_create(pages, mappings);

@@ -16,6 +16,7 @@ inline constexpr u64 kFeatureMapFlags = u64{1} << 2;     // region_map replaces 
 inline constexpr u64 kFeatureResident = u64{1} << 3;     // region_resident
 inline constexpr u64 kFeatureRegionQueue = u64{1} << 4;  // region_queues (region_queue.h)
 inline constexpr u64 kFeatureUsage = u64{1} << 5;  // region_map and region_advise say how regions are used
+inline constexpr u64 kFeatureInstalled = u64{1} << 6;  // region_installed
 // Page-table interfaces of other hypervisors (pvops/interfaces), for a guest with tables of its own.
 inline constexpr u64 kFeatureXen = u64{1} << 8;
 inline constexpr u64 kFeatureVmi = u64{1} << 9;
@@ -91,5 +92,16 @@ inline constexpr unsigned kRegionUsageShift = 6;
 inline constexpr u64 kRegionUsage = u64{Usage::kAll} << kRegionUsageShift;  // kFeatureUsage
 inline constexpr u64 kRegionFlagMask =
     Perm::kAll | kRegionShared | kRegionReplace | kRegionPopulate | kRegionUsage;
+
+// The answer of region_installed, and how many pages it is asked about at most.
+inline constexpr u64 kMostCounted = (u64{1} << 24) - 1;
+struct CountedPages {
+  u64 pages = 0;  // below 2^20, as the next
+  u64 large = 0;
+  u64 counted = 0;
+
+  [[nodiscard]] constexpr u64 word() const { return pages | large << 20 | counted << 40; }
+  static constexpr CountedPages of(u64 word) { return {word & 0xf'ffff, word >> 20 & 0xf'ffff, word >> 40}; }
+};
 
 }  // namespace nopte::abi

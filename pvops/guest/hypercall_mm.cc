@@ -93,6 +93,20 @@ Result<u64> MmCalls::region_resident(SpaceId space, VaRange range) {
   return result.value;
 }
 
+Result<InstalledPages> MmCalls::region_installed(SpaceId space, VaRange range) {
+  if ((g_features & abi::kFeatureInstalled) == 0) return InstalledPages{range.pages(), 0};
+  InstalledPages all;
+  do {
+    const u64 pages = range.pages() < abi::kMostCounted ? range.pages() : abi::kMostCounted;
+    const auto result = call(abi::region_installed_args{space, range.begin, pages});
+    if (result.status != Status::kOk) return Fail(result.status);
+    const auto some = abi::CountedPages::of(result.value);
+    all = {all.pages + some.pages, all.large + some.large};
+    range.begin += pages_to_bytes(some.counted);
+  } while (!range.empty());
+  return all;
+}
+
 Result<ObjectId> MmCalls::object_create(u64 pages, const ObjectMappings&) {
   const auto result = call(abi::object_create_args{pages});
   if (result.status != Status::kOk) {

@@ -98,7 +98,7 @@ u64 common_features() {
   return result.status == Status::kOk
              ? result.value & (abi::kFeatureMemory | abi::kFeaturePlatform | abi::kFeatureMapFlags |
                                abi::kFeatureResident | abi::kFeatureRegionQueue | abi::kFeatureUsage |
-                               abi::kFeatureInterfaces)
+                               abi::kFeatureInstalled | abi::kFeatureInterfaces)
              : 0;
 }
 

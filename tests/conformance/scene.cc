@@ -262,6 +262,13 @@ Status Scene::use_range(SpaceId id, VaRange range, Advice advice) {
   return Status::kOk;
 }
 
+Result<u64> Scene::count(SpaceId id, u64 page, u64 pages) {
+  called(Call::region_installed);
+  const auto found = ops_->region_installed(id, span(page, pages));
+  if (!found) return Fail(found.error());
+  return found->pages;
+}
+
 Result<u64> Scene::resident(SpaceId id, u64 page, u64 pages) {
   called(Call::region_resident);
   return ops_->region_resident(id, span(page, pages));

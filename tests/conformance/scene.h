@@ -60,6 +60,7 @@ class Scene {
     return use_range(space, span(page, pages), advice);
   }
   Status use_range(SpaceId space, VaRange range, Advice advice);
+  Result<u64> count(SpaceId space, u64 page, u64 pages);  // of those that are installed
   Result<u64> resident(SpaceId space, u64 page, u64 pages);
   Result<ObjectId> object(u64 pages);
   Status resize(ObjectId object, u64 pages);

@@ -75,6 +75,8 @@ struct Guest {
     if (choice < 128) return (kA + pages_to_bytes(choice - 64)).value();
     if (choice < 160) return (kWindowRange.begin + pages_to_bytes(choice - 128)).value();
     if (choice < 224) return u64{1} << (choice - 160);
+    if (choice >= 240 && choice < 255)
+      return u64{Perm::kRead | Perm::kWrite} | (choice - 240) << 6;  // flags with a usage
     if (choice < 255) return (kUserRange.end - pages_to_bytes(choice - 224)).value();
     return input.raw(8);
   }

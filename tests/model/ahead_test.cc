@@ -290,6 +290,148 @@ TEST_P(Ahead, AForkWithoutMemoryForCopiesSharesThePages) {
   }
 }
 
+RegionSpec used(RegionSpec region, AccessPattern pattern) {
+  region.usage = Usage(pattern);
+  return region;
+}
+
+TEST_P(Ahead, AtRandomNothingComes) {
+  constexpr AccessPattern kRandom = AccessPattern::kRandom;
+  world.map(first, used(anonymous(kBase, 128), kRandom));
+  EXPECT_EQ(faults_of(0, 128, 1, Access::kWrite), 128u);
+  const ObjectId object = *world.object_create(64);
+  for (u64 i = 0; i < 64; ++i) *world.engine().object_window(object, i).value() = 1;
+  world.map(first, used(of_object(page(kBase, 200), 64, object, Sharing::kShared), kRandom));
+  world.map(first, used(of_object(page(kBase, 300), 64, object, Sharing::kPrivate), kRandom));
+  EXPECT_EQ(faults_of(200, 264, 1, Access::kRead), 64u);
+  EXPECT_EQ(faults_of(300, 364, 1, Access::kRead), 64u);
+  EXPECT_EQ(ahead(), 0u);
+}
+
+// As few pages as a clone copies, so that each has lost its right.
+TEST_P(Ahead, RightsToWriteComeBackAsTheyAreUsed) {
+  constexpr u64 kPages = 40;
+  const auto faults = [&](AccessPattern pattern) {
+    world.map(first, used(anonymous(kBase, kPages), pattern));
+    for (u64 i = 0; i < kPages; ++i) EXPECT_EQ(world.write(page(kBase, i), i), kFine);
+    const SpaceId child = *world.clone(first);
+    EXPECT_TRUE(world.destroy(child));
+    const u64 taken = faults_of(0, kPages, 1, Access::kWrite);
+    EXPECT_TRUE(world.unmap(first, {kBase, page(kBase, kPages)}));
+    return taken;
+  };
+  EXPECT_EQ(faults(AccessPattern::kRandom), kPages);
+  EXPECT_EQ(faults(AccessPattern::kSequential), 1u);
+  const u64 normal = faults(AccessPattern::kNormal);
+  EXPECT_GT(normal, 1u);
+  EXPECT_LT(normal, kPages / 2);
+}
+
+// What there is of memory in these worlds allows: one part in AheadPolicy::kFreeParts of what is free.
+constexpr u64 kLeastStep = 48;
+
+TEST_P(Ahead, ASequenceBeginsWithALargeStep) {
+  world.map(first, used(anonymous(kBase, 256), AccessPattern::kSequential));
+  const u64 faults = faults_of(0, 256, 1, Access::kWrite);
+  EXPECT_LE(faults, 256 / kLeastStep + 1);
+  EXPECT_EQ(installed(0, 256), 256u);
+  EXPECT_EQ(ahead(), 256 - faults);
+  world.check();
+  // Wherever it begins, and at every place anew.
+  world.map(first, used(anonymous(page(kBase, 300), 200), AccessPattern::kSequential));
+  faults_of(310, 311, 1, Access::kRead);
+  const u64 step = installed(300, 500);
+  EXPECT_EQ(installed(310, 310 + step), step);
+  EXPECT_GE(step, kLeastStep);
+  EXPECT_LE(step, 64u);
+  faults_of(480, 481, 1, Access::kWrite);
+  EXPECT_EQ(installed(480, 500), 20u);
+  EXPECT_EQ(installed(300, 500), step + 20);
+  world.check();
+}
+
+TEST_P(Ahead, ASequenceStaysInItsRegionAndItsTable) {
+  const u64 table = world.layout().entries_per_table;
+  world.map(first, used(anonymous(kBase, 10), AccessPattern::kSequential));
+  world.map(first, anonymous(page(kBase, 10), 10));
+  EXPECT_EQ(faults_of(0, 10, 1, Access::kWrite), 1u);
+  EXPECT_EQ(installed(10, 20), 0u);
+  world.map(first, used(anonymous(page(kBase, table - 8), 100), AccessPattern::kSequential));
+  EXPECT_EQ(faults_of(table - 8, table, 1, Access::kWrite), 1u);
+  EXPECT_EQ(installed(table, table + 92), 0u);
+  EXPECT_EQ(faults_of(table, table + kLeastStep, 1, Access::kWrite), 1u);
+}
+
+TEST_P(Ahead, ASequenceOfAnObjectIsWhatItHas) {
+  const ObjectId object = *world.object_create(50);
+  for (u64 i = 0; i < 50; ++i) {
+    if (i != 9) *world.engine().object_window(object, i).value() = 1;
+  }
+  for (const u64 at : {0, 100}) {
+    const Sharing sharing = at == 0 ? Sharing::kShared : Sharing::kPrivate;
+    world.map(first, used(of_object(page(kBase, at), 64, object, sharing), AccessPattern::kSequential));
+    EXPECT_EQ(faults_of(at, at + 9, 1, Access::kRead), 1u);
+    EXPECT_EQ(installed(at, at + 64), 49u);
+  }
+  world.check();
+}
+
+TEST_P(Ahead, WhatASequenceWastesIsCountedAndNobodyPays) {
+  world.map(first, used(anonymous(kBase, 512), AccessPattern::kSequential));
+  faults_of(0, 512, 64, Access::kWrite);
+  const u64 there = installed(0, 512);
+  EXPECT_GE(there, 8 * kLeastStep);
+  ASSERT_TRUE(world.unmap(first, {kBase, page(kBase, 512)}));
+  EXPECT_EQ(wasted(), marks() ? there - 8 : 0);
+  world.map(first, anonymous(kBase, 12));
+  EXPECT_LE(faults_of(0, 12, 1, Access::kWrite), 5u);
+}
+
+TEST_P(Ahead, ASequenceFailsByDoingLess) {
+  world.map(first, used(anonymous(kBase, 512), AccessPattern::kSequential));
+  for (u64 nth = 1; nth < 12; ++nth) {
+    world.frames().fail_allocation(nth, pt::FrameTable::Failing::kFrom);
+    const ViolationReason written = world.write(page(kBase, 64), 4);
+    world.frames().fail_allocation(0);
+    world.check();
+    EXPECT_TRUE(written == kFine || written == ViolationReason::kNoMemory);
+    ASSERT_TRUE(world.advise(first, {kBase, page(kBase, 512)}, Advice::kDontNeed));
+  }
+}
+
+// What is there is counted: by whole tables, by parts of one, and of what a clone shares too.
+TEST_P(Ahead, WhatIsInstalledIsCounted) {
+  const auto count = [&](SpaceId space, u64 begin, u64 end) {
+    VaRange range{page(kBase, begin), page(kBase, end)};
+    u64 found = 0;
+    while (!range.empty()) {
+      const Gva before = range.begin;
+      const auto some = world.engine().region_installed(space, range);
+      EXPECT_TRUE(some);
+      EXPECT_EQ(some->large, 0u);
+      if (!some || range.begin <= before) break;
+      found += some->pages;
+    }
+    return found;
+  };
+  world.map(first, used(anonymous(kBase, 3000), AccessPattern::kRandom));
+  EXPECT_EQ(count(first, 0, 3000), 0u);
+  u64 expected = 0;
+  for (u64 i = 3; i < 3000; i += 7, ++expected) ASSERT_EQ(world.write(page(kBase, i), i), kFine);
+  EXPECT_EQ(count(first, 0, 3000), expected);
+  EXPECT_EQ(count(first, 3, 4), 1u);
+  EXPECT_EQ(count(first, 4, 10), 0u);
+  EXPECT_EQ(count(first, 100, 2100), 286u);
+  const SpaceId child = *world.clone(first);
+  EXPECT_EQ(count(first, 0, 3000), expected);
+  EXPECT_EQ(count(child, 0, 3000), expected);
+  EXPECT_EQ(count(child, 100, 2100), 286u);
+  VaRange outside{world.layout().windows.begin, world.layout().windows.begin + kPageBytes};
+  EXPECT_FALSE(world.engine().region_installed(first, outside));
+  VaRange none{kBase, kBase};
+  EXPECT_FALSE(world.engine().region_installed(first, none));
+}
+
 // Where little is free, nothing is given ahead: the last page is there for who asks for it.
 TEST_P(Ahead, TheLastPagesAreNotGivenAhead) {
   world.map(first, anonymous(kBase, 8192));

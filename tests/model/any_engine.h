@@ -61,6 +61,7 @@ class AnyEngine {
   virtual const pt::EngineCounters& counters() const = 0;
   virtual Result<u64> region_resident(SpaceId space, VaRange range) const = 0;
   virtual Result<u64> region_large(SpaceId space, VaRange range) const = 0;
+  virtual Result<InstalledPages> region_installed(SpaceId space, VaRange& range) const = 0;
   virtual std::optional<Installed> peek(SpaceId space, Gva va) const = 0;
   virtual Result<Frame> root(SpaceId space) const = 0;
   virtual void for_each_installed(SpaceId space, FunctionRef<void(Gva, const Installed&)> visit) const = 0;
@@ -137,6 +138,9 @@ class EngineOf final : public AnyEngine {
   }
 
   const pt::EngineCounters& counters() const override { return engine.counters(); }
+  Result<InstalledPages> region_installed(SpaceId space, VaRange& range) const override {
+    return engine.region_installed(space, range);
+  }
   Result<u64> region_resident(SpaceId space, VaRange range) const override {
     return engine.region_resident(space, range);
   }

@@ -26,6 +26,9 @@ void RandomRun::map() {
     region.sharing = id == SpaceId::kKernel || one_in(2) ? Sharing::kShared : Sharing::kPrivate;
     if (id == SpaceId::kKernel) region.perm = kPermRW;
   }
+  if (one_in(3)) {
+    region.usage = Usage(one_in(2) ? AccessPattern::kSequential : AccessPattern::kRandom);
+  }
   if (!world_.regions(id).free(region.range)) return;
   world_.regions(id).map(region);
   ++histogram["map: ok"];

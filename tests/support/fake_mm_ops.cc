@@ -117,7 +117,17 @@ struct FakeCalls {
   }
   static Result<void> region_advise(SpaceId id, VaRange range, Advice advice) {
     fake().check_range(id, range);
-    fake().space(id);
+    auto& space = fake().space(id);
+    if (const UsageChange change = usage_change(advice); change.mask != 0) {
+      ++fake().calls_;
+      if (fake().knows_no_usage_) return Fail(Status::kUnsupported);
+      FakeMmOps::cut(space, range.begin);
+      FakeMmOps::cut(space, range.end);
+      for (auto it = space.lower_bound(range.begin); it != space.end() && it->first < range.end; ++it) {
+        it->second.usage = change.of(it->second.usage);
+      }
+      return {};
+    }
     if (fake().growth_fails()) return Fail(Status::kNoMemory);
     fake().open_window();
     fake().advised_.push_back({id, range, advice});
@@ -128,6 +138,12 @@ struct FakeCalls {
     fake().check_range(id, range);
     EXPECT_LE(range.pages(), kMostResident);
     return ~u64{0};
+  }
+
+  static Result<InstalledPages> region_installed(SpaceId id, VaRange range) {
+    ++fake().calls_;
+    fake().check_range(id, range);
+    return InstalledPages{range.pages(), range.pages() / 2};
   }
 
   static Result<ObjectId> object_create(u64 pages, const ObjectMappings& mappings) {
@@ -199,6 +215,7 @@ FakeMmOps::FakeMmOps(u64 total_pages)
            .region_move = FakeCalls::region_move,
            .region_advise = FakeCalls::region_advise,
            .region_resident = FakeCalls::region_resident,
+           .region_installed = FakeCalls::region_installed,
            .object_create = FakeCalls::object_create,
            .object_resize = FakeCalls::object_resize,
            .object_destroy = FakeCalls::object_destroy,

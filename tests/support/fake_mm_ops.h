@@ -34,6 +34,9 @@ class FakeMmOps {
   // goes on.
   void forbid_growth(bool forbidden) { growth_forbidden_ = kmem_forbidden_ = forbidden; }
 
+  // From now on it knows no advice on how a range will be used.
+  void know_no_usage() { knows_no_usage_ = true; }
+
   // Where the other backends let interrupts in: called in the middle of what may be long.
   std::function<void()> window = [] {};
 
@@ -84,6 +87,7 @@ class FakeMmOps {
   u64 fail_at_ = 0;
   bool kmem_forbidden_ = false;
   bool growth_forbidden_ = false;
+  bool knows_no_usage_ = false;
   u64 calls_ = 0;
   u32 next_id_ = 1;
   SpaceId active_ = SpaceId::kKernel;

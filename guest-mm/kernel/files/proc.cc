@@ -237,6 +237,7 @@ constexpr ProcessEntry kProcessFiles[] = {
     {"comm", proc_process_comm},
     {"cmdline", proc_process_cmdline},
     {"mounts", [](TextBuilder& out, Process&) { proc_mounts(out); }},
+    {"smaps", proc_process_smaps},
 };
 enum class ProcessLink : u8 { kExe, kCwd, kRoot };
 constexpr std::string_view kProcessLinks[] = {"exe", "cwd", "root"};

@@ -72,33 +72,87 @@ SignalSets signal_sets(const Process& process) {
   return sets;
 }
 
-}  // namespace
+void add_map(TextBuilder& out, const Process& process, const Vma& vma) {
+  const u64 line = out.size();
+  out.add(TextBuilder::Hex{vma.range.begin.value(), 8}, '-', TextBuilder::Hex{vma.range.end.value(), 8}, ' ',
+          vma.perm.read() ? 'r' : '-', vma.perm.write() ? 'w' : '-', vma.perm.exec() ? 'x' : '-',
+          vma.sharing == Sharing::kShared ? 's' : 'p', ' ', TextBuilder::Hex{vma.offset_bytes, 8});
+  if (vma.object != nullptr) {
+    out.add(" 00:02 ", vma.object->inode(), ' ');
+  } else {
+    out.add(" 00:00 0 ");
+  }
+  const std::string_view name = vma.object != nullptr       ? vma.object->name()
+                                : is_heap(process, vma)     ? std::string_view("[heap]")
+                                : vma.flags & kVmaGrowsDown ? std::string_view("[stack]")
+                                                            : std::string_view();
+  if (!name.empty()) {
+    out.pad_to(line, kNameColumn);
+    out.add(name);
+  }
+  out.add('\n');
+}
 
-void proc_process_maps(TextBuilder& out, Process& process) {
+// Two letters for each flag of a mapping, in the order of the bits in Linux (fs/proc/task_mmu.c).
+void add_flags(TextBuilder& out, const Vma& vma) {
+  const bool shared = vma.sharing == Sharing::kShared;
+  const bool may_write = (vma.flags & kVmaNoWrite) == 0;
+  const AccessPattern pattern = vma.usage.pattern();
+  const LargeLeaves large = vma.usage.large_asked();
+  const struct {
+    bool set;
+    const char* letters;
+  } kFlags[] = {{vma.perm.read(), "rd "},
+                {vma.perm.write(), "wr "},
+                {vma.perm.exec(), "ex "},
+                {shared && may_write, "sh "},
+                {true, "mr "},
+                {may_write, "mw "},
+                {true, "me "},
+                {shared, "ms "},
+                {(vma.flags & kVmaGrowsDown) != 0, "gd "},
+                {pattern == AccessPattern::kSequential, "sr "},
+                {pattern == AccessPattern::kRandom, "rr "},
+                {(vma.flags & kVmaNoReserve) != 0, "nr "},
+                {large == LargeLeaves::kWanted, "hg "},
+                {large == LargeLeaves::kNever, "nh "}};
+  out.add("VmFlags: ");
+  for (const auto& flag : kFlags) {
+    if (flag.set) {
+      out.add(flag.letters);
+    }
+  }
+  out.add('\n');
+}
+
+template <class Add>
+void for_each_vma(const Process& process, Add add) {
   if (process.space == nullptr) {
     return;
   }
   for (auto vma = process.space->at_or_after(kUserRange.begin); vma;
        vma = process.space->at_or_after(vma->range.end)) {
-    const u64 line = out.size();
-    out.add(TextBuilder::Hex{vma->range.begin.value(), 8}, '-', TextBuilder::Hex{vma->range.end.value(), 8},
-            ' ', vma->perm.read() ? 'r' : '-', vma->perm.write() ? 'w' : '-', vma->perm.exec() ? 'x' : '-',
-            vma->sharing == Sharing::kShared ? 's' : 'p', ' ', TextBuilder::Hex{vma->offset_bytes, 8});
-    if (vma->object != nullptr) {
-      out.add(" 00:02 ", vma->object->inode(), ' ');
-    } else {
-      out.add(" 00:00 0 ");
-    }
-    const std::string_view name = vma->object != nullptr       ? vma->object->name()
-                                  : is_heap(process, *vma)     ? std::string_view("[heap]")
-                                  : vma->flags & kVmaGrowsDown ? std::string_view("[stack]")
-                                                               : std::string_view();
-    if (!name.empty()) {
-      out.pad_to(line, kNameColumn);
-      out.add(name);
-    }
-    out.add('\n');
+    add(*vma);
   }
+}
+
+}  // namespace
+
+void proc_process_maps(TextBuilder& out, Process& process) {
+  for_each_vma(process, [&](const Vma& vma) { add_map(out, process, vma); });
+}
+
+// What is known of it: whose pages are whose, and which were written, is the business of whoever owns paging.
+void proc_process_smaps(TextBuilder& out, Process& process) {
+  for_each_vma(process, [&](const Vma& vma) {
+    const auto kib = [](u64 pages) { return TextBuilder::Padded{pages_to_bytes(pages) >> 10, 8}; };
+    const InstalledPages installed = process.space->installed(vma.range).value_or(InstalledPages());
+    add_map(out, process, vma);
+    out.add("Size:           ", kib(vma.range.pages()), " kB\nKernelPageSize: ", kib(1),
+            " kB\nMMUPageSize:    ", kib(1), " kB\nRss:            ", kib(installed.pages),
+            " kB\nAnonHugePages:  ", kib(installed.large), " kB\n");
+    add_flags(out, vma);
+  });
 }
 
 void proc_process_stat(TextBuilder& out, Process& process) {

@@ -20,6 +20,7 @@ void proc_filesystems(TextBuilder& out);
 void proc_nopte(TextBuilder& out);  // ours: how the kernel's calls are bound
 
 void proc_process_maps(TextBuilder& out, Process& process);
+void proc_process_smaps(TextBuilder& out, Process& process);
 void proc_process_stat(TextBuilder& out, Process& process);
 void proc_process_statm(TextBuilder& out, Process& process);
 void proc_process_status(TextBuilder& out, Process& process);

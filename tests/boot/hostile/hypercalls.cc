@@ -9,8 +9,11 @@ constexpr u64 kNasty[] = {
     0,
     1,
     2,
+    6,
     7,
     16,
+    0xc3,   // a pattern that does not exist
+    0x283,  // flags with a usage
     0xfff,
     0x1000,
     0x10000,

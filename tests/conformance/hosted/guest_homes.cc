@@ -30,6 +30,7 @@ struct EngineSlot {
     return engine->region_advise(s, r, a, c);
   }
   auto region_resident(SpaceId s, VaRange r) { return engine->region_resident(s, r); }
+  auto region_installed(SpaceId s, VaRange& r) { return engine->region_installed(s, r); }
   auto object_create(u64 pages, const ObjectMappings& m) { return engine->object_create(pages, m); }
   auto object_resize(ObjectId o, u64 pages, pt::Checkpoint* c = nullptr) {
     return engine->object_resize(o, pages, c);

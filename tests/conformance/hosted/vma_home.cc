@@ -24,7 +24,7 @@ struct Stop {
 };
 
 enum class Features : u8 { kAll, kFirst };
-constexpr u64 kFirstFeatures = abi::kFeatureMemory | abi::kFeatureResident;
+constexpr u64 kFirstFeatures = abi::kFeatureMemory | abi::kFeatureResident | abi::kFeatureInstalled;
 
 class VmaHome final : public TouchingHome {
  public:
@@ -62,7 +62,10 @@ class VmaHome final : public TouchingHome {
   void without_residence() {
     pv::use_memory_features(abi::kFeatureMemory);
     const auto there = pv::hypercall_mm_ops().region_resident(SpaceId::kKernel, VaRange::of_pages(Gva(), 64));
-    if (there != ~u64{0} || guest_.exits != 0) broken_ = "pages are not resident where nobody can say so";
+    const auto counted =
+        pv::hypercall_mm_ops().region_installed(SpaceId::kKernel, VaRange::of_pages(Gva(), 64));
+    if (there != ~u64{0} || !counted || counted->pages != 64 || counted->large != 0 || guest_.exits != 0)
+      broken_ = "pages are not resident where nobody can say so";
   }
   model::Machine& machine() override { return guest_.machine(); }
   // The hypervisor has taken the fault, so it is a violation.

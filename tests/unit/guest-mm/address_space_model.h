@@ -26,12 +26,13 @@ struct ModelPage {
   ObjectId object;
   u64 object_page;
   u32 flags;
+  Usage usage{};
   friend bool operator==(const ModelPage&, const ModelPage&) = default;
 };
 
 inline bool continues(const ModelPage& low, const ModelPage& high) {
   return low.perm == high.perm && low.sharing == high.sharing && low.object == high.object &&
-         low.flags == high.flags &&
+         low.flags == high.flags && low.usage == high.usage &&
          (low.object == ObjectId::kNone || low.object_page + 1 == high.object_page);
 }
 
@@ -44,6 +45,7 @@ struct Listed {
 struct Model {
   std::map<u64, ModelPage> pages;
   Gva brk{};
+  Usage unasked{};
 
   [[nodiscard]] bool any(u64 first, u64 count) const {
     const auto it = pages.lower_bound(first);
@@ -73,6 +75,7 @@ struct Model {
         out.push_back({{.range = nopte::guest::pages(number, 1),
                         .perm = page.perm,
                         .sharing = page.sharing,
+                        .usage = page.usage,
                         .object = page.object,
                         .object_page = page.object_page},
                        page.flags});

@@ -29,6 +29,7 @@ TEST(AddressSpaceModel, RandomOperationsAgree) {
   }
   for (Status s : {kOk, kInvalid, kBadAddress, kNoMemory}) histogram.expect_at_least("remap", s, kLeast);
   for (Status s : {kOk, kInvalid, kNoRegion, kNoMemory}) histogram.expect_at_least("advise", s, kLeast);
+  for (Status s : {kOk, kInvalid, kNoRegion}) histogram.expect_at_least("use", s, kLeast);
   for (Status s : {kOk, kNoMemory}) histogram.expect_at_least("brk", s, kLeast);
   for (Status s : {kOk, kNoRegion}) histogram.expect_at_least("stack", s, kLeast);
   for (Status s : {kOk, kNoRegion}) histogram.expect_at_least("find", s, kLeast);

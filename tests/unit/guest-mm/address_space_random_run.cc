@@ -27,10 +27,10 @@ void RandomRun::map(Entry& entry) {
   const auto got = entry.space->map(request);
   const bool injected = failure_happened();
   const u64 wanted = bytes_to_pages(request.bytes);
-  ModelPage page{request.perm, request.sharing, ObjectId::kNone, 0, request.flags};
+  ModelPage page{request.perm, request.sharing, ObjectId::kNone, 0, request.flags, entry.model.unasked};
   if (file)
-    page = {request.perm, request.sharing, request.object->id(), request.offset_bytes >> kPageShift,
-            request.flags};
+    page = {request.perm,  request.sharing,    request.object->id(), request.offset_bytes >> kPageShift,
+            request.flags, entry.model.unasked};
   const bool fixed = request.placement != Placement::kAnywhere;
   const bool shared_anonymous = !file && request.sharing == Sharing::kShared;
   Status expected = Status::kOk;
@@ -209,6 +209,41 @@ void RandomRun::advise(Entry& entry) {
   judge("advise", entry, status(got), expected, injected);
 }
 
+void RandomRun::use(Entry& entry) {
+  Model after = entry.model;
+  if (chance(10)) {
+    const bool barred = chance(50);
+    entry.space->bar_large_leaves(barred);
+    failure_happened();
+    const UsageChange change = usage_change(barred ? Advice::kLargeBarred : Advice::kLargeAllowed);
+    for (auto& [number, page] : entry.model.pages) page.usage = change.of(page.usage);
+    entry.model.unasked = change.of(entry.model.unasked);
+    EXPECT_EQ(entry.space->large_leaves_barred(), barred);
+    return;
+  }
+  constexpr std::array<Advice, 5> kAdvice{Advice::kNormal, Advice::kRandom, Advice::kSequential,
+                                          Advice::kLargeWanted, Advice::kLargeNever};
+  const Advice advice = kAdvice[below(kAdvice.size())];
+  const VaRange r = range(entry.model);
+  const auto got = entry.space->use(r, advice);
+  const bool injected = failure_happened();
+  Status expected = Status::kInvalid;
+  if (valid(r)) {
+    expected = Status::kOk;
+    for (u64 page = r.begin.page(); page < r.end.page(); ++page) {
+      if (after.has(page)) {
+        Usage& usage = after.pages.at(page).usage;
+        usage = usage_change(advice).of(usage);
+      } else {
+        expected = Status::kNoRegion;
+      }
+    }
+  }
+  if (judge("use", entry, status(got), expected, injected) || status(got) == Status::kNoRegion) {
+    entry.model = after;
+  }
+}
+
 void RandomRun::brk(Entry& entry) {
   const Gva wanted = address(kHeap) + below(pages_to_bytes(kHeapPages)) - (chance(5) ? kPageBytes : 0);
   const Gva before = entry.model.brk;
@@ -223,7 +258,9 @@ void RandomRun::brk(Entry& entry) {
     const auto above = entry.model.pages.lower_bound(old_end);
     const bool below_stack = above != entry.model.pages.end() && (above->second.flags & kVmaGrowsDown) != 0;
     granted = !entry.model.any(old_end, new_end + (below_stack ? kStackGuardPages : 1) - old_end);
-    if (granted) add(after, old_end, new_end - old_end, {kPermRW, Sharing::kPrivate, ObjectId::kNone, 0, 0});
+    if (granted)
+      add(after, old_end, new_end - old_end,
+          {kPermRW, Sharing::kPrivate, ObjectId::kNone, 0, 0, after.unasked});
   }
   if (injected && got == before) granted = false;
   EXPECT_EQ(got, granted ? wanted : before);
@@ -246,12 +283,12 @@ void RandomRun::stack(Entry& entry) {
                                   .perm = kPermRW,
                                   .placement = Placement::kFixed,
                                   .flags = flags}));
-    add(model, kStack - 1, 1, {kPermRW, Sharing::kPrivate, ObjectId::kNone, 0, flags});
+    add(model, kStack - 1, 1, {kPermRW, Sharing::kPrivate, ObjectId::kNone, 0, flags, model.unasked});
     const u64 obstacle = kStack - 2 - below(600);
     const Perm p = chance(80) ? kPermR : kPermNone;
     EXPECT_TRUE(entry.space->map(
         {.hint = address(obstacle), .bytes = kPageBytes, .perm = p, .placement = Placement::kFixed}));
-    add(model, obstacle, 1, {p, Sharing::kPrivate, ObjectId::kNone, 0, 0});
+    add(model, obstacle, 1, {p, Sharing::kPrivate, ObjectId::kNone, 0, 0, model.unasked});
   }
   const u64 va = kStack - 1 - below(chance(10) ? 3000 : 400);
   asked_ = chance(10);
@@ -297,6 +334,7 @@ void RandomRun::find(Entry& entry) {
   if (!got) return;
   EXPECT_EQ(got->perm, expected->second.perm);
   EXPECT_EQ(got->flags, expected->second.flags);
+  EXPECT_EQ(got->usage, expected->second.usage);
 }
 
 void RandomRun::life() {

@@ -96,7 +96,7 @@ class RandomRun {
     }
     asked_ = chance(10);
     fake_.fail_at(asked_ ? 1 + below(3) : 0);
-    switch (below(20)) {
+    switch (below(22)) {
       case 0:
       case 1:
       case 2:
@@ -123,6 +123,9 @@ class RandomRun {
         return brk(entry);
       case 18:
         return stack(entry);
+      case 19:
+      case 20:
+        return use(entry);
       default:
         return chance(10) ? life() : find(entry);
     }
@@ -155,6 +158,7 @@ class RandomRun {
   void protect(Entry& entry);
   void remap(Entry& entry);
   void advise(Entry& entry);
+  void use(Entry& entry);
   void brk(Entry& entry);
   void stack(Entry& entry);
   void find(Entry& entry);

@@ -48,9 +48,9 @@ TEST(Options, HideFeaturesAndTheVersion) {
   EXPECT_EQ(plain->offer.abi_version, abi::kAbiVersion);
   const auto hidden = parse_options("mode=vma memory=8388608 hide=memory,kvmpv hide=version -- x");
   ASSERT_TRUE(hidden);
-  EXPECT_EQ(hidden->offer.hidden_features, abi::kFeatureMemory | abi::kFeatureMapFlags |
-                                               abi::kFeatureResident | abi::kFeatureRegionQueue |
-                                               abi::kFeatureUsage | abi::kFeatureKvmPv);
+  EXPECT_EQ(hidden->offer.hidden_features,
+            abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident | abi::kFeatureRegionQueue |
+                abi::kFeatureUsage | abi::kFeatureInstalled | abi::kFeatureKvmPv);
   EXPECT_EQ(parse_options("mode=vma memory=8388608 hide=queue")->offer.hidden_features,
             abi::kFeatureRegionQueue);
   EXPECT_EQ(hidden->offer.abi_version, 0u);

@@ -200,6 +200,54 @@ TEST_F(VmaMemoryTest, UsageThatCannotBeNotedChangesNothing) {
   EXPECT_EQ(call(Call::region_unmap, {space, kA.value(), 3 * kMaxRegionsPerSpace}).status, Status::kOk);
 }
 
+TEST_F(VmaMemoryTest, WhatIsInstalledIsCountedPieceByPiece) {
+  using Tables = pt::TableMemory<pt::StoreSink<model::Machine>>;
+  using Format = pt::StoreSink<model::Machine>::Format;
+  const u64 space = make_space();
+  ASSERT_EQ(call(Call::space_activate, {space}).status, Status::kOk);
+  const auto count = [&](Gva begin, u64 pages) {
+    InstalledPages all;
+    while (pages != 0) {
+      const u64 asked = std::min(pages, abi::kMostCounted);
+      const CallResult result = call(Call::region_installed, {space, begin.value(), asked});
+      EXPECT_EQ(result.status, Status::kOk);
+      const auto some = abi::CountedPages::of(result.value);
+      if (some.counted == 0 || some.counted > asked) {
+        ADD_FAILURE() << some.counted;
+        break;
+      }
+      all = {all.pages + some.pages, all.large + some.large};
+      begin += pages_to_bytes(some.counted);
+      pages -= some.counted;
+    }
+    return all;
+  };
+  ASSERT_EQ(map(space, kA, 2000), Status::kOk);
+  for (u64 page = 0; page < 2000; page += 2) ASSERT_TRUE(touch(kA + pages_to_bytes(page)));
+  EXPECT_EQ(count(kA, 2000).pages, 1000u);
+  EXPECT_EQ(count(kA + kPageBytes, 1998).pages, 999u);
+  EXPECT_EQ(count(kUserRange.begin, kUserRange.pages()).pages, 1000u);
+  // A large leaf, as one comes to be there.
+  constexpr Gva kLarge = kA + (u64{1} << 30);
+  ASSERT_EQ(map(space, kLarge, 512), Status::kOk);
+  pt::EngineCounters counters;
+  const Tables tables{sink_, frames_, counters};
+  pt::Cursor<pt::StoreSink<model::Machine>> cursor(tables, *engine_.root(SpaceId(static_cast<u32>(space))),
+                                                   kLarge);
+  const auto leaf = Format::Entry::leaf(pt::Frame(), kPermRW, pt::Privilege::kUser, Access::kWrite);
+  ASSERT_TRUE(cursor.install(Format::leaf_at(leaf, pt::Frame(), 2), 2));
+  const InstalledPages whole = count(kA, 1 << 20);
+  EXPECT_EQ(whole.pages, 1512u);
+  EXPECT_EQ(whole.large, 512u);
+  EXPECT_EQ(count(kLarge + kPageBytes, 100).large, 100u);
+  for (const Registers& refused :
+       {Registers{space, kA.value(), 0}, Registers{space, kA.value() + 1, 1},
+        Registers{space, kA.value(), abi::kMostCounted + 1}, Registers{77, kA.value(), 1},
+        Registers{space, kWindowRange.begin.value(), 1}}) {
+    EXPECT_EQ(call(Call::region_installed, refused).status, Status::kInvalid);
+  }
+}
+
 // A space holds a bounded number of regions, whatever makes them: splits count too.
 TEST_F(VmaMemoryTest, SplitsAreBoundedToo) {
   const u64 space = make_space();
