@@ -210,17 +210,18 @@ TEST(VmaAsids, AKernelPageThatIsTakenIsGoneForAll) {
   const u64 a = s.make_touched(), b = s.make_touched();
   s.map(0, kWindowRange.begin, 2, kR | kW | abi::kRegionShared, s.call(Call::object_create, {2}));
   const u64 kmem = s.call(Call::kmem_alloc, {16});
-  const auto reach_all = [&](bool expected) {
+  const auto expect_reached = [&](bool window, bool memory) {
     for (const u64 space : {a, b}) {
       s.activate(space);
-      EXPECT_EQ(s.reaches(kWindowRange.begin, Access::kWrite), expected);
-      EXPECT_EQ(s.reaches(Gva(kmem), Access::kWrite), expected);
+      EXPECT_EQ(s.reaches(kWindowRange.begin, Access::kWrite), window);
+      EXPECT_EQ(s.reaches(Gva(kmem), Access::kWrite), memory);
     }
   };
-  reach_all(true);
+  expect_reached(true, true);
   s.unmap(0, kWindowRange.begin, 1);
+  expect_reached(false, true);
   s.call(Call::kmem_free, {kmem, 16});
-  reach_all(false);
+  expect_reached(false, false);
 }
 
 // --- many spaces, few ASIDs
