@@ -107,7 +107,7 @@ class Vcpu {
   void raise_interrupt(u8 vector) { pending_ |= u64{1} << (vector - kFirstInterrupt); }
   [[nodiscard]] bool interrupt_pending() const { return pending_ != 0; }
 
-  // The guest's TLB entries (its ASID) are dropped at the next entry. One page: see arch invlpga().
+  // All TLB entries, of every ASID, are dropped at the next entry.
   void flush_tlb_at_entry() { vmcb_->tlb_control = kTlbFlushAll; }
   [[nodiscard]] u64 vmcb_physical() const { return vmcb_physical_; }
 

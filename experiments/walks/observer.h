@@ -30,7 +30,7 @@ struct Events {
   uint64_t cr3_writes = 0;
   uint64_t page_flushes = 0;  // INVLPG: which page is not told, and it stays in the models
   uint64_t moved_pages = 0;   // pages seen at another frame than before: these the models forget
-  uint64_t pages = 0;         // different pages of programs seen, of these
+  uint64_t pages = 0;         // different pages of programs seen, under each identifier, of these
   uint64_t small_pages = 0;   // cannot lie in a leaf of 2 MiB: their frame is at another place of its 2 MiB
 };
 

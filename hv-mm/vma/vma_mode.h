@@ -1,5 +1,5 @@
-// Mode vma: the hypervisor's home of the paging engine. The guest names regions; every table is ours. `Pages`
-// as vcpu_processor.h has it.
+// Mode vma: the hypervisor's home of the paging engine. The guest names regions; every table is ours.
+// `Instructions` as vcpu_processor.h has it.
 #pragma once
 
 #include <cstring>
@@ -12,13 +12,13 @@
 #include "native-fallback/sinks/store_sink.h"
 
 namespace nopte::hv {
-template <class Pages>
+template <class Instructions>
 class VmaMode final : public ModeHandler {
  public:
-  explicit VmaMode(const Launch& launch)
+  VmaMode(const Launch& launch, Instructions instructions)
       : stop_{*launch.host},
         window_{launch.own->pointer(0), launch.guest.begin + launch.guest.bytes},
-        processor_(*launch.vcpu),
+        processor_(*launch.vcpu, launch.host->cpuid(kSvmFeatures, 0).ebx, instructions),
         sink_(frames_, processor_),
         engine_(sink_, frames_),
         memory_(engine_, frames_, stop_) {}
@@ -56,7 +56,8 @@ class VmaMode final : public ModeHandler {
   }
 
  private:
-  using Sink = pt::StoreSink<VcpuProcessor<Pages>>;
+  using Sink = pt::StoreSink<VcpuProcessor<Instructions>>;
+  static constexpr u32 kSvmFeatures = 0x8000'000a;  // CPUID
   static constexpr const char* kTooLittle =
       "too little memory: memory= does not hold the guest image and its initramfs";
 
@@ -70,7 +71,7 @@ class VmaMode final : public ModeHandler {
 
   Stop stop_;
   PhysicalWindow window_;
-  VcpuProcessor<Pages> processor_;
+  VcpuProcessor<Instructions> processor_;
   pt::FrameTable frames_;
   Sink sink_;
   pt::Engine<Sink> engine_;
@@ -78,8 +79,8 @@ class VmaMode final : public ModeHandler {
   abi::ViolationBlock* violation_ = nullptr;
 };
 
-template <class Pages>
-std::expected<void, const char*> VmaMode<Pages>::start(const Launch& launch) {
+template <class Instructions>
+std::expected<void, const char*> VmaMode<Instructions>::start(const Launch& launch) {
   const auto frames = pt::FrameRange::inside(pt::PhysAddr(launch.guest.begin),
                                              pt::PhysAddr(launch.guest.begin + launch.guest.bytes));
   // The initramfs takes the top of the guest's memory, as it does on the bare machine.
@@ -111,8 +112,8 @@ std::expected<void, const char*> VmaMode<Pages>::start(const Launch& launch) {
   return {};
 }
 
-template <class Pages>
-std::expected<void, const char*> VmaMode<Pages>::load_image(const GuestImage& image) {
+template <class Instructions>
+std::expected<void, const char*> VmaMode<Instructions>::load_image(const GuestImage& image) {
   for (const GuestSegment& segment : image.segments()) {
     if (segment.translation) continue;
     if (!segment.va.page_aligned())
@@ -128,8 +129,9 @@ std::expected<void, const char*> VmaMode<Pages>::load_image(const GuestImage& im
 }
 
 // Boot block and violation block, in committed kernel memory. Returns the boot block's address.
-template <class Pages>
-std::expected<u64, const char*> VmaMode<Pages>::make_boot_pages(const Launch& launch, ObjectId initramfs) {
+template <class Instructions>
+std::expected<u64, const char*> VmaMode<Instructions>::make_boot_pages(const Launch& launch,
+                                                                       ObjectId initramfs) {
   static_assert(sizeof(abi::BootBlock) <= kPageBytes);
   const Result<Gva> pages = memory_.alloc_kept_kmem(2);
   if (!pages) return std::unexpected(kTooLittle);
@@ -142,8 +144,8 @@ std::expected<u64, const char*> VmaMode<Pages>::make_boot_pages(const Launch& la
   return pages->value();
 }
 
-template <class Pages>
-void VmaMode<Pages>::on_page_fault(Vcpu& vcpu, Gva va, u64 error_code) {
+template <class Instructions>
+void VmaMode<Instructions>::on_page_fault(Vcpu& vcpu, Gva va, u64 error_code) {
   const Access access = error_code & kFaultFetch   ? Access::kExec
                         : error_code & kFaultWrite ? Access::kWrite
                                                    : Access::kRead;
@@ -160,9 +162,9 @@ void VmaMode<Pages>::on_page_fault(Vcpu& vcpu, Gva va, u64 error_code) {
 }
 
 // What start_vma() (launch.h) is made of.
-template <class Pages>
-StartResult start_vma_with(const Launch& launch) {
-  const auto mode = launch.own->template make<VmaMode<Pages>>(launch);
+template <class Instructions>
+StartResult start_vma_with(const Launch& launch, Instructions instructions) {
+  const auto mode = launch.own->template make<VmaMode<Instructions>>(launch, instructions);
   if (!mode) return std::unexpected("too little memory for the hypervisor itself");
   if (auto started = (*mode)->start(launch); !started) return std::unexpected(started.error());
   return *mode;

@@ -12,7 +12,7 @@ namespace nopte::pt {
 
 template <class P>
 concept Processor = requires(P p, const P& view, PhysAddr root, Gva va, u8* to, const u8* from) {
-  // This CPU runs on the root from now on and keeps no user translation of the one before. Loading the root
+  // This CPU runs on the root from now on and uses no user translation of the one before. Loading the root
   // that is loaded already may do nothing.
   { p.load_root(root) } -> std::same_as<void>;
   // Some CPU has it loaded.
@@ -24,6 +24,14 @@ concept Processor = requires(P p, const P& view, PhysAddr root, Gva va, u8* to, 
   // 4 KiB, aligned.
   { p.zero_page(to) } -> std::same_as<void>;
   { p.copy_page(to, from) } -> std::same_as<void>;
+};
+
+// It keeps translations by root, and finds them there when it loads the root again. flush_page() is about
+// user addresses, and takes nothing of the way there.
+template <class P>
+concept KeepsByRoot = Processor<P> && requires(P p, PhysAddr root) {
+  // Those of a root that no CPU has loaded are not used any more.
+  { p.forget(root) } -> std::same_as<void>;
 };
 
 template <Processor P, PageTableFormat F = FourLevel>
@@ -85,8 +93,16 @@ class StoreSink {
 
   void root_create(Frame) {}
   void root_activate(Frame root) { processor_.load_root(root.address()); }
-  void root_retire(Frame) {}
+  // Its frame may be another root's soon.
+  void root_retire(Frame root) {
+    if constexpr (KeepsByRoot<P>) processor_.forget(root.address());
+  }
   [[nodiscard]] bool runs(Frame root) const { return processor_.runs(root.address()); }
+  void forget(Frame root)
+    requires KeepsByRoot<P>
+  {
+    processor_.forget(root.address());
+  }
 
   void flush_page(Frame root, Gva va, FlushScope scope) {
     if (scope == FlushScope::kKernel || runs(root)) processor_.flush_page(va);

@@ -126,7 +126,8 @@ concept PageTableSink = requires(S sink, const S& view, Frame frame, const Slot&
   { sink.root_activate(frame) } -> std::same_as<void>;
   { sink.root_retire(frame) } -> std::same_as<void>;
   // Some CPU has the root loaded, so translations of its user addresses may be cached. A CPU that loads
-  // another root forgets the user translations of the one it leaves.
+  // another root forgets the user translations of the one it leaves; or, where the sink has forget(frame),
+  // uses none before it loads that root again, and none made before forget().
   { view.runs(frame) } -> std::convertible_to<bool>;
 
   // After return no CPU uses a translation of the page (of anything in scope) made before.

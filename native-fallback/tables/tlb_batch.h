@@ -1,7 +1,9 @@
 // What must happen before something taken away may be reused: translations are flushed, then frames and
 // tables are freed. They are freed only through a batch; its destructor asserts that it was flushed.
 //
-// A space that no CPU runs has no cached translations, so its batch frees at once and flushes nothing.
+// A space that no CPU runs has no cached translations, so its batch frees at once and flushes nothing. Where
+// translations are kept by root it may have some, which are not used before it runs again: its batch has them
+// forgotten, and still frees at once.
 //
 // Concurrency: the engine's; between construction and flush no CPU begins to run the root.
 #pragma once
@@ -16,8 +18,11 @@ namespace nopte::pt {
 template <PageTableSink Sink>
 class TlbBatch {
  public:
-  // More single pages than this are flushed as a whole (Linux's threshold is the same).
-  static constexpr unsigned kMaxPages = 32;
+  // Translations are kept by root, and the kernel's under each. A page is flushed by INVLPGA then: for one
+  // root, without the way there, and in no short time.
+  static constexpr bool kByRoot = requires(Sink& sink, Frame root) { sink.forget(root); };
+  // More single pages than this are flushed as a whole (Linux's threshold is 32, too).
+  static constexpr unsigned kMaxPages = kByRoot ? 8 : 32;
 
   TlbBatch(Sink& sink, FrameTable& frames, EngineCounters& counters, Frame root, FlushScope scope)
       : sink_(sink),
@@ -33,17 +38,19 @@ class TlbBatch {
   // Tables on the way to va were unlinked. Flushing one address drops what is cached of the way there, so an
   // entry for va that was given just before is enough.
   void way_to(Gva va) {
+    if constexpr (kByRoot) return all_pages();
     if (count_ == 0 || count_ > kMaxPages || pages_[count_ - 1] != va.value()) page(va);
   }
   // A present entry for va lost rights.
   void page(Gva va) {
-    if (!cached_) return;
+    if (!cached_) return forget();
     if (count_ < kMaxPages) pages_[count_] = va.value();
     ++count_;
   }
   // So many that a flush as a whole is due.
   void all_pages() {
-    if (cached_) count_ = kMaxPages + 1;
+    if (!cached_) return forget();
+    count_ = kMaxPages + 1;
   }
   // The same, of every space: what was taken away was there for others too. Before anything else is given.
   void everywhere() {
@@ -73,7 +80,7 @@ class TlbBatch {
   // again; the batch goes on empty.
   void flush() {
     const unsigned count = std::exchange(count_, 0);
-    if (count > kMaxPages) {
+    if (count > kMaxPages || (kByRoot && scope_ == FlushScope::kKernel && count != 0)) {
       sink_.flush_all(root_, scope_);
       ++counters_.full_flushes;
     } else {
@@ -86,6 +93,11 @@ class TlbBatch {
 
  private:
   static constexpr unsigned kFewEntries = 24;
+
+  // What is known of a root that no CPU runs.
+  void forget() {
+    if constexpr (kByRoot) sink_.forget(root_);
+  }
 
   [[gnu::noinline]] void free_unseen(Frame table) {
     FrameMeta& meta = frames_.meta(table);

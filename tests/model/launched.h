@@ -30,18 +30,21 @@ class HostHere final : public hv::Host {
   u32 raised_interrupts() override { return 0; }
   Signals signals() override { return {}; }
   hv::CpuidLeaf cpuid(u32 leaf, u32) override {
-    return {.eax = leaf == 0x8000'0008 ? kPhysicalBits : 0, .edx = leaf == 0x8000'0001 ? 1u << 26 : 0};
+    return {.eax = leaf == 0x8000'0008 ? kPhysicalBits : 0,
+            .ebx = leaf == 0x8000'000a ? asids : 0,
+            .edx = leaf == 0x8000'0001 ? 1u << 26 : 0};
   }
   void set_xcr0(u64) override {}
   [[noreturn]] void power_off(u8) override { NOPTE_PANIC("the guest ended"); }
 
   std::function<bool()> stop;  // an interrupt waits
+  u32 asids = 2;
 };
 
-// Another guest has run under the same ASID, and its TLB entries are still there. Its tables are the
+// Another guest has run under the same ASIDs, and its TLB entries are still there. Its tables are the
 // `kTraceFrames` frames that the machine's walker finds at `physical`.
 inline constexpr u64 kTraceFrames = 4;
-inline void leave_traces(Machine& machine, u8* tables, u64 physical) {
+inline void leave_traces(Machine& machine, u8* tables, u64 physical, u32 asids = hv::Vcpu::kAsid + 1) {
   constexpr u64 kEverything = 0x67;  // present, writable, user, accessed, dirty
   std::memset(tables, 0, pages_to_bytes(kTraceFrames));
   for (u64 n = 0; n < kTraceFrames; ++n) {
@@ -49,9 +52,11 @@ inline void leave_traces(Machine& machine, u8* tables, u64 physical) {
     const u64 entry = below | kEverything;
     std::memcpy(tables + pages_to_bytes(n), &entry, sizeof(entry));
   }
-  machine.enter(hv::Vcpu::kAsid, PhysAddr(physical), hv::kTlbKeep);
-  NOPTE_ASSERT(machine.access(0, Gva(), Access::kRead, Privilege::kUser));
-  machine.leave();
+  for (u32 asid = hv::Vcpu::kAsid; asid < asids; ++asid) {
+    machine.enter(asid, PhysAddr(physical), hv::kTlbKeep);
+    NOPTE_ASSERT(machine.access(0, Gva(), Access::kRead, Privilege::kUser));
+    machine.leave();
+  }
 }
 
 class Launched {

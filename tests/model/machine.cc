@@ -93,6 +93,7 @@ std::expected<u8*, u64> Machine::translate(Cpu& cpu, Gva va, Access access, Priv
       return byte(*page);
     }
   }
+  ++walks;
   Ways ways = known.ways(va);
   auto walk = walker_.walk(cpu.root, va, access, privilege, ways);
   if (walks_again && (!walk || !permits(*walk, access, privilege))) {
@@ -179,6 +180,7 @@ void Machine::enter(u32 asid, PhysAddr root, u8 tlb_control) {
   cpu.asid = asid;
   cpu.root = walker_.load(root);
   cpu.in_guest = true;
+  if (tlb_control != 0) ++entry_flushes;
   if (ignore_flushes) tlb_control = 0;
   switch (tlb_control) {
     case 0:

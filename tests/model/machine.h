@@ -137,6 +137,8 @@ class Machine {
 
   u64 page_flushes = 0;
   u64 full_flushes = 0;
+  u64 entry_flushes = 0;  // those that tlb_control asked for
+  u64 walks = 0;          // accesses that found nothing that is known
   // Tests that the tests notice: flushes do nothing.
   bool ignore_flushes = false;
 

@@ -7,9 +7,10 @@
 //   INVLPG        the page, global or not, and the entries on its way. (Intel drops all entries of its kind,
 //                 SDM vol. 3A, 4.10.4.1; so does AMD, but with EFER.TCE only those: APM vol. 2, 3.1.7.)
 //   a page fault  the same for the address that faulted (SDM 4.10.4.1; APM 5.5.3)
-//   INVLPGA       the page, under the ASID that it names; of entries above the manual says nothing (APM vol.
-//   3) MOV to CR3    all but global pages; all entries above (SDM 4.10.4.1; APM 5.5.3) CR4.PGE, and
-//   tlb_control at VMRUN (APM 15.16): everything, or as MOV to CR3
+//   INVLPGA       the page, under the ASID that it names; of entries above the manual says nothing (APM 3)
+//   MOV to CR3    all but global pages; all entries above (SDM 4.10.4.1; APM 5.5.3)
+//   CR4.PGE       everything
+//   tlb_control   at VMRUN (APM 15.16): everything, or as MOV to CR3
 #pragma once
 
 #include <array>

@@ -10,23 +10,29 @@
 
 namespace nopte::model {
 
-struct PlainPages {
+struct ModelInstructions {
+  Machine* machine;
   static void zero(u8* page) { std::memset(page, 0, kPageBytes); }
   static void copy(u8* to, const u8* from) { std::memcpy(to, from, kPageBytes); }
+  void forget_page(Gva va, u32 asid) const { machine->invlpga(va, asid); }
 };
 
 class VmaGuest final : private FaultIntercept {
  public:
-  explicit VmaGuest(u64 frames, std::span<const u8> initramfs = {}, u64 hidden_features = 0)
+  // `asids`: how many the processor has, with the host's.
+  static constexpr u32 kAsids = 4;
+  explicit VmaGuest(u64 frames, std::span<const u8> initramfs = {}, u64 hidden_features = 0,
+                    u32 asids = kAsids)
       : memory_(kFirstFrame, frames, kOwnFrames + kTraceFrames),
         launched_(reinterpret_cast<u8*>(memory_.direct_base()),
                   {memory_.range().begin.address().value(), pages_to_bytes(frames)},
                   {memory_.range().end.address().value(), pages_to_bytes(kOwnFrames)}, kImagePhysical) {
     const Frame traces = memory_.range().end + kOwnFrames;
-    leave_traces(machine_, memory_.alias(traces), traces.address().value());
+    leave_traces(machine_, memory_.alias(traces), traces.address().value(), asids);
+    launched_.host.asids = asids;
     launched_.launch.initramfs = initramfs;
     launched_.launch.options.offer.hidden_features = hidden_features;
-    const auto mode = hv::start_vma_with<PlainPages>(launched_.launch);
+    const auto mode = hv::start_vma_with(launched_.launch, ModelInstructions{&machine_});
     NOPTE_ASSERT(mode);
     mode_ = *mode;
     machine_.intercept_page_faults(*this);

@@ -5,10 +5,8 @@
 #include <cstring>
 
 #include "hv-mm/shadow/shadow_mode.h"
-#include "hv-mm/vma/vma_mode.h"
 #include "hv-mm/xen/xen_mode.h"
-#include "tests/model/launched.h"
-#include "tests/model/walkers.h"
+#include "tests/model/vma_kind.h"
 
 namespace nopte::model {
 namespace {
@@ -51,11 +49,9 @@ TEST_F(StartModes, Nested) {
 }
 
 TEST_F(StartModes, VmaOnTheKernelSpace) {
-  struct Pages {
-    static void zero(u8* page) { std::memset(page, 0, kPageBytes); }
-    static void copy(u8* to, const u8* from) { std::memcpy(to, from, kPageBytes); }
-  };
-  started(hv::start_vma_with<Pages>);
+  started([](const hv::Launch& launch) {
+    return hv::start_vma_with(launch, ModelInstructions{nullptr});  // which it has no use for yet
+  });
   LongModeWalker walker(memory, [](Frame frame) { return frame; });
   Ways ways;
   const auto entry = walker.look({PhysAddr(vmcb().cr3), {}}, Gva(vmcb().rip), ways);

@@ -142,6 +142,31 @@ TEST_F(ObserverTest, TlbControlFlushesAtEntry) {
   EXPECT_EQ(observer.events().flushes_at_entry, 3);
 }
 
+TEST_F(ObserverTest, SpacesWithIdentifiersKeepTheirOwnWhileOthersRun) {
+  struct Case {
+    uint8_t control;
+    uint64_t of_this, of_other;  // walks after an entry with it
+  };
+  for (const Case& c : {Case{0, 0, 0}, Case{1, 1, 1}, Case{3, 1, 0}, Case{7, 1, 0}}) {
+    enter(1);
+    for (const uint32_t asid : {3u, 2u, 3u}) {
+      leave(kExitInterrupt);
+      block.asid = asid;
+      enter();
+      read(0);
+    }
+    leave(kExitInterrupt);
+    block.asid = 2;
+    enter(c.control);
+    EXPECT_EQ(read(0), c.of_this) << int{c.control};
+    leave(kExitInterrupt);
+    block.asid = 3;
+    enter();
+    EXPECT_EQ(read(0), c.of_other) << int{c.control};
+    leave(kExitInterrupt);
+  }
+}
+
 TEST_F(ObserverTest, SeesWhetherTheGuestIsNested) {
   block.nested = true;
   enter();
