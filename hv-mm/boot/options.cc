@@ -75,8 +75,9 @@ std::expected<void, const char*> hide(std::string_view names, Offer& offer) {
     u64 feature;
   };
   constexpr Word kWords[] = {{"memory", abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident |
-                                            abi::kFeatureRegionQueue},
-                             {"queue", abi::kFeatureRegionQueue},
+                                            abi::kFeatureRegionQueue | abi::kFeatureUntouchedWords},
+                             {"queue", abi::kFeatureRegionQueue | abi::kFeatureUntouchedWords},
+                             {"words", abi::kFeatureUntouchedWords},
                              {"platform", abi::kFeaturePlatform},
                              {"xen", abi::kFeatureXen},
                              {"vmi", abi::kFeatureVmi},
@@ -92,7 +93,8 @@ std::expected<void, const char*> hide(std::string_view names, Offer& offer) {
     const auto* const word = std::ranges::find(kWords, name, &Word::text);
     if (word == std::end(kWords)) {
       return std::unexpected(
-          "unknown name in hide=: it takes memory, queue, platform, xen, vmi, lguest, kvmpv and version");
+          "unknown name in hide=: it takes memory, queue, words, platform, xen, vmi, lguest, kvmpv and "
+          "version");
     }
     offer.hidden_features |= word->feature;
   }

@@ -28,7 +28,8 @@ class VmaMode final : public ModeHandler {
 
   [[nodiscard]] const char* name() const override { return "vma"; }
   [[nodiscard]] u64 features() const override {
-    return abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident | abi::kFeatureRegionQueue;
+    return abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident | abi::kFeatureRegionQueue |
+           abi::kFeatureUntouchedWords;
   }
 
   void on_page_fault(Vcpu& vcpu, Gva va, u64 error_code) override;
@@ -90,7 +91,9 @@ std::expected<void, const char*> VmaMode<Pages>::start(const Launch& launch) {
     return std::unexpected(kTooLittle);
   }
   memory_.init();
-  if ((launch.options.offer.hidden_features & abi::kFeatureRegionQueue) != 0) memory_.hide_queues();
+  const u64 hidden = launch.options.offer.hidden_features;
+  if ((hidden & abi::kFeatureRegionQueue) != 0) memory_.hide_queues();
+  if ((hidden & abi::kFeatureUntouchedWords) != 0) memory_.hide_words();
   ObjectId initramfs = ObjectId::kNone;
   if (initramfs_pages != 0) {
     u8* const to = frames_.window(contents.begin);

@@ -10,11 +10,12 @@ namespace nopte::abi {
 
 inline constexpr u64 kAbiVersion = 1;
 // Feature bits (query item 1). A guest uses what both sides know; there are no negative features.
-inline constexpr u64 kFeatureMemory = u64{1} << 0;       // spaces, regions, objects, kernel memory
-inline constexpr u64 kFeaturePlatform = u64{1} << 1;     // console, timer, idle, power off, mark
-inline constexpr u64 kFeatureMapFlags = u64{1} << 2;     // region_map replaces and populates
-inline constexpr u64 kFeatureResident = u64{1} << 3;     // region_resident
-inline constexpr u64 kFeatureRegionQueue = u64{1} << 4;  // region_queues (region_queue.h)
+inline constexpr u64 kFeatureMemory = u64{1} << 0;          // spaces, regions, objects, kernel memory
+inline constexpr u64 kFeaturePlatform = u64{1} << 1;        // console, timer, idle, power off, mark
+inline constexpr u64 kFeatureMapFlags = u64{1} << 2;        // region_map replaces and populates
+inline constexpr u64 kFeatureResident = u64{1} << 3;        // region_resident
+inline constexpr u64 kFeatureRegionQueue = u64{1} << 4;     // region_queues (region_queue.h)
+inline constexpr u64 kFeatureUntouchedWords = u64{1} << 5;  // words of its queues, in which unmap comes too
 // Page-table interfaces of other hypervisors (pvops/interfaces), for a guest with tables of its own.
 inline constexpr u64 kFeatureXen = u64{1} << 8;
 inline constexpr u64 kFeatureVmi = u64{1} << 9;

@@ -97,7 +97,8 @@ u64 common_features() {
   const auto result = call(abi::query_args{1});
   return result.status == Status::kOk
              ? result.value & (abi::kFeatureMemory | abi::kFeaturePlatform | abi::kFeatureMapFlags |
-                               abi::kFeatureResident | abi::kFeatureRegionQueue | abi::kFeatureInterfaces)
+                               abi::kFeatureResident | abi::kFeatureRegionQueue |
+                               abi::kFeatureUntouchedWords | abi::kFeatureInterfaces)
              : 0;
 }
 
