@@ -96,7 +96,8 @@ void print_calls() {
 // Numbers that the text below says.
 static_assert(kQueueSlots == 16 && kQueuedMapCost == 1 && kQueuedProtectCost == 2 &&
               kQueuedProtectPages == 32);
-static_assert(kQueuedUnmapCost == 1 && kQueueWords == 16 && kMostWordPages < (1 << 26) &&
+static_assert(kQueuedUnmapCost == 1 && kQueueWords == 16 && kWordFactor == 0x9e37'79b9'7f4a'7c15 &&
+              kMostWordPages < (1 << 26) &&
               offsetof(RegionQueue, words) == offsetof(RegionQueue, calls) + sizeof(RegionQueue::calls) &&
               dying_word(untouched_word(VaRange::of_pages(Gva(0x5000), 3))) == (5u << 28 | 3 * 4 | 2));
 static_assert(kQueuedCancelled == 0xffff'ffff'ffff'ffff && kQueuedFilling == 0xffff'ffff'ffff'fffe);
@@ -178,8 +179,9 @@ void print_entry() {
          "queued for it. Indices that are no queue's make it empty.\n\n"
          "With the feature untouched-words 16 words {u64} lie behind the slots. The hypervisor says there "
          "of what it took as `region_map` from the queue, and installed nothing in since: 1, plus 4 times "
-         "its pages (below 2^26), plus 2^28 times the low 36 bits of its first page's number p, in word "
-         "(p xor p>>4 xor p>>8) modulo 16. It takes that back, to 0, before it installs anything there, "
+         "its pages (below 2^26), plus 2^28 times the low 36 bits of its first page's number; which word, "
+         "the upper 4 bits of its address times 0x9e3779b97f4a7c15, modulo 2^64, say. It takes that back, to "
+         "0, before it installs anything there, "
          "and when a call is about any of it. The guest may add 1 by an atomic change from exactly that: "
          "then nothing is installed any more (an access there is no region), and it puts `region_unmap` "
          "of exactly that range (cost 1), or calls it. An unmap is not done from the queue of what the "

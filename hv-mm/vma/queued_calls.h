@@ -83,7 +83,9 @@ CallResult VmaMemory<Sink>::queued_map(DeclaredSpace& space, const RegionQueue::
   if (args.pages > kUserRange.pages()) return Fail(Status::kInvalid);
   const VaRange range = VaRange::of_pages(args.begin, args.pages);
   const CallResult mapped = map_in({&space, range}, args, kMostQueued);
-  if (mapped.status == Status::kOk && !range.contains(touched)) space.queue.untouched.add(range);
+  if (mapped.status == Status::kOk && !range.contains(touched) && space.queue.left() < kWordsAtOnce) {
+    space.queue.untouched.add(range);
+  }
   return mapped;
 }
 
@@ -195,12 +197,19 @@ CallResult VmaMemory<Sink>::object_destroy(const abi::object_destroy_args& args)
 // A fault is about to install something. False: not while the guest is unmapping it.
 template <pt::PageTableSink Sink>
 [[gnu::noinline]] bool VmaMemory<Sink>::touch(DeclaredSpace& space, Gva va) {
-  UntouchedRanges& untouched = space.queue.untouched;
-  VaRange reach = Engine::reach_of_fault(va);
-  if (!untouched.may_overlap(reach)) return true;
-  const auto region = space.find(va);
-  if (!region) return true;  // it is refused
-  return untouched.touch(reach.intersect(region->range));
+  static_assert(Sink::Format::table_bytes(1) == UntouchedRanges::kBlockBytes);
+  const VaRange reach = Engine::reach_of_fault(va);
+  return space.queue.untouched.touch(reach, [&] {
+    const auto region = space.find(va);
+    return region ? reach.intersect(region->range) : VaRange{};  // it will be refused
+  });
+}
+
+// The same, of a kernel window: what is queued for it has happened.
+template <pt::PageTableSink Sink>
+[[gnu::noinline]] bool VmaMemory<Sink>::window_ready(Gva va) {
+  if (windows_.queue.pending()) drain(windows_, va);
+  return !windows_.queue.untouched.may_be_near(va) || touch(windows_, va);
 }
 
 template <pt::PageTableSink Sink>

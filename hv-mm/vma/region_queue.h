@@ -92,6 +92,8 @@ class RegionQueue {
                  {abi::shared_load(from[0]), abi::shared_load(from[1]), abi::shared_load(from[2]),
                   abi::shared_load(from[3]), abi::shared_load(from[4])}};
   }
+  // How many may be behind what was taken last.
+  [[nodiscard]] u32 left() const { return abi::shared_load(shared_->tail) - head_; }
   // A call that was taken is done, or refused.
   void done(u32 cost) { cost_ += cost; }
   // What is taken is taken, and the guest may have `credit` more.

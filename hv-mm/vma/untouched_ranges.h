@@ -3,6 +3,8 @@
 // and only its `dying` is believed: nothing is installed there any more. So a guest that writes what it likes
 // loses its own unmaps and accesses, and what is not in the list is never taken for untouched.
 //
+// Faults ask often and are mostly answered at once, by a bit for their 2 MiB, modulo 64.
+//
 // Concurrency: that of VmaMemory; the guest may write the words at any moment.
 #pragma once
 
@@ -15,45 +17,45 @@ namespace nopte::hv {
 class UntouchedRanges {
  public:
   using Words = std::array<u64, abi::kQueueWords>;
+  static constexpr u64 kBlockBytes = u64{2} << 20;
 
-  // They live in `words`; null: nobody is told.
+  // They live in `words` from now on, which are 0; null: nobody is told.
   void tell_in(Words* words) {
+    for (Set left{live_}; !left.empty(); left.drop()) remove(left.first());
     words_ = words;
-    live_ = 0;
-    if (words == nullptr) return;
-    for (u64& word : *words) abi::shared_store(word, u64{0});
   }
-  [[nodiscard]] bool any() const { return live_ != 0; }
+  // False: none is in the block of va.
+  [[nodiscard]] bool may_be_near(Gva va) const { return (near_ >> block(va) % 64 & 1) != 0; }
+  [[nodiscard]] bool any() const { return near_ != 0; }
   [[nodiscard]] bool contains(Gva va) const { return !overlapping({va, va + 1}).empty(); }
 
   // What was just mapped. It takes the place of what shares its word, unless that is dying.
   void add(VaRange range) {
     if (words_ == nullptr || range.pages() > abi::kMostWordPages) return;
     const u32 n = abi::word_index(range.begin);
-    u64& word = (*words_)[n];
-    if (live(n)) {
-      if (!abi::shared_change(word, abi::untouched_word(ranges_[n]), abi::untouched_word(range))) return;
-    } else {
-      abi::shared_store(word, abi::untouched_word(range));
-    }
-    if (live_ == 0) within_ = range;
-    if (range.begin < within_.begin) within_.begin = range.begin;
-    if (within_.end < range.end) within_.end = range.end;
+    const u64 before = live(n) ? word_of(n) : 0;
+    if (!abi::shared_change((*words_)[n], before, abi::untouched_word(range))) return;
+    stale_ = stale_ || before != 0;
     ranges_[n] = range;
     live_ |= 1u << n;
+    near_ |= blocks(range);
   }
-  // The range may lie in what was touched never.
-  [[nodiscard]] bool may_overlap(VaRange range) const {
-    return within_.overlaps(range) && !overlapping(range).empty();
-  }
-  // Something is about to be installed in the range. False: part of it is dying, and stays as it is.
-  [[nodiscard]] bool touch(VaRange range) {
+  // Something is about to be installed in the range, or in what part() says that it is of the range, where it
+  // matters. False: some of it is dying, and stays as it is.
+  template <class Part>
+  [[nodiscard]] bool touch(VaRange range, const Part& part) {
+    Set found = overlapping(range);
+    if (found.empty()) {
+      if (stale_) look_again();
+      return true;
+    }
+    range = part();
     bool alive = true;
-    for (Set found = overlapping(range); !found.empty(); found.drop()) {
+    for (; !found.empty(); found.drop()) {
       const u32 n = found.first();
-      const u64 untouched = abi::untouched_word(ranges_[n]);
-      if (!abi::shared_change((*words_)[n], untouched, 0) &&
-          abi::shared_load((*words_)[n]) == abi::dying_word(untouched)) {
+      if (!ranges_[n].overlaps(range)) continue;
+      if (!abi::shared_change((*words_)[n], word_of(n), 0) &&
+          abi::shared_load((*words_)[n]) == abi::dying_word(word_of(n))) {
         alive = false;
       } else {
         remove(n);
@@ -66,7 +68,9 @@ class UntouchedRanges {
     for (Set found = overlapping(range); !found.empty(); found.drop()) remove(found.first());
   }
   // As forget, but for what is dying: the rest of that is queued behind.
-  void forget_living(VaRange range) { static_cast<void>(touch(range)); }
+  void forget_living(VaRange range) {
+    static_cast<void>(touch(range, [&] { return range; }));
+  }
   // The guest withdraws exactly this range. False: something may be installed in it.
   [[nodiscard]] bool take(VaRange range) {
     const u32 n = abi::word_index(range.begin);
@@ -82,7 +86,14 @@ class UntouchedRanges {
     [[nodiscard]] u32 first() const { return static_cast<u32>(std::countr_zero(bits)); }
     void drop() { bits &= bits - 1; }
   };
+  static constexpr u64 block(Gva va) { return va.value() / kBlockBytes; }
+  // The bits of near_ for a range.
+  static constexpr u64 blocks(VaRange range) {
+    const u64 more = block(range.end - 1) - block(range.begin);
+    return more >= 63 ? ~u64{0} : std::rotl((u64{2} << more) - 1, static_cast<int>(block(range.begin) % 64));
+  }
   [[nodiscard]] bool live(u32 n) const { return (live_ >> n & 1) != 0; }
+  [[nodiscard]] u64 word_of(u32 n) const { return abi::untouched_word(ranges_[n]); }
   [[nodiscard]] Set overlapping(VaRange range) const {
     Set found{0};
     for (Set left{live_}; !left.empty(); left.drop()) {
@@ -92,12 +103,20 @@ class UntouchedRanges {
   }
   void remove(u32 n) {
     live_ &= ~(1u << n);
+    stale_ = true;
+    if (live_ == 0) near_ = 0;
     abi::shared_store((*words_)[n], u64{0});
+  }
+  void look_again() {
+    near_ = 0;
+    for (Set left{live_}; !left.empty(); left.drop()) near_ |= blocks(ranges_[left.first()]);
+    stale_ = false;
   }
 
   Words* words_ = nullptr;
-  u32 live_ = 0;    // bit n: ranges_[n] is one, and words_[n] its word
-  VaRange within_;  // that all of them lie in
+  u64 near_ = 0;  // bit n: one is in a block of this number, or was if `stale_`
+  u32 live_ = 0;  // bit n: ranges_[n] is one, and words_[n] its word
+  bool stale_ = false;
   std::array<VaRange, abi::kQueueWords> ranges_;
 };
 

@@ -50,13 +50,9 @@ class VmaMemory {
   std::expected<void, ViolationReason> fault(Gva va, Access access, pt::Privilege privilege) {
     if (active_space_->queue.pending()) [[unlikely]]
       drain(*active_space_, va);
-    DeclaredSpace* space = active_space_;
-    if (!kUserRange.contains(va)) {
-      space = &windows_;
-      if (windows_.queue.pending()) [[unlikely]]
-        drain(windows_, va);
-    }
-    if (space->queue.untouched.any() && !touch(*space, va)) [[unlikely]]
+    if (active_space_->queue.untouched.may_be_near(va) && !touch(*active_space_, va)) [[unlikely]]
+      return std::unexpected(ViolationReason::kNoRegion);
+    if (!kUserRange.contains(va) && !window_ready(va)) [[unlikely]]
       return std::unexpected(ViolationReason::kNoRegion);
     return engine_.fault(active_, va, access, privilege);
   }
@@ -286,6 +282,8 @@ class VmaMemory {
   // Regions of a space. Room for queued ones was there when they were allowed, and the reserve is what calls
   // may have taken since.
   static constexpr u64 kMostQueued = kMaxRegionsPerSpace + RegionNodeSlab::kReserved + abi::kQueueSlots;
+  // Who maps many at once is not about to unmap them: words are for the last few.
+  static constexpr u32 kWordsAtOnce = 2;
   static constexpr u64 kMostUnmapped = work::kMostAtOnce / abi::kQueueSlots;
   static_assert(kMostUnmapped >= 1 + abi::kQueueSlots / abi::kQueuedProtectCost * abi::kQueuedProtectCost);
   CallResult map_in(const Target& target, const abi::region_map_args& args, u64 most);
@@ -297,6 +295,7 @@ class VmaMemory {
   [[gnu::noinline]] void offer_queue(DeclaredSpace& space);
   void pay_ahead(DeclaredSpace& space);
   bool touch(DeclaredSpace& space, Gva va);
+  bool window_ready(Gva va);
   [[nodiscard]] bool holds_queues(Gva begin) const;
 
   struct Target {

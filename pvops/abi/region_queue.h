@@ -51,15 +51,13 @@ struct QueuedCall {
 
 // Where the word of a range is that begins there, if it has one.
 inline constexpr u32 kQueueWords = 16;
-constexpr u32 word_index(Gva begin) {
-  return static_cast<u32>(begin.page() ^ begin.page() >> 4 ^ begin.page() >> 8) % kQueueWords;
-}
+inline constexpr u64 kWordFactor = 0x9e37'79b9'7f4a'7c15;
+constexpr u32 word_index(Gva begin) { return static_cast<u32>(begin.value() * kWordFactor >> 60); }
 // Longer ones have none.
 inline constexpr u64 kMostWordPages = (u64{1} << 26) - 1;
 // Bits 28-63: the low bits of the first page's number; 2-27: pages; 0-1: 1.
 constexpr u64 untouched_word(VaRange range) { return range.begin.page() << 28 | range.pages() << 2 | 1; }
 constexpr u64 dying_word(u64 untouched) { return untouched + 1; }
-
 struct RegionQueue {
   // The guest's.
   u32 tail = 0;  // calls put

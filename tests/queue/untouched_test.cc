@@ -55,7 +55,12 @@ TEST_F(UntouchedTest, OnlyWhatWasMappedIsUnmappedWithoutAnExit) {
   EXPECT_EQ(unmap_exits(20, 9), 1u);
   EXPECT_EQ(guest_.store(20, 1), kNoRegion);
   map_heard(40, 2);
-  const VaRange odd{kA + pages_to_bytes(40) + 1, kA + pages_to_bytes(42) + 1};
+  // Where it would have the same word.
+  VaRange odd = at(40, 2);
+  do {
+    odd = {odd.begin + 1, odd.end + 1};
+  } while (abi::word_index(odd.begin) != abi::word_index(at(40, 1).begin));
+  ASSERT_LT(odd.begin, at(41, 1).begin);
   EXPECT_FALSE(guest_.ops().region_unmap(a_, odd));
 }
 
@@ -80,12 +85,28 @@ TEST_F(UntouchedTest, NeighboursAreTouchedBeside) {
   map_heard(14, 2, kPermR);
   map_heard(16, 2);
   EXPECT_EQ(guest_.store(11, 1), kNone);
+  EXPECT_EQ(guest_.store(300, 1), kNoRegion);
   EXPECT_EQ(guest_.store(17, 1), kNone);
   EXPECT_EQ(unmap_exits(14, 2), 0u);
   EXPECT_EQ(unmap_exits(10, 2), 1u);
   EXPECT_EQ(unmap_exits(16, 2), 1u);
   u64 value = 0;
   EXPECT_EQ(guest_.load(14, value), kNoRegion);
+}
+
+// Wherever it is touched, of leaf tables few and many.
+TEST_F(UntouchedTest, LongRegions) {
+  for (const u64 pages : {u64{700}, u64{63 * 512}, u64{64 * 512}, u64{70 * 512}}) {
+    for (const u64 touched : {u64{0}, u64{400}, pages / 2, pages - 1}) {
+      map_heard(300, pages);
+      EXPECT_EQ(guest_.store(300 + touched, 1), kNone);
+      EXPECT_EQ(unmap_exits(300, pages), 1u) << pages << " " << touched;
+      EXPECT_EQ(guest_.store(300 + touched, 1), kNoRegion);
+    }
+    map_heard(300, pages);
+    EXPECT_EQ(guest_.store(299, 1), kNoRegion);
+    EXPECT_EQ(unmap_exits(300, pages), 0u);
+  }
 }
 
 TEST_F(UntouchedTest, CallsThatMayInstallOrChangeItEndIt) {
@@ -336,8 +357,10 @@ TEST_F(BadFullWordsTest, QueuedUnmapsMakeNoMoreRegionsThanThereMayBe) {
   EXPECT_EQ(fill_with_regions(a_), hv::kMaxRegionsPerSpace - 1);
   constexpr u64 kLast = 16 * 11;
   for (u64 first = 16; first < kLast; first += 16) {
-    for (u64 n = 0; n < 16; ++n) put(abi::Call::region_map, first + n, 1, 3);
-    heard(a_);
+    for (u64 n = 0; n < 16; ++n) {
+      put(abi::Call::region_map, first + n, 1, 3);
+      heard(a_);
+    }
     for (u64 n = 1; n < 15; n += 2) put_unmap(first + n, 1);
     heard(a_);
   }
@@ -352,22 +375,44 @@ TEST(Untouched, AQueuedUnmapNeedsNoMemory) {
   QueueGuest guest(400);
   const SpaceId a = guest.make_active();
   const auto heard = [&] { static_cast<void>(guest.ops().region_resident(a, at(1000, 1))); };
-  for (u64 n = 0; n < abi::kQueueSlots; ++n) ASSERT_TRUE(guest.ops().region_map(a, anonymous(n, 1), 0));
-  heard();
+  constexpr u64 kPages = 16;
+  for (u64 n = 0; n < kPages; ++n) {
+    ASSERT_TRUE(guest.ops().region_map(a, anonymous(n, 1), 0));
+    heard();
+  }
   while (guest.ops().kmem_alloc(1)) {
   }
   while (guest.ops().object_create(1, NoMappings())) {
   }
   for (u64 n = 0; guest.ops().region_map(a, anonymous(100 + 2 * n, 1), kMapReplace); ++n) {
   }
+  std::array<bool, kPages> gone{};
+  unsigned holes = 0;
+  const auto& words = guest.queue(a).words;
   const u64 before = guest.exits();
-  for (u64 n = 1; n < abi::kQueueSlots; n += 2) EXPECT_TRUE(guest.ops().region_unmap(a, at(n, 1)));
-  EXPECT_EQ(guest.exits(), before);
-  heard();
-  for (u64 n = 0; n < abi::kQueueSlots; ++n) {
-    const ViolationReason reason = guest.store(n, 1);
-    EXPECT_TRUE(n % 2 == 1 ? reason == kNoRegion : reason == kNone || reason == kNoMemory) << n;
+  for (u64 n = 1; n < kPages - 1; ++n) {
+    if (gone[n - 1] || words[abi::word_index(at(n, 1).begin)] != abi::untouched_word(at(n, 1))) continue;
+    gone[n] = true;
+    ++holes;
+    EXPECT_TRUE(guest.ops().region_unmap(a, at(n, 1)));
   }
+  EXPECT_EQ(guest.exits(), before);
+  EXPECT_GE(holes, 3u);
+  heard();
+  for (u64 n = 0; n < kPages; ++n) {
+    const ViolationReason reason = guest.store(n, 1);
+    EXPECT_TRUE(gone[n] ? reason == kNoRegion : reason == kNone || reason == kNoMemory) << n;
+  }
+}
+
+// Who maps many at once gets words for the last of them.
+TEST_F(UntouchedTest, TheLastOfManyHaveWords) {
+  for (u64 n = 0; n < 8; ++n) EXPECT_TRUE(map(a_, 2 * n));
+  heard(a_);
+  u64 exits = 0;
+  for (u64 n = 0; n < 8; ++n) exits += unmap_exits(2 * n);
+  EXPECT_EQ(exits, 6u);
+  for (u64 n = 0; n < 8; ++n) EXPECT_EQ(guest_.store(2 * n, 1), kNoRegion);
 }
 
 }  // namespace
