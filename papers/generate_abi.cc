@@ -96,6 +96,10 @@ void print_calls() {
 // Numbers that the text below says.
 static_assert(kQueueSlots == 16 && kQueuedMapCost == 1 && kQueuedProtectCost == 2 &&
               kQueuedProtectPages == 32);
+static_assert(kQueuedUnmapCost == 1 && kQueueWords == 16 && kWordFactor == 0x9e37'79b9'7f4a'7c15 &&
+              kMostWordPages < (1 << 26) &&
+              offsetof(RegionQueue, words) == offsetof(RegionQueue, calls) + sizeof(RegionQueue::calls) &&
+              dying_word(untouched_word(VaRange::of_pages(Gva(0x5000), 3))) == (5u << 28 | 3 * 4 | 2));
 static_assert(kQueuedCancelled == 0xffff'ffff'ffff'ffff && kQueuedFilling == 0xffff'ffff'ffff'fffe);
 
 void print_entry() {
@@ -155,24 +159,36 @@ void print_entry() {
   print_cases([](conformance::CallSet about) {
     return !about.empty() && about.contains(conformance::CallSet::violations());
   });
-  std::cout << "\n## Queues\n\n"
-               "With the feature region-queue some calls may be queued instead of made: `region_map` without "
-               "replace and populate (cost 1), and `region_protect` in a user space, of at most 32 pages, "
-               "that takes no right away (cost 2). The queue of a space: {u32 tail, cost} of the guest's, "
-               "{u32 head, limit} of the hypervisor's, 48 bytes reserved, then 16 slots {u64 state, u64 "
-               "arguments[5]}: the registers of the call from rsi on. Index n is in slot n modulo 16; all "
-               "four words only grow, and wrap. The guest may put a call while cost, the call's added, is at "
-               "most limit: it writes the arguments, adds to cost, stores the call's number as the state, "
-               "and then tail + 1. The hypervisor takes what is queued, in order, before it judges an access "
-               "to the space (for a kernel window: to space 0), performs a region call on it or a clone of "
-               "it, and when it is activated; it checks each call as one in registers, and tells nobody what "
-               "is wrong with it: such a call is left out. What was allowed and is in order does not fail. "
-               "What a queued call names (its object) must stay until it is taken. A call that is not taken "
-               "is cancelled by an atomic change of its state to 0xffffffffffffffff, and its cost taken "
-               "back: it never was. The last one put, when cancelled, may be used again by an atomic change "
-               "to 0xfffffffffffffffe, at which the hypervisor stops. Destroying a space drops what is "
-               "queued for it. Indices that are no queue's make it empty.\n\n## Address ranges\n\n| range | "
-               "begin | end |\n|---|---|---|\n";
+  std::cout
+      << "\n## Queues\n\n"
+         "With the feature region-queue some calls may be queued instead of made: `region_map` without "
+         "replace and populate (cost 1), and `region_protect` in a user space, of at most 32 pages, "
+         "that takes no right away (cost 2). The queue of a space: {u32 tail, cost} of the guest's, "
+         "{u32 head, limit} of the hypervisor's, 48 bytes reserved, then 16 slots {u64 state, u64 "
+         "arguments[5]}: the registers of the call from rsi on. Index n is in slot n modulo 16; all "
+         "four words only grow, and wrap. The guest may put a call while cost, the call's added, is at "
+         "most limit: it writes the arguments, adds to cost, stores the call's number as the state, "
+         "and then tail + 1. The hypervisor takes what is queued, in order, before it judges an access "
+         "to the space (for a kernel window: to space 0), performs a region call on it or a clone of "
+         "it, and when it is activated; it checks each call as one in registers, and tells nobody what "
+         "is wrong with it: such a call is left out. What was allowed and is in order does not fail. "
+         "What a queued call names (its object) must stay until it is taken. A call that is not taken "
+         "is cancelled by an atomic change of its state to 0xffffffffffffffff, and its cost taken "
+         "back: it never was. The last one put, when cancelled, may be used again by an atomic change "
+         "to 0xfffffffffffffffe, at which the hypervisor stops. Destroying a space drops what is "
+         "queued for it. Indices that are no queue's make it empty.\n\n"
+         "With the feature untouched-words 16 words {u64} lie behind the slots. The hypervisor says there "
+         "of what it took as `region_map` from the queue, and installed nothing in since: 1, plus 4 times "
+         "its pages (below 2^26), plus 2^28 times the low 36 bits of its first page's number; which word, "
+         "the upper 4 bits of its address times 0x9e3779b97f4a7c15, modulo 2^64, say. It takes that back, to "
+         "0, before it installs anything there, "
+         "and when a call is about any of it. The guest may add 1 by an atomic change from exactly that: "
+         "then nothing is installed any more (an access there is no region), and it puts `region_unmap` "
+         "of exactly that range (cost 1), or calls it. An unmap is not done from the queue of what the "
+         "hypervisor does not know to be untouched, whatever a word says. A range has a word at its "
+         "pleasure: another may take its place. `object_destroy` is after what is queued for the spaces "
+         "that show the object.\n\n## Address ranges\n\n| range | "
+         "begin | end |\n|---|---|---|\n";
   auto row = [](const char* name, VaRange range) {
     std::cout << "| " << name << " | " << hex(range.begin.value()) << " | " << hex(range.end.value())
               << " |\n";
@@ -207,7 +223,7 @@ int main() {
          "features. "
          "Lengths are in pages, time in nanoseconds, and no physical address appears anywhere.\n\n"
          "Feature bits (query item 1): bit 0 memory calls, bit 1 platform calls, bit 2 map-flags, "
-         "bit 3 resident, bit 4 region-queue; bits 8 to 11 another "
+         "bit 3 resident, bit 4 region-queue, bit 5 untouched-words; bits 8 to 11 another "
          "hypervisor's "
          "page-table interface (Xen, VMI, lguest, KVM's paravirtual MMU), for a guest with tables of its "
          "own.\n\n"

@@ -8,10 +8,11 @@
  *   2  none is lost, none is done twice
  *   3  what was cancelled is never seen
  *   4  what is paid ahead is enough, whatever memory there is meanwhile; no credit is claimed twice
- *   5  no unmap is skipped of what is installed, and nothing is installed whose unmap was skipped
+ *   5  no call is saved that unmaps what is installed, nothing is installed whose call was saved, and the unmap that
+ *      is queued instead happens
  *   6  an access to what is promised all the while is never refused
- * 5 is about the words `installed`, with which an unmap of what nobody has touched needs no exit either (-DHANDSHAKE);
- * the hypervisor of this tree does not offer that yet.
+ * 5 is about the words with which an unmap of what nobody has touched needs no exit either (-DHANDSHAKE). There are
+ * fewer than regions here, so that one takes another's.
  */
 #ifndef BREAK
 #define BREAK 0
@@ -37,21 +38,22 @@
 #define CANCELLED 2
 #define FILLING 3
 
-/* Of a region's word. */
-#define UNTOUCHED 0
-#define INSTALLED 1
-#define DYING 2
+/* A word says that what was mapped under a name is untouched, or dying; 0: it says nothing. */
+#define WORDS 1
+#define DYING 32
+#define WORD_OF(name) (region[name] % WORDS)
 
 /* What both sides see. A map is queued under a name of its own, 1 to MOST_IDS, and `region[name]` is what it maps;
  * an unmap is queued as UNMAP + name. */
 #define UNMAP 16
 byte state[SLOTS], argument[SLOTS];
 byte tail = START, cost = START, head = START, limit = START;
-byte word[MOST_IDS + 1];
+byte word[WORDS];
 
 /* The hypervisor's own. */
 byte h_head = START, h_cost = START, paid;
 byte declared[REGIONS];  /* by which name; 0: not */
+byte listed[WORDS];      /* whose word it is; 0: nobody's */
 bool h_lock;
 
 /* The guest's own. */
@@ -61,7 +63,7 @@ bool g_lock;
 byte names;
 
 /* What happened, for the properties. */
-bool put[MOST_IDS + 1], cancelled[MOST_IDS + 1], done[MOST_IDS + 1], skipped[MOST_IDS + 1];
+bool put[MOST_IDS + 1], cancelled[MOST_IDS + 1], done[MOST_IDS + 1], saved[MOST_IDS + 1], installed[MOST_IDS + 1];
 byte last_taken;
 
 #define LOCK(l) atomic { !l -> l = true }
@@ -79,10 +81,24 @@ inline perform(what) {
        last_taken = what;
        done[what] = true;
        declared[region[what]] = what;
-       paid = paid - 1
+       paid = paid - 1;
+#ifdef HANDSHAKE
+       /* It gets its word, unless another's is dying there. */
+       if
+       :: BREAK == 8 || listed[WORD_OF(what)] == 0 || word[WORD_OF(what)] == listed[WORD_OF(what)] ->
+          word[WORD_OF(what)] = what;
+          listed[WORD_OF(what)] = what
+       :: else
+       fi
+#endif
     :: else ->
        assert(declared[region[what - UNMAP]] == what - UNMAP); /* 1 */
-       declared[region[what - UNMAP]] = 0
+       assert(listed[WORD_OF(what - UNMAP)] == what - UNMAP);  /* 5 */
+       assert(paid != 0);                                      /* 4: it may leave two regions of one */
+       declared[region[what - UNMAP]] = 0;
+       listed[WORD_OF(what - UNMAP)] = 0;
+       word[WORD_OF(what - UNMAP)] = 0;
+       paid = paid - 1
     fi;
     h_cost = h_cost + 1
   }
@@ -258,7 +274,7 @@ active proctype producer() {
      LOCK(g_lock);
      if
      :: promised[r] == 0 ->
-        d_step { names = names + 1; name = names; region[name] = r; word[name] = UNTOUCHED };
+        d_step { names = names + 1; name = names; region[name] = r };
         queue(name, ok, again, n);
         if
         :: ok -> put[name] = true
@@ -275,20 +291,18 @@ active proctype producer() {
 #ifdef HANDSHAKE
         if
         :: !ok ->
-           /* It is not queued any more; the words of a region are the hypervisor's from when it took it. */
+           /* It is not queued any more. */
            atomic {
              if
-             :: word[name] == UNTOUCHED -> word[name] = DYING; ok = true
-#if BREAK == 5
-             :: word[name] == INSTALLED -> ok = true
-#endif
+             :: BREAK == 5 || word[WORD_OF(name)] == name ->
+                word[WORD_OF(name)] = name + DYING; ok = true
              :: else
              fi
            };
            if
            :: ok ->
-              assert(word[name] != INSTALLED);       /* 5 */
-              skipped[name] = true;
+              assert(!installed[name]);              /* 5 */
+              saved[name] = true;
               queue(UNMAP + name, ok, again, n)
            :: else
            fi
@@ -300,7 +314,13 @@ active proctype producer() {
         :: else ->
            LOCK(h_lock);
            drain(n, seen, s, what);
-           d_step { declared[r] = 0; word[name] = UNTOUCHED };
+           d_step {
+             declared[r] = 0;
+             if
+             :: listed[WORD_OF(name)] == name -> listed[WORD_OF(name)] = 0; word[WORD_OF(name)] = 0
+             :: else
+             fi
+           };
            UNLOCK(h_lock)
         fi;
         promised[r] = 0
@@ -332,17 +352,24 @@ inline touch(r, ok, n, seen, s, what) {
   ok = false;
   if
   :: declared[r] != 0 ->
-#ifdef HANDSHAKE
-     atomic {
-       if
-       :: word[declared[r]] == DYING
-       :: else -> word[declared[r]] = INSTALLED; ok = true
-       fi
-     };
-     assert(!ok || !skipped[declared[r]])            /* 5 */
-#else
-     ok = true
+     ok = true;
+     what = declared[r];
+     if
+     :: listed[WORD_OF(what)] == what ->
+#if BREAK != 7
+        atomic {
 #endif
+          if
+          :: word[WORD_OF(what)] == what -> word[WORD_OF(what)] = 0; listed[WORD_OF(what)] = 0
+          :: else -> ok = false
+          fi
+#if BREAK != 7
+        }
+#endif
+     :: else
+     fi;
+     installed[what] = installed[what] || ok;
+     assert(!ok || !saved[what])                     /* 5 */
   :: else
   fi;
   UNLOCK(h_lock)

@@ -74,15 +74,14 @@ std::expected<void, const char*> hide(std::string_view names, Offer& offer) {
     std::string_view text;
     u64 feature;
   };
-  constexpr Word kWords[] = {
-      {"memory", abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident |
-                     abi::kFeatureRegionQueue | abi::kFeatureUsage | abi::kFeatureInstalled},
-      {"queue", abi::kFeatureRegionQueue},
-      {"platform", abi::kFeaturePlatform},
-      {"xen", abi::kFeatureXen},
-      {"vmi", abi::kFeatureVmi},
-      {"lguest", abi::kFeatureLguest},
-      {"kvmpv", abi::kFeatureKvmPv}};
+  constexpr Word kWords[] = {{"memory", abi::kMemoryFeatures},
+                             {"queue", abi::kFeatureRegionQueue | abi::kFeatureUntouchedWords},
+                             {"words", abi::kFeatureUntouchedWords},
+                             {"platform", abi::kFeaturePlatform},
+                             {"xen", abi::kFeatureXen},
+                             {"vmi", abi::kFeatureVmi},
+                             {"lguest", abi::kFeatureLguest},
+                             {"kvmpv", abi::kFeatureKvmPv}};
   while (!names.empty()) {
     const std::string_view name = names.substr(0, names.find(','));
     names.remove_prefix(name.size() < names.size() ? name.size() + 1 : names.size());
@@ -93,7 +92,8 @@ std::expected<void, const char*> hide(std::string_view names, Offer& offer) {
     const auto* const word = std::ranges::find(kWords, name, &Word::text);
     if (word == std::end(kWords)) {
       return std::unexpected(
-          "unknown name in hide=: it takes memory, queue, platform, xen, vmi, lguest, kvmpv and version");
+          "unknown name in hide=: it takes memory, queue, words, platform, xen, vmi, lguest, kvmpv and "
+          "version");
     }
     offer.hidden_features |= word->feature;
   }

@@ -1,5 +1,6 @@
-// VmaMemory: calls on ranges of more than one leaf table. They stop where an interrupt is pending, and where
-// they have dealt with as many regions as are dealt with at once. Included by vma_memory.h.
+// VmaMemory: calls on ranges of more than one leaf table, and on whole spaces. They stop where an interrupt
+// is pending, and where they have dealt with as many regions as are dealt with at once. Included by
+// vma_memory.h.
 #pragma once
 
 namespace nopte::hv {
@@ -184,6 +185,23 @@ u64 VmaMemory<Sink>::populated(SpaceId space, const RegionTree& tree, const Regi
   const auto done = engine_.region_advise(space, spec.range, Advice::kPopulate, &checkpoint);
   if (done || done.error() != Status::kAgain) return spec.range.pages();
   return stop_at(rest, tree, spec.range.begin, checkpoint.next()).value;
+}
+
+template <pt::PageTableSink Sink>
+CallResult VmaMemory<Sink>::space_destroy(const abi::space_destroy_args& args) {
+  const Result<DeclaredSpace*> tree = user_space(args.space);
+  if (!tree) return Fail(tree.error());
+  if (args.space == active_) return Fail(Status::kBusy);
+  (*tree)->queue.close();
+  nodes_.pay_back((*tree)->queue.paid);
+  pt::Checkpoint checkpoint(stop_);
+  NOPTE_TRY(engine_.space_empty(args.space, &checkpoint));
+  while (!(*tree)->clear_some(work::kMostAtOnce)) {
+    if (stop_()) return Fail(Status::kAgain);
+  }
+  NOPTE_TRY(engine_.space_destroy(args.space));
+  spaces_.destroy(*tree);
+  return 0;
 }
 
 }  // namespace nopte::hv

@@ -2,8 +2,8 @@
 // performed as they are in registers; what differs is that nobody hears of an error, so that a guest that
 // keeps the rules meets none. One that does not has promised less than it thinks. Included by vma_memory.h.
 //
-// At most kQueueSlots calls are done at once, and each is bounded: a region more, or the rights of
-// kQueuedProtectPages.
+// At most kQueueSlots calls are done at once, and each is bounded: a region more, the rights of
+// kQueuedProtectPages, or kMostUnmapped regions less.
 #pragma once
 
 namespace nopte::hv {
@@ -43,8 +43,10 @@ template <pt::PageTableSink Sink>
   return 0;
 }
 
+// All that is queued happens. `touched`: what is there is about to be installed, if it is an address of the
+// space.
 template <pt::PageTableSink Sink>
-void VmaMemory<Sink>::drain(DeclaredSpace& space) {
+void VmaMemory<Sink>::drain(DeclaredSpace& space, Gva touched) {
   {
     const auto spent = nodes_.spend(space.queue.paid);
     for (u32 n = 0; n < abi::kQueueSlots; ++n) {
@@ -52,10 +54,9 @@ void VmaMemory<Sink>::drain(DeclaredSpace& space) {
       if (!taken) break;
       if (taken->call == abi::kQueuedCancelled) continue;
       ++queue_counters_.queued;
-      const bool protects = taken->call == static_cast<u64>(abi::Call::region_protect);
-      const CallResult done = protects ? queued_protect(space, *taken) : queued_map(space, *taken);
-      if (done.status != Status::kOk) ++queue_counters_.refused;
-      space.queue.done(protects ? abi::kQueuedProtectCost : abi::kQueuedMapCost);
+      if (queued_call(space, *taken, touched).status != Status::kOk) ++queue_counters_.refused;
+      space.queue.done(taken->call == static_cast<u64>(abi::Call::region_protect) ? abi::kQueuedProtectCost
+                                                                                  : abi::kQueuedMapCost);
     }
   }
   pay_ahead(space);
@@ -63,8 +64,23 @@ void VmaMemory<Sink>::drain(DeclaredSpace& space) {
 
 // Errors: those of the call, and kUnsupported: it is none that may be queued.
 template <pt::PageTableSink Sink>
-CallResult VmaMemory<Sink>::queued_map(DeclaredSpace& space, const RegionQueue::Taken& taken) {
-  if (taken.call != static_cast<u64>(abi::Call::region_map)) return Fail(Status::kUnsupported);
+[[gnu::always_inline]] inline CallResult VmaMemory<Sink>::queued_call(DeclaredSpace& space,
+                                                                      const RegionQueue::Taken& taken,
+                                                                      Gva touched) {
+  switch (taken.call) {
+    case static_cast<u64>(abi::Call::region_map):
+      return queued_map(space, taken, touched);
+    case static_cast<u64>(abi::Call::region_unmap):
+      return queued_unmap(space, taken);
+    case static_cast<u64>(abi::Call::region_protect):
+      return queued_protect(space, taken);
+    default:
+      return Fail(Status::kUnsupported);
+  }
+}
+
+template <pt::PageTableSink Sink>
+CallResult VmaMemory<Sink>::queued_map(DeclaredSpace& space, const RegionQueue::Taken& taken, Gva touched) {
   const auto& rest = taken.arguments;
   abi::region_map_args args;
   if (!abi::decode({static_cast<u32>(space.space()), rest[0], rest[1], rest[2], rest[3], rest[4]}, args)) {
@@ -72,7 +88,31 @@ CallResult VmaMemory<Sink>::queued_map(DeclaredSpace& space, const RegionQueue::
   }
   if (args.flags & (abi::kRegionReplace | abi::kRegionPopulate)) return Fail(Status::kUnsupported);
   if (args.pages > kUserRange.pages()) return Fail(Status::kInvalid);
-  return map_in({&space, VaRange::of_pages(args.begin, args.pages)}, args, kMostQueued);
+  const VaRange range = VaRange::of_pages(args.begin, args.pages);
+  const CallResult mapped = map_in({&space, range}, args, kMostQueued);
+  if (mapped.status == Status::kOk && !range.contains(touched) && space.queue.left() < kWordsAtOnce) {
+    space.queue.untouched.add(range);
+  }
+  return mapped;
+}
+
+// The unmap of what nothing was installed in since it was mapped, so that there is nothing to take out. It is
+// few regions: what was queued between its word's death and this has made them. Of more a prefix is
+// withdrawn.
+template <pt::PageTableSink Sink>
+[[gnu::noinline]] CallResult VmaMemory<Sink>::queued_unmap(DeclaredSpace& space,
+                                                           const RegionQueue::Taken& taken) {
+  const auto& rest = taken.arguments;
+  abi::region_unmap_args args;
+  if (!abi::decode({static_cast<u32>(space.space()), rest[0], rest[1]}, args)) return Fail(Status::kInvalid);
+  const VaRange range = VaRange::of_pages(args.begin, args.pages);
+  if (!space.queue.untouched.take(range)) return Fail(Status::kUnsupported);
+  Result<RegionPlan> plan = space.prepare_unmap(range);
+  if (!plan) return Fail(plan.error());
+  if (space.regions() + plan->nodes_held() > kMostQueued) return Fail(Status::kLimit);
+  space.limit(*plan, kMostUnmapped);
+  space.commit(*plan);
+  return 0;
 }
 
 template <pt::PageTableSink Sink>
@@ -113,6 +153,7 @@ CallResult VmaMemory<Sink>::queued_protect(DeclaredSpace& space, const RegionQue
     if (!perm.contains(node->spec.perm)) return Fail(Status::kUnsupported);
   }
   if (space.regions() + plan->nodes_held() > kMostQueued) return Fail(Status::kLimit);
+  space.queue.untouched.forget_living(range);
   if (plan->changes()) space.commit(*plan);
   return 0;
 }
@@ -127,18 +168,55 @@ void VmaMemory<Sink>::offer_queue(DeclaredSpace& space) {
     const Gva at = queue_blocks_[block] + id % abi::kQueuesPerBlock * abi::kQueueBytes;
     const Result<u8*> memory = engine_.kernel_window(at);
     if (!memory) return;
-    space.queue.open_at(*reinterpret_cast<abi::RegionQueue*>(*memory));
+    space.queue.open_at(*reinterpret_cast<abi::RegionQueue*>(*memory),
+                        words_hidden_ ? RegionQueue::Words::kNone : RegionQueue::Words::kUntouched);
   }
   pay_ahead(space);
 }
 
+// The guest may put as many calls as there is room for what they make.
 template <pt::PageTableSink Sink>
-void VmaMemory<Sink>::pay_ahead(DeclaredSpace& space) {
-  const u64 regions = space.regions();
-  const u64 room = regions < kMaxRegionsPerSpace ? kMaxRegionsPerSpace - regions : 0;
-  const u32 most = room < abi::kQueueSlots ? static_cast<u32>(room) : abi::kQueueSlots;
-  nodes_.pay(space.queue.paid, most);
-  space.queue.tell(space.queue.paid.count() < most ? space.queue.paid.count() : most);
+[[gnu::always_inline]] inline void VmaMemory<Sink>::pay_ahead(DeclaredSpace& space) {
+  const u64 room = kMaxRegionsPerSpace - std::min(space.regions(), kMaxRegionsPerSpace);
+  const u32 most = static_cast<u32>(std::min<u64>(room, abi::kQueueSlots));
+  if (space.queue.paid.count() < most) [[unlikely]]
+    nodes_.pay(space.queue.paid, most);
+  space.queue.tell(std::min(space.queue.paid.count(), most));
+}
+
+template <pt::PageTableSink Sink>
+CallResult VmaMemory<Sink>::object_destroy(const abi::object_destroy_args& args) {
+  const Result<DeclaredObject*> object = object_of(args.object);
+  if (!object) return Fail(object.error());
+  pt::Checkpoint checkpoint(stop_);
+  // The unmap of a region that shows it may be queued.
+  while (const RegionNode* const shown = (*object)->first()) {
+    DeclaredSpace& space = *static_cast<DeclaredSpace*>(shown->tree);
+    if (!space.queue.pending()) return Fail(Status::kBusy);
+    drain(space);
+    if (checkpoint.should_stop(Gva())) return Fail(Status::kAgain);
+  }
+  NOPTE_TRY(engine_.object_destroy(args.object, &checkpoint));
+  objects_.destroy(*object);
+  return 0;
+}
+
+// A fault is about to install something. False: not while the guest is unmapping it.
+template <pt::PageTableSink Sink>
+[[gnu::noinline]] bool VmaMemory<Sink>::touch(DeclaredSpace& space, Gva va) {
+  static_assert(Sink::Format::table_bytes(1) == UntouchedRanges::kBlockBytes);
+  const VaRange reach = Engine::reach_of_fault(va);
+  return space.queue.untouched.touch(reach, [&] {
+    const auto region = space.find(va);
+    return region ? reach.intersect(region->range) : VaRange{};  // it will be refused
+  });
+}
+
+// The same, of a kernel window: what is queued for it has happened.
+template <pt::PageTableSink Sink>
+[[gnu::noinline]] bool VmaMemory<Sink>::window_ready(Gva va) {
+  if (windows_.queue.pending()) drain(windows_, va);
+  return !windows_.queue.untouched.may_be_near(va) || touch(windows_, va);
 }
 
 template <pt::PageTableSink Sink>

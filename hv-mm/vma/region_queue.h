@@ -7,6 +7,7 @@
 
 #include <optional>
 
+#include "hv-mm/vma/untouched_ranges.h"
 #include "pvops/abi/hypercalls.h"
 #include "pvops/abi/region_queue.h"
 
@@ -43,11 +44,13 @@ class RegionQueue {
   [[nodiscard]] bool pending() const { return abi::shared_load(shared_->tail) != head_; }
   [[nodiscard]] bool open() const { return shared_ != &kNone; }
 
-  // From now on the guest may put calls into `memory`.
-  void open_at(abi::RegionQueue& memory) {
+  // From now on the guest may put calls into `memory`. `words`: and is told there what it may unmap by them.
+  enum class Words : u8 { kNone, kUntouched };
+  void open_at(abi::RegionQueue& memory, Words words) {
     shared_ = &memory;
     head_ = abi::shared_load(memory.tail);
     cost_ = abi::shared_load(memory.cost);
+    untouched.tell_in(words == Words::kUntouched ? &memory.words : nullptr);
     tell(0);
   }
   // Nothing of what is queued happens, and nothing more can be put.
@@ -57,6 +60,7 @@ class RegionQueue {
     abi::shared_store(shared_->limit, abi::shared_load(shared_->cost));
     shared_ = &kNone;
     head_ = cost_ = credit_ = 0;
+    untouched.tell_in(nullptr);
   }
 
   struct Taken {
@@ -72,20 +76,24 @@ class RegionQueue {
       return Taken{};
     }
     abi::QueuedCall& slot = shared_->calls[head_ % abi::kQueueSlots];
-    Taken taken{abi::shared_load(slot.state), {}};
-    if (taken.call == abi::kQueuedFilling) return {};
-    if (!abi::shared_change(slot.state, taken.call, abi::kQueuedTaken)) {
+    u64 call = abi::shared_load(slot.state);
+    if (call == abi::kQueuedFilling) return {};
+    if (!abi::shared_change(slot.state, call, abi::kQueuedTaken)) [[unlikely]] {
       // Cancelled meanwhile, or about to be another: that is seen next time, if it is not seen now.
-      taken.call = abi::shared_load(slot.state);
-      if (taken.call != abi::kQueuedCancelled ||
-          !abi::shared_change(slot.state, taken.call, abi::kQueuedTaken)) {
+      call = abi::shared_load(slot.state);
+      if (call != abi::kQueuedCancelled || !abi::shared_change(slot.state, call, abi::kQueuedTaken)) {
         return {};
       }
     }
-    for (u32 n = 0; n < taken.arguments.size(); ++n) taken.arguments[n] = abi::shared_load(slot.arguments[n]);
     ++head_;
-    return taken;
+    const auto& from = slot.arguments;
+    // Each into a register: most calls are looked at once.
+    return Taken{call,
+                 {abi::shared_load(from[0]), abi::shared_load(from[1]), abi::shared_load(from[2]),
+                  abi::shared_load(from[3]), abi::shared_load(from[4])}};
   }
+  // How many may be behind what was taken last.
+  [[nodiscard]] u32 left() const { return abi::shared_load(shared_->tail) - head_; }
   // A call that was taken is done, or refused.
   void done(u32 cost) { cost_ += cost; }
   // What is taken is taken, and the guest may have `credit` more.
@@ -98,6 +106,7 @@ class RegionQueue {
   [[nodiscard]] u32 credit() const { return credit_; }
 
   PaidNodes paid;
+  UntouchedRanges untouched;
 
  private:
   static inline abi::RegionQueue kNone{};  // never written

@@ -7,6 +7,8 @@
 // Concurrency: one caller at a time (the vCPU's run loop).
 #pragma once
 
+#include <algorithm>
+
 #include "hv-mm/abi/dispatch.h"
 #include "hv-mm/vma/declared.h"
 #include "hv-mm/vma/stopped_call.h"
@@ -39,6 +41,7 @@ class VmaMemory {
 
   // The guest is not to have them.
   void hide_queues() { queues_hidden_ = true; }
+  void hide_words() { words_hidden_ = true; }
 
   // Answers a memory call; kUnsupported for every number that is not one.
   CallResult call(u64 number, const abi::Registers& registers) { return dispatch(*this, number, registers); }
@@ -46,9 +49,11 @@ class VmaMemory {
   // An access of the guest that its tables refused. `user`: made at CPL 3.
   std::expected<void, ViolationReason> fault(Gva va, Access access, pt::Privilege privilege) {
     if (active_space_->queue.pending()) [[unlikely]]
-      drain(*active_space_);
-    if (!kUserRange.contains(va) && windows_.queue.pending()) [[unlikely]]
-      drain(windows_);
+      drain(*active_space_, va);
+    if (active_space_->queue.untouched.may_be_near(va) && !touch(*active_space_, va)) [[unlikely]]
+      return std::unexpected(ViolationReason::kNoRegion);
+    if (!kUserRange.contains(va) && !window_ready(va)) [[unlikely]]
+      return std::unexpected(ViolationReason::kNoRegion);
     return engine_.fault(active_, va, access, privilege);
   }
 
@@ -73,6 +78,11 @@ class VmaMemory {
     const Result<DeclaredSpace*> found = space_of(space);
     if (!found) return Fail(found.error());
     return *found;
+  }
+  // Nothing was installed at va since it was mapped, for all that its space's words say.
+  [[nodiscard]] bool untouched(SpaceId space, Gva va) {
+    const Result<DeclaredSpace*> found = space_of(space);
+    return found && (*found)->queue.untouched.contains(va);
   }
   // Calls that came in queues, and how many of them were refused.
   struct QueueCounters {
@@ -106,21 +116,7 @@ class VmaMemory {
     return named(tree, engine_.space_clone(args.parent, *tree));
   }
 
-  CallResult space_destroy(const abi::space_destroy_args& args) {
-    const Result<DeclaredSpace*> tree = user_space(args.space);
-    if (!tree) return Fail(tree.error());
-    if (args.space == active_) return Fail(Status::kBusy);
-    (*tree)->queue.close();
-    nodes_.pay_back((*tree)->queue.paid);
-    pt::Checkpoint checkpoint(stop_);
-    NOPTE_TRY(engine_.space_empty(args.space, &checkpoint));
-    while (!(*tree)->clear_some(work::kMostAtOnce)) {
-      if (stop_()) return Fail(Status::kAgain);
-    }
-    NOPTE_TRY(engine_.space_destroy(args.space));
-    spaces_.destroy(*tree);
-    return 0;
-  }
+  CallResult space_destroy(const abi::space_destroy_args& args);
 
   [[gnu::always_inline]] CallResult space_activate(const abi::space_activate_args& args) {
     NOPTE_TRY(engine_.space_activate(args.space));
@@ -230,15 +226,7 @@ class VmaMemory {
     return 0;
   }
 
-  CallResult object_destroy(const abi::object_destroy_args& args) {
-    const Result<DeclaredObject*> object = object_of(args.object);
-    if (!object) return Fail(object.error());
-    if (!(*object)->empty()) return Fail(Status::kBusy);
-    pt::Checkpoint checkpoint(stop_);
-    NOPTE_TRY(engine_.object_destroy(args.object, &checkpoint));
-    objects_.destroy(*object);
-    return 0;
-  }
+  CallResult object_destroy(const abi::object_destroy_args& args);
 
   // --- kernel memory ------------------------------------------------------------------------------------
 
@@ -300,12 +288,20 @@ class VmaMemory {
   // Regions of a space. Room for queued ones was there when they were allowed, and the reserve is what calls
   // may have taken since.
   static constexpr u64 kMostQueued = kMaxRegionsPerSpace + RegionNodeSlab::kReserved + abi::kQueueSlots;
+  // Who maps many at once is not about to unmap them: words are for the last few.
+  static constexpr u32 kWordsAtOnce = 2;
+  static constexpr u64 kMostUnmapped = work::kMostAtOnce / abi::kQueueSlots;
+  static_assert(kMostUnmapped >= 1 + abi::kQueueSlots / abi::kQueuedProtectCost * abi::kQueuedProtectCost);
   CallResult map_in(const Target& target, const abi::region_map_args& args, u64 most);
-  [[gnu::noinline]] void drain(DeclaredSpace& space);
-  CallResult queued_map(DeclaredSpace& space, const RegionQueue::Taken& taken);
+  [[gnu::noinline]] void drain(DeclaredSpace& space, Gva touched = {});
+  CallResult queued_call(DeclaredSpace& space, const RegionQueue::Taken& taken, Gva touched);
+  CallResult queued_map(DeclaredSpace& space, const RegionQueue::Taken& taken, Gva touched);
+  CallResult queued_unmap(DeclaredSpace& space, const RegionQueue::Taken& taken);
   CallResult queued_protect(DeclaredSpace& space, const RegionQueue::Taken& taken);
   [[gnu::noinline]] void offer_queue(DeclaredSpace& space);
   void pay_ahead(DeclaredSpace& space);
+  bool touch(DeclaredSpace& space, Gva va);
+  bool window_ready(Gva va);
   [[nodiscard]] bool holds_queues(Gva begin) const;
 
   struct Target {
@@ -320,7 +316,10 @@ class VmaMemory {
     const Result<DeclaredSpace*> found = told_space(space);
     if (!found) return Fail(found.error());
     if (pages > kUserRange.pages()) return Fail(Status::kInvalid);  // at most, the end wraps to below begin
-    return Target{*found, VaRange::of_pages(begin, pages)};
+    const VaRange range = VaRange::of_pages(begin, pages);
+    if ((*found)->queue.untouched.any()) [[unlikely]]
+      (*found)->queue.untouched.forget(range);
+    return Target{*found, range};
   }
   // The space, when what is queued for it has happened. Errors: kInvalid.
   [[gnu::always_inline]] Result<DeclaredSpace*> told_space(SpaceId space) {
@@ -391,6 +390,7 @@ class VmaMemory {
   std::array<Gva, abi::kQueueBlocks> queue_blocks_{};  // where the grants begin; null: not made
   u64 queue_blocks_end_ = 0;                           // those from there on are not made
   bool queues_hidden_ = false;
+  bool words_hidden_ = false;
   QueueCounters queue_counters_;
 };
 

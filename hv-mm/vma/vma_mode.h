@@ -27,10 +27,7 @@ class VmaMode final : public ModeHandler {
   std::expected<void, const char*> start(const Launch& launch);
 
   [[nodiscard]] const char* name() const override { return "vma"; }
-  [[nodiscard]] u64 features() const override {
-    return abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident | abi::kFeatureRegionQueue |
-           abi::kFeatureUsage | abi::kFeatureInstalled;
-  }
+  [[nodiscard]] u64 features() const override { return abi::kMemoryFeatures; }
 
   void on_page_fault(Vcpu& vcpu, Gva va, u64 error_code) override;
   // Nested paging is off.
@@ -92,7 +89,9 @@ std::expected<void, const char*> VmaMode<Instructions>::start(const Launch& laun
     return std::unexpected(kTooLittle);
   }
   memory_.init();
-  if ((launch.options.offer.hidden_features & abi::kFeatureRegionQueue) != 0) memory_.hide_queues();
+  const u64 hidden = launch.options.offer.hidden_features;
+  if ((hidden & abi::kFeatureRegionQueue) != 0) memory_.hide_queues();
+  if ((hidden & abi::kFeatureUntouchedWords) != 0) memory_.hide_words();
   ObjectId initramfs = ObjectId::kNone;
   if (initramfs_pages != 0) {
     u8* const to = frames_.window(contents.begin);

@@ -118,6 +118,11 @@ class Engine final : public EngineCore {
   // space whatever `space` is; an access with user privilege to any kernel address is kNoRegion. A fault that
   // finds nothing to do (another CPU did it, a stale translation) succeeds.
   FaultResult fault(SpaceId space, Gva va, Access access, Privilege privilege);
+  // Where a fault at va installs something, as far as that is of one region: what it asks for, and what comes
+  // ahead in the same leaf table.
+  [[nodiscard]] static VaRange reach_of_fault(Gva va) {
+    return {va.page_base(), Gva((va.value() | (Format::table_bytes(1) - 1)) + 1)};
+  }
 
   // --- looking ------------------------------------------------------------------------------------------
 

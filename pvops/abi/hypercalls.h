@@ -10,13 +10,18 @@ namespace nopte::abi {
 
 inline constexpr u64 kAbiVersion = 1;
 // Feature bits (query item 1). A guest uses what both sides know; there are no negative features.
-inline constexpr u64 kFeatureMemory = u64{1} << 0;       // spaces, regions, objects, kernel memory
-inline constexpr u64 kFeaturePlatform = u64{1} << 1;     // console, timer, idle, power off, mark
-inline constexpr u64 kFeatureMapFlags = u64{1} << 2;     // region_map replaces and populates
-inline constexpr u64 kFeatureResident = u64{1} << 3;     // region_resident
-inline constexpr u64 kFeatureRegionQueue = u64{1} << 4;  // region_queues (region_queue.h)
-inline constexpr u64 kFeatureUsage = u64{1} << 5;  // region_map and region_advise say how regions are used
-inline constexpr u64 kFeatureInstalled = u64{1} << 6;  // region_installed
+inline constexpr u64 kFeatureMemory = u64{1} << 0;          // spaces, regions, objects, kernel memory
+inline constexpr u64 kFeaturePlatform = u64{1} << 1;        // console, timer, idle, power off, mark
+inline constexpr u64 kFeatureMapFlags = u64{1} << 2;        // region_map replaces and populates
+inline constexpr u64 kFeatureResident = u64{1} << 3;        // region_resident
+inline constexpr u64 kFeatureRegionQueue = u64{1} << 4;     // region_queues (region_queue.h)
+inline constexpr u64 kFeatureUsage = u64{1} << 5;           // regions say how they are used
+inline constexpr u64 kFeatureInstalled = u64{1} << 6;       // region_installed
+inline constexpr u64 kFeatureUntouchedWords = u64{1} << 7;  // words of its queues, in which unmap comes too
+// What mode vma offers for memory, all of it.
+inline constexpr u64 kMemoryFeatures = kFeatureMemory | kFeatureMapFlags | kFeatureResident |
+                                       kFeatureRegionQueue | kFeatureUsage | kFeatureInstalled |
+                                       kFeatureUntouchedWords;
 // Page-table interfaces of other hypervisors (pvops/interfaces), for a guest with tables of its own.
 inline constexpr u64 kFeatureXen = u64{1} << 8;
 inline constexpr u64 kFeatureVmi = u64{1} << 9;

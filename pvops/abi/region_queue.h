@@ -14,12 +14,19 @@
 // what that call costs is at most limit. A queue that is full or short is an ordinary call, which is after
 // all that is queued.
 //
+// What takes rights away is called, but for the unmap of what nothing was ever installed in. With the feature
+// untouched-words the hypervisor says so of ranges as they were mapped, each in one word:
+//   hypervisor   any -> untouched (range), when it takes the map; untouched -> 0, before it installs a page,
+//                or does a call that may, or changes what is promised there
+//   guest        untouched -> dying: then region_unmap of that range is put, or called
+// It installs nothing where a word is dying.
+//
 // papers/region_queue.pml is this as a model.
 #pragma once
 
 #include <array>
 
-#include "pvops/base/types.h"
+#include "pvops/base/addr.h"
 
 namespace nopte::abi {
 
@@ -42,6 +49,15 @@ struct QueuedCall {
   std::array<u64, 5> arguments{};
 };
 
+// Where the word of a range is that begins there, if it has one.
+inline constexpr u32 kQueueWords = 16;
+inline constexpr u64 kWordFactor = 0x9e37'79b9'7f4a'7c15;
+constexpr u32 word_index(Gva begin) { return static_cast<u32>(begin.value() * kWordFactor >> 60); }
+// Longer ones have none.
+inline constexpr u64 kMostWordPages = (u64{1} << 26) - 1;
+// Bits 28-63: the low bits of the first page's number; 2-27: pages; 0-1: 1.
+constexpr u64 untouched_word(VaRange range) { return range.begin.page() << 28 | range.pages() << 2 | 1; }
+constexpr u64 dying_word(u64 untouched) { return untouched + 1; }
 struct RegionQueue {
   // The guest's.
   u32 tail = 0;  // calls put
@@ -51,12 +67,14 @@ struct RegionQueue {
   u32 limit = 0;  // how far cost may go
   std::array<u64, 6> reserved{};
   std::array<QueuedCall, kQueueSlots> calls{};
+  std::array<u64, kQueueWords> words{};
 };
 static_assert(sizeof(RegionQueue) <= kQueueBytes && (kQueueSlots & (kQueueSlots - 1)) == 0);
 static_assert(kQueuesPerBlock * kQueueBytes == kQueueBlockPages << 12);
 
 // How many regions more each may make.
 inline constexpr u32 kQueuedMapCost = 1;
+inline constexpr u32 kQueuedUnmapCost = 1;
 inline constexpr u32 kQueuedProtectCost = 2;
 // region_protect may be queued where it takes no right away; of so many pages at most, which bounds the
 // regions that it is about. What is installed gains at its next fault.

@@ -64,7 +64,7 @@ Result<Populated> MmCalls::region_map(SpaceId space, const RegionSpec& region, u
 }
 
 Result<void> MmCalls::region_unmap(SpaceId space, VaRange range) {
-  if (pv::cancel_map(space, range)) return {};
+  if (pv::queue_unmap(space, range)) return {};
   return call_void(abi::region_unmap_args{space, range.begin, range.pages()});
 }
 
@@ -153,7 +153,8 @@ const MmOps& hypercall_mm_ops() { return kOps; }
 
 void use_memory_features(u64 features) {
   g_features = features;
-  use_region_queues((features & abi::kFeatureRegionQueue) != 0);
+  use_region_queues((features & abi::kFeatureRegionQueue) != 0,
+                    (features & abi::kFeatureUntouchedWords) != 0);
 }
 
 void set_violation_block(const abi::ViolationBlock* block) { g_violation_block = block; }

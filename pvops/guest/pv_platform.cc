@@ -96,9 +96,7 @@ u32 hypervisor_version() { return cpu::cpuid(abi::kCpuidFeatureLeaf).eax; }
 u64 common_features() {
   const auto result = call(abi::query_args{1});
   return result.status == Status::kOk
-             ? result.value & (abi::kFeatureMemory | abi::kFeaturePlatform | abi::kFeatureMapFlags |
-                               abi::kFeatureResident | abi::kFeatureRegionQueue | abi::kFeatureUsage |
-                               abi::kFeatureInstalled | abi::kFeatureInterfaces)
+             ? result.value & (abi::kMemoryFeatures | abi::kFeaturePlatform | abi::kFeatureInterfaces)
              : 0;
 }
 

@@ -49,10 +49,12 @@ class OfferTest(unittest.TestCase):
         self.refused("vma", ["memory"], "offers no memory calls", LOOKED_FOR)
 
     def test_no_queues(self):
-        status, console = boot("vma", "queue")
-        self.assertEqual(status, 7, console)
-        self.assertIn("nopte: mode vma", console)
-        self.assertIn("in user mode", console)
+        for name in ("queue", "words"):
+            with self.subTest(hide=name):
+                status, console = boot("vma", name)
+                self.assertEqual(status, 7, console)
+                self.assertIn("nopte: mode vma", console)
+                self.assertIn("in user mode", console)
 
     def test_no_xen_interface(self):
         self.refused("xen", ["xen"], "does not offer xen", LOOKED_FOR)

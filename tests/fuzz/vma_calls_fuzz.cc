@@ -90,7 +90,9 @@ struct Guest {
   void put(fuzz::Input& input) {
     abi::QueuedCall put;
     const u8 how = input.byte();
-    put.state = how < 192 ? static_cast<u64>(abi::Call::region_map) : value(input);
+    constexpr abi::Call kOften[] = {abi::Call::region_map, abi::Call::region_map, abi::Call::region_unmap,
+                                    abi::Call::region_protect};
+    put.state = how < 192 ? static_cast<u64>(kOften[how / 4 % 4]) : value(input);
     if (how >= 250) put.state = how % 2 == 0 ? abi::kQueuedCancelled : abi::kQueuedFilling;
     for (u64& argument : put.arguments) argument = value(input);
     if (abi::RegionQueue* const to = queue(how % 4)) to->calls[to->tail++ % abi::kQueueSlots] = put;
@@ -101,8 +103,11 @@ struct Guest {
     abi::RegionQueue* const to = queue(where % 4);
     if (to == nullptr) return;
     u32* const words[] = {&to->tail, &to->cost, &to->head, &to->limit};
-    if (where < 128) {
+    if (where < 64) {
       *words[where / 4 % 4] = static_cast<u32>(word);
+    } else if (where < 128) {
+      u64& said = to->words[where / 4 % abi::kQueueWords];
+      said = word < 8 ? said ^ word : word;
     } else {
       to->calls[where / 4 % abi::kQueueSlots].state = word;
     }
@@ -138,7 +143,7 @@ struct Guest {
       engine.for_each_installed(SpaceId{id}, [&](Gva va, const auto& installed) {
         if (id == 0) ++references.small[installed.entry.frame().number() - kFirstFrame];
         const auto region = (*tree)->find(va);
-        NOPTE_ASSERT(region);
+        NOPTE_ASSERT(region && !vma.untouched(SpaceId{id}, va));
         NOPTE_ASSERT(!installed.entry.present() ||
                      pt::FourLevel::granted(region->perm).contains(installed.rights));
         NOPTE_ASSERT(installed.user == (id != 0));

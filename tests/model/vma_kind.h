@@ -65,6 +65,12 @@ class VmaGuest final : private FaultIntercept {
     return kernel<abi::ViolationBlock>(boot_block().violation_block);
   }
 
+  // What the tables have at va, which nobody touches by that.
+  [[nodiscard]] bool installed(Gva va) {
+    Ways ways;
+    return walker_.look(walker_.load(PhysAddr(vmcb().cr3)), va, ways).has_value();
+  }
+
   hv::ModeHandler& mode() { return *mode_; }
   hv::Vcpu& vcpu() { return launched_.vcpu; }
   hv::Vmcb& vmcb() { return launched_.vmcb; }

@@ -52,6 +52,7 @@ constexpr Step kSteps[] = {
     {What::kProtect, 2, 1, kPermR, {}, "protect 2 r"},
     {What::kUnmap, 0, 1, {}, {}, "unmap 0"},
     {What::kUnmap, 1, 1, {}, {}, "unmap 1"},
+    {What::kUnmap, 1, 2, {}, {}, "unmap 1-2"},
     {What::kUnmap, 0, 3, {}, {}, "unmap all"},
     {What::kProtect, 0, 1, kPermR, {}, "protect 0 r"},
     {What::kProtect, 1, 2, kPermRW, {}, "protect 1-2 rw"},

@@ -43,7 +43,9 @@ breaks 1 "(what>last_taken)"
 breaks 2 "!(done[what])"
 breaks 3 "!(cancelled[what])"
 breaks 4 "(paid!=0)"
-breaks 5 "(word[name]!=1)" -DHANDSHAKE
+breaks 5 "!(installed[name])" -DHANDSHAKE
+breaks 7 "!(installed[name])" -DHANDSHAKE
+breaks 8 "(listed[(region[(what-16)]%1)]==(what-16))" -DHANDSHAKE
 breaks 6 "((before==0)||(promised[r]!=before))"
 holds
 holds -DOPERATIONS=3 -DHANDSHAKE

@@ -78,6 +78,9 @@ class QueueGuest {
     return touch(kA + pages_to_bytes(page), Access::kRead, &value);
   }
 
+  // Whether the tables lead to a page there; the fault that would bring it does not happen.
+  [[nodiscard]] bool installed(Gva va) { return guest_.installed(va); }
+
   // What the hypervisor shows the guest for a space.
   abi::RegionQueue& queue(SpaceId space) {
     const auto block = guest_.call(static_cast<u64>(abi::Call::region_queues),
@@ -96,6 +99,40 @@ class QueueGuest {
   NoRegions no_regions_;
   NoMappings no_mappings_;
   model::VmaGuest guest_;
+};
+
+class QueueTest : public testing::Test {
+ protected:
+  explicit QueueTest(u64 frames = 3000, u64 hidden_features = 0) : guest_(frames, hidden_features) {}
+
+  // Regions until there may be no more.
+  u64 fill_with_regions(SpaceId space) {
+    u64 regions = 0;
+    while (map(space, kFull + 2 * regions)) ++regions;
+    return regions;
+  }
+  static constexpr u64 kFull = 1000;  // the first of their pages
+
+  u64 exits_of(auto work) {
+    const u64 before = guest_.exits();
+    work();
+    return guest_.exits() - before;
+  }
+  bool map(SpaceId space, u64 page, u64 pages = 1, Perm perm = kPermRW) {
+    return guest_.ops().region_map(space, anonymous(page, pages, perm), 0).has_value();
+  }
+  bool unmap(SpaceId space, u64 page, u64 pages = 1) {
+    return guest_.ops().region_unmap(space, at(page, pages)).has_value();
+  }
+  // By a call that names the space, and these pages.
+  u64 resident(SpaceId space, u64 page, u64 pages = 1) {
+    return *guest_.ops().region_resident(space, at(page, pages));
+  }
+  // What is queued happens, and nothing else.
+  void heard(SpaceId space) { static_cast<void>(resident(space, kFar)); }
+  static constexpr u64 kFar = 900'000;
+
+  QueueGuest guest_;
 };
 
 }  // namespace nopte::test

@@ -7,36 +7,6 @@ namespace {
 
 using enum ViolationReason;
 
-class QueueTest : public testing::Test {
- protected:
-  explicit QueueTest(u64 frames = 3000) : guest_(frames) {}
-
-  // Regions until there may be no more.
-  u64 fill_with_regions(SpaceId space) {
-    u64 regions = 0;
-    while (map(space, kFull + 2 * regions)) ++regions;
-    return regions;
-  }
-  static constexpr u64 kFull = 1000;  // the first of their pages
-
-  u64 exits_of(auto work) {
-    const u64 before = guest_.exits();
-    work();
-    return guest_.exits() - before;
-  }
-  bool map(SpaceId space, u64 page, u64 pages = 1, Perm perm = kPermRW) {
-    return guest_.ops().region_map(space, anonymous(page, pages, perm), 0).has_value();
-  }
-  bool unmap(SpaceId space, u64 page, u64 pages = 1) {
-    return guest_.ops().region_unmap(space, at(page, pages)).has_value();
-  }
-  // By another call that names the space.
-  u64 resident(SpaceId space, u64 page, u64 pages = 1) {
-    return *guest_.ops().region_resident(space, at(page, pages));
-  }
-  QueueGuest guest_;
-};
-
 TEST_F(QueueTest, AMapThatIsTakenBackIsNeverSeen) {
   const SpaceId a = guest_.make_active();
   EXPECT_EQ(exits_of([&] {

@@ -1,7 +1,7 @@
 // The queues of region calls (pvops/abi/region_queue.h), of a guest that keeps none of their rules: indices
 // that wrap and lie, slots full of nonsense, calls that may not be queued, objects and addresses that are not
-// there, credits that nobody gave. What it may reach afterwards is what it was promised, and its memory is
-// all there.
+// there, credits that nobody gave, words that say anything. What it may reach afterwards is what it was
+// promised, and its memory is all there.
 #include "pvops/abi/region_queue.h"
 #include "pvops/mm_ops.h"
 #include "tests/boot/hostile/hostile.h"
@@ -34,7 +34,7 @@ pv::HypercallResult call(abi::Call number, u64 a0 = 0, u64 a1 = 0, u64 a2 = 0, u
 
 void fill(abi::QueuedCall& slot, u64 object) {
   constexpr u64 kMap = static_cast<u64>(abi::Call::region_map);
-  switch (random_word() % 5) {
+  switch (random_word() % 6) {
     case 0:  // as it should be, mostly
       slot = {kMap,
               {kBase + random_word() % 64 * kPageBytes, 1 + random_word() % 4, random_word() % 16,
@@ -50,6 +50,10 @@ void fill(abi::QueuedCall& slot, u64 object) {
       slot = {static_cast<u64>(abi::Call::region_protect),
               {kBase + random_word() % 64 * kPageBytes, 1 + random_word() % 40, random_word() % 8, 0, 0}};
       break;
+    case 4:
+      slot = {static_cast<u64>(abi::Call::region_unmap),
+              {kBase + random_word() % 64 * kPageBytes, 1 + random_word() % 4, 0, 0, 0}};
+      break;
     default:
       slot = {nasty(), {nasty(), nasty(), nasty(), nasty(), nasty()}};
       if (random_word() % 4 == 0) slot.state = abi::kQueuedCancelled;
@@ -64,6 +68,12 @@ void scribble(abi::RegionQueue& queue, u64 object) {
   if (what % 8 == 2) queue.limit = static_cast<u32>(nasty());
   if (what % 8 == 3) queue.cost = static_cast<u32>(nasty());
   if (what % 8 == 4) queue.tail = queue.head - 1;
+  if (what % 8 >= 5) {
+    const VaRange range =
+        VaRange::of_pages(Gva(kBase + random_word() % 64 * kPageBytes), 1 + random_word() % 4);
+    u64& word = queue.words[abi::word_index(range.begin)];
+    word = what % 8 == 5 ? abi::dying_word(word) : what % 8 == 6 ? abi::untouched_word(range) : nasty();
+  }
   for (u64 n = what / 8 % 20; n != 0; --n) fill(queue.calls[queue.tail++ % abi::kQueueSlots], object);
 }
 
@@ -107,6 +117,15 @@ u64 round() {
   queue.calls[queue.tail % abi::kQueueSlots] = {static_cast<u64>(abi::Call::region_map), {kBase, 1, 3, 0, 0}};
   ++queue.tail;
   check("what is queued in order", "", kCompleted, store(kBase, 1));
+  // What is installed is not unmapped in a queue.
+  queue.words[abi::word_index(Gva(kBase))] =
+      abi::dying_word(abi::untouched_word(VaRange::of_pages(Gva(kBase), 1)));
+  queue.calls[queue.tail % abi::kQueueSlots] = {static_cast<u64>(abi::Call::region_unmap),
+                                                {kBase, 1, 0, 0, 0}};
+  ++queue.tail;
+  call(abi::Call::region_resident, space, kBase + 64 * kPageBytes, 1);
+  check("an unmap of what is installed, queued", "", queue.tail, queue.head);
+  check("what it was of", "", kCompleted, store(kBase, 2));
 
   for (u64 n = 0; n < kRounds; ++n) {
     scribble(queue, object);

@@ -50,9 +50,12 @@ TEST(Options, HideFeaturesAndTheVersion) {
   ASSERT_TRUE(hidden);
   EXPECT_EQ(hidden->offer.hidden_features,
             abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident | abi::kFeatureRegionQueue |
-                abi::kFeatureUsage | abi::kFeatureInstalled | abi::kFeatureKvmPv);
+                abi::kFeatureUsage | abi::kFeatureInstalled | abi::kFeatureUntouchedWords |
+                abi::kFeatureKvmPv);
   EXPECT_EQ(parse_options("mode=vma memory=8388608 hide=queue")->offer.hidden_features,
-            abi::kFeatureRegionQueue);
+            abi::kFeatureRegionQueue | abi::kFeatureUntouchedWords);
+  EXPECT_EQ(parse_options("mode=vma memory=8388608 hide=words")->offer.hidden_features,
+            abi::kFeatureUntouchedWords);
   EXPECT_EQ(hidden->offer.abi_version, 0u);
   EXPECT_EQ(hidden->guest_command_line, "-- x");
   EXPECT_FALSE(parse_options("mode=vma memory=8388608 hide=bogus"));

@@ -50,6 +50,32 @@ TEST_F(VmaAgainTest, ThePagesOfAStoppedCallAreInstalledAgainWhenTheyWereDropped)
   EXPECT_EQ(installed(space), 600u);
 }
 
+// Its name comes again, and so does the number of its changes: nothing of it has been done there.
+TEST_F(VmaAgainTest, ACallThatStoppedInASpaceIsNotGoneOnWithInTheNext) {
+  constexpr u64 kPages = 3 * 512;
+  const u64 space = active_space();
+  const auto version = [&] { return (*memory_.declared(SpaceId(static_cast<u32>(space))))->version(); };
+  const Registers unmap{space, kA.value(), kPages};
+  ASSERT_EQ(map(space, kA, kPages), Status::kOk);
+  for (u64 page = 0; page < kPages; page += 100) ASSERT_TRUE(touch(kA + pages_to_bytes(page)));
+  stop_.requested = true;
+  ASSERT_EQ(call(Call::region_unmap, unmap).status, Status::kAgain);
+  stop_.requested = false;
+  const u64 then = version();
+  ASSERT_EQ(call(Call::space_activate, {0}).status, Status::kOk);
+  ASSERT_EQ(call(Call::space_destroy, {space}).status, Status::kOk);
+
+  ASSERT_EQ(active_space(), space);
+  ASSERT_EQ(map(space, kA, kPages), Status::kOk);
+  ASSERT_TRUE(touch(kA));
+  for (Gva other = kA + (1 << 30); version() < then; other += 2 * kPageBytes)
+    ASSERT_EQ(map(space, other, 1), Status::kOk);
+  ASSERT_EQ(version(), then);
+  EXPECT_EQ(call(Call::region_unmap, unmap).status, Status::kOk);
+  EXPECT_FALSE(touch(kA));
+  expect_promised(space);
+}
+
 TEST_F(VmaAgainTest, UnmappingWholeRegionsNeedsNoMemory) {
   for (u64 extra = 0; extra < 70; ++extra) {
     const u64 space = active_space();

@@ -1,0 +1,419 @@
+// Unmaps without exits of what the hypervisor has heard of: its words say in what nothing was installed, and
+// whatever a guest makes of them, what is unmapped is gone.
+#include "tests/queue/queue_guest.h"
+
+namespace nopte::test {
+namespace {
+
+using enum ViolationReason;
+
+class UntouchedTest : public QueueTest {
+ protected:
+  explicit UntouchedTest(u64 frames = 3000, u64 hidden_features = 0) : QueueTest(frames, hidden_features) {}
+
+  // A region that the hypervisor has heard of.
+  void map_heard(u64 page, u64 pages = 1, Perm perm = kPermRW) {
+    EXPECT_TRUE(map(a_, page, pages, perm));
+    heard(a_);
+  }
+  u64 unmap_exits(u64 page, u64 pages = 1) {
+    return exits_of([&] { EXPECT_TRUE(unmap(a_, page, pages)); });
+  }
+  const SpaceId a_ = guest_.make_active();
+};
+
+TEST_F(UntouchedTest, WhatNobodyTouchedIsUnmappedWithoutAnExit) {
+  for (u64 round = 0; round < 40; ++round) {
+    map_heard(3, 2);
+    EXPECT_EQ(unmap_exits(3, 2), 0u);
+    // And the place is there to be used again at once.
+    EXPECT_EQ(exits_of([&] { EXPECT_TRUE(map(a_, 4, 1, kPermR)); }), 0u);
+    EXPECT_EQ(guest_.store(3, 1), kNoRegion);
+    EXPECT_EQ(guest_.store(4, 1), kPermission);
+    EXPECT_TRUE(unmap(a_, 4));
+    EXPECT_EQ(guest_.store(4, 1), kNoRegion);
+  }
+}
+
+TEST_F(UntouchedTest, WhatWasTouchedIsUnmappedByACall) {
+  map_heard(0, 8);
+  EXPECT_EQ(guest_.store(5, 1), kNone);
+  EXPECT_EQ(unmap_exits(0, 8), 1u);
+  EXPECT_EQ(guest_.store(5, 1), kNoRegion);
+  // The access at which it is heard of touches it.
+  EXPECT_TRUE(map(a_, 20, 8));
+  EXPECT_EQ(guest_.store(20, 1), kNone);
+  EXPECT_EQ(unmap_exits(20, 8), 1u);
+  EXPECT_EQ(guest_.store(20, 1), kNoRegion);
+}
+
+TEST_F(UntouchedTest, OnlyWhatWasMappedIsUnmappedWithoutAnExit) {
+  map_heard(0, 8);
+  EXPECT_EQ(unmap_exits(1, 7), 1u);
+  EXPECT_EQ(unmap_exits(0, 1), 1u);
+  map_heard(20, 8);
+  EXPECT_EQ(unmap_exits(20, 9), 1u);
+  EXPECT_EQ(guest_.store(20, 1), kNoRegion);
+  map_heard(40, 2);
+  // Where it would have the same word.
+  VaRange odd = at(40, 2);
+  do {
+    odd = {odd.begin + 1, odd.end + 1};
+  } while (abi::word_index(odd.begin) != abi::word_index(at(40, 1).begin));
+  ASSERT_LT(odd.begin, at(41, 1).begin);
+  EXPECT_FALSE(guest_.ops().region_unmap(a_, odd));
+}
+
+// Pages come into it ahead of the faults of another that it continues.
+TEST_F(UntouchedTest, WhatCameAheadIsTakenOut) {
+  EXPECT_TRUE(map(a_, 0, 40));
+  map_heard(40, 40);
+  u64 ahead = 0;
+  for (u64 page = 0; page < 40 && ahead == 0; ++page) {
+    EXPECT_EQ(guest_.store(page, 1), kNone);
+    ahead = guest_.installed(kA + pages_to_bytes(40));
+  }
+  ASSERT_EQ(ahead, 1u);
+  EXPECT_EQ(unmap_exits(40, 40), 1u);
+  EXPECT_EQ(guest_.store(40, 1), kNoRegion);
+  EXPECT_EQ(guest_.store(39, 1), kNone);
+}
+
+// Other regions in the same leaf table may be touched.
+TEST_F(UntouchedTest, NeighboursAreTouchedBeside) {
+  map_heard(10, 2);
+  map_heard(14, 2, kPermR);
+  map_heard(16, 2);
+  EXPECT_EQ(guest_.store(11, 1), kNone);
+  EXPECT_EQ(guest_.store(300, 1), kNoRegion);
+  EXPECT_EQ(guest_.store(17, 1), kNone);
+  EXPECT_EQ(unmap_exits(14, 2), 0u);
+  EXPECT_EQ(unmap_exits(10, 2), 1u);
+  EXPECT_EQ(unmap_exits(16, 2), 1u);
+  u64 value = 0;
+  EXPECT_EQ(guest_.load(14, value), kNoRegion);
+}
+
+// Wherever it is touched, of leaf tables few and many.
+TEST_F(UntouchedTest, LongRegions) {
+  for (const u64 pages : {u64{700}, u64{63 * 512}, u64{64 * 512}, u64{70 * 512}}) {
+    for (const u64 touched : {u64{0}, u64{400}, pages / 2, pages - 1}) {
+      map_heard(300, pages);
+      EXPECT_EQ(guest_.store(300 + touched, 1), kNone);
+      EXPECT_EQ(unmap_exits(300, pages), 1u) << pages << " " << touched;
+      EXPECT_EQ(guest_.store(300 + touched, 1), kNoRegion);
+    }
+    map_heard(300, pages);
+    EXPECT_EQ(guest_.store(299, 1), kNoRegion);
+    EXPECT_EQ(unmap_exits(300, pages), 0u);
+  }
+}
+
+TEST_F(UntouchedTest, CallsThatMayInstallOrChangeItEndIt) {
+  map_heard(0, 4);
+  EXPECT_TRUE(guest_.ops().region_advise(a_, at(2, 1), Advice::kPopulate));
+  EXPECT_EQ(unmap_exits(0, 4), 1u);
+  EXPECT_EQ(guest_.store(2, 1), kNoRegion);
+  map_heard(0, 4);
+  EXPECT_TRUE(guest_.ops().region_protect(a_, at(2, 1), kPermR, RightsChange::kAny));
+  EXPECT_EQ(unmap_exits(0, 4), 1u);
+  map_heard(0, 4);
+  EXPECT_TRUE(guest_.ops().region_move(a_, at(0, 4), kA + pages_to_bytes(500)));
+  EXPECT_TRUE(map(a_, 0, 4, kPermR));
+  EXPECT_TRUE(unmap(a_, 0, 4));
+  EXPECT_EQ(unmap_exits(500, 4), 1u);
+  map_heard(0, 4);
+  EXPECT_TRUE(guest_.ops().region_map(a_, anonymous(0, 4), kMapReplace | kMapPopulate));
+  EXPECT_EQ(unmap_exits(0, 4), 1u);
+  EXPECT_EQ(guest_.store(0, 1), kNoRegion);
+}
+
+TEST_F(UntouchedTest, RightsThatCameEndIt) {
+  const auto gain = [&] {
+    EXPECT_TRUE(guest_.ops().region_protect(a_, at(1, 2), kPermRW, RightsChange::kFromNone));
+  };
+  map_heard(0, 4, kPermNone);
+  gain();
+  // The unmap comes behind.
+  EXPECT_EQ(unmap_exits(0, 4), 0u);
+  EXPECT_EQ(guest_.store(1, 1), kNoRegion);
+  map_heard(0, 4, kPermNone);
+  gain();
+  heard(a_);
+  EXPECT_EQ(unmap_exits(0, 4), 1u);
+  EXPECT_EQ(guest_.store(1, 1), kNoRegion);
+}
+
+// A clone's pages are its own, and it has no words; the original's are still true.
+TEST_F(UntouchedTest, AClonesPagesAreItsOwn) {
+  map_heard(0, 4);
+  EXPECT_TRUE(map(a_, 10, 4));
+  EXPECT_EQ(guest_.store(10, 7), kNone);
+  const NoRegions none;
+  const auto child = guest_.ops().space_clone(a_, none);
+  ASSERT_TRUE(child);
+  guest_.ops().space_activate(*child);
+  EXPECT_EQ(guest_.store(1, 1), kNone);
+  EXPECT_EQ(exits_of([&] { EXPECT_TRUE(unmap(*child, 0, 4)); }), 1u);
+  guest_.ops().space_activate(a_);
+  EXPECT_EQ(unmap_exits(0, 4), 0u);
+  EXPECT_EQ(guest_.store(1, 1), kNoRegion);
+  u64 value = 0;
+  EXPECT_EQ(guest_.load(10, value), kNone);
+  EXPECT_EQ(value, 7u);
+}
+
+// Two ranges whose words are in one place: the later one has it.
+TEST_F(UntouchedTest, AWordIsTheLatestRanges) {
+  u64 other = 1;
+  while (abi::word_index(at(other, 1).begin) != abi::word_index(at(0, 1).begin)) ++other;
+  map_heard(0);
+  map_heard(other);
+  EXPECT_EQ(unmap_exits(0), 1u);
+  EXPECT_EQ(unmap_exits(other), 0u);
+  map_heard(0);
+  EXPECT_EQ(unmap_exits(0), 0u);
+  heard(a_);
+  EXPECT_EQ(guest_.store(0, 1), kNoRegion);
+  EXPECT_EQ(guest_.store(other, 1), kNoRegion);
+}
+
+TEST_F(UntouchedTest, WithoutRoomItIsACall) {
+  map_heard(0);
+  for (u64 n = 0; n < abi::kQueueSlots; ++n) EXPECT_TRUE(map(a_, 100 + 2 * n));
+  EXPECT_EQ(unmap_exits(0), 1u);
+  EXPECT_EQ(guest_.store(0, 1), kNoRegion);
+  map_heard(0);
+  EXPECT_EQ(unmap_exits(0), 0u);
+}
+
+// An object may go when the last region that showed it is unmapped, if only in a queue, of whatever space.
+TEST_F(UntouchedTest, AnObjectGoesAfterItsRegions) {
+  const ObjectId object = guest_.make_object(4);
+  const SpaceId b = guest_.make_space();
+  const auto show = [&](SpaceId space) {
+    const RegionSpec shown{at(30, 4), kPermRW, Sharing::kShared, object, 0};
+    EXPECT_TRUE(guest_.ops().region_map(space, shown, 0));
+    heard(space);
+  };
+  show(a_);
+  show(b);
+  EXPECT_EQ(unmap_exits(30, 4), 0u);
+  const auto refused = guest_.ops().object_destroy(object);
+  EXPECT_EQ(refused.error(), Status::kBusy);  // b's
+  EXPECT_EQ(exits_of([&] { EXPECT_TRUE(unmap(b, 30, 4)); }), 0u);
+  EXPECT_TRUE(guest_.ops().object_resize(object, 1));
+  EXPECT_TRUE(guest_.ops().object_destroy(object));
+  EXPECT_EQ(guest_.queue(b).head, guest_.queue(b).tail);
+}
+
+TEST_F(UntouchedTest, KernelWindowsToo) {
+  const ObjectId object = guest_.make_object(2);
+  const VaRange window = VaRange::of_pages(kWindowRange.begin + pages_to_bytes(7), 2);
+  const RegionSpec shown{window, kPermRW, Sharing::kShared, object, 0};
+  const auto map_window = [&] {
+    EXPECT_TRUE(guest_.ops().region_map(SpaceId::kKernel, shown, 0));
+    EXPECT_TRUE(guest_.ops().region_resident(SpaceId::kKernel, VaRange::of_pages(kWindowRange.begin, 1)));
+  };
+  const auto unmap_window = [&] { EXPECT_TRUE(guest_.ops().region_unmap(SpaceId::kKernel, window)); };
+  u64 value = 5;
+  map_window();
+  EXPECT_EQ(exits_of(unmap_window), 0u);
+  EXPECT_EQ(guest_.touch(window.begin, Access::kWrite, &value), kNoRegion);
+  map_window();
+  EXPECT_EQ(guest_.touch(window.begin, Access::kWrite, &value), kNone);
+  EXPECT_EQ(exits_of(unmap_window), 1u);
+  EXPECT_EQ(guest_.touch(window.begin, Access::kWrite, &value), kNoRegion);
+}
+
+// A space's words are empty when its id comes again.
+TEST_F(UntouchedTest, ADestroyedSpaceHasNoWords) {
+  const SpaceId b = guest_.make_space();
+  EXPECT_TRUE(map(b, 0, 4));
+  heard(b);
+  guest_.ops().space_destroy(b);
+  ASSERT_EQ(guest_.make_space(), b);
+  for (const u64 word : guest_.queue(b).words) EXPECT_EQ(word, 0u);
+  guest_.ops().space_activate(b);
+  EXPECT_TRUE(map(b, 0, 4));
+  EXPECT_EQ(guest_.store(0, 1), kNone);
+  EXPECT_EQ(exits_of([&] { EXPECT_TRUE(unmap(b, 0, 4)); }), 1u);
+}
+
+class HiddenWordsTest : public UntouchedTest {
+ protected:
+  HiddenWordsTest() : UntouchedTest(3000, abi::kFeatureUntouchedWords) {}
+};
+
+TEST_F(HiddenWordsTest, AHypervisorWithoutIsAskedByCalls) {
+  map_heard(0, 4);
+  for (const u64 word : guest_.queue(a_).words) EXPECT_EQ(word, 0u);
+  EXPECT_EQ(unmap_exits(0, 4), 1u);
+  EXPECT_TRUE(map(a_, 0, 4));
+  EXPECT_EQ(unmap_exits(0, 4), 0u);
+}
+
+TEST_F(UntouchedTest, AGuestThatKnowsNoWordsCalls) {
+  pv::use_memory_features(guest_.guest().mode().features() & ~abi::kFeatureUntouchedWords);
+  map_heard(0, 4);
+  EXPECT_EQ(unmap_exits(0, 4), 1u);
+}
+
+// --- what no guest of ours does -------------------------------------------------------------------------
+
+class BadWordsTest : public UntouchedTest {
+ protected:
+  explicit BadWordsTest(u64 frames = 3000) : UntouchedTest(frames) {}
+
+  void put(abi::Call call, u64 page, u64 pages, u64 perm = 0) {
+    queue_->calls[queue_->tail % abi::kQueueSlots] = {static_cast<u64>(call),
+                                                      {at(page, 1).begin.value(), pages, perm, 0, 0}};
+    ++queue_->tail;
+  }
+  void put_unmap(u64 page, u64 pages) { put(abi::Call::region_unmap, page, pages); }
+  u64& word(u64 page) { return queue_->words[abi::word_index(at(page, 1).begin)]; }
+
+  abi::RegionQueue* queue_ = &guest_.queue(a_);
+};
+
+// Nothing that may be installed is unmapped in a queue, whatever its word says.
+TEST_F(BadWordsTest, AWordMakesNothingUntouched) {
+  map_heard(0, 16);
+  EXPECT_EQ(guest_.store(1, 1), kNone);
+  u64 untouched = 8;  // a page that shows whether it is promised still
+  for (const u64 state : {u64{0}, u64{1}, u64{2}, u64{3}}) {
+    word(0) = (abi::untouched_word(at(0, 16)) & ~u64{3}) | state;
+    put_unmap(0, 16);
+    put_unmap(1, 1);
+    put_unmap(untouched, 1);
+    put_unmap(20, 1);
+    put_unmap(0, ~u64{0});
+    heard(a_);
+    EXPECT_EQ(guest_.store(untouched++, 1), kNone);
+  }
+  EXPECT_EQ(queue_->head, queue_->tail);
+}
+
+// What is dying gets no page, and what a guest never unmaps may be unmapped by a call.
+TEST_F(BadWordsTest, WhatIsDyingIsNotTouched) {
+  map_heard(0, 4);
+  word(0) = abi::dying_word(abi::untouched_word(at(0, 4)));
+  EXPECT_EQ(guest_.store(1, 1), kNoRegion);
+  map_heard(30);
+  EXPECT_EQ(guest_.store(30, 1), kNone);
+  EXPECT_EQ(guest_.store(1, 1), kNoRegion);
+  EXPECT_TRUE(guest_.ops().region_unmap(a_, at(0, 4)));
+  EXPECT_TRUE(map(a_, 0, 4));
+  EXPECT_EQ(guest_.store(1, 1), kNone);
+}
+
+// Nor does another take its word, so that its unmap, when it comes, is done.
+TEST_F(BadWordsTest, WhatIsDyingKeepsItsWord) {
+  map_heard(0);
+  word(0) = abi::dying_word(abi::untouched_word(at(0, 1)));
+  u64 other = 1;
+  while (&word(other) != &word(0)) ++other;
+  map_heard(other);
+  put_unmap(0, 1);
+  EXPECT_EQ(guest_.store(other, 1), kNone);
+  EXPECT_TRUE(map(a_, 0, 1, kPermR));
+  EXPECT_EQ(guest_.store(0, 1), kPermission);
+}
+
+TEST_F(BadWordsTest, NonsenseInAWordIsNoWord) {
+  for (const u64 nonsense : {u64{0}, u64{7}, ~u64{0}, ~u64{1}, u64{2}}) {
+    map_heard(0, 4);
+    word(0) = nonsense;
+    EXPECT_EQ(guest_.store(1, 1), kNone);
+    EXPECT_EQ(unmap_exits(0, 4), 1u);
+    EXPECT_EQ(guest_.store(1, 1), kNoRegion);
+  }
+}
+
+// Rights may be queued between a word's death and the unmap, as many as there are credits. Of more a prefix
+// goes.
+TEST_F(BadWordsTest, AnUnmapOfManyRegionsIsBounded) {
+  constexpr u64 kMany = 2 * work::kMostAtOnce;
+  map_heard(0, 2 * kMany, kPermNone);
+  word(0) = abi::dying_word(abi::untouched_word(at(0, 2 * kMany)));
+  for (u64 n = 0; n < kMany; ++n) {
+    put(abi::Call::region_protect, 2 * n, 1, Perm::kAll & 3);
+    if (n % 4 == 3) heard(a_);
+  }
+  put_unmap(0, 2 * kMany);
+  EXPECT_EQ(guest_.store(0, 1), kNoRegion);
+  EXPECT_EQ(guest_.store(2 * kMany - 2, 1), kNone);
+  EXPECT_EQ(guest_.store(2 * kMany - 1, 1), kPermission);
+}
+
+class BadFullWordsTest : public BadWordsTest {
+ protected:
+  BadFullWordsTest() : BadWordsTest(10'000) {}
+};
+
+// Each hole is a region more.
+TEST_F(BadFullWordsTest, QueuedUnmapsMakeNoMoreRegionsThanThereMayBe) {
+  EXPECT_TRUE(map(a_, 15));
+  EXPECT_EQ(fill_with_regions(a_), hv::kMaxRegionsPerSpace - 1);
+  constexpr u64 kLast = 16 * 11;
+  for (u64 first = 16; first < kLast; first += 16) {
+    for (u64 n = 0; n < 16; ++n) {
+      put(abi::Call::region_map, first + n, 1, 3);
+      heard(a_);
+    }
+    for (u64 n = 1; n < 15; n += 2) put_unmap(first + n, 1);
+    heard(a_);
+  }
+  u64 holes = 0;
+  for (u64 page = 16; page < kLast; ++page) holes += guest_.store(page, 1) == kNoRegion;
+  EXPECT_GT(holes, 0u);
+  EXPECT_LE(holes, hv::RegionNodeSlab::kReserved + abi::kQueueSlots);
+}
+
+// A hole is a region more, and paid for ahead.
+TEST(Untouched, AQueuedUnmapNeedsNoMemory) {
+  QueueGuest guest(400);
+  const SpaceId a = guest.make_active();
+  const auto heard = [&] { static_cast<void>(guest.ops().region_resident(a, at(1000, 1))); };
+  constexpr u64 kPages = 16;
+  for (u64 n = 0; n < kPages; ++n) {
+    ASSERT_TRUE(guest.ops().region_map(a, anonymous(n, 1), 0));
+    heard();
+  }
+  while (guest.ops().kmem_alloc(1)) {
+  }
+  while (guest.ops().object_create(1, NoMappings())) {
+  }
+  for (u64 n = 0; guest.ops().region_map(a, anonymous(100 + 2 * n, 1), kMapReplace); ++n) {
+  }
+  std::array<bool, kPages> gone{};
+  unsigned holes = 0;
+  const auto& words = guest.queue(a).words;
+  const u64 before = guest.exits();
+  for (u64 n = 1; n < kPages - 1; ++n) {
+    if (gone[n - 1] || words[abi::word_index(at(n, 1).begin)] != abi::untouched_word(at(n, 1))) continue;
+    gone[n] = true;
+    ++holes;
+    EXPECT_TRUE(guest.ops().region_unmap(a, at(n, 1)));
+  }
+  EXPECT_EQ(guest.exits(), before);
+  EXPECT_GE(holes, 3u);
+  heard();
+  for (u64 n = 0; n < kPages; ++n) {
+    const ViolationReason reason = guest.store(n, 1);
+    EXPECT_TRUE(gone[n] ? reason == kNoRegion : reason == kNone || reason == kNoMemory) << n;
+  }
+}
+
+// Who maps many at once gets words for the last of them.
+TEST_F(UntouchedTest, TheLastOfManyHaveWords) {
+  for (u64 n = 0; n < 8; ++n) EXPECT_TRUE(map(a_, 2 * n));
+  heard(a_);
+  u64 exits = 0;
+  for (u64 n = 0; n < 8; ++n) exits += unmap_exits(2 * n);
+  EXPECT_EQ(exits, 6u);
+  for (u64 n = 0; n < 8; ++n) EXPECT_EQ(guest_.store(2 * n, 1), kNoRegion);
+}
+
+}  // namespace
+}  // namespace nopte::test
