@@ -87,7 +87,7 @@ u64 natural_alignment(u64 bytes) {
 
 }  // namespace
 
-Result<Gva> AddressSpace::find_place(Gva hint, u64 pages) const {
+Result<Gva> AddressSpace::find_place(Gva hint, u64 pages) {
   const u64 bytes = pages_to_bytes(pages);
   // A stack above keeps its guard gap, which ends at address 0.
   const auto limit_below = [&](const RegionNode* above) {
