@@ -207,13 +207,16 @@ class Engine final : public EngineCore {
   void drop_reference(Frame frame, Batch& batch);
 
   // --- large pages (engine_large.h) ---
-  // Where the cursor is above level 1.
-  [[nodiscard]] bool may_be_large(const Cursor<Sink>& cursor, const RegionSpec& region) const {
-    return region.range.contains(cursor.large_page()) || !cursor.entry().empty();
+  // Where the cursor is above level 1: whether to look closer.
+  [[nodiscard]] bool may_be_large(const Cursor<Sink>& cursor, const Space& space,
+                                  const Promise& promise) const {
+    const bool earned = Format::table_index(cursor.va(), 1) == 0 && space.ahead.paid() &&
+                        space.ahead.step_before(cursor.va()) >= AheadPolicy::kMost - 1;
+    return earned || wants_large(promise) || !cursor.entry().empty();
   }
   enum class Large : u8 { kNone, kSplit, kDone };  // small pages are next, or are there by now
-  [[gnu::noinline]] Result<Large> resolve_large(Cursor<Sink>& cursor, Space& space, SpaceId id,
-                                                const Promise& promise, Access access);
+  [[gnu::noinline]] Result<Large> resolve_large(Space& space, SpaceId id, const Promise& promise, Gva va,
+                                                Access access);
   bool give_large(Cursor<Sink>& cursor, Space& space, const Promise& promise, Access access);
   [[gnu::cold, gnu::noinline]] Result<void> split_large(Cursor<Sink>& cursor);
   [[gnu::cold, gnu::noinline]] void drop_large(Entry entry, Batch& batch);

@@ -60,8 +60,8 @@ Result<void> Engine<Sink>::resolve(Space& space, SpaceId id, const Promise& prom
     if (cursor.level() == 1) {
       const Entry entry = cursor.entry();
       if (!entry.empty()) return resolve_held(cursor, space, id, promise, entry, access);
-    } else if (kLargePages<Sink> && promise.object == nullptr && may_be_large(cursor, promise.region)) {
-      const auto large = resolve_large(cursor, space, id, promise, access);
+    } else if (kLargePages<Sink> && promise.object == nullptr && may_be_large(cursor, space, promise)) {
+      const auto large = resolve_large(space, id, promise, va, access);
       if (!large) return Fail(large.error());
       if (*large == Large::kDone) return {};
       if (*large == Large::kSplit) continue;

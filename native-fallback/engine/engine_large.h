@@ -13,10 +13,12 @@
 
 namespace nopte::pt {
 
-// A fault where no leaf table is: at a large page, or where one may be installed.
+// A fault where no leaf table is: at a large page, or where one may be installed. With a cursor of its own:
+// that of other faults stays in registers.
 template <PageTableSink Sink>
-auto Engine<Sink>::resolve_large(Cursor<Sink>& cursor, Space& space, SpaceId id, const Promise& promise,
-                                 Access access) -> Result<Large> {
+auto Engine<Sink>::resolve_large(Space& space, SpaceId id, const Promise& promise, Gva va, Access access)
+    -> Result<Large> {
+  Cursor<Sink> cursor(tables_, space.root, va);
   const RegionSpec& region = promise.region;
   const bool inside = region.range.contains(cursor.large_page());
   const Entry entry = cursor.entry();
@@ -43,9 +45,13 @@ auto Engine<Sink>::resolve_large(Cursor<Sink>& cursor, Space& space, SpaceId id,
 template <PageTableSink Sink>
 bool Engine<Sink>::give_large(Cursor<Sink>& cursor, Space& space, const Promise& promise, Access access) {
   const bool wanted = wants_large(promise);
-  if ((!wanted && !earned_large(space, promise, cursor.va())) || !cursor.make_tables(2)) return false;
+  if ((!wanted && !earned_large(space, promise, cursor.va()))) return false;
   const auto block = frames_.alloc_block();
   if (!block) return false;
+  if (!cursor.make_tables(2)) {
+    frames_.free_block(*block);
+    return false;
+  }
   work::did(work::Unit::kPage, kBlockFrames);
   for (u64 i = 0; i < kBlockFrames; ++i) sink_.zero_page(frames_.window(*block + i));
   counters_.frames_zeroed += kBlockFrames;

@@ -94,19 +94,29 @@ Result<Frame> FrameTable::alloc_slowly(FrameKind kind) {
   return slowly_ ? alloc_specially(kind) : alloc_now(kind);
 }
 
-Result<Frame> FrameTable::alloc_now(FrameKind kind) {
-  Frame frame;
-  // Spans that are free in part give theirs before others are begun, and those before whole blocks.
-  const auto pop_data = [&] { return pop(data_, frame) || (unsort() && pop(data_, frame)); };
-  const auto pop_block = [&] { return break_free_block() && pop(data_, frame); };
-  const bool got =
-      kind == FrameKind::kTable
-          ? pop(zeroed_, frame) || pop(tables_, frame) || take_high(frame) || pop_data() || pop_block()
-          : pop_data() || take_low(frame) || pop_block() || pop(tables_, frame) || pop(zeroed_, frame);
-  if (!got) return Fail(Status::kNoMemory);
+inline Frame FrameTable::give(Frame frame, FrameKind kind) {
   --free_;
   meta(frame) = FrameMeta{.kind = kind, .level = 0, .live = 0, .refs = 1, .back = 0, .index = 0};
   return frame;
+}
+
+// Its side has none, and no frame was never used. Spans that are free in part give theirs before whole
+// blocks; then each side takes the other's.
+Result<Frame> FrameTable::take_another(FrameKind kind) {
+  Frame frame;
+  const bool got = pop(data_, frame) || ((unsort() || break_free_block()) && pop(data_, frame)) ||
+                   pop(tables_, frame) || pop(zeroed_, frame);
+  if (!got) return Fail(Status::kNoMemory);
+  return give(frame, kind);
+}
+
+Result<Frame> FrameTable::alloc_now(FrameKind kind) {
+  Frame frame;
+  const bool got = kind == FrameKind::kTable ? pop(zeroed_, frame) || pop(tables_, frame) || take_high(frame)
+                                             : pop(data_, frame) || take_low(frame);
+  if (!got) [[unlikely]]
+    return take_another(kind);
+  return give(frame, kind);
 }
 
 // --- blocks ---

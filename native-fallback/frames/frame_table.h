@@ -240,6 +240,8 @@ class FrameTable {
   Result<Frame> alloc_slowly(FrameKind kind);
   Result<Frame> alloc_specially(FrameKind kind);
   Result<Frame> alloc_now(FrameKind kind);
+  [[gnu::cold, gnu::noinline]] Result<Frame> take_another(FrameKind kind);
+  Frame give(Frame frame, FrameKind kind);
   void push_data(Frame frame);
   void push_block(Frame first);
   void sort_some();

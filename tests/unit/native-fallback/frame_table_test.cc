@@ -238,9 +238,10 @@ TEST_F(BlockTest, AreAlignedAndDoNotOverlap) {
 TEST_F(BlockTest, SingleFramesFillWhatIsBegunFirst) {
   const Frame first = *table_.alloc(FrameKind::kAnon);
   const Frame block = *table_.alloc_block();
-  for (u64 i = 0; i < 10; ++i) EXPECT_LT(*table_.alloc(FrameKind::kAnon), block);
-  EXPECT_LT(first, block);
-  EXPECT_EQ(*table_.alloc_block(), block + kBlockFrames);
+  ASSERT_LT(first, block);
+  for (u64 left = block - first - 1; left != 0; --left) EXPECT_LT(*table_.alloc(FrameKind::kAnon), block);
+  EXPECT_EQ(*table_.alloc(FrameKind::kAnon), block + kBlockFrames);
+  EXPECT_EQ(*table_.alloc_block(), block + 2 * kBlockFrames);
 }
 
 TEST_F(BlockTest, ComeBackWhole) {
