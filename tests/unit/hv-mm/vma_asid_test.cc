@@ -224,6 +224,39 @@ TEST(VmaAsids, AKernelPageThatIsTakenIsGoneForAll) {
   expect_reached(false, false);
 }
 
+// Pages enough for a table that a clone shares instead of copying it.
+constexpr u64 kSharedPages = 80;
+
+TEST(VmaAsids, WhatIsCutFromSharedTablesIsGoneForAllThatHaveThem) {
+  Spaces s(8);
+  const u64 object = s.call(Call::object_create, {kSharedPages});
+  const u64 original = s.make();
+  s.map(original, kPage, kSharedPages, kR | kW | abi::kRegionShared | abi::kRegionPopulate, object);
+  const u64 clone = s.call(Call::space_clone, {original});
+  for (const u64 space : {original, clone}) {
+    s.activate(space);
+    ASSERT_TRUE(s.reaches(kPage, Access::kRead));
+  }
+  s.activate(s.make());
+  s.call(Call::object_resize, {object, 0});
+  for (const u64 space : {original, clone}) {
+    s.activate(space);
+    EXPECT_FALSE(s.reaches(kPage, Access::kRead));
+  }
+}
+
+TEST(VmaAsids, TheWayToATableThatIsNoLongerSharedIsForgotten) {
+  Spaces s(8);
+  const u64 space = s.make();
+  s.activate(space);
+  s.map(space, kPage, kSharedPages, kR | kW | abi::kRegionPopulate);
+  s.call(Call::space_clone, {space});
+  ASSERT_TRUE(s.reaches(kPage, Access::kRead));
+  s.unmap(space, kPage + kPageBytes, 1);
+  EXPECT_TRUE(s.reaches(kPage, Access::kRead));
+  EXPECT_FALSE(s.reaches(kPage + kPageBytes, Access::kRead));
+}
+
 // --- many spaces, few ASIDs
 // ---------------------------------------------------------------------------------
 
@@ -245,8 +278,8 @@ class RandomSpaces {
   [[nodiscard]] u64 flushes() { return s_.flushes(); }
 
  private:
-  static constexpr u64 kMostSpaces = 7, kObjectPages = 3, kLargePages = 80;
-  // Leaf tables side by side, one far away; one of more pages than a clone copies.
+  static constexpr u64 kMostSpaces = 7, kObjectPages = kSharedPages;
+  // Leaf tables side by side, one far away; one that clones share.
   static constexpr Gva kLarge{0x5000'0000};
   static constexpr Gva kPages[] = {kPage,
                                    kPage + kPageBytes,
@@ -280,26 +313,28 @@ class RandomSpaces {
     const u64 space = any_space();
     switch (what) {
       case 80:
-      case 81:
         make();
         break;
+      case 81:
       case 82:
-      case 83:
         clone(space);
         break;
+      case 83:
       case 84:
       case 85:
-        destroy(space);
+        destroy(spaces_[below(spaces_.size())]);
         break;
       case 86:
-        s_.map(space, kLarge, kLargePages, kR | kW | abi::kRegionPopulate);
+        s_.map(space, kLarge, kSharedPages, kR | kW | abi::kRegionPopulate);
         break;
       case 87:
+        s_.map(space, kLarge, kSharedPages, kR | kW | abi::kRegionShared | abi::kRegionPopulate, objects_[0]);
+        break;
       case 88:
         s_.map(space, page(), 1 + below(3), rights(), 0);
         break;
       case 89:
-        s_.map(space, page(), 1 + below(kObjectPages), rights() | (below(2) != 0 ? abi::kRegionShared : 0),
+        s_.map(space, page(), 1 + below(3), rights() | (below(2) != 0 ? abi::kRegionShared : 0),
                objects_[below(std::size(objects_))]);
         break;
       case 90:
@@ -307,13 +342,13 @@ class RandomSpaces {
         s_.unmap(space, page(), 1 + below(3));
         break;
       case 92:
-        s_.unmap(space, kLarge, kLargePages);
+        s_.unmap(space, kLarge, kSharedPages);
         break;
       case 93:
         s_.protect(space, page(), 1 + below(2), below(4) == 0 ? 0 : rights());
         break;
       case 94:
-        s_.protect(space, kLarge, kLargePages, rights());
+        s_.protect(space, kLarge, kSharedPages, rights());
         break;
       case 95:
         s_.call(Call::region_advise,
@@ -323,7 +358,8 @@ class RandomSpaces {
         s_.call(Call::region_move, {space, page().value(), 1, page().value()});
         break;
       case 97:
-        s_.call(Call::object_resize, {objects_[below(std::size(objects_))], below(kObjectPages + 1)});
+        s_.call(Call::object_resize,
+                {objects_[below(std::size(objects_))], below(4) != 0 ? kObjectPages : below(kObjectPages)});
         break;
       case 98:
         if (below(2) != 0) {
