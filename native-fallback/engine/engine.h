@@ -165,10 +165,6 @@ class Engine final : public EngineCore {
     const auto installed = peek(id, va);
     return installed.has_value() && installed->entry.accessed();
   }
-  [[nodiscard]] bool is_large(SpaceId id, Gva va) const override {
-    const auto installed = peek(id, va);
-    return installed.has_value() && installed->level != 1;
-  }
   [[gnu::cold]] InstalledPages count_first(const Space& space, VaRange& range) const override;
   [[nodiscard]] bool runs(const Space& space) const override { return sink_.runs(space.root); }
   Result<void> clone_tables(Space& parent, Space& child) override;

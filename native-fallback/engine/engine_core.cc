@@ -111,25 +111,12 @@ Result<void> EngineCore::region_moved(SpaceId id, VaRange from, Gva to) {
 }
 
 bool EngineCore::earned_large(Space& space, const Promise& promise, Gva va) const {
-  if (!promise.ahead || promise.region.usage.large() != LargeLeaves::kAsItComes) return false;
+  if (promise.pattern == AccessPattern::kRandom || promise.region.usage.large() != LargeLeaves::kAsItComes)
+    return false;
   if (va.page() % kBlockFrames != 0 || space.ahead.step_before(va) < AheadPolicy::kMost - 1) return false;
   space.ahead.fault_at(va, 1);
   return space.ahead.pages() >= kBlockFrames - 1 &&
          frames_.free_frames() / AheadPolicy::kFreeParts >= kBlockFrames;
-}
-
-Result<u64> EngineCore::region_large(SpaceId id, VaRange range) const {
-  const Space* space = find_space(id);
-  if (space == nullptr || space->retired || !may_show(id, range)) return Fail(Status::kInvalid);
-  constexpr u64 kBytes = pages_to_bytes(kBlockFrames);
-  Gva begin(range.begin.value() & ~(kBytes - 1));
-  if ((range.end - 1 - begin) / kBytes >= kMostLarge) return Fail(Status::kInvalid);
-  u64 pages = 0;
-  for (; begin < range.end; begin += kBytes) {
-    work::did(work::Unit::kNode);
-    if (is_large(id, begin)) pages += VaRange{begin, begin + kBytes}.intersect(range).pages();
-  }
-  return pages;
 }
 
 Result<void> EngineCore::populate(SpaceId id, Space& space, VaRange range, Advice advice,
@@ -149,7 +136,8 @@ Result<void> EngineCore::populate(SpaceId id, Space& space, VaRange range, Advic
     if (va < region->range.begin) va = region->range.begin;
     if (stop_at(va)) return Fail(Status::kAgain);
     const Gva end = region->range.end < range.end ? region->range.end : range.end;
-    const Promise promise{*region, find_object(region->object), AccessPattern::kRandom};
+    Promise promise{*region, find_object(region->object), AccessPattern::kRandom};
+    promise.region.usage = Usage(AccessPattern::kRandom, LargeLeaves::kNever);
     // Read ahead makes no pages: it installs those that an object has.
     if (region->perm.none() || (will_need && promise.object == nullptr)) {
       va = end;

@@ -52,10 +52,6 @@ class EngineCore {
   // kInvalid.
   Result<InstalledPages> region_installed(SpaceId space, VaRange& range) const;
 
-  // How many pages of the range large pages show, of at most kMostLarge that those would map. Errors:
-  // kInvalid.
-  static constexpr u64 kMostLarge = work::kMostAtOnce;
-  [[nodiscard]] Result<u64> region_large(SpaceId space, VaRange range) const;
 
   // --- objects ------------------------------------------------------------------------------------------
 
@@ -123,8 +119,6 @@ class EngineCore {
   [[nodiscard]] virtual bool may_show(SpaceId id, VaRange range) const = 0;
   // What is installed at va was touched, or may have been.
   [[nodiscard]] virtual bool was_touched(SpaceId id, Gva va) const = 0;
-  // A large page shows va.
-  [[nodiscard]] virtual bool is_large(SpaceId id, Gva va) const = 0;
   // A CPU runs it.
   [[nodiscard]] virtual bool runs(const Space& space) const = 0;
   // Shares what the parent shows with the child. Errors: kNoMemory.
@@ -164,7 +158,7 @@ class EngineCore {
   // The first touch of what a large page would map is at va: whether it is to have one, as the program asked
   // or as a run of touches has earned it (ahead.h).
   [[nodiscard]] bool wants_large(const Promise& promise) const {
-    return promise.ahead && promise.region.usage.large() == LargeLeaves::kWanted;
+    return promise.region.usage.large() == LargeLeaves::kWanted;
   }
   [[nodiscard]] bool earned_large(Space& space, const Promise& promise, Gva va) const;
 

@@ -60,7 +60,6 @@ class AnyEngine {
 
   virtual const pt::EngineCounters& counters() const = 0;
   virtual Result<u64> region_resident(SpaceId space, VaRange range) const = 0;
-  virtual Result<u64> region_large(SpaceId space, VaRange range) const = 0;
   virtual Result<InstalledPages> region_installed(SpaceId space, VaRange& range) const = 0;
   virtual std::optional<Installed> peek(SpaceId space, Gva va) const = 0;
   virtual Result<Frame> root(SpaceId space) const = 0;
@@ -143,9 +142,6 @@ class EngineOf final : public AnyEngine {
   }
   Result<u64> region_resident(SpaceId space, VaRange range) const override {
     return engine.region_resident(space, range);
-  }
-  Result<u64> region_large(SpaceId space, VaRange range) const override {
-    return engine.region_large(space, range);
   }
   std::optional<Installed> peek(SpaceId space, Gva va) const override {
     const auto found = engine.peek(space, va);
