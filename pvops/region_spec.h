@@ -8,6 +8,7 @@
 #include "pvops/base/function_ref.h"
 #include "pvops/base/perm.h"
 #include "pvops/base/result.h"
+#include "pvops/region_hint.h"
 
 namespace nopte {
 
@@ -34,7 +35,11 @@ struct RegionSpec {
 class RegionSource {
  public:
   // The region that contains va, whole; nothing when va is not promised.
-  [[nodiscard]] virtual std::optional<RegionSpec> find(Gva va) const = 0;
+  [[nodiscard]] virtual std::optional<RegionSpec> find(Gva va, RegionHint& hint) const = 0;
+  [[nodiscard]] std::optional<RegionSpec> find(Gva va) const {
+    RegionHint none;
+    return find(va, none);
+  }
   // The region that contains va or, when there is none, the next above it.
   [[nodiscard]] virtual std::optional<RegionSpec> find_next(Gva va) const = 0;
 

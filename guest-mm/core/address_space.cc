@@ -73,7 +73,7 @@ Result<void> AddressSpace::declare(const RegionSpec& spec, u32 flags, MemoryObje
   return {};
 }
 
-Result<Gva> AddressSpace::find_place(Gva hint, u64 pages) const {
+Result<Gva> AddressSpace::find_place(Gva hint, u64 pages) {
   const u64 bytes = pages_to_bytes(pages);
   // A stack above keeps its guard gap, which ends at address 0.
   const auto limit_below = [&](const RegionNode* above) {

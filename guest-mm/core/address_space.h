@@ -122,7 +122,7 @@ class AddressSpace {
   }
   // Declares `pages` more after the region that ends at `end`, continuing it at `at`.
   Result<void> insert_continuation(const RegionNode& node, Gva end, Gva at, u64 pages);
-  Result<Gva> find_place(Gva hint, u64 pages) const;
+  Result<Gva> find_place(Gva hint, u64 pages);
   Result<Gva> move(VaRange old, u64 new_pages, Gva to);
   [[nodiscard]] bool region_limit_reached(const RegionPlan& plan) const {
     return tree_.regions() + plan.nodes_held() > kMostRegions;

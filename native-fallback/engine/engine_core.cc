@@ -47,6 +47,7 @@ Result<void> EngineCore::space_destroy(SpaceId id, Checkpoint* checkpoint) {
     activated_id_ = SpaceId::kKernel;
     activated_ = &kernel_;
   }
+  asked_.forget(find_space(id)->regions);
   spaces_.remove(frames_, static_cast<u32>(id));
   return {};
 }

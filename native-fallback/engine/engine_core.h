@@ -157,6 +157,8 @@ class EngineCore {
   // The space that was activated last: it is asked for most.
   SpaceId activated_id_ = SpaceId::kKernel;
   Space* activated_ = &kernel_;
+  // Of the processor that faults; with more of them, one each.
+  RegionHint asked_;
   IdTable<Space> spaces_;
   IdTable<MemoryObject> objects_;
   KmemArea kmem_;

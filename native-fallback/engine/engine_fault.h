@@ -28,7 +28,7 @@ auto Engine<Sink>::fault(SpaceId id, Gva va, Access access, Privilege privilege)
   Space* space = find_space(id);
   if (space == nullptr || space->retired || space->regions == nullptr)
     return refuse(ViolationReason::kNoRegion);
-  const std::optional<RegionSpec> region = space->regions->find(va);
+  const std::optional<RegionSpec> region = space->regions->find(va, asked_);
   if (!region) return refuse(ViolationReason::kNoRegion);
   if (!allows(region->perm, access)) return refuse(ViolationReason::kPermission);
   // No entry refuses this, but the processor does (SMEP), whatever is installed: the fault would never end.

@@ -31,7 +31,8 @@ RegionSpec from(const RegionSpec& spec, Gva at) {
 }
 
 [[gnu::always_inline]] inline void RegionTree::unlink(RegionNode& node) {
-  hint_.forget(node);
+  if (recent_ == &node) recent_ = nullptr;
+  if (searched_.owner == &node) searched_.owner = nullptr;
   if (gaps_ != nullptr) gaps_->remove(node);
   tree_.erase(tree_.iterator_to(node));
   (node.below == nullptr ? first_ : node.below->above) = node.above;
@@ -74,10 +75,10 @@ void RegionTree::release_dead() {
 }
 
 void RegionTree::forget_search(RegionNode* node) {
-  const Gva end = node == nullptr ? hint_.searched_end : node->spec.range.begin;
-  if (end <= hint_.searched_from) return;
-  hint_.searched_from = end < hint_.searched_end ? end : hint_.searched_end;
-  hint_.searched_owner = node;  // looked at only if it begins there
+  const Gva end = node == nullptr ? searched_.end : node->spec.range.begin;
+  if (end <= searched_.from) return;
+  searched_.from = end < searched_.end ? end : searched_.end;
+  searched_.owner = node;  // looked at only if it begins there
 }
 
 void RegionTree::set_gap(RegionNode* node, Gva low, RegionNode* from) {
@@ -127,9 +128,9 @@ RegionNode& RegionTree::merge_down(RegionNode& node) {
   RegionNode* below = below_of(above);
   pages_ += spec.range.pages();
   // What is taken is not searched again.
-  if (spec.range.end == hint_.searched_from) hint_.searched_from = spec.range.begin;
+  if (spec.range.end == searched_.from) searched_.from = spec.range.begin;
   if (joins_below) {
-    hint_.hit = below;
+    recent_ = below;
     below->spec.range.end = spec.range.end;
     if (joins_above) {
       below->spec.range.end = above->spec.range.end;
@@ -141,18 +142,18 @@ RegionNode& RegionTree::merge_down(RegionNode& node) {
   }
   const Gva low = below == nullptr ? bounds_.begin : below->spec.range.end;
   if (joins_above) {
-    hint_.hit = above;
+    recent_ = above;
     above->spec.range.begin = spec.range.begin;
     above->spec.object_page = spec.object_page;
     set_gap(above, low);
-    if (hint_.searched_from == spec.range.begin) hint_.searched_owner = above;
+    if (searched_.from == spec.range.begin) searched_.owner = above;
     return;
   }
   RegionNode& node = make_node(memory, spec, tag, list, above);
   set_gap(&node, low, above);
   set_gap(above, spec.range.end);
-  hint_.hit = &node;
-  if (hint_.searched_from == spec.range.begin) hint_.searched_owner = &node;
+  recent_ = &node;
+  if (searched_.from == spec.range.begin) searched_.owner = &node;
 }
 
 // Returns the region above the range, or null.
@@ -238,6 +239,7 @@ RegionNode& RegionTree::merge_down(RegionNode& node) {
   node->spec.range = {plan.to_, plan.to_ + range.bytes()};
   link(*node, target_above);
   RegionNode& merged = merge_down(*node);
+  recent_ = &merged;
   refresh_gap(&merged);
   if (target_above != nullptr) refresh_gap(&merge_down(*target_above));
 }
@@ -271,7 +273,7 @@ void RegionTree::commit(RegionPlan& plan) {
       if (plan.changes_) {
         // What comes next is often put there.
         RegionNode* const above = unmap_range(plan);
-        hint_.note_gap(plan.spec_.range, above, version_);
+        searched_.note_gap(plan.spec_.range, above, version_);
       }
       break;
     case Kind::kReplace:
@@ -326,7 +328,9 @@ bool RegionTree::clear_some(u64 most) {
 
 void RegionTree::clear() {
   ++version_;
-  hint_.forget_all();
+  recent_ = nullptr;
+  searched_.owner = nullptr;
+  searched_.from = searched_.end;
   tree_.clear_and_dispose([&](RegionNode* node) {
     if (gaps_ != nullptr) gaps_->remove(*node);
     work::did(work::Unit::kRegion);

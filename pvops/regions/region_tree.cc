@@ -7,10 +7,21 @@
 
 namespace nopte {
 
-std::optional<RegionSpec> RegionTree::find(Gva va) const {
-  const RegionNode* node = find_node(va);
+std::optional<RegionSpec> RegionTree::find(Gva va, RegionHint& hint) const {
+  if (hint.version == version_ && hint.source == this && hint.region->spec.range.contains(va)) {
+    return hint.region->spec;
+  }
+  if (recent_ != nullptr && recent_->spec.range.contains(va)) return recent_->spec;
+  const RegionNode* const node = search_at(va);
   if (node == nullptr) return std::nullopt;
+  hint = {this, version_, node};
   return node->spec;
+}
+
+[[gnu::always_inline]] inline const RegionNode* RegionTree::search_at(Gva va) const {
+  const auto above = tree_.upper_bound(va);
+  const RegionNode* const node = below_of(above == tree_.end() ? nullptr : &*above);
+  return node != nullptr && va < node->spec.range.end ? node : nullptr;
 }
 
 std::optional<RegionSpec> RegionTree::find_next(Gva va) const {
@@ -20,16 +31,14 @@ std::optional<RegionSpec> RegionTree::find_next(Gva va) const {
 }
 
 const RegionNode* RegionTree::find_node(Gva va) const {
-  RegionNode* node = after(va);
-  if (node == nullptr || va < node->spec.range.begin) return nullptr;
-  hint_.hit = node;
-  return node;
+  const RegionNode* node = after(va);
+  return node == nullptr || va < node->spec.range.begin ? nullptr : node;
 }
 
 const RegionNode* RegionTree::at_or_after(Gva va) const { return after(va); }
 
 RegionNode* RegionTree::search_after(Gva va) const {
-  if (hint_.gap_version == version_ && hint_.gap.contains(va)) return hint_.above_gap;
+  if (searched_.gap_version == version_ && searched_.gap.contains(va)) return searched_.above_gap;
   // The tree's own iterators are as const as the tree; the nodes are not ours to protect here.
   Tree& tree = const_cast<Tree&>(tree_);
   const auto found = tree.upper_bound(va);
@@ -52,7 +61,7 @@ bool RegionTree::free(VaRange range) const {
   return node == nullptr || range.end <= node->spec.range.begin;
 }
 
-Result<Gva> RegionTree::find_gap(VaRange within, u64 pages, u64 align_bytes) const {
+Result<Gva> RegionTree::find_gap(VaRange within, u64 pages, u64 align_bytes) {
   if (gaps_ == nullptr) return Fail(Status::kUnsupported);
   within = within.intersect(bounds_);
   if (pages == 0 || within.empty() || pages > within.pages()) return Fail(Status::kNoMemory);
@@ -68,19 +77,18 @@ Result<Gva> RegionTree::find_gap(VaRange within, u64 pages, u64 align_bytes) con
     return at;
   };
   // What an earlier search has seen need not be seen again.
-  if (limit == hint_.searched_end && hint_.searched_from < limit && pages >= hint_.searched_pages)
-    within.end = hint_.searched_from;
+  if (limit == searched_.end && searched_.from < limit && pages >= searched_.pages)
+    within.end = searched_.from;
 
   // The gap that the upper limit cuts belongs to the first region at or above it, or to none.
-  RegionNode* owner = hint_.searched_owner;
+  RegionNode* owner = searched_.owner;
   Gva low{};
   if (owner != nullptr && owner->spec.range.begin == within.end) {
     low = gap_begin(*owner);
   } else {
-    Tree& tree = const_cast<Tree&>(tree_);
-    auto above = tree.lower_bound(within.end);
-    owner = above == tree.end() ? nullptr : &*above;
-    low = above == tree.begin() ? bounds_.begin : (--above)->spec.range.end;
+    auto above = tree_.lower_bound(within.end);
+    owner = above == tree_.end() ? nullptr : &*above;
+    low = above == tree_.begin() ? bounds_.begin : (--above)->spec.range.end;
   }
   auto at = place(low, within.end);
   if (!at) {
@@ -93,14 +101,13 @@ Result<Gva> RegionTree::find_gap(VaRange within, u64 pages, u64 align_bytes) con
     low = gap_begin(*best);
     at = place(low, best->spec.range.begin);
   }
-  hint_.note_gap({low, owner == nullptr ? bounds_.end : owner->spec.range.begin}, owner, version_);
+  searched_.note_gap({low, owner == nullptr ? bounds_.end : owner->spec.range.begin}, owner, version_);
   // Tight alignment and a low bound may pass over gaps that would fit another request.
   if (align_bytes == kPageBytes && within.begin <= low) {
-    hint_.searched_end = limit;
-    hint_.searched_from =
-        owner == nullptr || limit < owner->spec.range.begin ? limit : owner->spec.range.begin;
-    hint_.searched_pages = pages;
-    hint_.searched_owner = owner;
+    searched_.end = limit;
+    searched_.from = owner == nullptr || limit < owner->spec.range.begin ? limit : owner->spec.range.begin;
+    searched_.pages = pages;
+    searched_.owner = owner;
   }
   return *at;
 }
@@ -129,7 +136,7 @@ bool RegionTree::consistent() const {
     below = &node;
   }
   return last_ == below && regions == regions_ && pages == pages_ &&
-         (hint_.hit == nullptr || hint_.hit->tree == this);
+         (recent_ == nullptr || recent_->tree == this);
 }
 
 }  // namespace nopte

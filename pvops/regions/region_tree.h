@@ -8,25 +8,26 @@
 //     NOPTE_TRY(mm_ops().region_unmap(...));       nothing has changed; the plan gives its nodes back
 //     tree.commit(*plan);                          cannot fail
 //
-// Between prepare and commit the tree must not change (find is fine). Neighbours whose contents continue and
-// whose tags are equal are merged at once, so the list is canonical: equal promises, equal lists.
+// Between prepare and commit the tree must not change (asking is fine). Neighbours whose contents continue
+// and whose tags are equal are merged at once, so the list is canonical: equal promises, equal lists.
 //
 //   before   [----- A rw -----][-- B r --]        protect(x..y, r)
 //                     x        y
 //   after    [-- A rw][---------- A' r ---]       (merged when A is anonymous and so is B)
 //
-// Concurrency: the owner's. Bounded work: O(log n + regions in the range). Nothing that a caller passes as
-// a range, perm, tag or object page trips an assertion.
+// Concurrency: the owner's; what is const may run side by side, each with a hint of its own. Bounded work:
+// O(log n + regions in the range). Nothing that a caller passes as a range, perm, tag or object page trips an
+// assertion.
 #pragma once
 
 #include <boost/intrusive/set.hpp>
 
 #include "pvops/base/result.h"
 #include "pvops/regions/gap_index.h"
-#include "pvops/regions/region_hint.h"
 #include "pvops/regions/region_list.h"
 #include "pvops/regions/region_node.h"
 #include "pvops/regions/region_plan.h"
+#include "pvops/regions/searched_gaps.h"
 
 namespace nopte {
 
@@ -45,9 +46,10 @@ class RegionTree : public RegionSource {
   [[nodiscard]] SpaceId space() const { return space_; }
 
   // --- asking ------------------------------------------------------------------------------------------
-  [[nodiscard]] std::optional<RegionSpec> find(Gva va) const override;
+  using RegionSource::find;
+  [[nodiscard]] std::optional<RegionSpec> find(Gva va, RegionHint& hint) const override;
   [[nodiscard]] std::optional<RegionSpec> find_next(Gva va) const override;
-  // The region that contains va, or null. Remembers the last hit.
+  // The region that contains va, or null.
   [[nodiscard]] const RegionNode* find_node(Gva va) const;
   // The first region that ends after va (contains it or lies above it), or null.
   [[nodiscard]] const RegionNode* at_or_after(Gva va) const;
@@ -66,11 +68,10 @@ class RegionTree : public RegionSource {
   // Another number after every change.
   [[nodiscard]] u64 version() const { return version_; }
 
-  // The highest free range of `pages` pages inside `within`, its begin a multiple of align_bytes (a power of
-  // two, at least a page). Errors: kNoMemory, kUnsupported.
-  [[nodiscard]] Result<Gva> find_gap(VaRange within, u64 pages, u64 align_bytes = kPageBytes) const;
-
   // --- changing ----------------------------------------------------------------------------------------
+  // The highest free range of `pages` pages inside `within`, its begin a multiple of align_bytes (a power of
+  // two, at least a page). Changes what is remembered for the next search. Errors: kNoMemory, kUnsupported.
+  [[nodiscard]] Result<Gva> find_gap(VaRange within, u64 pages, u64 align_bytes = kPageBytes);
   // Adds a region. `list` is the list of spec.object, null for anonymous memory.
   // Errors: kInvalid (range malformed or out of bounds, object pages wrap), kOverlap, kNoMemory.
   Result<RegionPlan> prepare_insert(const RegionSpec& spec, u32 tag, RegionList* list);
@@ -124,10 +125,11 @@ class RegionTree : public RegionSource {
   [[nodiscard]] bool well_formed(const RegionSpec& spec, const RegionList* list) const;
   // at_or_after without const.
   RegionNode* after(Gva va) const {
-    if (hint_.hit != nullptr && hint_.hit->spec.range.contains(va)) return hint_.hit;
+    if (recent_ != nullptr && recent_->spec.range.contains(va)) return recent_;
     return search_after(va);
   }
   RegionNode* search_after(Gva va) const;
+  const RegionNode* search_at(Gva va) const;
   // The region below `above`; below nothing is the highest.
   [[nodiscard]] RegionNode* below_of(const RegionNode* above) const {
     return above == nullptr ? last_ : above->below;
@@ -179,8 +181,9 @@ class RegionTree : public RegionSource {
   RegionNodeSource* nodes_;
   GapIndex* gaps_;
   SpaceId space_ = SpaceId::kKernel;
-  mutable RegionHint hint_;     // asking remembers
-  RegionNode* dead_ = nullptr;  // emptied their lists during this commit, chained by RegionNode::next_dead
+  SearchedGaps searched_;
+  RegionNode* recent_ = nullptr;  // the region added or moved last, which is asked for next
+  RegionNode* dead_ = nullptr;    // emptied their lists during this commit, chained by RegionNode::next_dead
   u64 regions_ = 0;
   u64 pages_ = 0;
   u64 version_ = 0;

@@ -12,7 +12,8 @@ namespace nopte::model {
 
 class Regions : public RegionSource {
  public:
-  [[nodiscard]] std::optional<RegionSpec> find(Gva va) const override {
+  using RegionSource::find;
+  [[nodiscard]] std::optional<RegionSpec> find(Gva va, RegionHint&) const override {
     auto next = regions_.upper_bound(va);
     if (next == regions_.begin()) return std::nullopt;
     const RegionSpec& region = std::prev(next)->second;

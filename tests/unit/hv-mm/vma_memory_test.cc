@@ -1,6 +1,9 @@
 // The memory calls of the ABI as a guest makes them, registers and all, over the engine and the machine
 // model.
+#include <array>
+#include <cstddef>
 #include <iterator>
+#include <optional>
 #include <random>
 
 #include "tests/unit/hv-mm/vma_fixture.h"
@@ -241,6 +244,40 @@ TEST_F(VmaMemoryTest, NastyValuesInEveryRegister) {
       EXPECT_TRUE((*tree)->consistent());
     }
   }
+}
+
+// Nodes whose memory stays as it was: what looks at one that is gone sees no crash, but what it promised.
+struct KeptNodes final : RegionNodeSource {
+  void* allocate() override { return &memory[used++]; }
+  void release(void*) override {}
+  struct alignas(RegionNode) Slot {
+    std::array<std::byte, sizeof(RegionNode)> bytes;
+  };
+  std::array<Slot, 4> memory;
+  std::size_t used = 0;
+};
+
+TEST_F(VmaMemoryTest, WhatWasAskedOfASpaceThatIsGoneIsForgotten) {
+  constexpr Gva kB = kA + 64 * kPageBytes;
+  KeptNodes nodes;
+  std::optional<RegionTree> tree;  // always at the same address
+  const auto space_with = [&](Gva at) {
+    tree.emplace(VaRange{Gva(kPageBytes), Gva(u64{1} << 47)}, nodes, nullptr);
+    for (const Gva begin : {at, at + 16 * kPageBytes}) {
+      EXPECT_TRUE(tree->insert({.range = VaRange::of_pages(begin, 2), .perm = kPermRW}, 0, nullptr, 100));
+    }
+    return *engine_.space_create(*tree);
+  };
+  const auto faults = [&](SpaceId space, Gva va) {
+    return engine_.fault(space, va, Access::kRead, pt::Privilege::kUser).has_value();
+  };
+  const SpaceId gone = space_with(kA);
+  EXPECT_TRUE(faults(gone, kA));
+  ASSERT_TRUE(engine_.space_destroy(gone));
+  const SpaceId next = space_with(kB);
+  EXPECT_FALSE(faults(next, kA));
+  EXPECT_TRUE(faults(next, kB));
+  ASSERT_TRUE(engine_.space_destroy(next));
 }
 
 }  // namespace

@@ -254,7 +254,8 @@ class RandomRun {
 
   void find() {
     const Gva va = chance(98) ? kBounds.begin + below(kBounds.bytes()) : Gva{random_()};
-    const auto found = tree_.find(va);
+    // Some who ask keep what they remember through whatever happens to the tree.
+    const auto found = chance(75) ? tree_.find(va, hints_[below(hints_.size())]) : tree_.find(va);
     const auto page = model_.find((va - kBounds.begin) >> kPageShift);
     const bool expected = kBounds.contains(va) && page != model_.end();
     ASSERT_EQ(found.has_value(), expected);
@@ -334,6 +335,7 @@ class RandomRun {
   test::CountingNodes nodes_;
   GapIndex gaps_;
   RegionTree tree_{kBounds, nodes_, &gaps_};
+  std::array<RegionHint, 3> hints_;
   Model model_;
 };
 

@@ -268,11 +268,45 @@ TEST_F(RegionTreeTest, FailedAllocationsAndDroppedPlansLeaveTheTreeAsItWas) {
   check();
 }
 
-TEST_F(RegionTreeTest, TheLastHitIsForgottenWhenItGoes) {
+TEST_F(RegionTreeTest, WhatWasChangedLastIsForgottenWhenItGoes) {
   insert(anonymous(0, 2));
   EXPECT_TRUE(tree.find(page(1)));
   unmap(pages(0, 2));
   EXPECT_FALSE(tree.find(page(1)));
+}
+
+TEST_F(RegionTreeTest, EachWhoAsksRemembersForHimself) {
+  insert(anonymous(0, 2));
+  insert(anonymous(10, 2, kPermR));
+  insert(anonymous(20, 2));
+  const RegionTree& asked = tree;
+  RegionHint one;
+  RegionHint other;
+  ASSERT_TRUE(asked.find(page(1), one));
+  ASSERT_TRUE(asked.find(page(11), other));
+  EXPECT_EQ(one.region, asked.find_node(page(1)));
+  EXPECT_EQ(other.region, asked.find_node(page(11)));
+  // Outside of what is remembered it is looked for, and nothing found changes nothing.
+  EXPECT_EQ(asked.find(page(10), one)->perm, kPermR);
+  EXPECT_FALSE(asked.find(page(5), other));
+  EXPECT_EQ(other.region, asked.find_node(page(11)));
+}
+
+TEST_F(RegionTreeTest, WhatIsRememberedOfATreeBeforeItChangedIsNotLookedAt) {
+  insert(anonymous(0, 2));
+  insert(anonymous(10, 2, kPermR));
+  RegionHint gone;
+  RegionHint shrunk;
+  ASSERT_TRUE(tree.find(page(1), gone));
+  ASSERT_TRUE(tree.find(page(11), shrunk));
+  unmap(pages(0, 2));
+  unmap(pages(11, 1));
+  EXPECT_FALSE(tree.find(page(1), gone));  // its node's memory is given back: a sanitizer sees a look at it
+  EXPECT_FALSE(tree.find(page(11), shrunk));
+  insert(anonymous(1, 1, kPermR));  // and perhaps in use again
+  EXPECT_EQ(tree.find(page(1), gone)->perm, kPermR);
+  tree.clear();
+  EXPECT_FALSE(tree.find(page(1), gone));
 }
 
 }  // namespace
