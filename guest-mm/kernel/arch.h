@@ -113,6 +113,8 @@ void handle_exception(UserRegisters& registers, u8 vector, u64 error_code);
 // An external interrupt, from user mode, from idle or in the middle of a long memory operation; acknowledged
 // already. It calls no memory operation.
 void handle_interrupt(u8 vector);
+// How many that were, since boot.
+u64 interrupts_taken();
 // Before every return to user mode: reschedule when due, deliver signals.
 void leave_kernel(UserRegisters& registers);
 

@@ -14,6 +14,7 @@ namespace nopte::guest {
 namespace {
 
 constexpr u64 kPageFaultVector = 14;
+u64 g_interrupts_taken = 0;
 constexpr u8 kX87Vector = 16, kSseVector = 19;
 
 void force_fault(i32 signal, i32 code, u64 address) {
@@ -123,7 +124,10 @@ void handle_exception(UserRegisters& registers, u8 vector, u64 error_code) {
   }
 }
 
+u64 interrupts_taken() { return g_interrupts_taken; }
+
 void handle_interrupt(u8 vector) {
+  ++g_interrupts_taken;
   switch (vector) {
     case kTimerVector:
       timer_interrupt();

@@ -57,8 +57,10 @@ Result<Populated> MmCalls::region_map(SpaceId space, const RegionSpec& region, u
   if (result.status != Status::kOk) {
     return Fail(result.status);
   }
-  return (flags & abi::kRegionPopulate) && result.value == region.range.pages() ? Populated::kYes
-                                                                                : Populated::kNo;
+  if (!(flags & abi::kRegionPopulate)) return Populated::kNo;
+  if (result.value == region.range.pages()) return Populated::kYes;
+  take_interrupts();  // it stopped for one
+  return Populated::kNo;
 }
 
 Result<void> MmCalls::region_unmap(SpaceId space, VaRange range) {

@@ -77,6 +77,7 @@ void proc_stat(TextBuilder& out) {
   for (const char* name : {"cpu  ", "cpu0 "}) {
     out.add(name, busy / kNsPerTick, " 0 0 ", idle / kNsPerTick, " 0 0 0 0 0 0\n");
   }
+  out.add("intr ", interrupts_taken(), "\n");
   out.add("btime ", platform_ops().boot_wall_ns() / 1'000'000'000, "\nprocesses ", process_count(),
           "\nprocs_running ", runnable_processes(), "\nprocs_blocked 0\n");
 }
