@@ -45,9 +45,22 @@ PARTS = {
 }
 BACKENDS = ("backend: hypercalls", "backends: page-table interfaces")
 
+# The two engines, each of one file: which objects, and what their functions are by their class.
+ENGINE_HOMES = {"image_translation_interfaces": "interfaces", "image_translation_bare": "bare"}
+ENGINE_PARTS = {
+    "engine: faults, ranges, clones": ("Engine", "EngineMm"),
+    "tables: finding, changing, sharing": ("Cursor", "TlbBatch", "TableMemory", "TableView"),
+    "operations that are reached by a pointer": ("TableOpsSink", "TableOps"),
+    "Xen's interface": ("XenTables", "XenQueue"),
+    "the told interfaces": ("ToldTables", "KvmpvTeller", "VmiTeller", "LguestTeller"),
+}
+_OTHER = "home, platform, boot"
+
 _IMAGE_BASE = 0xFFFFFFFF80000000
 _SITE = struct.Struct("<III")
 _PIECE = re.compile(r"^ (\.text\S*)\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) (\S+\.o)$", re.MULTILINE)
+# In a section's name: the class that its function belongs to.
+_CLASS = re.compile(r"_ZT?(?:hn\d+_)?Z?NK?5nopte2pt(?:12_GLOBAL__N_1)?\d+([A-Za-z]+?)(?:I|C\d|D\d|\d|$)")
 
 
 @dataclasses.dataclass
@@ -62,6 +75,7 @@ class Census:
     operations: dict  # "memory", "platform" → number
     sites: CallSites
     text: list  # {"part", "with", "without"}, bytes
+    engines: list = dataclasses.field(default_factory=list)  # {"part", "interfaces", "bare"}, bytes
     redirected: dict = dataclasses.field(default_factory=dict)  # after boot on the bare machine
     rows: list = dataclasses.field(default_factory=list)  # {"row", "title", "with", "without"}
     problems: list = dataclasses.field(default_factory=list)
@@ -126,22 +140,46 @@ def call_sites(image):
     return found
 
 
-def text_by_part(path, image):
-    """Part → bytes of code, from the linker's map. What pads a function's end is counted with it."""
-    pieces = sorted((int(address, 16), source)
-                    for _, address, size, source in _PIECE.findall(path.with_name(path.name + ".map").read_text())
+def pieces_of(path, image):
+    """(name of its section, object file, bytes) of each piece of code, from the linker's map. What pads a function's
+    end is counted with it."""
+    pieces = sorted((int(address, 16), name, source)
+                    for name, address, size, source in _PIECE.findall(path.with_name(path.name + ".map").read_text())
                     if int(address, 16) != 0 and int(size, 16) != 0)  # others are not linked
-    found = {}
     for section_begin, section_end in image.code():
         inside = [piece for piece in pieces if section_begin <= piece[0] < section_end]
-        ends = [begin for begin, _ in inside[1:]] + [section_end]
-        for (begin, source), end in zip(inside, ends):
-            folder = re.search(r"CMakeFiles/(\w+)\.dir/", source)
-            part = PARTS.get(folder[1]) if folder else None
-            if part is None:
-                raise UserError(f"{path.name}: {source} belongs to no part", "name it in experiments/lib/census.py")
-            found[part] = found.get(part, 0) + end - begin
+        ends = [begin for begin, _, _ in inside[1:]] + [section_end]
+        for (begin, name, source), end in zip(inside, ends):
+            yield name, source, end - begin
+
+
+def folder_of(source):
+    folder = re.search(r"CMakeFiles/(\w+)\.dir/", source)
+    return folder[1] if folder else None
+
+
+def text_by_part(path, image):
+    """Part → bytes of code."""
+    found = {}
+    for _, source, size in pieces_of(path, image):
+        part = PARTS.get(folder_of(source))
+        if part is None:
+            raise UserError(f"{path.name}: {source} belongs to no part", "name it in experiments/lib/census.py")
+        found[part] = found.get(part, 0) + size
     return found
+
+
+def engines(pieces):
+    """What the two engines are made of: {"part", "interfaces", "bare"}, bytes of code."""
+    found = {part: {"part": part, "interfaces": 0, "bare": 0} for part in (*ENGINE_PARTS, _OTHER)}
+    for name, source, size in pieces:
+        which = ENGINE_HOMES.get(folder_of(source))
+        if which is None:
+            continue
+        scope = _CLASS.search(name)
+        part = next((part for part, classes in ENGINE_PARTS.items() if scope and scope[1] in classes), _OTHER)
+        found[part][which] += size
+    return list(found.values())
 
 
 def count():
@@ -150,7 +188,7 @@ def count():
     both, alone = text_by_part(images.GUEST, image), text_by_part(images.GUEST_NATIVE, native)
     parts = [part for part in dict.fromkeys(PARTS.values()) if part in both or part in alone]
     text = [{"part": part, "with": both.get(part, 0), "without": alone.get(part, 0)} for part in parts]
-    census = Census(operations(), call_sites(image), text)
+    census = Census(operations(), call_sites(image), text, engines(pieces_of(images.GUEST, image)))
     sites = census.sites
     if sites.direct != sites.memory + sites.platform:
         census.problems.append(f"{sites.memory + sites.platform - sites.direct} call sites are no direct calls")
