@@ -4,7 +4,7 @@
 
 namespace nopte::conformance {
 
-std::optional<RegionSpec> PromiseList::find(Gva va) const {
+std::optional<RegionSpec> PromiseList::find(Gva va, RegionHint&) const {
   const auto region = find_next(va);
   return region && region->range.contains(va) ? region : std::nullopt;
 }

@@ -12,7 +12,8 @@ namespace nopte::conformance {
 class PromiseList final : public RegionSource {
  public:
   static constexpr u64 kMost = 48;
-  [[nodiscard]] std::optional<RegionSpec> find(Gva va) const override;
+  using RegionSource::find;
+  [[nodiscard]] std::optional<RegionSpec> find(Gva va, RegionHint&) const override;
   [[nodiscard]] std::optional<RegionSpec> find_next(Gva va) const override;
   [[nodiscard]] std::span<const RegionSpec> list() const { return {specs_.data(), count_}; }
   void add(const RegionSpec& spec);

@@ -19,7 +19,7 @@ constexpr RegionSpec anonymous(u64 page, u64 pages, Perm perm = kPermRW) {
 // For backends that ask no list of the caller's.
 class NoRegions final : public RegionSource {
  public:
-  [[nodiscard]] std::optional<RegionSpec> find(Gva) const override { return {}; }
+  [[nodiscard]] std::optional<RegionSpec> find(Gva, RegionHint&) const override { return {}; }
   [[nodiscard]] std::optional<RegionSpec> find_next(Gva) const override { return {}; }
 };
 class NoMappings final : public ObjectMappings {
