@@ -73,6 +73,8 @@ class LargePages : public testing::TestWithParam<std::tuple<const KindRow*, Besi
     w.check();
   }
   void in(SpaceId space) { ASSERT_TRUE(w.activate(space)); }
+  // The other processor, where there is one.
+  void on(unsigned cpu) { w.machine().set_current(w.machine().cpus() == 1 ? 0 : cpu); }
 
   World w{*std::get<0>(GetParam()), 8192, 2};
   const Gva kBase = w.layout().base;
