@@ -205,10 +205,9 @@ CallResult VmaMemory<Sink>::object_destroy(const abi::object_destroy_args& args)
 template <pt::PageTableSink Sink>
 [[gnu::noinline]] bool VmaMemory<Sink>::touch(DeclaredSpace& space, Gva va) {
   static_assert(Sink::Format::table_bytes(1) == UntouchedRanges::kBlockBytes);
-  const VaRange reach = Engine::reach_of_fault(va);
-  return space.queue.untouched.touch(reach, [&] {
+  return space.queue.untouched.touch(UntouchedRanges::block_of(va), [&] {
     const auto region = space.find(va);
-    return region ? reach.intersect(region->range) : VaRange{};  // it will be refused
+    return region ? Engine::reach_of_fault(va, region->range) : VaRange{};  // it will be refused
   });
 }
 

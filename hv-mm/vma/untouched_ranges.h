@@ -18,6 +18,10 @@ class UntouchedRanges {
  public:
   using Words = std::array<u64, abi::kQueueWords>;
   static constexpr u64 kBlockBytes = u64{2} << 20;
+  static constexpr VaRange block_of(Gva va) {
+    const Gva begin(va.value() & ~(kBlockBytes - 1));
+    return {begin, begin + kBlockBytes};
+  }
 
   // They live in `words` from now on, which are 0; null: nobody is told.
   void tell_in(Words* words) {

@@ -52,7 +52,6 @@ class EngineCore {
   // kInvalid.
   Result<InstalledPages> region_installed(SpaceId space, VaRange& range) const;
 
-
   // --- objects ------------------------------------------------------------------------------------------
 
   static constexpr u64 kMaxObjectPages = u64{1} << 36;

@@ -207,6 +207,21 @@ TEST_F(UntouchedTest, AnObjectGoesAfterItsRegions) {
   EXPECT_EQ(guest_.queue(b).head, guest_.queue(b).tail);
 }
 
+// A large page that is asked for in one of two regions that continue each other shows the other, too.
+TEST_F(UntouchedTest, ALargePageTouchesAllThatItShows) {
+  RegionSpec half{at(0, 256), kPermRW, Sharing::kPrivate, ObjectId::kNone, 0};
+  half.usage = Usage(AccessPattern::kNormal, LargeLeaves::kWanted);
+  EXPECT_TRUE(guest_.ops().region_map(a_, half, 0));
+  half.range = at(256, 256);
+  EXPECT_TRUE(guest_.ops().region_map(a_, half, 0));
+  heard(a_);
+  EXPECT_EQ(guest_.store(300, 1), kNone);
+  ASSERT_TRUE(guest_.installed(kA + pages_to_bytes(5)));
+  EXPECT_EQ(unmap_exits(0, 256), 1u);
+  EXPECT_EQ(guest_.store(5, 1), kNoRegion);
+  EXPECT_FALSE(guest_.installed(kA + pages_to_bytes(5)));
+}
+
 TEST_F(UntouchedTest, KernelWindowsToo) {
   const ObjectId object = guest_.make_object(2);
   const VaRange window = VaRange::of_pages(kWindowRange.begin + pages_to_bytes(7), 2);
