@@ -1,0 +1,78 @@
+// Large pages that runs of touches get unasked, and what they pay for them (engine/ahead.h).
+#include "native-fallback/engine/ahead.h"
+#include "tests/model/large_pages.h"
+
+namespace nopte::model {
+namespace {
+
+class DenseRuns : public testing::TestWithParam<const KindRow*> {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(w.start());
+    space = *w.create();
+    ASSERT_TRUE(w.activate(space));
+  }
+  void TearDown() override {
+    w.check();
+    w.finish();
+  }
+  [[nodiscard]] u64 counted(u64 pt::EngineCounters::* counter) { return w.engine().counters().*counter; }
+  [[nodiscard]] u64 large_pages() { return counted(&pt::EngineCounters::large_pages); }
+  // Maps so many, touches every `step`th of them in order, and unmaps them.
+  void go_through(u64 step = 1, u64 pages = kPages, Usage usage = {}) {
+    const VaRange all = VaRange::of_pages(w.layout().base, pages);
+    w.map(space, {.range = all, .perm = kPermRW, .usage = usage});
+    for (u64 i = 0; i < pages; i += step) ASSERT_TRUE(w.touch(all.begin + pages_to_bytes(i), Access::kWrite));
+    ASSERT_TRUE(w.unmap(space, all));
+  }
+  static constexpr u64 kPages = 4 * pt::kBlockFrames;
+  // What use must have earned for one.
+  static constexpr u64 kUses = pt::kBlockFrames * pt::AheadAccount::kUsesPerPage;
+
+  World w{*GetParam(), 80 * pt::kBlockFrames, 1};
+  SpaceId space{};
+};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, DenseRuns, testing::ValuesIn(kLargePageKinds), kKindName);
+
+TEST_P(DenseRuns, GetThemWhenTheyHaveEarnedThem) {
+  for (u64 uses = 0; uses + kPages < kUses; uses += kPages) go_through();
+  EXPECT_EQ(large_pages(), 0u);
+  go_through();
+  const u64 before = large_pages();
+  const u64 faults = counted(&pt::EngineCounters::faults);
+  go_through(1, 3 * kPages);
+  // Behind the first 2 MiB, which small pages show.
+  EXPECT_EQ(large_pages() - before, 3 * kPages / pt::kBlockFrames - 1);
+  EXPECT_LE(counted(&pt::EngineCounters::faults) - faults, 30u);
+}
+
+TEST_P(DenseRuns, WhoWantsNoneGetsNone) {
+  for (u64 uses = 0; uses < 2 * kUses; uses += kPages) {
+    go_through(1, kPages, Usage(AccessPattern::kNormal, LargeLeaves::kNever));
+  }
+  EXPECT_EQ(large_pages(), 0u);
+}
+
+TEST_P(DenseRuns, OthersDoNot) {
+  for (u64 uses = 0; uses < 3 * kUses; uses += kPages / 2) go_through(2);
+  EXPECT_EQ(large_pages(), 0u);
+}
+
+// What a run leaves of one is not known, so that runs that end in them do not get many.
+TEST_P(DenseRuns, ThatBreakOffPayForAllThatTheyLeft) {
+  for (u64 uses = 0; uses < 2 * kUses; uses += kPages) go_through();
+  const u64 before = large_pages();
+  const VaRange all = VaRange::of_pages(w.layout().base, kPages);
+  for (u64 i = 0; i < 8; ++i) {
+    w.map(space, {.range = all, .perm = kPermRW});
+    for (u64 k = 0; k < pt::kBlockFrames + 1; ++k) {
+      ASSERT_TRUE(w.touch(all.begin + pages_to_bytes(k), Access::kWrite));
+    }
+    ASSERT_TRUE(w.unmap(space, all));
+  }
+  EXPECT_LE(large_pages() - before, 2u);
+}
+
+}  // namespace
+}  // namespace nopte::model
