@@ -184,6 +184,8 @@ class FrameTable {
     failing_ = failing;
     slowly_ = nth != 0 || unwritable_ != nullptr;
   }
+  // Tests: an allocation is to fail, and has not yet.
+  [[nodiscard]] bool fails_later() const { return fail_in_ != 0; }
 
   // Tests: whether the frame, or the block that it begins, is among the next `most` that were given back as
   // data and are handed out again. (Frames that wait in a chain are as free as these by their metadata.)

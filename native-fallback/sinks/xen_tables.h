@@ -59,7 +59,11 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
     }
     if (unsettled_ && waits(slot.table, slot.index, 1)) issue();
     const Entry old = decode(load_entry(frames_.window(slot.table), slot.index));
-    change(slot, desired, command_for(desired), loses(expected, desired));
+    // Xen keeps both marks or none: one that is taken back here is not set by another processor meanwhile.
+    constexpr u64 kMarks = Entry::kAccessed | Entry::kDirty;
+    const bool takes_marks = (expected.word() & ~desired.word() & kMarks) != 0;
+    change(slot, desired, takes_marks ? abi::xen::kNormalUpdate : command_for(desired),
+           loses(expected, desired));
     return old;
   }
   void edit(const LeafTable& table, std::span<const Edit> edits) override {

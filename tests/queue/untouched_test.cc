@@ -192,7 +192,7 @@ TEST_F(UntouchedTest, AnObjectGoesAfterItsRegions) {
   const ObjectId object = guest_.make_object(4);
   const SpaceId b = guest_.make_space();
   const auto show = [&](SpaceId space) {
-    const RegionSpec shown{at(30, 4), kPermRW, Sharing::kShared, object, 0};
+    const RegionSpec shown{at(30, 4), kPermRW, Sharing::kShared, Usage(), object, 0};
     EXPECT_TRUE(guest_.ops().region_map(space, shown, 0));
     heard(space);
   };
@@ -209,8 +209,8 @@ TEST_F(UntouchedTest, AnObjectGoesAfterItsRegions) {
 
 // A large page that is asked for in one of two regions that continue each other shows the other, too.
 TEST_F(UntouchedTest, ALargePageTouchesAllThatItShows) {
-  RegionSpec half{at(0, 256), kPermRW, Sharing::kPrivate, ObjectId::kNone, 0};
-  half.usage = Usage(AccessPattern::kNormal, LargeLeaves::kWanted);
+  RegionSpec half{at(0, 256), kPermRW, Sharing::kPrivate,
+                  Usage(AccessPattern::kNormal, LargeLeaves::kWanted)};
   EXPECT_TRUE(guest_.ops().region_map(a_, half, 0));
   half.range = at(256, 256);
   EXPECT_TRUE(guest_.ops().region_map(a_, half, 0));
@@ -225,7 +225,7 @@ TEST_F(UntouchedTest, ALargePageTouchesAllThatItShows) {
 TEST_F(UntouchedTest, KernelWindowsToo) {
   const ObjectId object = guest_.make_object(2);
   const VaRange window = VaRange::of_pages(kWindowRange.begin + pages_to_bytes(7), 2);
-  const RegionSpec shown{window, kPermRW, Sharing::kShared, object, 0};
+  const RegionSpec shown{window, kPermRW, Sharing::kShared, Usage(), object, 0};
   const auto map_window = [&] {
     EXPECT_TRUE(guest_.ops().region_map(SpaceId::kKernel, shown, 0));
     EXPECT_TRUE(guest_.ops().region_resident(SpaceId::kKernel, VaRange::of_pages(kWindowRange.begin, 1)));

@@ -21,7 +21,11 @@ inline HypercallResult vmmcall(abi::Call call, u64 a0, u64 a1, u64 a2) {
   return hosted_vmmcall(call, {a0, a1, a2, 0, 0, 0});
 }
 
+}  // namespace nopte::pv
+
+namespace nopte {
+
 // Nobody interrupts this process's kernel.
 inline void take_interrupts() {}
 
-}  // namespace nopte::pv
+}  // namespace nopte
