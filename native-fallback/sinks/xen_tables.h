@@ -63,7 +63,7 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
     constexpr u64 kMarks = Entry::kAccessed | Entry::kDirty;
     const bool takes_marks = (expected.word() & ~desired.word() & kMarks) != 0;
     change(slot, desired, takes_marks ? abi::xen::kNormalUpdate : command_for(desired),
-           loses(expected, desired));
+           takes_marks || loses(expected, desired));
     return old;
   }
   void edit(const LeafTable& table, std::span<const Edit> edits) override {
