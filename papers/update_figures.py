@@ -92,8 +92,11 @@ def aim_table(data, aims):
     lines = ["| | native, before | now | aim | vma, before | exits | now | exits | aim | exits |", "|---|---|---|---|---|---|---|---|---|---|"]
     for each in aims:
         native, vma = (rows[each["row"]]["modes"][mode] for mode in ("native", "vma"))
-        (native_before, vma_before, exits_before), (native_aim, vma_aim, exits_aim) = each["before"], each["aim"]
-        cells = [number(native_before), number(native["instructions"]), number(native_aim), number(vma_before), exits(exits_before),
+        native_aim, vma_aim, exits_aim = each["aim"]
+        before = ["–"] * 3  # there was no such thing
+        if each["before"] is not None:
+            before = [number(each["before"][0]), number(each["before"][1]), exits(each["before"][2])]
+        cells = [before[0], number(native["instructions"]), number(native_aim), before[1], before[2],
                  number(vma["instructions"]), exits(vma["memory_exits"]), number(vma_aim), exits(exits_aim)]
         lines.append(f"| {rows[each['row']]['title']} | " + " | ".join(cells) + " |")
     return lines

@@ -102,22 +102,22 @@ void add_flags(TextBuilder& out, const Vma& vma) {
   const struct {
     bool set;
     const char* letters;
-  } kFlags[] = {{vma.perm.read(), "rd "},
-                {vma.perm.write(), "wr "},
-                {vma.perm.exec(), "ex "},
-                {shared && may_write, "sh "},
-                {true, "mr "},
-                {may_write, "mw "},
-                {true, "me "},
-                {shared, "ms "},
-                {(vma.flags & kVmaGrowsDown) != 0, "gd "},
-                {pattern == AccessPattern::kSequential, "sr "},
-                {pattern == AccessPattern::kRandom, "rr "},
-                {(vma.flags & kVmaNoReserve) != 0, "nr "},
-                {large == LargeLeaves::kWanted, "hg "},
-                {large == LargeLeaves::kNever, "nh "}};
+  } flags[] = {{vma.perm.read(), "rd "},
+               {vma.perm.write(), "wr "},
+               {vma.perm.exec(), "ex "},
+               {shared && may_write, "sh "},
+               {true, "mr "},
+               {may_write, "mw "},
+               {true, "me "},
+               {shared, "ms "},
+               {(vma.flags & kVmaGrowsDown) != 0, "gd "},
+               {pattern == AccessPattern::kSequential, "sr "},
+               {pattern == AccessPattern::kRandom, "rr "},
+               {(vma.flags & kVmaNoReserve) != 0, "nr "},
+               {large == LargeLeaves::kWanted, "hg "},
+               {large == LargeLeaves::kNever, "nh "}};
   out.add("VmFlags: ");
-  for (const auto& flag : kFlags) {
+  for (const auto& flag : flags) {
     if (flag.set) {
       out.add(flag.letters);
     }
