@@ -9,11 +9,8 @@ constexpr u64 kNasty[] = {
     0,
     1,
     2,
-    6,
     7,
     16,
-    0xc3,   // a pattern that does not exist
-    0x283,  // flags with a usage
     0xfff,
     0x1000,
     0x10000,
@@ -37,6 +34,13 @@ constexpr u64 kNasty[] = {
     0x000f'ffff'ffff'ffff,
     0x0010'0000'0000'0000,  // pages that overflow as bytes
     0xffff'ffff'ffff'ffff,
+};
+
+// Of calls that say how regions are used.
+constexpr u64 kUsages[] = {
+    6,
+    0xc3,   // a pattern that does not exist
+    0x283,  // flags of a map call, with a usage
 };
 
 }  // namespace
@@ -125,10 +129,10 @@ u64 round(bool has_interface) {
   for (const u64 number : kNumbers) {
     for (const auto& background : kBackgrounds) {
       for (unsigned varied = 0; varied < 6; ++varied) {
-        for (const u64 value : kNasty) {
+        for (unsigned i = 0; i < std::size(kNasty) + std::size(kUsages); ++i) {
           u64 r[6];
           __builtin_memcpy(r, background, sizeof(r));
-          r[varied] = value;
+          r[varied] = i < std::size(kNasty) ? kNasty[i] : kUsages[i - std::size(kNasty)];
           if (left_out(number, r, has_interface)) {
             continue;
           }
