@@ -150,7 +150,8 @@ class TerminalTest(unittest.TestCase):
                 self.wait_for(b"loop\r\n")
                 self.type(b"\x03")
                 self.wait_for(b"# ")
-                self.type(b"echo sleep; sleep 100000\n")
+                # What prints has made itself the foreground, which the shell's own output does not say of what follows.
+                self.type(b"sh -c 'echo sl\"\"eep; exec sleep 100000'\n")
                 self.wait_for(b"sleep\r\n")
                 self.type(b"\x03")
                 self.wait_for(b"# ")
