@@ -76,13 +76,11 @@ Result<void> AddressSpace::declare(const RegionSpec& spec, u32 flags, MemoryObje
 
 namespace {
 
-// Owners of paging map and share memory by 2 MiB and 1 GiB at a time: what is a multiple of one begins at
-// one, as long as there is room (for 2 MiB as Linux 6.7 and later), and does not lie in one with the small
-// mappings.
+// Owners of paging map and share 2 MiB and 1 GiB at a time: what is a multiple of one begins at one, where
+// there is room (for 2 MiB as in Linux 6.7 and later), apart from small mappings.
 u64 natural_alignment(u64 bytes) {
   constexpr u64 kMib = u64{1} << 20;
-  if (bytes % (1024 * kMib) == 0) return 1024 * kMib;
-  return bytes % (2 * kMib) == 0 ? 2 * kMib : kPageBytes;
+  return bytes % (1024 * kMib) == 0 ? 1024 * kMib : bytes % (2 * kMib) == 0 ? 2 * kMib : kPageBytes;
 }
 
 }  // namespace

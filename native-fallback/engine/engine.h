@@ -244,6 +244,8 @@ class Engine final : public EngineCore {
     space.ahead.gone(part, unused);
   }
   unsigned note_unused(Entry entry);
+
+  // --- rights (engine_protect.h) ---
   void protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm perm, Batch& batch);
   void hide_pages(Cursor<Sink>& cursor, unsigned first, unsigned last, Batch& batch);
   template <bool kWrite>
@@ -285,5 +287,6 @@ class Engine final : public EngineCore {
 #include "native-fallback/engine/engine_fault.h"
 #include "native-fallback/engine/engine_kernel.h"
 #include "native-fallback/engine/engine_large.h"
+#include "native-fallback/engine/engine_protect.h"
 #include "native-fallback/engine/engine_range.h"
 #include "native-fallback/engine/engine_space.h"

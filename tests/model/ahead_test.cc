@@ -1,35 +1,9 @@
 // What a fault installs besides the page that was asked for (engine/ahead.h), over every kind of sink: where
 // it comes and where it does not, what it may waste, and that nobody sees a difference but by counting.
-#include "native-fallback/engine/ahead.h"
-
-#include "tests/model/scenario.h"
+#include "tests/model/ahead_worlds.h"
 
 namespace nopte::model {
 namespace {
-
-constexpr auto kFine = ViolationReason::kNone;
-
-class Ahead : public Scenario {
- protected:
-  u64 counted(u64 pt::EngineCounters::* counter) { return world.engine().counters().*counter; }
-  u64 ahead() { return counted(&pt::EngineCounters::pages_ahead); }
-  u64 unused() { return counted(&pt::EngineCounters::ahead_unused); }
-  u64 wasted() { return counted(&pt::EngineCounters::ahead_wasted); }
-  // Faults that the work of `access` to pages begin, begin + step, ... below end of the base takes.
-  u64 faults_of(u64 begin, u64 end, u64 step, Access access) {
-    const u64 before = counted(&pt::EngineCounters::faults);
-    for (u64 i = begin; i < end; i += step) {
-      EXPECT_TRUE(world.touch(page(kBase, i), access)) << i;
-    }
-    return counted(&pt::EngineCounters::faults) - before;
-  }
-  u64 installed(u64 begin, u64 end) {
-    u64 found = 0;
-    for (u64 i = begin; i < end; ++i) found += world.engine().peek(first, page(kBase, i)) ? 1 : 0;
-    return found;
-  }
-  bool marks() { return world.kind().processor_marks(); }
-};
 
 INSTANTIATE_TEST_SUITE_P(Kinds, Ahead, testing::ValuesIn(kAllKinds), kKindName);
 
@@ -148,47 +122,6 @@ TEST_P(Ahead, PrivateWritesCopyWhatTheyWrite) {
   EXPECT_EQ(installed(0, 64), 32u);
 }
 
-TEST_P(Ahead, RightsToWriteComeBack) {
-  world.map(first, anonymous(kBase, 256));
-  for (u64 i = 0; i < 256; ++i) ASSERT_EQ(world.write(page(kBase, i), i), kFine);
-  const SpaceId child = *world.clone(first);
-  ASSERT_TRUE(world.destroy(child));
-  const u64 copied = counted(&pt::EngineCounters::frames_copied);
-  EXPECT_LE(faults_of(0, 256, 1, Access::kWrite), 256u / 16);
-  EXPECT_EQ(counted(&pt::EngineCounters::frames_copied), copied);
-}
-
-TEST_P(Ahead, RightsToWriteStayAwayFromWhatACloneHas) {
-  world.map(first, anonymous(kBase, 64));
-  for (u64 i = 0; i < 64; ++i) ASSERT_EQ(world.write(page(kBase, i), i), kFine);
-  const SpaceId child = *world.clone(first);
-  // The child's copies of 0 to 3 leave the parent alone with those.
-  ASSERT_TRUE(world.activate(child));
-  for (u64 i = 0; i < 4; ++i) ASSERT_EQ(world.write(page(kBase, i), 100), kFine);
-  ASSERT_TRUE(world.activate(first));
-  for (u64 i = 0; i < 8; ++i) ASSERT_EQ(world.write(page(kBase, i), 200), kFine);
-  world.check();
-  ASSERT_TRUE(world.activate(child));
-  for (u64 i = 0; i < 64; ++i) ASSERT_EQ(world.read(page(kBase, i)), i < 4 ? 100 : i);
-}
-
-// Nothing is inherited that nobody has touched, and both find it zero.
-TEST_P(Ahead, AForkOfUntouchedPages) {
-  world.map(first, anonymous(kBase, 64));
-  faults_of(0, 5, 1, Access::kWrite);
-  ASSERT_EQ(installed(0, 64), 8u);
-  const SpaceId child = *world.clone(first);
-  world.check();
-  ASSERT_TRUE(world.activate(child));
-  ASSERT_EQ(world.write(page(kBase, 5), 5), kFine);
-  ASSERT_TRUE(world.activate(first));
-  EXPECT_EQ(world.read(page(kBase, 5)), 0u);
-  ASSERT_EQ(world.write(page(kBase, 6), 6), kFine);
-  ASSERT_TRUE(world.activate(child));
-  EXPECT_EQ(world.read(page(kBase, 6)), 0u);
-  EXPECT_EQ(world.read(page(kBase, 5)), 5u);
-}
-
 TEST_P(Ahead, ResidentIsWhatWasTouched) {
   world.map(first, anonymous(kBase, 64));
   faults_of(0, 5, 1, Access::kWrite);
@@ -215,79 +148,6 @@ TEST_P(Ahead, ItFailsByDoingLess) {
   world.frames().fail_allocation(0);
   EXPECT_EQ(installed(0, 64), 6u);
   world.check();
-}
-
-// --- a fork's ---
-
-TEST_P(Ahead, AForkCopiesAFewPagesThatWereWritten) {
-  world.map(first, anonymous(kBase, 64));
-  for (u64 i = 0; i < 3; ++i) ASSERT_EQ(world.write(page(kBase, i * 8), i), kFine);
-  const SpaceId child = *world.clone(first);
-  world.check();
-  EXPECT_EQ(ahead(), marks() ? 3u : 0u);
-  // Each side's are its own.
-  EXPECT_EQ(faults_of(0, 24, 8, Access::kWrite), marks() ? 0u : 3u);
-  ASSERT_EQ(world.write(kBase, 100), kFine);
-  ASSERT_TRUE(world.activate(child));
-  EXPECT_EQ(world.read(kBase), 0u);
-  ASSERT_EQ(world.write(page(kBase, 8), 200), kFine);
-  ASSERT_TRUE(world.activate(first));
-  ASSERT_TRUE(world.destroy(child));
-  EXPECT_EQ(wasted(), marks() ? 2u : 0u);
-}
-
-TEST_P(Ahead, AForkCopiesNothingThatWasWrittenBeforeTheOneBefore) {
-  world.map(first, anonymous(kBase, 64));
-  for (u64 i = 0; i < 3; ++i) ASSERT_EQ(world.write(page(kBase, i * 8), i), kFine);
-  const SpaceId child = *world.clone(first);
-  ASSERT_EQ(world.write(kBase, 100), kFine);
-  const u64 before = ahead();
-  const SpaceId next = *world.clone(first);
-  world.check();
-  EXPECT_EQ(ahead() - before, marks() ? 1u : 0u);
-  // Of its child's copies it has written none.
-  ASSERT_TRUE(world.activate(child));
-  const SpaceId grandchild = *world.clone(child);
-  world.check();
-  EXPECT_EQ(ahead() - before, marks() ? 1u : 0u);
-  ASSERT_TRUE(world.activate(grandchild));
-  for (u64 i = 0; i < 3; ++i) EXPECT_EQ(world.read(page(kBase, i * 8)), i);
-  ASSERT_TRUE(world.activate(next));
-  EXPECT_EQ(world.read(kBase), 100u);
-}
-
-TEST_P(Ahead, AForkOfManyWrittenPagesSharesThem) {
-  world.map(first, anonymous(kBase, 64));
-  for (u64 i = 0; i < 5; ++i) ASSERT_EQ(world.write(page(kBase, i * 8), i), kFine);
-  const SpaceId child = *world.clone(first);
-  world.check();
-  EXPECT_EQ(ahead(), 0u);
-  for (u64 i = 0; i < 5; ++i) ASSERT_EQ(world.write(page(kBase, i * 8), 100), kFine);
-  ASSERT_TRUE(world.activate(child));
-  for (u64 i = 0; i < 5; ++i) EXPECT_EQ(world.read(page(kBase, i * 8)), i);
-}
-
-TEST_P(Ahead, AForkWithoutMemoryForCopiesSharesThePages) {
-  for (u64 failing = 1;; ++failing) {
-    SCOPED_TRACE(failing);
-    ASSERT_LT(failing, 32u);
-    world.map(first, anonymous(kBase, 64));
-    ASSERT_EQ(world.write(kBase, 1), kFine);
-    world.frames().fail_allocation(failing, pt::FrameTable::Failing::kFrom);
-    const auto child = world.clone(first);
-    world.frames().fail_allocation(0);
-    world.check();
-    ASSERT_EQ(world.write(kBase, 2), kFine);
-    if (child) {
-      ASSERT_TRUE(world.activate(*child));
-      EXPECT_EQ(world.read(kBase), 1u);
-      ASSERT_TRUE(world.activate(first));
-      ASSERT_TRUE(world.destroy(*child));
-    }
-    ASSERT_TRUE(world.unmap(first, {kBase, page(kBase, 64)}));
-    EXPECT_EQ(ahead(), 0u);
-    if (child) break;
-  }
 }
 
 RegionSpec used(RegionSpec region, AccessPattern pattern) {

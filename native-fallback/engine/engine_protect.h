@@ -1,0 +1,94 @@
+// Engine: rights of what is installed in a range. Included by engine.h.
+#pragma once
+
+namespace nopte::pt {
+
+template <PageTableSink Sink>
+Result<void> Engine<Sink>::region_protected(SpaceId id, VaRange range, Perm perm, Checkpoint* checkpoint) {
+  Space* space = find_space(id);
+  if (space == nullptr || !valid_range(id, range)) return Fail(Status::kInvalid);
+  return for_each_leaf_table(id, *space, range, Whose::kOwn, checkpoint,
+                             [this, perm](Cursor<Sink>& cursor, VaRange part, Batch& batch) {
+                               if (cursor.at_large_page() && cursor.mine()) [[unlikely]] {
+                                 protect_large(cursor, perm, batch);
+                               } else {
+                                 protect_leaf_table(cursor, part, perm, batch);
+                               }
+                             });
+}
+
+template <PageTableSink Sink>
+void Engine<Sink>::protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm perm, Batch& batch) {
+  if (!cursor.mine()) [[unlikely]] {
+    if (cursor.restrict_shared(perm, batch)) ++counters_.entries_written;
+    return;
+  }
+  const unsigned first = Format::table_index(part.begin, 1);
+  const unsigned last = Format::table_index(part.end - kPageBytes, 1);
+  {
+    LazyUpdates lazy(sink_);
+    if (perm.none()) {
+      hide_pages(cursor, first, last, batch);
+    } else if (perm.write()) {
+      give_rights<true>(cursor, first, last, perm, batch);
+    } else {
+      give_rights<false>(cursor, first, last, perm, batch);
+    }
+  }
+  cursor.prune(batch);
+}
+
+// No access to the pages of the entries [first, last] any more. An object's go: its index finds them again.
+template <PageTableSink Sink>
+void Engine<Sink>::hide_pages(Cursor<Sink>& cursor, unsigned first, unsigned last, Batch& batch) {
+  typename Cursor<Sink>::Edits edits(cursor);
+  cursor.for_each(first, last, [&](unsigned index, Entry entry) __attribute__((always_inline)) {
+    work::did(work::Unit::kPage);
+    const bool anonymous = frames_.meta(entry.frame()).kind == FrameKind::kAnon;
+    if (anonymous && !entry.present()) return true;
+    if (entry.present()) batch.page(cursor.leaf_va(index));
+    if (anonymous) {
+      edits.replace(index, entry, entry.with_perm(kPermNone));
+    } else {
+      edits.remove(index, entry);
+      drop_reference(entry.frame(), batch);
+    }
+    ++counters_.entries_written;
+    return true;
+  });
+}
+
+// The pages of the entries [first, last] get these rights, or all but writing where a write copies.
+template <PageTableSink Sink>
+template <bool kWrite>
+[[gnu::always_inline]] inline void Engine<Sink>::give_rights(Cursor<Sink>& cursor, unsigned first,
+                                                             unsigned last, Perm perm, Batch& batch) {
+  const typename Entry::Rights rights(perm);
+  const FrameTable::Metas metas = frames_.metas();
+  unsigned written = 0;
+  // Behind so many all is flushed.
+  unsigned noted = rights.refuse_something() ? Batch::kMaxPages + 1 : 0;
+  {
+    typename Cursor<Sink>::Edits edits(cursor);
+    cursor.for_each(first, last, [&](unsigned index, Entry entry) __attribute__((always_inline)) {
+      work::did(work::Unit::kPage);
+      Entry desired = rights.of(entry);
+      if (kWrite && !entry.writable()) {
+        const FrameMeta& meta = metas(entry.frame());
+        if (meta.kind != FrameKind::kAnon || meta.refs != 1) [[unlikely]]
+          desired = desired.without(Entry::kWritable);
+      }
+      if (desired == entry) return true;
+      edits.replace(index, entry, desired);
+      ++written;
+      if (noted != 0 && rights.taken_from(entry)) {
+        batch.page(cursor.leaf_va(index));
+        --noted;
+      }
+      return true;
+    });
+  }
+  counters_.entries_written += written;
+}
+
+}  // namespace nopte::pt
