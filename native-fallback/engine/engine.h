@@ -158,7 +158,8 @@ class Engine final : public EngineCore {
   [[nodiscard]] static Privilege privilege_of(SpaceId id) {
     return id == SpaceId::kKernel ? Privilege::kKernel : Privilege::kUser;
   }
-  static constexpr Perm without_write(Perm perm) { return perm & kPermRX; }
+  // What allows writing allows reading.
+  static constexpr Perm without_write(Perm perm) { return perm.none() ? perm : (perm & kPermRX) | kPermR; }
 
   // --- what the core leaves to tables ---
   void zero_page(u8* page) override { sink_.zero_page(page); }

@@ -84,6 +84,20 @@ TEST_P(Scenario, UnmapTakesExactlyTheRangeAndItsTables) {
   EXPECT_EQ(w.frames().free_frames(), before);
 }
 
+// What may only be written can be read, as on x86, by who has it with others too.
+TEST_P(Scenario, RightsToWriteAloneAllowReading) {
+  constexpr Perm kWriteOnly(Perm::kWrite);
+  world.map(first, anonymous(kBase, 8));
+  for (u64 i = 0; i < 8; ++i) ASSERT_EQ(world.write(page(kBase, i), i + 1), ViolationReason::kNone);
+  const SpaceId child = *world.clone(first);
+  ASSERT_TRUE(world.activate(child));
+  ASSERT_TRUE(world.protect(child, {kBase, page(kBase, 8)}, kPermNone));
+  ASSERT_TRUE(world.protect(child, {kBase, page(kBase, 8)}, kWriteOnly));
+  for (u64 i = 0; i < 8; ++i) EXPECT_EQ(world.read(page(kBase, i)), i + 1);
+  ASSERT_EQ(world.write(kBase, 100), ViolationReason::kNone);
+  world.check();
+}
+
 TEST_P(Scenario, ProtectTakesRightsAtOnceAndKeepsContents) {
   auto& w = world;
   w.map(first, anonymous(kBase, 40));
