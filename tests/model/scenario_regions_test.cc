@@ -200,8 +200,9 @@ TEST_P(Scenario, AdviceDropsAndInstallsAhead) {
 
 TEST_P(Scenario, ACopyMayLieWhereATableLay) {
   auto& w = world;
-  w.map(first, anonymous(kBase, 2));
-  ASSERT_EQ(w.write(kBase, 5), ViolationReason::kNone);
+  w.map(first, anonymous(kBase, 16));
+  // More than a clone copies at once.
+  for (u64 i = 0; i < 16; i += 2) ASSERT_EQ(w.write(page(kBase, i), 5), ViolationReason::kNone);
   const SpaceId child = *w.clone(first);
   ASSERT_EQ(w.write(page(kBase, 1), 5), ViolationReason::kNone);  // the tables are its own again
   // A page that stays when its tables go.

@@ -32,7 +32,7 @@ TEST_P(Scenario, BadArgumentsAreAnswers) {
   }
   EXPECT_EQ(e.region_moved(first, {kBase, page(kBase, 4)}, page(kBase, 3)), Fail(Status::kOverlap));
   EXPECT_EQ(e.region_moved(first, good, Gva{~kPageMask}), Fail(Status::kInvalid));
-  EXPECT_EQ(e.region_advise(first, good, Advice{9}), Fail(Status::kInvalid));
+  EXPECT_EQ(e.region_advise(first, good, Advice{10}), Fail(Status::kInvalid));
   EXPECT_EQ(e.object_resize(ObjectId{1}, 1), Fail(Status::kInvalid));
   EXPECT_EQ(e.object_destroy(ObjectId::kNone), Fail(Status::kInvalid));
   EXPECT_EQ(w.object_create(~u64{0}), Fail(Status::kLimit));
