@@ -194,6 +194,8 @@ CallResult VmaMemory<Sink>::object_destroy(const abi::object_destroy_args& args)
     DeclaredSpace& space = *static_cast<DeclaredSpace*>(shown->tree);
     if (!space.queue.pending()) return Fail(Status::kBusy);
     drain(space);
+    // A call that is never put whole holds up those behind it.
+    if (space.queue.pending() && (*object)->first() == shown) return Fail(Status::kBusy);
     if (checkpoint.should_stop(Gva())) return Fail(Status::kAgain);
   }
   NOPTE_TRY(engine_.object_destroy(args.object, &checkpoint));

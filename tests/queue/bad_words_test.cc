@@ -160,5 +160,19 @@ TEST_F(UntouchedTest, TheLastOfManyHaveWords) {
   for (u64 n = 0; n < 8; ++n) EXPECT_EQ(guest_.store(2 * n, 1), kNoRegion);
 }
 
+// Nor does the hypervisor wait for a call that is being put for ever.
+TEST_F(UntouchedTest, AnObjectBehindACallThatIsNeverPutIsBusy) {
+  const ObjectId object = guest_.make_object(1);
+  const RegionSpec shown{at(0, 1), kPermRW, Sharing::kShared, Usage(), object, 0};
+  EXPECT_TRUE(guest_.ops().region_map(a_, shown, 0));
+  heard(a_);
+  abi::RegionQueue& queue = guest_.queue(a_);
+  queue.calls[queue.tail % abi::kQueueSlots].state = abi::kQueuedFilling;
+  ++queue.tail;
+  EXPECT_EQ(
+      guest_.guest().call(static_cast<u64>(abi::Call::object_destroy), {static_cast<u32>(object)}).status,
+      Status::kBusy);
+}
+
 }  // namespace
 }  // namespace nopte::test
