@@ -96,15 +96,15 @@ class Walked:
         return self.figure.modelled(exit_cost) + reference_cost * self.models[model or self.used]["references"]
 
 
-def require():
-    """Raises UserError where this QEMU takes no plugins."""
+def require(what="--walks"):
+    """Raises UserError where this QEMU takes no plugins. `what` needs them."""
     try:
         done = subprocess.run([machine.QEMU, "-help"], capture_output=True, text=True, check=False)
     except OSError as error:
         raise UserError(f"{machine.QEMU} cannot be started: {error.strerror}",
                         "install it: apt-get install qemu-system-x86 seabios") from error
     if not re.search(r"^-plugin\b", done.stdout, re.MULTILINE):
-        raise UserError(f"--walks: this {machine.QEMU} was built without plugins",
+        raise UserError(f"{what}: this {machine.QEMU} was built without plugins",
                         "use Debian's qemu-system-x86, or one configured with --enable-plugins")
 
 

@@ -1,16 +1,11 @@
 #include "experiments/walks/instruction.h"
 
+#include "experiments/plugins/code.h"
+
 namespace walks {
 namespace {
 
 constexpr uint8_t kTwoByte = 0x0f;
-
-bool is_prefix(uint8_t byte) {
-  // Operand and address size, segments, repetition, lock, REX.
-  return byte == 0x66 || byte == 0x67 || byte == 0x2e || byte == 0x36 || byte == 0x3e || byte == 0x26 ||
-         byte == 0x64 || byte == 0x65 || byte == 0xf0 || byte == 0xf2 || byte == 0xf3 ||
-         (byte & 0xf0) == 0x40;
-}
 
 }  // namespace
 
@@ -18,7 +13,7 @@ bool is_prefix(uint8_t byte) {
 // D8 to DF: VMRUN, VMMCALL, VMLOAD, VMSAVE, STGI, CLGI, SKINIT, INVLPGA.
 Special classify(std::span<const uint8_t> bytes) {
   bool extends_reg = false;  // REX.R
-  while (!bytes.empty() && is_prefix(bytes.front())) {
+  while (!bytes.empty() && plugins::is_prefix(bytes.front())) {
     extends_reg = (bytes.front() & 0xf4) == 0x44;
     bytes = bytes.subspan(1);
   }

@@ -13,8 +13,6 @@
 // That an instruction's bytes lie at a known place in QEMU gives where it has the machine's memory: before
 // paging is on, the address of an instruction is physical. The one thing that is read there is the control
 // block that VMRUN names, which must look like one, or nothing is counted. INVLPG's operand is not seen.
-#include <dlfcn.h>
-
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
@@ -22,20 +20,17 @@
 #include <set>
 #include <string_view>
 
+#include "experiments/plugins/code.h"
+#include "experiments/plugins/memory.h"
+#include "experiments/plugins/qemu_plugin_api.h"
 #include "experiments/walks/observer.h"
-#include "experiments/walks/qemu_plugin_api.h"
 
 #define WALKS_EXPORT __attribute__((visibility("default")))
 
 namespace walks {
 namespace {
 
-constexpr uint64_t kPageBytes = 4096;
-constexpr uint64_t kMiB = 1 << 20;
-constexpr size_t kVmrunBytes = 3;
-// From here down a PC's memory is at its own address, if the machine has so much; above 1 MiB nothing lies
-// over it.
-constexpr uint64_t kLowMemoryEnd = uint64_t{3} << 30;
+using plugins::kPageBytes;
 
 struct Block {
   uint64_t first_page;
@@ -52,10 +47,9 @@ struct Plugin {
   Observer observer;
   FILE* out = nullptr;
   uint64_t mark = 0;
-  bool copies_instructions = false;  // version 3 on: qemu_plugin_insn_data() fills a buffer
-  const uint8_t* memory = nullptr;   // the machine's, in QEMU
-  uint64_t control_block = 0;        // physical; 0: no VMRUN yet
-  bool at_mark = false;              // the mark's instruction was reported
+  plugins::Memory memory;
+  plugins::ControlBlock control_block;
+  bool at_mark = false;  // the mark's instruction was reported
   std::set<const void*> after_vmrun;
   std::set<Block> blocks;  // what callbacks are given; a block may be translated many times
 };
@@ -68,24 +62,18 @@ Plugin* g_plugin;
   std::_Exit(1);
 }
 
-template <typename Value>
-Value field(uint64_t offset) {
-  Value value;
-  std::memcpy(&value, g_plugin->memory + g_plugin->control_block + offset, sizeof value);
-  return value;
-}
-
-// Offsets: APM vol. 2, appendix B.
 ControlBlock read_control_block() {
-  ControlBlock block;
-  block.asid = field<uint32_t>(0x58);
-  block.tlb_control = field<uint8_t>(0x5c);
-  block.exit_code = field<uint64_t>(0x70);
-  block.nested = (field<uint64_t>(0x90) & 1) != 0;
-  const bool intercepts_vmrun = (field<uint32_t>(0x10) & 1) != 0;
-  if (block.asid == 0 || block.asid > 0xff || !intercepts_vmrun) {
+  using Fields = plugins::ControlBlock;
+  const plugins::Memory& memory = g_plugin->memory;
+  const Fields& found = g_plugin->control_block;
+  if (!memory.known() || !found.credible(memory)) {
     give_up("VMRUN's control block is not where it was looked for: this QEMU's memory lies otherwise");
   }
+  ControlBlock block;
+  block.asid = found.field<uint32_t>(memory, Fields::kAsid);
+  block.tlb_control = found.field<uint8_t>(memory, Fields::kTlbControl);
+  block.exit_code = found.field<uint64_t>(memory, Fields::kExitCode);
+  block.nested = (found.field<uint64_t>(memory, Fields::kNested) & 1) != 0;
   return block;
 }
 
@@ -150,7 +138,7 @@ void on_block(unsigned, void* data) {
   Observer& observer = g_plugin->observer;
   if (block.after_vmrun || observer.is_pending() || g_plugin->at_mark) {
     ControlBlock control;
-    const bool known = g_plugin->control_block != 0;
+    const bool known = g_plugin->control_block.known();
     if (known) control = read_control_block();
     // An instruction that faults is reported, and will be once more.
     const bool faulted = known && block.after_vmrun && is_fault(control.exit_code);
@@ -179,11 +167,8 @@ void on_access(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void*) {
   observer.access(Stream::kData, address, memory ? qemu_plugin_hwaddr_phys_addr(where) : address);
 }
 
-// VMRUN stores the host's state to one page, and loads the guest's from the control block.
 void on_vmrun_access(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void*) {
-  if (!qemu_plugin_mem_is_store(info) && g_plugin->control_block == 0) {
-    g_plugin->control_block = address & ~(kPageBytes - 1);
-  }
+  g_plugin->control_block.learn(qemu_plugin_mem_is_store(info), address);
 }
 
 void on_mark(unsigned, void*) { g_plugin->at_mark = !g_plugin->observer.in_hypervisor(); }
@@ -191,22 +176,8 @@ void on_mark(unsigned, void*) { g_plugin->at_mark = !g_plugin->observer.in_hyper
 void on_exit(qemu_plugin_id_t, void*) { write_line("end"); }
 
 Special special_of(const qemu_plugin_insn* instruction) {
-  uint8_t bytes[16];
-  const size_t size = std::min(qemu_plugin_insn_size(instruction), sizeof bytes);
-  static void* const function = dlsym(RTLD_DEFAULT, "qemu_plugin_insn_data");
-  if (g_plugin->copies_instructions) {
-    reinterpret_cast<size_t (*)(const qemu_plugin_insn*, void*, size_t)>(function)(instruction, bytes, size);
-  } else {
-    std::memcpy(bytes, reinterpret_cast<const void* (*)(const qemu_plugin_insn*)>(function)(instruction),
-                size);
-  }
-  return classify({bytes, size});
-}
-
-uint64_t physical_of(const void* in_qemu) {
-  return g_plugin->memory != nullptr && in_qemu != nullptr
-             ? static_cast<uint64_t>(static_cast<const uint8_t*>(in_qemu) - g_plugin->memory)
-             : 0;
+  uint8_t bytes[plugins::kInstructionBytes];
+  return classify({bytes, plugins::copy_instruction(instruction, bytes)});
 }
 
 void on_translation(qemu_plugin_id_t, qemu_plugin_tb* translated) {
@@ -214,14 +185,12 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* translated) {
   const qemu_plugin_insn* first = qemu_plugin_tb_get_insn(translated, 0);
   const auto* first_in_qemu = static_cast<const uint8_t*>(qemu_plugin_insn_haddr(first));
   const uint64_t address = qemu_plugin_insn_vaddr(first);
-  if (g_plugin->memory == nullptr && address >= kMiB && address < kLowMemoryEnd && first_in_qemu != nullptr) {
-    g_plugin->memory = first_in_qemu - address;
-  }
+  g_plugin->memory.learn(address, first_in_qemu);
   const qemu_plugin_insn* last = qemu_plugin_tb_get_insn(translated, count - 1);
   const uint64_t last_byte = qemu_plugin_insn_vaddr(last) + qemu_plugin_insn_size(last) - 1;
   const Block block{address & ~(kPageBytes - 1), last_byte & ~(kPageBytes - 1),
-                    physical_of(first_in_qemu) & ~(kPageBytes - 1),
-                    physical_of(qemu_plugin_insn_haddr(last)) & ~(kPageBytes - 1),
+                    g_plugin->memory.physical_of(first_in_qemu) & ~(kPageBytes - 1),
+                    g_plugin->memory.physical_of(qemu_plugin_insn_haddr(last)) & ~(kPageBytes - 1),
                     g_plugin->after_vmrun.contains(first_in_qemu)};
   const Block* kept = &*g_plugin->blocks.insert(block).first;
   qemu_plugin_register_vcpu_tb_exec_cb(translated, on_block, QEMU_PLUGIN_CB_NO_REGS,
@@ -231,7 +200,7 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* translated) {
     const Special special = special_of(instruction);
     if (special == Special::kVmrun) {
       g_plugin->after_vmrun.insert(static_cast<const uint8_t*>(qemu_plugin_insn_haddr(instruction)) +
-                                   kVmrunBytes);
+                                   plugins::kVmrunBytes);
       qemu_plugin_register_vcpu_mem_cb(instruction, on_vmrun_access, QEMU_PLUGIN_CB_NO_REGS,
                                        QEMU_PLUGIN_MEM_R, nullptr);
     }
@@ -249,19 +218,12 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* translated) {
   }
 }
 
-// The version of the interface, from what QEMU exports: it is asked for before anything of this plugin is
-// called.
-int version_of_this_qemu() {
-  if (dlsym(RTLD_DEFAULT, "qemu_plugin_n_vcpus") != nullptr) return 1;
-  return dlsym(RTLD_DEFAULT, "qemu_plugin_read_memory_vaddr") != nullptr ? 4 : 2;
-}
-
 }  // namespace
 }  // namespace walks
 
 extern "C" {
 
-WALKS_EXPORT int qemu_plugin_version = walks::version_of_this_qemu();
+WALKS_EXPORT int qemu_plugin_version = plugins::version_of_this_qemu();
 
 WALKS_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int argc, char** argv) {
   using walks::g_plugin;
@@ -275,7 +237,7 @@ WALKS_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* inf
     if (std::string_view(argv[i]) == "hypervisor=on") machine = walks::Machine::kHypervisor;
   }
   g_plugin = new walks::Plugin(machine);
-  g_plugin->copies_instructions = info->version.cur >= 3;
+  plugins::interface_version = info->version.cur;
   for (int i = 0; i < argc; ++i) {
     const std::string_view argument = argv[i];
     if (argument.starts_with("out=")) g_plugin->out = std::fopen(argv[i] + 4, "w");

@@ -1,4 +1,4 @@
-// What this plugin uses of QEMU's plugin interface, declared by hand: Debian packages no qemu-plugin.h. The
+// What the plugins use of QEMU's plugin interface, declared by hand: Debian packages no qemu-plugin.h. The
 // interface is C; names and signatures are those of its versions 1 (QEMU 7.2) to 4 (QEMU 10.0), which differ
 // where it is said.
 #pragma once
