@@ -172,7 +172,11 @@ void Follower::push(Frame frame) {
   stack_.push_back(frame);
 }
 
+// QEMU 7.2 reports accesses of helpers that run after a block, too, as if they were its last instruction's.
+bool Follower::in_switch() const { return previous_ != nullptr && previous_->place.entry.is_switch; }
+
 void Follower::switch_stores(uint64_t address) {
+  if (!in_switch()) return;
   stored_before_ = stored_;
   stored_ = address;
 }
@@ -180,14 +184,14 @@ void Follower::switch_stores(uint64_t address) {
 // The first load after the stores is from the other stack. The last store keeps the stack pointer elsewhere;
 // the one before it is the last push, where this stack will be loaded from.
 void Follower::switch_loads(uint64_t address) {
-  if (stored_before_ == 0) return;
+  if (!in_switch() || stored_before_ == 0) return;
   parked_[stored_before_] = std::exchange(stack_, {});
   stored_ = stored_before_ = 0;
   if (const auto found = parked_.find(address); found != parked_.end()) {
     stack_ = std::move(found->second);
     parked_.erase(found);
   }
-  if (stack_.empty() && previous_ != nullptr) push(frame_of(*previous_, Kind::kCall));
+  if (stack_.empty()) push(frame_of(*previous_, Kind::kCall));
 }
 
 void Follower::finish() {

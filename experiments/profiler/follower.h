@@ -98,6 +98,7 @@ class Follower {
   Pending leave_kernel();
   Pending enter_guest();
   void push(Frame frame);
+  [[nodiscard]] bool in_switch() const;
   Frame frame_of(const Block& block, Kind kind) const;
 
   OnCut on_cut_;
