@@ -26,7 +26,7 @@ _EXITS = re.compile(r"^\s*(\S.*?)\s+(\d+)\s+([\d.]+)%\s+([\d.]+)%\s+([\d.]+)us\s
 class Exits:
     reason: str
     count: int
-    share_of_time: float
+    percent_of_time: float
     mean_us: float
 
 
@@ -47,7 +47,7 @@ def parse_stat(text):
 
 def parse_exits(text):
     """What perf kvm stat report prints: a line for each reason."""
-    return [Exits(match[1], int(match[2]), float(match[4]) / 100, float(match[7])) for match in _EXITS.finditer(text)]
+    return [Exits(match[1], int(match[2]), float(match[4]), float(match[7])) for match in _EXITS.finditer(text)]
 
 
 def require():
@@ -87,7 +87,7 @@ def terminal(mode, counts, exits):
     if not any(value is not None for value in counts.values()):
         lines.append("this processor gives its counters to nobody here (a virtual machine's?): --accel tcg counts instructions")
     lines += ["", f"{'exits':>12} {'of the time':>12} {'each':>10}  reason"]
-    lines += [f"{one.count:>12,} {one.share_of_time:>12.1%} {one.mean_us:>7.2f} us  {one.reason}" for one in exits]
+    lines += [f"{one.count:>12,} {one.percent_of_time:>11.1f}% {one.mean_us:>7.2f} us  {one.reason}" for one in exits]
     if not exits:
         lines.append("perf kvm stat saw no exit: it needs the right to trace (root, or kernel.perf_event_paranoid = -1)")
     return "\n".join(lines) + "\n"

@@ -130,6 +130,7 @@ void Follower::leave_function(const Block& block) {
   }
   // Its call was not seen: a new stack, a child of a fork, a return that is a jump.
   if (block.place.entry.is_start) stack_.clear();
+  if (!stack_.empty() && stack_.back().function == block.place.entry.function) return;
   while (!stack_.empty() && stack_.back().kind == Kind::kTail) stack_.pop_back();
   if (!stack_.empty() && stack_.back().kind == Kind::kCall && stack_.back().return_address == 0)
     stack_.pop_back();

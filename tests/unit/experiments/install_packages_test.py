@@ -19,7 +19,7 @@ BUILD = {"g++", "cmake", "ninja-build", "binutils", "libgtest-dev", "libboost-de
 BOOT = {"qemu-system-x86", "seabios", "busybox-static"}
 REPORT = {"python3-matplotlib"}
 BENCH = {"libbenchmark-dev"}
-TESTS = {"clang-19", "clang-format-19", "clang-tidy-19", "libclang-rt-19-dev", "libzydis-dev", "cpio", "spin"}
+TESTS = {"clang-19", "clang-format-19", "clang-tidy-19", "libclang-rt-19-dev", "libzydis-dev", "cpio", "spin", "valgrind"}
 ALL = BUILD | BOOT | REPORT | BENCH | TESTS
 
 
