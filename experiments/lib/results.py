@@ -145,7 +145,7 @@ FORK_OTHER_EXITS = 64
 _ROUNDING = 0.05
 _ROUNDING_LARGE = 0.5
 # A stray page of stack or library touched for the first time inside a span.
-EXIT_SLACK_PER_SPAN = 4
+_EXIT_SLACK_PER_SPAN = 4
 
 
 # Entries of the kernel from user mode (system calls and faults) that a row's operation holds.
@@ -221,7 +221,7 @@ def misses(by_mode, peers):
                 hold("native", peer["name"], figure.instructions, NATIVE_LIMITS[peer["name"]], "instructions")
         figure = by_mode.get("shadow", {}).get(peer["name"])
         if figure is not None and peer["kvm_shadow_exits"] is not None:
-            hold("shadow", peer["name"], figure.memory_exits - EXIT_SLACK_PER_SPAN / figure.ops,
+            hold("shadow", peer["name"], figure.memory_exits - _EXIT_SLACK_PER_SPAN / figure.ops,
                  peer["kvm_shadow_exits"] + (_ROUNDING if peer["kvm_shadow_exits"] < 20 else _ROUNDING_LARGE),
                  "exits (KVM's shadow, rounded)")
     for added in xen_added(by_mode, peers):
@@ -239,7 +239,7 @@ def misses(by_mode, peers):
     for row, limit in VMA_EXITS.items():
         figure = by_mode.get("vma", {}).get(row)
         if figure is not None:
-            hold("vma", row, figure.memory_exits - EXIT_SLACK_PER_SPAN / figure.ops, limit, "exits")
+            hold("vma", row, figure.memory_exits - _EXIT_SLACK_PER_SPAN / figure.ops, limit, "exits")
     for mode, batch in FORK_BATCHES.items():
         figure = by_mode.get(mode, {}).get("fork-64m")
         if figure is not None:

@@ -15,7 +15,7 @@ int version_of_this_qemu() {
 }
 
 size_t copy_instruction(const qemu_plugin_insn* instruction, uint8_t* bytes) {
-  static void* const function = dlsym(RTLD_DEFAULT, "qemu_plugin_insn_data");
+  static void* function = dlsym(RTLD_DEFAULT, "qemu_plugin_insn_data");
   const size_t size = std::min(qemu_plugin_insn_size(instruction), kInstructionBytes);
   if (interface_version >= 3) {  // fills a buffer
     return reinterpret_cast<size_t (*)(const qemu_plugin_insn*, void*, size_t)>(function)(instruction, bytes,

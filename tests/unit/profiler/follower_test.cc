@@ -72,7 +72,8 @@ class FollowerTest : public testing::Test {
         const Function function = tree[at].function;
         std::snprintf(text, sizeof text, function >= kFirstExit ? "exit%x" : "%x",
                       function >= kFirstExit ? function - kFirstExit : function);
-        name = name.empty() ? text : text + (";" + name);
+        if (!name.empty()) name.insert(0, 1, ';');
+        name.insert(0, text);
       }
       found[name] = {node.instructions, node.calls};
     });
