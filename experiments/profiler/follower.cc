@@ -173,11 +173,7 @@ void Follower::push(Frame frame) {
   stack_.push_back(frame);
 }
 
-// QEMU 7.2 reports accesses of helpers that run after a block, too, as if they were its last instruction's.
-bool Follower::in_switch() const { return previous_ != nullptr && previous_->place.entry.is_switch; }
-
 void Follower::switch_stores(uint64_t address) {
-  if (!in_switch()) return;
   stored_before_ = stored_;
   stored_ = address;
 }
@@ -185,7 +181,9 @@ void Follower::switch_stores(uint64_t address) {
 // The first load after the stores is from the other stack. The last store keeps the stack pointer elsewhere;
 // the one before it is the last push, where this stack will be loaded from.
 void Follower::switch_loads(uint64_t address) {
-  if (!in_switch() || stored_before_ == 0) return;
+  // QEMU 7.2 reports accesses of helpers that run after a block, too, as if they were its last instruction's.
+  const bool in_switch = previous_ != nullptr && previous_->place.entry.is_switch;
+  if (!in_switch || stored_before_ == 0) return;
   parked_[stored_before_] = std::exchange(stack_, {});
   stored_ = stored_before_ = 0;
   if (const auto found = parked_.find(address); found != parked_.end()) {

@@ -98,7 +98,6 @@ class Follower {
   Pending leave_kernel();
   Pending enter_guest();
   void push(Frame frame);
-  [[nodiscard]] bool in_switch() const;
   Frame frame_of(const Block& block, Kind kind) const;
 
   OnCut on_cut_;

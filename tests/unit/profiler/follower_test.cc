@@ -59,6 +59,22 @@ class FollowerTest : public testing::Test {
     follower_.reach(static_cast<uint32_t>(made.addresses.size() - 1));
   }
 
+  // The kernel's switch: `pushed` is where the old stack ends, `loaded` where the new one does.
+  void change_stacks(uint64_t pushed, uint64_t loaded) {
+    Block& made = change(block(0x5000, 3, Branch::kReturn));
+    made.place.entry.is_switch = true;
+    run(made);
+    follower_.switch_stores(pushed);
+    follower_.switch_stores(0x42);
+    follower_.switch_loads(loaded);
+    follower_.switch_loads(loaded + 8);
+  }
+  const Block& start() {
+    Block& made = change(block(0x6000, 1, Branch::kCall));
+    made.place.entry.is_start = true;
+    return made;
+  }
+
   using Counts = std::map<std::string, std::pair<uint64_t, uint64_t>>;
   // "outermost;...;function" in hexadecimal → instructions, calls.
   Counts counts() {
@@ -184,11 +200,14 @@ TEST_F(FollowerTest, ACallThatFaultsIsMadeLater) {
 }
 
 TEST_F(FollowerTest, AnInterruptIsBetweenInstructions) {
-  run(program(0x400000, 2));
-  run(entry(0x1000, 3, 32, Branch::kLeaveKernel));
-  follower_.return_address_is(0x400004);  // of a repeated instruction, which is counted each time
-  run(program(0x400004, 1));
-  EXPECT_EQ(counts(), (Counts{{"400", {3, 1}}, {"400;1", {3, 1}}}));
+  constexpr int kNmi = 2;
+  for (const int vector : {32, kNmi}) {
+    run(program(0x400000, 2));
+    run(entry(0x1000, 3, vector, Branch::kLeaveKernel));
+    follower_.return_address_is(0x400004);  // of a repeated instruction, which is counted each time
+    run(program(0x400004, 1));
+  }
+  EXPECT_EQ(counts(), (Counts{{"400", {6, 1}}, {"400;1", {6, 2}}}));
 }
 
 TEST_F(FollowerTest, TheHypervisorIsACalleeOfWhatWasLeft) {
@@ -242,20 +261,9 @@ TEST_F(FollowerTest, AnExceptionThatIsInjectedIsNoFaultOfVmrun) {
 }
 
 TEST_F(FollowerTest, EachStackHasItsChain) {
-  const auto change_stacks = [&](uint64_t pushed, uint64_t loaded) {
-    Block& made = change(block(0x5000, 3, Branch::kReturn));
-    made.place.entry.is_switch = true;
-    run(made);
-    follower_.switch_stores(pushed);
-    follower_.switch_stores(0x42);
-    follower_.switch_loads(loaded);
-    follower_.switch_loads(loaded + 8);
-  };
   run(block(0x1000, 1, Branch::kCall));
   change_stacks(0xa000, 0xb000);
-  Block& start = change(block(0x6000, 1, Branch::kCall));
-  start.place.entry.is_start = true;
-  run(start);
+  run(start());
   run(block(0x7000, 1, Branch::kCall));
   change_stacks(0xb100, 0xa000);
   run(block(0x1004, 7));
@@ -263,6 +271,18 @@ TEST_F(FollowerTest, EachStackHasItsChain) {
   EXPECT_EQ(found.at("1"), (std::pair<uint64_t, uint64_t>{8, 1}));
   EXPECT_EQ(found.at("6;7"), (std::pair<uint64_t, uint64_t>{1, 1}));
   EXPECT_EQ(found.at("1;5").first, 3U);  // where it was loaded
+}
+
+TEST_F(FollowerTest, AStackThatIsMadeWhereAnotherWasLeftHasAChainOfItsOwn) {
+  run(block(0x1000, 1, Branch::kCall));
+  change_stacks(0xa000, 0xb000);
+  run(block(0x2000, 1, Branch::kCall));
+  change_stacks(0xb000, 0xa000);  // and never comes back
+  run(block(0x1004, 1, Branch::kCall));
+  change_stacks(0xa100, 0xb000);
+  run(start());
+  run(block(0x7000, 1));
+  EXPECT_EQ(counts().at("6;7"), (std::pair<uint64_t, uint64_t>{1, 1}));
 }
 
 TEST_F(FollowerTest, AccessesOutsideOfTheSwitchAreNotItsOwn) {
