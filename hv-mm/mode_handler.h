@@ -11,6 +11,7 @@
 #include "hv-mm/container/cr_policy.h"
 #include "hv-mm/json_writer.h"
 #include "hv-mm/vcpu.h"
+#include "native-fallback/engine/picture.h"
 #include "pvops/base/result.h"
 
 namespace nopte::hv {
@@ -69,6 +70,8 @@ class ModeHandler {
 
   // Members of the "counters" object at a mark and at power-off: writes "name":value pairs.
   virtual void write_counters(JsonWriter& json) const { static_cast<void>(json); }
+  // What the space that runs is promised and shows, if the hypervisor knows. False: it does not.
+  virtual bool draw(pt::PictureWriter& picture) { return static_cast<void>(picture), false; }
 
  protected:
   ~ModeHandler() = default;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "native-fallback/engine/picture.h"
+
 namespace nopte::hv {
 namespace {
 
@@ -116,6 +118,7 @@ std::expected<Options, const char*> parse_options(std::string_view text) {
     const std::string_view word = text.substr(0, text.find(' '));
     if (word == "--" || word == "verbose") {
       options.guest_command_line = text;
+      options.offer.pictures = pt::asks_for_pictures(text);
       break;
     }
     if (word.starts_with("mode=")) {

@@ -70,6 +70,12 @@ class VmaMemory {
     return begin;
   }
 
+  // What is queued is promised, too.
+  [[gnu::cold]] void draw(pt::PictureWriter& picture) {
+    if (active_space_->queue.pending()) drain(*active_space_);
+    engine_.draw(picture);
+  }
+
   [[nodiscard]] SpaceId active() const { return active_; }
   Engine& engine() { return engine_; }
 

@@ -43,6 +43,7 @@ class VmaMode final : public ModeHandler {
   Result<void> read_guest(const Vcpu& vcpu, Gva va, std::span<u8> bytes) override {
     return read_linear(window_, vcpu.vmcb().cr3, va, bytes);
   }
+  [[gnu::cold]] bool draw(pt::PictureWriter& picture) override { return memory_.draw(picture), true; }
   void write_counters(JsonWriter& json) const override {
     pt::for_each_counter(engine_.counters(),
                          [&](std::string_view counter, u64 value) { json.member(counter, value); });

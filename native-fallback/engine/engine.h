@@ -170,6 +170,7 @@ class Engine final : public EngineCore {
     return installed.has_value() && installed->entry.accessed();
   }
   [[gnu::cold]] InstalledPages count_first(const Space& space, VaRange& range) const override;
+  [[gnu::cold]] void draw_installed(const Space& space, PictureWriter& picture) const override;
   [[nodiscard]] bool runs(const Space& space) const override { return sink_.runs(space.root); }
   Result<void> clone_tables(Space& parent, Space& child) override;
   bool empty_tables(Space& space, Checkpoint* checkpoint) override;

@@ -86,6 +86,19 @@ Result<InstalledPages> EngineCore::region_installed(SpaceId id, VaRange& range) 
   return found;
 }
 
+void EngineCore::draw(PictureWriter& picture) const {
+  picture.begin(activated_id_);
+  const RegionSource* const regions = activated_id_ == SpaceId::kKernel ? nullptr : activated_->regions;
+  for (Gva va{}; regions != nullptr;) {
+    const std::optional<RegionSpec> region = regions->find_next(va);
+    if (!region || !picture.region(*region)) break;
+    va = region->range.end;
+  }
+  picture.end_regions();
+  if (regions != nullptr) draw_installed(*activated_, picture);
+  picture.end();
+}
+
 Result<void> EngineCore::region_advise(SpaceId id, VaRange range, Advice advice, Checkpoint* checkpoint) {
   Space* space = find_space(id);
   if (space == nullptr || !may_show(id, range)) return Fail(Status::kInvalid);

@@ -11,6 +11,7 @@
 #include "native-fallback/engine/id_table.h"
 #include "native-fallback/engine/kmem_area.h"
 #include "native-fallback/engine/memory_object.h"
+#include "native-fallback/engine/picture.h"
 #include "native-fallback/engine/space.h"
 #include "native-fallback/frames/block.h"
 #include "native-fallback/frames/frame_table.h"
@@ -78,6 +79,8 @@ class EngineCore {
 
   [[nodiscard]] MemoryInfo memory_info() const { return {frames_.total_frames(), frames_.free_frames()}; }
   [[nodiscard]] const EngineCounters& counters() const { return counters_; }
+  // What the space that was activated last is promised and shows.
+  [[gnu::cold]] void draw(PictureWriter& picture) const;
   // What space_create/clone and object_create/adopt were given: a home that keeps its own record behind these
   // views finds it by id. Errors: kInvalid (the kernel space too).
   [[nodiscard]] Result<const RegionSource*> promised(SpaceId space) const {
@@ -114,6 +117,8 @@ class EngineCore {
   // How much of the range's first pages is installed, as far as a table tells, or some of its entries; takes
   // them off the range. Precondition: it may be shown.
   virtual InstalledPages count_first(const Space& space, VaRange& range) const = 0;
+  // What user addresses show, in runs.
+  virtual void draw_installed(const Space& space, PictureWriter& picture) const = 0;
   // The range is one that may show promises of this space.
   [[nodiscard]] virtual bool may_show(SpaceId id, VaRange range) const = 0;
   // What is installed at va was touched, or may have been.

@@ -234,6 +234,35 @@ InstalledPages Engine<Sink>::count_first(const Space& space, VaRange& range) con
 }
 
 template <PageTableSink Sink>
+void Engine<Sink>::draw_installed(const Space& space, PictureWriter& picture) const {
+  InstalledRun run;
+  // False: the picture is full.
+  const auto add = [&](Gva va, Entry entry, const Cursor<Sink>& cursor) {
+    const auto installed = installed_at(cursor, entry);
+    const InstalledRun next{{va, va + Format::entry_bytes(cursor.level())},
+                            cursor.level(),
+                            installed->rights,
+                            cursor.most_parents()};
+    if (run.take(next)) return true;
+    const bool more = run.range.empty() || picture.run(run);
+    run = next;
+    return more;
+  };
+  Cursor<Sink> cursor(tables_, space.root);
+  const VaRange half = Format::kUserRange;
+  for (Gva va = half.begin; cursor.seek_leaf_table(va, half.end); va = cursor.part_before(half.end).end) {
+    if (cursor.level() != 1) {
+      if (!add(cursor.va(), cursor.entry(), cursor)) return;
+      continue;
+    }
+    for (auto scan = cursor.scan(); scan.next();) {
+      if (!add(cursor.leaf_va(scan.index()), scan.entry(), cursor)) return;
+    }
+  }
+  if (!run.range.empty()) picture.run(run);
+}
+
+template <PageTableSink Sink>
 template <class Visit>
 void Engine<Sink>::for_each_installed(SpaceId id, Visit visit) const {
   const Space* space = find_space(id);

@@ -4,6 +4,7 @@
 
 #include "pvops/arch/x86_64/clock.h"
 #include "pvops/arch/x86_64/interrupt_window.h"
+#include "pvops/at_mark.h"
 #include "pvops/guest/hypercall_backend.h"
 #include "pvops/guest/hypercalls.h"
 
@@ -68,6 +69,8 @@ void PlatformCalls::power_off(u8 status) {
 void PlatformCalls::mark(std::string_view name) {
   if (!name.empty()) {
     send_text<abi::mark_args>(name.substr(0, name.size() < kTextBytes ? name.size() : kTextBytes));
+    if (g_at_mark != nullptr) [[unlikely]]
+      g_at_mark();
   }
 }
 

@@ -5,7 +5,9 @@
 #include "native-fallback/guest/arch/x86_64/native_machine.h"
 #include "pvops/arch/x86_64/interrupt_controllers.h"
 #include "pvops/arch/x86_64/lapic.h"
+#include "pvops/at_mark.h"
 #include "pvops/freestanding/init_array.h"
+#include "pvops/platform_ops.h"
 
 extern "C" {
 // guest.ld: where the segments begin and end.
@@ -68,6 +70,17 @@ Result<ObjectId> adopt_initramfs(KernelMapper& kernel, FrameRange frames, u64 by
   return kernel.object_adopt(frames, mappings);
 }
 
+const KernelMapper* g_drawn;
+
+// On the console, which every mode has.
+[[gnu::cold]] void draw_at_mark() {
+  const auto put = [](std::string_view text) { platform_ops().console_write(text); };
+  put("nopte: picture ");
+  PictureWriter picture(put);
+  g_drawn->draw(picture);
+  put("\r\n");
+}
+
 }  // namespace
 
 Result<NativeBoot> boot_guest(const NativeStart& start, KernelMapper& kernel, GuestInterface& interface) {
@@ -117,6 +130,10 @@ Result<NativeBoot> boot_guest(const NativeStart& start, KernelMapper& kernel, Gu
     NOPTE_TRY(map_devices(kernel));
   }
   g_engine_counters = &kernel.counters();
+  if (asks_for_pictures({block.command_line, block.command_line_bytes})) {
+    g_drawn = &kernel;
+    g_at_mark = draw_at_mark;
+  }
   NativeBoot boot{ObjectId::kNone, block.initramfs_bytes};
   if (block.initramfs_bytes != 0) {
     const auto object =

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "native-fallback/arch/x86_64/pvh.h"
+#include "native-fallback/engine/picture.h"
 #include "native-fallback/format/x86_entry.h"
 #include "native-fallback/frames/frame_table.h"
 #include "native-fallback/guest/native_backend.h"
@@ -29,6 +30,7 @@ class KernelMapper {
   virtual Result<void> space_activate(SpaceId space) = 0;
   virtual Result<ObjectId> object_adopt(FrameRange contents, const ObjectMappings& mappings) = 0;
   [[nodiscard]] virtual const EngineCounters& counters() const = 0;
+  virtual void draw(PictureWriter& picture) const = 0;
 
  protected:
   ~KernelMapper() = default;

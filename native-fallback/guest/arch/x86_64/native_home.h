@@ -52,6 +52,7 @@ class Home {
       return engine_.object_adopt(contents, mappings);
     }
     [[nodiscard]] const EngineCounters& counters() const override { return engine_.counters(); }
+    [[gnu::cold]] void draw(PictureWriter& picture) const override { engine_.draw(picture); }
   };
   static constinit Mapper mapper_;
 };

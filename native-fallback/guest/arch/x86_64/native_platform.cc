@@ -9,6 +9,7 @@
 #include "pvops/arch/x86_64/interrupt_controllers.h"
 #include "pvops/arch/x86_64/lapic.h"
 #include "pvops/arch/x86_64/uart.h"
+#include "pvops/at_mark.h"
 
 namespace nopte::pt {
 namespace {
@@ -58,6 +59,8 @@ void BarePlatform::mark(std::string_view name) {
   line.number("idle_ns", g_idle_ns);
   write_counters(line);
   debugcon_write(line.finish());
+  if (g_at_mark != nullptr) [[unlikely]]
+    g_at_mark();
 }
 
 void BarePlatform::power_off(u8 status) {

@@ -1,0 +1,7 @@
+#include "pvops/at_mark.h"
+
+namespace nopte {
+
+constinit AtMark g_at_mark = nullptr;
+
+}  // namespace nopte
