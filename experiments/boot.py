@@ -11,13 +11,14 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import machine  # noqa: E402
-from lib import boots, errors, images, initramfs, launcher  # noqa: E402
+from lib import boots, errors, images, initramfs, launcher, picture  # noqa: E402
 
 EPILOG = """\
 examples:
   experiments/boot                                   a shell in mode vma
   experiments/boot --mode shadow -- /bin/busybox sh -c 'echo hello | md5sum'
   experiments/boot --with ./my-static-program -- /my-static-program --its-option
+  experiments/boot --picture space.svg -- sh -c 'echo now >/dev/nopte-mark'
 
 On a terminal every key goes to the guest, Ctrl-C too. 'exit' ends the shell and the machine; Ctrl-] ends the machine
 at once (status 130). Status 2 with a message that begins with 'error:' is this program's own.
@@ -40,6 +41,10 @@ def parse(arguments):
     parser.add_argument("--counters", type=pathlib.Path, metavar="FILE", help="keep the counters channel in FILE")
     parser.add_argument("--verbose", action="store_true",
                         help="the guest says too what it is and what it looked for; so it does with --hide")
+    parser.add_argument("--picture", type=pathlib.Path, metavar="FILE.svg",
+                        help="draw the address space that takes the last mark (a program writes to /dev/nopte-mark): what is "
+                             "promised, installed, shared, in 2 MiB leaves; FILE.txt says it in words")
+    parser.add_argument("--picture-at", metavar="MARK", help="the mark to draw at, by its text")
     parser.add_argument("--dry-run", action="store_true",
                         help="make this boot's files in a new folder below build/boot, print the QEMU command, and end")
     parser.add_argument("--gdb", action="store_true", help="wait for gdb on port 1234 before the first instruction")
@@ -60,6 +65,7 @@ def main():
             options.counters.write_bytes(b"")
         except OSError as error:
             raise errors.UserError(f"--counters {options.counters}: {error.strerror}") from error
+    check_picture(options)
     images.prepare(build=not options.dry_run)
     if options.dry_run:
         parent = images.BUILD / "boot"
@@ -69,6 +75,30 @@ def main():
         return 0
     with own_folder() as folder:
         return run(options, prepare(options, extra, folder))
+
+
+def check_picture(options):
+    if options.picture is None:
+        if options.picture_at is not None:
+            raise errors.UserError("--picture-at: nothing is drawn", "add --picture FILE.svg")
+        return
+    if options.picture.suffix != ".svg":
+        raise errors.UserError(f"--picture {options.picture}: not an SVG file's name", "let it end in .svg")
+    write(options.picture, "")
+
+
+def write(path, text):
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise errors.UserError(f"--picture {path}: {error.strerror}") from error
+
+
+def draw(options, result):
+    found = picture.chosen(picture.all_of(result), options.picture_at)
+    write(options.picture, picture.svg(found, options.mode))
+    write(options.picture.with_suffix(".txt"), picture.text(found))
+    images.say(f"{picture.text(found)}picture: {options.picture}")
 
 
 @contextlib.contextmanager
@@ -88,7 +118,7 @@ def own_folder(parent=None, keep=False):
 def prepare(options, extra, folder):
     return boots.make(folder, options.mode, options.command, extra=extra, guest_mib=options.memory,
                       accel=options.accel, gdb=options.gdb, hide=options.hide,
-                      verbose=options.verbose or bool(options.hide))
+                      verbose=options.verbose or bool(options.hide), pictures=options.picture is not None)
 
 
 def run(options, boot):
@@ -102,13 +132,18 @@ def run(options, boot):
         images.say("Ctrl-] ends the machine")
     silence = launcher.KVM_SILENCE_SECONDS if options.accel == "kvm" else None
     console = launcher.StdoutConsole()
+    output = picture.ConsoleWithout(console) if options.picture else console
     try:
-        result = launcher.run(machine.command(boot), boot.counters, timeout, silence=silence, output=console,
+        result = launcher.run(machine.command(boot), boot.counters, timeout, silence=silence, output=output,
                               keyboard=sys.stdin.fileno())
+        if options.picture:
+            output.finish()
     finally:
         console.finish()
         if options.counters and boot.counters.exists():
             shutil.copyfile(boot.counters, options.counters)
+    if options.picture:
+        draw(options, result)
     return result.status
 
 

@@ -16,7 +16,7 @@ INITRAMFS_PART = "initramfs"
 
 
 def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tcg", gdb=False, guest=images.GUEST,
-         hide=(), verbose=False):
+         hide=(), verbose=False, pictures=False):
     """A machine.Boot of the image `guest` whose files lie in `folder`."""
     if guest_mib < machine.LEAST_GUEST_MIB:
         raise UserError(f"--memory {guest_mib}: too little", f"the guest needs {machine.LEAST_GUEST_MIB} MiB or more")
@@ -28,7 +28,7 @@ def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tc
     if len(archive) > guest_mib << 19:
         raise UserError(f"the guest's files are {len(archive) >> 20} MiB, which is more than half of its memory",
                         "give fewer files by --with, or more --memory")
-    line = machine.guest_command_line([in_guest(command[0]), *command[1:]] if command else [], verbose)
+    line = machine.guest_command_line([in_guest(command[0]), *command[1:]] if command else [], verbose, pictures)
     if len(line.encode()) >= COMMAND_LINE_BYTES:
         raise UserError(f"the command is longer than {COMMAND_LINE_BYTES} bytes",
                         "put it into a script and give that by --with")

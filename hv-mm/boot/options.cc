@@ -116,7 +116,7 @@ std::expected<Options, const char*> parse_options(std::string_view text) {
     }
     text.remove_prefix(word_at);
     const std::string_view word = text.substr(0, text.find(' '));
-    if (word == "--" || word == "verbose") {
+    if (word == "--" || word == "verbose" || word == "picture") {
       options.guest_command_line = text;
       options.offer.pictures = pt::asks_for_pictures(text);
       break;
@@ -147,9 +147,8 @@ std::expected<Options, const char*> parse_options(std::string_view text) {
       }
     } else {
       return Bad(
-          "unknown option: the hypervisor takes mode=, memory=, hide=, output= and, from \"verbose\" or "
-          "\"--\" on, "
-          "what is the guest's");
+          "unknown option: the hypervisor takes mode=, memory=, hide=, output= and, from \"verbose\", "
+          "\"picture\" or \"--\" on, what is the guest's");
     }
     text.remove_prefix(word.size());
   }

@@ -25,6 +25,11 @@ TEST(Options, ReadsModeMemoryAndTheGuestsLine) {
   EXPECT_EQ(options->guest_command_line, "-- a\x1f-- b");
   EXPECT_EQ(parse_options("mode=vma memory=8388608 verbose -- a")->guest_command_line, "verbose -- a");
   EXPECT_EQ(parse_options("mode=vma memory=8388608 verbose")->guest_command_line, "verbose");
+  const auto drawn = parse_options("mode=vma memory=8388608 picture -- a");
+  EXPECT_EQ(drawn->guest_command_line, "picture -- a");
+  EXPECT_TRUE(drawn->offer.pictures);
+  EXPECT_TRUE(parse_options("mode=vma memory=8388608 verbose picture -- a")->offer.pictures);
+  EXPECT_FALSE(parse_options("mode=vma memory=8388608 verbose -- picture")->offer.pictures);
   EXPECT_EQ(parse_options("memory=8388608 mode=nested")->mode, Mode::kNested);
   EXPECT_EQ(parse_options("memory=8388608 mode=shadow")->guest_command_line, "");
 }
