@@ -245,14 +245,7 @@ class Cursor {
     return !there.present() && !there.empty() && !there.large();
   }
   // Of the tables on the way, below the root: how many parents the one has that has the most.
-  [[nodiscard]] u32 most_parents() const {
-    u32 most = 1;
-    for (unsigned level = path_.level; level < Format::kLevels; ++level) {
-      const u32 parents = memory_.frames.meta(Frame(path_.tables[level])).refs;
-      if (parents > most) most = parents;
-    }
-    return most;
-  }
+  [[nodiscard, gnu::cold]] u32 most_parents() const;
   // Goes on through them: to look, and to take out.
   void walk_on();
   // What the highest table that may have several parents maps. Precondition: !mine() or the walk went on.

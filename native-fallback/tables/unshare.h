@@ -32,6 +32,16 @@ void Cursor<Sink>::walk_on() {
 }
 
 template <PageTableSink Sink>
+u32 Cursor<Sink>::most_parents() const {
+  u32 most = 1;
+  for (unsigned level = path_.level; level < Format::kLevels; ++level) {
+    const u32 parents = memory_.frames.meta(Frame(path_.tables[level])).refs;
+    if (parents > most) most = parents;
+  }
+  return most;
+}
+
+template <PageTableSink Sink>
 unsigned Cursor<Sink>::shared_level() const {
   unsigned level = kHighestShared;
   while (memory_.sink.read(above(level)).writable()) --level;
