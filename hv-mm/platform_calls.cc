@@ -92,20 +92,25 @@ CallResult Platform::mark(const abi::mark_args& args) {
   }
   // How long a line is shows when it is written.
   if (output_bytes_ >= offer_.output_bytes) return Fail(Status::kLimit);
-  const u64 written = write_event("mark", "text", text->view(), nullptr);
-  output_bytes_ += std::min(written, offer_.output_bytes - output_bytes_);
+  u64 written = write_event("mark", "text", text->view(), nullptr);
   if (offer_.pictures) [[unlikely]]
-    draw();
+    written += draw();
+  output_bytes_ += std::min(written, offer_.output_bytes - output_bytes_);
   return {};
 }
 
 // Of what was asked for on the hypervisor's own command line; what it takes is no time of the guest's.
-void Platform::draw() {
+u64 Platform::draw() {
   const u64 begin = host_.ticks();
-  const auto put = [&](std::string_view text) { host_.counters_write(text); };
+  u64 bytes = 0;
+  const auto put = [&](std::string_view text) {
+    bytes += text.size();
+    host_.counters_write(text);
+  };
   pt::PictureWriter picture(put);
   if (mode_.draw(picture)) put("\n");
   counters_.reporting_ticks += host_.ticks() - begin;
+  return bytes;
 }
 
 void Platform::collect_host_interrupts() {

@@ -41,7 +41,7 @@ class Platform {
  private:
   // How many bytes that were.
   u64 write_event(std::string_view event, std::string_view text_key, std::string_view text, const u8* status);
-  [[gnu::cold]] void draw();
+  [[gnu::cold]] u64 draw();
   void report_signal(std::string_view event, std::string_view name);
 
   Host& host_;

@@ -26,7 +26,16 @@ class FakeMode final : public ModeHandler {
 
   u64 offered = 0;
 
+  bool draws = true;
+
   const char* name() const override { return "fake"; }
+  bool draw(pt::PictureWriter& picture) override {
+    if (!draws) return false;
+    picture.begin(SpaceId(7));
+    picture.end_regions();
+    picture.end();
+    return true;
+  }
   u64 features() const override { return offered; }
   Result<void> write_msr(u32 msr, u64) override {
     return msr == 0x4b56'4d00 ? Result<void>() : Fail(Status::kPermission);

@@ -208,6 +208,23 @@ TEST_F(Exits, OutputHasABudget) {
   EXPECT_NE(host.counters.find("power_off"), std::string::npos);
 }
 
+TEST_F(Exits, APictureFollowsAMarkWhereItWasAskedFor) {
+  EXPECT_EQ(call(abi::Call::mark, {1, 'm'}), Status::kOk);
+  EXPECT_EQ(host.counters.find("picture"), std::string::npos);
+  handler.limit({.pictures = true});
+  mode.draws = false;  // the guest has the tables, and tells
+  EXPECT_EQ(call(abi::Call::mark, {1, 'm'}), Status::kOk);
+  EXPECT_EQ(host.counters.find("picture"), std::string::npos);
+  mode.draws = true;
+  EXPECT_EQ(call(abi::Call::mark, {1, 'm'}), Status::kOk);
+  EXPECT_TRUE(host.counters.ends_with(
+      "}}\n{\"event\":\"picture\",\"space\":7,\"regions\":[],\"runs\":[],\"whole\":1}\n"));
+  // It is of the guest's budget: that holds the mark's line, not the picture.
+  const u64 mark_bytes = host.counters.find('\n') + 1;
+  handler.limit({.output_bytes = 3 * mark_bytes + 20, .pictures = true});
+  EXPECT_EQ(call(abi::Call::mark, {1, 'm'}), Status::kLimit);
+}
+
 TEST_F(Exits, FaultsWhileFaultingEndInADoubleFaultThenShutDown) {
   mode.inject = true;
   exit(exit_code::kPageFault, 2, 0x1234);
