@@ -27,7 +27,7 @@ at once (status 130). Status 2 with a message that begins with 'error:' is this 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="experiments/boot", description=__doc__, epilog=EPILOG,
                                      formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    parser.add_argument("--mode", default="vma", choices=machine.MODES + machine.FOREIGN_MODES,
+    parser.add_argument("--mode", default="vma", choices=machine.ALL_MODES,
                         help="native: QEMU is the bare machine; the others: under the hypervisor (default vma); kvm-*: as "
                              "native, under Debian's KVM, whose package is downloaded")
     parser.add_argument("--with", dest="extra", action="append", default=[], metavar="HOST[:GUEST]",

@@ -42,6 +42,7 @@ MODES = ("native", "nested", "shadow", "vma", "kvmpv", "vmi", "lguest", "xen")
 # The native image on hypervisors that are not ours, which Debian's packages are downloaded for.
 KVM_SHADOW, KVM_NESTED = KVM_MODES = ("kvm-shadow", "kvm-nested")
 FOREIGN_MODES = KVM_MODES
+ALL_MODES = MODES + FOREIGN_MODES
 # KVM's host, a Linux: its own memory comes on top, and what its files take, packed and unpacked.
 KVM_HOST_MIB = 256
 
