@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "experiments/peers/kvm_monitor/ports.h"
 
@@ -81,9 +82,12 @@ void give_up_with_kernel_log(std::string_view why) {
 void start_host() {
   // Without its ports it cannot say why; the kernel then says that its init has ended.
   if (iopl(3) != 0) _exit(1);
-  mkdir("/dev", 0755);
-  if (mount("devtmpfs", "/dev", "devtmpfs", 0, nullptr) != 0)
-    give_up("/dev cannot be mounted: " + errno_text());
+  for (const auto& [type, folder] : {std::pair{"devtmpfs", "/dev"}, {"sysfs", "/sys"}}) {
+    mkdir(folder, 0755);
+    if (mount(type, folder, type, 0, nullptr) != 0) {
+      give_up(std::string(folder) + " cannot be mounted: " + errno_text());
+    }
+  }
   open_console();
   const std::string modules = read_file("/modules/load");
   for (size_t at = 0; at < modules.size();) {
@@ -93,15 +97,20 @@ void start_host() {
   }
 }
 
+bool nested_paging() { return read_file("/sys/module/kvm_amd/parameters/npt").starts_with('Y'); }
+
 std::string read_file(const char* path) {
   const int file = open(path, O_RDONLY | O_CLOEXEC);
-  struct stat about{};
-  if (file < 0 || fstat(file, &about) != 0) give_up(std::string(path) + ": " + errno_text());
-  std::string data(static_cast<size_t>(about.st_size), '\0');
-  for (size_t at = 0; at < data.size();) {
-    const ssize_t bytes = read(file, data.data() + at, data.size() - at);
-    if (bytes <= 0) give_up(std::string(path) + " cannot be read");
-    at += static_cast<size_t>(bytes);
+  if (file < 0) give_up(std::string(path) + ": " + errno_text());
+  // What a file of sysfs holds is less than its size says.
+  std::string data;
+  for (ssize_t bytes = 1; bytes > 0;) {
+    constexpr size_t kStep = 1 << 20;
+    const size_t at = data.size();
+    data.resize(at + kStep);
+    bytes = read(file, data.data() + at, kStep);
+    if (bytes < 0) give_up(std::string(path) + " cannot be read: " + errno_text());
+    data.resize(at + static_cast<size_t>(bytes));
   }
   close(file);
   return data;

@@ -17,6 +17,9 @@ namespace kvm_monitor {
 // options in each line.
 void start_host();
 
+// KVM's second-level tables are on.
+[[nodiscard]] bool nested_paging();
+
 // The whole file, which must be there.
 [[nodiscard]] std::string read_file(const char* path);
 

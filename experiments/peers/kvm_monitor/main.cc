@@ -51,7 +51,9 @@ class Monitor {
       : machine_(memory),
         uart_([](uint8_t byte) { write_console(byte); }),
         channel_([this] { return machine_.counters(); },
-                 [](std::string_view line) { write_counters(line); }) {}
+                 [](std::string_view line) { write_counters(line); }) {
+    if (nested_paging()) machine_.populate(memory);
+  }
 
   [[noreturn]] void run(const PvhStart& start) {
     machine_.start_at(start);
@@ -151,10 +153,11 @@ class Monitor {
 int run() {
   start_host();
   const GuestMemory memory(guest_bytes(read_file("/guest/memory")));
+  Monitor monitor(memory);
   const auto start = load_pvh(memory, read_file("/guest/kernel"), read_file("/guest/module"),
                               read_file("/guest/command_line"));
   if (!start) give_up(start.error());
-  Monitor(memory).run(*start);
+  monitor.run(*start);
 }
 
 }  // namespace

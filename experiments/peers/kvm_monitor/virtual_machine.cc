@@ -88,7 +88,7 @@ VirtualMachine::VirtualMachine(const GuestMemory& memory)
 }
 
 // 32-bit protected mode without paging, flat segments (Xen, docs/misc/pvh.pandoc).
-void VirtualMachine::start_at(const PvhStart& start) {
+void VirtualMachine::enter(uint64_t entry, uint64_t rbx, uint64_t rbp) {
   constexpr uint8_t kCode = 0xb;
   constexpr uint8_t kData = 0x3;
   constexpr uint8_t kBusyTask = 0xb;
@@ -105,10 +105,25 @@ void VirtualMachine::start_at(const PvhStart& start) {
   system.efer = 0;
   CALL(processor_, KVM_SET_SREGS, &system);
   kvm_regs registers{};
-  registers.rip = start.entry;
-  registers.rbx = start.start_info;
+  registers.rip = entry;
+  registers.rbx = rbx;
+  registers.rbp = rbp;
   registers.rflags = 2;
   CALL(processor_, KVM_SET_REGS, &registers);
+}
+
+void VirtualMachine::start_at(const PvhStart& start) { enter(start.entry, start.start_info, 0); }
+
+void VirtualMachine::populate(const GuestMemory& memory) {
+  // xor esi, esi; 1: mov al, [esi]; add esi, 4096; cmp esi, ebp; jb 1b; out 0x80, al
+  constexpr std::string_view kReadPages{"\x31\xf6\x8a\x06\x81\xc6\x00\x10\x00\x00\x39\xee\x72\xf4\xe6\x80",
+                                        16};
+  constexpr uint64_t kCode = 0x1000;
+  if (!memory.copy_in(kCode, kReadPages)) give_up("the guest has too little memory");
+  enter(kCode, 0, memory.low_bytes());
+  while (!run()) {
+  }
+  if (run_->exit_reason != KVM_EXIT_IO) give_up("the guest's memory could not be populated");
 }
 
 bool VirtualMachine::run() {

@@ -17,6 +17,9 @@ class VirtualMachine {
   explicit VirtualMachine(const GuestMemory& memory);
 
   void start_at(const PvhStart& start);
+  // Where the processor walks KVM's tables: has them filled for what lies below the gap, by a guest that
+  // reads each page. Who hands out memory that nobody had before would be charged for that otherwise.
+  void populate(const GuestMemory& memory);
   // Runs the processor until it needs the monitor; false: a signal came first.
   bool run();
   [[nodiscard]] kvm_run& state() { return *run_; }
@@ -25,6 +28,8 @@ class VirtualMachine {
   [[nodiscard]] Counters counters() const;
 
  private:
+  void enter(uint64_t entry, uint64_t rbx, uint64_t rbp);
+
   int system_;
   int machine_;
   int processor_;
