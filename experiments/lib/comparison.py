@@ -41,6 +41,7 @@ class Comparison:
     facts: dict = dataclasses.field(default_factory=dict)  # versions and sums
     misses: list = dataclasses.field(default_factory=list)
     walks: list = dataclasses.field(default_factory=list)  # a walks.Walked for each row counted by the plugin
+    by_peer: dict = dataclasses.field(default_factory=dict)  # a key of peers.json → peers.Measured
     walk_titles: dict = dataclasses.field(default_factory=dict)  # program → what it is called
 
     def rows(self):
@@ -48,8 +49,8 @@ class Comparison:
         return [peer for peer in self.peers if any(peer["name"] in rows for rows in self.by_mode.values())]
 
     def averaged(self):
-        """The rows of the means: those that others published figures of."""
-        return [peer["name"] for peer in self.rows() if not peer["control"] and peer["linux"] is not None]
+        """The rows of the means: those that others have, too."""
+        return [peer["name"] for peer in self.rows() if not peer["control"] and not peer["own"]]
 
     def mean_ratio(self, mode, value):
         found = results.ratios(self.by_mode, mode, self.averaged(), value)

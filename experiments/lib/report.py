@@ -10,7 +10,7 @@ import shutil
 
 import machine
 
-from . import tables, walk_tables, walks
+from . import peer_tables, tables, walk_tables, walks
 from .errors import UserError
 from .losses import losses
 
@@ -80,6 +80,7 @@ def as_json(comparison):
         "misses": [dataclasses.asdict(miss) for miss in comparison.misses],
         "problems": comparison.problems,
         "runs": comparison.runs,
+        "peers": {name: dataclasses.asdict(here) for name, here in comparison.by_peer.items()},
         "published": {"about": comparison.about_peers, "rows": comparison.peers},
     }
 
@@ -89,6 +90,8 @@ def _figure(figure):
                                          "modelled_1000": figure.modelled(1000), "modelled_2000": figure.modelled(2000)}
 
 
+PEERS_NOTE = ("On the same emulated machine, the same static program; hypervisor included. papers/peers.md says how, and what is not "
+              "comparable.")
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1f2937; max-width: 1100px; margin: 2em auto; padding: 0 1em }
 h1 { font-size: 1.7em; margin-bottom: .2em } h2 { margin-top: 2em; font-size: 1.25em }
@@ -117,7 +120,7 @@ def as_html(comparison, drawn):
         data = base64.b64encode(png).decode()
         parts.append(f"<h2>{html.escape(heading)}</h2><p class=note>{html.escape(caption)}</p>"
                      f'<img alt="{html.escape(heading)}" src="data:image/png;base64,{data}">')
-    parts += [_table(comparison), _walks(comparison), _losses(comparison), _ahead(comparison), _xen(comparison), _bars(comparison), _facts(comparison)]
+    parts += [_table(comparison), _walks(comparison), _losses(comparison), _ahead(comparison), _xen(comparison), _peers(comparison), _bars(comparison), _facts(comparison)]
     return "\n".join(parts) + "\n"
 
 
@@ -137,7 +140,7 @@ def _table(comparison):
         return ""
     head = ("operation", "mode", "instructions", "in the hypervisor", "exits", "platform exits", "+1,000 per exit",
             "+2,000 per exit", "× native", "Linux", "KVM shadow", "Xen PV")
-    lines = ["<h2>Every row</h2><p class=note>Per operation. The last three columns are published figures of existing "
+    lines = ["<h2>Every row</h2><p class=note>Per operation. The last three columns are figures of Linux on existing "
              "systems for the same operation, as context.</p>",
              "<table><thead><tr>" + "".join(f"<th>{cell}" for cell in head) + "</thead>"]
     for peer in comparison.rows():
@@ -185,6 +188,10 @@ def _ahead(comparison):
 
 def _xen(comparison):
     return _rows("What Xen's interface adds", tables.xen_note(comparison), tables.XEN_HEAD, tables.xen_rows(comparison))
+
+
+def _peers(comparison):
+    return "".join(_rows(head[0].capitalize(), PEERS_NOTE, head, rows) for head, rows in peer_tables.all_tables(comparison))
 
 
 def _bars(comparison):

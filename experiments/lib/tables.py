@@ -5,7 +5,7 @@ import io
 
 import machine
 
-from . import walk_tables
+from . import peer_tables, walk_tables
 from .losses import losses
 from .results import EXIT_COSTS, xen_added, xen_bounce
 
@@ -64,6 +64,7 @@ def terminal(comparison):
     if comparison.script:
         lines += _script(comparison)
     lines += _ahead(comparison)
+    lines += peer_tables.terminal(comparison)
     if comparison.walks:
         lines.append(walk_tables.terminal(comparison.walks, comparison.walk_titles))
     if comparison.misses:
@@ -172,7 +173,7 @@ def _ahead(comparison):
                  for cells in (AHEAD_HEAD, *rows))]
 
 
-XEN_NOTE = ("Mode xen over native, and Xen PV over Linux (published). Modelled: {bounce} instructions more for each entry "
+XEN_NOTE = ("Mode xen over native, and Linux on Xen PV over Linux. Modelled: {bounce} instructions more for each entry "
             "of the kernel from user mode, which is what Xen PV adds to getpid (two bounces at ring 3); the container "
             "charges none. The faults of rows of fork and exec are as counted natively.")
 XEN_HEAD = ("instructions added by Xen's interface", "mode xen", "modelled", "Xen PV")

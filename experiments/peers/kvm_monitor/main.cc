@@ -17,6 +17,7 @@
 #include "experiments/peers/kvm_monitor/cmos.h"
 #include "experiments/peers/kvm_monitor/counters_channel.h"
 #include "experiments/peers/kvm_monitor/host.h"
+#include "experiments/peers/kvm_monitor/log_console.h"
 #include "experiments/peers/kvm_monitor/ports.h"
 #include "experiments/peers/kvm_monitor/uart.h"
 #include "experiments/peers/kvm_monitor/virtual_machine.h"
@@ -50,8 +51,8 @@ class Monitor {
   explicit Monitor(const GuestMemory& memory)
       : machine_(memory),
         uart_([](uint8_t byte) { write_console(byte); }),
-        channel_([this] { return machine_.counters(); },
-                 [](std::string_view line) { write_counters(line); }) {
+        channel_([this] { return machine_.counters(); }, [](std::string_view line) { write_counters(line); }),
+        log_([this] { return machine_.counters(); }, [](std::string_view line) { write_counters(line); }) {
     if (nested_paging()) machine_.populate(memory);
   }
 
@@ -109,6 +110,9 @@ class Monitor {
 
   uint8_t read_port(uint16_t port) {
     if (port >= kUartPort && port < kUartPort + Uart::kRegisters) return uart_.read(port - kUartPort);
+    if (port >= LogConsole::kPort && port < LogConsole::kPort + Uart::kRegisters) {
+      return LogConsole::read(port - LogConsole::kPort);
+    }
     if (port == kCmosData) return read_cmos(cmos_index_, time(nullptr));
     return 0xff;
   }
@@ -117,6 +121,8 @@ class Monitor {
     constexpr uint8_t kPulseReset = 0xfe;
     if (port >= kUartPort && port < kUartPort + Uart::kRegisters) {
       uart_.write(port - kUartPort, data[0]);
+    } else if (port >= LogConsole::kPort && port < LogConsole::kPort + Uart::kRegisters) {
+      log_.write(port - LogConsole::kPort, data[0]);
     } else if (port == kCountersPort) {
       channel_.put(static_cast<char>(data[0]));
     } else if (port == kExitPort) {
@@ -146,6 +152,7 @@ class Monitor {
   VirtualMachine machine_;
   Uart uart_;
   CountersChannel channel_;
+  LogConsole log_;
   uint8_t cmos_index_ = 0;
   bool level_ = false;
 };
