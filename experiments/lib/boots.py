@@ -55,6 +55,16 @@ def targets(mode):
     return (kvm_host.TARGET,) if mode in machine.KVM_MODES else ()
 
 
+def missing(mode):
+    """Why `mode` cannot boot here, for want of a package; nothing when it can. Downloads it."""
+    try:
+        if mode in machine.KVM_MODES:
+            linux.kernel()
+    except UserError as error:
+        return str(error)
+    return ""
+
+
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)([BKMGT]?)", re.IGNORECASE | re.ASCII)
 _UNITS = {"B": 1, "K": 2**10, "": 2**20, "M": 2**20, "G": 2**30, "T": 2**40}
 

@@ -36,8 +36,9 @@ def kernel():
     """The kernel, unpacked beside its package; done once."""
     deb = packages.fetch(PACKAGE)
     folder = deb.parent / deb.stem
-    if not (folder / "done").exists():
-        _unpack(deb, folder)
+    with packages.alone():
+        if not (folder / "done").exists():
+            _unpack(deb, folder)
     order = (folder / "done").read_text().split()
     return Kernel(packages.version(deb), folder / "vmlinux", folder / "vmlinuz", [folder / name for name in order])
 

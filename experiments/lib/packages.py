@@ -1,5 +1,7 @@
 """Debian packages of which a boot uses files: downloaded once into build/packages, opened there, never installed."""
 
+import contextlib
+import fcntl
 import io
 import pathlib
 import subprocess
@@ -12,8 +14,22 @@ FOLDER = images.BUILD / "packages"
 INSTALLER = images.ROOT / "tests" / "support" / "install-packages"
 
 
+@contextlib.contextmanager
+def alone():
+    """Of programs that run side by side, one downloads and unpacks."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with open(FOLDER / "lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def fetch(name):
     """The package's file, downloaded if it is not there. `name` is one of install-packages download's."""
+    with alone():
+        return _fetch(name)
+
+
+def _fetch(name):
     folder = FOLDER / name
     found = sorted(folder.glob("*.deb"))
     if not found:
