@@ -39,7 +39,9 @@ void load_module(std::string_view line) {
   const int file = open(("/modules/" + name).c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) give_up("the module " + name + " is not among the files");
   if (syscall(SYS_finit_module, file, options.c_str(), 0) != 0) {
-    give_up_with_kernel_log("the kernel does not take the module " + name + ": " + errno_text());
+    give_up_with_kernel_log(
+        "the kernel does not take the module " + name + ": " + errno_text(),
+        "KVM needs a processor with SVM: QEMU's tcg has it, --accel kvm only where the host's KVM nests");
   }
   close(file);
 }
@@ -56,16 +58,16 @@ void open_console() {
 
 }  // namespace
 
-void give_up(std::string_view why) {
+void give_up(std::string_view why, std::string_view todo) {
   const std::string text(why);
   write_console("nopte kvm monitor: " + text + "\r\n");
   write_counters("{\"event\":\"power_off\",\"status\":125,\"reason\":\"the KVM monitor gave up: " + text +
-                 "\"}\n");
+                 "\",\"todo\":\"" + std::string(todo) + "\"}\n");
   out_word(kExitPort, kGaveUpStatus & 0x7f);
   for (;;) pause();
 }
 
-void give_up_with_kernel_log(std::string_view why) {
+void give_up_with_kernel_log(std::string_view why, std::string_view todo) {
   constexpr int kReadAll = 3;  // syslog(2)
   constexpr int kShown = 600;
   static char log[1 << 16];
@@ -76,7 +78,7 @@ void give_up_with_kernel_log(std::string_view why) {
     if (log[i] == '\n') write_console('\r');
     write_console(static_cast<uint8_t>(log[i]));
   }
-  give_up(why);
+  give_up(why, todo);
 }
 
 void start_host() {

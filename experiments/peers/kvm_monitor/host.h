@@ -8,10 +8,10 @@
 
 namespace kvm_monitor {
 
-// Ends the machine: says `why` on the console and in the counters channel.
-[[noreturn]] void give_up(std::string_view why);
-// The same, with the last words of the kernel below.
-[[noreturn]] void give_up_with_kernel_log(std::string_view why);
+// Ends the machine: says `why` on the console and in the counters channel, and there what to do about it.
+[[noreturn]] void give_up(std::string_view why, std::string_view todo = "");
+// The same, behind the last words of the kernel.
+[[noreturn]] void give_up_with_kernel_log(std::string_view why, std::string_view todo = "");
 
 // Mounts /dev, asks for the ports, makes the console raw, and loads what /modules/load names: a file and its
 // options in each line.
