@@ -1,6 +1,7 @@
 """Runs the workloads in every mode and gathers what they cost."""
 
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
@@ -179,8 +180,13 @@ def script_on_host():
     with tempfile.TemporaryDirectory(prefix="nopte-applets-") as folder:
         for applet in initramfs.applets():
             os.symlink(images.BUSYBOX, pathlib.Path(folder) / applet)
-        done = subprocess.run([images.BUSYBOX, "sh", images.WORKLOADS / "script.sh"], capture_output=True,
-                              env={"PATH": folder}, stdin=subprocess.DEVNULL, timeout=60, check=False)
+        # Its files have fixed names there, and other comparisons may run it at the same time.
+        fcntl.flock(shared := os.open("/tmp", os.O_RDONLY), fcntl.LOCK_EX)
+        try:
+            done = subprocess.run([images.BUSYBOX, "sh", images.WORKLOADS / "script.sh"], capture_output=True,
+                                  env={"PATH": folder}, stdin=subprocess.DEVNULL, timeout=60, check=False)
+        finally:
+            os.close(shared)
     if done.returncode != 0:
         raise UserError(f"the script fails on this host: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout.decode()

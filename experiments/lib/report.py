@@ -105,14 +105,16 @@ code { background: #f3f4f6; padding: 1px 4px; overflow-wrap: anywhere } .key { d
 """
 
 
+def head(title):
+    return f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{_STYLE}</style>"
+
+
 def as_html(comparison, drawn):
-    parts = ["<!doctype html><html lang=en><meta charset=utf-8><title>nopte: what each mode costs</title>",
-             f"<style>{_STYLE}</style>",
-             "<h1>One guest image, every way of managing its memory</h1>",
+    parts = [head("nopte: what each mode costs"), "<h1>One guest image, every way of managing its memory</h1>",
              "<p class=note>Executed instructions of unmodified Linux programs, guest and hypervisor together, on one "
              "emulated machine. Figures repeat exactly. An exit counts as one instruction here; the modelled figures "
              "say what prices of 1,000 and 2,000 cycles would add. <b>nested</b> is a lower bound: two-dimensional "
-             "page walks cost nothing on this machine.</p>", _key_figures(comparison)]
+             "page walks cost nothing on this machine.</p>", key_figures(comparison)]
     if comparison.problems:
         parts.append("<h2 class=bad>Problems</h2><ul>" + "".join(
             f"<li class=bad>{html.escape(problem)}" for problem in comparison.problems) + "</ul>")
@@ -124,7 +126,7 @@ def as_html(comparison, drawn):
     return "\n".join(parts) + "\n"
 
 
-def _key_figures(comparison):
+def key_figures(comparison):
     found = []
     for mode in comparison.modes:
         mean = comparison.mean_ratio(mode, lambda figure: figure.instructions)
@@ -161,13 +163,13 @@ def _table(comparison):
     return "\n".join(lines) + "</table>"
 
 
-def _rows(heading, note, head, rows):
+def table(heading, note, columns, rows):
     """A table under its heading; nothing without rows."""
     if not rows:
         return ""
     body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}" for cell in cells) for cells in rows)
     return (f"<h2>{html.escape(heading)}</h2><p class=note>{html.escape(note)}</p>"
-            f"<table><thead><tr>{''.join(f'<th>{html.escape(cell)}' for cell in head)}</thead>{body}</table>")
+            f"<table><thead><tr>{''.join(f'<th>{html.escape(cell)}' for cell in columns)}</thead>{body}</table>")
 
 
 def _walks(comparison):
@@ -178,20 +180,20 @@ def _walks(comparison):
 
 
 def _losses(comparison):
-    return _rows("Where shadow takes less", "Per operation; an exit is one instruction here.",
+    return table("Where shadow takes less", "Per operation; an exit is one instruction here.",
                  tables.LOSS_HEAD, tables.loss_rows(comparison))
 
 
 def _ahead(comparison):
-    return _rows("Ahead of faults", tables.AHEAD_NOTE, tables.AHEAD_HEAD, tables.ahead_rows(comparison))
+    return table("Ahead of faults", tables.AHEAD_NOTE, tables.AHEAD_HEAD, tables.ahead_rows(comparison))
 
 
 def _xen(comparison):
-    return _rows("What Xen's interface adds", tables.xen_note(comparison), tables.XEN_HEAD, tables.xen_rows(comparison))
+    return table("What Xen's interface adds", tables.xen_note(comparison), tables.XEN_HEAD, tables.xen_rows(comparison))
 
 
 def _peers(comparison):
-    return "".join(_rows(head[0].capitalize(), PEERS_NOTE, head, rows) for head, rows in peer_tables.all_tables(comparison))
+    return "".join(table(head[0].capitalize(), PEERS_NOTE, head, rows) for head, rows in peer_tables.all_tables(comparison))
 
 
 def _bars(comparison):

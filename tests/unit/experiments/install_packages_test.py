@@ -19,6 +19,7 @@ BUILD = {"g++", "cmake", "ninja-build", "binutils", "libgtest-dev", "libboost-de
 BOOT = {"qemu-system-x86", "seabios", "busybox-static"}
 REPORT = {"python3-matplotlib"}
 BENCH = {"libbenchmark-dev"}
+CAMPAIGN = {"snakemake"}
 TESTS = {"clang-19", "clang-format-19", "clang-tidy-19", "libclang-rt-19-dev", "libzydis-dev", "cpio", "spin"}
 # Of packages whose name holds a version: what the newest one's other name depends on.
 DEPENDS = """linux-image-amd64 linux-image-6.1.0-56-amd64
@@ -26,7 +27,7 @@ xen-system-amd64 xen-hypervisor-4.17-amd64
 xen-system-amd64 xen-utils-4.17
 """
 DOWNLOADS = {"kernel": "linux-image-6.1.0-56-amd64", "xen": "xen-hypervisor-4.17-amd64", "user-mode-linux": "user-mode-linux"}
-ALL = BUILD | BOOT | REPORT | BENCH | TESTS
+ALL = BUILD | BOOT | REPORT | BENCH | TESTS  # but a campaign's
 
 
 class InstallPackagesTest(unittest.TestCase):
@@ -58,6 +59,7 @@ class InstallPackagesTest(unittest.TestCase):
         self.assertEqual(self.run_script()[:2], (0, BUILD | BOOT))
         self.assertEqual(self.run_script("report")[:2], (0, BUILD | BOOT | REPORT))
         self.assertEqual(self.run_script("bench")[:2], (0, BUILD | BOOT | REPORT | BENCH))
+        self.assertEqual(self.run_script("campaign", release=ALL | CAMPAIGN)[:2], (0, BUILD | BOOT | REPORT | CAMPAIGN))
         self.assertEqual(self.run_script("tests", installed=BUILD)[:2], (0, ALL - BUILD))
 
     def test_a_release_without_a_package(self):
