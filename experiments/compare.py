@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import machine  # noqa: E402
-from lib import comparison, errors, images, report, tables, walks  # noqa: E402
+from lib import boots, comparison, errors, images, peers, report, tables, walks  # noqa: E402
 
 EPILOG = """\
 Workloads: mmlat, memory operations one by one; script, a busybox shell script as a whole program; with --walks also
@@ -19,13 +19,15 @@ from the host's, or --check found a difference; everything else is reported all 
 
 SECONDS = 240
 LARGE_SECONDS = 900
+PEER_SECONDS = 900
 
 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="experiments/compare", description=__doc__, epilog=EPILOG,
                                      formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("--modes", default=",".join(machine.MODES), metavar="MODE,...",
-                        help=f"some of {', '.join(machine.MODES)} (default: all)")
+                        help=f"some of {', '.join(machine.MODES)} (default: all of these), and of "
+                             f"{', '.join(machine.FOREIGN_MODES)}, for which Debian's packages are downloaded")
     parser.add_argument("--workload", default="all", choices=("all", *comparison.WORKLOADS, "none"),
                         help="what to run (default: all; none: only what --walks runs)")
     parser.add_argument("--rows", metavar="ROW,...", help="of mmlat, these rows only")
@@ -36,6 +38,10 @@ def parse(arguments):
     parser.add_argument("--walks", action="store_true",
                         help="also count TLB misses and the references of page walks, by a plugin of QEMU: chase, which "
                              "follows pointers, the script and mmlat in every mode, some minutes more for each")
+    parser.add_argument("--peers", nargs="?", const=",".join(peers.NAMES), default="", metavar="PEER,...",
+                        help="also run mmlat and the script on Debian's Linux, whose packages are downloaded: by itself, under "
+                             f"KVM, on Xen, in user mode ({', '.join(peers.NAMES)}; all unless named). Writes "
+                             "experiments/peers.json, unless --rows or --scale choose other than all of mmlat")
     parser.add_argument("--out", type=pathlib.Path, default=images.ROOT / "out" / "compare", metavar="DIR",
                         help="where the report goes (default: out/compare)")
     parser.add_argument("--timeout", type=float, metavar="SECONDS",
@@ -43,9 +49,14 @@ def parse(arguments):
     parser.add_argument("--check", action="store_true", help="run everything twice and compare the counts")
     options = parser.parse_args(arguments)
     options.modes = parse_modes(options.modes)
-    if options.workload == "none" and not options.walks:
-        raise errors.UserError("--workload none: there is nothing to run", "add --walks, or name a workload")
+    options.peers = [name for name in options.peers.split(",") if name]
+    for name in options.peers:
+        if name not in peers.NAMES:
+            raise errors.UserError(f"--peers: there is no peer {name}", f"peers are {', '.join(peers.NAMES)}")
+    if options.workload == "none" and not options.walks and not options.peers:
+        raise errors.UserError("--workload none: there is nothing to run", "add --walks or --peers, or name a workload")
     options.guest_mib = comparison.LARGE_GUEST_MIB if options.large else machine.GUEST_MIB
+    options.peer_timeout = options.timeout or PEER_SECONDS
     if options.timeout is None:
         options.timeout = LARGE_SECONDS if options.large else SECONDS
     comparison.check_measure_options(options)
@@ -55,11 +66,11 @@ def parse(arguments):
 def parse_modes(text):
     modes = [mode for mode in text.split(",") if mode]
     for mode in modes:
-        if mode not in machine.MODES:
-            raise errors.UserError(f"--modes: there is no mode {mode}", f"modes are {', '.join(machine.MODES)}")
+        if mode not in machine.ALL_MODES:
+            raise errors.UserError(f"--modes: there is no mode {mode}", f"modes are {', '.join(machine.ALL_MODES)}")
     if not modes:
-        raise errors.UserError("--modes names no mode", f"modes are {', '.join(machine.MODES)}")
-    return [mode for mode in machine.MODES if mode in modes]
+        raise errors.UserError("--modes names no mode", f"modes are {', '.join(machine.ALL_MODES)}")
+    return [mode for mode in machine.ALL_MODES if mode in modes]
 
 
 def main():
@@ -67,9 +78,16 @@ def main():
     report.check_destination(options.out)
     if options.walks:
         walks.require()
-    images.prepare(also=walks.TARGETS if options.walks else (), report=True)
+    also = {target for mode in options.modes for target in boots.targets(mode)} | set(walks.TARGETS if options.walks else ())
+    also |= set(peers.TARGETS if options.peers else ())
+    images.prepare(also=sorted(also), report=True)
+    # Before the modes, which are held against what peers take.
+    linux = peers.run(options)
     found = comparison.run(options)
-    if found.by_mode or found.script or found.walks:
+    found.by_peer = linux.by_peer
+    found.runs += linux.runs
+    found.problems += linux.problems
+    if found.by_mode or found.script or found.walks or found.by_peer:
         print(tables.terminal(found))
         report.write(found, options.out)
         print(f"report: {options.out}/report.html")

@@ -104,7 +104,7 @@ def aim_table(data, aims):
 
 def readme(data, peers, aims):
     lines = ["| executed instructions per operation | native | shadow | exits | vma | of them hypervisor | exits | vma ÷ native "
-             "| Linux native, published |",
+             "| Linux native, measured here |",
              "|---|---|---|---|---|---|---|---|---|"]
     for row in data["rows"]:
         native, shadow, vma = (row["modes"][name] for name in ("native", "shadow", "vma"))

@@ -1,6 +1,7 @@
 """Runs the workloads in every mode and gathers what they cost."""
 
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
@@ -41,6 +42,7 @@ class Comparison:
     facts: dict = dataclasses.field(default_factory=dict)  # versions and sums
     misses: list = dataclasses.field(default_factory=list)
     walks: list = dataclasses.field(default_factory=list)  # a walks.Walked for each row counted by the plugin
+    by_peer: dict = dataclasses.field(default_factory=dict)  # a key of peers.json → peers.Measured
     walk_titles: dict = dataclasses.field(default_factory=dict)  # program → what it is called
 
     def rows(self):
@@ -48,8 +50,8 @@ class Comparison:
         return [peer for peer in self.peers if any(peer["name"] in rows for rows in self.by_mode.values())]
 
     def averaged(self):
-        """The rows of the means: those that others published figures of."""
-        return [peer["name"] for peer in self.rows() if not peer["control"] and peer["linux"] is not None]
+        """The rows of the means: those that others have, too."""
+        return [peer["name"] for peer in self.rows() if not peer["control"] and not peer["own"]]
 
     def mean_ratio(self, mode, value):
         found = results.ratios(self.by_mode, mode, self.averaged(), value)
@@ -178,8 +180,13 @@ def script_on_host():
     with tempfile.TemporaryDirectory(prefix="nopte-applets-") as folder:
         for applet in initramfs.applets():
             os.symlink(images.BUSYBOX, pathlib.Path(folder) / applet)
-        done = subprocess.run([images.BUSYBOX, "sh", images.WORKLOADS / "script.sh"], capture_output=True,
-                              env={"PATH": folder}, stdin=subprocess.DEVNULL, timeout=60, check=False)
+        # Its files have fixed names there, and other comparisons may run it at the same time.
+        fcntl.flock(shared := os.open("/tmp", os.O_RDONLY), fcntl.LOCK_EX)
+        try:
+            done = subprocess.run([images.BUSYBOX, "sh", images.WORKLOADS / "script.sh"], capture_output=True,
+                                  env={"PATH": folder}, stdin=subprocess.DEVNULL, timeout=60, check=False)
+        finally:
+            os.close(shared)
     if done.returncode != 0:
         raise UserError(f"the script fails on this host: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout.decode()

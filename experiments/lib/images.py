@@ -13,6 +13,7 @@ from .errors import UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
+BUILD_FUZZ = ROOT / "build-fuzz"
 BUSYBOX = pathlib.Path("/bin/busybox")
 WORKLOADS = ROOT / "experiments" / "workloads"
 
@@ -39,8 +40,7 @@ def prepare(build=True, also=(), report=False):
     if not build:
         _require_built()
         return
-    _run("install-packages", [ROOT / "tests" / "support" / "install-packages", *(["report"] if report else [])],
-         "install the packages it names by hand, then run this again")
+    install(*(["report"] if report else []))
     if not (BUILD / "build.ninja").exists():
         say("configuring the build (once)")
         _run("cmake", ["cmake", "--preset", "default"], "look at the message above")
@@ -48,10 +48,24 @@ def prepare(build=True, also=(), report=False):
     _require_built()
 
 
+def install(*what):
+    """Installs packages that are missing; `what`: install-packages' names for more than a boot needs."""
+    _run("install-packages", [ROOT / "tests" / "support" / "install-packages", *what],
+         "install the packages it names by hand, then run this again")
+
+
+def prepare_fuzzers(names):
+    """Builds fuzzers."""
+    install("tests")
+    if not (BUILD_FUZZ / "build.ninja").exists():
+        say("configuring the fuzzers' build (once)")
+        _run("cmake", ["cmake", "--preset", "fuzz"], "look at the message above")
+    _ninja(names, BUILD_FUZZ)
+
+
 def prepare_hosted(target, packages):
     """Builds a program of this machine and answers with its path. `packages`: install-packages' name for what it needs."""
-    _run("install-packages", [ROOT / "tests" / "support" / "install-packages", packages],
-         "install the packages it names by hand, then run this again")
+    install(packages)
     # Always: a package that was not there when the build was configured is there now.
     done = subprocess.run(["cmake", "--preset", "default"], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -60,10 +74,10 @@ def prepare_hosted(target, packages):
     return BUILD / "experiments" / target
 
 
-def _ninja(targets):
+def _ninja(targets, build=BUILD):
     """Builds what is not up to date; says so only when it takes time, shows the output only when it fails."""
     # Ninja's own default is two more than there are processors, and a compiler takes half a GiB.
-    process = subprocess.Popen(["ninja", "-C", BUILD, f"-j{len(os.sched_getaffinity(0))}", *targets], cwd=ROOT,
+    process = subprocess.Popen(["ninja", "-C", build, f"-j{len(os.sched_getaffinity(0))}", *targets], cwd=ROOT,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     told = threading.Timer(1.5, say, [f"building {', '.join(targets)} (a few minutes, once)"])
     told.start()

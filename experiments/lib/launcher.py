@@ -91,7 +91,7 @@ def run(command, counters_path, timeout, silence=None, output=None, keyboard=Non
         raise _explain(process.returncode, complaint, console)
     if last.get("reason"):
         # The machine ended itself; its status is not a program's.
-        raise BootError("refused", f"the machine stopped: {last['reason']}", console)
+        raise BootError("refused", f"the machine stopped: {last['reason']}", console, last.get("todo", ""))
     return Run(last["status"] & 0xFF, console, events, seconds)
 
 

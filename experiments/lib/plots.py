@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter  # noqa: E402
 from . import tables, walk_plots  # noqa: E402
 
 COLOURS = tables.MODE_COLOURS
-_PUBLISHED = {"kvm_shadow": ("KVM shadow / Linux, published", "v"), "xen_pv": ("Xen PV / Linux, published", "s")}
+_PUBLISHED = {"kvm_shadow": ("Linux under KVM shadow / Linux", "v"), "xen_pv": ("Linux on Xen PV / Linux", "s")}
 _DPI = 130
 
 plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False,
@@ -28,7 +28,7 @@ def all_plots(comparison):
             ("ratios.png", "What each operation costs, against native",
              "Executed instructions over native's; left is cheaper. The modes whose tables are told of are in the next "
              "picture. Filled marks were measured here; hollow ones are "
-             "published figures of existing systems, over Linux.", _ratios),
+             "Linux on existing systems, over Linux natively.", _ratios),
             ("grid.png", "Every operation in every mode, against native",
              "Executed instructions over native's, hypervisor included, and below it the exits per operation for "
              "memory. Blue is at native's cost or below, red is dear.", _grid),
@@ -36,7 +36,7 @@ def all_plots(comparison):
              "Geometric mean over all rows. The second and third groups add 1,000 and 2,000 cycles for each exit, "
              "which the emulated machine does not charge.", _means),
             ("exits.png", "How often each operation leaves the guest",
-             "Exits per operation that memory management causes. The marks are KVM's shadow paging, published.", _exits),
+             "Exits per operation that memory management causes. The marks are Linux under KVM's shadow paging.", _exits),
             ("split.png", "Where the instructions of an operation are executed",
              "Instructions per operation in the guest (solid) and in the hypervisor (hatched).", _split),
             ("script.png", "A whole program: the busybox script",
@@ -187,7 +187,7 @@ def _exits(comparison):
                       color="#374151")
     published = [(peer["kvm_shadow_exits"], place) for peer, place in zip(rows, places) if peer["kvm_shadow_exits"]]
     axes.scatter([x for x, _ in published], [y for _, y in published], marker="|", s=190, color="#111827",
-                 linewidths=1.6, label="KVM shadow, published", zorder=4)
+                 linewidths=1.6, label="Linux under KVM's shadow", zorder=4)
     axes.set_xscale("symlog", linthresh=1, linscale=0.8)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_yticks(places, [peer["title"] for peer in rows])

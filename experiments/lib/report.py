@@ -10,7 +10,7 @@ import shutil
 
 import machine
 
-from . import tables, walk_tables, walks
+from . import peer_tables, tables, walk_tables, walks
 from .errors import UserError
 from .losses import losses
 
@@ -80,6 +80,7 @@ def as_json(comparison):
         "misses": [dataclasses.asdict(miss) for miss in comparison.misses],
         "problems": comparison.problems,
         "runs": comparison.runs,
+        "peers": {name: dataclasses.asdict(here) for name, here in comparison.by_peer.items()},
         "published": {"about": comparison.about_peers, "rows": comparison.peers},
     }
 
@@ -89,6 +90,8 @@ def _figure(figure):
                                          "modelled_1000": figure.modelled(1000), "modelled_2000": figure.modelled(2000)}
 
 
+PEERS_NOTE = ("On the same emulated machine, the same static program; hypervisor included. papers/peers.md says how, and what is not "
+              "comparable.")
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1f2937; max-width: 1100px; margin: 2em auto; padding: 0 1em }
 h1 { font-size: 1.7em; margin-bottom: .2em } h2 { margin-top: 2em; font-size: 1.25em }
@@ -102,14 +105,16 @@ code { background: #f3f4f6; padding: 1px 4px; overflow-wrap: anywhere } .key { d
 """
 
 
+def head(title):
+    return f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{_STYLE}</style>"
+
+
 def as_html(comparison, drawn):
-    parts = ["<!doctype html><html lang=en><meta charset=utf-8><title>nopte: what each mode costs</title>",
-             f"<style>{_STYLE}</style>",
-             "<h1>One guest image, every way of managing its memory</h1>",
+    parts = [head("nopte: what each mode costs"), "<h1>One guest image, every way of managing its memory</h1>",
              "<p class=note>Executed instructions of unmodified Linux programs, guest and hypervisor together, on one "
              "emulated machine. Figures repeat exactly. An exit counts as one instruction here; the modelled figures "
              "say what prices of 1,000 and 2,000 cycles would add. <b>nested</b> is a lower bound: two-dimensional "
-             "page walks cost nothing on this machine.</p>", _key_figures(comparison)]
+             "page walks cost nothing on this machine.</p>", key_figures(comparison)]
     if comparison.problems:
         parts.append("<h2 class=bad>Problems</h2><ul>" + "".join(
             f"<li class=bad>{html.escape(problem)}" for problem in comparison.problems) + "</ul>")
@@ -117,11 +122,11 @@ def as_html(comparison, drawn):
         data = base64.b64encode(png).decode()
         parts.append(f"<h2>{html.escape(heading)}</h2><p class=note>{html.escape(caption)}</p>"
                      f'<img alt="{html.escape(heading)}" src="data:image/png;base64,{data}">')
-    parts += [_table(comparison), _walks(comparison), _losses(comparison), _ahead(comparison), _xen(comparison), _bars(comparison), _facts(comparison)]
+    parts += [_table(comparison), _walks(comparison), _losses(comparison), _ahead(comparison), _xen(comparison), _peers(comparison), _bars(comparison), _facts(comparison)]
     return "\n".join(parts) + "\n"
 
 
-def _key_figures(comparison):
+def key_figures(comparison):
     found = []
     for mode in comparison.modes:
         mean = comparison.mean_ratio(mode, lambda figure: figure.instructions)
@@ -137,7 +142,7 @@ def _table(comparison):
         return ""
     head = ("operation", "mode", "instructions", "in the hypervisor", "exits", "platform exits", "+1,000 per exit",
             "+2,000 per exit", "× native", "Linux", "KVM shadow", "Xen PV")
-    lines = ["<h2>Every row</h2><p class=note>Per operation. The last three columns are published figures of existing "
+    lines = ["<h2>Every row</h2><p class=note>Per operation. The last three columns are figures of Linux on existing "
              "systems for the same operation, as context.</p>",
              "<table><thead><tr>" + "".join(f"<th>{cell}" for cell in head) + "</thead>"]
     for peer in comparison.rows():
@@ -158,13 +163,13 @@ def _table(comparison):
     return "\n".join(lines) + "</table>"
 
 
-def _rows(heading, note, head, rows):
+def table(heading, note, columns, rows):
     """A table under its heading; nothing without rows."""
     if not rows:
         return ""
     body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}" for cell in cells) for cells in rows)
     return (f"<h2>{html.escape(heading)}</h2><p class=note>{html.escape(note)}</p>"
-            f"<table><thead><tr>{''.join(f'<th>{html.escape(cell)}' for cell in head)}</thead>{body}</table>")
+            f"<table><thead><tr>{''.join(f'<th>{html.escape(cell)}' for cell in columns)}</thead>{body}</table>")
 
 
 def _walks(comparison):
@@ -175,16 +180,20 @@ def _walks(comparison):
 
 
 def _losses(comparison):
-    return _rows("Where shadow takes less", "Per operation; an exit is one instruction here.",
+    return table("Where shadow takes less", "Per operation; an exit is one instruction here.",
                  tables.LOSS_HEAD, tables.loss_rows(comparison))
 
 
 def _ahead(comparison):
-    return _rows("Ahead of faults", tables.AHEAD_NOTE, tables.AHEAD_HEAD, tables.ahead_rows(comparison))
+    return table("Ahead of faults", tables.AHEAD_NOTE, tables.AHEAD_HEAD, tables.ahead_rows(comparison))
 
 
 def _xen(comparison):
-    return _rows("What Xen's interface adds", tables.xen_note(comparison), tables.XEN_HEAD, tables.xen_rows(comparison))
+    return table("What Xen's interface adds", tables.xen_note(comparison), tables.XEN_HEAD, tables.xen_rows(comparison))
+
+
+def _peers(comparison):
+    return "".join(table(head[0].capitalize(), PEERS_NOTE, head, rows) for head, rows in peer_tables.all_tables(comparison))
 
 
 def _bars(comparison):

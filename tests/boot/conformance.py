@@ -14,10 +14,14 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "experiments"))
 
 import machine  # noqa: E402
-from lib import boots, bundle, counters, images, launcher  # noqa: E402
+from lib import boots, bundle, counters, images, kvm_host, launcher, linux  # noqa: E402
 from lib.errors import UserError  # noqa: E402
 
 SECONDS = 300
+# What ctest takes for "skipped".
+SKIPPED = 77
+# Of the modes whose hypervisor boots a Linux first, those that are run without --long.
+SAMPLE = (machine.KVM_SHADOW,)
 GUEST_MIB = 64
 IMAGE = images.GUEST.parent / "nopte-conformance"
 RESULT = re.compile(r"(PASS|FAIL|EXCUSED) ([a-z0-9]+-\w+)(?:: (.*))?")
@@ -26,14 +30,20 @@ END = re.compile(r"(\d+) cases, (\d+) failed")
 
 def boot(mode, cases, folder):
     module = folder / "module"
-    kernel, line = IMAGE, machine.guest_command_line([mode] + cases)
-    if mode == "native":
+    foreign = mode in machine.FOREIGN_MODES  # the native image, as it is
+    kernel, line = IMAGE, machine.guest_command_line(["native" if foreign else mode] + cases)
+    if mode in machine.KVM_MODES:
+        kernel = linux.kernel().elf
+        module.write_bytes(kvm_host.archive(mode, IMAGE.read_bytes(), bytes(4096), line, GUEST_MIB))
+        line = kvm_host.command_line()
+    elif mode == "native":
         module.write_bytes(bytes(4096))
     else:
         kernel = images.HYPERVISOR
         module.write_bytes(bundle.build([(boots.GUEST_PART, IMAGE.read_bytes())]))
         line = machine.hypervisor_command_line(mode, GUEST_MIB, line)
-    setup = machine.Boot(mode, kernel, module, line, folder / "counters", guest_mib=GUEST_MIB)
+    setup = machine.Boot(mode, kernel, module, line, folder / "counters", module_bytes=module.stat().st_size,
+                         guest_mib=GUEST_MIB)
     return launcher.run(machine.command(setup), setup.counters, SECONDS)
 
 
@@ -76,15 +86,19 @@ def check(done, show_exits):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--exits", action="store_true", help="print what each case took and what it may take")
-    parser.add_argument("--modes", action="store_true", help="print the modes")
-    parser.add_argument("mode", nargs="?", choices=machine.MODES)
+    parser.add_argument("--modes", action="store_true", help="print MODE LABEL for each mode")
+    parser.add_argument("mode", nargs="?", choices=machine.ALL_MODES)
     parser.add_argument("cases", nargs="*", metavar="CASE")
     options = parser.parse_args()
     if options.modes:
-        print("\n".join(machine.MODES))
+        for mode in machine.ALL_MODES:
+            print(mode, "long" if mode in machine.FOREIGN_MODES and mode not in SAMPLE else "boot")
         return 0
     if options.mode is None:
         parser.error("a mode is missing")
+    if why := boots.missing(options.mode):
+        print(f"skipped: {why}")
+        return SKIPPED
     try:
         with tempfile.TemporaryDirectory(prefix="nopte-conformance-") as folder:
             return 1 if check(boot(options.mode, options.cases, pathlib.Path(folder)), options.exits) else 0

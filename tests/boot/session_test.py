@@ -137,29 +137,32 @@ class TerminalTest(unittest.TestCase):
     def type(self, text):
         os.write(self.main, text)
 
+    def talk(self, mode):
+        process = self.start("--mode", mode)
+        self.wait_for(b"# ")
+        self.type(b"echo $((1000 + 234))\n")
+        self.wait_for(b"1234\r\n")
+        # Ctrl-C is the guest's: it ends what runs, not the machine.
+        # The shell has left its line editor when the command prints; typed earlier, the key is only input.
+        self.type(b"echo lo''op; while :; do :; done\n")
+        self.wait_for(b"loop\r\n")
+        self.type(b"\x03")
+        self.wait_for(b"# ")
+        # What prints has made itself the foreground, which the shell's own output does not say of what follows.
+        self.type(b"sh -c 'echo sl\"\"eep; exec sleep 100000'\n")
+        self.wait_for(b"sleep\r\n")
+        self.type(b"\x03")
+        self.wait_for(b"# ")
+        self.type(b"echo still $((40 + 2))\n")
+        self.wait_for(b"still 42\r\n")
+        self.type(b"exit 33\n")
+        self.assertEqual(process.wait(SECONDS), 33)
+        self.assertEqual(termios.tcgetattr(self.terminal), self.before)
+
     def test_a_shell(self):
         for mode in ("native", "vma"):
             with self.subTest(mode=mode):
-                process = self.start("--mode", mode)
-                self.wait_for(b"# ")
-                self.type(b"echo $((1000 + 234))\n")
-                self.wait_for(b"1234\r\n")
-                # Ctrl-C is the guest's: it ends what runs, not the machine.
-                # The shell has left its line editor when the command prints; typed earlier, the key is only input.
-                self.type(b"echo lo''op; while :; do :; done\n")
-                self.wait_for(b"loop\r\n")
-                self.type(b"\x03")
-                self.wait_for(b"# ")
-                # What prints has made itself the foreground, which the shell's own output does not say of what follows.
-                self.type(b"sh -c 'echo sl\"\"eep; exec sleep 100000'\n")
-                self.wait_for(b"sleep\r\n")
-                self.type(b"\x03")
-                self.wait_for(b"# ")
-                self.type(b"echo still $((40 + 2))\n")
-                self.wait_for(b"still 42\r\n")
-                self.type(b"exit 33\n")
-                self.assertEqual(process.wait(SECONDS), 33)
-                self.assertEqual(termios.tcgetattr(self.terminal), self.before)
+                self.talk(mode)
 
     def test_the_way_out(self):
         process = self.start()

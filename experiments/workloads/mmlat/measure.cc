@@ -23,7 +23,8 @@ volatile uint64_t g_empty_ticks = 0;
 void write_mark(const char* edge) {
   if (g_mark_fd < 0) return;
   char text[64];
-  const int bytes = std::snprintf(text, sizeof text, "%s %s", edge, g_row);
+  // With a line's end: where the file is Linux's log, a line without one is shown when the next comes.
+  const int bytes = std::snprintf(text, sizeof text, "%s %s\n", edge, g_row);
   if (write(g_mark_fd, text, static_cast<size_t>(bytes)) != bytes) fail("the mark was not taken");
 }
 

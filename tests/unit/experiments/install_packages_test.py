@@ -11,16 +11,23 @@ SCRIPT = support.ROOT / "tests" / "support" / "install-packages"
 # it was asked to install.
 STANDINS = {
     "dpkg-query": 'sed "s/$/ install ok installed/" "$HERE/installed"',
-    "apt-cache": 'if grep -qxF -- "$2" "$HERE/release"; then echo "  Candidate: 1"; else echo "  Candidate: (none)"; fi',
-    "apt-get": 'case "$1" in update) exit "$UPDATE";; esac; shift 4; printf "%s\\n" "$@" >>"$HERE/asked"; exit "$INSTALL"',
+    "apt-cache": 'if [ "$1" = depends ]; then grep "^$2 " "$HERE/depends" | sed "s/^[^ ]* /  Depends: /"; exit; fi; if grep -qxF -- "$2" "$HERE/release"; then echo "  Candidate: 1"; else echo "  Candidate: (none)"; fi',
+    "apt-get": 'case "$1" in update) exit "$UPDATE";; download) [ "$INSTALL" = 0 ] && : >"$3.deb" || echo "E: no network" >&2; exit "$INSTALL";; esac; shift 4; printf "%s\\n" "$@" >>"$HERE/asked"; exit "$INSTALL"',
     "id": "echo 0",
 }
 BUILD = {"g++", "cmake", "ninja-build", "binutils", "libgtest-dev", "libboost-dev", "libabsl-dev", "python3"}
 BOOT = {"qemu-system-x86", "seabios", "busybox-static"}
 REPORT = {"python3-matplotlib"}
 BENCH = {"libbenchmark-dev"}
+CAMPAIGN = {"snakemake"}
 TESTS = {"clang-19", "clang-format-19", "clang-tidy-19", "libclang-rt-19-dev", "libzydis-dev", "cpio", "spin", "valgrind"}
-ALL = BUILD | BOOT | REPORT | BENCH | TESTS
+# Of packages whose name holds a version: what the newest one's other name depends on.
+DEPENDS = """linux-image-amd64 linux-image-6.1.0-56-amd64
+xen-system-amd64 xen-hypervisor-4.17-amd64
+xen-system-amd64 xen-utils-4.17
+"""
+DOWNLOADS = {"kernel": "linux-image-6.1.0-56-amd64", "xen": "xen-hypervisor-4.17-amd64", "user-mode-linux": "user-mode-linux"}
+ALL = BUILD | BOOT | REPORT | BENCH | TESTS  # but a campaign's
 
 
 class InstallPackagesTest(unittest.TestCase):
@@ -31,7 +38,8 @@ class InstallPackagesTest(unittest.TestCase):
             (folder / "installed").write_text("".join(f"{package}\n" for package in installed))
             (folder / "release").write_text("".join(f"{package}\n" for package in release))
             (folder / "asked").write_text("")
-            for program in ("bash", "sed", "grep", "env", *STANDINS):
+            (folder / "depends").write_text(DEPENDS)
+            for program in ("bash", "sed", "grep", "env", "mkdir", "rm", *STANDINS):
                 path = folder / program
                 if program in without:
                     continue
@@ -51,6 +59,7 @@ class InstallPackagesTest(unittest.TestCase):
         self.assertEqual(self.run_script()[:2], (0, BUILD | BOOT))
         self.assertEqual(self.run_script("report")[:2], (0, BUILD | BOOT | REPORT))
         self.assertEqual(self.run_script("bench")[:2], (0, BUILD | BOOT | REPORT | BENCH))
+        self.assertEqual(self.run_script("campaign", release=ALL | CAMPAIGN)[:2], (0, BUILD | BOOT | REPORT | CAMPAIGN))
         self.assertEqual(self.run_script("tests", installed=BUILD)[:2], (0, ALL - BUILD))
 
     def test_a_release_without_a_package(self):
@@ -85,6 +94,38 @@ class InstallPackagesTest(unittest.TestCase):
         status, _, said = self.run_script(without=("dpkg-query", "apt-get", "apt-cache"))
         self.assertEqual(status, 1)
         self.assertIn("this is no Debian: install what is here called g++ cmake", said)
+
+    def download(self, name, folder, **options):
+        return self.run_script("download", name, folder, **options)
+
+    def test_what_is_only_opened_is_downloaded_and_not_installed(self):
+        for name, package in DOWNLOADS.items():
+            with self.subTest(name), tempfile.TemporaryDirectory() as folder:
+                status, asked, said = self.download(name, f"{folder}/new", release=DOWNLOADS.values())
+                self.assertEqual((status, asked), (0, set()), said)
+                self.assertIn(f"downloading: {package}", said)
+                self.assertEqual(os.listdir(f"{folder}/new"), [f"{package}.deb"])
+
+    def test_a_download_that_the_release_does_not_have(self):
+        with tempfile.TemporaryDirectory() as folder:
+            status, _, said = self.download("kernel", folder, release=ALL)
+            self.assertEqual((status, os.listdir(folder)), (1, []))
+        self.assertIn("error: this release has no package linux-image-amd64", said)
+
+    def test_a_download_that_fails(self):
+        with tempfile.TemporaryDirectory() as folder:
+            status, _, said = self.download("xen", folder, release=DOWNLOADS.values(), install=100)
+        self.assertEqual(status, 1)
+        self.assertIn("error: apt-get could not download xen-hypervisor-4.17-amd64: no network", said)
+
+    def test_a_download_on_another_distribution(self):
+        status, _, said = self.download("kernel", "/nowhere", without=("dpkg-query", "apt-get", "apt-cache"))
+        self.assertEqual(status, 1)
+        self.assertIn("this is no Debian: linux-image-amd64 cannot be had", said)
+
+    def test_only_what_is_known_is_downloaded(self):
+        self.assertEqual(self.download("bogus", "/nowhere")[0], 2)
+        self.assertEqual(self.run_script("download", "kernel")[0], 2)
 
     def test_an_unknown_argument(self):
         self.assertEqual(self.run_script("bogus")[0], 2)

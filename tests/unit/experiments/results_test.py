@@ -12,7 +12,11 @@ import machine
 from lib import comparison, counters, losses, results, tables
 from lib.errors import UserError
 
-PEERS = json.loads((support.ROOT / "experiments" / "peers.json").read_text())["rows"]
+# As the file has them, but for what the tests below count with: the file is measured anew now and then.
+_KNOWN = {"getpid": {"linux": 343, "xen_pv": 950}, "anon-touch": {"linux": 3302, "xen_pv": 6116, "kvm_shadow_exits": 2.01},
+          "fork-small": {"linux": 111_832, "xen_pv": 526_246}}
+PEERS = [peer | _KNOWN.get(peer["name"], {})
+         for peer in json.loads((support.ROOT / "experiments" / "peers.json").read_text())["rows"]]
 
 
 def figures(mode, rows, faults=0):
@@ -125,6 +129,12 @@ class BarsTest(unittest.TestCase):
         self.assertEqual((touch.row, touch.ours, touch.modelled, touch.published), ("anon-touch", 2900, 3507, 2814))
         self.assertEqual((fork.row, fork.ours, fork.modelled), ("fork-small", 65_000, 65_000 + 16 * 607))
 
+    def test_shadow_takes_no_more_than_kvms_on_the_same_image(self):
+        kvm = {"populate": (4096, 2_000_000, 0, 0), "brk": (1000, 2_000_000, 1000, 0)}
+        self.assertEqual(self.misses(**{"kvm-shadow": kvm, "shadow": kvm}), set())
+        dear = {"populate": (4096, 2_000_001, 0, 0), "brk": (1000, 2_000_000, 1005, 0)}
+        self.assertEqual(self.misses(**{"kvm-shadow": kvm, "shadow": dear}), {("shadow", "populate"), ("shadow", "brk")})
+
     def test_a_fork_is_told_in_batches(self):
         self.assertEqual(self.misses(kvmpv={"fork-64m": (1, 1_000_000, 96, 0)}), set())
         self.assertEqual(self.misses(kvmpv={"fork-64m": (1, 1_000_000, 97, 0)}), {("kvmpv", "fork-64m")})
@@ -183,7 +193,7 @@ class LossesTest(unittest.TestCase):
     def test_reasons_are_of_rows_and_modes_that_exist(self):
         names = {peer["name"] for peer in PEERS} | {None}
         self.assertLessEqual(set(losses._REASONS), set(machine.MODES))
-        self.assertEqual(set(tables.MODE_COLOURS), set(machine.MODES))
+        self.assertEqual(set(tables.MODE_COLOURS), set(machine.ALL_MODES))
         for reasons in losses._REASONS.values():
             self.assertLessEqual(set(reasons), names)
 

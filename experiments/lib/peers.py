@@ -1,0 +1,211 @@
+"""The same programs on Debian's Linux: by itself, under KVM, as Xen's first domain, and as user-mode Linux.
+
+Every boot is of the one emulated machine. mmlat and the script run one after the other in one boot, as a boot takes longer
+than most rows.
+"""
+
+import dataclasses
+import gzip
+import json
+import pathlib
+import re
+import shlex
+import tempfile
+
+import machine
+
+from . import comparison, cpio, images, initramfs, kvm_host, launcher, linux, packages, results
+from .errors import UserError
+
+INIT = images.PROGRAMS / "peer-init"
+TARGETS = (kvm_host.TARGET, "peer-init")
+GUEST_MIB = machine.GUEST_MIB
+# Xen's own memory, or that of the Linux that carries user-mode Linux, comes on top.
+XEN_MIB = 256
+CARRIER_MIB = 512
+
+_CONSOLE = ("quiet", "loglevel=1", "panic=-1", "cryptomgr.notests=1")
+# The kernel's log goes to the monitor alone; marks are at the default level, which must pass.
+_MARKED = ("earlycon=uart8250,io,0x2f8", "keep_bootcon", "loglevel=5", "printk.devkmsg=on", "printk.time=0", "panic=-1",
+           "cryptomgr.notests=1", "peer_console=ttyS0", "peer_marks=1")
+_XEN_OPTIONS = ("xpti=no spec-ctrl=no com1=115200,8n1 console=com1 loglvl=warning guest_loglvl=warning no-real-mode edd=off "
+                "dom0_max_vcpus=1")
+_PROGRAM = re.compile(r"^program (\S+) status (\d+) instructions (\d+)\s*$", re.MULTILINE)
+
+
+@dataclasses.dataclass
+class Peer:
+    name: str  # its key in peers.json
+    title: str
+    packages: tuple
+    boot: object  # (folder, programs) → machine.Boot
+    marked: bool = False  # its marks come with exits
+
+
+@dataclasses.dataclass
+class Measured:
+    """What one peer took. Instructions, and exits where they are counted, by row, per operation; the script's by "script"."""
+
+    instructions: dict
+    exits: dict
+    reasons: dict  # row → KVM's counter → per operation
+    failed: dict  # row → why
+
+
+def programs(scale, rows):
+    """Name → command line: what every peer runs."""
+    mmlat = ["/bin/mmlat", "--scale", str(scale)] + (["--rows", rows] if rows else [])
+    return {"mmlat": mmlat, "script": ["/bin/busybox", "sh", "/script.sh"]}
+
+
+def archive(commands, extra=()):
+    """The initramfs of a Linux that runs `commands`. Two archives, one behind the other, which the kernel reads as one."""
+    files = cpio.Archive()
+    files.file("init", INIT.read_bytes(), 0o755)
+    files.file("peer/programs", "".join("\t".join((name, *words)) + "\n" for name, words in commands.items()).encode())
+    for guest, host, mode in extra:
+        files.file(guest, host if isinstance(host, bytes) else pathlib.Path(host).read_bytes(), mode)
+    return initramfs.build() + files.bytes()
+
+
+def _natively(folder, commands):
+    return _linux(folder, archive(commands), GUEST_MIB)
+
+
+def _linux(folder, files, mib):
+    module = folder / "initramfs.cpio"
+    module.write_bytes(files)
+    line = " ".join((*_CONSOLE, "console=ttyS0", "peer_console=ttyS0", *linux.OPTIONS))
+    return machine.Boot("native", linux.kernel().elf, module, line, folder / "counters.jsonl", guest_mib=mib)
+
+
+def _under_kvm(mode):
+    def boot(folder, commands):
+        host = linux.kernel()
+        module = folder / "kvm-host.cpio"
+        line = " ".join((*_MARKED, *linux.OPTIONS))
+        module.write_bytes(kvm_host.archive(mode, host.elf.read_bytes(), archive(commands), line, GUEST_MIB))
+        return machine.Boot(mode, host.elf, module, kvm_host.command_line(), folder / "counters.jsonl",
+                            module_bytes=module.stat().st_size, guest_mib=GUEST_MIB)
+
+    return boot
+
+
+def _on_xen(folder, commands):
+    xen = packages.files(packages.fetch("xen"), lambda path: re.fullmatch(r"boot/xen-[\d.]+-amd64\.gz", path))
+    if len(xen) != 1:
+        raise UserError("Xen's package holds no hypervisor, or several", f"delete {packages.FOLDER / 'xen'}, and run this again")
+    (folder / "xen").write_bytes(gzip.decompress(next(iter(xen.values()))))
+    (folder / "initramfs.cpio").write_bytes(archive(commands))
+    line = " ".join((*_CONSOLE, "console=hvc0", "peer_console=hvc0", *linux.OPTIONS))
+    # QEMU's list of modules: each a file and what follows its name on its command line; a comma in it is doubled.
+    modules = f"{linux.kernel().image} {line.replace(',', ',,')},{folder / 'initramfs.cpio'}"
+    options = f"dom0_mem={GUEST_MIB}M,max:{GUEST_MIB}M {_XEN_OPTIONS}"
+    return machine.Boot("native", folder / "xen", modules, options, folder / "counters.jsonl", guest_mib=GUEST_MIB + XEN_MIB)
+
+
+def _in_user_mode(folder, commands):
+    kernel = packages.files(packages.fetch("user-mode-linux"), lambda path: path == "usr/bin/linux.uml")
+    if not kernel:
+        raise UserError("the package user-mode-linux holds no usr/bin/linux.uml",
+                        f"delete {packages.FOLDER / 'user-mode-linux'}, and run this again")
+    line = ["/uml/linux", f"mem={GUEST_MIB}M", "initrd=/uml/initramfs.cpio", "con=null", "con0=fd:0,fd:1", "quiet", "panic=-1",
+            "peer_console=tty0"]
+    extra = [("uml/linux", next(iter(kernel.values())), 0o755), ("uml/initramfs.cpio", archive(commands), 0o644)]
+    extra += [(path, path, 0o755) for path in ("/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6")]
+    return _linux(folder, archive({"uml": line}, extra), GUEST_MIB + CARRIER_MIB)
+
+
+ALL = (
+    Peer("linux", "Linux", ("kernel",), _natively),
+    Peer("kvm_npt", "Linux under KVM, nested paging", ("kernel",), _under_kvm(machine.KVM_NESTED), marked=True),
+    Peer("kvm_shadow", "Linux under KVM, shadow paging", ("kernel",), _under_kvm(machine.KVM_SHADOW), marked=True),
+    Peer("xen_pv", "Linux on Xen, PV", ("kernel", "xen"), _on_xen),
+    Peer("uml", "user-mode Linux", ("kernel", "user-mode-linux"), _in_user_mode),
+)
+
+
+NAMES = tuple(peer.name for peer in ALL)
+
+
+@dataclasses.dataclass
+class Peers:
+    by_peer: dict = dataclasses.field(default_factory=dict)  # name → Measured
+    runs: list = dataclasses.field(default_factory=list)  # as Comparison's
+    problems: list = dataclasses.field(default_factory=list)
+
+
+def run(options):
+    """Boots each peer that is asked for, and writes peers.json when all of mmlat was measured. A peer that cannot be had or
+    fails is a problem, and no more."""
+    found = Peers()
+    progress = comparison.Progress(len(options.peers))
+    for peer in ALL:
+        if peer.name not in options.peers:
+            continue
+        progress.start(peer.title, "mmlat and script")
+        try:
+            with tempfile.TemporaryDirectory(prefix="nopte-peer-") as name:
+                boot = peer.boot(pathlib.Path(name), programs(options.scale, options.rows))
+                command = machine.command(boot)
+                done = launcher.run(command, boot.counters, options.peer_timeout, output=progress.console)
+            here = measured(peer, done)
+        except UserError as error:
+            found.problems.append(f"{peer.title}: {error}")
+            progress.failed()
+            continue
+        progress.done(done.seconds)
+        found.by_peer[peer.name] = here
+        found.runs.append({"mode": peer.title, "workload": "mmlat and script", "command": shlex.join(command),
+                           "status": done.status, "seconds": round(done.seconds, 2), "power_off": None})
+        found.problems += [f"{peer.title}, {row}: {why}" for row, why in here.failed.items()]
+    if found.by_peer and options.scale == 100 and not options.rows:
+        write(comparison.PEERS, found.by_peer, comparison.facts())
+    return found
+
+
+def write(path, by_peer, facts):
+    """Puts what was measured into peers.json. Figures of peers that were not measured now stay, and so does what they are of."""
+    kept = json.loads(path.read_text())
+    for row in [*kept["rows"], kept["script"]]:
+        name = row.get("name", "script")
+        for peer, here in by_peer.items():
+            if name in here.instructions:
+                row[peer] = round(here.instructions[name])
+            if name in here.exits:
+                row[f"{peer}_exits"] = round(here.exits[name], 2)
+    for peer in ALL:
+        if peer.name in by_peer:
+            versions = [packages.version(packages.fetch(name)) for name in peer.packages]
+            kept["measured"][peer.name] = {"title": peer.title, "packages": versions, "options": " ".join(linux.OPTIONS),
+                                           "QEMU": facts.get("QEMU", "")}
+    lines = ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in kept["rows"])
+    head = {key: value for key, value in kept.items() if key != "rows"}
+    text = json.dumps(head, ensure_ascii=False, indent=1)[:-len("\n}")]
+    path.write_text(f'{text},\n "rows": [\n{lines}\n ]\n}}\n')
+
+
+def measured(peer, done):
+    """What `done`, a launcher.Run of the peer's boot, measured."""
+    console = done.console.decode(errors="replace").replace("\r", "")
+    rows, failed = results.parse_rows(done.console)
+    if "empty" not in rows:
+        raise UserError(f"{peer.title}: mmlat measured nothing", f"its console:\n{console[-2000:]}")
+    found = Measured({row: ticks / ops for row, (ops, ticks) in rows.items() if row != "empty"}, {}, {}, failed)
+    for name, status, ticks in _PROGRAM.findall(console):
+        if name == "script":
+            found.instructions[name] = int(ticks)
+        if status != "0":
+            failed[name] = f"ended with status {status}"
+    if "script" not in found.instructions:
+        failed["script"] = "it did not end"
+    elif difference := comparison.script_difference(done.console):
+        failed["script"] = difference
+    if peer.marked:
+        figures, missed = results.figures(peer.name, done.console, done.events)
+        failed.update(missed)
+        figures["script"] = results.whole_program("script", peer.name, done.events)
+        found.exits = {row: figure.memory_exits for row, figure in figures.items()}
+        found.reasons = {row: {name: value / figure.ops for name, value in figure.counters.items()}
+                         for row, figure in figures.items()}
+    return found
