@@ -153,6 +153,8 @@ XenErrno XenCalls::one_operation(const MmuextOp& operation) {
     case Mmuext::kClearPage:
     case Mmuext::kCopyPage:
       return clear_or_copy(operation);
+    case Mmuext::kNewUserBaseptr:
+      break;
   }
   return XenErrno::kNosys;
 }

@@ -1,10 +1,12 @@
 // The engine under the page-table interfaces: one, and the operations of each (sinks/table_ops.h). Compiled
 // by itself, as plain_home.cc.
 #include "native-fallback/guest/arch/x86_64/native_home.h"
+#include "native-fallback/guest/arch/x86_64/xenpv.h"
 #include "native-fallback/sinks/kvmpv_teller.h"
 #include "native-fallback/sinks/lguest_teller.h"
 #include "native-fallback/sinks/vmi_teller.h"
 #include "native-fallback/sinks/xen_tables.h"
+#include "pvops/arch/x86_64/xen_call.h"
 #include "pvops/guest/arch/x86_64/vmmcall.h"
 
 namespace nopte::pt {
@@ -15,9 +17,15 @@ void hypercall(u64 number, u64 a0, u64 a1, u64 a2) {
   static_cast<void>(pv::vmmcall(static_cast<abi::Call>(number), a0, a1, a2));
 }
 HypercallAnswer xen_hypercall(u64 number, u64 a0, u64 a1, u64 a2, u64 a3) {
+  if (g_on_xen) [[unlikely]] {
+    const i64 answer = xen_call(static_cast<u32>(number), a0, a1, a2, a3);
+    return {answer == 0 ? Status::kOk : Status::kInvalid, static_cast<u64>(answer)};
+  }
   const auto result = pv::vmmcall(static_cast<abi::Call>(number), a0, a1, a2, a3, 0, 0);
   return {result.status, result.value};
 }
+
+void take_interrupts_below() { g_on_xen ? take_xen_events() : take_interrupts(); }
 
 // Of this file alone, and so is the engine's code: the compiler knows all who call it.
 struct Processor final : NativeProcessor {};
@@ -27,7 +35,7 @@ constinit TableOpsSink<Processor> g_ops_sink(g_frames, g_processor_below);
 // `Own` adds kName, and a static `tables`.
 template <class Own>
 struct Interface : GuestInterface {
-  using Engine = Home<g_ops_sink>;
+  using Engine = Home<g_ops_sink, take_interrupts_below>;
   using GuestInterface::GuestInterface;
   static constexpr MmOps ops() { return Engine::ops(Own::kName); }
   static Result<NativeBoot> boot(const NativeStart& start) {
@@ -73,21 +81,32 @@ constinit LguestTeller<hypercall> Lguest::tables(g_frames, g_lguest_ring);
 
 // Xen's direct paging, on tables that the domain builder made.
 constinit XenQueueMemory g_xen_queue{};
-struct Xen final : Interface<Xen> {
-  static constexpr const char* kName = "xen";
-  static constinit XenTables<xen_hypercall> tables;
-  constexpr Xen() : Interface(abi::BootKind::kMachine) {}
+constinit XenTables<xen_hypercall> g_xen_tables(g_frames, g_xen_queue);
+template <class Own>
+struct OnXen : Interface<Own> {
+  static constexpr auto& tables = g_xen_tables;
+  constexpr OnXen() : Interface<Own>(abi::BootKind::kMachine) {}
   FrameRange built(const abi::BootBlock& block) override {
     tables.start({reinterpret_cast<const u64*>(block.machine_list),
                   reinterpret_cast<const u64*>(abi::xen::kMachineToPhysical), Frame(block.direct_table),
-                  Frame(block.direct_leaves)});
+                  Frame(block.direct_leaves), Frame(block.user_root)});
     return {Frame(block.built_begin), Frame(block.built_end)};
   }
   void leave_boot_tables(const abi::BootBlock& block) override {
     tables.unpin_foreign(Frame(block.boot_root));
   }
 };
-constinit XenTables<xen_hypercall> Xen::tables(g_frames, g_xen_queue);
+struct Xen final : OnXen<Xen> {
+  static constexpr const char* kName = "xen";
+};
+// The same on Xen itself.
+struct XenPv final : OnXen<XenPv> {
+  static constexpr const char* kName = "xenpv";
+  void leave_boot_tables(const abi::BootBlock& block) override {
+    OnXen::leave_boot_tables(block);
+    map_shared_page();
+  }
+};
 
 template <class Interface>
 constexpr MmOps kOps = Interface::ops();
@@ -100,5 +119,6 @@ const NativeBackend& kvmpv_backend() { return kBackend<KvmPv>; }
 const NativeBackend& vmi_backend() { return kBackend<Vmi>; }
 const NativeBackend& lguest_backend() { return kBackend<Lguest>; }
 const NativeBackend& xen_backend() { return kBackend<Xen>; }
+const NativeBackend& xenpv_backend() { return kBackend<XenPv>; }
 
 }  // namespace nopte::pt
