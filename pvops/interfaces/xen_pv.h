@@ -104,14 +104,7 @@ inline constexpr u32 kBindVirq = 1;
 inline constexpr u32 kVirqTimer = 0, kVirqConsole = 2;
 
 // kSchedOp.
-struct Poll {
-  const u32* ports;
-  u32 count;
-  u32 reserved;
-  u64 timeout;  // system time; 0: none
-};
-inline constexpr u32 kShutdown = 2, kPoll = 3;
-inline constexpr u32 kShutdownReboot = 1;
+inline constexpr u32 kBlock = 1;  // clears the mask
 
 // kVcpuOp.
 struct SingleshotTimer {

@@ -1,6 +1,6 @@
 // Xen as platform of a kernel at ring 3: console, one-shot timer, events in place of interrupts. Events stay
 // masked in the kernel, which asks for those that wait where others open a window; only user mode is entered
-// with the mask clear. The counters channel is the bare machine's: its ports are the first domain's.
+// with the mask clear, and the call that waits clears it. The counters channel is the bare machine's: its ports are the first domain's.
 #include "native-fallback/guest/arch/x86_64/native_machine.h"
 #include "native-fallback/guest/arch/x86_64/xenpv.h"
 #include "native-fallback/guest/native_backend.h"
@@ -89,8 +89,8 @@ void XenPlatform::interrupt_done(u8) {}
 
 void XenPlatform::idle() {
   const u64 begin = now_ns();
-  const Poll poll{g_ports, g_ports[1] != 0 ? 2u : 1u, 0, 0};
-  xen_call(kSchedOp, kPoll, xen_argument(poll));
+  xen_call(kSchedOp, kBlock, 0);
+  vcpu().upcall_mask = 1;
   g_idle.add(now_ns() - begin);
   take_xen_events();
 }
