@@ -27,8 +27,9 @@ at once (status 130). Status 2 with a message that begins with 'error:' is this 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="experiments/boot", description=__doc__, epilog=EPILOG,
                                      formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    parser.add_argument("--mode", default="vma", choices=machine.MODES,
-                        help="native: QEMU is the bare machine; the others: under the hypervisor (default vma)")
+    parser.add_argument("--mode", default="vma", choices=machine.ALL_MODES,
+                        help="native: QEMU is the bare machine; the others: under the hypervisor (default vma); kvm-*: as "
+                             "native, under Debian's KVM, whose package is downloaded")
     parser.add_argument("--with", dest="extra", action="append", default=[], metavar="HOST[:GUEST]",
                         help="add a file or folder to the guest's files (repeatable)")
     parser.add_argument("--memory", default=f"{machine.GUEST_MIB}M", metavar="SIZE",
@@ -60,7 +61,7 @@ def main():
             options.counters.write_bytes(b"")
         except OSError as error:
             raise errors.UserError(f"--counters {options.counters}: {error.strerror}") from error
-    images.prepare(build=not options.dry_run)
+    images.prepare(build=not options.dry_run, also=boots.targets(options.mode))
     if options.dry_run:
         parent = images.BUILD / "boot"
         parent.mkdir(exist_ok=True)

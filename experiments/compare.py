@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import machine  # noqa: E402
-from lib import comparison, errors, images, report, tables, walks  # noqa: E402
+from lib import boots, comparison, errors, images, report, tables, walks  # noqa: E402
 
 EPILOG = """\
 Workloads: mmlat, memory operations one by one; script, a busybox shell script as a whole program; with --walks also
@@ -25,7 +25,8 @@ def parse(arguments):
     parser = argparse.ArgumentParser(prog="experiments/compare", description=__doc__, epilog=EPILOG,
                                      formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("--modes", default=",".join(machine.MODES), metavar="MODE,...",
-                        help=f"some of {', '.join(machine.MODES)} (default: all)")
+                        help=f"some of {', '.join(machine.MODES)} (default: all of these), and of "
+                             f"{', '.join(machine.FOREIGN_MODES)}, for which Debian's packages are downloaded")
     parser.add_argument("--workload", default="all", choices=("all", *comparison.WORKLOADS, "none"),
                         help="what to run (default: all; none: only what --walks runs)")
     parser.add_argument("--rows", metavar="ROW,...", help="of mmlat, these rows only")
@@ -55,11 +56,11 @@ def parse(arguments):
 def parse_modes(text):
     modes = [mode for mode in text.split(",") if mode]
     for mode in modes:
-        if mode not in machine.MODES:
-            raise errors.UserError(f"--modes: there is no mode {mode}", f"modes are {', '.join(machine.MODES)}")
+        if mode not in machine.ALL_MODES:
+            raise errors.UserError(f"--modes: there is no mode {mode}", f"modes are {', '.join(machine.ALL_MODES)}")
     if not modes:
-        raise errors.UserError("--modes names no mode", f"modes are {', '.join(machine.MODES)}")
-    return [mode for mode in machine.MODES if mode in modes]
+        raise errors.UserError("--modes names no mode", f"modes are {', '.join(machine.ALL_MODES)}")
+    return [mode for mode in machine.ALL_MODES if mode in modes]
 
 
 def main():
@@ -67,7 +68,8 @@ def main():
     report.check_destination(options.out)
     if options.walks:
         walks.require()
-    images.prepare(also=walks.TARGETS if options.walks else (), report=True)
+    also = {target for mode in options.modes for target in boots.targets(mode)} | set(walks.TARGETS if options.walks else ())
+    images.prepare(also=sorted(also), report=True)
     found = comparison.run(options)
     if found.by_mode or found.script or found.walks:
         print(tables.terminal(found))

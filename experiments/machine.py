@@ -39,6 +39,13 @@ HIDEABLE = ("memory", "queue", "words", "platform", "xen", "vmi", "lguest", "kvm
 
 MODES = ("native", "nested", "shadow", "vma", "kvmpv", "vmi", "lguest", "xen")
 
+# The native image on hypervisors that are not ours, which Debian's packages are downloaded for.
+KVM_SHADOW, KVM_NESTED = KVM_MODES = ("kvm-shadow", "kvm-nested")
+FOREIGN_MODES = KVM_MODES
+ALL_MODES = MODES + FOREIGN_MODES
+# KVM's host, a Linux: its own memory comes on top, and what its files take, packed and unpacked.
+KVM_HOST_MIB = 256
+
 
 @dataclasses.dataclass
 class Boot:
@@ -66,6 +73,8 @@ def machine_mib(boot):
     if boot.mode == "native":
         return boot.guest_mib
     module_mib = -(-boot.module_bytes >> 20)
+    if boot.mode in KVM_MODES:
+        return boot.guest_mib + KVM_HOST_MIB + 2 * module_mib
     own_mib = HYPERVISOR_MIB + max(0, module_mib - USUAL_BUNDLE_MIB)
     if boot.guest_mib + own_mib <= LOW_MIB:
         return boot.guest_mib + own_mib

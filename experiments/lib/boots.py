@@ -5,7 +5,7 @@ import re
 
 import machine
 
-from . import bundle, images, initramfs
+from . import bundle, images, initramfs, kvm_host, linux
 from .errors import UserError
 
 # pvops/abi/boot_block.h: kCommandLineBytes.
@@ -22,8 +22,10 @@ def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tc
         raise UserError(f"--memory {guest_mib}: too little", f"the guest needs {machine.LEAST_GUEST_MIB} MiB or more")
     if guest_mib % 2 != 0:
         raise UserError(f"--memory {guest_mib}: odd", "the guest's memory comes in pieces of 2 MiB")
-    if hide and mode == "native":
-        raise UserError("--hide: there is no hypervisor in mode native", "give another --mode")
+    if hide and (mode == "native" or mode in machine.FOREIGN_MODES):
+        raise UserError(f"--hide: there is no hypervisor of ours in mode {mode}", "give another --mode")
+    if gdb and mode in machine.FOREIGN_MODES:
+        raise UserError(f"--gdb: in mode {mode} QEMU's processor is the hypervisor's", "give --mode native, which is the same image")
     archive = initramfs.build(extra)
     if len(archive) > guest_mib << 19:
         raise UserError(f"the guest's files are {len(archive) >> 20} MiB, which is more than half of its memory",
@@ -32,7 +34,11 @@ def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tc
     if len(line.encode()) >= COMMAND_LINE_BYTES:
         raise UserError(f"the command is longer than {COMMAND_LINE_BYTES} bytes",
                         "put it into a script and give that by --with")
-    if mode == "native":
+    if mode in machine.KVM_MODES:
+        kernel, module = linux.kernel().elf, folder / "kvm-host.cpio"
+        module.write_bytes(kvm_host.archive(mode, guest.read_bytes(), archive, line, guest_mib))
+        line = kvm_host.command_line()
+    elif mode == "native":
         kernel, module = guest, folder / "initramfs.cpio"
         module.write_bytes(archive)
     else:
@@ -42,6 +48,11 @@ def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tc
         line = machine.hypervisor_command_line(mode, guest_mib, line, hide)
     return machine.Boot(mode, kernel, module, line, folder / "counters.jsonl", module_bytes=module.stat().st_size,
                         guest_mib=guest_mib, accel=accel, gdb=gdb)
+
+
+def targets(mode):
+    """What a boot in `mode` needs built, beside what every boot does."""
+    return (kvm_host.TARGET,) if mode in machine.KVM_MODES else ()
 
 
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)([BKMGT]?)", re.IGNORECASE | re.ASCII)

@@ -3,13 +3,19 @@
 import csv
 import io
 
+import machine
+
 from . import walk_tables
 from .losses import losses
 from .results import EXIT_COSTS, xen_added, xen_bounce
 
 # A mode has one colour in every picture and table.
 MODE_COLOURS = {"native": "#6b7280", "nested": "#2a9d8f", "shadow": "#d1495b", "vma": "#1d4ed8", "kvmpv": "#b7791f",
-                "vmi": "#7c3aed", "lguest": "#65a30d", "xen": "#111827"}
+                "vmi": "#7c3aed", "lguest": "#65a30d", "xen": "#111827",
+                "kvm-shadow": "#9f1239", "kvm-nested": "#115e59"}
+# Of these nobody counts the hypervisor's instructions apart.
+_UNSPLIT = ("native", *machine.FOREIGN_MODES)
+_MODE = max(map(len, MODE_COLOURS)) + 1
 
 _COLUMNS = ("instructions", "hypervisor", "exits", "platform exits",
             *(f"modelled {cost}" for cost in EXIT_COSTS), "ratio", *(f"ratio {cost}" for cost in EXIT_COSTS))
@@ -62,7 +68,7 @@ def terminal(comparison):
         lines.append(walk_tables.terminal(comparison.walks, comparison.walk_titles))
     if comparison.misses:
         lines += ["", "Bars missed:"]
-        lines += [f"  {miss.mode:<7} {miss.row:<22} {miss.what}{': ' if miss.reason else ''}{miss.reason}"
+        lines += [f"  {miss.mode:<{_MODE}} {miss.row:<22} {miss.what}{': ' if miss.reason else ''}{miss.reason}"
                   for miss in comparison.misses]
     return "\n".join(lines)
 
@@ -71,7 +77,7 @@ _WIDTH = 40
 
 
 def _row_table(comparison):
-    head = (f"{'executed instructions per operation':<{_WIDTH}} {'mode':<7}{'total':>12}{'hypervisor':>12}{'exits':>9}"
+    head = (f"{'executed instructions per operation':<{_WIDTH}} {'mode':<{_MODE}}{'total':>12}{'hypervisor':>12}{'exits':>9}"
             f"{'platform':>9}{'+1000/exit':>12}{'+2000/exit':>12}{'× native':>9}")
     lines = ["", head, "-" * len(head)]
     for peer in comparison.rows():
@@ -79,7 +85,7 @@ def _row_table(comparison):
         for mode in comparison.modes:
             figure = comparison.by_mode.get(mode, {}).get(peer["name"])
             if figure is None:
-                lines.append(f"{title:<{_WIDTH}} {mode:<7}{'failed':>12}")
+                lines.append(f"{title:<{_WIDTH}} {mode:<{_MODE}}{'failed':>12}")
             else:
                 native = comparison.by_mode.get("native", {}).get(peer["name"])
                 lines.append(f"{title:<{_WIDTH}} {_line(figure, native)}")
@@ -90,8 +96,8 @@ def _row_table(comparison):
 
 def _line(figure, native):
     ratio = figure.instructions / native.instructions if native and native.instructions else None
-    split = f"{round(figure.hypervisor_instructions):>12,}" if figure.mode != "native" else f"{'-':>12}"
-    return (f"{figure.mode:<7}{figure.instructions:>12,.0f}{split}{_two(figure.memory_exits):>9}"
+    split = f"{round(figure.hypervisor_instructions):>12,}" if figure.mode not in _UNSPLIT else f"{'-':>12}"
+    return (f"{figure.mode:<{_MODE}}{figure.instructions:>12,.0f}{split}{_two(figure.memory_exits):>9}"
             f"{_two(figure.platform_exits):>9}{figure.modelled(1000):>12,.0f}{figure.modelled(2000):>12,.0f}"
             + (f"{ratio:>9.2f}" if ratio is not None else f"{'-':>9}"))
 
@@ -102,13 +108,13 @@ def _two(value):
 
 
 def _means(comparison):
-    lines = [f"{'geometric mean of ratios to native':<{_WIDTH}} {'mode':<7}{'instructions':>14}{'+1000/exit':>12}"
+    lines = [f"{'geometric mean of ratios to native':<{_WIDTH}} {'mode':<{_MODE}}{'instructions':>14}{'+1000/exit':>12}"
              f"{'+2000/exit':>12}"]
     for mode in comparison.modes:
         means = mean_ratios(comparison, mode)
         if all(mean is not None for mean in means):
             note = "  (a lower bound: two-dimensional walks cost nothing here)" if mode == "nested" else ""
-            lines.append(f"{'':<{_WIDTH}} {mode:<7}{means[0]:>14.3f}{means[1]:>12.3f}{means[2]:>12.3f}{note}")
+            lines.append(f"{'':<{_WIDTH}} {mode:<{_MODE}}{means[0]:>14.3f}{means[1]:>12.3f}{means[2]:>12.3f}{note}")
     return lines if len(lines) > 1 else []
 
 
@@ -133,7 +139,7 @@ def _losses(comparison):
     rows = loss_rows(comparison)
     if not rows:
         return []
-    return ["", *(f"{cells[0]:<{_WIDTH}} {cells[1]:<7}{cells[2]:>12}{cells[3]:>12}{cells[4]:>7}{cells[5]:>9}{cells[6]:>9}  {cells[7]}"
+    return ["", *(f"{cells[0]:<{_WIDTH}} {cells[1]:<{_MODE}}{cells[2]:>12}{cells[3]:>12}{cells[4]:>7}{cells[5]:>9}{cells[6]:>9}  {cells[7]}"
                   for cells in (LOSS_HEAD, *rows))]
 
 
@@ -162,7 +168,7 @@ def _ahead(comparison):
     rows = ahead_rows(comparison)
     if not rows:
         return []
-    return ["", *(f"{cells[0]:<{_WIDTH}} {cells[1]:<7}{cells[2]:>12}{cells[3]:>15}{cells[4]:>12}{cells[5]:>21}"
+    return ["", *(f"{cells[0]:<{_WIDTH}} {cells[1]:<{_MODE}}{cells[2]:>12}{cells[3]:>15}{cells[4]:>12}{cells[5]:>21}"
                  for cells in (AHEAD_HEAD, *rows))]
 
 
@@ -191,13 +197,13 @@ def _xen(comparison):
 
 
 def _script(comparison):
-    lines = ["", f"{'busybox script, whole program':<{_WIDTH}} {'mode':<7}{'total':>12}{'hypervisor':>12}{'exits':>9}"
+    lines = ["", f"{'busybox script, whole program':<{_WIDTH}} {'mode':<{_MODE}}{'total':>12}{'hypervisor':>12}{'exits':>9}"
                  f"{'platform':>9}{'+1000/exit':>12}{'+2000/exit':>12}{'× native':>9}"]
     for mode, figure in comparison.script.items():
         ratio = ""
         if "native" in comparison.script:
             ratio = f"{figure.instructions / comparison.script['native'].instructions:>9.2f}"
-        lines.append(f"{'':<{_WIDTH}} {mode:<7}{figure.instructions:>12,.0f}{figure.hypervisor_instructions:>12,.0f}"
+        lines.append(f"{'':<{_WIDTH}} {mode:<{_MODE}}{figure.instructions:>12,.0f}{figure.hypervisor_instructions:>12,.0f}"
                      f"{figure.memory_exits:>9,.0f}{figure.platform_exits:>9,.0f}{figure.modelled(1000):>12,.0f}"
                      f"{figure.modelled(2000):>12,.0f}{ratio}")
     return lines

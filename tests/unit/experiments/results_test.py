@@ -183,7 +183,7 @@ class LossesTest(unittest.TestCase):
     def test_reasons_are_of_rows_and_modes_that_exist(self):
         names = {peer["name"] for peer in PEERS} | {None}
         self.assertLessEqual(set(losses._REASONS), set(machine.MODES))
-        self.assertEqual(set(tables.MODE_COLOURS), set(machine.MODES))
+        self.assertEqual(set(tables.MODE_COLOURS), set(machine.ALL_MODES))
         for reasons in losses._REASONS.values():
             self.assertLessEqual(set(reasons), names)
 
