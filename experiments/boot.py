@@ -105,7 +105,7 @@ def run(options, boot):
     console = launcher.StdoutConsole()
     try:
         result = launcher.run(machine.command(boot), boot.counters, timeout, silence=silence, output=console,
-                              keyboard=sys.stdin.fileno())
+                              keyboard=sys.stdin.fileno(), hidden=boot.hidden)
     finally:
         console.finish()
         if options.counters and boot.counters.exists():

@@ -55,7 +55,7 @@ def run(row, mode, folder):
     extra = [(PROGRAMS / row.program, f"/test/{row.program}")] if row.program else []
     boot = boots.make(folder, mode, row.arguments(f"/test/{row.program}"), extra=extra, guest_mib=row.memory)
     try:
-        result = launcher.run(machine.command(boot), boot.counters, row.timeout)
+        result = launcher.run(machine.command(boot), boot.counters, row.timeout, hidden=boot.hidden)
     except launcher.BootError as error:
         return [str(error)]
     wrong = check(row, result.console, result.status)
