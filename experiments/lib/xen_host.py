@@ -38,11 +38,13 @@ def boot(folder, guest, archive, line, guest_mib, accel):
     if len(line.encode()) >= COMMAND_LINE_BYTES:
         raise UserError(f"the command is longer than Xen hands over, {COMMAND_LINE_BYTES} bytes",
                         "put it into a script and give that by --with")
-    kernel, initramfs = folder / "guest", folder / "initramfs.cpio"
+    kernel, files = folder / "guest", []
     shutil.copyfile(guest, kernel)
-    initramfs.write_bytes(archive)
-    size = kernel.stat().st_size + initramfs.stat().st_size
-    return machine.Boot(machine.XEN_PV, hypervisor(), modules(kernel, line, initramfs),
+    if archive:
+        files.append(folder / "initramfs.cpio")
+        files[0].write_bytes(archive)
+    size = kernel.stat().st_size + len(archive)
+    return machine.Boot(machine.XEN_PV, hypervisor(), modules(kernel, line, *files),
                         f"dom0_mem={guest_mib}M,max:{guest_mib}M {_OPTIONS}", folder / "counters.jsonl",
                         module_bytes=size, guest_mib=guest_mib, accel=accel, hidden=SAYS)
 

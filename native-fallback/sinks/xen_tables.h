@@ -69,6 +69,7 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
     const bool takes_marks = (expected.word() & ~desired.word() & kMarks) != 0;
     change(slot, desired, takes_marks ? abi::xen::kNormalUpdate : command_for(desired),
            takes_marks || loses(expected, desired));
+    followed(slot, desired);
     return old;
   }
   void edit(const LeafTable& table, std::span<const Edit> edits) override {
@@ -102,18 +103,20 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
     if (live(slot.table)) {
       change(slot, entry, abi::xen::kNormalUpdate, false);
     } else {
-      store_entry(frames_.window(slot.table), slot.index, encode(entry));
+      store_entry(frames_.window(slot.table), slot.index, encode_new(entry));
     }
   }
 
   void link(const Slot& slot, Entry entry) override {
     if (live(slot.table)) make_live(entry.frame(), slot.level - 1);
     set(slot, entry);
+    followed(slot, entry);
   }
   void relink(const Slot& slot, Entry entry) override {
     if (live(slot.table)) {
       make_live(entry.frame(), slot.level - 1);
       change(slot, entry, abi::xen::kNormalUpdate, true);
+      followed(slot, entry);
     } else {
       set(slot, entry);
     }
@@ -121,6 +124,7 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
   void unlink(const Slot& slot) override {
     if (live(slot.table)) {
       change(slot, Entry(), abi::xen::kNormalUpdate, true);
+      followed(slot, Entry());
     } else {
       set(slot, Entry());
     }
@@ -174,11 +178,10 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
   static constexpr u64 kNoSingle = 1;  // no page address
 
   [[nodiscard]] u64 machine(Frame frame) const { return numbers_.theirs[frame.number()]; }
-  // Nothing is global: at ring 3 a kernel's page that were would be user mode's too, and what is a program's Xen
-  // makes global itself.
-  [[nodiscard]] Entry encode(Entry entry) const {
-    return entry.translated(numbers_.theirs).without(Entry::kGlobal);
-  }
+  [[nodiscard]] Entry encode(Entry entry) const { return entry.translated(numbers_.theirs); }
+  // Of an entry that may be new. None of ours is global: at ring 3 a kernel's page that were would be user mode's
+  // too, and what is a program's Xen makes global itself.
+  [[nodiscard]] Entry encode_new(Entry entry) const { return encode(entry).without(Entry::kGlobal); }
   [[nodiscard]] Entry decode(Entry entry) const { return entry.translated(numbers_.ours); }
 
   // --- what waits ---
@@ -215,13 +218,16 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
     make_room();
     single_ = queue_.updates() == 0 ? single_address(slot, command) : kNoSingle;
     queue_.update(pages_to_bytes(machine(slot.table)) + slot.index * sizeof(u64) + command,
-                  encode(entry).word());
+                  encode_new(entry).word());
     note_waiting(frames_.meta(slot.table), slot.index, slot.index + 1);
     if (loses) ++losses_;
+  }
+  // An entry that is not a leaf has changed.
+  void followed(const Slot& slot, Entry entry) {
     if (slot.level == FourLevel::kLevels && slot.table == followed_) [[unlikely]]
       change_user_slot(slot.index, encode(entry));
   }
-  void change_user_slot(unsigned index, Entry encoded) {
+  [[gnu::noinline]] void change_user_slot(unsigned index, Entry encoded) {
     make_room();
     single_ = kNoSingle;
     queue_.update(pages_to_bytes(machine(memory_.user_root)) + index * sizeof(u64), encoded.word());
@@ -229,7 +235,7 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
     if (!encoded.empty()) user_groups_ |= u64{1} << index / kSlotsOfGroup;
   }
   // User mode's root gets the user slots of `root`, or of none.
-  void follow(Frame root) {
+  [[gnu::noinline]] void follow(Frame root) {
     const bool any = root != Frame();
     followed_ = root;
     if (user_slots_wait_ == number_ || (any && has_waiting(frames_.meta(root)))) issue();

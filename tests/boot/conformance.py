@@ -14,7 +14,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "experiments"))
 
 import machine  # noqa: E402
-from lib import boots, bundle, counters, images, launcher  # noqa: E402
+from lib import boots, bundle, counters, images, launcher, xen_host  # noqa: E402
 from lib.errors import UserError  # noqa: E402
 
 SECONDS = 300
@@ -25,6 +25,9 @@ END = re.compile(r"(\d+) cases, (\d+) failed")
 
 
 def boot(mode, cases, folder):
+    if mode == machine.XEN_PV:
+        setup = xen_host.boot(folder, IMAGE, b"", machine.guest_command_line([mode] + cases), GUEST_MIB, "tcg")
+        return launcher.run(machine.command(setup), setup.counters, SECONDS, hidden=setup.hidden)
     module = folder / "module"
     kernel, line = IMAGE, machine.guest_command_line([mode] + cases)
     if mode == "native":
@@ -77,7 +80,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--exits", action="store_true", help="print what each case took and what it may take")
     parser.add_argument("--modes", action="store_true", help="print the modes")
-    parser.add_argument("mode", nargs="?", choices=machine.MODES)
+    parser.add_argument("mode", nargs="?", choices=(*machine.MODES, machine.XEN_PV))
     parser.add_argument("cases", nargs="*", metavar="CASE")
     options = parser.parse_args()
     if options.modes:

@@ -172,7 +172,7 @@ class XenMachine {
     for (unsigned level = 4; level != 0; --level) {
       found.tables[level - 1] = found.frame;
       const u64 e = raw(found.frame, va >> (12 + 9 * (level - 1)) & 511);
-      if (level == 4 && (va >> 39 & 511) == abi::xen::kReservedSlot) return false;
+      if (level == 4 && abi::xen::is_reserved_slot(va >> 39 & 511)) return false;
       if (!(e & kXP)) return false;
       found.writable = found.writable && (e & kXW);
       found.frame = ((e & kXFrame) >> 12) - kBegin;

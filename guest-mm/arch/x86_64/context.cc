@@ -33,6 +33,10 @@ u64 g_known_fs_base = 0;
   if (base != g_known_fs_base) g_ring3->set_fs_base(base);
   g_known_fs_base = base;
 }
+// The next entry's stack, where a store does not say it.
+[[gnu::cold, gnu::noinline]] void enter_elsewhere() {
+  if (g_ring3 != nullptr) g_ring3->set_kernel_stack(kernel_stack());
+}
 [[gnu::cold, gnu::noinline]] u64 fs_base_otherwise() {
   return g_ring3 == nullptr ? cpu::rdmsr(cpu::kMsrFsBase) : g_known_fs_base;
 }
@@ -67,8 +71,8 @@ void switch_context(KernelContext& from, const KernelContext& to, Gva stack_top)
     from.gs_base = cpu::rdgsbase();
     if (to.gs_base != from.gs_base) [[unlikely]]
       cpu::wrgsbase(to.gs_base);
-  } else if (g_ring3 != nullptr) {
-    g_ring3->set_kernel_stack(stack_top);
+  } else {
+    enter_elsewhere();
   }
   switch_stacks(&from.stack_pointer, to.stack_pointer);
 }

@@ -6,7 +6,6 @@
 #include "native-fallback/sinks/lguest_teller.h"
 #include "native-fallback/sinks/vmi_teller.h"
 #include "native-fallback/sinks/xen_tables.h"
-#include "pvops/arch/x86_64/xen_call.h"
 #include "pvops/guest/arch/x86_64/vmmcall.h"
 
 namespace nopte::pt {
@@ -16,22 +15,14 @@ namespace {
 void hypercall(u64 number, u64 a0, u64 a1, u64 a2) {
   static_cast<void>(pv::vmmcall(static_cast<abi::Call>(number), a0, a1, a2));
 }
+// As VMMCALL (xenpv_entry.S).
 HypercallAnswer xen_hypercall(u64 number, u64 a0, u64 a1, u64 a2, u64 a3) {
-  if (g_on_xen) [[unlikely]] {
-    const i64 answer = xen_call(static_cast<u32>(number), a0, a1, a2, a3);
-    if (answer != 0) { //DEBUG
-      auto say=[](u64 v){char b[17];for(int i=0;i<16;++i)b[i]="0123456789abcdef"[v>>(60-4*i)&15];b[16]='\n';xen_call(18,0,17,(u64)b);};
-      say(number);say(answer);say(a0);say(a1);u32 done=a2&&static_cast<u32>(number)!=14?*(u32*)a2:0;say(done);
-      if(static_cast<u32>(number)==1){say(((u64*)a0)[2*done]);say(((u64*)a0)[2*done+1]);}
-      if(static_cast<u32>(number)==26){say(((u64*)a0)[3*done]);say(((u64*)a0)[3*done+1]);}
-    }
-    return {answer == 0 ? Status::kOk : Status::kInvalid, static_cast<u64>(answer)};
-  }
-  const auto result = pv::vmmcall(static_cast<abi::Call>(number), a0, a1, a2, a3, 0, 0);
-  return {result.status, result.value};
+  u64 status = number, value = a2;
+  register u64 r10 asm("r10") = a3;
+  asm volatile("call ask_xen" : "+a"(status), "+d"(value) : "D"(a0), "S"(a1), "r"(r10) : "memory");
+  return {static_cast<Status>(status), value};
 }
-
-void take_interrupts_below() { g_on_xen ? take_xen_events() : take_interrupts(); }
+[[gnu::noinline]] void take_interrupts_below() { g_on_xen ? take_xen_events() : take_interrupts(); }
 
 // Of this file alone, and so is the engine's code: the compiler knows all who call it.
 struct Processor final : NativeProcessor {};

@@ -3,6 +3,7 @@
 //
 //   frames:  | image, initramfs, list, start info, Xen's tables, stack, room | leaf tables | upper tables | free ...
 #include <cstring>
+#include <initializer_list>
 #include <string_view>
 
 #include "native-fallback/arch/x86_64/pvh.h"
@@ -11,10 +12,15 @@
 #include "native-fallback/guest/native_backend.h"
 #include "pvops/arch/x86_64/debug_ports.h"
 #include "pvops/arch/x86_64/xen_call.h"
+#include "pvops/base/digits.h"
 #include "pvops/base/panic.h"
 #include "pvops/interfaces/xen.h"
 
-extern "C" [[noreturn]] void start_guest_at_ring3(const nopte::abi::BootBlock* block);
+extern "C" {
+[[noreturn]] void start_guest_at_ring3(const nopte::abi::BootBlock* block);
+extern char ask_xen[];
+extern const char ask_xen_itself[];
+}
 
 namespace nopte::pt {
 namespace {
@@ -28,16 +34,29 @@ u64 g_shared_info = 0;  // machine address
 // A page of the image that shows one table after the other while it is filled.
 alignas(kPageBytes) constinit u64 g_pen[kEntriesPerTable];
 
-[[noreturn]] void refuse(std::string_view why) {
-  for (const std::string_view part : {std::string_view("nopte guest: cannot boot: "), why, std::string_view("\n")}) {
+void say(std::initializer_list<std::string_view> parts) {
+  for (const std::string_view part : parts) {
     xen_call(abi::xen_pv::kConsoleIo, abi::xen_pv::kConsoleWrite, part.size(),
              reinterpret_cast<u64>(part.data()));
   }
+}
+
+[[noreturn]] void refuse(std::string_view why) {
+  say({"nopte guest: cannot boot: ", why, "\n"});
   debugcon_write("{\"event\":\"power_off\",\"status\":125}\n");
   debug_exit(kRefusedStatus);
 }
 
-// A prefix of ours that cannot fail.
+// All calls of the tables go to Xen. The text can be written: these are Xen's boot tables.
+void patch_calls() {
+  char code[5] = {'\xe9'};
+  const auto displacement = static_cast<i32>(reinterpret_cast<u64>(ask_xen_itself) -
+                                             reinterpret_cast<u64>(ask_xen) - sizeof(code));
+  std::memcpy(code + 1, &displacement, sizeof(displacement));
+  std::memcpy(ask_xen, code, sizeof(code));
+}
+
+// Of calls that cannot fail.
 void must(i64 answer, const char* what) {
   if (answer != 0) refuse(what);
 }
@@ -129,10 +148,17 @@ void map_shared_page() { show(&xen_shared_page, leaf(g_shared_info >> kPageShift
 
 }  // namespace nopte::pt
 
+extern "C" [[noreturn]] void stop_refused(nopte::u64 number, nopte::i64 answer) {
+  using namespace nopte;
+  pt::say({"\nXen answers hypercall ", Digits(number).text(), " with ", Digits(answer).text()});
+  NOPTE_PANIC("Xen has refused a call");
+}
+
 extern "C" [[noreturn]] void boot_on_xen(const nopte::abi::xen_pv::StartInfo* start) {
   using namespace nopte;
   using namespace nopte::pt;
   g_on_xen = true;
+  patch_calls();
   const u32 iopl = 1;  // ports are ours, and instructions that change the interrupt flag do nothing
   xen_call(abi::xen_pv::kPhysdevOp, abi::xen_pv::kSetIopl, xen_argument(iopl));
   const StartInfo& info = *start;

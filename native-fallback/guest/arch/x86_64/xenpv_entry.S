@@ -30,6 +30,42 @@ entry_xen:
     ud2
     .size entry_xen, . - entry_xen
 
+// Xen's calls, as the tables make them: rax = the tagged number, rdi, rsi, rdx, r10; the status in rax, the value in
+// rdx, every other register preserved. Under our hypervisor that is VMMCALL; on Xen its first bytes are a jump.
+    .section .text.ask_xen, "ax", @progbits
+    .globl ask_xen
+    .type ask_xen, @function
+ask_xen:
+    vmmcall
+    ret
+    .skip 1, 0x90                       // room for the jump
+    .size ask_xen, . - ask_xen
+
+    .globl ask_xen_itself
+    .type ask_xen_itself, @function
+ask_xen_itself:
+    push %rcx
+    push %r11
+    push %rdi
+    push %rsi
+    push %r10
+    mov %eax, %eax                      // without the tag
+    push %rax
+    syscall
+    pop %rdi
+    mov %rax, %rdx
+    test %rax, %rax
+    jnz 1f
+    pop %r10
+    pop %rsi
+    pop %rdi
+    pop %r11
+    pop %rcx
+    ret
+1:  mov %rax, %rsi                      // we ask for nothing that can be refused
+    call stop_refused
+    .size ask_xen_itself, . - ask_xen_itself
+
 // Xen's page shows here once it is mapped; before, and in every other mode, a page of zeros.
     .section .bss.xen_shared_page, "aw", @nobits
     .p2align 12
