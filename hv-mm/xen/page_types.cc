@@ -11,8 +11,18 @@ namespace {
 constexpr u64 kSharedBits = Entry::kPresent | Entry::kWritable | Entry::kUser | Entry::kAccessed |
                             Entry::kDirty | Entry::kSoftwareMask | Entry::kFrameMask | Entry::kNoExecute;
 
+// Those that the processor leaves to software and Xen to its guests: all but bit 52.
+constexpr u64 kHighSoftwareBits = u64{0x3ff} << 53;
+
 // What a present entry may have set.
-constexpr u64 allowed_bits(unsigned level) { return level == 1 ? kSharedBits | Entry::kGlobal : kSharedBits; }
+constexpr u64 allowed_bits(unsigned level) {
+  return level == 1 ? kSharedBits | Entry::kGlobal | kHighSoftwareBits : kSharedBits;
+}
+
+// Xen answers so where what is to be a table cannot be one.
+constexpr XenErrno as_invalid(XenErrno error) {
+  return error == XenErrno::kNone || error == XenErrno::kRestart ? error : XenErrno::kInval;
+}
 
 constexpr bool is_reserved(unsigned level, unsigned index) {
   return level == pt::kLevels && abi::xen::is_reserved_slot(index);
@@ -81,17 +91,17 @@ XenErrno PageTypes::update(u64 frame, unsigned index, Entry entry, bool preserve
 }
 
 XenErrno PageTypes::pin(u64 frame, unsigned level) {
-  if (!frames_.owns(frame)) return XenErrno::kPerm;
+  if (!frames_.owns(frame)) return XenErrno::kInval;
   FrameInfo& info = frames_.info(frame);
   if (info.pinned) return XenErrno::kInval;
-  if (const XenErrno error = use(frame, table_type(level)); error != XenErrno::kNone) return error;
+  if (const XenErrno error = use(frame, table_type(level)); error != XenErrno::kNone) return as_invalid(error);
   info.pinned = true;
   ++counters_.pins;
   return XenErrno::kNone;
 }
 
 XenErrno PageTypes::unpin(u64 frame) {
-  if (!frames_.owns(frame)) return XenErrno::kPerm;
+  if (!frames_.owns(frame)) return XenErrno::kInval;
   FrameInfo& info = frames_.info(frame);
   if (!info.pinned) return XenErrno::kInval;
   info.pinned = false;
@@ -101,7 +111,7 @@ XenErrno PageTypes::unpin(u64 frame) {
 }
 
 XenErrno PageTypes::set_base(u64 frame) {
-  if (const XenErrno error = use(frame, FrameType::kL4); error != XenErrno::kNone) return error;
+  if (const XenErrno error = use(frame, FrameType::kL4); error != XenErrno::kNone) return as_invalid(error);
   const u64 old = base_;
   base_ = frame;
   ++counters_.bases;
@@ -209,7 +219,7 @@ bool PageTypes::invalidate(u64 frame, FrameInfo& info) {
 // Counts what a present entry with allowed bits names.
 XenErrno PageTypes::count_in(Entry entry, unsigned level) {
   const u64 frame = entry.frame().number();
-  if (level > 1) return use(frame, table_type(level - 1));
+  if (level > 1) return as_invalid(use(frame, table_type(level - 1)));
   if (entry.writable()) return use(frame, FrameType::kWritable);
   if (!frames_.owns(frame)) return XenErrno::kPerm;
   ++frames_.info(frame).references;

@@ -89,21 +89,25 @@ def main():
     rows = [row for row in runner.rows() if row.name in names or (not names and "native" in row.modes)]
     shared = [row for row in rows if row.name not in ALONE]
     wrong = {}
+
+    def take(found):
+        wrong.update(found)
+        for name, problems in found.items():
+            print(f"{options.mode} {name}: " + "\n".join(problems), flush=True)
+
     try:
         with tempfile.TemporaryDirectory(prefix="nopte-rows-") as folder:
             if shared:
-                wrong |= run_together(shared, options.mode, pathlib.Path(folder))
+                take(run_together(shared, options.mode, pathlib.Path(folder)))
         for row in rows:
             if row not in shared:
                 with tempfile.TemporaryDirectory(prefix="nopte-row-") as folder:
                     row.timeout += BOOT_SECONDS
                     if problems := runner.run(row, options.mode, pathlib.Path(folder)):
-                        wrong[row.name] = problems
+                        take({row.name: problems})
     except UserError as error:
         print(error)
         return 1
-    for name, problems in wrong.items():
-        print(f"{options.mode} {name}: " + "\n".join(problems))
     print(f"{len(rows)} rows, {len(wrong)} wrong" + (": " + ", ".join(wrong) if wrong else ""))
     return 1 if wrong or not rows else 0
 

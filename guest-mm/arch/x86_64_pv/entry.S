@@ -54,7 +54,7 @@
 
     .section .text.entry_ring3, "ax", @progbits
 
-function ring3_syscall
+function ring3_syscall_entry
     pop %rcx
     pop %r11
     push %rax
@@ -72,7 +72,7 @@ function ring3_syscall
     jmp to_user
 1:  mov %rsp, %rdi
     jmp resume_registers
-    .size ring3_syscall, . - ring3_syscall
+    .size ring3_syscall_entry, . - ring3_syscall_entry
 
 function ring3_page_fault
     pop %rcx

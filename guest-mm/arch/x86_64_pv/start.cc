@@ -14,7 +14,7 @@ extern char return_instruction[];
 void ring3_return();
 void ring3_events();
 void ring3_failsafe();
-void ring3_syscall();
+void ring3_syscall_entry();
 }
 
 namespace nopte::guest {
@@ -65,7 +65,7 @@ extern "C" [[noreturn]] void start_guest_at_ring3(const abi::BootBlock* block) {
   set_trap_table();
   set_callback(kCallbackEvent, ring3_events);
   set_callback(kCallbackFailsafe, ring3_failsafe);
-  set_callback(kCallbackSyscall, ring3_syscall);
+  set_callback(kCallbackSyscall, ring3_syscall_entry);
   patch_return();
   cpu::write_cr4(cpu::read_cr4() | kOsxsave);
   go_on(*block);
