@@ -94,7 +94,8 @@ XenErrno PageTypes::pin(u64 frame, unsigned level) {
   if (!frames_.owns(frame)) return XenErrno::kInval;
   FrameInfo& info = frames_.info(frame);
   if (info.pinned) return XenErrno::kInval;
-  if (const XenErrno error = use(frame, table_type(level)); error != XenErrno::kNone) return as_invalid(error);
+  if (const XenErrno error = use(frame, table_type(level)); error != XenErrno::kNone)
+    return as_invalid(error);
   info.pinned = true;
   ++counters_.pins;
   return XenErrno::kNone;

@@ -11,9 +11,10 @@
 // a flush is due, a root is loaded, memory is needed that is read-only still, or the end (complete()). Xen
 // carries them out in order, so that what is freed meanwhile and used again comes behind its removal.
 //
-// Xen itself shows user mode another root, for our kernel is at its programs' ring, and what Xen calls a kernel's
-// page is one that this root does not lead to. There is one, whose slots follow those of the root in use: what
-// a switch changes is a few entries, and a space that comes and goes has no second root to be checked.
+// Xen itself shows user mode another root, for our kernel is at its programs' ring, and what Xen calls a
+// kernel's page is one that this root does not lead to. There is one, whose slots follow those of the root in
+// use: what a switch changes is a few entries, and a space that comes and goes has no second root to be
+// checked.
 //
 // FrameMeta::index of a table, besides what TableOps says: bits 16-31 and 0-15, one past the last, and the
 // first entry that waits.
@@ -179,8 +180,8 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
 
   [[nodiscard]] u64 machine(Frame frame) const { return numbers_.theirs[frame.number()]; }
   [[nodiscard]] Entry encode(Entry entry) const { return entry.translated(numbers_.theirs); }
-  // Of an entry that may be new. None of ours is global: at ring 3 a kernel's page that were would be user mode's
-  // too, and what is a program's Xen makes global itself.
+  // Of an entry that may be new. None of ours is global: at ring 3 a kernel's page that were would be user
+  // mode's too, and what is a program's Xen makes global itself.
   [[nodiscard]] Entry encode_new(Entry entry) const { return encode(entry).without(Entry::kGlobal); }
   [[nodiscard]] Entry decode(Entry entry) const { return entry.translated(numbers_.ours); }
 
@@ -334,8 +335,8 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
   static constexpr unsigned kSlotsOfGroup = 8;  // FrameMeta::back
 
   XenMemory memory_;
-  Frame followed_;        // by user mode's root; 0: none
-  u64 user_groups_ = 0;   // of its slots that are not empty, as FrameMeta::back
+  Frame followed_;           // by user mode's root; 0: none
+  u64 user_groups_ = 0;      // of its slots that are not empty, as FrameMeta::back
   u32 user_slots_wait_ = 0;  // they do while it is number_
   Frame kernel_root_;
   XenQueue<call> queue_;

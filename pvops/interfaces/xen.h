@@ -84,8 +84,8 @@ enum class Errno : u32 {
 };
 constexpr u64 as_value(Errno error) { return ~u64{static_cast<u32>(error)} + 1; }
 
-// The machine-to-physical table: entry m is the guest's frame number of machine frame m. Read-only. The top-level
-// slots from there on are the hypervisor's; all but the first are empty (ours).
+// The machine-to-physical table: entry m is the guest's frame number of machine frame m. Read-only. The
+// top-level slots from there on are the hypervisor's; all but the first are empty (ours).
 inline constexpr u64 kMachineToPhysical = 0xffff'8000'0000'0000;
 inline constexpr unsigned kReservedSlot = 256;
 inline constexpr unsigned kReservedSlots = 16;

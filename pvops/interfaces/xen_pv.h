@@ -1,5 +1,5 @@
-// What a kernel at ring 3 needs of Xen besides its tables (xen.h): entry state, events, time, console, and how
-// the processor is left and entered. Numbers and layouts are those of Xen's public headers (xen.h,
+// What a kernel at ring 3 needs of Xen besides its tables (xen.h): entry state, events, time, console, and
+// how the processor is left and entered. Numbers and layouts are those of Xen's public headers (xen.h,
 // arch-x86/xen-x86_64.h, callback.h, event_channel.h, sched.h, vcpu.h, physdev.h of 4.17); see
 // papers/interface-xen.md.
 #pragma once

@@ -3,6 +3,8 @@
 that needs memory of its own, or that ends the machine, has a boot of its own.
 
 together.py MODE [ROW...]      without rows, all that the mode has; --sample: those of a few seconds
+
+Status 77, with a line that says so: the mode needs a package that cannot be had.
 """
 
 import argparse
@@ -13,11 +15,13 @@ import sys
 import tempfile
 
 import runner
-from runner import boots, images, launcher, machine, UserError
+from runner import boots, launcher, machine, UserError
+from lib import xen_host
 
 # One after the other these are as good as alone. The others are not started by a shell.
 ALONE = {"power_off", "restart", "halt", "not_found", "panic", "out_of_memory", "full_tmpfs", "mmlat", "many_files"}
-SAMPLE = ("hello", "status", "killed", "trace", "script", "signals", "memory", "forks")
+SAMPLE = ("hello", "status", "killed", "trace", "script", "signals", "memory", "processes")
+SKIPPED = 77
 USUAL_MIB = 512
 # Boot itself, on a busy machine.
 BOOT_SECONDS = 180
@@ -81,13 +85,18 @@ def run_together(rows, mode, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", action="store_true", help="the sample that tests/run takes")
-    parser.add_argument("mode", choices=machine.ALL_MODES)
+    parser.add_argument("mode", choices=(machine.XEN_PV,))
     parser.add_argument("rows", nargs="*", metavar="ROW")
     options = parser.parse_args()
     names = options.rows or (SAMPLE if options.sample else ())
     # What is true of a mode that is not ours is what is true natively.
     rows = [row for row in runner.rows() if row.name in names or (not names and "native" in row.modes)]
     shared = [row for row in rows if row.name not in ALONE]
+    try:
+        xen_host.hypervisor()
+    except UserError as error:
+        print(f"skipped: {error}")
+        return SKIPPED
     wrong = {}
 
     def take(found):

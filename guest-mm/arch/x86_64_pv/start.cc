@@ -1,8 +1,9 @@
 // The kernel at ring 3 on Xen: what it registers instead of tables of its own, and the calls that stand where
 // others have an instruction.
+#include "guest-mm/arch/x86_64/start.h"
+
 #include <cstring>
 
-#include "guest-mm/arch/x86_64/start.h"
 #include "guest-mm/arch/x86_64/traps.h"
 #include "pvops/arch/x86_64/cpu.h"
 #include "pvops/arch/x86_64/xen_call.h"

@@ -1,6 +1,6 @@
-// A hypercall of Xen's from a kernel at ring 3: SYSCALL with the number in rax, arguments in rdi, rsi, rdx, r10;
-// the answer in rax, negative for an error. A call that Xen interrupts goes on by itself, with arguments that it has
-// changed in the registers. Source: Xen's arch-x86/xen-x86_64.h.
+// A hypercall of Xen's from a kernel at ring 3: SYSCALL with the number in rax, arguments in rdi, rsi, rdx,
+// r10; the answer in rax, negative for an error. A call that Xen interrupts goes on by itself, with arguments
+// that it has changed in the registers. Source: Xen's arch-x86/xen-x86_64.h.
 #pragma once
 
 #include "pvops/base/types.h"

@@ -6,10 +6,10 @@
 #include "pvops/mm_ops.h"
 #include "pvops/platform_ops.h"
 #include "tests/conformance/booted/booted_memory.h"
+#include "tests/conformance/booted/xen_answers.h"
 #include "tests/conformance/line.h"
 #include "tests/conformance/modes.h"
 #include "tests/conformance/scene.h"
-#include "tests/conformance/booted/xen_answers.h"
 
 // Where the image keeps the translation layer (guest.ld).
 extern "C" const nopte::u8 image_data_end[];

@@ -58,7 +58,8 @@ class Asker {
   }
   [[nodiscard]] Entry entry(u64 table, u64 va, unsigned level) const {
     const auto* const to_physical = reinterpret_cast<const u64*>(kMachineToPhysical);
-    const auto* const window = reinterpret_cast<const u8*>(abi::kMachineDirectBase + (to_physical[table] << kPageShift));
+    const auto* const window =
+        reinterpret_cast<const u8*>(abi::kMachineDirectBase + (to_physical[table] << kPageShift));
     return pt::load_entry(window, pt::table_index(Gva(va), level));
   }
   [[nodiscard]] Entry leaf(u64 va) const { return entry(table(va, 1), va, 1); }
@@ -87,17 +88,20 @@ void leaves(Asker& a, u64 va, u64 other) {
   tried("xen_frame_beyond_memory", (word & ~Entry::kFrameMask) | u64{0xf'ffff'f000} << 12, kPerm, kPerm);
   const u64 xens = a.entry(a.root(), kMachineToPhysical, pt::kLevels).frame().number();
   // (With one guest, its range says who owns a frame.)
-  tried("xen_hypervisors_page", (word & ~(Entry::kFrameMask | Entry::kWritable)) | xens << kPageShift, kBusy, kPerm);
+  tried("xen_hypervisors_page", (word & ~(Entry::kFrameMask | Entry::kWritable)) | xens << kPageShift, kBusy,
+        kPerm);
   const u64 table = a.table(va, 1) << kPageShift;
   tried("xen_own_table_to_write_to", (word & ~Entry::kFrameMask) | table, kBusy, kBusy);
   tried("xen_own_table_to_read", (word & ~(Entry::kFrameMask | Entry::kWritable)) | table, 0, 0);
-  tried("xen_page_that_is_mapped_elsewhere", (word & ~Entry::kFrameMask) | a.leaf(other).frame().address().value(), 0, 0);
+  tried("xen_page_that_is_mapped_elsewhere",
+        (word & ~Entry::kFrameMask) | a.leaf(other).frame().address().value(), 0, 0);
   a.expect("xen_no_leaf_table", a.map(0x7f00'0000'0000, word), kInval);
   a.expect("xen_mapping_in_its_own_slots", a.map(kMachineToPhysical, word), kInval);
   a.expect("xen_address_that_is_not_canonical", a.map(0x8000'0000'0000, word), kInval);
   a.expect("xen_flush_of_no_type", a.map(va, word, 3), 0);
   a.expect("xen_flush_of_nothing_for_a_mask", a.map(va, word, u64{0x7f00'0000'0000} | kFlushNone), 0);
-  a.expect("xen_flush_for_a_mask_that_is_nowhere", a.map(va, word, u64{0x7f00'0000'0000} | kFlushTlb), kFault);
+  a.expect("xen_flush_for_a_mask_that_is_nowhere", a.map(va, word, u64{0x7f00'0000'0000} | kFlushTlb),
+           kFault);
   // What a kernel's leaf, and a program's, read back with.
   const auto added = [&](u64 value) {
     (void)a.map(va, value);
@@ -116,12 +120,15 @@ void updates(Asker& a, u64 va, u64 other) {
   const u64 word = a.leaf(va).word(), page = a.leaf(other).frame().address().value();
   a.expect("xen_same_entry_again", a.update(at, word), 0);
   a.expect("xen_bit_2_of_an_address", a.update(at | 4, word), kNosys);
-  a.expect("xen_slot_of_the_hypervisor", a.update((a.root() << kPageShift) + kReservedSlot * sizeof(u64), 0), kInval);
+  a.expect("xen_slot_of_the_hypervisor", a.update((a.root() << kPageShift) + kReservedSlot * sizeof(u64), 0),
+           kInval);
   a.expect("xen_last_slot_of_the_hypervisor",
-           a.update((a.root() << kPageShift) + (kReservedSlot + kReservedSlots - 1) * sizeof(u64), 0), kInval);
+           a.update((a.root() << kPageShift) + (kReservedSlot + kReservedSlots - 1) * sizeof(u64), 0),
+           kInval);
   a.expect("xen_word_of_a_plain_page", a.update(page, 5), 0);
   const auto* const to_physical = reinterpret_cast<const u64*>(kMachineToPhysical);
-  a.expect("xen_machine_to_physical", a.update(page | kMachphysUpdate, to_physical[page >> kPageShift]), 0, kNosys);
+  a.expect("xen_machine_to_physical", a.update(page | kMachphysUpdate, to_physical[page >> kPageShift]), 0,
+           kNosys);
   const u64 xens = a.entry(a.root(), kMachineToPhysical, pt::kLevels).frame().number();
   const u64 last = (a.table(va, 2) << kPageShift) + 511 * sizeof(u64);
   constexpr u64 kBits = Entry::kPresent | Entry::kWritable | Entry::kAccessed;
@@ -132,7 +139,8 @@ void updates(Asker& a, u64 va, u64 other) {
   a.expect("xen_software_bits_above_a_leaf", a.update(last - sizeof(u64), u64{0x3ff} << 53), 0);
   const MmuUpdate list[] = {{at, word}, {last, page | kBits}, {at, word}};
   u32 done = 77;
-  a.expect("xen_list_with_a_bad_entry", a.call(kMmuUpdate, xen_argument(list), 3, xen_argument(done)), kInval);
+  a.expect("xen_list_with_a_bad_entry", a.call(kMmuUpdate, xen_argument(list), 3, xen_argument(done)),
+           kInval);
   a.expect("xen_list_says_how_far_it_came", done, 1);
   a.expect("xen_list_of_nothing", a.call(kMmuUpdate, xen_argument(list), 0, 0), 0);
   a.expect("xen_list_that_is_nowhere", a.call(kMmuUpdate, 0x7f00'0000'0000, 1, 0), kFault);
@@ -158,7 +166,8 @@ void operations(Asker& a, u64 va, u64 other) {
   a.expect("xen_clear_of_what_is_not_ours", a.operation(Mmuext::kClearPage, xens), kInval);
   a.expect("xen_pin_of_what_is_not_ours", a.operation(Mmuext::kPinL1, xens), kInval);
   a.expect("xen_unpin_of_what_is_not_ours", a.operation(Mmuext::kUnpin, xens), kInval);
-  a.expect("xen_flush_for_vcpus_that_are_nowhere", a.operation(Mmuext::kTlbFlushMulti, 0, 0x7f00'0000'0000), kInval);
+  a.expect("xen_flush_for_vcpus_that_are_nowhere", a.operation(Mmuext::kTlbFlushMulti, 0, 0x7f00'0000'0000),
+           kInval);
   a.expect("xen_copy_of_a_page", a.operation(Mmuext::kCopyPage, page, a.leaf(other).frame().number()), 0);
   a.expect("xen_flush_of_any_address", a.operation(Mmuext::kInvlpgLocal, 0x8000'0000'0000), 0);
   MulticallEntry calls[] = {{kMulticall, 0, {0, 0}}, {60, 0, {}}};

@@ -1,4 +1,5 @@
-// What the entry, the platform and the tables of a kernel at ring 3 on Xen share. Source: Xen's public headers.
+// What the entry, the platform and the tables of a kernel at ring 3 on Xen share. Source: Xen's public
+// headers.
 #pragma once
 
 #include "pvops/interfaces/xen_pv.h"

@@ -1,7 +1,8 @@
-// The guest's main on Xen itself: makes the boot block of kind kMachine, and what a domain builder of ours would
-// have made (pvops/abi/boot_block.h): the direct map, in frames behind those that Xen mapped.
+// The guest's main on Xen itself: makes the boot block of kind kMachine, and what a domain builder of ours
+// would have made (pvops/abi/boot_block.h): the direct map, in frames behind those that Xen mapped.
 //
-//   frames:  | image, initramfs, list, start info, Xen's tables, stack, room | leaf tables | upper tables | free ...
+//   frames:  | image, initramfs, list, start info, Xen's tables, stack, room | leaf tables | upper tables |
+//   free ...
 #include <cstring>
 #include <initializer_list>
 #include <string_view>
@@ -50,8 +51,8 @@ void say(std::initializer_list<std::string_view> parts) {
 // All calls of the tables go to Xen. The text can be written: these are Xen's boot tables.
 void patch_calls() {
   char code[5] = {'\xe9'};
-  const auto displacement = static_cast<i32>(reinterpret_cast<u64>(ask_xen_itself) -
-                                             reinterpret_cast<u64>(ask_xen) - sizeof(code));
+  const auto displacement =
+      static_cast<i32>(reinterpret_cast<u64>(ask_xen_itself) - reinterpret_cast<u64>(ask_xen) - sizeof(code));
   std::memcpy(code + 1, &displacement, sizeof(displacement));
   std::memcpy(ask_xen, code, sizeof(code));
 }
@@ -95,7 +96,9 @@ class DirectMap {
       });
     }
     const auto link_all = [&](u64 table, u64 first, u64 count) {
-      fill(table, [&](u64 i) { return i < count ? Entry::table(Frame(list_[first + i]), Privilege::kKernel).word() : 0; });
+      fill(table, [&](u64 i) {
+        return i < count ? Entry::table(Frame(list_[first + i]), Privilege::kKernel).word() : 0;
+      });
     };
     const u64 upper_tables = tables_of(tables);
     for (u64 table = 0; table < upper_tables; ++table) {

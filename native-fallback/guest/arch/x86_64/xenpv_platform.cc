@@ -1,12 +1,13 @@
 // Xen as platform of a kernel at ring 3: console, one-shot timer, events in place of interrupts. Events stay
 // masked in the kernel, which asks for those that wait where others open a window; only user mode is entered
-// with the mask clear, and the call that waits clears it. The counters channel is the bare machine's: its ports are the first domain's.
+// with the mask clear, and the call that waits clears it. The counters channel is the bare machine's: its
+// ports are the first domain's.
 #include "native-fallback/guest/arch/x86_64/native_machine.h"
 #include "native-fallback/guest/arch/x86_64/xenpv.h"
 #include "native-fallback/guest/native_backend.h"
 #include "pvops/arch/x86_64/clock.h"
-#include "pvops/arch/x86_64/xen_call.h"
 #include "pvops/arch/x86_64/cpu.h"
+#include "pvops/arch/x86_64/xen_call.h"
 
 namespace nopte::pt {
 namespace {
