@@ -240,6 +240,9 @@ def _explain(returncode, complaint, console):
     text = "\n".join(line for line in complaint.decode(errors="replace").splitlines() if "warning:" not in line)
     if "KVM" in text or "kvm" in text:
         return BootError("kvm", f"QEMU could not use KVM: {text}", console, "use --accel tcg")
+    if b"(XEN) Panic" in console:
+        return BootError("xen", "Xen stopped without starting the guest, or under it", console,
+                         "its reason stands above; another version's package can be put into build/packages/xen")
     if returncode == 1 and text:
         return BootError("qemu", f"QEMU refused to start the machine: {text}", console)
     if returncode < 0:
