@@ -136,7 +136,7 @@ def run(options, boot):
     output = picture.ConsoleWithout(console) if options.picture else console
     try:
         result = launcher.run(machine.command(boot), boot.counters, timeout, silence=silence, output=output,
-                              keyboard=sys.stdin.fileno())
+                              keyboard=sys.stdin.fileno(), hidden=boot.hidden)
         if options.picture:
             output.finish()
     finally:

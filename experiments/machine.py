@@ -39,12 +39,15 @@ HIDEABLE = ("memory", "queue", "words", "platform", "xen", "vmi", "lguest", "kvm
 
 MODES = ("native", "nested", "shadow", "vma", "kvmpv", "vmi", "lguest", "xen")
 
-# The native image on hypervisors that are not ours, which Debian's packages are downloaded for.
+# The same image on hypervisors that are not ours, which Debian's packages are downloaded for.
 KVM_SHADOW, KVM_NESTED = KVM_MODES = ("kvm-shadow", "kvm-nested")
-FOREIGN_MODES = KVM_MODES
+XEN_PV = "xenpv"
+FOREIGN_MODES = KVM_MODES + (XEN_PV,)
 ALL_MODES = MODES + FOREIGN_MODES
 # KVM's host, a Linux: its own memory comes on top, and what its files take, packed and unpacked.
 KVM_HOST_MIB = 256
+# Xen: its heap and tables, likewise.
+XEN_MIB = 192
 
 
 @dataclasses.dataclass
@@ -57,6 +60,7 @@ class Boot:
     command_line: str
     counters: pathlib.Path
     module_bytes: int = 0
+    hidden: bytes = b""  # lines on the console that begin so are not the guest's
     guest_mib: int = GUEST_MIB
     accel: str = "tcg"
     gdb: bool = False
@@ -73,6 +77,8 @@ def machine_mib(boot):
     if boot.mode == "native":
         return boot.guest_mib
     module_mib = -(-boot.module_bytes >> 20)
+    if boot.mode == XEN_PV:
+        return boot.guest_mib + XEN_MIB + 2 * module_mib
     if boot.mode in KVM_MODES:
         return boot.guest_mib + KVM_HOST_MIB + 2 * module_mib
     own_mib = HYPERVISOR_MIB + max(0, module_mib - USUAL_BUNDLE_MIB)

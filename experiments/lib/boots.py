@@ -5,7 +5,7 @@ import re
 
 import machine
 
-from . import bundle, images, initramfs, kvm_host, linux
+from . import bundle, images, initramfs, kvm_host, linux, xen_host
 from .errors import UserError
 
 # pvops/abi/boot_block.h: kCommandLineBytes.
@@ -38,6 +38,8 @@ def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tc
         kernel, module = linux.kernel().elf, folder / "kvm-host.cpio"
         module.write_bytes(kvm_host.archive(mode, guest.read_bytes(), archive, line, guest_mib))
         line = kvm_host.command_line()
+    elif mode == machine.XEN_PV:
+        return xen_host.boot(folder, guest, archive, line, guest_mib, accel)
     elif mode == "native":
         kernel, module = guest, folder / "initramfs.cpio"
         module.write_bytes(archive)
@@ -60,6 +62,8 @@ def missing(mode):
     try:
         if mode in machine.KVM_MODES:
             linux.kernel()
+        if mode == machine.XEN_PV:
+            xen_host.hypervisor()
     except UserError as error:
         return str(error)
     return ""

@@ -149,7 +149,8 @@ def _boot(mode, workload, options, progress):
         boot = boots.make(pathlib.Path(folder), mode, command, guest_mib=options.guest_mib)
         progress.start(mode, workload)
         arguments = machine.command(boot)
-        run_ = launcher.run(arguments, boot.counters, options.timeout, output=progress.console)
+        run_ = launcher.run(arguments, boot.counters, options.timeout, output=progress.console,
+                            hidden=boot.hidden)
         progress.done(run_.seconds)
     return _Boot(arguments, run_.console, run_.events, run_.status, run_.seconds)
 

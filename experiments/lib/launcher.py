@@ -56,12 +56,13 @@ def _end_with_parent():
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def run(command, counters_path, timeout, silence=None, output=None, keyboard=None):
+def run(command, counters_path, timeout, silence=None, output=None, keyboard=None, hidden=b""):
     """Runs QEMU's `command` until it ends.
 
     timeout: seconds, or None. silence: seconds in which a first byte must come, or None.
     output: a function that is given the console's bytes as they come, or None.
     keyboard: a file descriptor whose bytes go to the console, or None.
+    hidden: lines that begin so are left out of the console, but not of what a boot that failed printed last.
     """
     pathlib.Path(counters_path).unlink(missing_ok=True)
     started = time.monotonic()
@@ -73,31 +74,34 @@ def run(command, counters_path, timeout, silence=None, output=None, keyboard=Non
                         "install it: apt-get install qemu-system-x86 seabios") from error
     with _stops_with_us(process):
         with raw_terminal(keyboard):
-            console, complaint, end = _pump(process, started, timeout, silence, output, keyboard)
+            whole, complaint, end = _pump(process, started, timeout, silence, output, keyboard, hidden)
     process.wait()
+    console = HiddenLines(hidden).shown(whole, last=True)
     seconds = time.monotonic() - started
     if end == "timeout":
-        raise BootError("timeout", f"the guest did not end within {timeout:g} s", console,
+        raise BootError("timeout", f"the guest did not end within {timeout:g} s", whole,
                         "if it only needs longer, give --timeout SECONDS"
                         + ("; under --accel kvm this host may be too slow: try --accel tcg" if silence else ""))
     if end == "silence":
-        raise BootError("silence", f"the boot printed nothing for {silence:g} s", console,
+        raise BootError("silence", f"the boot printed nothing for {silence:g} s", whole,
                         "under --accel kvm this host may not run guests at all: use --accel tcg")
     if end == "escape":
         return Run(130, console, [], seconds)
     events = counters.read(counters_path)
     last = counters.power_off(events)
     if last is None:
-        raise _explain(process.returncode, complaint, console)
+        raise _explain(process.returncode, complaint, whole)
     if last.get("reason"):
         # The machine ended itself; its status is not a program's.
         raise BootError("refused", f"the machine stopped: {last['reason']}", console, last.get("todo", ""))
     return Run(last["status"] & 0xFF, console, events, seconds)
 
 
-def _pump(process, started, timeout, silence, output, keyboard):
-    """Moves bytes until QEMU ends; gives console, QEMU's complaints, and how it ended."""
+def _pump(process, started, timeout, silence, output, keyboard, hidden):
+    """Moves bytes until QEMU ends; gives console, hidden lines and all, QEMU's complaints, and how it ended."""
     console = bytearray()
+    filtered = HiddenLines(hidden)
+    begun = False  # a line of the guest's is whole
     complaint = bytearray()
     selector = selectors.DefaultSelector()
     selector.register(process.stdout, selectors.EVENT_READ, "console")
@@ -139,14 +143,47 @@ def _pump(process, started, timeout, silence, output, keyboard):
                 open_streams -= 1
             elif key.data == "console":
                 console += data
-                if output is not None:
-                    output(data)
+                shown = filtered.shown(data)
+                begun = begun or b"\n" in shown
+                if output is not None and shown:
+                    output(shown)
             else:
                 complaint += data
-        if early and b"\n" in console:
+        if early and begun:
             _type(process, bytes(early))
             early.clear()
+    if output is not None and (rest := filtered.shown(b"", last=True)):
+        output(rest)
     return bytes(console), bytes(complaint), end
+
+
+class HiddenLines:
+    """A console without the lines that begin with `prefix`, which is empty for none."""
+
+    def __init__(self, prefix):
+        self._prefix = prefix
+        self._held = b""  # the beginning of a line that may become one of these
+        self._inside = None  # of a line that has begun: whether it is hidden
+
+    def shown(self, data, last=False):
+        """What of `data`, and of what was held back, is to be seen. `last`: nothing comes behind it."""
+        if not self._prefix:
+            return data
+        found = b""
+        data, self._held = self._held + data, b""
+        while data:
+            if self._inside is None:
+                if not last and len(data) < len(self._prefix) and self._prefix.startswith(data):
+                    self._held = data
+                    break
+                self._inside = data.startswith(self._prefix)
+            line, end, rest = data.partition(b"\n")
+            if not self._inside:
+                found += line + end
+            if end:
+                self._inside = None
+            data = rest
+        return found
 
 
 def _type(process, data):
@@ -203,6 +240,9 @@ def _explain(returncode, complaint, console):
     text = "\n".join(line for line in complaint.decode(errors="replace").splitlines() if "warning:" not in line)
     if "KVM" in text or "kvm" in text:
         return BootError("kvm", f"QEMU could not use KVM: {text}", console, "use --accel tcg")
+    if b"(XEN) Panic" in console:
+        return BootError("xen", "Xen stopped without starting the guest, or under it", console,
+                         "its reason stands above; another version's package can be put into build/packages/xen")
     if returncode == 1 and text:
         return BootError("qemu", f"QEMU refused to start the machine: {text}", console)
     if returncode < 0:

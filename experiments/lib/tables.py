@@ -12,7 +12,7 @@ from .results import EXIT_COSTS, xen_added, xen_bounce
 # A mode has one colour in every picture and table.
 MODE_COLOURS = {"native": "#6b7280", "nested": "#2a9d8f", "shadow": "#d1495b", "vma": "#1d4ed8", "kvmpv": "#b7791f",
                 "vmi": "#7c3aed", "lguest": "#65a30d", "xen": "#111827",
-                "kvm-shadow": "#9f1239", "kvm-nested": "#115e59"}
+                "kvm-shadow": "#9f1239", "kvm-nested": "#115e59", "xenpv": "#475569"}
 # Of these nobody counts the hypervisor's instructions apart.
 _UNSPLIT = ("native", *machine.FOREIGN_MODES)
 _MODE = max(map(len, MODE_COLOURS)) + 1

@@ -11,7 +11,7 @@ using pt::Entry;
 
 // What the entry above the table of level `last` leads to, if it and all above it have these bits.
 [[gnu::always_inline]] inline std::optional<u64> GuestPointers::walk(Gva va, unsigned last, u64 bits) const {
-  if (!pt::canonical(va) || pt::table_index(va, pt::kLevels) == abi::xen::kReservedSlot) return std::nullopt;
+  if (!pt::canonical(va) || abi::xen::is_reserved_slot(pt::table_index(va, pt::kLevels))) return std::nullopt;
   u64 frame = types_.base();
   const auto step = [&](u64& table, unsigned, unsigned index) {
     const Entry entry = pt::load_entry(types_.frames().window(table), index);

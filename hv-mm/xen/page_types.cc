@@ -11,15 +11,31 @@ namespace {
 constexpr u64 kSharedBits = Entry::kPresent | Entry::kWritable | Entry::kUser | Entry::kAccessed |
                             Entry::kDirty | Entry::kSoftwareMask | Entry::kFrameMask | Entry::kNoExecute;
 
-// What a present entry may have set.
-constexpr u64 allowed_bits(unsigned level) { return level == 1 ? kSharedBits | Entry::kGlobal : kSharedBits; }
+// Those that the processor leaves to software and Xen to its guests: all but bit 52.
+constexpr u64 kHighSoftwareBits = u64{0x3ff} << 53;
 
-constexpr bool is_reserved(unsigned level, unsigned index) {
-  return level == pt::kLevels && index == abi::xen::kReservedSlot;
+// What a present entry may have set.
+constexpr u64 allowed_bits(unsigned level) {
+  return level == 1 ? kSharedBits | Entry::kGlobal | kHighSoftwareBits : kSharedBits;
 }
 
-// Most tables are sparse: entries are looked at by groups first.
+// Xen answers so where what is to be a table cannot be one.
+constexpr XenErrno as_invalid(XenErrno error) {
+  return error == XenErrno::kNone || error == XenErrno::kRestart ? error : XenErrno::kInval;
+}
+
+constexpr bool is_reserved(unsigned level, unsigned index) {
+  return level == pt::kLevels && abi::xen::is_reserved_slot(index);
+}
+
+// Most tables are sparse: entries are looked at by groups first. The hypervisor's slots are whole groups.
 constexpr unsigned kGroup = 8;
+static_assert(abi::xen::kReservedSlot % kGroup == 0 && abi::xen::kReservedSlots % kGroup == 0);
+void fill_reserved(u8* root, Entry first) {
+  for (unsigned i = 0; i < abi::xen::kReservedSlots; ++i) {
+    pt::store_entry(root, abi::xen::kReservedSlot + i, i == 0 ? first : Entry());
+  }
+}
 bool any_present(const u8* table, unsigned group) {
   u64 any = 0;
 #pragma GCC unroll 8
@@ -75,17 +91,18 @@ XenErrno PageTypes::update(u64 frame, unsigned index, Entry entry, bool preserve
 }
 
 XenErrno PageTypes::pin(u64 frame, unsigned level) {
-  if (!frames_.owns(frame)) return XenErrno::kPerm;
+  if (!frames_.owns(frame)) return XenErrno::kInval;
   FrameInfo& info = frames_.info(frame);
   if (info.pinned) return XenErrno::kInval;
-  if (const XenErrno error = use(frame, table_type(level)); error != XenErrno::kNone) return error;
+  if (const XenErrno error = use(frame, table_type(level)); error != XenErrno::kNone)
+    return as_invalid(error);
   info.pinned = true;
   ++counters_.pins;
   return XenErrno::kNone;
 }
 
 XenErrno PageTypes::unpin(u64 frame) {
-  if (!frames_.owns(frame)) return XenErrno::kPerm;
+  if (!frames_.owns(frame)) return XenErrno::kInval;
   FrameInfo& info = frames_.info(frame);
   if (!info.pinned) return XenErrno::kInval;
   info.pinned = false;
@@ -95,7 +112,7 @@ XenErrno PageTypes::unpin(u64 frame) {
 }
 
 XenErrno PageTypes::set_base(u64 frame) {
-  if (const XenErrno error = use(frame, FrameType::kL4); error != XenErrno::kNone) return error;
+  if (const XenErrno error = use(frame, FrameType::kL4); error != XenErrno::kNone) return as_invalid(error);
   const u64 old = base_;
   base_ = frame;
   ++counters_.bases;
@@ -159,10 +176,10 @@ XenErrno PageTypes::validate(u64 frame, FrameInfo& info) {
   u8* const table = frames_.window(frame);
   for (unsigned index = info.validated; index < pt::kEntriesPerTable;) {
     const unsigned end = (index / kGroup + 1) * kGroup;
-    if (!any_present(table, index / kGroup)) index = end;
+    if (!any_present(table, index / kGroup) || is_reserved(level, index)) index = end;
     for (; index < end; ++index) {
       const Entry entry = pt::load_entry(table, index);
-      if (!entry.present() || is_reserved(level, index)) continue;
+      if (!entry.present()) continue;
       const XenErrno error = entry.word() & ~allowed_bits(level) ? XenErrno::kInval : count_in(entry, level);
       if (error != XenErrno::kNone) [[unlikely]] {
         info.validated = static_cast<u16>(index);
@@ -171,7 +188,7 @@ XenErrno PageTypes::validate(u64 frame, FrameInfo& info) {
     }
   }
   info.validated = pt::kEntriesPerTable;
-  if (level == pt::kLevels) pt::store_entry(table, abi::xen::kReservedSlot, reserved_);
+  if (level == pt::kLevels) fill_reserved(table, reserved_);
   ++counters_.tables_validated;
   return XenErrno::kNone;
 }
@@ -184,17 +201,17 @@ bool PageTypes::invalidate(u64 frame, FrameInfo& info) {
   u8* const table = frames_.window(frame);
   for (unsigned end = info.validated; end != 0;) {
     const unsigned begin = (end - 1) / kGroup * kGroup;
-    if (!any_present(table, begin / kGroup)) end = begin;
+    if (!any_present(table, begin / kGroup) || is_reserved(level, begin)) end = begin;
     for (; end > begin; --end) {
       const Entry entry = pt::load_entry(table, end - 1);
-      if (!entry.present() || is_reserved(level, end - 1)) continue;
+      if (!entry.present()) continue;
       if (!count_out(entry, level)) [[unlikely]] {
         info.validated = static_cast<u16>(end);
         return false;
       }
     }
   }
-  if (level == pt::kLevels) pt::store_entry(table, abi::xen::kReservedSlot, Entry());
+  if (level == pt::kLevels) fill_reserved(table, Entry());
   info.validated = 0;
   ++counters_.tables_released;
   return true;
@@ -203,7 +220,7 @@ bool PageTypes::invalidate(u64 frame, FrameInfo& info) {
 // Counts what a present entry with allowed bits names.
 XenErrno PageTypes::count_in(Entry entry, unsigned level) {
   const u64 frame = entry.frame().number();
-  if (level > 1) return use(frame, table_type(level - 1));
+  if (level > 1) return as_invalid(use(frame, table_type(level - 1)));
   if (entry.writable()) return use(frame, FrameType::kWritable);
   if (!frames_.owns(frame)) return XenErrno::kPerm;
   ++frames_.info(frame).references;

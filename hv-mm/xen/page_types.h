@@ -53,11 +53,11 @@ class PageTypes {
   // PGT_writable_page). Errors: kPerm (`frame`, or the frame that `entry` names, is not the guest's), kInval
   // (a reserved slot, bits), kBusy (type), kRestart.
   XenErrno update(u64 frame, unsigned index, pt::Entry entry, bool preserve);
-  // Errors: kPerm, kInval (pinned already), kBusy, kRestart, and what the tables' entries give.
+  // Errors: kInval (not the guest's, pinned already, cannot be such a table), kRestart.
   XenErrno pin(u64 frame, unsigned level);
-  // Errors: kPerm, kInval (not pinned).
+  // Errors: kInval (not the guest's, not pinned).
   XenErrno unpin(u64 frame);
-  // The processor runs on `frame` from now on. Errors: as pin's but for kInval.
+  // The processor runs on `frame` from now on. Errors: as pin's.
   XenErrno set_base(u64 frame);
   // Keeps the frame writable for the hypervisor to write to. Errors: kPerm, kBusy, kRestart.
   XenErrno hold_writable(u64 frame) { return use(frame, FrameType::kWritable); }

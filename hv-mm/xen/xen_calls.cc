@@ -108,16 +108,15 @@ XenErrno XenCalls::one_update(const MmuUpdate& request) {
   const u64 command = request.ptr & kCommandMask;
   if (command == kMachphysUpdate) return XenErrno::kNosys;
   const u64 address = request.ptr & ~kCommandMask;
-  if (address % sizeof(u64) != 0) return XenErrno::kInval;
+  if (address % sizeof(u64) != 0) return XenErrno::kNosys;  // a command that there is not
   return types_.update(address >> kPageShift, static_cast<unsigned>(address % kPageBytes / sizeof(u64)),
                        pt::Entry(request.val), command == kPreserveAd);
 }
 
 XenErrno XenCalls::update_va_mapping(Gva va, u64 value, u64 flags) {
   const u64 type = flags & kFlushTypeMask, whose = flags & ~kFlushTypeMask;
-  if (type == kFlushTypeMask || (type == kFlushNone && whose != 0)) return XenErrno::kInval;
-  bool flush = type != kFlushNone;
-  if (whose != kFlushLocal && whose != kFlushAllVcpus) {
+  bool flush = type == kFlushTlb || type == kFlushPage;
+  if (flush && whose != kFlushLocal && whose != kFlushAllVcpus) {
     u8 mask = 0;
     if (!pointers_.read(Gva(whose), &mask, sizeof(mask))) return XenErrno::kFault;
     flush = (mask & 1) != 0;
@@ -153,13 +152,15 @@ XenErrno XenCalls::one_operation(const MmuextOp& operation) {
     case Mmuext::kClearPage:
     case Mmuext::kCopyPage:
       return clear_or_copy(operation);
+    case Mmuext::kNewUserBaseptr:
+      break;
   }
   return XenErrno::kNosys;
 }
 
 XenErrno XenCalls::flush_masked(u64 pointer) {
   u8 mask = 0;
-  if (!pointers_.read(Gva(pointer), &mask, sizeof(mask))) return XenErrno::kFault;
+  if (!pointers_.read(Gva(pointer), &mask, sizeof(mask))) return XenErrno::kInval;
   if (mask & 1) types_.flush();
   return XenErrno::kNone;
 }
@@ -168,8 +169,10 @@ XenErrno XenCalls::clear_or_copy(const MmuextOp& operation) {
   const u64 to = operation.arg1, from = operation.arg2;
   const bool copies = static_cast<Mmuext>(operation.cmd) == Mmuext::kCopyPage;
   const MachineFrames& frames = types_.frames();
-  if (copies && !frames.owns(from)) return XenErrno::kPerm;
-  if (const XenErrno error = types_.hold_writable(to); error != XenErrno::kNone) return error;
+  if (copies && !frames.owns(from)) return XenErrno::kInval;
+  if (const XenErrno error = types_.hold_writable(to); error != XenErrno::kNone) {
+    return error == XenErrno::kRestart ? error : XenErrno::kInval;
+  }
   if (copies) {
     if (to != from) copy_(frames.window(to), frames.window(from));
   } else {

@@ -22,7 +22,8 @@ struct FourLevel : X86Tables<Entry, 4, 9> {
   static constexpr VaRange kWindowRange = nopte::kWindowRange;
   static constexpr VaRange kKmemRange = nopte::kKmemRange;
   static constexpr VaRange kImageRange = nopte::kImageRange;
-  static constexpr VaRange kDirectRange{Gva{0xffff'8000'0000'0000}, Gva{0xffff'8080'0000'0000}};
+  // (The slots below it are Xen's.)
+  static constexpr VaRange kDirectRange{Gva{0xffff'8800'0000'0000}, Gva{0xffff'8880'0000'0000}};
 };
 
 static_assert(FourLevel::table_index(Gva(0xffff'8000'0000'0000), 4) == 256 &&

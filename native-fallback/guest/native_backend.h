@@ -34,6 +34,9 @@ struct NativeBackend {
 // processor alone. `features`: of the hypervisor below (pvops/abi/hypercalls.h); 0: none.
 const NativeBackend& native_backend(u64 features);
 
+// At ring 3 on Xen itself.
+const NativeBackend& xenpv_backend();
+
 // The image without paravirtualisation has one backend and no table of it: its boot().
 Result<NativeBoot> boot_bare(const NativeStart& start);
 
@@ -52,5 +55,7 @@ constexpr const char* boot_error(Status status) {
 // The bare machine's console works at once; its timer and console interrupt once boot() has mapped the
 // interrupt controllers.
 const PlatformOps& init_native_platform(const abi::BootBlock& block);
+// Xen's console, events and timer.
+const PlatformOps& init_xen_platform(const abi::BootBlock& block);
 
 }  // namespace nopte::pt

@@ -11,6 +11,11 @@
 // a flush is due, a root is loaded, memory is needed that is read-only still, or the end (complete()). Xen
 // carries them out in order, so that what is freed meanwhile and used again comes behind its removal.
 //
+// Xen itself shows user mode another root, for our kernel is at its programs' ring, and what Xen calls a
+// kernel's page is one that this root does not lead to. There is one, whose slots follow those of the root in
+// use: what a switch changes is a few entries, and a space that comes and goes has no second root to be
+// checked.
+//
 // FrameMeta::index of a table, besides what TableOps says: bits 16-31 and 0-15, one past the last, and the
 // first entry that waits.
 #pragma once
@@ -26,6 +31,7 @@ struct XenMemory {
   const u64* to_physical = nullptr;  // by machine frame
   Frame direct_table;                // level 3 of the direct map
   Frame direct_leaves;               // its leaf tables, contiguous
+  Frame user_root;                   // user mode's, where it has one of its own; else 0
 };
 
 template <auto call>
@@ -64,6 +70,7 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
     const bool takes_marks = (expected.word() & ~desired.word() & kMarks) != 0;
     change(slot, desired, takes_marks ? abi::xen::kNormalUpdate : command_for(desired),
            takes_marks || loses(expected, desired));
+    followed(slot, desired);
     return old;
   }
   void edit(const LeafTable& table, std::span<const Edit> edits) override {
@@ -97,18 +104,20 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
     if (live(slot.table)) {
       change(slot, entry, abi::xen::kNormalUpdate, false);
     } else {
-      store_entry(frames_.window(slot.table), slot.index, encode(entry));
+      store_entry(frames_.window(slot.table), slot.index, encode_new(entry));
     }
   }
 
   void link(const Slot& slot, Entry entry) override {
     if (live(slot.table)) make_live(entry.frame(), slot.level - 1);
     set(slot, entry);
+    followed(slot, entry);
   }
   void relink(const Slot& slot, Entry entry) override {
     if (live(slot.table)) {
       make_live(entry.frame(), slot.level - 1);
       change(slot, entry, abi::xen::kNormalUpdate, true);
+      followed(slot, entry);
     } else {
       set(slot, entry);
     }
@@ -116,14 +125,18 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
   void unlink(const Slot& slot) override {
     if (live(slot.table)) {
       change(slot, Entry(), abi::xen::kNormalUpdate, true);
+      followed(slot, Entry());
     } else {
       set(slot, Entry());
     }
   }
 
-  void root_create(Frame) override {}
+  void root_create(Frame root) override {
+    if (kernel_root_ == Frame()) kernel_root_ = root;
+  }
   // Unpinned first: what it led to is ordinary memory when that is next filled or retired.
   void root_retire(Frame root) override {
+    if (root == followed_) follow(Frame());
     if (live(root)) operation(Mmuext::kUnpin, machine(root));
   }
 
@@ -167,6 +180,9 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
 
   [[nodiscard]] u64 machine(Frame frame) const { return numbers_.theirs[frame.number()]; }
   [[nodiscard]] Entry encode(Entry entry) const { return entry.translated(numbers_.theirs); }
+  // Of an entry that may be new. None of ours is global: at ring 3 a kernel's page that were would be user
+  // mode's too, and what is a program's Xen makes global itself.
+  [[nodiscard]] Entry encode_new(Entry entry) const { return encode(entry).without(Entry::kGlobal); }
   [[nodiscard]] Entry decode(Entry entry) const { return entry.translated(numbers_.ours); }
 
   // --- what waits ---
@@ -203,9 +219,42 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
     make_room();
     single_ = queue_.updates() == 0 ? single_address(slot, command) : kNoSingle;
     queue_.update(pages_to_bytes(machine(slot.table)) + slot.index * sizeof(u64) + command,
-                  encode(entry).word());
+                  encode_new(entry).word());
     note_waiting(frames_.meta(slot.table), slot.index, slot.index + 1);
     if (loses) ++losses_;
+  }
+  // An entry that is not a leaf has changed.
+  void followed(const Slot& slot, Entry entry) {
+    if (slot.level == FourLevel::kLevels && slot.table == followed_) [[unlikely]]
+      change_user_slot(slot.index, encode(entry));
+  }
+  [[gnu::noinline]] void change_user_slot(unsigned index, Entry encoded) {
+    make_room();
+    single_ = kNoSingle;
+    queue_.update(pages_to_bytes(machine(memory_.user_root)) + index * sizeof(u64), encoded.word());
+    user_slots_wait_ = number_;
+    if (!encoded.empty()) user_groups_ |= u64{1} << index / kSlotsOfGroup;
+  }
+  // User mode's root gets the user slots of `root`, or of none.
+  [[gnu::noinline]] void follow(Frame root) {
+    const bool any = root != Frame();
+    followed_ = root;
+    if (user_slots_wait_ == number_ || (any && has_waiting(frames_.meta(root)))) issue();
+    constexpr u64 kUserGroups = ~u64{0} >> 32;
+    u64 groups = (user_groups_ | (any ? frames_.meta(root).back : 0)) & kUserGroups;
+    user_groups_ = 0;
+    for (; groups != 0; groups &= groups - 1) {
+      const unsigned first = static_cast<unsigned>(__builtin_ctzll(groups)) * kSlotsOfGroup;
+      for (unsigned index = first; index < first + kSlotsOfGroup; ++index) {
+        const Entry now = load_entry(frames_.window(memory_.user_root), index);
+        const Entry wanted = any ? load_entry(frames_.window(root), index) : Entry();
+        if (((now.word() ^ wanted.word()) & ~Entry::kAccessed) != 0) {
+          change_user_slot(index, wanted);
+        } else if (!now.empty()) {
+          user_groups_ |= u64{1} << first / kSlotsOfGroup;
+        }
+      }
+    }
   }
   // The leaf that shows the frame in the direct map.
   void change_alias(Frame frame, Perm perm) {
@@ -213,7 +262,7 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
     single_ = kNoSingle;
     const Frame table = memory_.direct_leaves + frame.number() / FourLevel::kEntriesPerTable;
     queue_.update(pages_to_bytes(machine(table)) + frame.number() % FourLevel::kEntriesPerTable * sizeof(u64),
-                  Entry::kernel_leaf(Frame(machine(frame)), perm).word());
+                  Entry::kernel_leaf(Frame(machine(frame)), perm).without(Entry::kGlobal).word());
   }
   void operation(Mmuext command, u64 argument) { queue_.operation(command, argument); }
   // For an update: operations that wait come first.
@@ -245,11 +294,18 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
   void load_root(Frame root) override {
     if (!live(root)) {
       make_live(root, FourLevel::kLevels);
+      follow_if_user(root);
       operation(Mmuext::kPinL4, machine(root));
+    } else {
+      follow_if_user(root);
     }
     operation(Mmuext::kNewBaseptr, machine(root));
     queue_.issue();
     issued(true);
+  }
+  // The kernel's own root has no user slots: it is followed no sooner than it must be.
+  void follow_if_user(Frame root) {
+    if (memory_.user_root != Frame() && root != followed_ && root != kernel_root_) follow(root);
   }
   void retired(Frame table) override {
     if (live(table)) end_life(table);
@@ -276,7 +332,13 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
     frames_.ask_first(*this);
   }
 
+  static constexpr unsigned kSlotsOfGroup = 8;  // FrameMeta::back
+
   XenMemory memory_;
+  Frame followed_;           // by user mode's root; 0: none
+  u64 user_groups_ = 0;      // of its slots that are not empty, as FrameMeta::back
+  u32 user_slots_wait_ = 0;  // they do while it is number_
+  Frame kernel_root_;
   XenQueue<call> queue_;
   bool memory_waits_ = false;  // a frame of ours is read-only still
   u64 losses_ = 0;             // of the updates that wait, those that took something away

@@ -39,7 +39,7 @@ inline constexpr u64 kCommandLineBytes = 2048;
 enum class BootKind : u32 { kRegions = 1, kPhysical = 2, kMachine = 3 };
 
 // kMachine: where guest frame 0 is seen.
-inline constexpr u64 kMachineDirectBase = 0xffff'8000'0000'0000;
+inline constexpr u64 kMachineDirectBase = 0xffff'8800'0000'0000;
 
 // CR0: PG|WP|NE|MP|PE (TS and EM clear), CR4: PAE|PGE|OSFXSR|OSXMMEXCPT|OSXSAVE|FSGSBASE|SMEP,
 // EFER: SCE|LME|LMA|NXE.
@@ -47,11 +47,14 @@ inline constexpr u64 kEntryCr0 = 0x8001'0033;
 inline constexpr u64 kEntryCr4 = 0x0015'06a0;
 inline constexpr u64 kEntryEfer = 0x0000'0d01;
 
+// BootBlock::under_hypervisor. Xen does not make a block: the guest's own entry for it does.
+inline constexpr u32 kOurHypervisor = 1, kXenHypervisor = 2;
+
 struct BootBlock {
   u32 magic = kBootMagic;
   u32 version = 1;
   BootKind kind{};
-  u32 under_hypervisor = 0;  // 1: platform hypercalls are there
+  u32 under_hypervisor = 0;  // kOurHypervisor: platform hypercalls are there
   u64 memory_bytes = 0;      // what the guest has
   u64 tsc_hz = 0;            // TSC ticks per second; now_ns counts from TSC zero
   u64 boot_wall_ns = 0;      // Unix time at TSC zero
@@ -69,6 +72,7 @@ struct BootBlock {
   u64 boot_root = 0;      // the root that CR3 holds
   u64 direct_table = 0;   // the direct map's table of level 3
   u64 direct_leaves = 0;  // its leaf tables are contiguous: the nth maps guest frames 512 n to 512 n + 511
+  u64 user_root = 0;      // kXenHypervisor: a pinned root of nothing, which user mode runs on
 };
 
 // Written by the hypervisor before it raises vector 14 for an access that no region allows. CR2 and the error

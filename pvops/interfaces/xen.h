@@ -51,6 +51,7 @@ enum class Mmuext : u32 {
   kInvlpgMulti = 9,
   kTlbFlushAll = 10,
   kInvlpgAll = 11,
+  kNewUserBaseptr = 15,  // -ENOSYS here: the container has one root (ours)
   kClearPage = 16,
   kCopyPage = 17,
 };
@@ -83,11 +84,12 @@ enum class Errno : u32 {
 };
 constexpr u64 as_value(Errno error) { return ~u64{static_cast<u32>(error)} + 1; }
 
-// The machine-to-physical table: entry m is the guest's frame number of machine frame m. Read-only. Xen has
-// it at 0xffff'8000'0000'0000, where our guest has its direct map: the slot is ours. The guest may not use
-// the top-level slot.
-inline constexpr u64 kMachineToPhysical = 0xffff'8080'0000'0000;
-inline constexpr unsigned kReservedSlot = 257;
+// The machine-to-physical table: entry m is the guest's frame number of machine frame m. Read-only. The
+// top-level slots from there on are the hypervisor's; all but the first are empty (ours).
+inline constexpr u64 kMachineToPhysical = 0xffff'8000'0000'0000;
+inline constexpr unsigned kReservedSlot = 256;
+inline constexpr unsigned kReservedSlots = 16;
 static_assert((kMachineToPhysical >> 39 & 511) == kReservedSlot);
+constexpr bool is_reserved_slot(u64 index) { return index - kReservedSlot < kReservedSlots; }
 
 }  // namespace nopte::abi::xen

@@ -14,14 +14,14 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "experiments"))
 
 import machine  # noqa: E402
-from lib import boots, bundle, counters, images, kvm_host, launcher, linux  # noqa: E402
+from lib import boots, bundle, counters, images, kvm_host, launcher, linux, xen_host  # noqa: E402
 from lib.errors import UserError  # noqa: E402
 
 SECONDS = 300
 # What ctest takes for "skipped".
 SKIPPED = 77
-# Of the modes whose hypervisor boots a Linux first, those that are run without --long.
-SAMPLE = (machine.KVM_SHADOW,)
+# Of the modes whose hypervisor takes long to boot, those that are run without --long.
+SAMPLE = (machine.KVM_SHADOW, machine.XEN_PV)
 GUEST_MIB = 64
 IMAGE = images.GUEST.parent / "nopte-conformance"
 RESULT = re.compile(r"(PASS|FAIL|EXCUSED) ([a-z0-9]+-\w+)(?:: (.*))?")
@@ -29,6 +29,9 @@ END = re.compile(r"(\d+) cases, (\d+) failed")
 
 
 def boot(mode, cases, folder):
+    if mode == machine.XEN_PV:
+        setup = xen_host.boot(folder, IMAGE, b"", machine.guest_command_line([mode] + cases), GUEST_MIB, "tcg")
+        return launcher.run(machine.command(setup), setup.counters, SECONDS, hidden=setup.hidden)
     module = folder / "module"
     foreign = mode in machine.FOREIGN_MODES  # the native image, as it is
     kernel, line = IMAGE, machine.guest_command_line(["native" if foreign else mode] + cases)

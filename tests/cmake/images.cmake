@@ -17,7 +17,8 @@ file(GLOB NOPTE_ARCH_TRANSLATION_GUEST CONFIGURE_DEPENDS
 file(GLOB NOPTE_ARCH_HV CONFIGURE_DEPENDS
   ${CMAKE_SOURCE_DIR}/hv-mm/arch/x86_64/*.cc ${CMAKE_SOURCE_DIR}/hv-mm/arch/x86_64/*.S)
 file(GLOB NOPTE_ARCH_GUEST CONFIGURE_DEPENDS
-  ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64/*.cc ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64/*.S)
+  ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64/*.cc ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64/*.S
+  ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64_pv/*.cc ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64_pv/*.S)
 file(GLOB NOPTE_ARCH_STUBS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/pvops/guest/arch/x86_64/*.cc
   ${CMAKE_SOURCE_DIR}/pvops/guest/arch/x86_64/*.S)
 
@@ -79,7 +80,7 @@ set(guest_main ${CMAKE_SOURCE_DIR}/guest-mm/kernel/main.cc ${CMAKE_SOURCE_DIR}/g
 set(guest_without_main ${NOPTE_GUEST})
 list(REMOVE_ITEM guest_without_main ${guest_main})
 set(guest_choice ${NOPTE_ARCH_GUEST})
-list(FILTER guest_choice INCLUDE REGEX "/(choose_backend|call_sites)\\.cc$")
+list(FILTER guest_choice INCLUDE REGEX "/(choose_backend|call_sites)\\.cc$|/x86_64_pv/")
 list(REMOVE_ITEM NOPTE_ARCH_GUEST ${guest_choice})
 nopte_part(image_guest ${guest_without_main} ${NOPTE_ARCH_GUEST})
 nopte_part(image_choice ${guest_choice})

@@ -40,6 +40,7 @@ constexpr Mode kModes[] = {
      "the processor walks the guest's own tables, so a fault is no exit, what mends it is one; a call is a "
      "root "
      "loaded, pinned or a flush; a queue of 512 updates, in at most 8 operations, waits for it"},
+    {"xenpv", Promises::kCallers, {}, "Xen's exits are not counted"},
 };
 
 constexpr const char* kNoList =

@@ -52,7 +52,7 @@ struct Xen : KindBase {
     frames.free(direct_table());
   }
   static constexpr bool is_foreign(unsigned level, unsigned index) {
-    return level == pt::kLevels && index == abi::xen::kReservedSlot;
+    return level == pt::kLevels && abi::xen::is_reserved_slot(index);
   }
   [[nodiscard]] u64 exits() const { return host.exits; }
   void check() { host.check(); }

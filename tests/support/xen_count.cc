@@ -32,8 +32,9 @@ void XenCount::count_entries(u64 table, unsigned level, u64 end) {
       }
     }
     const u64 e = raw(table, index);
-    if (!(e & kXP) || (level == 4 && index == abi::xen::kReservedSlot)) continue;
-    NOPTE_ASSERT((e & (0x7ff0'0000'0000'0000 | kXPs | 0x18 | (level == 1 ? 0 : kXG))) == 0);
+    if (!(e & kXP) || (level == 4 && abi::xen::is_reserved_slot(index))) continue;
+    NOPTE_ASSERT((e & ((level == 1 ? 0x0010'0000'0000'0000 : 0x7ff0'0000'0000'0000 | kXG) | kXPs | 0x18)) ==
+                 0);
     const u64 frame = ((e & kXFrame) >> 12) - types_.frames().begin();
     NOPTE_ASSERT(frame < counts_.size());
     if (level > 1) {

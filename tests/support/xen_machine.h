@@ -20,7 +20,7 @@ namespace nopte::hv::testing {
 class XenMachine {
  public:
   static constexpr u64 kBegin = 0x12'3400;  // machine frame numbers begin here
-  static constexpr u64 kDirect = 0xffff'8000'0000'0000;
+  static constexpr u64 kDirect = 0xffff'8800'0000'0000;
   static constexpr u64 kReserved = 0x7000 + kXP;  // the hypervisor's, in each root
   static constexpr u64 kRoot = 0, kLevel3 = 1, kLevel2 = 2, kFirstLeaf = 3;
   // The call lists lie in the frames behind the tables.
@@ -172,7 +172,7 @@ class XenMachine {
     for (unsigned level = 4; level != 0; --level) {
       found.tables[level - 1] = found.frame;
       const u64 e = raw(found.frame, va >> (12 + 9 * (level - 1)) & 511);
-      if (level == 4 && (va >> 39 & 511) == abi::xen::kReservedSlot) return false;
+      if (level == 4 && abi::xen::is_reserved_slot(va >> 39 & 511)) return false;
       if (!(e & kXP)) return false;
       found.writable = found.writable && (e & kXW);
       found.frame = ((e & kXFrame) >> 12) - kBegin;

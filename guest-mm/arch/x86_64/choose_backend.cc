@@ -31,13 +31,15 @@ BootInfo boot_by_hypercalls(const abi::BootBlock& block) {
 
 // Paging belongs to the translation layer in this image.
 BootInfo boot_by_engine(const abi::BootBlock& block) {
-  const u64 features = block.under_hypervisor != 0 ? pv::common_features() : 0;
-  if (block.kind == abi::BootKind::kMachine && (features & abi::kFeatureXen) == 0) {
+  const bool ours = block.under_hypervisor == abi::kOurHypervisor;
+  const bool on_xen = block.under_hypervisor == abi::kXenHypervisor;
+  const u64 features = ours ? pv::common_features() : 0;
+  if (!on_xen && block.kind == abi::BootKind::kMachine && (features & abi::kFeatureXen) == 0) {
     refuse(
         "it was started in machine memory, and the hypervisor does not offer xen; looked "
         "for " NOPTE_LOOKED_FOR);
   }
-  const auto& backend = pt::native_backend(features);
+  const auto& backend = on_xen ? pt::xenpv_backend() : pt::native_backend(features);
   g_mm_ops = backend.mm;
   bind_calls(*backend.mm, backend.fault);
   const auto boot = backend.boot({&block, &kernel_regions(), &boot_object_mappings()});
@@ -45,7 +47,7 @@ BootInfo boot_by_engine(const abi::BootBlock& block) {
     refuse(pt::boot_error(boot.error()));
   }
   BootInfo info{{}, boot->initramfs, boot->initramfs_bytes, g_mm_ops->name};
-  if (block.under_hypervisor != 0 && (features & abi::kFeatureInterfaces) == 0) {
+  if (ours && (features & abi::kFeatureInterfaces) == 0) {
     info.remark = "the hypervisor offers none of " NOPTE_LOOKED_FOR ": page tables as on the bare machine";
   }
   return info;
@@ -56,6 +58,11 @@ BootInfo boot_by_engine(const abi::BootBlock& block) {
 void choose_platform(const abi::BootBlock& block) {
   if (block.under_hypervisor == 0) {
     g_platform_ops = &pt::init_native_platform(block);
+    bind_calls(*g_platform_ops);
+    return;
+  }
+  if (block.under_hypervisor == abi::kXenHypervisor) {
+    g_platform_ops = &pt::init_xen_platform(block);
     bind_calls(*g_platform_ops);
     return;
   }

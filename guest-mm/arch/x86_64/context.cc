@@ -26,6 +26,21 @@ void set_gs_base(u64 base) {
   }
 }
 
+// Without the instructions; at ring 3, what a program has is known.
+u64 g_known_fs_base = 0;
+[[gnu::cold, gnu::noinline]] void set_fs_base_otherwise(u64 base) {
+  if (g_ring3 == nullptr) return cpu::wrmsr(cpu::kMsrFsBase, base);
+  if (base != g_known_fs_base) g_ring3->set_fs_base(base);
+  g_known_fs_base = base;
+}
+// The next entry's stack, where a store does not say it.
+[[gnu::cold, gnu::noinline]] void enter_elsewhere() {
+  if (g_ring3 != nullptr) g_ring3->set_kernel_stack(kernel_stack());
+}
+[[gnu::cold, gnu::noinline]] u64 fs_base_otherwise() {
+  return g_ring3 == nullptr ? cpu::rdmsr(cpu::kMsrFsBase) : g_known_fs_base;
+}
+
 // What switch_stacks pops, lowest address first.
 struct SavedContext {
   u64 r15, r14, r13, r12, rbx, rbp, rip;
@@ -52,9 +67,12 @@ void prepare_context(KernelContext& context, Gva stack_top, void (*entry)(void*)
 
 void switch_context(KernelContext& from, const KernelContext& to, Gva stack_top) {
   set_kernel_stack(stack_top);
-  from.gs_base = gs_base();
-  if (to.gs_base != from.gs_base) [[unlikely]] {
-    set_gs_base(to.gs_base);
+  if (g_base_instructions) [[likely]] {
+    from.gs_base = cpu::rdgsbase();
+    if (to.gs_base != from.gs_base) [[unlikely]]
+      cpu::wrgsbase(to.gs_base);
+  } else {
+    enter_elsewhere();
   }
   switch_stacks(&from.stack_pointer, to.stack_pointer);
 }
@@ -76,12 +94,14 @@ void init_user_registers(UserRegisters& registers, Gva entry, Gva stack) {
   set_gs_base(0);
 }
 
-void set_fs_base(u64 base) { g_base_instructions ? cpu::wrfsbase(base) : cpu::wrmsr(cpu::kMsrFsBase, base); }
-u64 fs_base() { return g_base_instructions ? cpu::rdfsbase() : cpu::rdmsr(cpu::kMsrFsBase); }
+void set_fs_base(u64 base) { g_base_instructions ? cpu::wrfsbase(base) : set_fs_base_otherwise(base); }
+u64 fs_base() { return g_base_instructions ? cpu::rdfsbase() : fs_base_otherwise(); }
 
 }  // namespace nopte::guest::arch
 
 namespace nopte::guest {
+
+constinit const Ring3* g_ring3 = nullptr;
 
 void enable_base_instructions() {
   constexpr u64 kCr4Fsgsbase = u64{1} << 16;

@@ -200,8 +200,7 @@ interrupt_common:
     .size interrupt_common, . - interrupt_common
 
 // To user mode through leave_kernel, to the kernel as it was.
-    .type return_from_trap, @function
-return_from_trap:
+function return_from_trap
     testb $3, R_CS(%rsp)
     jz restore_registers
     mov %rsp, %rdi
@@ -214,6 +213,7 @@ restore_registers:
     .globl return_instruction
 return_instruction:
     iretq
+    .skip 3, 0x90                       // room for a jump in its place (x86_64_pv)
     .size return_from_trap, . - return_from_trap
 
 function spurious_interrupt

@@ -34,17 +34,21 @@ extern "C" [[noreturn]] void start_guest(const abi::BootBlock* block) {
   constexpr u32 kBlockVersion = 1;
   g_block = *block;
   load_descriptor_tables();
-  run_constructors(__init_array_start, __init_array_end);
   if (g_block.magic != abi::kBootMagic || g_block.version < kBlockVersion) {
     halt();
   }
-  choose_platform(g_block);
+  go_on(g_block);
+}
+
+void go_on(const abi::BootBlock& block) {
+  run_constructors(__init_array_start, __init_array_end);
+  choose_platform(block);
   enable_fpu();
   enable_base_instructions();
-  BootInfo info = choose_memory(g_block);
-  const u64 bytes = g_block.command_line_bytes;
-  info.under_hypervisor = g_block.under_hypervisor != 0;
-  info.command_line = {g_block.command_line, bytes <= abi::kCommandLineBytes ? bytes : 0};
+  BootInfo info = choose_memory(block);
+  const u64 bytes = block.command_line_bytes;
+  info.under_hypervisor = block.under_hypervisor == abi::kOurHypervisor;
+  info.command_line = {block.command_line, bytes <= abi::kCommandLineBytes ? bytes : 0};
   kernel_main(info);
 }
 

@@ -7,6 +7,9 @@
 
 namespace nopte::guest {
 
+// What all entries have in common, once traps are taken. `block` is the guest's own.
+[[noreturn]] void go_on(const abi::BootBlock& block);
+
 // Makes platform_ops() usable, or halts: nothing can be printed yet.
 void choose_platform(const abi::BootBlock& block);
 // Makes mm_ops() usable, or refuses.

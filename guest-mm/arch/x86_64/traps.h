@@ -14,6 +14,13 @@ void set_kernel_stack(Gva stack_top);
 Gva kernel_stack();
 // Uses RDFSBASE and its kin when CR4 allows them (pvh_entry.S, or the entry contract).
 void enable_base_instructions();
+// What a kernel at ring 3 asks for where others have an instruction (x86_64_pv); null at ring 0. Such a
+// kernel never has RDFSBASE and its kin, so that no path at ring 0 looks here.
+struct Ring3 {
+  void (*set_kernel_stack)(Gva stack_top);
+  void (*set_fs_base)(u64 base);
+};
+extern const Ring3* g_ring3;
 // Switches x87/SSE/AVX state saving on.
 void enable_fpu();
 

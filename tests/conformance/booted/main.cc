@@ -6,6 +6,7 @@
 #include "pvops/mm_ops.h"
 #include "pvops/platform_ops.h"
 #include "tests/conformance/booted/booted_memory.h"
+#include "tests/conformance/booted/xen_answers.h"
 #include "tests/conformance/line.h"
 #include "tests/conformance/modes.h"
 #include "tests/conformance/scene.h"
@@ -131,6 +132,11 @@ void kernel_main(const BootInfo& boot) {
     for (const Case& row : subject.cases) {
       if (arguments.chosen(row.name)) run.run(row);
     }
+  }
+  const bool on_xen = arguments.mode() == "xenpv";
+  if ((on_xen || arguments.mode() == "xen") && arguments.chosen("xen_answers")) {
+    conformance::for_each_xen_answer(
+        on_xen, [&](const char* name, const char* failure) { run.report(name, failure); });
   }
   constexpr const char* kPlace = "translation_layer_is_left_out_in_vma";
   if (arguments.chosen(kPlace)) {

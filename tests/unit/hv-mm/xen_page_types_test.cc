@@ -43,7 +43,7 @@ class XenPageTypes : public ::testing::Test {
 };
 
 TEST_F(XenPageTypes, AWritableFrameIsNoTable) {
-  refused(Errno::kBusy, [&] { return machine.pin(frame(0), 1); });
+  refused(Errno::kInval, [&] { return machine.pin(frame(0), 1); });
   hidden(0);
   EXPECT_EQ(machine.pin(frame(0), 1), Errno::kNone);
   EXPECT_EQ(machine.info(frame(0)).type, FrameType::kL1);
@@ -58,7 +58,7 @@ TEST_F(XenPageTypes, ATableIsNeverWritable) {
   refused(Errno::kBusy, [&] { return machine.update(table, 5, machine.entry(table)); });
   machine.raw(frame(1), 7) = machine.entry(table);
   hidden(1);
-  refused(Errno::kBusy, [&] { return machine.pin(frame(1), 1); });
+  refused(Errno::kInval, [&] { return machine.pin(frame(1), 1); });
   // Read-only it may be seen.
   EXPECT_EQ(machine.update(table, 5, machine.entry(table, 0)), Errno::kNone);
   EXPECT_FALSE(machine.store(machine.address(table), 1));
@@ -70,11 +70,11 @@ TEST_F(XenPageTypes, ATypeChangesAtZeroOnly) {
   refused(Errno::kInval, [&] { return machine.pin(table, 2); });  // pinned already
   const u64 upper = hidden(1);
   machine.raw(upper, 0) = machine.entry(table);
-  refused(Errno::kBusy, [&] { return machine.pin(upper, 2); });  // names a table of level 2 as level 1
+  refused(Errno::kInval, [&] { return machine.pin(upper, 2); });  // names a table of level 2 as level 1
   EXPECT_EQ(machine.pin(upper, 3), Errno::kNone);
   EXPECT_EQ(machine.info(table).uses, 2u);
   ASSERT_EQ(machine.unpin(table), Errno::kNone);
-  refused(Errno::kBusy, [&] { return machine.pin(table, 1); });  // in use by `upper`
+  refused(Errno::kInval, [&] { return machine.pin(table, 1); });  // in use by `upper`
   refused(Errno::kBusy, [&] { return machine.show(table, kXW); });
   ASSERT_EQ(machine.unpin(upper), Errno::kNone);
   EXPECT_EQ(machine.info(table).uses, 0u);
@@ -88,23 +88,23 @@ TEST_F(XenPageTypes, CyclesAreRefused) {
   // A table of level 2 that names itself, and two that name each other.
   const u64 a = hidden(0), b = hidden(1);
   machine.raw(a, 0) = machine.entry(a);
-  refused(Errno::kBusy, [&] { return machine.pin(a, 2); });
+  refused(Errno::kInval, [&] { return machine.pin(a, 2); });
   machine.raw(a, 0) = machine.entry(b);
   machine.raw(b, 0) = machine.entry(a);
-  for (unsigned level = 2; level <= 4; ++level) refused(Errno::kBusy, [&] { return machine.pin(a, level); });
+  for (unsigned level = 2; level <= 4; ++level) refused(Errno::kInval, [&] { return machine.pin(a, level); });
   machine.raw(b, 0) = 0;
   ASSERT_EQ(machine.pin(a, 2), Errno::kNone);
-  refused(Errno::kBusy, [&] { return machine.update(a, 1, machine.entry(a)); });
-  refused(Errno::kBusy, [&] { return machine.update(b, 1, machine.entry(a)); });
+  refused(Errno::kInval, [&] { return machine.update(a, 1, machine.entry(a)); });
+  refused(Errno::kInval, [&] { return machine.update(b, 1, machine.entry(a)); });
 }
 
 TEST_F(XenPageTypes, LinearTablesAreRefused) {
   // A root as its own table of level 3, even read-only.
-  refused(Errno::kBusy,
+  refused(Errno::kInval,
           [&] { return machine.update(XenMachine::kRoot, 5, machine.entry(XenMachine::kRoot, 0)); });
   const u64 other = hidden(0);
   ASSERT_EQ(machine.pin(other, 4), Errno::kNone);
-  refused(Errno::kBusy, [&] { return machine.update(other, 5, machine.entry(XenMachine::kRoot, 0)); });
+  refused(Errno::kInval, [&] { return machine.update(other, 5, machine.entry(XenMachine::kRoot, 0)); });
 }
 
 TEST_F(XenPageTypes, ForeignAndHugeFramesAreRefused) {
@@ -114,17 +114,17 @@ TEST_F(XenPageTypes, ForeignAndHugeFramesAreRefused) {
                             (u64{1} << 40) - 1, u64{1} << 39}) {
     refused(Errno::kPerm, [&] { return machine.update(table, 1, foreign << 12 | kXP); });
     refused(Errno::kPerm, [&] { return machine.update(table, 1, foreign << 12 | kXP | kXW); });
-    refused(Errno::kPerm, [&] { return machine.update(XenMachine::kRoot, 1, foreign << 12 | kXP); });
+    refused(Errno::kInval, [&] { return machine.update(XenMachine::kRoot, 1, foreign << 12 | kXP); });
     refused(Errno::kPerm, [&] { return machine.update(foreign - XenMachine::kBegin, 1, 0); });
-    refused(Errno::kPerm, [&] { return machine.pin(foreign - XenMachine::kBegin, 1); });
-    refused(Errno::kPerm, [&] { return machine.unpin(foreign - XenMachine::kBegin); });
-    refused(Errno::kPerm, [&] { return machine.set_base(foreign - XenMachine::kBegin); });
+    refused(Errno::kInval, [&] { return machine.pin(foreign - XenMachine::kBegin, 1); });
+    refused(Errno::kInval, [&] { return machine.unpin(foreign - XenMachine::kBegin); });
+    refused(Errno::kInval, [&] { return machine.set_base(foreign - XenMachine::kBegin); });
   }
   const u64 unchecked = frame(1);
   machine.raw(unchecked, 511) = u64{5} << 12 | kXP;
   hidden(1);
   for (unsigned level = 1; level <= 4; ++level) {
-    refused(Errno::kPerm, [&] { return machine.pin(unchecked, level); });
+    refused(Errno::kInval, [&] { return machine.pin(unchecked, level); });
   }
 }
 
@@ -137,7 +137,7 @@ TEST_F(XenPageTypes, DangerousBitsAreRefused) {
     const u64 extra = u64{1} << bit;
     const bool shared = bit <= 2 || bit == 5 || bit == 6 || (bit >= 9 && bit < 12) || bit == 63;
     const auto leaf_result = machine.update(leaf, 1, machine.entry(data, 0) | extra);
-    EXPECT_EQ(leaf_result, shared || bit == 8 ? Errno::kNone : Errno::kInval) << bit;
+    EXPECT_EQ(leaf_result, shared || bit == 8 || bit >= 53 ? Errno::kNone : Errno::kInval) << bit;
     const auto upper_result = machine.update(upper, 1, machine.entry(leaf, 0) | extra);
     EXPECT_EQ(upper_result, shared ? Errno::kNone : Errno::kInval) << bit;
     // What is not present may say anything.
@@ -157,15 +157,21 @@ TEST_F(XenPageTypes, WhatIsNoTableInUseIsWrittenLikeMemory) {
   EXPECT_EQ(machine.raw(frame(0), 7), 77u);
 }
 
-TEST_F(XenPageTypes, TheHypervisorsSlotIsItsOwn) {
-  refused(Errno::kInval, [&] { return machine.update(XenMachine::kRoot, abi::xen::kReservedSlot, 0); });
+TEST_F(XenPageTypes, TheHypervisorsSlotsAreItsOwn) {
+  constexpr unsigned kFirst = abi::xen::kReservedSlot, kEnd = kFirst + abi::xen::kReservedSlots;
   const u64 root = frame(0);
-  machine.raw(root, abi::xen::kReservedSlot) = u64{5} << 12 | kXP | kXW;  // overwritten, not looked at
+  for (unsigned slot = kFirst; slot < kEnd; ++slot) {
+    refused(Errno::kInval, [&] { return machine.update(XenMachine::kRoot, slot, 0); });
+    machine.raw(root, slot) = u64{5} << 12 | kXP | kXW;  // overwritten, not looked at
+  }
   hidden(0);
   ASSERT_EQ(machine.pin(root, 4), Errno::kNone);
-  EXPECT_EQ(machine.raw(root, abi::xen::kReservedSlot), XenMachine::kReserved);
+  for (unsigned slot = kFirst; slot < kEnd; ++slot) {
+    EXPECT_EQ(machine.raw(root, slot), slot == kFirst ? XenMachine::kReserved : 0u);
+  }
+  for (const unsigned slot : {kFirst - 1, kEnd}) EXPECT_EQ(machine.update(root, slot, 0), Errno::kNone);
   ASSERT_EQ(machine.unpin(root), Errno::kNone);
-  EXPECT_EQ(machine.raw(root, abi::xen::kReservedSlot), 0u);
+  EXPECT_EQ(machine.raw(root, kFirst), 0u);
 }
 
 TEST_F(XenPageTypes, AFailedPinLeavesNoCount) {
@@ -181,10 +187,10 @@ TEST_F(XenPageTypes, AFailedPinLeavesNoCount) {
 }
 
 TEST_F(XenPageTypes, TheBaseIsARoot) {
-  refused(Errno::kBusy, [&] { return machine.set_base(frame(0)); });
-  refused(Errno::kBusy, [&] { return machine.set_base(XenMachine::kLevel3); });
+  refused(Errno::kInval, [&] { return machine.set_base(frame(0)); });
+  refused(Errno::kInval, [&] { return machine.set_base(XenMachine::kLevel3); });
   const u64 root = frame(0);
-  machine.raw(root, 256) = machine.entry(XenMachine::kLevel3);
+  machine.raw(root, XenMachine::kDirect >> 39 & 511) = machine.entry(XenMachine::kLevel3);
   hidden(0);
   EXPECT_EQ(machine.set_base(root), Errno::kNone);
   machine.check();
@@ -270,7 +276,7 @@ TEST_F(XenBounded, APinGoesOnWhereItStopped) {
   // The unpin is done at once for the guest; what remains of it is done before anything else.
   ASSERT_EQ(machine.unpin(top), Errno::kNone);
   EXPECT_FALSE(machine.types.unfinished().empty());
-  until_done([&] { return machine.pin(data, 1); }, Errno::kBusy);
+  until_done([&] { return machine.pin(data, 1); }, Errno::kInval);
   EXPECT_TRUE(machine.types.unfinished().empty());
   EXPECT_EQ(machine.info(data).uses, 1u);
 }
@@ -278,7 +284,7 @@ TEST_F(XenBounded, APinGoesOnWhereItStopped) {
 TEST_F(XenBounded, APinThatFailsLateLeavesNoCount) {
   const u64 top = make_tree(), data = top + 1 + kTables;
   machine.raw(top + kTables, 511) = u64{5} << 12 | kXP;
-  until_done([&] { return machine.pin(top, 2); }, Errno::kPerm);
+  until_done([&] { return machine.pin(top, 2); }, Errno::kInval);
   until_done([&] { return machine.update(XenMachine::kRoot, 0, 0); }, Errno::kNone);
   EXPECT_EQ(machine.info(data).uses, 1u);
   EXPECT_EQ(machine.info(top).uses, 0u);

@@ -1,6 +1,7 @@
 // The engine under the page-table interfaces: one, and the operations of each (sinks/table_ops.h). Compiled
 // by itself, as plain_home.cc.
 #include "native-fallback/guest/arch/x86_64/native_home.h"
+#include "native-fallback/guest/arch/x86_64/xenpv.h"
 #include "native-fallback/sinks/kvmpv_teller.h"
 #include "native-fallback/sinks/lguest_teller.h"
 #include "native-fallback/sinks/vmi_teller.h"
@@ -14,10 +15,14 @@ namespace {
 void hypercall(u64 number, u64 a0, u64 a1, u64 a2) {
   static_cast<void>(pv::vmmcall(static_cast<abi::Call>(number), a0, a1, a2));
 }
+// As VMMCALL (xenpv_entry.S).
 HypercallAnswer xen_hypercall(u64 number, u64 a0, u64 a1, u64 a2, u64 a3) {
-  const auto result = pv::vmmcall(static_cast<abi::Call>(number), a0, a1, a2, a3, 0, 0);
-  return {result.status, result.value};
+  u64 status = number, value = a2;
+  register u64 r10 asm("r10") = a3;
+  asm volatile("call ask_xen" : "+a"(status), "+d"(value) : "D"(a0), "S"(a1), "r"(r10) : "memory");
+  return {static_cast<Status>(status), value};
 }
+[[gnu::noinline]] void take_interrupts_below() { g_on_xen ? take_xen_events() : take_interrupts(); }
 
 // Of this file alone, and so is the engine's code: the compiler knows all who call it.
 struct Processor final : NativeProcessor {};
@@ -27,7 +32,7 @@ constinit TableOpsSink<Processor> g_ops_sink(g_frames, g_processor_below);
 // `Own` adds kName, and a static `tables`.
 template <class Own>
 struct Interface : GuestInterface {
-  using Engine = Home<g_ops_sink>;
+  using Engine = Home<g_ops_sink, take_interrupts_below>;
   using GuestInterface::GuestInterface;
   static constexpr MmOps ops() { return Engine::ops(Own::kName); }
   static Result<NativeBoot> boot(const NativeStart& start) {
@@ -73,21 +78,32 @@ constinit LguestTeller<hypercall> Lguest::tables(g_frames, g_lguest_ring);
 
 // Xen's direct paging, on tables that the domain builder made.
 constinit XenQueueMemory g_xen_queue{};
-struct Xen final : Interface<Xen> {
-  static constexpr const char* kName = "xen";
-  static constinit XenTables<xen_hypercall> tables;
-  constexpr Xen() : Interface(abi::BootKind::kMachine) {}
+constinit XenTables<xen_hypercall> g_xen_tables(g_frames, g_xen_queue);
+template <class Own>
+struct OnXen : Interface<Own> {
+  static constexpr auto& tables = g_xen_tables;
+  constexpr OnXen() : Interface<Own>(abi::BootKind::kMachine) {}
   FrameRange built(const abi::BootBlock& block) override {
     tables.start({reinterpret_cast<const u64*>(block.machine_list),
                   reinterpret_cast<const u64*>(abi::xen::kMachineToPhysical), Frame(block.direct_table),
-                  Frame(block.direct_leaves)});
+                  Frame(block.direct_leaves), Frame(block.user_root)});
     return {Frame(block.built_begin), Frame(block.built_end)};
   }
   void leave_boot_tables(const abi::BootBlock& block) override {
     tables.unpin_foreign(Frame(block.boot_root));
   }
 };
-constinit XenTables<xen_hypercall> Xen::tables(g_frames, g_xen_queue);
+struct Xen final : OnXen<Xen> {
+  static constexpr const char* kName = "xen";
+};
+// The same on Xen itself.
+struct XenPv final : OnXen<XenPv> {
+  static constexpr const char* kName = "xenpv";
+  void leave_boot_tables(const abi::BootBlock& block) override {
+    OnXen::leave_boot_tables(block);
+    map_shared_page();
+  }
+};
 
 template <class Interface>
 constexpr MmOps kOps = Interface::ops();
@@ -100,5 +116,6 @@ const NativeBackend& kvmpv_backend() { return kBackend<KvmPv>; }
 const NativeBackend& vmi_backend() { return kBackend<Vmi>; }
 const NativeBackend& lguest_backend() { return kBackend<Lguest>; }
 const NativeBackend& xen_backend() { return kBackend<Xen>; }
+const NativeBackend& xenpv_backend() { return kBackend<XenPv>; }
 
 }  // namespace nopte::pt

@@ -15,12 +15,12 @@ namespace nopte::pt {
 
 inline constinit NativeProcessor g_processor;
 
-// `sink` feeds from g_frames.
-template <auto& sink>
+// `sink` feeds from g_frames; `look` takes what interrupts wait.
+template <auto& sink, void (*look)() = take_interrupts>
 class Home {
   using Sink = std::remove_reference_t<decltype(sink)>;
   static constinit Engine<Sink> engine_;
-  using Mm = EngineMm<engine_, take_interrupts>;
+  using Mm = EngineMm<engine_, look>;
 
  public:
   static constexpr MmOps ops(const char* name) { return Mm::ops(name); }
@@ -56,10 +56,10 @@ class Home {
   };
   static constinit Mapper mapper_;
 };
-template <auto& sink>
-constinit Engine<std::remove_reference_t<decltype(sink)>> Home<sink>::engine_(sink, g_frames);
-template <auto& sink>
-constinit typename Home<sink>::Mapper Home<sink>::mapper_;
+template <auto& sink, void (*look)()>
+constinit Engine<std::remove_reference_t<decltype(sink)>> Home<sink, look>::engine_(sink, g_frames);
+template <auto& sink, void (*look)()>
+constinit typename Home<sink, look>::Mapper Home<sink, look>::mapper_;
 
 // The processor alone (bare machine, modes nested and shadow).
 inline constinit StoreSink<NativeProcessor> g_plain_sink(g_frames, g_processor);

@@ -17,17 +17,37 @@ namespace {
 constinit TscClock g_clock;
 constinit Lapic g_lapic;
 u64 g_boot_wall_ns = 0;
-u64 g_idle_ns = 0;
-u64 g_idles = 0;
+IdleTime g_idle;
 
-void write_counters(JsonLine& line) {
+// What every line ends in, and out with it.
+void finish(JsonLine& line, u64 tsc, const IdleTime& idle) {
+  line.number("tsc", tsc);
+  line.number("idle_ns", idle.ns);
   line.open("counters");
-  line.number("idles", g_idles);
+  line.number("idles", idle.times);
   for_each_counter(*g_engine_counters, [&](const char* name, u64 value) { line.number(name, value); });
   line.close();
+  debugcon_write(line.finish());
 }
 
 }  // namespace
+
+void report_mark(std::string_view name, u64 tsc, const IdleTime& idle) {
+  JsonLine line;
+  line.text("event", "mark");
+  line.text("text", name.substr(0, name.size() < 40 ? name.size() : 40));
+  finish(line, tsc, idle);
+  if (g_at_mark != nullptr) [[unlikely]]
+    g_at_mark();
+}
+
+void report_power_off(u8 status, u64 tsc, const IdleTime& idle) {
+  JsonLine line;
+  line.text("event", "power_off");
+  line.number("status", status);
+  finish(line, tsc, idle);
+  debug_exit(status);
+}
 
 void BarePlatform::console_write(std::string_view text) { uart::write(text); }
 std::optional<u8> BarePlatform::console_read() { return uart::read_byte(); }
@@ -46,34 +66,11 @@ void BarePlatform::idle() {
   const u64 begin = now_ns();
   cpu::sti_hlt();
   cpu::cli();
-  g_idle_ns += now_ns() - begin;
-  ++g_idles;
+  g_idle.add(now_ns() - begin);
 }
 
-void BarePlatform::mark(std::string_view name) {
-  const u64 tsc = cpu::rdtsc();
-  JsonLine line;
-  line.text("event", "mark");
-  line.text("text", name.substr(0, name.size() < 40 ? name.size() : 40));
-  line.number("tsc", tsc);
-  line.number("idle_ns", g_idle_ns);
-  write_counters(line);
-  debugcon_write(line.finish());
-  if (g_at_mark != nullptr) [[unlikely]]
-    g_at_mark();
-}
-
-void BarePlatform::power_off(u8 status) {
-  const u64 tsc = cpu::rdtsc();
-  JsonLine line;
-  line.text("event", "power_off");
-  line.number("status", status);
-  line.number("tsc", tsc);
-  line.number("idle_ns", g_idle_ns);
-  write_counters(line);
-  debugcon_write(line.finish());
-  debug_exit(status);
-}
+void BarePlatform::mark(std::string_view name) { report_mark(name, cpu::rdtsc(), g_idle); }
+void BarePlatform::power_off(u8 status) { report_power_off(status, cpu::rdtsc(), g_idle); }
 
 u64 BarePlatform::boot_wall_ns() { return g_boot_wall_ns; }
 
