@@ -237,9 +237,10 @@ class Engine final : public EngineCore {
   enum class Shown : u8 { kNothing, kTables, kPages };  // tables: that hold nothing
   Shown shown_of(Cursor<Sink>& cursor, VaRange range) const;
   Result<void> own_edges(const Space& space, VaRange range, VaRange whole, Batch& batch);
+  enum class Stops : u8 { kBehindChanges, kAnywhere };
   template <class Work>
   Result<void> for_each_leaf_table(SpaceId id, Space& space, VaRange range, Whose whose,
-                                   Checkpoint* checkpoint, Work work);
+                                   Checkpoint* checkpoint, Stops stops, Work work);
   unsigned zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& batch);
   [[gnu::noinline]] static void note_gone(Space& space, VaRange part, unsigned unused) {
     space.ahead.gone(part, unused);
