@@ -19,8 +19,8 @@ constexpr bool is_reserved(unsigned level, unsigned index) {
 }
 
 // Most tables are sparse: entries are looked at by groups first.
-constexpr unsigned kGroup = 8;
 bool any_present(const u8* table, unsigned group) {
+  constexpr unsigned kGroup = PageTypes::kGroup;
   u64 any = 0;
 #pragma GCC unroll 8
   for (unsigned i = 0; i < kGroup; ++i) any |= pt::load_entry(table, group * kGroup + i).word();
@@ -153,14 +153,20 @@ bool PageTypes::end_use(u64 frame) {
 }
 
 XenErrno PageTypes::validate(u64 frame, FrameInfo& info) {
-  if (budget_ == 0) return XenErrno::kRestart;
-  --budget_;
+  if (!pay(kTableCost)) return XenErrno::kRestart;
+  work::did(work::Unit::kNode);
   const unsigned level = level_of(info.type);
   u8* const table = frames_.window(frame);
   for (unsigned index = info.validated; index < pt::kEntriesPerTable;) {
     const unsigned end = (index / kGroup + 1) * kGroup;
-    if (!any_present(table, index / kGroup)) index = end;
+    if (!any_present(table, index / kGroup)) {
+      index = end;
+    } else if (!pay(kGroup)) [[unlikely]] {
+      info.validated = static_cast<u16>(index);
+      return XenErrno::kRestart;
+    }
     for (; index < end; ++index) {
+      work::did(work::Unit::kPage);
       const Entry entry = pt::load_entry(table, index);
       if (!entry.present() || is_reserved(level, index)) continue;
       const XenErrno error = entry.word() & ~allowed_bits(level) ? XenErrno::kInval : count_in(entry, level);
@@ -178,14 +184,20 @@ XenErrno PageTypes::validate(u64 frame, FrameInfo& info) {
 
 // False: some of the counted entries still are.
 bool PageTypes::invalidate(u64 frame, FrameInfo& info) {
-  if (budget_ == 0) return false;
-  --budget_;
+  if (!pay(kTableCost)) return false;
+  work::did(work::Unit::kNode);
   const unsigned level = level_of(info.type);
   u8* const table = frames_.window(frame);
   for (unsigned end = info.validated; end != 0;) {
     const unsigned begin = (end - 1) / kGroup * kGroup;
-    if (!any_present(table, begin / kGroup)) end = begin;
+    if (!any_present(table, begin / kGroup)) {
+      end = begin;
+    } else if (!pay(kGroup)) [[unlikely]] {
+      info.validated = static_cast<u16>(end);
+      return false;
+    }
     for (; end > begin; --end) {
+      work::did(work::Unit::kPage);
       const Entry entry = pt::load_entry(table, end - 1);
       if (!entry.present() || is_reserved(level, end - 1)) continue;
       if (!count_out(entry, level)) [[unlikely]] {
