@@ -1,9 +1,9 @@
 // The hypervisor's command line: `mode=vma|nested|shadow|kvmpv|vmi|lguest|xen memory=BYTES -- GUEST COMMAND
 // LINE`. What follows " -- " (with the "-- ") is the guest's, and so is a "verbose" before it. Both options
 // are needed. `hide=NAME,...` makes the hypervisor offer less, to see what a guest does then: memory, queue,
-// platform, xen, vmi, lguest, kvmpv hide a feature and refuse its calls, version an ABI version that is not
-// 0. `output=BYTES` is how much the guest may write to the console and the counters channel together
-// (offer.h).
+// words, usage, installed, platform, xen, vmi, lguest, kvmpv hide a feature and refuse its calls, version an
+// ABI version that is not 0. `output=BYTES` is how much the guest may write to the console and the counters
+// channel together (offer.h).
 #pragma once
 
 #include <string_view>
