@@ -210,7 +210,7 @@ class Engine final : public EngineCore {
   // Where the cursor is above level 1: whether to look closer.
   [[nodiscard]] bool may_be_large(const Cursor<Sink>& cursor, const Space& space,
                                   const Promise& promise) const {
-    const bool earned = Format::table_index(cursor.va(), 1) == 0 && space.ahead.paid() &&
+    const bool earned = Format::table_index(cursor.va(), 1) == 0 && space.ahead.paid_to_edge() &&
                         space.ahead.step_before(cursor.va()) >= AheadPolicy::kMost - 1;
     return earned || wants_large(promise) || !cursor.entry().empty();
   }

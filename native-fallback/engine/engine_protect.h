@@ -25,7 +25,8 @@ void Engine<Sink>::protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm p
   }
   const unsigned first = Format::table_index(part.begin, 1);
   const unsigned last = Format::table_index(part.end - kPageBytes, 1);
-  {
+  // One page that is not there needs no loop.
+  if (first != last || !cursor.entry().empty()) {
     LazyUpdates lazy(sink_);
     if (perm.none()) {
       hide_pages(cursor, first, last, batch);
