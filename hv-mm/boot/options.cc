@@ -79,6 +79,8 @@ std::expected<void, const char*> hide(std::string_view names, Offer& offer) {
   constexpr Word kWords[] = {{"memory", abi::kMemoryFeatures},
                              {"queue", abi::kFeatureRegionQueue | abi::kFeatureUntouchedWords},
                              {"words", abi::kFeatureUntouchedWords},
+                             {"usage", abi::kFeatureUsage},
+                             {"installed", abi::kFeatureInstalled},
                              {"platform", abi::kFeaturePlatform},
                              {"xen", abi::kFeatureXen},
                              {"vmi", abi::kFeatureVmi},
@@ -94,8 +96,8 @@ std::expected<void, const char*> hide(std::string_view names, Offer& offer) {
     const auto* const word = std::ranges::find(kWords, name, &Word::text);
     if (word == std::end(kWords)) {
       return std::unexpected(
-          "unknown name in hide=: it takes memory, queue, words, platform, xen, vmi, lguest, kvmpv and "
-          "version");
+          "unknown name in hide=: it takes memory, queue, words, usage, installed, platform, xen, vmi, "
+          "lguest, kvmpv and version");
     }
     offer.hidden_features |= word->feature;
   }

@@ -1,10 +1,10 @@
 // The hypervisor's command line: `mode=vma|nested|shadow|kvmpv|vmi|lguest|xen memory=BYTES -- GUEST COMMAND
 // LINE`. What follows " -- " (with the "-- ") is the guest's, and so are "verbose" and "picture" before it.
 // Both options are needed. `hide=NAME,...` makes the hypervisor offer less, to see what a guest does then:
-// memory, queue, platform, xen, vmi, lguest, kvmpv hide a feature and refuse its calls, version an ABI
-// version that is not 0. `output=BYTES` is how much the guest may write to the console and the counters
-// channel together (offer.h). "picture" is for both: each mark is followed by a picture of the space that
-// runs.
+// memory, queue, words, usage, installed, platform, xen, vmi, lguest, kvmpv hide a feature and refuse its
+// calls, version an ABI version that is not 0. `output=BYTES` is how much the guest may write to the console
+// and the counters channel together (offer.h). "picture" is for both: each mark is followed by a picture of
+// the space that runs.
 #pragma once
 
 #include <string_view>

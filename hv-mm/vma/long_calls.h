@@ -128,6 +128,7 @@ CallResult VmaMemory<Sink>::use_range(const RangeCall& issue, RegionTree& tree, 
 // Answers how far it came, so that it need not stop.
 template <pt::PageTableSink Sink>
 CallResult VmaMemory<Sink>::region_installed(const abi::region_installed_args& args) {
+  if (hides(abi::kFeatureInstalled)) return Fail(Status::kUnsupported);
   const Result<Target> target = target_of(args.space, args.begin, args.pages);
   if (!target) return Fail(target.error());
   if (args.pages > abi::kMostCounted) return Fail(Status::kInvalid);

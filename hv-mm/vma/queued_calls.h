@@ -20,7 +20,7 @@ template <pt::PageTableSink Sink>
                   .object_page = args.object_page};
   if (args.flags & abi::kRegionUsage) [[unlikely]] {
     const u64 usage = (args.flags & abi::kRegionUsage) >> abi::kRegionUsageShift;
-    if (!Usage::valid(usage)) return Fail(Status::kInvalid);
+    if (hides(abi::kFeatureUsage) || !Usage::valid(usage)) return Fail(Status::kInvalid);
     spec.usage = Usage(static_cast<u8>(usage));
   }
   DeclaredObject* object = nullptr;
@@ -117,7 +117,7 @@ template <pt::PageTableSink Sink>
 
 template <pt::PageTableSink Sink>
 CallResult VmaMemory<Sink>::region_queues(const abi::region_queues_args& args) {
-  if (queues_hidden_) return Fail(Status::kUnsupported);
+  if (hides(abi::kFeatureRegionQueue)) return Fail(Status::kUnsupported);
   if (args.block >= abi::kQueueBlocks) return Fail(Status::kInvalid);
   if (args.block >= queue_blocks_end_ || queue_blocks_[args.block] == Gva()) {
     pt::Checkpoint checkpoint(stop_);
@@ -168,8 +168,9 @@ void VmaMemory<Sink>::offer_queue(DeclaredSpace& space) {
     const Gva at = queue_blocks_[block] + id % abi::kQueuesPerBlock * abi::kQueueBytes;
     const Result<u8*> memory = engine_.kernel_window(at);
     if (!memory) return;
-    space.queue.open_at(*reinterpret_cast<abi::RegionQueue*>(*memory),
-                        words_hidden_ ? RegionQueue::Words::kNone : RegionQueue::Words::kUntouched);
+    space.queue.open_at(*reinterpret_cast<abi::RegionQueue*>(*memory), hides(abi::kFeatureUntouchedWords)
+                                                                           ? RegionQueue::Words::kNone
+                                                                           : RegionQueue::Words::kUntouched);
   }
   pay_ahead(space);
 }

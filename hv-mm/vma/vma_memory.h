@@ -39,9 +39,8 @@ class VmaMemory {
     (void)nodes_.refill();  // or before the first call that needs it
   }
 
-  // The guest is not to have them.
-  void hide_queues() { queues_hidden_ = true; }
-  void hide_words() { words_hidden_ = true; }
+  // Features that the guest is not to have: what belongs to them is refused.
+  void hide(u64 features) { hidden_ = features; }
 
   // Answers a memory call; kUnsupported for every number that is not one.
   CallResult call(u64 number, const abi::Registers& registers) { return dispatch(*this, number, registers); }
@@ -193,6 +192,7 @@ class VmaMemory {
     if (args.advice > static_cast<u64>(kLastAdvice)) return Fail(Status::kInvalid);
     const RangeCall issue{abi::Call::region_advise, args.space, target->range, args.advice};
     if (const UsageChange use = usage_change(static_cast<Advice>(args.advice)); use.mask != 0) {
+      if (hides(abi::kFeatureUsage)) return Fail(Status::kInvalid);
       return use_range(issue, *target->tree, use);
     }
     const Gva begin = stopped_.start(issue, moment(issue.call, *target->tree)).begin;
@@ -263,6 +263,8 @@ class VmaMemory {
   }
 
  private:
+  [[nodiscard]] bool hides(u64 feature) const { return (hidden_ & feature) != 0; }
+
   // --- checks -------------------------------------------------------------------------------------------
 
   // Regions that the change may add count as added. What has begun may end: it takes no more than the
@@ -395,8 +397,7 @@ class VmaMemory {
   StoppedCall stopped_;
   std::array<Gva, abi::kQueueBlocks> queue_blocks_{};  // where the grants begin; null: not made
   u64 queue_blocks_end_ = 0;                           // those from there on are not made
-  bool queues_hidden_ = false;
-  bool words_hidden_ = false;
+  u64 hidden_ = 0;                                     // features
   QueueCounters queue_counters_;
 };
 

@@ -90,9 +90,7 @@ std::expected<void, const char*> VmaMode<Instructions>::start(const Launch& laun
     return std::unexpected(kTooLittle);
   }
   memory_.init();
-  const u64 hidden = launch.options.offer.hidden_features;
-  if ((hidden & abi::kFeatureRegionQueue) != 0) memory_.hide_queues();
-  if ((hidden & abi::kFeatureUntouchedWords) != 0) memory_.hide_words();
+  memory_.hide(launch.options.offer.hidden_features);
   ObjectId initramfs = ObjectId::kNone;
   if (initramfs_pages != 0) {
     u8* const to = frames_.window(contents.begin);

@@ -28,15 +28,16 @@ constexpr bool is_reserved(unsigned level, unsigned index) {
   return level == pt::kLevels && abi::xen::is_reserved_slot(index);
 }
 
-// Most tables are sparse: entries are looked at by groups first. The hypervisor's slots are whole groups.
-constexpr unsigned kGroup = 8;
-static_assert(abi::xen::kReservedSlot % kGroup == 0 && abi::xen::kReservedSlots % kGroup == 0);
 void fill_reserved(u8* root, Entry first) {
   for (unsigned i = 0; i < abi::xen::kReservedSlots; ++i) {
     pt::store_entry(root, abi::xen::kReservedSlot + i, i == 0 ? first : Entry());
   }
 }
+// Most tables are sparse: entries are looked at by groups first.
 bool any_present(const u8* table, unsigned group) {
+  constexpr unsigned kGroup = PageTypes::kGroup;
+  // The hypervisor's slots are whole groups.
+  static_assert(abi::xen::kReservedSlot % kGroup == 0 && abi::xen::kReservedSlots % kGroup == 0);
   u64 any = 0;
 #pragma GCC unroll 8
   for (unsigned i = 0; i < kGroup; ++i) any |= pt::load_entry(table, group * kGroup + i).word();
@@ -170,14 +171,20 @@ bool PageTypes::end_use(u64 frame) {
 }
 
 XenErrno PageTypes::validate(u64 frame, FrameInfo& info) {
-  if (budget_ == 0) return XenErrno::kRestart;
-  --budget_;
+  if (!pay(kTableCost)) return XenErrno::kRestart;
+  work::did(work::Unit::kNode);
   const unsigned level = level_of(info.type);
   u8* const table = frames_.window(frame);
   for (unsigned index = info.validated; index < pt::kEntriesPerTable;) {
     const unsigned end = (index / kGroup + 1) * kGroup;
-    if (!any_present(table, index / kGroup) || is_reserved(level, index)) index = end;
+    if (!any_present(table, index / kGroup) || is_reserved(level, index)) {
+      index = end;
+    } else if (!pay(kGroup)) [[unlikely]] {
+      info.validated = static_cast<u16>(index);
+      return XenErrno::kRestart;
+    }
     for (; index < end; ++index) {
+      work::did(work::Unit::kPage);
       const Entry entry = pt::load_entry(table, index);
       if (!entry.present()) continue;
       const XenErrno error = entry.word() & ~allowed_bits(level) ? XenErrno::kInval : count_in(entry, level);
@@ -195,14 +202,20 @@ XenErrno PageTypes::validate(u64 frame, FrameInfo& info) {
 
 // False: some of the counted entries still are.
 bool PageTypes::invalidate(u64 frame, FrameInfo& info) {
-  if (budget_ == 0) return false;
-  --budget_;
+  if (!pay(kTableCost)) return false;
+  work::did(work::Unit::kNode);
   const unsigned level = level_of(info.type);
   u8* const table = frames_.window(frame);
   for (unsigned end = info.validated; end != 0;) {
     const unsigned begin = (end - 1) / kGroup * kGroup;
-    if (!any_present(table, begin / kGroup) || is_reserved(level, begin)) end = begin;
+    if (!any_present(table, begin / kGroup) || is_reserved(level, begin)) {
+      end = begin;
+    } else if (!pay(kGroup)) [[unlikely]] {
+      info.validated = static_cast<u16>(end);
+      return false;
+    }
     for (; end > begin; --end) {
+      work::did(work::Unit::kPage);
       const Entry entry = pt::load_entry(table, end - 1);
       if (!entry.present()) continue;
       if (!count_out(entry, level)) [[unlikely]] {

@@ -11,7 +11,7 @@
 // Before a frame changes its type, translations made while it had the old one are flushed: each frame keeps
 // the time of its last use by a clock that counts flushes.
 //
-// Work is bounded: a call has a budget of tables. What would take more stops:
+// Work is bounded: after so many tables and entries it is looked whether an interrupt waits. If so, it stops:
 //   - a first use that was not checked to the end answers kRestart; the entries counted so far stay counted
 //     (`validated`), and the next attempt goes on there. A use as another type counts them out first.
 //   - a last use that was not counted out to the end stays in `unfinished_`, with its use, and is finished
@@ -22,6 +22,8 @@
 #pragma once
 
 #include "hv-mm/xen/machine_frames.h"
+#include "pvops/base/function_ref.h"
+#include "pvops/base/work.h"
 #include "pvops/interfaces/xen.h"
 
 namespace nopte::hv {
@@ -30,17 +32,23 @@ using XenErrno = abi::xen::Errno;
 
 class PageTypes {
  public:
-  // Tables that one call may check or count out, or go on with.
-  static constexpr u64 kTablesPerCall = 64;
+  // Entries that may be checked or counted out between two looks; a table costs as much as so many, as all of
+  // an empty one is looked through. So that each call comes further, it is more than a table of each level.
+  static constexpr u64 kEntriesPerLook = work::kMostAtOnce;
+  static constexpr u64 kTableCost = 64;
+  static constexpr unsigned kGroup = 8;  // entries that are looked at, and paid for, at once
+  static constexpr u64 kLeastPerLook = pt::kLevels * (kTableCost + kGroup);
+  static_assert(kEntriesPerLook >= kLeastPerLook);
 
-  // `reserved` is what every root has in abi::xen::kReservedSlot. Precondition: tables_per_call is at least
-  // the number of levels, so that each call comes further.
-  PageTypes(MachineFrames frames, pt::Entry reserved, u64 tables_per_call = kTablesPerCall)
-      : frames_(frames), reserved_(reserved), tables_per_call_(tables_per_call) {}
+  // `reserved` is what every root has in abi::xen::kReservedSlot. `stop`: an interrupt waits. Precondition:
+  // entries_per_look is not below kLeastPerLook.
+  PageTypes(MachineFrames frames, pt::Entry reserved, FunctionRef<bool()> stop,
+            u64 entries_per_look = kEntriesPerLook)
+      : frames_(frames), reserved_(reserved), stop_(stop), entries_per_look_(entries_per_look) {}
 
-  // A call begins: its budget is whole. False: what earlier calls left takes all of it; answer kRestart.
+  // A call begins. False: it comes no further than what earlier calls left; answer kRestart.
   [[nodiscard]] bool begin_call() {
-    budget_ = tables_per_call_;
+    budget_ = entries_per_look_;
     return finish();
   }
   // The same between the steps of a call.
@@ -93,9 +101,18 @@ class PageTypes {
   [[nodiscard]] const Counters& counters() const { return counters_; }
 
  private:
+  // False: an interrupt waits.
+  [[nodiscard]] bool pay(u64 entries) {
+    if (budget_ < entries) [[unlikely]] {
+      if (stop_()) return false;
+      budget_ = entries_per_look_;
+    }
+    budget_ -= entries;
+    return true;
+  }
   XenErrno use(u64 frame, FrameType type);
   XenErrno begin_table(u64 frame, FrameInfo& info);
-  // False: the budget is used up; the use, the last one, is still counted.
+  // False: an interrupt waits; the use, the last one, is still counted.
   [[nodiscard]] bool end_use(u64 frame);
   void end_use_later(u64 frame) {
     if (!end_use(frame)) unfinished_[unfinished_count_++] = frame;
@@ -112,7 +129,8 @@ class PageTypes {
 
   MachineFrames frames_;
   pt::Entry reserved_;
-  u64 tables_per_call_;
+  FunctionRef<bool()> stop_;
+  u64 entries_per_look_;
   u64 base_ = kNoBase;
   u64 budget_ = 0;
   u32 clock_ = 1;

@@ -1,6 +1,6 @@
 // Xen's MMU hypercalls, the hypervisor's side: decode -> check -> perform. A step that is refused has changed
 // nothing; the steps of a list before it have happened, and *done_out says how many. Work per call is bounded
-// by kMaxBatch elements (twice that in a multicall) and by PageTypes::kTablesPerCall.
+// by kMaxBatch elements (twice that in a multicall), and stops for an interrupt as PageTypes says.
 // Hosted: yes. Concurrency: one vCPU, stopped. Interface: pvops/interfaces/xen.h.
 #pragma once
 

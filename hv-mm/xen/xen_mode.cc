@@ -64,7 +64,7 @@ StartResult start_xen_with(const Launch& launch, XenCalls::ZeroPage zero, XenCal
   if (!builder.build(*launch.image, loaded_end, block)) return std::unexpected(kTooLittle);
 
   const u64 root = FrameOrder(frames.begin(), count).machine(block.boot_root);
-  const auto mode = own.make<XenMode>(frames, *reserved, zero, copy);
+  const auto mode = own.make<XenMode>(*launch.host, frames, *reserved, zero, copy);
   if (!mode) return std::unexpected(kNoMemory);
   if (!(*mode)->start_on(root)) return std::unexpected("the first tables of mode xen are not valid");
   launch.vcpu->vmcb().cr3 = pages_to_bytes(root);

@@ -10,8 +10,9 @@ namespace nopte::hv {
 class XenMode final : public ModeHandler {
  public:
   // `reserved`: the hypervisor's own entry in each root. `zero`, `copy`: as XenCalls has them.
-  XenMode(const MachineFrames& frames, pt::Entry reserved, XenCalls::ZeroPage zero, XenCalls::CopyPage copy)
-      : types_(frames, reserved), calls_(types_, zero, copy) {}
+  XenMode(Host& host, const MachineFrames& frames, pt::Entry reserved, XenCalls::ZeroPage zero,
+          XenCalls::CopyPage copy)
+      : stop_{host}, types_(frames, reserved, stop_), calls_(types_, zero, copy) {}
 
   [[nodiscard]] const char* name() const override { return "xen"; }
   [[nodiscard]] u64 features() const override { return abi::kFeatureXen; }
@@ -46,6 +47,7 @@ class XenMode final : public ModeHandler {
     while (error == XenErrno::kRestart) {
       if (types_.begin_call()) error = types_.pin(root, pt::kLevels);
     }
+    stop_.runs = true;
     return error == XenErrno::kNone && types_.set_base(root) == XenErrno::kNone;
   }
 
@@ -60,6 +62,13 @@ class XenMode final : public ModeHandler {
     vcpu.flush_tlb_at_entry();
   }
 
+  struct Stop {
+    Host& host;
+    bool runs = false;  // before, the host takes no interrupts yet
+    bool operator()() const { return runs && host.interrupt_waiting(); }
+  };
+
+  Stop stop_;
   PageTypes types_;
   XenCalls calls_;
   u64 flushes_ = 0;

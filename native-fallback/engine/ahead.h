@@ -41,7 +41,9 @@ class AheadAccount {
   // For a step that ends at `end`. Precondition: pages <= pages().
   void pay(Gva end, unsigned pages) {
     left_ = static_cast<u16>(left_ - pages * kUsesPerPage);
-    if (steps_[next_].pages == 0) ++open_;
+    if (steps_[next_].pages != 0) (void)close(steps_[next_]);
+    ++open_;
+    if (at_edge(end.page())) ++at_edges_;
     steps_[next_] = {end.page(), pages};
     next_ = static_cast<u8>((next_ + 1) % kSteps);
   }
@@ -62,6 +64,8 @@ class AheadAccount {
   }
   // Something is paid for of which it is not known whether it is used.
   [[nodiscard]] bool paid() const { return open_ != 0; }
+  // A step that was paid for may end where a leaf table does.
+  [[nodiscard]] bool paid_to_edge() const { return at_edges_ != 0; }
   // All that lay in the range is gone, of which `unused` pages were never touched.
   void gone(VaRange range, unsigned unused) {
     for (Step& step : steps_) {
@@ -81,12 +85,16 @@ class AheadAccount {
  private:
   // As many runs may go on at once.
   static constexpr unsigned kSteps = 4;
+  // Leaf tables have as many entries, or a multiple.
+  static constexpr u64 kEdge = 512;
   struct Step {
     u64 end_page : 54 = 0;
     u64 pages : 10 = 0;  // 0: there is none
   };
+  static constexpr bool at_edge(u64 page) { return page % kEdge == 0; }
   unsigned close(Step& step) {
     --open_;
+    if (at_edge(step.end_page)) --at_edges_;
     return static_cast<unsigned>(std::exchange(step, Step()).pages);
   }
   void earn(unsigned used, unsigned touched) {
@@ -97,6 +105,7 @@ class AheadAccount {
   u16 left_ = kFirst * kUsesPerPage;  // in parts of a page
   u8 next_ = 0;
   u8 open_ = 0;
+  u8 at_edges_ = 0;  // of the open ones
 };
 
 struct AheadPolicy {

@@ -211,7 +211,7 @@ class Engine final : public EngineCore {
   // Where the cursor is above level 1: whether to look closer.
   [[nodiscard]] bool may_be_large(const Cursor<Sink>& cursor, const Space& space,
                                   const Promise& promise) const {
-    const bool earned = Format::table_index(cursor.va(), 1) == 0 && space.ahead.paid() &&
+    const bool earned = Format::table_index(cursor.va(), 1) == 0 && space.ahead.paid_to_edge() &&
                         space.ahead.step_before(cursor.va()) >= AheadPolicy::kMost - 1;
     return earned || wants_large(promise) || !cursor.entry().empty();
   }
@@ -238,9 +238,10 @@ class Engine final : public EngineCore {
   enum class Shown : u8 { kNothing, kTables, kPages };  // tables: that hold nothing
   Shown shown_of(Cursor<Sink>& cursor, VaRange range) const;
   Result<void> own_edges(const Space& space, VaRange range, VaRange whole, Batch& batch);
+  enum class Stops : u8 { kBehindChanges, kAnywhere };
   template <class Work>
   Result<void> for_each_leaf_table(SpaceId id, Space& space, VaRange range, Whose whose,
-                                   Checkpoint* checkpoint, Work work);
+                                   Checkpoint* checkpoint, Stops stops, Work work);
   unsigned zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& batch);
   [[gnu::noinline]] static void note_gone(Space& space, VaRange part, unsigned unused) {
     space.ahead.gone(part, unused);

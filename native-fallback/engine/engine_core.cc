@@ -144,13 +144,13 @@ Result<void> EngineCore::populate(SpaceId id, Space& space, VaRange range, Advic
   };
   for (Gva va = range.begin; va < range.end;) {
     work::did(work::Unit::kRegion);
-    const std::optional<RegionSpec> region = space.regions->find_next(va);
+    std::optional<RegionSpec> region = space.regions->find_next(va);
     if (!region || region->range.begin >= range.end) break;
     if (va < region->range.begin) va = region->range.begin;
     if (stop_at(va)) return Fail(Status::kAgain);
     const Gva end = region->range.end < range.end ? region->range.end : range.end;
-    Promise promise{*region, find_object(region->object), AccessPattern::kRandom};
-    promise.region.usage = Usage(AccessPattern::kRandom, LargeLeaves::kNever);
+    region->usage = Usage(AccessPattern::kRandom, LargeLeaves::kNever);
+    const Promise promise{*region, find_object(region->object), AccessPattern::kRandom};
     // Read ahead makes no pages: it installs those that an object has.
     if (region->perm.none() || (will_need && promise.object == nullptr)) {
       va = end;

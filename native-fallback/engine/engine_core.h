@@ -97,7 +97,7 @@ class EngineCore {
  protected:
   // A region, and the object that it shows: null for anonymous memory.
   struct Promise {
-    RegionSpec region;
+    const RegionSpec& region;
     MemoryObject* object;
     AccessPattern pattern;  // which pages behind the one that is asked for come with it (ahead.h)
   };

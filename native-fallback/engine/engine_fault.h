@@ -60,7 +60,8 @@ Result<void> Engine<Sink>::resolve(Space& space, SpaceId id, const Promise& prom
     if (cursor.level() == 1) {
       const Entry entry = cursor.entry();
       if (!entry.empty()) return resolve_held(cursor, space, id, promise, entry, access);
-    } else if (kLargePages<Sink> && promise.object == nullptr && may_be_large(cursor, space, promise)) {
+    } else if (kLargePages<Sink> && promise.object == nullptr && may_be_large(cursor, space, promise))
+        [[unlikely]] {
       const auto large = resolve_large(space, id, promise, va, access);
       if (!large) return Fail(large.error());
       if (*large == Large::kDone) return {};
@@ -111,7 +112,7 @@ template <PageTableSink Sink>
     if (follows_touched(cursor) ||
         (promise.pattern == AccessPattern::kSequential && make_leaf_table(cursor))) {
       go_ahead(cursor, space, id, promise, page, access);
-    } else if (Format::table_index(cursor.va(), 1) == 0 && space.ahead.paid() &&
+    } else if (Format::table_index(cursor.va(), 1) == 0 && space.ahead.paid_to_edge() &&
                space.ahead.step_before(cursor.va()) != 0) {
       space.ahead.fault_at(cursor.va(), 1);
     }

@@ -7,7 +7,7 @@ template <PageTableSink Sink>
 Result<void> Engine<Sink>::region_protected(SpaceId id, VaRange range, Perm perm, Checkpoint* checkpoint) {
   Space* space = find_space(id);
   if (space == nullptr || !valid_range(id, range)) return Fail(Status::kInvalid);
-  return for_each_leaf_table(id, *space, range, Whose::kOwn, checkpoint,
+  return for_each_leaf_table(id, *space, range, Whose::kOwn, checkpoint, Stops::kAnywhere,
                              [this, perm](Cursor<Sink>& cursor, VaRange part, Batch& batch) {
                                if (cursor.at_large_page() && cursor.mine()) [[unlikely]] {
                                  protect_large(cursor, perm, batch);
@@ -25,7 +25,8 @@ void Engine<Sink>::protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm p
   }
   const unsigned first = Format::table_index(part.begin, 1);
   const unsigned last = Format::table_index(part.end - kPageBytes, 1);
-  {
+  // One page that is not there needs no loop.
+  if (first != last || !cursor.entry().empty()) {
     LazyUpdates lazy(sink_);
     if (perm.none()) {
       hide_pages(cursor, first, last, batch);

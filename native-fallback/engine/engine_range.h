@@ -12,7 +12,7 @@ Result<void> Engine<Sink>::region_unmapped(SpaceId id, VaRange range, Checkpoint
 
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::zap(SpaceId id, Space& space, VaRange range, Whose whose, Checkpoint* checkpoint) {
-  return for_each_leaf_table(id, space, range, whose, checkpoint,
+  return for_each_leaf_table(id, space, range, whose, checkpoint, Stops::kBehindChanges,
                              [this, whose, &space](Cursor<Sink>& cursor, VaRange part, Batch& batch) {
                                if (!cursor.mine() && whose == Whose::kOwn) [[unlikely]] {
                                  cursor.drop_shared(batch);
@@ -80,11 +80,14 @@ auto Engine<Sink>::shown_of(Cursor<Sink>& cursor, VaRange range) const -> Shown 
 // work(cursor, part, batch) for every leaf table in the range; the cursor is at part.begin, part lies in the
 // table; and for every large page, all of it. For kOwn, where other roots lead there too, part is all of what
 // is shared (Cursor::shared_range), which is inside the whole that the range is a part of (Checkpoint).
-// Errors: kAgain; kNoMemory, nothing has been done.
+// kBehindChanges: a table at the edge may hold others' entries alone, and who issues the whole range again
+// would stop behind it for ever. What takes nothing out looks at entries there all the same: kAnywhere, for
+// those who go on. Where tables may be shared, nobody begins again. Errors: kAgain; kNoMemory, nothing has
+// been done.
 template <PageTableSink Sink>
 template <class Work>
 Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange range, Whose whose,
-                                               Checkpoint* checkpoint, Work work) {
+                                               Checkpoint* checkpoint, Stops stops, Work work) {
   Cursor<Sink> cursor(tables_, space.root);
   if (!cursor.seek_leaf_table(range.begin, range.end)) return {};  // nobody has touched it
   Batch batch(sink_, frames_, counters_, space.root, scope_of(id));
@@ -122,11 +125,8 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
     work(cursor, part, batch);
     if (last) break;
     va = part.end;
-    // A table at the edge may hold others' entries alone: to stop behind it, again and again, is no progress.
-    // Where tables may be shared, nobody begins again.
-    const bool gone = cursor.level() > 1;
-    if (checkpoint != nullptr && (whole || gone || shared || counters_.entries_written != written) &&
-        checkpoint->should_stop(va)) {
+    const bool changed = whole || cursor.level() > 1 || shared || counters_.entries_written != written;
+    if (checkpoint != nullptr && (changed || stops == Stops::kAnywhere) && checkpoint->should_stop(va)) {
       batch.flush();
       return Fail(Status::kAgain);
     }

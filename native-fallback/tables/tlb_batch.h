@@ -41,6 +41,11 @@ class TlbBatch {
     if constexpr (kByRoot) return all_pages();
     if (count_ == 0 || count_ > kMaxPages || pages_[count_ - 1] != va.value()) page(va);
   }
+  // Entries on the way to va gained rights, and one access is to be tried again: as a processor knows them it
+  // would be refused once more. Where translations are kept by root, it walks again before it refuses (AMD).
+  void way_gained(Gva va) {
+    if constexpr (!kByRoot) way_to(va);
+  }
   // A present entry for va lost rights.
   void page(Gva va) {
     if (!cached_) return forget();

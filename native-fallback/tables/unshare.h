@@ -180,6 +180,7 @@ void Cursor<Sink>::copy_table(Frame table, Frame copy, unsigned level, Entry abo
 template <PageTableSink Sink>
 Result<void> Cursor<Sink>::own(unsigned lowest, TlbBatch<Sink>& batch) {
   // What has no other parent any more.
+  bool regained = false;
   unsigned top = kHighestShared;
   Entry links[Format::kLevels];  // by the level of the table that they lead to
   for (; top >= lowest; --top) {
@@ -189,8 +190,10 @@ Result<void> Cursor<Sink>::own(unsigned lowest, TlbBatch<Sink>& batch) {
     if (links[top].writable()) continue;
     if (memory_.frames.meta(links[top].frame()).refs != 1) break;
     regain(top, links[top], batch);
+    regained = true;
   }
   if (top < lowest || ends_way(links[top])) {
+    if (regained) batch.way_gained(va_);
     walk(va_);
     return {};
   }

@@ -48,8 +48,8 @@ class OfferTest(unittest.TestCase):
     def test_no_memory_calls(self):
         self.refused("vma", ["memory"], "offers no memory calls", LOOKED_FOR)
 
-    def test_no_queues(self):
-        for name in ("queue", "words"):
+    def test_parts_of_the_memory_calls(self):
+        for name in ("queue", "words", "usage", "installed"):
             with self.subTest(hide=name):
                 status, console = boot("vma", name)
                 self.assertEqual(status, 7, console)

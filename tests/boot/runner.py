@@ -34,6 +34,7 @@ class Row:
     command: list = dataclasses.field(default_factory=list)
     modes: list = dataclasses.field(default_factory=lambda: list(machine.MODES))
     memory: int = 256
+    hide: list = dataclasses.field(default_factory=list)
     timeout: float = 60
     status: int = 0
     last_line: str | None = None
@@ -65,7 +66,8 @@ def rows():
 def run(row, mode, folder):
     """Boots `row` in `mode`; gives what is wrong, or nothing."""
     extra = [(PROGRAMS / row.program, f"/test/{row.program}")] if row.program else []
-    boot = boots.make(folder, mode, row.arguments(f"/test/{row.program}"), extra=extra, guest_mib=row.memory)
+    boot = boots.make(folder, mode, row.arguments(f"/test/{row.program}"), extra=extra, guest_mib=row.memory,
+                      hide=row.hide)
     try:
         result = launcher.run(machine.command(boot), boot.counters, row.seconds(mode), hidden=boot.hidden)
     except launcher.BootError as error:

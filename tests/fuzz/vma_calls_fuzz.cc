@@ -65,10 +65,6 @@ struct Guest {
     if (!vma.fault(va, access, pt::Privilege::kUser)) return;
     const auto region = (*vma.declared(vma.active()))->find(va);
     NOPTE_ASSERT(region && allows(region->perm, access));
-    if (machine.access(0, va, access, pt::Privilege::kUser)) return;
-    // Between the fault and a table that became its space's own again the processor may have looked at the
-    // way there: what it knows of it refuses once more.
-    NOPTE_ASSERT(vma.fault(va, access, pt::Privilege::kUser));
     NOPTE_ASSERT(machine.access(0, va, access, pt::Privilege::kUser));
   }
   // Interesting values by a byte, raw ones by 255 and eight more.

@@ -12,10 +12,13 @@ namespace nopte::fuzz {
 class XenWorld {
  public:
   using Machine = hv::testing::XenMachine;
+  using Types = hv::PageTypes;
   static constexpr u64 kFrames = 40;
 
   // A small budget, so that work is interrupted everywhere.
-  explicit XenWorld(u8 shape) : budget_(shape < 128 ? 4 + shape % 8 : 64), machine_(kFrames, budget_) {}
+  explicit XenWorld(u8 shape)
+      : budget_(Types::kLeastPerLook + (shape < 128 ? shape % 8 * Types::kTableCost / 2 : 200)),
+        machine_(kFrames, budget_) {}
 
   void run(Input& input) {
     while (input.more()) {
@@ -159,9 +162,9 @@ class XenWorld {
     const auto& after = machine_.types.counters();
     NOPTE_ASSERT(result.status <= Status::kLimit);
     NOPTE_ASSERT((result.status == Status::kOk) == (result.value == 0));
-    NOPTE_ASSERT(after.tables_validated - before.tables_validated + after.tables_released -
-                     before.tables_released <=
-                 budget_);
+    const u64 tables =
+        after.tables_validated + after.tables_released - before.tables_validated - before.tables_released;
+    NOPTE_ASSERT(tables * Types::kTableCost <= budget_);
     NOPTE_ASSERT(after.entries_written - before.entries_written <= 2 * abi::xen::kMaxBatch);
     // One step that was refused, or did not begin.
     const bool single = number == abi::xen::kUpdateVaMapping ||

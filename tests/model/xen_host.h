@@ -16,6 +16,7 @@
 #include "hv-mm/xen/xen_mode.h"
 #include "pvops/base/panic.h"
 #include "tests/model/entry.h"
+#include "tests/model/launched.h"
 #include "tests/model/walkers.h"
 #include "tests/support/guest_elf.h"
 #include "tests/support/xen_count.h"
@@ -38,6 +39,7 @@ class XenHost {
                         infos_),
         to_physical_(kMachineBegin + infos_.size()),
         writable_(infos_.size(), true) {
+    host_.stop = [] { return true; };
     NOPTE_ASSERT(memory.range().begin == Frame(0) && infos_.size() <= kMachineBegin);
     hv::testing::GuestElf elf(0);
     hv::DomainBuilder builder(machine_frames_, order_);
@@ -133,7 +135,8 @@ class XenHost {
   Machine* machine_ = nullptr;
   hv::Vmcb vmcb_{};
   hv::Vcpu vcpu_{vmcb_, 0};
-  hv::XenMode mode_{machine_frames_, pt::Entry(kReserved),
+  HostHere host_;
+  hv::XenMode mode_{host_, machine_frames_, pt::Entry(kReserved),
                     [](u8* page) { std::fill_n(page, kPageBytes, u8{0}); },
                     [](u8* to, const u8* from) { std::copy_n(from, kPageBytes, to); }};
 

@@ -13,6 +13,7 @@
 
 #include "hv-mm/xen/xen_calls.h"
 #include "pvops/base/panic.h"
+#include "tests/support/work_meter.h"
 #include "tests/support/xen_count.h"
 
 namespace nopte::hv::testing {
@@ -26,13 +27,13 @@ class XenMachine {
   // The call lists lie in the frames behind the tables.
   static constexpr u64 kListPages = 10;
 
-  explicit XenMachine(u64 frames, u64 tables_per_call = PageTypes::kTablesPerCall)
+  explicit XenMachine(u64 frames, u64 entries_per_look = PageTypes::kEntriesPerLook)
       : frames_(frames),
         leaves_((frames + 511) / 512),
         memory_(static_cast<u8*>(std::aligned_alloc(4096, frames * 4096))),
         infos_(frames),
         types(MachineFrames(pt::FrameRange::of(pt::Frame(kBegin), frames), memory_.get(), infos_),
-              pt::Entry(kReserved), tables_per_call),
+              pt::Entry(kReserved), stop, entries_per_look),
         calls(
             types, [](u8* page) { std::fill_n(page, 4096, u8{0}); },
             [](u8* to, const u8* from) { std::copy_n(from, 4096, to); }) {
@@ -86,8 +87,22 @@ class XenMachine {
     return tlb_.at(va >> 12).frame;
   }
 
+  // Every call is held to what it may do between two looks at whether an interrupt waits.
+  struct Stop {
+    bool interrupt = true;
+    u64 looks = 0;
+    test::WorkMeter meter{};
+    bool operator()() {
+      meter.look();
+      ++looks;
+      return interrupt;
+    }
+  };
   CallResult call(u64 number, const abi::Registers& arguments) {
+    stop.meter.begin();
     const CallResult result = calls.call(number, arguments);
+    stop.meter.look();
+    NOPTE_ASSERT(stop.meter.kept());
     if (types.take_flush()) tlb_.clear();
     return result;
   }
@@ -190,6 +205,7 @@ class XenMachine {
   std::map<u64, Cached> tlb_;
 
  public:
+  Stop stop;
   PageTypes types;
   XenCalls calls;
 };

@@ -24,11 +24,17 @@ void what_was_dropped_is_not_resident(Scene& s) {
   EXPECT(s.advise(a, 1, 2, Advice::kDontNeed) == kOk);
   EXPECT(is(s.resident(a, 0, 4), 0b1001));
 }
+// An object of four pages that the running space shows twice: shared at page 0, private and one more at 10.
+struct ShownTwice {
+  explicit ShownTwice(Scene& s) : a(s.create_active()), o(s.make_object(4)) {
+    EXPECT(s.map_object(a, 0, 4, o, 0, Sharing::kShared) == kOk);
+    EXPECT(s.map_object(a, 10, 5, o, 0, Sharing::kPrivate) == kOk);
+  }
+  const SpaceId a;
+  const ObjectId o;
+};
 void the_pages_of_an_object_are_resident_wherever_it_shows(Scene& s) {
-  const SpaceId a = s.create_active();
-  const ObjectId o = s.make_object(4);
-  EXPECT(s.map_object(a, 0, 4, o, 0, Sharing::kShared) == kOk);
-  EXPECT(s.map_object(a, 10, 5, o, 0, Sharing::kPrivate) == kOk);
+  const auto [a, o] = ShownTwice(s);
   EXPECT(is(s.resident(a, 10, 5), 0));
   EXPECT(s.store(1, 1) == kOk);
   EXPECT(is(s.resident(a, 10, 5), 0b10));
@@ -88,10 +94,7 @@ void what_is_installed_is_counted(Scene& s) {
   EXPECT(is(s.count(a, 0, 64), 0));
 }
 void what_an_object_shows_is_counted_where_it_shows(Scene& s) {
-  const SpaceId a = s.create_active();
-  const ObjectId o = s.make_object(4);
-  EXPECT(s.map_object(a, 0, 4, o, 0, Sharing::kShared) == kOk);
-  EXPECT(s.map_object(a, 10, 4, o, 0, Sharing::kPrivate) == kOk);
+  const auto [a, o] = ShownTwice(s);
   EXPECT(s.store(1, 1) == kOk);
   EXPECT(is(s.count(a, 0, 4), 1));
   EXPECT(is(s.count(a, 10, 4), 0));

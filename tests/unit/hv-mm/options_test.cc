@@ -61,6 +61,8 @@ TEST(Options, HideFeaturesAndTheVersion) {
             abi::kFeatureRegionQueue | abi::kFeatureUntouchedWords);
   EXPECT_EQ(parse_options("mode=vma memory=8388608 hide=words")->offer.hidden_features,
             abi::kFeatureUntouchedWords);
+  EXPECT_EQ(parse_options("mode=vma memory=8388608 hide=usage,installed")->offer.hidden_features,
+            abi::kFeatureUsage | abi::kFeatureInstalled);
   EXPECT_EQ(hidden->offer.abi_version, 0u);
   EXPECT_EQ(hidden->guest_command_line, "-- x");
   EXPECT_FALSE(parse_options("mode=vma memory=8388608 hide=bogus"));

@@ -19,6 +19,11 @@ class StartModes : public testing::Test {
 
   // Started, before its first entry.
   hv::ModeHandler& started(Start start) {
+    // The host takes no interrupts yet.
+    launched.host.stop = [] {
+      ADD_FAILURE() << "asks whether an interrupt waits";
+      return false;
+    };
     const auto mode = start(launched.launch);
     NOPTE_ASSERT(mode);
     EXPECT_EQ(vmcb().tlb_control, hv::kTlbFlushAll);

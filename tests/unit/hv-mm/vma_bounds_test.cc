@@ -302,6 +302,23 @@ TEST_F(VmaAgainTest, ARegionThatReplacesAWholeTableOfPagesAndIsPopulated) {
   EXPECT_LE(stop_.meter.most(), work::kMostAtOnce);
 }
 
+// Rights that change no entry: of pages that a write copies.
+TEST_F(VmaAgainTest, WhatStaysAsItIsCountsToo) {
+  const u64 object = call(Call::object_create, {1024}).value;
+  const u64 space = active_space();
+  ASSERT_EQ(map(space, kA, 1024, 1, object), Status::kOk);
+  for (u64 page = 0; page < 1024; ++page) ASSERT_TRUE(touch(kA + pages_to_bytes(page), Access::kRead));
+  ASSERT_EQ(installed(space), 1024u);
+  for (const Stub stub : {Stub::kGoesOn, Stub::kIssuesAgain}) {
+    for (const u64 perm : {u64{3}, u64{1}}) {
+      // From amidst the first table.
+      const Registers call{space, (kA + kPageBytes).value(), 1023, perm};
+      EXPECT_EQ(until_done(stub, Call::region_protect, call).status, Status::kOk);
+    }
+  }
+  EXPECT_EQ(installed(space), 1024u);
+}
+
 // Both ends of what is taken lie amidst tables that a clone shares, which are copied first.
 TEST_F(VmaAgainTest, WhatAClonesTablesTakeIsBounded) {
   const u64 space = active_space();

@@ -136,6 +136,25 @@ TEST_F(VmaModeTest, PagingIsTheHypervisorsAlone) {
   EXPECT_EQ(static_cast<u8>(std::exchange(guest.vmcb().event_injection, 0)), hv::kVectorGeneralProtection);
 }
 
+TEST(VmaModeHides, WhatIsHiddenIsRefused) {
+  VmaGuest guest(1024, {}, abi::kFeatureUsage | abi::kFeatureInstalled);
+  const auto call = [&](Call number, const abi::Registers& arguments) {
+    return guest.call(static_cast<u64>(number), arguments).status;
+  };
+  const u64 space = guest.call(static_cast<u64>(Call::space_create), {}).value;
+  const u64 page = kUserPage.value();
+  for (const AccessPattern pattern : {AccessPattern::kRandom, AccessPattern::kSequential}) {
+    const u64 usage = u64{Usage::bits_of(pattern)} << abi::kRegionUsageShift;
+    EXPECT_EQ(call(Call::region_map, {space, page, 1, 3 | usage}), Status::kInvalid);
+  }
+  ASSERT_EQ(call(Call::region_map, {space, page, 1, 3}), Status::kOk);
+  for (u64 advice = 0; advice <= u64{static_cast<u32>(kLastAdvice)}; ++advice) {
+    const bool usage = usage_change(static_cast<Advice>(advice)).mask != 0;
+    EXPECT_EQ(call(Call::region_advise, {space, page, 1, advice}), usage ? Status::kInvalid : Status::kOk);
+  }
+  EXPECT_EQ(call(Call::region_installed, {space, page, 1}), Status::kUnsupported);
+}
+
 TEST_F(VmaModeTest, TheHypervisorReadsWhatTheGuestRuns) {
   guest.kernel<u64>(kImage + 0x10) = 0x1122'3344'5566'7788;
   u8 bytes[8];

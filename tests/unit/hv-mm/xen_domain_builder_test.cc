@@ -138,7 +138,8 @@ TEST(XenDomainBuilder, TheRootIsValid) {
     Domain d(count);
     ASSERT_TRUE(d.build(kFirst));
     const u64 root = d.order.machine(d.block.boot_root);
-    PageTypes types(d.machine_frames, pt::Entry(kReserved));
+    const auto never = [] { return false; };
+    PageTypes types(d.machine_frames, pt::Entry(kReserved), never);
     ASSERT_TRUE(types.begin_call());
     ASSERT_EQ(types.pin(root, 4), XenErrno::kNone);
     ASSERT_EQ(types.set_base(root), XenErrno::kNone);

@@ -270,14 +270,40 @@ class XenBounded : public ::testing::Test {
 TEST_F(XenBounded, APinGoesOnWhereItStopped) {
   const u64 top = make_tree(), data = top + 1 + kTables;
   const u64 tries = until_done([&] { return machine.pin(top, 2); }, Errno::kNone);
-  EXPECT_GE(tries, kTables / PageTypes::kTablesPerCall);
-  EXPECT_LE(tries, kTables / (PageTypes::kTablesPerCall - 2) + 1);
+  constexpr u64 kTablesPerCall = PageTypes::kEntriesPerLook / PageTypes::kTableCost;
+  EXPECT_GE(tries, kTables / kTablesPerCall);
+  EXPECT_LE(tries, kTables / (kTablesPerCall - 3));  // the upper one and groups are paid for again
   EXPECT_EQ(machine.info(data).uses, kTables + 1);
   // The unpin is done at once for the guest; what remains of it is done before anything else.
   ASSERT_EQ(machine.unpin(top), Errno::kNone);
   EXPECT_FALSE(machine.types.unfinished().empty());
   until_done([&] { return machine.pin(data, 1); }, Errno::kInval);
   EXPECT_TRUE(machine.types.unfinished().empty());
+  EXPECT_EQ(machine.info(data).uses, 1u);
+}
+
+TEST_F(XenBounded, WhereNoInterruptWaitsItGoesOn) {
+  const u64 top = make_tree();
+  machine.stop = {.interrupt = false};
+  ASSERT_EQ(machine.pin(top, 2), Errno::kNone);
+  EXPECT_GE(machine.stop.looks, kTables * PageTypes::kTableCost / PageTypes::kEntriesPerLook);
+  machine.stop.looks = 0;
+  ASSERT_EQ(machine.unpin(top), Errno::kNone);
+  EXPECT_GE(machine.stop.looks, kTables * PageTypes::kTableCost / PageTypes::kEntriesPerLook);
+  EXPECT_TRUE(machine.types.unfinished().empty());
+  machine.check();
+}
+
+// Tables that are full: amidst one is a look, too.
+TEST_F(XenBounded, AFullTableIsMoreThanOneLook) {
+  const u64 table = machine.first_free(), data = table + 1;
+  for (u64 i = 0; i < pt::kEntriesPerTable; ++i) machine.raw(table, i) = machine.entry(data);
+  ASSERT_EQ(machine.show(table, 0), Errno::kNone);
+  EXPECT_EQ(until_done([&] { return machine.pin(table, 1); }, Errno::kNone), 2u);
+  EXPECT_EQ(machine.info(data).uses, pt::kEntriesPerTable + 1);
+  ASSERT_EQ(machine.unpin(table), Errno::kNone);
+  EXPECT_FALSE(machine.types.unfinished().empty());
+  EXPECT_EQ(until_done([&] { return machine.show(data, kXW); }, Errno::kNone), 1u);
   EXPECT_EQ(machine.info(data).uses, 1u);
 }
 
@@ -305,10 +331,11 @@ TEST_F(XenBounded, AListSaysHowFarItCame) {
   for (u64 i = 0; i < kTables; ++i) {
     list.push_back(XenMachine::operation(Mmuext::kPinL1, machine.machine(top + 1 + i)));
   }
+  constexpr u64 kPinsPerCall = PageTypes::kEntriesPerLook / (PageTypes::kTableCost + PageTypes::kGroup);
   u64 done = 0;
   while (done < kTables) {
     const Errno error = machine.operate(std::span(list).subspan(done));
-    EXPECT_EQ(machine.done, std::min(PageTypes::kTablesPerCall, kTables - done));
+    EXPECT_EQ(machine.done, std::min(kPinsPerCall, kTables - done));
     done += machine.done;
     EXPECT_EQ(error, done < kTables ? Errno::kRestart : Errno::kNone);
   }

@@ -69,6 +69,26 @@ TEST(AheadAccount, FourRunsGoOnAtOnce) {
   EXPECT_EQ(account.pages(), 4u);
 }
 
+TEST(AheadAccount, KnowsOfStepsToTheEndOfALeafTable) {
+  AheadAccount account;
+  account.pay(at(511), 1);
+  EXPECT_FALSE(account.paid_to_edge());
+  account.pay(at(1024), 1);
+  EXPECT_TRUE(account.paid_to_edge());
+  account.fault_at(at(1024), 1);
+  EXPECT_FALSE(account.paid_to_edge());
+  account.pay(at(512), 1);
+  account.gone({at(500), at(600)}, 1);
+  EXPECT_FALSE(account.paid_to_edge());
+  // Others take its place.
+  account.pay(at(512), 1);
+  for (u64 run = 1; run <= 4; ++run) {
+    EXPECT_TRUE(account.paid_to_edge());
+    account.pay(at(100 * run), 1);
+  }
+  EXPECT_FALSE(account.paid_to_edge());
+}
+
 TEST(AheadAccount, WhatIsGoneIsPaidBackAsFarAsItWasUsed) {
   AheadAccount account;
   account.pay(at(100), 3);
