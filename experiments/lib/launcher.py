@@ -255,7 +255,9 @@ def _explain(returncode, complaint, console):
 def _tail(console, lines=12):
     text = console[-_TAIL_BYTES:].decode(errors="replace").replace("\r", "")
     found = [line for line in text.split("\n") if line.strip()]
-    return "\n".join("    | " + line for line in found[-lines:])
+    # Above a panic's registers and calls stands what it is about.
+    panics = [line for line in found[:-lines] if "panic" in line]
+    return "\n".join("    | " + line for line in (*panics[-1:], *found[-lines:]))
 
 
 class StdoutConsole:

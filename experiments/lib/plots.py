@@ -86,7 +86,8 @@ def _ratios(comparison):
     figure, axes = plt.subplots(figsize=(9.5, 1.6 + 0.30 * len(rows)))
     places = range(len(rows), 0, -1)
     for key, (label, marker) in _PUBLISHED.items():
-        published = [(peer[key] / peer["linux"], place) for peer, place in zip(rows, places) if peer["linux"]]
+        published = [(peer[key] / peer["linux"], place) for peer, place in zip(rows, places)
+                     if peer["linux"] and peer[key]]
         axes.scatter([x for x, _ in published], [y for _, y in published], marker=marker, s=34, facecolors="none",
                      edgecolors="#9ca3af", linewidths=1.1, label=label, zorder=2)
     for mode in modes:

@@ -21,7 +21,7 @@ SECONDS = 300
 # What ctest takes for "skipped".
 SKIPPED = 77
 # Of the modes whose hypervisor takes long to boot, those that are run without --long.
-SAMPLE = (machine.KVM_SHADOW, machine.XEN_PV)
+SAMPLE = (machine.KVM_NESTED, machine.XEN_PV)
 GUEST_MIB = 64
 IMAGE = images.GUEST.parent / "nopte-conformance"
 RESULT = re.compile(r"(PASS|FAIL|EXCUSED) ([a-z0-9]+-\w+)(?:: (.*))?")
@@ -60,8 +60,8 @@ def costs(events):
         yield taken, int(end["text"].split()[2])
 
 
-def check(done, show_exits):
-    """Prints a line for each case; what is wrong."""
+def check(done, show_exits, bounded=True):
+    """Prints a line for each case; what is wrong. `bounded`: exits are the project's own, and held against their bounds."""
     lines = done.console.decode(errors="replace").splitlines()
     results = [match for match in map(RESULT.fullmatch, lines) if match]
     end = next((match for match in map(END.fullmatch, lines) if match), None)
@@ -70,7 +70,7 @@ def check(done, show_exits):
     for number, result in enumerate(results):
         verdict, name, why = result.groups()
         taken, most = spans[number] if number < len(spans) else (0, 0)
-        if verdict == "PASS" and taken > most:
+        if verdict == "PASS" and bounded and taken > most:
             verdict, why = "FAIL", f"{taken} exits, at most {most} allowed"
         print(f"{verdict} {name}" + (f": {why}" if why else "") + (f" [{taken} of {most} exits]" if show_exits else ""))
         if verdict == "FAIL":
@@ -104,7 +104,8 @@ def main():
         return SKIPPED
     try:
         with tempfile.TemporaryDirectory(prefix="nopte-conformance-") as folder:
-            return 1 if check(boot(options.mode, options.cases, pathlib.Path(folder)), options.exits) else 0
+            done = boot(options.mode, options.cases, pathlib.Path(folder))
+            return 1 if check(done, options.exits, options.mode not in machine.FOREIGN_MODES) else 0
     except UserError as error:
         print(error)
         return 1

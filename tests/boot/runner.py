@@ -60,6 +60,7 @@ def rows():
               if path.stem not in with_row]
     names = [row.name for row in found]
     assert len(set(names)) == len(names), f"two rows have one name: {names}"
+    assert {name for _, name in SAMPLE} <= set(names), "a row of the sample is gone"
     return found
 
 

@@ -59,6 +59,19 @@ class LauncherTest(unittest.TestCase):
         self.assertEqual(error.reason, "refused")
         self.assertIn("no SVM", str(error))
 
+    def test_what_a_panic_is_about_is_shown_above_its_last_lines(self):
+        error = self.failure("print('one\\nKernel panic: why'); [print('register', n) for n in range(30)]")
+        shown = [line for line in str(error).splitlines() if line.startswith("    | ")]
+        self.assertEqual((shown[0], len(shown)), ("    | Kernel panic: why", 13))
+        error = self.failure("[print('line', n) for n in range(30)]; print('panic: last')")
+        self.assertEqual(str(error).count("| panic: last"), 1)
+
+    def test_what_to_do_may_come_with_the_reason(self):
+        line = '{"event":"power_off","status":1,"reason":"no SVM","todo":"another processor"}'
+        error = self.failure(f"open(sys.argv[1], 'w').write({line!r} + chr(10)); sys.exit(3)")
+        self.assertIn("the machine stopped: no SVM", str(error))
+        self.assertEqual(error.todo, "another processor")
+
     def test_counters_of_an_earlier_run_do_not_count(self):
         self.counters.write_text('{"event":"power_off","status":0}\n')
         self.assertEqual(self.failure("pass").reason, "reset")
