@@ -53,7 +53,7 @@ class XenWorld {
 
  private:
   static constexpr u64 kNumbers[] = {abi::xen::kMmuUpdate, abi::xen::kMmuextOp, abi::xen::kMulticall};
-  static constexpr u64 kSlots[] = {0, 1, 2, 3, 255, 256, 257, 511};
+  static constexpr u64 kSlots[] = {0, 1, 2, 255, 256, 271, 272, 511};
 
   static u64 frame(Input& input) {
     const u8 byte = input.byte();

@@ -38,7 +38,7 @@ class XenMachine {
             types, [](u8* page) { std::fill_n(page, 4096, u8{0}); },
             [](u8* to, const u8* from) { std::copy_n(from, 4096, to); }) {
     std::fill_n(memory_.get(), frames * 4096, u8{0});
-    raw(kRoot, 256) = entry(kLevel3);
+    raw(kRoot, kDirect >> 39 & 511) = entry(kLevel3);
     raw(kLevel3, 0) = entry(kLevel2);
     for (u64 i = 0; i < leaves_; ++i) raw(kLevel2, i) = entry(kFirstLeaf + i);
     for (u64 frame = 0; frame < frames; ++frame) {

@@ -95,7 +95,7 @@ TEST_F(XenPageTypes, CyclesAreRefused) {
   machine.raw(b, 0) = 0;
   ASSERT_EQ(machine.pin(a, 2), Errno::kNone);
   refused(Errno::kInval, [&] { return machine.update(a, 1, machine.entry(a)); });
-  refused(Errno::kInval, [&] { return machine.update(b, 1, machine.entry(a)); });
+  refused(Errno::kBusy, [&] { return machine.update(b, 1, machine.entry(a)); });
 }
 
 TEST_F(XenPageTypes, LinearTablesAreRefused) {
