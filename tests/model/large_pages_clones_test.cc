@@ -137,6 +137,50 @@ TEST_P(LargePages, MovingWhatACloneHasTooMovesItForOne) {
   expect_filled(0, 2 * kLarge);
 }
 
+TEST_P(LargePages, RightsThatComeBackLeaveTheOthersPages) {
+  map_filled(1);
+  clone();
+  for (const SpaceId space : {child, parent}) {
+    in(space);
+    ASSERT_TRUE(w.protect(space, pages(0, kLarge), kPermR));
+    ASSERT_TRUE(w.protect(space, pages(0, kLarge), kPermRW));
+    EXPECT_EQ(w.write(at(7), space == child ? 70 : 80), kFine);
+    w.check();
+  }
+  in(child);
+  EXPECT_EQ(w.read(at(7)), 70u);
+}
+
+TEST_P(LargePages, APartThatMovesLeavesTheOtherItsLeaf) {
+  map_filled(1);
+  clone();
+  in(child);
+  ASSERT_TRUE(w.move(child, pages(9, kLarge), at(10 * kLarge)));
+  w.check();
+  EXPECT_TRUE(is_large(parent, 0));
+  for (u64 i = 9; i < kLarge; ++i) ASSERT_EQ(w.read(at(10 * kLarge + i - 9)), i + 1);
+  in(parent);
+  expect_filled(0, kLarge);
+}
+
+// A table of so many that a clone shares it.
+TEST_P(LargePages, ItMovesIntoATableThatACloneHasToo) {
+  const u64 there = 512 * kLarge;
+  for (u64 i = 1; i <= kCrowd; ++i) {
+    map(there + i * kLarge, there + i * kLarge + 1);
+    ASSERT_EQ(w.write(at(there + i * kLarge), i), kFine);
+  }
+  map_filled(1);
+  clone();
+  in(child);
+  ASSERT_TRUE(w.move(child, pages(0, kLarge), at(there)));
+  w.check();
+  for (u64 i = 0; i < kLarge; ++i) ASSERT_EQ(w.read(at(there + i)), i + 1);
+  in(parent);
+  expect_filled(0, kLarge);
+  EXPECT_EQ(w.read(at(there)), std::unexpected(ViolationReason::kNoRegion));
+}
+
 // Refused access is kept above what is shared (unshare.h).
 TEST_P(LargePages, WhatACloneMayNotTouchComesBackWithItsContents) {
   map_filled(2);
@@ -149,11 +193,12 @@ TEST_P(LargePages, WhatACloneMayNotTouchComesBackWithItsContents) {
   ASSERT_TRUE(w.protect(child, pages(0, kLarge + 5), kPermRW));
   w.check();
   expect_filled(0, kLarge + 5);
-  EXPECT_EQ(w.write(at(1), 2), kFine);
+  EXPECT_EQ(w.write(at(1), 99), kFine);
   EXPECT_EQ(w.read(at(kLarge + 5)), std::unexpected(ViolationReason::kPermission));
   ASSERT_TRUE(w.unmap(child, pages(2, 3 * kLarge)));
   w.check();
   in(parent);
+  expect_filled(0, 2 * kLarge);
   fill(0, 2 * kLarge);
 }
 

@@ -202,6 +202,13 @@ void large_pages_can_be_switched_off() {
   at[0] = at[3 * kPage] = 1;
   char* later = map(4);
   later[0] = 1;
+  // None comes, whoever asks for one.
+  constexpr size_t kPages = 2048;
+  char* large = map(kPages);
+  CHECK(advise(large, kPages, MADV_HUGEPAGE) == 0);
+  for (size_t page = 0; page < kPages; ++page) large[page * kPage] = 1;
+  CHECK(mapping_of(large).huge_kib == 0);
+  unmap(large, kPages);
   CHECK(in_child([] {
     return prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0) == 0 && prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 0;
   }));
