@@ -30,7 +30,7 @@ void Engine<Sink>::protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm p
     if (perm.none()) {
       hide_pages(cursor, first, last, batch);
     } else {
-      choose_way(sink_, [&]<class Way> {
+      choose_way(sink_, [&]<class Way>() __attribute__((always_inline)) {
         const LazyUpdates lazy(way<Way>());
         if constexpr (requires { Way::kOneCopy; }) {
           give_rights<Way>(cursor, first, last, perm, perm.write(), batch);

@@ -168,8 +168,9 @@ unsigned Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch&
     cursor.unlink_table(batch);
     return unused;
   }
-  const unsigned unused =
-      choose_way(sink_, [&]<class Way> { return zap_entries<Way>(cursor, first, last, batch); });
+  const unsigned unused = choose_way(sink_, [&]<class Way>() __attribute__((always_inline)) {
+    return zap_entries<Way>(cursor, first, last, batch);
+  });
   if (cursor.mine()) cursor.prune(batch);
   return unused;
 }
