@@ -41,18 +41,24 @@ PARTS = {
     "image_translation_native": "translation layer, bare machine",
     "image_choice": "choice and patching", "image_native_choice": "choice and patching",
     "image_stubs": "backend: hypercalls",
-    "image_translation_interfaces": "backends: page-table interfaces",
+    # One engine, for the bare machine and the interfaces: what is only for these is told by its name.
+    "image_translation_interfaces": "translation layer, bare machine",
 }
-BACKENDS = ("backend: hypercalls", "backends: page-table interfaces")
+_INTERFACES = "backends: page-table interfaces"
+BACKENDS = ("backend: hypercalls", _INTERFACES)
 
-# The two engines, each of one file: which objects, and what their functions are by their class.
-ENGINE_HOMES = {"image_translation_interfaces": "interfaces", "image_translation_bare": "bare"}
+# In a section's name: code that the bare machine has no use for. An interface's own, or a part of the engine that is there
+# once for the bare machine and once for them (EitherSink::choose).
+_ONLY_INTERFACES = re.compile(r"TableOps|XenTables|XenQueue|ToldTables|Teller|Interface|_told|5apart|(kvmpv|vmi|lguest|xen)_backend"
+                              r"|hypercall")
+
+# What the engine's functions are by their class.
 ENGINE_PARTS = {
     "engine: faults, ranges, clones": ("Engine", "EngineMm"),
     "tables: finding, changing, sharing": ("Cursor", "TlbBatch", "TableMemory", "TableView"),
-    "operations that are reached by a pointer": ("TableOpsSink", "TableOps"),
+    "entries: plain or by operations": ("EitherSink", "StoreSink", "TableOpsSink", "TableOps"),
     "Xen's interface": ("XenTables", "XenQueue"),
-    "the told interfaces": ("ToldTables", "KvmpvTeller", "VmiTeller", "LguestTeller"),
+    "the told interfaces": ("ToldTables", "KvmPvTeller", "VmiTeller", "LguestTeller"),
 }
 _OTHER = "home, platform, boot"
 
@@ -75,7 +81,7 @@ class Census:
     operations: dict  # "memory", "platform" → number
     sites: CallSites
     text: list  # {"part", "with", "without"}, bytes
-    engines: list = dataclasses.field(default_factory=list)  # {"part", "interfaces", "bare"}, bytes
+    engines: list = dataclasses.field(default_factory=list)  # {"part", "interfaces", "both"}, bytes
     redirected: dict = dataclasses.field(default_factory=dict)  # after boot on the bare machine
     rows: list = dataclasses.field(default_factory=list)  # {"row", "title", "with", "without"}
     problems: list = dataclasses.field(default_factory=list)
@@ -161,21 +167,28 @@ def folder_of(source):
 def text_by_part(path, image):
     """Part → bytes of code."""
     found = {}
-    for _, source, size in pieces_of(path, image):
+    for name, source, size in pieces_of(path, image):
         part = PARTS.get(folder_of(source))
         if part is None:
             raise UserError(f"{path.name}: {source} belongs to no part", "name it in experiments/lib/census.py")
+        if only_interfaces(name, source):
+            part = _INTERFACES
         found[part] = found.get(part, 0) + size
     return found
 
 
+def only_interfaces(name, source):
+    return folder_of(source) == "image_translation_interfaces" and _ONLY_INTERFACES.search(name) is not None
+
+
 def engines(pieces):
-    """What the two engines are made of: {"part", "interfaces", "bare"}, bytes of code."""
-    found = {part: {"part": part, "interfaces": 0, "bare": 0} for part in (*ENGINE_PARTS, _OTHER)}
+    """What the engine's file is made of: {"part", "interfaces", "both"}, bytes of code for the interfaces alone and for
+    the bare machine, or it and them."""
+    found = {part: {"part": part, "interfaces": 0, "both": 0} for part in (*ENGINE_PARTS, _OTHER)}
     for name, source, size in pieces:
-        which = ENGINE_HOMES.get(folder_of(source))
-        if which is None:
+        if folder_of(source) != "image_translation_interfaces":
             continue
+        which = "interfaces" if only_interfaces(name, source) else "both"
         scope = _CLASS.search(name)
         part = next((part for part, classes in ENGINE_PARTS.items() if scope and scope[1] in classes), _OTHER)
         found[part][which] += size
@@ -186,7 +199,7 @@ def count():
     """What the two images hold."""
     image, native = Image(images.GUEST), Image(images.GUEST_NATIVE)
     both, alone = text_by_part(images.GUEST, image), text_by_part(images.GUEST_NATIVE, native)
-    parts = [part for part in dict.fromkeys(PARTS.values()) if part in both or part in alone]
+    parts = [part for part in dict.fromkeys((*PARTS.values(), _INTERFACES)) if part in both or part in alone]
     text = [{"part": part, "with": both.get(part, 0), "without": alone.get(part, 0)} for part in parts]
     census = Census(operations(), call_sites(image), text, engines(pieces_of(images.GUEST, image)))
     sites = census.sites

@@ -42,8 +42,8 @@ def terminal(census):
     for row in text_rows(census) + [{**row, "part": f"Linux, 2007 *: {row['part']}"}
                                     for row in counting.PUBLISHED["text"]]:
         lines.append(f"{row['part']:<34}{row['with']:>12,}{row['without']:>12,}{counting.growth(row):>10}")
-    lines += ["", f"{'bytes of text: the two engines':<44}{'interfaces':>12}{'bare':>12}", "-" * 68]
-    lines += [f"{row['part']:<44}{row['interfaces']:>12,}{row['bare']:>12,}" for row in census.engines]
+    lines += ["", f"{'bytes of text: the engine':<44}{'interfaces':>12}{'both':>12}", "-" * 68]
+    lines += [f"{row['part']:<44}{row['interfaces']:>12,}{row['both']:>12,}" for row in census.engines]
     if census.rows:
         lines += ["", f"{'instructions per operation, native':<44}{'patched':>14}{'without':>14}{'ratio':>9}", "-" * 81]
         for row in census.rows:
@@ -67,7 +67,7 @@ def csv_text(census):
     for row in text_rows(census):
         writer.writerow(("text", row["part"], row["with"], row["without"]))
     for row in census.engines:
-        writer.writerow(("engines", row["part"], row["interfaces"], row["bare"]))
+        writer.writerow(("engines", row["part"], row["interfaces"], row["both"]))
     for row in census.rows:
         writer.writerow(("row", row["row"], f"{row['with']:.4f}", f"{row['without']:.4f}"))
     return out.getvalue()

@@ -3,7 +3,7 @@
 import dataclasses
 
 _TABLES_GO = "each page is a leaf table that goes, told and emptied by itself; shadow gives the table above up at once"
-_BY_CALLS = "the engine of the page-table interfaces does by calls what shadow's guest has inline"
+_BY_CALLS = "the engine asks whether entries are told, and does by calls what shadow's guest has inline"
 _CHECKED = "every entry is checked and counted against the frame that it names"
 _VALIDATED = "a table that comes or goes is validated or counted out entry by entry"
 # By mode, row; None: any other row.

@@ -180,35 +180,47 @@ class Engine final : public EngineCore {
   Result<void> commit(Gva va) override;
 
   // --- pages (engine_fault.h) ---
+  template <class Way>
   Result<void> resolve(Space& space, SpaceId id, const Promise& promise, Gva va, Access access);
   Result<bool> own_for(const Space& space, Gva va, Access access);
-  Result<void> resolve_empty(Cursor<Sink>& cursor, Space& space, SpaceId id, const Promise& promise, u64 page,
+  template <class Way>
+  Result<void> resolve_empty(Cursor<Way>& cursor, Space& space, SpaceId id, const Promise& promise, u64 page,
                              Access access);
-  Result<void> resolve_held(Cursor<Sink>& cursor, Space& space, SpaceId id, const Promise& promise,
+  template <class Way>
+  Result<void> resolve_held(Cursor<Way>& cursor, Space& space, SpaceId id, const Promise& promise,
                             Entry entry, Access access);
-  [[nodiscard]] bool follows_touched(const Cursor<Sink>& cursor) const;
-  bool make_leaf_table(Cursor<Sink>& cursor);
-  template <class Counts>
-  unsigned step_ahead(const Cursor<Sink>& cursor, const RegionSpec& region, Counts counts) const;
-  void go_ahead(const Cursor<Sink>& cursor, Space& space, SpaceId id, const Promise& promise, u64 page,
+  template <class Way>
+  Result<void> install(Cursor<Way>& cursor, Entry leaf);
+  template <class Way>
+  Result<void> make_tables(Cursor<Way>& cursor, unsigned lowest);
+  template <class Way>
+  [[nodiscard]] bool follows_touched(const Cursor<Way>& cursor) const;
+  template <class Way>
+  bool make_leaf_table(Cursor<Way>& cursor);
+  template <class Way, class Counts>
+  unsigned step_ahead(const LeafTable& table, Gva va, const RegionSpec& region, Counts counts) const;
+  void go_ahead(const LeafTable& table, Gva va, Space& space, SpaceId id, const Promise& promise, u64 page,
                 Access access);
-  unsigned install_run(const Cursor<Sink>& cursor, unsigned first, unsigned pages, const Promise& promise,
+  template <class Way>
+  unsigned install_run(const LeafTable& table, unsigned first, unsigned pages, const Promise& promise,
                        u64 page, Entry model);
   enum class Holes : u8 { kEnd, kStay };  // where there is no frame for an entry
-  template <Holes kHoles, class SlotOf>
-  unsigned fill_run(const Cursor<Sink>& cursor, unsigned first, unsigned pages, Entry model,
+  template <Holes kHoles, class Way, class SlotOf>
+  unsigned fill_run(const LeafTable& table, unsigned first, unsigned pages, Entry model,
                     const SlotOf& slot_of);
-  void write_ahead(Cursor<Sink>& cursor, const RegionSpec& region);
+  template <class Way>
+  void write_ahead(Cursor<Way>& cursor, const RegionSpec& region);
   // The object's frame for a page inside it, made (zero) when absent. Errors: kNoMemory.
   Result<Frame> object_frame(MemoryObject& object, ObjectId id, u64 page);
   Result<Frame> zeroed_frame(FrameKind kind);
   Result<Frame> copied_frame(Frame from);
   // One reference less; the last one hands the frame to the batch.
-  void drop_reference(Frame frame, Batch& batch);
+  void drop_reference(Frame frame, FrameTable::Metas metas, Batch& batch);
 
   // --- large pages (engine_large.h) ---
   // Where the cursor is above level 1: whether to look closer.
-  [[nodiscard]] bool may_be_large(const Cursor<Sink>& cursor, const Space& space,
+  template <class Way>
+  [[nodiscard]] bool may_be_large(const Cursor<Way>& cursor, const Space& space,
                                   const Promise& promise) const {
     const bool earned = Format::table_index(cursor.va(), 1) == 0 && space.ahead.paid() &&
                         space.ahead.step_before(cursor.va()) >= AheadPolicy::kMost - 1;
@@ -222,7 +234,7 @@ class Engine final : public EngineCore {
   [[gnu::cold, gnu::noinline]] void drop_large(Entry entry, Batch& batch);
   [[gnu::cold, gnu::noinline]] void zap_large(Cursor<Sink>& cursor, Space& space, Batch& batch);
   [[gnu::cold, gnu::noinline]] void protect_large(Cursor<Sink>& cursor, Perm perm, Batch& batch);
-  [[gnu::cold, gnu::noinline]] Result<void> share_large(Cursor<Sink>& from, Cursor<Sink>& to, Gva va);
+  [[gnu::cold, gnu::noinline]] Result<void> share_large(Frame parent, Frame child, Gva va);
   [[gnu::cold, gnu::noinline]] Result<bool> make_large_way(Cursor<Sink>& source, VaRange part,
                                                            Cursor<Sink>& destination, Gva there,
                                                            Batch& batch);
@@ -241,6 +253,9 @@ class Engine final : public EngineCore {
   Result<void> for_each_leaf_table(SpaceId id, Space& space, VaRange range, Whose whose,
                                    Checkpoint* checkpoint, Work work);
   unsigned zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& batch);
+  template <class Way>
+  unsigned zap_entries(Cursor<Sink>& cursor, unsigned first, unsigned last, Batch& batch);
+  unsigned take(const Cursor<Sink>& cursor, unsigned index, Entry entry, Batch& batch);
   [[gnu::noinline]] static void note_gone(Space& space, VaRange part, unsigned unused) {
     space.ahead.gone(part, unused);
   }
@@ -249,8 +264,8 @@ class Engine final : public EngineCore {
   // --- rights (engine_protect.h) ---
   void protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm perm, Batch& batch);
   void hide_pages(Cursor<Sink>& cursor, unsigned first, unsigned last, Batch& batch);
-  template <bool kWrite>
-  void give_rights(Cursor<Sink>& cursor, unsigned first, unsigned last, Perm perm, Batch& batch);
+  template <class Way, class Write>
+  void give_rights(Cursor<Sink>& cursor, unsigned first, unsigned last, Perm perm, Write write, Batch& batch);
 
   // --- spaces (engine_space.h) ---
   // What a clone copies at once, as its sides would soon: tables with at most so many entries, at most so
@@ -263,11 +278,15 @@ class Engine final : public EngineCore {
     u64 tables;
     unsigned pages;
   };
-  Result<void> clone_below(Cursor<Sink>& from, Cursor<Sink>& to, Frame table, unsigned level, Gva begin,
+  template <class Way>
+  Result<void> clone_below(Cursor<Way>& from, Cursor<Way>& to, Frame table, unsigned level, Gva begin,
                            Copies& left, Batch& batch);
-  Result<void> clone_leaf_table(Cursor<Sink>& from, Cursor<Sink>& to, Gva va, Copies& left);
-  [[gnu::cold]] Result<Frame> leaf_table_for(Cursor<Sink>& cursor, Gva va);
+  template <class Way>
+  Result<void> clone_leaf_table(Cursor<Way>& from, Cursor<Way>& to, Gva va, Copies& left);
+  template <class Way>
+  [[gnu::cold]] Result<Frame> leaf_table_for(Cursor<Way>& cursor, Gva va);
   std::optional<Installed> installed_at(const Cursor<Sink>& cursor, Entry entry) const;
+  template <class Way>
   bool free_below(Frame table, unsigned level, Batch& batch, Checkpoint* checkpoint);
   [[gnu::noinline, gnu::cold]] void forget_entries(Frame table, unsigned count);
 
@@ -276,8 +295,14 @@ class Engine final : public EngineCore {
   [[gnu::cold]] void free_kernel_tables(Frame table, unsigned level, Gva begin, Batch& batch);
   [[gnu::cold]] Result<void> make_in_root(Frame root, Gva va, Privilege privilege);
   [[gnu::cold]] void fill_root(Frame root, Gva va, Frame table, Privilege privilege);
-  template <class EntryFor>
-  void fill_kernel_slots(Frame root, EntryFor entry_for);
+  enum class Slots : u8 { kEmpty, kKernels };
+  void fill_kernel_slots(Frame root, Slots with);
+
+  // The sink, as the one that it is (choose_way).
+  template <class Way>
+  [[nodiscard]] Way& way() const {
+    return way_of<Way>(sink_);
+  }
 
   Sink& sink_;
   Tables tables_{sink_, frames_, counters_};

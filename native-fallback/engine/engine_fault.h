@@ -12,7 +12,6 @@ namespace nopte::pt {
 
 template <PageTableSink Sink>
 auto Engine<Sink>::fault(SpaceId id, Gva va, Access access, Privilege privilege) -> FaultResult {
-  const FaultWork<Sink> work(sink_);
   ++counters_.faults;
   const auto refuse = [this](ViolationReason reason) {
     ++counters_.violations;
@@ -34,7 +33,10 @@ auto Engine<Sink>::fault(SpaceId id, Gva va, Access access, Privilege privilege)
   // No entry refuses this, but the processor does (SMEP), whatever is installed: the fault would never end.
   if (access == Access::kExec && privilege == Privilege::kKernel) return refuse(ViolationReason::kPermission);
   const Promise promise{*region, find_object(region->object), region->usage.pattern()};
-  const auto done = resolve(*space, id, promise, va.page_base(), access);
+  const auto done = choose_way(sink_, [&]<class Way> {
+    const FaultWork<Way> work(way<Way>());
+    return resolve<Way>(*space, id, promise, va.page_base(), access);
+  });
   if (!done) {
     return refuse(done.error() == Status::kPastEnd ? ViolationReason::kPastEnd : ViolationReason::kNoMemory);
   }
@@ -43,6 +45,7 @@ auto Engine<Sink>::fault(SpaceId id, Gva va, Access access, Privilege privilege)
 
 // Errors: kNoMemory, kPastEnd.
 template <PageTableSink Sink>
+template <class Way>
 Result<void> Engine<Sink>::resolve(Space& space, SpaceId id, const Promise& promise, Gva va, Access access) {
   u64 page = 0;
   if (promise.region.object != ObjectId::kNone) {
@@ -50,7 +53,7 @@ Result<void> Engine<Sink>::resolve(Space& space, SpaceId id, const Promise& prom
     if (promise.object == nullptr || page >= promise.object->pages) return Fail(Status::kPastEnd);
   }
   for (;;) {
-    Cursor<Sink> cursor(tables_, space.root, va);
+    Cursor<Way> cursor(tables_.template in<Way>(), space.root, va);
     if (!cursor.mine() || cursor.kept()) [[unlikely]] {
       const auto owned = own_for(space, va, access);
       if (!owned) return Fail(owned.error());
@@ -60,7 +63,7 @@ Result<void> Engine<Sink>::resolve(Space& space, SpaceId id, const Promise& prom
     if (cursor.level() == 1) {
       const Entry entry = cursor.entry();
       if (!entry.empty()) return resolve_held(cursor, space, id, promise, entry, access);
-    } else if (kLargePages<Sink> && promise.object == nullptr && may_be_large(cursor, space, promise)) {
+    } else if (kLargePages<Way> && promise.object == nullptr && may_be_large(cursor, space, promise)) {
       const auto large = resolve_large(space, id, promise, va, access);
       if (!large) return Fail(large.error());
       if (*large == Large::kDone) return {};
@@ -87,7 +90,8 @@ template <PageTableSink Sink>
 }
 
 template <PageTableSink Sink>
-[[gnu::always_inline]] inline Result<void> Engine<Sink>::resolve_empty(Cursor<Sink>& cursor, Space& space,
+template <class Way>
+[[gnu::always_inline]] inline Result<void> Engine<Sink>::resolve_empty(Cursor<Way>& cursor, Space& space,
                                                                        SpaceId id, const Promise& promise,
                                                                        u64 page, Access access) {
   const RegionSpec& region = promise.region;
@@ -110,13 +114,13 @@ template <PageTableSink Sink>
   if (ahead) {
     if (follows_touched(cursor) ||
         (promise.pattern == AccessPattern::kSequential && make_leaf_table(cursor))) {
-      go_ahead(cursor, space, id, promise, page, access);
+      go_ahead(cursor.leaf(), cursor.va(), space, id, promise, page, access);
     } else if (Format::table_index(cursor.va(), 1) == 0 && space.ahead.paid() &&
                space.ahead.step_before(cursor.va()) != 0) {
       space.ahead.fault_at(cursor.va(), 1);
     }
   }
-  const auto installed = cursor.install(Entry::leaf(*frame, perm, privilege_of(id), access));
+  const auto installed = install(cursor, Entry::leaf(*frame, perm, privilege_of(id), access));
   if (!installed) {
     if (fresh) frames_.free(*frame);
     return installed;
@@ -126,8 +130,26 @@ template <PageTableSink Sink>
   return {};
 }
 
+// As the cursor's; what makes tables is there once.
 template <PageTableSink Sink>
-[[gnu::always_inline]] inline Result<void> Engine<Sink>::resolve_held(Cursor<Sink>& cursor, Space& space,
+template <class Way>
+[[gnu::always_inline]] inline Result<void> Engine<Sink>::install(Cursor<Way>& cursor, Entry leaf) {
+  if (cursor.level() != 1) return Cursor<Sink>::install_below(tables_, cursor.slot(), leaf, 1);
+  cursor.install_at(Format::table_index(cursor.va(), 1), leaf);
+  return {};
+}
+template <PageTableSink Sink>
+template <class Way>
+inline Result<void> Engine<Sink>::make_tables(Cursor<Way>& cursor, unsigned lowest) {
+  if (cursor.level() <= lowest) return {};
+  NOPTE_TRY(Cursor<Sink>::install_below(tables_, cursor.slot(), Entry(), lowest));
+  cursor.walk(cursor.va());
+  return {};
+}
+
+template <PageTableSink Sink>
+template <class Way>
+[[gnu::always_inline]] inline Result<void> Engine<Sink>::resolve_held(Cursor<Way>& cursor, Space& space,
                                                                       SpaceId id, const Promise& promise,
                                                                       Entry entry, Access access) {
   const RegionSpec& region = promise.region;
@@ -143,8 +165,8 @@ template <PageTableSink Sink>
                    Entry::leaf(*copy, region.perm, privilege_of(id), access));
     ++counters_.entries_written;
     if (entry.present()) batch.page(cursor.va());
-    drop_reference(held, batch);
-    batch.flush();
+    drop_reference(held, frames_.metas(), batch);
+    batch.template flush_in<Way>();
     return {};
   }
   // Rights are only added here: what was taken away was taken by region_protected.
@@ -166,44 +188,46 @@ template <PageTableSink Sink>
 
 // The page before the cursor's, in the same leaf table, is installed and was touched.
 template <PageTableSink Sink>
-[[gnu::always_inline]] inline bool Engine<Sink>::follows_touched(const Cursor<Sink>& cursor) const {
+template <class Way>
+[[gnu::always_inline]] inline bool Engine<Sink>::follows_touched(const Cursor<Way>& cursor) const {
   const unsigned index = Format::table_index(cursor.va(), 1);
-  return cursor.level() == 1 && index != 0 && sink_.read(cursor.leaf_slot(index - 1)).touched();
+  return cursor.level() == 1 && index != 0 && way<Way>().read(cursor.leaf_slot(index - 1)).touched();
 }
 
 // For what is to come ahead of the first touch there. False: no memory.
 template <PageTableSink Sink>
-[[gnu::noinline, gnu::cold]] bool Engine<Sink>::make_leaf_table(Cursor<Sink>& cursor) {
-  return cursor.make_tables(1).has_value();
+template <class Way>
+[[gnu::noinline, gnu::cold]] bool Engine<Sink>::make_leaf_table(Cursor<Way>& cursor) {
+  return make_tables(cursor, 1).has_value();
 }
 
 // What the policy says of a fault at the cursor, within the region and the leaf table. `counts(entry)`: of a
 // page before it.
 template <PageTableSink Sink>
-template <class Counts>
-unsigned Engine<Sink>::step_ahead(const Cursor<Sink>& cursor, const RegionSpec& region, Counts counts) const {
-  const unsigned index = Format::table_index(cursor.va(), 1);
-  const unsigned step = region.usage.pattern() == AccessPattern::kSequential
-                            ? AheadPolicy::kMost
-                            : AheadPolicy::step_at(index, [&](unsigned at) {
-                                return counts(sink_.read(cursor.leaf_slot(at)));
-                              });
-  const u64 in_region = VaRange{cursor.va(), region.range.end}.pages();
+template <class Way, class Counts>
+unsigned Engine<Sink>::step_ahead(const LeafTable& table, Gva va, const RegionSpec& region,
+                                  Counts counts) const {
+  const unsigned index = Format::table_index(va, 1);
+  const unsigned step =
+      region.usage.pattern() == AccessPattern::kSequential
+          ? AheadPolicy::kMost
+          : AheadPolicy::step_at(index, [&](unsigned at) { return counts(way<Way>().read(table.slot(at))); });
+  const u64 in_region = VaRange{va, region.range.end}.pages();
   return static_cast<unsigned>(std::min<u64>({step, in_region, Format::kEntriesPerTable - index}));
 }
 
 // Installs pages behind the cursor's, which is about to be: zero-filled ones as far as free memory and, but
 // for a sequence, the space's account allow, and what the object has. Fails by doing less.
 template <PageTableSink Sink>
-[[gnu::noinline]] void Engine<Sink>::go_ahead(const Cursor<Sink>& cursor, Space& space, SpaceId id,
+[[gnu::noinline]] void Engine<Sink>::go_ahead(const LeafTable& table, Gva va, Space& space, SpaceId id,
                                               const Promise& promise, u64 page, Access access) {
   const RegionSpec& region = promise.region;
   const bool copies = promise.object != nullptr && region.sharing == Sharing::kPrivate;
-  const unsigned step = step_ahead(cursor, region, [](Entry entry) { return entry.touched(); });
+  const unsigned step = step_ahead<Sink>(table, va, region, [](Entry entry) { return entry.touched(); });
   const bool pays = promise.object == nullptr && promise.pattern != AccessPattern::kSequential;
   unsigned ahead = step - 1;
   if (pays) {
-    space.ahead.fault_at(cursor.va(), step);
+    space.ahead.fault_at(va, step);
     ahead = std::min(ahead, space.ahead.pages());
   }
   if (promise.object == nullptr) {
@@ -216,10 +240,11 @@ template <PageTableSink Sink>
   Entry model =
       Entry::leaf(Frame(), copies ? without_write(region.perm) : region.perm, privilege_of(id), access);
   if (sink_.processor_marks()) model = model.without(Entry::kAccessed | Entry::kDirty);
-  const unsigned made =
-      install_run(cursor, Format::table_index(cursor.va(), 1) + 1, ahead, promise, page + 1, model);
+  const unsigned made = choose_way(sink_, [&]<class Way> {
+    return install_run<Way>(table, Format::table_index(va, 1) + 1, ahead, promise, page + 1, model);
+  });
   if (pays && made != 0) {
-    space.ahead.pay(cursor.va() + pages_to_bytes(1 + made), made);
+    space.ahead.pay(va + pages_to_bytes(1 + made), made);
   }
   counters_.pages_ahead += made;
 }
@@ -228,11 +253,12 @@ template <PageTableSink Sink>
 // are empty, by leaves that are like `model`: zero-filled ones as long as there is memory, or what the object
 // has from `page` on. How many it made. Precondition: the table and the promise have so many.
 template <PageTableSink Sink>
-unsigned Engine<Sink>::install_run(const Cursor<Sink>& cursor, unsigned first, unsigned pages,
+template <class Way>
+unsigned Engine<Sink>::install_run(const LeafTable& table, unsigned first, unsigned pages,
                                    const Promise& promise, u64 page, Entry model) {
-  const LazyUpdates lazy(sink_);
+  const LazyUpdates lazy(way<Way>());
   if (promise.object == nullptr) {
-    return fill_run<Holes::kEnd>(cursor, first, pages, model, [this](unsigned) -> u64 {
+    return fill_run<Holes::kEnd, Way>(table, first, pages, model, [this](unsigned) -> u64 {
       const auto frame = zeroed_frame(FrameKind::kAnon);
       return frame ? frame->number() + 1 : 0;
     });
@@ -242,7 +268,7 @@ unsigned Engine<Sink>::install_run(const Cursor<Sink>& cursor, unsigned first, u
     const std::span<const u64> slots = index_slots(*promise.object, frames_, page + at);
     const unsigned part = static_cast<unsigned>(std::min<u64>(slots.size(), pages - at));
     if (part == 0) break;
-    made += fill_run<Holes::kStay>(cursor, first + at, part, model, [&](unsigned i) {
+    made += fill_run<Holes::kStay, Way>(table, first + at, part, model, [&](unsigned i) {
       if (slots[i] != 0) ++frames_.meta(Frame(slots[i] - 1)).refs;
       return slots[i];
     });
@@ -254,44 +280,44 @@ unsigned Engine<Sink>::install_run(const Cursor<Sink>& cursor, unsigned first, u
 // The entries [first, first + pages) of the cursor's leaf table get leaves like `model`, up to one that is
 // not empty: of frame number slot_of(i) - 1, or 0: there is none. How many it made.
 template <PageTableSink Sink>
-template <Engine<Sink>::Holes kHoles, class SlotOf>
-[[gnu::always_inline]] inline unsigned Engine<Sink>::fill_run(const Cursor<Sink>& cursor, unsigned first,
+template <Engine<Sink>::Holes kHoles, class Way, class SlotOf>
+[[gnu::always_inline]] inline unsigned Engine<Sink>::fill_run(const LeafTable& table, unsigned first,
                                                               unsigned pages, Entry model,
                                                               const SlotOf& slot_of) {
-  const LeafTable table = cursor.leaf();
   unsigned made = 0;
   for (unsigned i = 0; i < pages; ++i) {
     work::did(work::Unit::kPage);
     const Slot entry = table.slot(first + i);
-    if (!sink_.read(entry).empty()) break;
+    if (!way<Way>().read(entry).empty()) break;
     const u64 slot = slot_of(i);
     if (slot == 0) {
       if constexpr (kHoles == Holes::kEnd) break;
       continue;
     }
-    cursor.set_leaf(entry, model.with_frame(Frame(slot - 1)));
+    way<Way>().set(entry, model.with_frame(Frame(slot - 1)));
     ++made;
   }
-  note_filled_run<Format>(cursor.leaf_meta(), first, pages, made);
+  note_filled_run<Format>(frames_.meta(table.table), first, pages, made);
   counters_.entries_written += made;
   return made;
 }
 
 // Rights to write come back behind the cursor's page, as to it: for pages that nobody else has any more.
 template <PageTableSink Sink>
-[[gnu::noinline]] void Engine<Sink>::write_ahead(Cursor<Sink>& cursor, const RegionSpec& region) {
-  const unsigned step =
-      step_ahead(cursor, region, [](Entry entry) { return entry.touched() && entry.writable(); });
+template <class Way>
+[[gnu::noinline]] void Engine<Sink>::write_ahead(Cursor<Way>& cursor, const RegionSpec& region) {
+  const unsigned step = step_ahead<Way>(cursor.leaf(), cursor.va(), region,
+                                        [](Entry entry) { return entry.touched() && entry.writable(); });
   const unsigned index = Format::table_index(cursor.va(), 1);
-  const LazyUpdates lazy(sink_);
+  const LazyUpdates lazy(way<Way>());
   for (unsigned i = index + 1; i < index + step; ++i) {
     work::did(work::Unit::kPage);
-    const Entry entry = sink_.read(cursor.leaf_slot(i));
+    const Entry entry = way<Way>().read(cursor.leaf_slot(i));
     if (!entry.present()) continue;
     const FrameMeta& meta = frames_.meta(entry.frame());
     if (meta.kind != FrameKind::kAnon || meta.refs != 1) continue;
     Entry desired = entry.with_perm(region.perm);
-    if (!sink_.processor_marks()) desired = desired.with(Entry::kAccessed | Entry::kDirty);
+    if (!way<Way>().processor_marks()) desired = desired.with(Entry::kAccessed | Entry::kDirty);
     if (desired == entry) continue;
     cursor.replace(i, entry, desired);
     ++counters_.entries_written;
@@ -319,8 +345,9 @@ Result<Frame> Engine<Sink>::copied_frame(Frame from) {
 }
 
 template <PageTableSink Sink>
-[[gnu::always_inline]] inline void Engine<Sink>::drop_reference(Frame frame, Batch& batch) {
-  FrameMeta& meta = frames_.meta(frame);
+[[gnu::always_inline]] inline void Engine<Sink>::drop_reference(Frame frame, FrameTable::Metas metas,
+                                                                Batch& batch) {
+  FrameMeta& meta = metas(frame);
   if (--meta.refs == 0) batch.frame(frame, meta);
 }
 
@@ -354,15 +381,17 @@ Result<void> Engine<Sink>::install_promised(Space& space, SpaceId id, const Prom
                                             Access access) {
   for (Gva va = pages.begin; va < pages.end;) {
     work::did(work::Unit::kPage);
-    NOPTE_TRY(resolve(space, id, promise, va, access));
+    NOPTE_TRY(choose_way(sink_, [&]<class Way> { return resolve<Way>(space, id, promise, va, access); }));
     va += kPageBytes;
     if (promise.object != nullptr || va == pages.end) continue;
     Cursor<Sink> cursor(tables_, space.root, va);
     if (cursor.at_large_page()) va = cursor.part_before(pages.end).end;
     if (cursor.level() != 1 || !cursor.mine()) continue;
     const unsigned left = static_cast<unsigned>(cursor.part_before(pages.end).pages());
-    va += pages_to_bytes(install_run(cursor, Format::table_index(va, 1), left, promise, 0,
-                                     Entry::leaf(Frame(), promise.region.perm, privilege_of(id), access)));
+    const Entry model = Entry::leaf(Frame(), promise.region.perm, privilege_of(id), access);
+    va += pages_to_bytes(choose_way(sink_, [&]<class Way> {
+      return install_run<Way>(cursor.leaf(), Format::table_index(va, 1), left, promise, 0, model);
+    }));
   }
   return {};
 }

@@ -78,32 +78,38 @@ Result<Frame> Engine<Sink>::new_root() {
       const auto filled = make_in_root(*root, va, Privilege::kUser);
       if (filled) continue;
       Batch unused(sink_, frames_, counters_, *root, FlushScope::kSpace);
-      (void)free_below(*root, Format::kLevels, unused, nullptr);
+      (void)free_below<Sink>(*root, Format::kLevels, unused, nullptr);
       unused.flush();
       tables_.discard(*root);
       return Fail(filled.error());
     }
   }
-  fill_kernel_slots(*root, [this](Gva begin) {
-    return sink_.read(Slot::of<Format>(kernel_.root, kernel_.root, begin, Format::kLevels));
-  });
+  fill_kernel_slots(*root, Slots::kKernels);
   sink_.root_create(*root);
   return root;
 }
 
 // The kernel's slots of a private root. Not counted as live: live entries of a space's root are its own.
 template <PageTableSink Sink>
-template <class EntryFor>
-void Engine<Sink>::fill_kernel_slots(Frame root, EntryFor entry_for) {
-  const FillerOf<Sink> filler = sink_.filler(root);
-  for (const Gva begin : kKernelSlots<Format>) {
-    filler.fill(Format::table_index(begin, Format::kLevels), entry_for(begin));
-  }
+[[gnu::noinline]] void Engine<Sink>::fill_kernel_slots(Frame root, Slots with) {
+  choose_way(
+      sink_,
+      []<class Way>(Engine* engine, Frame filled, Slots slots) {
+        Way& sink = engine->way<Way>();
+        const FillerOf<Way> filler = sink.filler(filled);
+        const Frame kernel = engine->kernel_.root;
+        for (const Gva begin : kKernelSlots<Format>) {
+          const Slot slot = Slot::of<Format>(kernel, kernel, begin, Format::kLevels);
+          filler.fill(slot.index, slots == Slots::kEmpty ? Entry() : sink.read(slot));
+        }
+      },
+      this, root, with);
 }
 
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::install_kernel(Gva va, Entry leaf, unsigned level) {
-  Cursor<Sink> cursor(tables_, kernel_.root, va);
+  Cursor<Sink> cursor(tables_, kernel_.root);
+  cursor.walk(va);
   if (cursor.level() < level || !cursor.entry().empty()) return Fail(Status::kInvalid);
   ++counters_.entries_written;
   return cursor.install(leaf, level);
@@ -211,7 +217,7 @@ void Engine<Sink>::free_kernel_tables(Frame table, unsigned level, Gva begin, Ba
     // The direct map shows frames that others own.
     if (!Format::kDirectRange.contains(va) && frames_.covers(entry.frame()) &&
         frames_.meta(entry.frame()).kind == FrameKind::kKernel) {
-      drop_reference(entry.frame(), batch);
+      drop_reference(entry.frame(), frames_.metas(), batch);
     }
   }
   batch.table(table);

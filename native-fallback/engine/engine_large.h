@@ -116,9 +116,11 @@ void Engine<Sink>::protect_large(Cursor<Sink>& cursor, Perm perm, Batch& batch) 
 
 // The clone gets the large page at va too; both sides lose the right to write. Errors: kNoMemory.
 template <PageTableSink Sink>
-Result<void> Engine<Sink>::share_large(Cursor<Sink>& from, Cursor<Sink>& to, Gva va) {
+Result<void> Engine<Sink>::share_large(Frame parent, Frame child, Gva va) {
+  Cursor<Sink> to(tables_, child);
   to.walk(va);
   NOPTE_TRY(to.make_tables(2));
+  Cursor<Sink> from(tables_, parent);
   from.walk(va);
   const Entry entry = from.entry();
   const Entry shared = entry.without(Entry::kWritable);

@@ -25,55 +25,62 @@ void Engine<Sink>::protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm p
   }
   const unsigned first = Format::table_index(part.begin, 1);
   const unsigned last = Format::table_index(part.end - kPageBytes, 1);
-  {
-    LazyUpdates lazy(sink_);
-    if (perm.none()) {
-      hide_pages(cursor, first, last, batch);
-    } else if (perm.write()) {
-      give_rights<true>(cursor, first, last, perm, batch);
-    } else {
-      give_rights<false>(cursor, first, last, perm, batch);
-    }
+  if (perm.none()) {
+    hide_pages(cursor, first, last, batch);
+  } else {
+    choose_way(sink_, [&]<class Way>() __attribute__((always_inline)) {
+      const LazyUpdates lazy(way<Way>());
+      if constexpr (requires { Way::kOneCopy; }) {
+        give_rights<Way>(cursor, first, last, perm, perm.write(), batch);
+      } else if (perm.write()) {
+        give_rights<Way>(cursor, first, last, perm, std::true_type(), batch);
+      } else {
+        give_rights<Way>(cursor, first, last, perm, std::false_type(), batch);
+      }
+    });
   }
   cursor.prune(batch);
 }
 
 // No access to the pages of the entries [first, last] any more. An object's go: its index finds them again.
 template <PageTableSink Sink>
-void Engine<Sink>::hide_pages(Cursor<Sink>& cursor, unsigned first, unsigned last, Batch& batch) {
-  typename Cursor<Sink>::Edits edits(cursor);
-  cursor.for_each(first, last, [&](unsigned index, Entry entry) __attribute__((always_inline)) {
-    work::did(work::Unit::kPage);
-    const bool anonymous = frames_.meta(entry.frame()).kind == FrameKind::kAnon;
-    if (anonymous && !entry.present()) return true;
-    if (entry.present()) batch.page(cursor.leaf_va(index));
-    if (anonymous) {
-      edits.replace(index, entry, entry.with_perm(kPermNone));
-    } else {
-      edits.remove(index, entry);
-      drop_reference(entry.frame(), batch);
-    }
-    ++counters_.entries_written;
-    return true;
-  });
+[[gnu::noinline]] void Engine<Sink>::hide_pages(Cursor<Sink>& cursor, unsigned first, unsigned last,
+                                                Batch& batch) {
+  const LazyUpdates lazy(sink_);
+  cursor.template for_each_edited<Sink>(
+      first, last, [&](unsigned index, Entry entry) __attribute__((always_inline)) {
+        work::did(work::Unit::kPage);
+        const bool anonymous = frames_.meta(entry.frame()).kind == FrameKind::kAnon;
+        if (anonymous && !entry.present()) return true;
+        if (entry.present()) batch.page(cursor.leaf_va(index));
+        cursor.replace(index, entry, anonymous ? entry.with_perm(kPermNone) : Entry());
+        if (!anonymous) {
+          note_emptied(cursor.leaf_meta());
+          drop_reference(entry.frame(), frames_.metas(), batch);
+        }
+        ++counters_.entries_written;
+        return true;
+      });
 }
 
-// The pages of the entries [first, last] get these rights, or all but writing where a write copies.
+// The pages of the entries [first, last] get these rights, or all but writing where a write copies. `write`:
+// whether they allow writing.
 template <PageTableSink Sink>
-template <bool kWrite>
+template <class Way, class Write>
 [[gnu::always_inline]] inline void Engine<Sink>::give_rights(Cursor<Sink>& cursor, unsigned first,
-                                                             unsigned last, Perm perm, Batch& batch) {
+                                                             unsigned last, Perm perm, Write write,
+                                                             Batch& batch) {
   const typename Entry::Rights rights(perm);
   const FrameTable::Metas metas = frames_.metas();
   unsigned written = 0;
   // Behind so many all is flushed.
   unsigned noted = rights.refuse_something() ? Batch::kMaxPages + 1 : 0;
   {
-    typename Cursor<Sink>::Edits edits(cursor);
-    cursor.for_each(first, last, [&](unsigned index, Entry entry) __attribute__((always_inline)) {
+    typename Cursor<Sink>::template Edits<Way> edits(cursor);
+    const auto give = [&](unsigned index, Entry entry) __attribute__((always_inline)) {
       work::did(work::Unit::kPage);
       Entry desired = rights.of(entry);
-      if (kWrite && !entry.writable()) {
+      if (!entry.writable() && write) {
         const FrameMeta& meta = metas(entry.frame());
         if (meta.kind != FrameKind::kAnon || meta.refs != 1) [[unlikely]]
           desired = desired.without(Entry::kWritable);
@@ -86,7 +93,12 @@ template <bool kWrite>
         --noted;
       }
       return true;
-    });
+    };
+    if constexpr (requires { Way::kOneCopy; }) {
+      cursor.template for_each<Way>(first, last, give);
+    } else {
+      cursor.template for_each_edited<Way>(first, last, give);
+    }
   }
   counters_.entries_written += written;
 }

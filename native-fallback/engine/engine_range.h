@@ -51,7 +51,8 @@ template <PageTableSink Sink>
     unsigned lowest = 1;
     while (lowest <= Cursor<Sink>::kHighestShared && !sticks_out(Format::table_bytes(lowest))) ++lowest;
     if (lowest > Cursor<Sink>::kHighestShared) return {};
-    Cursor<Sink> cursor(tables_, space.root, va);
+    Cursor<Sink> cursor(tables_, space.root);
+    cursor.walk(va);
     if (!cursor.mine() || cursor.kept()) NOPTE_TRY(cursor.own(lowest, batch));
     return lowest == 1 && cursor.at_large_page() ? split_large(cursor) : Result<void>();
   };
@@ -98,6 +99,7 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
     if (!owned) return shown == Shown::kPages ? owned : Result<void>();
     if (!cursor.seek_leaf_table(range.begin, range.end)) return {};
   }
+  Result<void> done;
   Gva va;
   do {
     VaRange part = cursor.part_before(range.end);
@@ -127,12 +129,12 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
     const bool gone = cursor.level() > 1;
     if (checkpoint != nullptr && (whole || gone || shared || counters_.entries_written != written) &&
         checkpoint->should_stop(va)) {
-      batch.flush();
-      return Fail(Status::kAgain);
+      done = Fail(Status::kAgain);
+      break;
     }
   } while (cursor.seek_next_leaf_table(va, range.end));
   batch.flush();
-  return {};
+  return done;
 }
 
 // Counts a page that was installed ahead and goes, unless it was used; 1, if the space's account paid for it.
@@ -153,40 +155,57 @@ template <PageTableSink Sink>
 // How many of the pages were memory that nobody has touched.
 template <PageTableSink Sink>
 unsigned Engine<Sink>::zap_leaf_table(Cursor<Sink>& cursor, VaRange part, Batch& batch) {
-  unsigned unused = 0;
-  const auto take = [&](unsigned index, Entry entry) __attribute__((always_inline)) {
-    work::did(work::Unit::kPage);
-    if (entry.touched()) [[likely]] {
-      batch.page(cursor.leaf_va(index));
-    } else {
-      if (!entry.asked_for()) unused += note_unused(entry);
-      if (entry.present()) batch.page(cursor.leaf_va(index));
-    }
-    drop_reference(entry.frame(), batch);
-  };
   const unsigned first = Format::table_index(part.begin, 1);
   const unsigned last = Format::table_index(part.end - kPageBytes, 1);
   if (first == 0 && last == Format::kEntriesPerTable - 1 && cursor.mine() && cursor.can_unlink_table()) {
     // The whole table goes: its entries need no store of their own.
+    unsigned unused = 0;
     cursor.for_each(0, Format::kEntriesPerTable - 1,
                     [&](unsigned index, Entry entry) __attribute__((always_inline)) {
-                      take(index, entry);
+                      unused += take(cursor, index, entry, batch);
                       return true;
                     });
     cursor.unlink_table(batch);
     return unused;
   }
-  {
-    LazyUpdates lazy(sink_);
-    typename Cursor<Sink>::Edits edits(cursor);
-    cursor.for_each(first, last, [&](unsigned index, Entry entry) __attribute__((always_inline)) {
-      edits.remove(index, entry);
-      ++counters_.entries_written;
-      take(index, entry);
-      return true;
-    });
-  }
+  const unsigned unused = choose_way(sink_, [&]<class Way>() __attribute__((always_inline)) {
+    return zap_entries<Way>(cursor, first, last, batch);
+  });
   if (cursor.mine()) cursor.prune(batch);
+  return unused;
+}
+
+// The same of the entries [first, last].
+template <PageTableSink Sink>
+template <class Way>
+[[gnu::always_inline]] inline unsigned Engine<Sink>::zap_entries(Cursor<Sink>& cursor, unsigned first,
+                                                                 unsigned last, Batch& batch) {
+  const LazyUpdates lazy(way<Way>());
+  typename Cursor<Sink>::template Edits<Way> edits(cursor);
+  unsigned unused = 0;
+  cursor.template for_each_edited<Way>(first, last,
+                                       [&](unsigned index, Entry entry) __attribute__((always_inline)) {
+                                         edits.remove(index, entry);
+                                         ++counters_.entries_written;
+                                         unused += take(cursor, index, entry, batch);
+                                         return true;
+                                       });
+  return unused;
+}
+
+// A page that is not shown any more. 1: it was memory that nobody has touched.
+template <PageTableSink Sink>
+[[gnu::always_inline]] inline unsigned Engine<Sink>::take(const Cursor<Sink>& cursor, unsigned index,
+                                                          Entry entry, Batch& batch) {
+  unsigned unused = 0;
+  work::did(work::Unit::kPage);
+  if (entry.touched()) [[likely]] {
+    batch.page(cursor.leaf_va(index));
+  } else {
+    if (!entry.asked_for()) unused = note_unused(entry);
+    if (entry.present()) batch.page(cursor.leaf_va(index));
+  }
+  drop_reference(entry.frame(), frames_.metas(), batch);
   return unused;
 }
 
@@ -254,11 +273,16 @@ Result<void> Engine<Sink>::make_way(const Space& space, VaRange from, Gva to, Ba
       if (!whole) return Fail(whole.error());
       if (*whole) continue;
     }
-    auto scan =
-        source.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1));
-    if (!scan.next()) continue;
-    const Gva there = to + (source.leaf_va(scan.index()) - from.begin);
-    const bool whole = goes_whole(part, to + (part.begin - from.begin));
+    Gva there = to + (part.begin - from.begin);
+    const bool whole = goes_whole(part, there);
+    if (whole) {
+      if (source.leaf_meta().live == 0) continue;
+    } else {
+      auto scan =
+          source.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1));
+      if (!scan.next()) continue;
+      there = to + (source.leaf_va(scan.index()) - from.begin);
+    }
     const unsigned lowest = whole ? 2 : 1;
     NOPTE_TRY(own(source, lowest, batch));
     destination.walk(there);
@@ -283,7 +307,7 @@ void Engine<Sink>::move_entries(const Cursor<Sink>& source, VaRange part, Cursor
   const u64 distance = destination.va().value() - part.begin.value();
   Gva ready_to = part.begin;  // in the destination's table up to there, as the source counts
   LazyUpdates lazy(sink_);
-  typename Cursor<Sink>::Edits edits(source);
+  typename Cursor<Sink>::template Edits<> edits(source);
   for (auto scan =
            source.scan(Format::table_index(part.begin, 1), Format::table_index(part.end - kPageBytes, 1));
        scan.next();) {

@@ -170,6 +170,8 @@ class TableOpsSink {
   [[nodiscard]] bool can_share_tables() const { return ops_->kind().shares_tables; }
   [[nodiscard]] bool large_leaves() const { return ops_->kind().large_leaves; }
   static constexpr bool large_pages() { return false; }  // what is told are small leaves and tables
+  static constexpr bool kOneCopy =
+      true;  // of a loop that has more where entries are stored: most of it is calls
   [[nodiscard]] bool processor_marks() const { return ops_->kind().processor_marks; }
   [[nodiscard]] bool plain_tables() const { return !translates_; }
 
@@ -189,11 +191,15 @@ class TableOpsSink {
     settle(table, 0, kEntriesPerTable);
     return {frames_.window(table), ops_->numbers().ours};
   }
+  // Where frames are translated.
+  [[nodiscard]] TranslatingView translating_view(Frame table) {
+    settle(table, 0, kEntriesPerTable);
+    return {frames_.window(table), ops_->numbers().ours};
+  }
   template <class Use>
   [[gnu::always_inline]] void with_view(Frame table, const Use& use) {
     if (translates_) [[unlikely]] {
-      settle(table, 0, kEntriesPerTable);
-      use(TranslatingView{frames_.window(table), ops_->numbers().ours});
+      use(translating_view(table));
     } else {
       use(PlainView{frames_.window(table)});
     }
@@ -212,7 +218,7 @@ class TableOpsSink {
   class Edits {
    public:
     // `window`: null where frames are translated.
-    Edits(TableOps& ops, const LeafTable& table, u8* window) : ops_(ops), table_(table), window_(window) {}
+    Edits(TableOps* ops, const LeafTable& table, u8* window) : ops_(ops), table_(table), window_(window) {}
     ~Edits() {
       if (count_ != 0) flush();
     }
@@ -235,10 +241,10 @@ class TableOpsSink {
     [[gnu::noinline]] void flush() {
       const unsigned count = count_;
       count_ = 0;
-      ops_.edit(table_, {edits_, count});
+      ops_->edit(table_, {edits_, count});
     }
 
-    TableOps& ops_;
+    TableOps* ops_;
     LeafTable table_;
     u8* window_;
     unsigned count_ = 0;
@@ -247,7 +253,7 @@ class TableOpsSink {
     };
   };
   [[nodiscard]] Edits edits(const LeafTable& table) {
-    return {*ops_, table, translates_ ? nullptr : frames_.window(table.table)};
+    return {ops_, table, translates_ ? nullptr : frames_.window(table.table)};
   }
   void set(const Slot& slot, Entry entry) {
     if (translates_) [[unlikely]]
@@ -307,11 +313,7 @@ class TableOpsSink {
   void zero_page(u8* page) { processor_.zero_page(page); }
   void copy_page(u8* to, const u8* from) { processor_.copy_page(to, from); }
 
- private:
-  void settle(Frame table, unsigned first, unsigned count) const {
-    if (ops_->unsettled() && ops_->has_waiting(frames_.meta(table))) [[unlikely]]
-      ops_->settle(table, first, count);
-  }
+  // --- where frames are translated ---
   // Only what is followed is translated.
   [[gnu::noinline]] void walk_translated(Frame root, Gva va, WalkPath<Format>& path) const {
     path.walk(
@@ -325,6 +327,12 @@ class TableOpsSink {
   [[gnu::noinline]] Entry read_settled(Frame table, unsigned index) const {
     settle(table, index, 1);
     return load_entry(frames_.window(table), index).translated(ops_->numbers().ours);
+  }
+
+ private:
+  void settle(Frame table, unsigned first, unsigned count) const {
+    if (ops_->unsettled() && ops_->has_waiting(frames_.meta(table))) [[unlikely]]
+      ops_->settle(table, first, count);
   }
 
   FrameTable& frames_;

@@ -126,7 +126,7 @@ class ToldTables : public TableOps {
     unflushed_ |= !T::kTellingFlushes && self().waiting() != 0;
     self().tell({});
   }
-  void user_entries_lost(Frame root) {
+  [[gnu::cold, gnu::noinline]] void user_entries_lost(Frame root) {
     constexpr unsigned kPerMark = kEntriesPerMark<FourLevel>;
     constexpr unsigned kEnd = FourLevel::table_index(FourLevel::kUserRange.end - 1, FourLevel::kLevels) + 1;
     static_assert(kEnd % kPerMark == 0);

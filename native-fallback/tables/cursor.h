@@ -10,9 +10,8 @@
 // Concurrency: the engine's.
 #pragma once
 
-#include <array>
-
 #include "native-fallback/frames/block.h"
+#include "native-fallback/tables/left_out.h"
 #include "native-fallback/tables/table_memory.h"
 #include "native-fallback/tables/tlb_batch.h"
 #include "native-fallback/tables/walk_path.h"
@@ -35,6 +34,21 @@ class Cursor {
   }
   // Nowhere yet: walk() or seek_leaf_table() comes first.
   Cursor(const Memory& memory, Frame root) : memory_(memory), root_(root) {}
+  // Where another is, over a sink that its is.
+  template <class Other>
+  [[gnu::always_inline]] Cursor(const Memory& memory, const Cursor<Other>& at)
+      : memory_(memory), root_(at.root_), va_(at.va_), path_(at.path_) {}
+  template <PageTableSink>
+  friend class Cursor;
+  // This, over the sink that its is (choose_way).
+  template <class Way>
+  [[gnu::always_inline]] decltype(auto) in() const {
+    if constexpr (std::same_as<Way, Sink>) {
+      return (*this);
+    } else {
+      return Cursor<Way>(memory_.template in<Way>(), *this);
+    }
+  }
 
   // The level of the table that the walk ended in: 1, or more where an entry is empty or a large leaf.
   [[nodiscard]] unsigned level() const { return path_.level; }
@@ -86,9 +100,15 @@ class Cursor {
   [[nodiscard]] TableScan<Sink> scan(unsigned first = 0, unsigned last = Format::kEntriesPerTable - 1) const {
     return {memory_.sink, leaf_meta(), leaf_table(), first, last};
   }
-  template <class Visit>
+  template <class Way = Sink, class Visit>
   [[gnu::always_inline]] void for_each(unsigned first, unsigned last, const Visit& visit) const {
-    for_each_entry(memory_.sink, leaf_meta(), leaf_table(), first, last, visit);
+    for_each_entry(way_of<Way>(memory_.sink), leaf_meta(), leaf_table(), first, last, visit);
+  }
+  // The same, in one loop for all kinds of views.
+  template <class Way, class Visit>
+  [[gnu::always_inline]] void for_each_edited(unsigned first, unsigned last, const Visit& visit) const {
+    const auto view = way_of<Way>(memory_.sink).view(leaf_table());
+    for_each_entry<Format>(view, leaf_meta(), first, last, visit);
   }
 
   // Another address of the same root.
@@ -133,9 +153,11 @@ class Cursor {
     }
     return install_below(memory_, slot(), leaf, leaf_level);
   }
-  // Puts a leaf in the leaf table. Precondition: level() == 1, the entry is empty. set_leaf() does not count
-  // it: note_filled_run() comes after.
-  void set_leaf(const Slot& slot, Entry leaf) const { memory_.sink.set(slot, leaf); }
+  // Makes the tables below `at`, an empty entry, down to `leaf_level`, and puts the leaf there. Not a
+  // cursor's: one that a fault makes stays in registers. Errors: kNoMemory, nothing has changed.
+  [[gnu::noinline]] static Result<void> install_below(const Memory& memory, const Slot& at, Entry leaf,
+                                                      unsigned leaf_level);
+  // Puts a leaf in the leaf table. Precondition: level() == 1, the entry is empty.
   void install_at(unsigned index, Entry leaf) {
     memory_.sink.set(leaf_slot(index), leaf);
     note_filled<Format>(leaf_meta(), index);
@@ -158,16 +180,18 @@ class Cursor {
     note_filled<Format>(meta(), Format::table_index(va_, path_.level));
   }
 
-  // Replaces a leaf, `expected` as it was read, by another that is not empty; returns what was there.
-  // Precondition: level() == 1.
+  // Replaces a leaf, `expected` as it was read, by another; returns what was there. An empty one is not
+  // counted: note_emptied() comes after, and prune(). Precondition: level() == 1.
   [[gnu::always_inline]] Entry replace(unsigned index, Entry expected, Entry desired) {
     return memory_.sink.exchange(leaf_slot(index), expected, desired);
   }
 
   // Changes of many leaves, as EditsOf says; prune() comes after. Precondition: level() == 1.
+  template <class Way = Sink>
   class Edits {
    public:
-    explicit Edits(const Cursor& at) : meta_(at.leaf_meta()), edits_(at.memory_.sink.edits(at.leaf())) {}
+    explicit Edits(const Cursor& at)
+        : meta_(at.leaf_meta()), edits_(way_of<Way>(at.memory_.sink).edits(at.leaf())) {}
     void replace(unsigned index, Entry expected, Entry desired) { edits_.replace(index, expected, desired); }
     Entry remove(unsigned index, Entry expected) {
       note_emptied(meta_);
@@ -176,7 +200,7 @@ class Cursor {
 
    private:
     FrameMeta& meta_;
-    EditsOf<Sink> edits_;
+    EditsOf<Way> edits_;
   };
 
   // False where leaf tables lie below slots of the root that never change.
@@ -205,7 +229,7 @@ class Cursor {
   // At one of level 2 that is programs' memory: a large page.
   [[nodiscard]] bool at_large_page() const {
     if constexpr (!kLargePages<Sink>) return false;
-    return path_.level == 2 && entry().large();
+    return path_.level == 2 && large_entry();
   }
   // What it maps.
   [[nodiscard]] VaRange large_page() const {
@@ -265,28 +289,29 @@ class Cursor {
   // `ours`, leads to: both lose the right to write.
   void share_with(const Cursor& to, const Slot& ours, Entry link, Frame theirs) const;
   // Makes `copy`, private, show the pages of leaf table `table` of this cursor, which it came through by
-  // `above`, or the anonymous ones of them: those are shared, and both sides lose the right to write.
-  enum class Which : u8 { kAll, kAnonymous };
-  // The first pages that this root can write are left out, for the caller.
-  struct Writable {
-    static constexpr unsigned kMost = 4;
-    struct Page {
-      unsigned index;
-      Entry entry;
-    };
-    explicit Writable(unsigned at_most) : most(at_most) {}
-    const unsigned most;  // up to kMost
-    unsigned count = 0;
-    bool are_more = false;  // which were not left out
-    std::array<Page, kMost> pages;
-  };
-  void copy_pages(Frame table, Frame copy, Entry above, Which which, Writable& writable);
+  // `above`, or the anonymous ones of them: those are shared, and both sides lose the right to write. The
+  // first pages that this root can write are left out.
+  [[gnu::noinline]] void copy_pages(Frame table, Frame copy, Entry above, WhichPages which,
+                                    LeftOut<Format>& writable) const {
+    choose_way(memory_.sink,
+               [&]<class Way> { in<Way>().copy_pages_here(table, copy, above, which, writable); });
+  }
+  void copy_pages_here(Frame table, Frame copy, Entry above, WhichPages which,
+                       LeftOut<Format>& writable) const;
   // Makes `copy`, private, the same as `table` of this level, which the walk came through by `above`: all
   // that both lead to is shared. But for entry `skipped`, if it is one: that is not filled.
   void copy_table(Frame table, Frame copy, unsigned level, Entry above,
                   unsigned skipped = Format::kEntriesPerTable);
 
  private:
+  // Where the walk ended above level 1.
+  [[nodiscard, gnu::always_inline]] bool large_entry() const {
+    if constexpr (requires { memory_.sink.holds_large(slot()); }) {
+      return memory_.sink.holds_large(slot());
+    } else {
+      return entry().large();
+    }
+  }
   // No table lies below this entry of a level above 1.
   static bool ends_way(Entry entry) { return entry.empty() || (kLargePages<Sink> && entry.large()); }
   // The entry for the table of this level on the way.
@@ -295,6 +320,12 @@ class Cursor {
   }
   [[nodiscard]] unsigned shared_level() const;
   void regain(unsigned level, Entry link, TlbBatch<Sink>& batch);
+
+  // For what is rare and long.
+  [[gnu::noinline]] static void replace_apart(EditsOf<Sink>& edits, unsigned index, Entry expected,
+                                              Entry desired) {
+    edits.replace(index, expected, desired);
+  }
 
   // The first address that the table of this level on the path maps.
   [[nodiscard]] Gva table_begin(unsigned level) const {
@@ -334,52 +365,17 @@ class Cursor {
     }
   }
 
-  // Makes the tables below `at`, an empty entry, down to `leaf_level`, and puts the leaf there. Not a
-  // cursor's: one that a fault makes stays in registers. Errors: kNoMemory, nothing has changed.
-  [[gnu::noinline]] static Result<void> install_below(const Memory& memory, const Slot& at, Entry leaf,
-                                                      unsigned leaf_level) {
-    Frame made[Format::kLevels];
-    for (unsigned level = leaf_level; level < at.level; ++level) {
-      const auto table = memory.make(level);
-      if (!table) {
-        for (unsigned l = leaf_level; l < level; ++l) memory.discard(made[l]);
-        return Fail(table.error());
-      }
-      made[level] = *table;
-    }
-    const Privilege whose = privilege_of(at.va);
-    Entry value = leaf;
-    for (unsigned level = leaf_level; level < at.level; ++level) {
-      if (!value.empty()) memory.fill(made[level], Format::table_index(at.va, level), value);
-      memory.sink.publish(made[level], level, at.va);
-      memory.frames.meta(made[level]).refs = 1;
-      value = Format::table_entry(made[level], whose, level + 1);
-    }
-    memory.sink.link(at, value);
-    note_filled<Format>(memory.frames.meta(at.table), at.index);
-    return {};
-  }
-
   // Tables of this level and above stay linked for ever.
   [[nodiscard]] unsigned lowest_fixed() const {
     return Format::kFixedRoot || kernel_address() ? Format::kLevels - 1 : Format::kLevels;
   }
 
   // Takes path_.tables[level] out of its parent, and the parent out of its own if that emptied it.
-  void unlink_at(unsigned level, TlbBatch<Sink>& batch) {
-    const unsigned top = lowest_fixed();
-    if (level < top) batch.way_to(va_);
-    for (; level < top; ++level) {
-      const Frame table(path_.tables[level]);
-      const Slot link = above(level);
-      memory_.sink.unlink(link);
-      if (--memory_.frames.meta(table).refs == 0) batch.table(table);
-      path_.level = level + 1;
-      FrameMeta& parent = memory_.frames.meta(link.table);
-      note_emptied(parent);
-      if (parent.live != 0) break;
-    }
+  [[gnu::always_inline]] void unlink_at(unsigned level, TlbBatch<Sink>& batch) {
+    choose_way(memory_.sink, [&]<class Way> { unlink_as<Way>(level, batch); });
   }
+  template <class Way>
+  [[gnu::noinline]] void unlink_as(unsigned level, TlbBatch<Sink>& batch);
 
   const Memory& memory_;
   Frame root_;
@@ -390,4 +386,5 @@ class Cursor {
 }  // namespace nopte::pt
 
 #include "native-fallback/tables/large_leaf.h"
+#include "native-fallback/tables/table_life.h"
 #include "native-fallback/tables/unshare.h"

@@ -101,35 +101,41 @@ class TableScan : public EntryScan<typename Sink::Format, ViewOf<Sink>> {
 
 // And for long work: visit(index, entry) until it answers false. Parts in use that are neighbours are one
 // run.
+template <PageTableFormat Format, class View, class Visit>
+[[gnu::always_inline]] inline void for_each_entry(const View& view, const FrameMeta& meta, unsigned first,
+                                                  unsigned last, const Visit& visit) {
+  constexpr unsigned kPerMark = kEntriesPerMark<Format>;
+  u64 marks = 0;
+  unsigned index = first;
+  unsigned stop = last + 1;
+  const auto next_run = [&]() __attribute__((always_inline)) {
+    const unsigned begin = static_cast<unsigned>(std::countr_zero(marks));
+    const u64 behind = marks + (u64{1} << begin);  // the run's marks are carried into the one behind it
+    const unsigned end = behind == 0 ? 64 : static_cast<unsigned>(std::countr_zero(behind));
+    marks &= behind;
+    index = std::max(begin * kPerMark, first);
+    stop = std::min(end * kPerMark, last + 1);
+  };
+  if (first / kPerMark != last / kPerMark) {
+    marks = meta.back & (~u64{0} << (first / kPerMark)) & (~u64{0} >> (63 - (last / kPerMark)));
+    if (marks == 0) return;
+    next_run();
+  }
+  for (;;) {
+    do {
+      const auto entry = view.read(index);
+      if (!entry.empty() && !visit(index, entry)) return;
+    } while (++index < stop);
+    if (marks == 0) return;
+    next_run();
+  }
+}
+// Where a loop is worth a copy for each kind of view.
 template <PageTableSink Sink, class Visit>
 [[gnu::always_inline]] inline void for_each_entry(Sink& sink, const FrameMeta& meta, Frame table,
                                                   unsigned first, unsigned last, const Visit& visit) {
-  constexpr unsigned kPerMark = kEntriesPerMark<typename Sink::Format>;
   sink.with_view(table, [&](const auto& view) __attribute__((always_inline)) {
-    u64 marks = 0;
-    unsigned index = first;
-    unsigned stop = last + 1;
-    const auto next_run = [&]() __attribute__((always_inline)) {
-      const unsigned begin = static_cast<unsigned>(std::countr_zero(marks));
-      const u64 behind = marks + (u64{1} << begin);  // the run's marks are carried into the one behind it
-      const unsigned end = behind == 0 ? 64 : static_cast<unsigned>(std::countr_zero(behind));
-      marks &= behind;
-      index = std::max(begin * kPerMark, first);
-      stop = std::min(end * kPerMark, last + 1);
-    };
-    if (first / kPerMark != last / kPerMark) {
-      marks = meta.back & (~u64{0} << (first / kPerMark)) & (~u64{0} >> (63 - (last / kPerMark)));
-      if (marks == 0) return;
-      next_run();
-    }
-    for (;;) {
-      do {
-        const auto entry = view.read(index);
-        if (!entry.empty() && !visit(index, entry)) return;
-      } while (++index < stop);
-      if (marks == 0) return;
-      next_run();
-    }
+    for_each_entry<typename Sink::Format>(view, meta, first, last, visit);
   });
 }
 

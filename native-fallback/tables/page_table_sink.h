@@ -150,6 +150,28 @@ concept PageTableSink = requires(S sink, const S& view, Frame frame, const Slot&
   { sink.copy_page(bytes, static_cast<const u8*>(bytes)) } -> std::same_as<void>;
 };
 
+// A sink may be one of several, chosen before anything else (EitherSink): what it leads to then is worth a
+// copy for each where loops are long and calls are many. use.operator()<S>(arguments...) of the one that it
+// is; with arguments, which are copied, `use` captures nothing, and only the likely one is part of the
+// caller.
+template <class Sink, class Use, class... Arguments>
+[[gnu::always_inline]] inline decltype(auto) choose_way(const Sink& sink, const Use& use,
+                                                        Arguments... arguments) {
+  if constexpr (requires { sink.choose(use, arguments...); }) {
+    return sink.choose(use, arguments...);
+  } else {
+    return use.template operator()<Sink>(arguments...);
+  }
+}
+template <class Way, class Sink>
+[[nodiscard]] constexpr Way& way_of(Sink& sink) {
+  if constexpr (std::same_as<Way, Sink>) {
+    return sink;
+  } else {
+    return sink.template way<Way>();
+  }
+}
+
 // begin/end as a guard.
 template <PageTableSink Sink>
 class LazyUpdates {

@@ -8,15 +8,59 @@
 
 namespace nopte::pt {
 
+template <PageTableSink Sink>
+struct TableMemory;
+
+// The same memory, over each of the sinks that a sink may be (choose_way).
+template <PageTableSink Sink>
+struct TableMemories {
+  constexpr TableMemories(Sink&, FrameTable&, EngineCounters&) {}
+};
+template <PageTableSink Sink>
+  requires requires { typename Sink::Told; }
+struct TableMemories<Sink> {
+  using Plain = typename Sink::Plain;
+  using Told = typename Sink::Told;
+
+  constexpr TableMemories(Sink& sink, FrameTable& frames, EngineCounters& counters)
+      : plain(sink.template way<Plain>(), frames, counters),
+        told(sink.template way<Told>(), frames, counters) {}
+  template <class Way>
+  [[nodiscard]] const TableMemory<Way>& in() const {
+    if constexpr (std::same_as<Way, Plain>) {
+      return plain;
+    } else {
+      return told;
+    }
+  }
+
+  TableMemory<Plain> plain;
+  TableMemory<Told> told;
+};
+
 // Makes and frees tables: what cursors of one engine share.
 template <PageTableSink Sink>
 struct TableMemory {
   using Format = typename Sink::Format;
   using Entry = typename Format::Entry;
 
+  constexpr TableMemory(Sink& from, FrameTable& pool, EngineCounters& counts)
+      : sink(from), frames(pool), counters(counts), ways(from, pool, counts) {}
+
+  // Over the sink that this one is.
+  template <class Way>
+  [[nodiscard]] const TableMemory<Way>& in() const {
+    if constexpr (std::same_as<Way, Sink>) {
+      return *this;
+    } else {
+      return ways.template in<Way>();
+    }
+  }
+
   Sink& sink;
   FrameTable& frames;
   EngineCounters& counters;
+  [[no_unique_address]] TableMemories<Sink> ways;
 
   // A zeroed private table without parents. Errors: kNoMemory.
   Result<Frame> make(unsigned level) const {

@@ -39,13 +39,14 @@ class TlbBatch {
   // entry for va that was given just before is enough.
   void way_to(Gva va) {
     if constexpr (kByRoot) return all_pages();
-    if (count_ == 0 || count_ > kMaxPages || pages_[count_ - 1] != va.value()) page(va);
+    if (count_ != 0 && (count_ > kMaxPages || pages_[count_ - 1] == va.value())) return;
+    page(va);
   }
   // A present entry for va lost rights.
   void page(Gva va) {
     if (!cached_) return forget();
-    if (count_ < kMaxPages) pages_[count_] = va.value();
-    ++count_;
+    if (count_ > kMaxPages) return;
+    pages_[count_++] = va.value();
   }
   // So many that a flush as a whole is due.
   void all_pages() {
@@ -72,42 +73,70 @@ class TlbBatch {
     if (cached_) {
       dying_tables_.push(table, frames_.meta(table));
     } else {
-      free_unseen(table);
+      choose_way(sink_, [&]<class Way> { free_unseen<Way>(table); });
     }
   }
 
   // Afterwards no CPU uses what was taken away, and everything given to the batch is free. May be called
   // again; the batch goes on empty.
-  void flush() {
-    const unsigned count = std::exchange(count_, 0);
-    if (count > kMaxPages || (kByRoot && scope_ == FlushScope::kKernel && count != 0)) {
-      sink_.flush_all(root_, scope_);
-      ++counters_.full_flushes;
+  [[gnu::always_inline]] void flush() {
+    if (count_ == 0 && dying_.empty() && dying_tables_.empty()) return;
+    choose_way(sink_, [&]<class Way> { flush_as<Way>(); });
+  }
+  // The same, where the sink is known (choose_way).
+  template <class Way>
+  [[gnu::always_inline]] void flush_in() {
+    if constexpr (requires { Way::kOneCopy; }) {
+      flush_as<Way>();
     } else {
-      for (unsigned i = 0; i < count; ++i) sink_.flush_page(root_, Gva(pages_[i]), scope_);
-      counters_.page_flushes += count;
+      flush_whole<Way>();
     }
-    frames_.free_all(dying_);
-    while (!dying_tables_.empty()) free_table(dying_tables_.pop(frames_));
   }
 
  private:
   static constexpr unsigned kFewEntries = 24;
+
+  template <class Way>
+  [[gnu::always_inline]] void flush_whole() {
+    Way& sink = way_of<Way>(sink_);
+    const unsigned count = std::exchange(count_, 0);
+    if (count > kMaxPages || (kByRoot && scope_ == FlushScope::kKernel && count != 0)) {
+      sink.flush_all(root_, scope_);
+      ++counters_.full_flushes;
+    } else {
+      for (unsigned i = 0; i < count; ++i) sink.flush_page(root_, Gva(pages_[i]), scope_);
+      counters_.page_flushes += count;
+    }
+    frames_.free_all(dying_);
+    while (!dying_tables_.empty()) free_as<Way>(dying_tables_.pop(frames_));
+  }
+  template <class Way>
+  [[gnu::noinline]] void flush_as() {
+    flush_whole<Way>();
+  }
 
   // What is known of a root that no CPU runs.
   void forget() {
     if constexpr (kByRoot) sink_.forget(root_);
   }
 
+  template <class Way>
   [[gnu::noinline]] void free_unseen(Frame table) {
+    Way& sink = way_of<Way>(sink_);
     FrameMeta& meta = frames_.meta(table);
-    if (meta.live <= kFewEntries && sink_.plain_tables()) empty_entries(sink_, meta, table);
-    free_table(table);
+    if (meta.live <= kFewEntries && sink.plain_tables()) empty_entries(sink, meta, table);
+    free_in<Way>(table);
   }
-  [[gnu::noinline]] void free_table(Frame table) {
+  template <class Way>
+  [[gnu::noinline]] void free_as(Frame table) {
+    free_in<Way>(table);
+  }
+  template <class Way>
+  [[gnu::always_inline]] void free_in(Frame table) {
+    Way& sink = way_of<Way>(sink_);
     const FrameMeta& meta = frames_.meta(table);
-    sink_.retire(table, meta.level);
-    if (meta.live == 0 && sink_.plain_tables()) {
+    sink.retire(table, meta.level);
+    if (meta.live == 0 && sink.plain_tables()) {
       frames_.free_zeroed(table);
     } else {
       frames_.free(table);
@@ -124,7 +153,7 @@ class TlbBatch {
   unsigned count_ = 0;
   FrameChain<FrameKind::kFree> dying_;
   FrameChain<FrameKind::kDying> dying_tables_;
-  u64 pages_[kMaxPages];  // addresses
+  u64 pages_[kMaxPages + 1];  // addresses
 };
 
 }  // namespace nopte::pt

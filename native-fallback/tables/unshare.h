@@ -97,7 +97,8 @@ void Cursor<Sink>::share_with(const Cursor& to, const Slot& ours, Entry link, Fr
 }
 
 template <PageTableSink Sink>
-void Cursor<Sink>::copy_pages(Frame table, Frame copy, Entry above, Which which, Writable& writable) {
+void Cursor<Sink>::copy_pages_here(Frame table, Frame copy, Entry above, WhichPages which,
+                                   LeftOut<Format>& writable) const {
   work::did(work::Unit::kTable);
   FrameMeta& to = memory_.frames.meta(copy);
   const FillerOf<Sink> filler = memory_.sink.filler(copy);
@@ -113,16 +114,20 @@ void Cursor<Sink>::copy_pages(Frame table, Frame copy, Entry above, Which which,
                    FrameMeta& page = metas(entry.frame());
                    Entry same = restriction.leaf(entry);
                    if (page.kind == FrameKind::kAnon) {
-                     if (entry.writable()) {
+                     if (entry.writable()) [[unlikely]] {
                        if (writable.count != writable.most) {
                          writable.pages[writable.count++] = {index, entry};
                          return true;
                        }
                        writable.are_more = true;
-                       edits.replace(index, entry, entry.without(Entry::kWritable));
+                       if constexpr (requires { Sink::kOneCopy; }) {
+                         replace_apart(edits, index, entry, entry.without(Entry::kWritable));
+                       } else {
+                         edits.replace(index, entry, entry.without(Entry::kWritable));
+                       }
                      }
                      same = same.without(Entry::kWritable | Entry::kCopiedAhead);
-                   } else if (which == Which::kAnonymous) {
+                   } else if (which == WhichPages::kAnonymous) {
                      return true;
                    }
                    ++page.refs;
@@ -138,8 +143,8 @@ void Cursor<Sink>::copy_pages(Frame table, Frame copy, Entry above, Which which,
 template <PageTableSink Sink>
 void Cursor<Sink>::copy_table(Frame table, Frame copy, unsigned level, Entry above, unsigned skipped) {
   if (level == 1) {
-    Writable none(0);
-    return copy_pages(table, copy, above, Which::kAll, none);
+    LeftOut<Format> none(0);
+    return copy_pages(table, copy, above, WhichPages::kAll, none);
   }
   work::did(work::Unit::kTable);
   const FrameMeta& from = memory_.frames.meta(table);

@@ -64,15 +64,17 @@ nopte_part(image_translation ${translation_shared} ${NOPTE_ARCH_TRANSLATION})
 # without paravirtualisation has a second part of its own and no third.
 set(translation_bare ${NOPTE_ARCH_TRANSLATION_GUEST})
 set(translation_interfaces ${NOPTE_ARCH_TRANSLATION_GUEST})
-list(FILTER translation_bare INCLUDE REGEX "/(plain_home|native_platform)\\.cc$")
-list(FILTER translation_interfaces EXCLUDE REGEX "/(boot_main|native_boot|plain_home|native_platform)\\.cc$")
+list(FILTER translation_bare INCLUDE REGEX "/(native_platform)\\.cc$")
+list(FILTER translation_interfaces EXCLUDE REGEX "/(boot_main|native_boot|native_platform)\\.cc$")
 list(REMOVE_ITEM NOPTE_ARCH_TRANSLATION_GUEST ${translation_bare} ${translation_interfaces})
 nopte_part(image_translation_guest ${translation_guest} ${NOPTE_ARCH_TRANSLATION_GUEST})
 nopte_part(image_translation_bare ${translation_bare})
-# Its operations are virtual so that they are there once: no guesses at whose they are, each with a copy. Nothing is
-# padded: what these end in costs more than a branch to an odd address.
+# The operations of interfaces are virtual so that they are there once: no guesses at whose they are, each with a copy. The
+# engine's file is not padded, there and in the image without paravirtualisation: what its functions end in costs more than
+# a branch to an odd address.
 set_source_files_properties(${CMAKE_SOURCE_DIR}/native-fallback/guest/arch/x86_64/interfaces_home.cc
-  PROPERTIES COMPILE_OPTIONS "-fno-devirtualize-speculatively;-falign-functions=1;-falign-loops=1;-falign-jumps=1;-falign-labels=1")
+  ${CMAKE_SOURCE_DIR}/native-fallback/guest/arch/x86_64/without_paravirt/bound_calls.cc PROPERTIES COMPILE_OPTIONS
+  "-fno-devirtualize-speculatively;-falign-functions=1;-falign-loops=1;-falign-jumps=1;-falign-labels=1")
 nopte_part(image_translation_interfaces ${translation_interfaces})
 # kernel_main() and what traps lead to apart: the conformance image puts its own in that place.
 set(guest_main ${CMAKE_SOURCE_DIR}/guest-mm/kernel/main.cc ${CMAKE_SOURCE_DIR}/guest-mm/kernel/traps.cc)

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "hv-mm/nested/nested_tables.h"
-#include "native-fallback/sinks/store_sink.h"
+#include "native-fallback/sinks/either_sink.h"
 #include "tests/model/kind.h"
 #include "tests/model/walkers.h"
 
@@ -44,7 +44,7 @@ class NestedHost {
 struct Nested : KindBase {
   static constexpr const char* kName = "nested";
   static constexpr bool kDirectMap = true;
-  using Sink = pt::StoreSink<Machine>;
+  using Sink = pt::EitherSink<Machine>;  // as in the image that has interfaces too
 
   Nested(u64 frames_count, unsigned cpus)
       : KindBase(0, frames_count, spare_of(frames_count)),

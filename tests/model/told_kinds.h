@@ -2,6 +2,7 @@
 // the real ones.
 #pragma once
 
+#include "native-fallback/sinks/either_sink.h"
 #include "native-fallback/sinks/kvmpv_teller.h"
 #include "native-fallback/sinks/lguest_teller.h"
 #include "native-fallback/sinks/vmi_teller.h"
@@ -26,7 +27,7 @@ struct ToldProcessor {
 template <class Kind>
 struct ToldKind : KindBase {
   static constexpr bool kDirectMap = false;
-  using Sink = pt::TableOpsSink<ToldProcessor>;
+  using Sink = pt::EitherSink<ToldProcessor>;
 
   ToldKind(u64 frames_count, hv::StartResult (*start)(const hv::Launch&))
       : KindBase(0, frames_count, ShadowHost::spare_of(frames_count)),

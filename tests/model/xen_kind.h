@@ -2,6 +2,7 @@
 // CPU, as the hypervisor gives a guest.
 #pragma once
 
+#include "native-fallback/sinks/either_sink.h"
 #include "native-fallback/sinks/xen_tables.h"
 #include "tests/model/kind.h"
 #include "tests/model/xen_host.h"
@@ -57,7 +58,7 @@ struct Xen : KindBase {
   [[nodiscard]] u64 exits() const { return host.exits; }
   void check() { host.check(); }
 
-  using Sink = pt::TableOpsSink<XenProcessor>;
+  using Sink = pt::EitherSink<XenProcessor>;
   inline static Xen* current = nullptr;
 
   XenHost host;

@@ -76,16 +76,20 @@ class FiguresTest(unittest.TestCase):
         self.assertIn("more than 1% more", census.beyond("x", 101.1, 100)[0])
         self.assertIn("more than 2% less", census.beyond("x", 97.9, 100)[0])
 
-    def test_what_an_engine_is_made_of(self):
-        interfaces, bare = "CMakeFiles/image_translation_interfaces.dir/x.o", "CMakeFiles/image_translation_bare.dir/x.o"
-        pieces = [(".text._ZN5nopte2pt6EngineINS0_9StoreSinkIXXEEEE5faultEv", bare, 100),
-                  (".text._ZZN5nopte2pt6EngineINS0_12TableOpsSinkEE3zapEvENKUlvE_clEv", interfaces, 120),
-                  (".text.unlikely._ZN5nopte2pt6CursorINS0_12TableOpsSinkEE3ownEj", interfaces, 30),
-                  (".text._ZThn64_N5nopte2pt9XenTablesIXXEE4editEv", interfaces, 7),
-                  (".text._ZN5nopte2pt12_GLOBAL__N_19Interface4bootEv", interfaces, 5),
+    def test_what_the_engine_is_made_of(self):
+        engine = "CMakeFiles/image_translation_interfaces.dir/x.o"
+        either = "10EitherSinkINS0_12_GLOBAL__N_19ProcessorEEE"
+        pieces = [(f".text._ZN5nopte2pt6EngineINS0_{either}E5faultEv", engine, 100),
+                  (f".text._ZN5nopte2pt6EngineINS0_{either}E7resolveINS0_12TableOpsSinkIXXEEEEvv", engine, 120),
+                  (f".text._ZN5nopte2pt6EngineINS0_{either}E7resolveINS0_9StoreSinkIXXEEEEvv", engine, 110),
+                  (".text.unlikely._ZN5nopte2pt6CursorINS0_12TableOpsSinkEE3ownEj", engine, 30),
+                  (".text._ZN5nopte2pt10EitherSinkIXXE13exchange_toldEv", engine, 9),
+                  (".text._ZThn64_N5nopte2pt9XenTablesIXXEE4editEv", engine, 7),
+                  (".text._ZN5nopte2pt12_GLOBAL__N_19Interface4bootEv", engine, 5),
                   (".text._ZN5nopte2pt6EngineE5faultEv", "CMakeFiles/image_guest.dir/x.o", 1000)]
-        found = {row["part"]: (row["interfaces"], row["bare"]) for row in census.engines(pieces)}
-        self.assertEqual([size for size in found.values() if size != (0, 0)], [(120, 100), (30, 0), (7, 0), (5, 0)])
+        found = {row["part"]: (row["interfaces"], row["both"]) for row in census.engines(pieces)}
+        self.assertEqual([size for size in found.values() if size != (0, 0)],
+                         [(120, 210), (30, 0), (9, 0), (7, 0), (5, 0)])
 
     def test_sums(self):
         text = [{"part": "guest kernel", "with": 100, "without": 100},

@@ -1,6 +1,7 @@
-// The engine under the page-table interfaces: one, and the operations of each (sinks/table_ops.h). Compiled
-// by itself, as plain_home.cc.
+// The engine of the image that has page-table interfaces: one, for them and for the processor alone
+// (sinks/either_sink.h), and the operations of each interface (sinks/table_ops.h).
 #include "native-fallback/guest/arch/x86_64/native_home.h"
+#include "native-fallback/sinks/either_sink.h"
 #include "native-fallback/sinks/kvmpv_teller.h"
 #include "native-fallback/sinks/lguest_teller.h"
 #include "native-fallback/sinks/vmi_teller.h"
@@ -21,18 +22,18 @@ HypercallAnswer xen_hypercall(u64 number, u64 a0, u64 a1, u64 a2, u64 a3) {
 
 // Of this file alone, and so is the engine's code: the compiler knows all who call it.
 struct Processor final : NativeProcessor {};
-constinit Processor g_processor_below;
-constinit TableOpsSink<Processor> g_ops_sink(g_frames, g_processor_below);
+constinit Processor g_own_processor;
+constinit EitherSink<Processor> g_sink(g_frames, g_own_processor);
 
 // `Own` adds kName, and a static `tables`.
 template <class Own>
 struct Interface : GuestInterface {
-  using Engine = Home<g_ops_sink>;
+  using Engine = Home<g_sink>;
   using GuestInterface::GuestInterface;
   static constexpr MmOps ops() { return Engine::ops(Own::kName); }
   static Result<NativeBoot> boot(const NativeStart& start) {
     static constinit Own interface;
-    g_ops_sink.use(Own::tables);
+    g_sink.use(Own::tables);
     return Engine::boot(start, interface);
   }
 };
@@ -46,7 +47,7 @@ struct KvmPv final : Interface<KvmPv> {
     cpu::wrmsr(abi::kvmpv::kBufferMsr, image_physical(&g_kvmpv_buffer).value() | abi::kvmpv::kBufferEnable);
   }
 };
-constinit KvmPvTeller<Processor, hypercall> KvmPv::tables(g_frames, g_kvmpv_buffer, g_processor_below);
+constinit KvmPvTeller<Processor, hypercall> KvmPv::tables(g_frames, g_kvmpv_buffer, g_own_processor);
 
 // VMI.
 constinit abi::vmi::Queue g_vmi_queue{};
@@ -93,9 +94,11 @@ template <class Interface>
 constexpr MmOps kOps = Interface::ops();
 template <class Interface>
 constexpr NativeBackend kBackend{&kOps<Interface>, &Interface::Engine::fault, &Interface::boot};
+constexpr NativeBackend kPlain{&Plain<g_sink>::kOps, &Plain<g_sink>::Engine::fault, &Plain<g_sink>::boot};
 
 }  // namespace
 
+const NativeBackend& plain_backend() { return kPlain; }
 const NativeBackend& kvmpv_backend() { return kBackend<KvmPv>; }
 const NativeBackend& vmi_backend() { return kBackend<Vmi>; }
 const NativeBackend& lguest_backend() { return kBackend<Lguest>; }

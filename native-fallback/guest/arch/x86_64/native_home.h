@@ -1,5 +1,5 @@
 // The engine over one sink inside the guest: its operations, its boot, and every fault. A template over the
-// sink; the page-table interfaces share one.
+// sink, which is either one or another where there are page-table interfaces (sinks/either_sink.h).
 //
 // Concurrency: the guest kernel's (one CPU, non-preemptible). At most one interface boots.
 #pragma once
@@ -8,7 +8,6 @@
 #include "native-fallback/guest/arch/x86_64/native_homes.h"
 #include "native-fallback/guest/arch/x86_64/native_processor.h"
 #include "native-fallback/guest/engine_mm_ops.h"
-#include "native-fallback/sinks/store_sink.h"
 #include "pvops/arch/x86_64/interrupt_window.h"
 
 namespace nopte::pt {
@@ -61,13 +60,14 @@ template <auto& sink>
 constinit typename Home<sink>::Mapper Home<sink>::mapper_;
 
 // The processor alone (bare machine, modes nested and shadow).
-inline constinit StoreSink<NativeProcessor> g_plain_sink(g_frames, g_processor);
+template <auto& sink>
 struct Plain final : GuestInterface {
-  using Engine = Home<g_plain_sink>;
+  using Engine = Home<sink>;
   static constexpr MmOps kOps = Engine::ops("native");
-  static Result<NativeBoot> boot(const NativeStart& start);
+  static Result<NativeBoot> boot(const NativeStart& start) {
+    static constinit Plain interface;
+    return Engine::boot(start, interface);
+  }
 };
-inline constinit Plain g_plain;
-inline Result<NativeBoot> Plain::boot(const NativeStart& start) { return Engine::boot(start, g_plain); }
 
 }  // namespace nopte::pt

@@ -1,4 +1,4 @@
-// The homes of the engine inside the guest, each compiled by itself.
+// The engine's homes inside the guest (interfaces_home.cc).
 #pragma once
 
 #include "native-fallback/guest/native_backend.h"

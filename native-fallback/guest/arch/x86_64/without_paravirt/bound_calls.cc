@@ -3,11 +3,14 @@
 #include "native-fallback/guest/arch/x86_64/native_home.h"
 // Whole, so that the compiler binds its functions too.
 #include "native-fallback/guest/arch/x86_64/native_platform.cc"
+#include "native-fallback/sinks/store_sink.h"
 
 namespace nopte {
 namespace {
 
-constexpr const MmOps& kMm = pt::Plain::kOps;
+constinit pt::StoreSink<pt::NativeProcessor> g_sink(pt::g_frames, pt::g_processor);
+using Own = pt::Plain<g_sink>;
+constexpr const MmOps& kMm = Own::kOps;
 
 }  // namespace
 
@@ -22,9 +25,9 @@ constexpr const MmOps& kMm = pt::Plain::kOps;
 #include "pvops/platform_ops.def"
 
 extern "C" ViolationReason resolve_fault(u64 address, u64 error_code) {
-  return pt::Plain::Engine::fault(address, error_code);
+  return Own::Engine::fault(address, error_code);
 }
 
-Result<pt::NativeBoot> pt::boot_bare(const NativeStart& start) { return Plain::boot(start); }
+Result<pt::NativeBoot> pt::boot_bare(const NativeStart& start) { return Own::boot(start); }
 
 }  // namespace nopte
