@@ -32,15 +32,4 @@ inline constexpr auto kKindName = [](const auto& test) {
   return name;
 };
 
-// For kinds/*.cc.
-template <class Kind>
-constexpr KindRow row_of() {
-  u64 entries_per_exit = 0;
-  if constexpr (requires { Kind::kEntriesPerExit; }) entries_per_exit = Kind::kEntriesPerExit;
-  return {Kind::kName, Kind::kDirectMap, entries_per_exit,
-          [](u64 frames, unsigned cpus) -> std::unique_ptr<AnyKind> {
-            return std::make_unique<KindOf<Kind>>(frames, cpus);
-          }};
-}
-
 }  // namespace nopte::model

@@ -1,7 +1,8 @@
 // Large leaves through the cursor, over every format, on the machine: what they show, and that splitting and
 // merging change no translation. They lie in the direct range of the kernel space, which shows frame n at
 // page n.
-#include "tests/model/store_kinds.h"
+#include "tests/model/kind_of.h"
+#include "tests/model/store_engines.h"
 #include "tests/model/world.h"
 
 namespace nopte::model {

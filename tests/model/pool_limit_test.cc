@@ -1,8 +1,7 @@
 // A pool with frames that a format cannot use everywhere is refused at start.
 #include <gtest/gtest.h>
 
-#include "native-fallback/engine/engine.h"
-#include "tests/model/store_kinds.h"
+#include "tests/model/store_engines.h"
 
 namespace nopte::model {
 namespace {

@@ -1,5 +1,6 @@
 // What mode shadow costs, hosted: as many exits as the booted guest has (README, the figures), by the same
 // ways through the mode.
+#include "tests/model/kind_of.h"
 #include "tests/model/shadow_kind.h"
 #include "tests/model/world.h"
 

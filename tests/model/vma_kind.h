@@ -3,47 +3,24 @@
 // own.
 #pragma once
 
-#include "hv-mm/vma/vma_mode.h"
-#include "tests/model/entry.h"
+#include "hv-mm/mode_handler.h"
+#include "pvops/abi/boot_block.h"
 #include "tests/model/launched.h"
 #include "tests/model/walkers.h"
 
 namespace nopte::model {
 
-struct ModelInstructions {
-  Machine* machine;
-  static void zero(u8* page) { std::memset(page, 0, kPageBytes); }
-  static void copy(u8* to, const u8* from) { std::memcpy(to, from, kPageBytes); }
-  void forget_page(Gva va, u32 asid) const { machine->invlpga(va, asid); }
-};
+// hv::start_vma() whose instructions are the machine's; it has no use for them before the guest runs.
+hv::StartResult start_vma_on(const hv::Launch& launch, Machine* machine);
 
 class VmaGuest final : private FaultIntercept {
  public:
   // `asids`: how many the processor has, with the host's.
   static constexpr u32 kAsids = 4;
   explicit VmaGuest(u64 frames, std::span<const u8> initramfs = {}, u64 hidden_features = 0,
-                    u32 asids = kAsids)
-      : memory_(kFirstFrame, frames, kOwnFrames + kTraceFrames),
-        launched_(reinterpret_cast<u8*>(memory_.direct_base()),
-                  {memory_.range().begin.address().value(), pages_to_bytes(frames)},
-                  {memory_.range().end.address().value(), pages_to_bytes(kOwnFrames)}, kImagePhysical) {
-    const Frame traces = memory_.range().end + kOwnFrames;
-    leave_traces(machine_, memory_.alias(traces), traces.address().value(), asids);
-    launched_.host.asids = asids;
-    launched_.launch.initramfs = initramfs;
-    launched_.launch.options.offer.hidden_features = hidden_features;
-    const auto mode = hv::start_vma_with(launched_.launch, ModelInstructions{&machine_});
-    NOPTE_ASSERT(mode);
-    mode_ = *mode;
-    machine_.intercept_page_faults(*this);
-    enter(machine_, vmcb());
-  }
+                    u32 asids = kAsids);
 
-  hv::CallResult call(u64 number, const abi::Registers& arguments) {
-    const GuestExit exit(machine_, launched_.vcpu);
-    ++exits;
-    return mode_->on_memory_call(launched_.vcpu, number, arguments);
-  }
+  hv::CallResult call(u64 number, const abi::Registers& arguments);
   // The byte at va, or nothing: `fault` is what the guest gets then.
   std::optional<u8*> access(Gva va, Access access, Privilege privilege) {
     return machine_.access(0, va, access, privilege);
@@ -82,19 +59,7 @@ class VmaGuest final : private FaultIntercept {
   static constexpr u64 kFirstFrame = 0x12'3400, kOwnFrames = 32;
   static constexpr u64 kImagePhysical = 0;  // means nothing here
 
-  bool on_page_fault(Gva va, u64 error_code) override {
-    const GuestExit exit(machine_, launched_.vcpu);
-    ++exits;
-    mode_->on_page_fault(launched_.vcpu, va, error_code);
-    const u64 event = std::exchange(vmcb().event_injection, 0);
-    if (event == 0) return true;
-    constexpr u64 kPageFaultEvent = hv::kEventValid | hv::kEventHasError |
-                                    u64{static_cast<u8>(hv::EventType::kException)} << hv::kEventTypeShift |
-                                    hv::kVectorPageFault;
-    NOPTE_ASSERT((event & 0xffff'ffff) == kPageFaultEvent);
-    fault = {Gva(vmcb().cr2), event >> 32};
-    return false;
-  }
+  bool on_page_fault(Gva va, u64 error_code) override;
 
   Memory memory_;
   LongModeWalker walker_{memory_, [](Frame frame) { return frame; }};

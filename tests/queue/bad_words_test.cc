@@ -1,4 +1,6 @@
 // Words and unmaps in queues as no guest of ours writes them: they hurt that guest alone.
+#include "hv-mm/vma/declared.h"
+#include "pvops/base/work.h"
 #include "tests/queue/untouched.h"
 
 namespace nopte::test {

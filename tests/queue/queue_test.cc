@@ -1,5 +1,6 @@
 // Region calls without exits: what is queued, when it happens, what it may need, and what a guest can do
 // wrong.
+#include "hv-mm/vma/declared.h"
 #include "tests/queue/queue_guest.h"
 
 namespace nopte::test {

@@ -4,7 +4,7 @@
 #include "tests/conformance/hosted/kind_home.h"
 #include "tests/model/nested_kind.h"
 #include "tests/model/shadow_kind.h"
-#include "tests/model/store_kinds.h"
+#include "tests/model/store_engines.h"
 #include "tests/model/told_kinds.h"
 #include "tests/model/xen_kind.h"
 

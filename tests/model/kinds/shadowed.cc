@@ -1,4 +1,4 @@
-#include "tests/model/kinds.h"
+#include "tests/model/kind_of.h"
 #include "tests/model/shadow_kind.h"
 
 namespace nopte::model {

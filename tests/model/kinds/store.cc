@@ -1,6 +1,6 @@
 // Kinds over one and the same sink: one engine.
-#include "tests/model/kinds.h"
-#include "tests/model/store_kinds.h"
+#include "tests/model/kind_of.h"
+#include "tests/model/store_engines.h"
 
 namespace nopte::model {
 constinit const KindRow kStoreInGuest = row_of<StoreInGuest>();

@@ -1,5 +1,5 @@
 // Kinds over one and the same sink: one engine.
-#include "tests/model/kinds.h"
+#include "tests/model/kind_of.h"
 #include "tests/model/told_kinds.h"
 
 namespace nopte::model {

@@ -49,9 +49,7 @@ TEST_F(StartModes, Nested) {
 }
 
 TEST_F(StartModes, VmaOnTheKernelSpace) {
-  started([](const hv::Launch& launch) {
-    return hv::start_vma_with(launch, ModelInstructions{nullptr});  // which it has no use for yet
-  });
+  started([](const hv::Launch& launch) { return start_vma_on(launch, nullptr); });
   LongModeWalker walker(memory, [](Frame frame) { return frame; });
   Ways ways;
   const auto entry = walker.look({PhysAddr(vmcb().cr3), {}}, Gva(vmcb().rip), ways);
