@@ -58,6 +58,23 @@ def all_plots(comparison):
     return found
 
 
+def for_page(comparison):
+    """Name → PDF, the same bytes from the same data: what the paper shows, in sizes of its page. Nothing where the data does not allow it."""
+    drawn = {}
+    for name, draw, size in (("ratios", _ratios, (7.1, 5.0)), ("means", _means, (7.1, 2.2)), ("sensitivity", walk_plots.sensitivity, None)):
+        with plt.rc_context({"font.size": 8, "pdf.fonttype": 42}):
+            figure = draw(comparison)
+            if figure is None:
+                continue
+            if size is not None:
+                figure.set_size_inches(size)
+            out = io.BytesIO()
+            figure.savefig(out, format="pdf", bbox_inches="tight", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+            plt.close(figure)
+            drawn[name] = out.getvalue()
+    return drawn
+
+
 def _head(figure, heading):
     """Puts the heading above all that is drawn, so that the picture can stand alone."""
     box = figure.get_tightbbox(figure.canvas.get_renderer())
