@@ -15,8 +15,8 @@ def escape(text, words=None):
 
 
 def typed(text):
-    """A command, in the typewriter face; lines may break at its spaces and behind its slashes."""
-    return r"\texttt{" + escape(text, _TYPED).replace("/", r"/\allowbreak{}") + "}"
+    """A command, in the typewriter face; lines may break at its spaces and behind its slashes and commas."""
+    return r"\texttt{" + escape(text, _TYPED).replace("/", r"/\allowbreak{}").replace(",", r",\allowbreak{}") + "}"
 
 
 def number(value):

@@ -17,6 +17,8 @@ COMMANDS = {
     "census": "experiments/census --json FILE",
     "paper": "experiments/paper --results DIR --census FILE",
 }
+# Programs whose page walks were counted.
+WALK_TITLES = {"chase-64m": "chase, 64 MiB", "chase-1g": "chase, 1 GiB", "script": "script"}
 
 
 @dataclasses.dataclass
@@ -45,6 +47,7 @@ def read(folder=None, walks_file=None, census_file=None):
         _take_walks(data, path)
     elif walks_file:
         raise UserError(f"--walks {walks_file}: there is no such file", f"make it: {COMMANDS['walks']}")
+    data.comparison.walk_titles = WALK_TITLES
     path = census_file or KEPT / "census.json"
     if path.exists():
         data.census = _census(path)

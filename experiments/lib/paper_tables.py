@@ -31,7 +31,7 @@ def _rows(data):
     rows = []
     for row in data.comparison.rows():
         figures = [data.row(mode, row["name"]) for mode in ("native", "shadow", "vma")]
-        if None in figures:
+        if None in figures or row["name"].endswith(tuple(f"-{scale}" for scale in _SCALES)):  # these have a table of their own
             continue
         native, shadow, vma = figures
         if row["own"] and r"\midrule" not in rows:
@@ -114,7 +114,7 @@ def _lost(data):
             continue
         worst = max(here, key=lambda loss: loss.ratio)
         rows.append([mode, str(len(here)), latex.escape(worst.title), latex.ratio(worst.ratio), latex.escape(worst.reason)])
-    return latex.table(["mode", "rows", "the worst", r"$\div$ shadow", "why"], rows, columns=r"lrlrp{0.47\textwidth}")
+    return latex.table(["mode", "rows", "the worst", r"$\div$ shadow", "why"], rows, columns=r"lrlrp{0.5\textwidth}")
 
 
 # A peer of peers.json, and what it is called; our modes stand beside them.
@@ -164,7 +164,7 @@ def _census(data):
 def _walks(data):
     by_row = {row: modes for (program, row), modes in walks.by_row(data.comparison.walks).items() if program != "mmlat"}
     modes = [mode for mode in data.comparison.modes if all(mode in found for found in by_row.values())]
-    titles = {"chase-64m": "chase, 64 MiB", "chase-1g": "chase, 1 GiB", "script": "script"}
+    titles = paper_data.WALK_TITLES
     names = [name for name in titles if name in by_row] + [name for name in by_row if name not in titles]
     head = ["mode", *(cell for name in names for cell in (latex.escape(titles.get(name, name)), "cycles"))]
     rows = [[mode, *(cell for name in names for cell in (latex.small(by_row[name][mode].models[by_row[name][mode].used]["references"]),
@@ -174,12 +174,18 @@ def _walks(data):
 
 
 def _facts(data):
-    rows = [[latex.escape(name), latex.escape(str(value))] for name, value in data.comparison.facts.items() if "SHA" not in name]
-    rows += [[latex.escape(name), latex.typed(str(value)[:16])] for name, value in data.comparison.facts.items() if "SHA" in name]
-    return latex.table(["", "of the comparison"], rows, columns="ll")
+    facts = data.comparison.facts
+    rows = [[latex.escape(name), latex.escape(str(value))] for name, value in facts.items() if "SHA" not in name]
+    rows += [[latex.escape(name), latex.typed(str(value)[:16])] for name, value in facts.items() if "SHA" in name]
+    if data.walk_facts:
+        rows.append(["of the page walks", latex.escape(f"source {data.walk_facts.get('source', '?')}, {data.walk_facts.get('guest memory', '?')}")])
+    if data.census and "about" in data.census:
+        rows.append(["of the census", latex.escape(f"source {data.census['about'].get('source', '?')}")])
+    return latex.table(["of the comparison", ""], rows, columns=r">{\raggedright\arraybackslash}p{0.3\columnwidth}>{\raggedright\arraybackslash}p{0.62\columnwidth}")
 
 
 def _commands(_data):
-    what = {"compare": "means, rows, interfaces, script, scale, losses", "peers": "Linux on other hypervisors",
-            "kvm": "this image under KVM", "walks": "page walks", "census": "the census", "paper": "this text"}
-    return latex.table(["command", "makes"], [[latex.typed(command), what[name]] for name, command in paper_data.COMMANDS.items()], columns="ll")
+    what = {"compare": "means, rows, interfaces, script, regions, losses", "peers": "Linux on other hypervisors",
+            "kvm": "this image under KVM", "walks": "page walks", "census": "the census", "paper": "this text, from their results"}
+    return latex.table(["makes", "command"], [[what[name], latex.typed(command)] for name, command in paper_data.COMMANDS.items()],
+                       columns=r">{\raggedright\arraybackslash}p{0.3\columnwidth}>{\raggedright\arraybackslash}p{0.62\columnwidth}")
