@@ -114,7 +114,7 @@ def _lost(data):
             continue
         worst = max(here, key=lambda loss: loss.ratio)
         rows.append([mode, str(len(here)), latex.escape(worst.title), latex.ratio(worst.ratio), latex.escape(worst.reason)])
-    return latex.table(["mode", "rows", "the worst", r"$\div$ shadow", "why"], rows, columns=r"lrlrp{0.5\textwidth}")
+    return latex.table(["mode", "rows", "the worst", r"$\div$ shadow", "why"], rows, columns=r"lr>{\raggedright\arraybackslash}p{0.22\columnwidth}r>{\raggedright\arraybackslash}p{0.4\columnwidth}")
 
 
 # A peer of peers.json, and what it is called; our modes stand beside them.
