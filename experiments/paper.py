@@ -59,11 +59,11 @@ def write_sources(data, folder):
         raise errors.UserError(f"--out {folder}: {error.strerror}") from error
 
 
-def run_latex(folder):
+def run_latex(folder, runs=_RUNS):
     # Nothing of the day, the folder or this machine goes into the file.
     environment = os.environ | {"SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "0"), "FORCE_SOURCE_DATE": "1",
                                 "max_print_line": "1000"}
-    for _ in range(_RUNS):
+    for _ in range(runs):
         try:
             done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "paper.tex"], cwd=folder,
                                   capture_output=True, env=environment, check=False)
@@ -95,6 +95,7 @@ def main():
     if options.no_pdf:
         print(f"sources: {options.out}/paper.tex")
         return 1 if unsaid else 0
+    images.say("running pdflatex")
     run_latex(options.out)
     for figure in absent((options.out / "paper.log").read_text(errors="replace")):
         print(f"note: the text prints n/a for {figure}, which this data does not have", file=sys.stderr)

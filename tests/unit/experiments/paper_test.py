@@ -127,6 +127,13 @@ class DataTest(unittest.TestCase):
         self.assertEqual(paper_values.values(data)["anon-touch/vma/ratio"], "0.57")
         self.assertEqual(paper_values.values(data)["fact/qemu"], r"QEMU 1\_2 \& more")
 
+    def test_this_image_under_kvm_stands_beside_linux_there(self):
+        results_folder(self.folder, ("native", "shadow", "vma", "kvm-shadow", "kvm-nested"))
+        data = paper_data.read(self.folder)
+        self.assertIn("kvm", paper_values.have(data, ()))
+        self.assertRegex(paper_tables.all_tables(data)["kvm"], r"over native & kvm-nested & Linux there & kvm-shadow & Linux there")
+        self.assertEqual(paper_values.values(data)["mean/kvm-shadow"], "1.57")
+
     def test_no_comparison_at_all_of_native(self):
         results_folder(self.folder, ("shadow",))
         data = paper_data.read(self.folder)
@@ -197,12 +204,12 @@ class CommandTest(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("make it: experiments/compare", done.stderr)
 
-    def build(self, *arguments):
+    def build(self, *arguments, runs=3):
         if shutil.which("pdflatex") is None:
             self.skipTest("no pdflatex here: experiments/paper installs it, and builds the paper")
         data = paper_data.read(*arguments)
         paper.write_sources(data, self.folder / "out")
-        paper.run_latex(self.folder / "out")
+        paper.run_latex(self.folder / "out", runs)
         return (self.folder / "out" / "paper.pdf").read_bytes(), (self.folder / "out" / "paper.log").read_text(errors="replace")
 
     def test_the_paper(self):
@@ -214,9 +221,9 @@ class CommandTest(unittest.TestCase):
 
     def test_the_paper_of_little_data(self):
         (self.folder / "in").mkdir()
-        results_folder(self.folder / "in", ("native", "vma"))
+        results_folder(self.folder / "in", ("native", "vma", "kvm-shadow"))
         with mock.patch.object(paper_data, "KEPT", self.folder / "nothing"):
-            pdf, log = self.build(self.folder / "in")
+            pdf, log = self.build(self.folder / "in", runs=2)
         self.assertEqual(pdf[:5], b"%PDF-")
         self.assertNotRegex(log, r"Reference .* undefined")
 
