@@ -15,14 +15,19 @@ def _figure(found):
     return results.Figure(**{name: found[name] for name in _FIELDS})
 
 
+def of_json(found):
+    """What report.as_json() made, without walks and peers. Raises KeyError or TypeError where it is something else."""
+    read = comparison.Comparison(found["modes"], found["published"]["rows"], found["published"]["about"])
+    read.by_mode = {mode: {row["row"]: _figure(row) for row in rows} for mode, rows in found["rows"].items()}
+    read.script = {mode: _figure(figure) for mode, figure in found["script"].items()}
+    read.runs, read.problems, read.facts = found["runs"], found["problems"], found["facts"]
+    return read
+
+
 def load(path):
-    """What report.as_json() wrote, without walks and peers. Errors: UserError."""
+    """The results.json of a comparison. Errors: UserError."""
     try:
-        found = json.loads(path.read_text())
-        read = comparison.Comparison(found["modes"], found["published"]["rows"], found["published"]["about"])
-        read.by_mode = {mode: {row["row"]: _figure(row) for row in rows} for mode, rows in found["rows"].items()}
-        read.script = {mode: _figure(figure) for mode, figure in found["script"].items()}
-        read.runs, read.problems, read.facts = found["runs"], found["problems"], found["facts"]
+        read = of_json(json.loads(path.read_text()))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not the results of a comparison: {error}", "remove it, and it is made again") from error
     return read

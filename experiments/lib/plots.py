@@ -1,5 +1,6 @@
 """The report's plots. Each answers one question; colours mean the same mode everywhere."""
 
+import dataclasses
 import io
 import math
 
@@ -56,6 +57,26 @@ def all_plots(comparison):
             plt.close(figure)
             found[name] = (heading, caption, out.getvalue())
     return found
+
+
+def for_page(comparison):
+    """Name → PDF, the same bytes from the same data: what the paper shows, in sizes of its page. Nothing where the data does not allow it."""
+    averaged = dataclasses.replace(comparison, peers=[peer for peer in comparison.peers if not peer["own"]])
+    drawn = {}
+    for name, draw, data, size in (("ratios", _ratios, averaged, (7.1, 4.7)),
+                                   ("sensitivity", walk_plots.sensitivity, comparison, (8.6, 2.9))):
+        with plt.rc_context({"font.size": 8, "pdf.fonttype": 42}):
+            figure = draw(data)
+            if figure is None:
+                continue
+            figure.set_size_inches(size)
+            if name == "sensitivity":
+                figure.tight_layout()
+            out = io.BytesIO()
+            figure.savefig(out, format="pdf", bbox_inches="tight", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+            plt.close(figure)
+            drawn[name] = out.getvalue()
+    return drawn
 
 
 def _head(figure, heading):

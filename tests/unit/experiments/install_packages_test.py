@@ -20,6 +20,7 @@ BOOT = {"qemu-system-x86", "seabios", "busybox-static"}
 REPORT = {"python3-matplotlib"}
 BENCH = {"libbenchmark-dev"}
 CAMPAIGN = {"snakemake"}
+PAPER = {"texlive-latex-base", "texlive-latex-recommended", "texlive-fonts-recommended"}
 TESTS = {"clang-19", "clang-format-19", "clang-tidy-19", "libclang-rt-19-dev", "libzydis-dev", "cpio", "spin", "valgrind"}
 # Of packages whose name holds a version: what the newest one's other name depends on.
 DEPENDS = """linux-image-amd64 linux-image-6.1.0-56-amd64
@@ -60,6 +61,7 @@ class InstallPackagesTest(unittest.TestCase):
         self.assertEqual(self.run_script("report")[:2], (0, BUILD | BOOT | REPORT))
         self.assertEqual(self.run_script("bench")[:2], (0, BUILD | BOOT | REPORT | BENCH))
         self.assertEqual(self.run_script("campaign", release=ALL | CAMPAIGN)[:2], (0, BUILD | BOOT | REPORT | CAMPAIGN))
+        self.assertEqual(self.run_script("paper", release=ALL | PAPER)[:2], (0, {"python3"} | REPORT | PAPER))
         self.assertEqual(self.run_script("tests", installed=BUILD)[:2], (0, ALL - BUILD))
 
     def test_a_release_without_a_package(self):
@@ -76,6 +78,11 @@ class InstallPackagesTest(unittest.TestCase):
         status, asked, said = self.run_script("report", release=ALL - REPORT)
         self.assertEqual((status, asked), (0, BUILD | BOOT))
         self.assertIn("this release has no package python3-matplotlib: experiments/compare prints its tables", said)
+
+    def test_a_paper_is_not_built_without_latex(self):
+        status, asked, said = self.run_script("paper", installed=ALL)
+        self.assertEqual((status, asked), (1, set()))
+        self.assertIn("experiments/paper writes the paper's sources with --no-pdf", said)
 
     def test_nothing_but_what_the_release_does_not_have(self):
         status, asked, said = self.run_script("tests", installed=ALL - {"clang-19", "cpio"}, release=())
