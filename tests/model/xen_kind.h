@@ -31,7 +31,7 @@ struct Xen : KindBase {
     host.start(machine);
     tables.start({reinterpret_cast<const u64*>(host.block.machine_list - abi::kMachineDirectBase +
                                                memory.direct_base()),
-                  host.to_physical(), direct_table(), Frame(host.block.direct_leaves)});
+                  host.to_physical(), direct_table(), Frame(host.block.direct_leaves), Frame()});
   }
 
   // What sinks and queues call with.
