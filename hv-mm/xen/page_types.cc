@@ -224,7 +224,10 @@ bool PageTypes::invalidate(u64 frame, FrameInfo& info) {
       }
     }
   }
-  if (level == pt::kLevels) fill_reserved(table, Entry());
+  // One that was not checked to its end was not given the hypervisor's slots: the page is as it was.
+  if (level == pt::kLevels && pt::load_entry(table, abi::xen::kReservedSlot) == reserved_) {
+    fill_reserved(table, Entry());
+  }
   info.validated = 0;
   ++counters_.tables_released;
   return true;

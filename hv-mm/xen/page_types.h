@@ -33,11 +33,12 @@ using XenErrno = abi::xen::Errno;
 class PageTypes {
  public:
   // Entries that may be checked or counted out between two looks; a table costs as much as so many, as all of
-  // an empty one is looked through. So that each call comes further, it is more than a table of each level.
+  // an empty one is looked through. So that each call comes further, it is more than a table of each level,
+  // and below the last of them one more tree that has to be counted out first.
   static constexpr u64 kEntriesPerLook = work::kMostAtOnce;
   static constexpr u64 kTableCost = 64;
   static constexpr unsigned kGroup = 8;  // entries that are looked at, and paid for, at once
-  static constexpr u64 kLeastPerLook = pt::kLevels * (kTableCost + kGroup);
+  static constexpr u64 kLeastPerLook = (2 * pt::kLevels - 1) * (kTableCost + kGroup);
   static_assert(kEntriesPerLook >= kLeastPerLook);
 
   // `reserved` is what every root has in abi::xen::kReservedSlot. `stop`: an interrupt waits. Precondition:

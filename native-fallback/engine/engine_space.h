@@ -53,8 +53,11 @@ Result<void> Engine<Sink>::clone_below(Cursor<Way>& from, Cursor<Way>& to, Frame
       NOPTE_TRY(clone_leaf_table(from, to, va, left));
     }
   }
-  // Made for tables that the clone has no need of.
-  if (level == 2 && level < Format::kLevels && to.level() == 2) Cursor<Sink>(tables_, to).prune(batch);
+  // Made for tables that the clone has no need of. Where this came to none, the walk is another table's.
+  if (level == 2 && level < Format::kLevels && to.level() == 2 &&
+      VaRange{begin, begin + Format::table_bytes(2)}.contains(to.va())) {
+    Cursor<Sink>(tables_, to).prune(batch);
+  }
   return {};
 }
 

@@ -60,7 +60,7 @@ class EitherSink {
       return told_.read_settled(slot.table, slot.index);
     return plain_.read(slot);
   }
-  // An entry above level 1 is a leaf, which none is that is told.
+  // Of programs' memory, of which what is told has no large leaves.
   [[nodiscard]] bool holds_large(const Slot& slot) const { return plain_.read(slot).large(); }
   [[gnu::always_inline]] void walk(Frame root, Gva va, WalkPath<Format>& path) const {
     if (translates_) [[unlikely]]

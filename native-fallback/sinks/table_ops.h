@@ -267,7 +267,8 @@ class TableOpsSink {
     u8* window = nullptr;
     const u64* numbers = nullptr;  // null: nothing is translated
     void fill(unsigned index, Entry entry) const {
-      store_entry(window, index, numbers == nullptr ? entry : entry.translated(numbers));
+      store_entry(window, index,
+                  numbers == nullptr ? entry : entry.translated(numbers).without(Entry::kGlobal));
     }
   };
   [[nodiscard]] Filler filler(Frame table) {

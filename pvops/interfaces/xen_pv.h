@@ -118,7 +118,7 @@ inline constexpr u32 kConsoleWrite = 0, kConsoleRead = 1;
 inline constexpr u32 kSetIopl = 6;  // kPhysdevOp; argument: a level in 32 bits
 inline constexpr u32 kFsBase = 0, kUserGsBase = 1;
 
-// xen.h: another of the commands of kMmuextOp, and the flag of a page frame number that names none.
+// No machine frame, in the list.
 inline constexpr u64 kNoMachineFrame = ~u64{0};
 
 }  // namespace nopte::abi::xen_pv

@@ -36,6 +36,30 @@ TEST_P(LargePages, AClonesWriteCopiesOnePage) {
   EXPECT_EQ(w.read(at(6)), 7u);
 }
 
+// One GiB with pages of its own, one with an object's alone, of which a clone has nothing, one with large
+// pages.
+TEST_P(LargePages, AClonesTableThatIsNotNeededGoesOnce) {
+  if (w.layout().levels < 4) GTEST_SKIP() << "there is no such table below the root";
+  constexpr u64 kGiB = 512 * kLarge;
+  map(0, 4, kPermRW, Usage());
+  fill(0, 4);
+  const ObjectId object = *w.object_create(4);
+  w.map(parent,
+        {.range = pages(kGiB, kGiB + 4), .perm = kPermRW, .sharing = Sharing::kShared, .object = object});
+  fill(kGiB, kGiB + 4);
+  map(2 * kGiB, 2 * kGiB + kLarge);
+  fill(2 * kGiB, 2 * kGiB + kLarge);
+  ASSERT_TRUE(is_large(parent, 2 * kGiB));
+  clone();
+  in(child);
+  ASSERT_TRUE(w.unmap(child, pages(0, 4)));
+  w.check();
+  expect_filled(2 * kGiB, 2 * kGiB + kLarge);
+  expect_filled(kGiB, kGiB + 4);
+  in(parent);
+  expect_filled(0, 4);
+}
+
 TEST_P(LargePages, WhoIsLeftAloneWritesAllOfItAgain) {
   for (const bool splits_first : {false, true}) {
     map_filled(2);

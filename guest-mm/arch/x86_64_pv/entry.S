@@ -95,7 +95,7 @@ function ring3_page_fault
     jmp return_from_trap
     .size ring3_page_fault, . - ring3_page_fault
 
-// The callback: of user mode only.
+// The callback: of user mode, and of the call that waits.
 function ring3_events
     pop %rcx
     pop %r11

@@ -7,6 +7,7 @@
 #include "guest-mm/arch/x86_64/traps.h"
 #include "pvops/arch/x86_64/cpu.h"
 #include "pvops/arch/x86_64/xen_call.h"
+#include "pvops/base/panic.h"
 #include "pvops/interfaces/xen_pv.h"
 
 extern "C" {
@@ -34,12 +35,12 @@ void set_trap_table() {
                0, ring3_vectors[vector]};
   }
   *next = {};
-  xen_call(kSetTrapTable, xen_argument(gates[0]));
+  NOPTE_ASSERT(xen_call(kSetTrapTable, xen_argument(gates[0])) == 0);
 }
 
 void set_callback(u16 type, void (*to)()) {
   const Callback callback{type, kCallbackMasksEvents, 0, reinterpret_cast<u64>(to)};
-  xen_call(kCallbackOp, kCallbackRegister, xen_argument(callback));
+  NOPTE_ASSERT(xen_call(kCallbackOp, kCallbackRegister, xen_argument(callback)) == 0);
 }
 
 constexpr Ring3 kRing3{

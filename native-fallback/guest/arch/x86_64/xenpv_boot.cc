@@ -163,7 +163,7 @@ extern "C" [[noreturn]] void boot_on_xen(const nopte::abi::xen_pv::StartInfo* st
   g_on_xen = true;
   patch_calls();
   const u32 iopl = 1;  // ports are ours, and instructions that change the interrupt flag do nothing
-  xen_call(abi::xen_pv::kPhysdevOp, abi::xen_pv::kSetIopl, xen_argument(iopl));
+  must(xen_call(abi::xen_pv::kPhysdevOp, abi::xen_pv::kSetIopl, xen_argument(iopl)), "Xen refused the ports");
   const StartInfo& info = *start;
   constexpr std::string_view kMagic = "xen-3.0-x86_64";
   if (std::memcmp(info.magic, kMagic.data(), kMagic.size()) != 0) refuse("Xen's start info is malformed");

@@ -8,6 +8,7 @@
 #include "pvops/arch/x86_64/clock.h"
 #include "pvops/arch/x86_64/cpu.h"
 #include "pvops/arch/x86_64/xen_call.h"
+#include "pvops/base/panic.h"
 
 namespace nopte::pt {
 namespace {
@@ -119,6 +120,7 @@ const PlatformOps& init_xen_platform(const abi::BootBlock&) {
                    XenPlatform::now_ns();
   xen_call(kVcpuOp, kStopPeriodicTimer, 0, 0);
   g_ports[0] = bind(kVirqTimer);
+  NOPTE_ASSERT(g_ports[0] != 0);  // idle() would sleep for ever
   g_ports[1] = bind(kVirqConsole);
   return kPlatform;
 }
