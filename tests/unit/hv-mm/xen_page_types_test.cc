@@ -50,6 +50,14 @@ TEST_F(XenPageTypes, AWritableFrameIsNoTable) {
   EXPECT_TRUE(machine.info(frame(0)).pinned);
 }
 
+// What is no root is not given the hypervisor's slots, and so does not lose what it has there.
+TEST_F(XenPageTypes, ARefusedRootIsAsItWas) {
+  const u64 page = hidden(0);
+  for (u64 slot = 250; slot < 280; ++slot) machine.raw(page, slot) = slot << 1;
+  machine.raw(page, 3) = machine.entry(page);  // a root below itself
+  refused(Errno::kInval, [&] { return machine.pin(page, 4); });
+}
+
 TEST_F(XenPageTypes, ATableIsNeverWritable) {
   const u64 table = hidden(0);
   ASSERT_EQ(machine.pin(table, 1), Errno::kNone);
