@@ -6,8 +6,8 @@
 #include "pvops/arch/x86_64/interrupt_controllers.h"
 #include "pvops/arch/x86_64/lapic.h"
 #include "pvops/at_mark.h"
-#include "pvops/freestanding/init_array.h"
 #include "pvops/chosen_ops.h"
+#include "pvops/freestanding/init_array.h"
 
 extern "C" {
 // guest.ld: where the segments begin and end.
