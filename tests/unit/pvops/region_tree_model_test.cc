@@ -17,7 +17,7 @@
 namespace nopte {
 namespace {
 
-constexpr u64 kOperations = 1'200'000;  // over all seeds
+constexpr u64 kOperations = 1'500'000;  // over all seeds
 
 using test::kBounds, test::kPages, test::Listed, test::listed, test::Model, test::ModelPage;
 
@@ -400,7 +400,7 @@ TEST(RegionTreeModel, RandomOperationsAgree) {
     if (HasFailure()) break;
   }
   histogram.print();
-  constexpr u64 kLeast = 500;  // seeds differ by some
+  constexpr u64 kLeast = 1000;
   using enum Status;
   for (Status s : {kOk, kInvalid, kOverlap, kNoMemory}) histogram.expect_at_least("insert", s, kLeast);
   for (Status s : {kOk, kInvalid, kNoMemory}) histogram.expect_at_least("replace", s, kLeast);
