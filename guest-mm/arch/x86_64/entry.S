@@ -18,6 +18,8 @@
 #define handle_syscall _ZN5nopte5guest14handle_syscallERNS0_13UserRegistersE
 #define leave_kernel _ZN5nopte5guest12leave_kernelERNS0_13UserRegistersE
 
+#include "guest-mm/arch/x86_64/entry_macros.inc"
+
     .macro push_registers_after_rdi
     push %rsi
     push %rdx
@@ -33,33 +35,6 @@
     push %r13
     push %r14
     push %r15
-    .endm
-
-    .macro pop_preserved
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbp
-    pop %rbx
-    .endm
-
-    .macro pop_scratch
-    pop %r11
-    pop %r10
-    pop %r9
-    pop %r8
-    pop %rax
-    pop %rcx
-    pop %rdx
-    pop %rsi
-    pop %rdi
-    .endm
-
-    .macro function name
-    .globl \name
-    .type \name, @function
-\name:
     .endm
 
     .section .text.entry, "ax", @progbits

@@ -13,44 +13,7 @@
 #define handle_syscall _ZN5nopte5guest14handle_syscallERNS0_13UserRegistersE
 #define leave_kernel _ZN5nopte5guest12leave_kernelERNS0_13UserRegistersE
 
-    .macro push_scratch
-    push %rdi
-    push %rsi
-    push %rdx
-    push %rcx
-    push %rax
-    push %r8
-    push %r9
-    push %r10
-    push %r11
-    .endm
-
-    .macro push_preserved
-    push %rbx
-    push %rbp
-    push %r12
-    push %r13
-    push %r14
-    push %r15
-    .endm
-
-    .macro pop_scratch
-    pop %r11
-    pop %r10
-    pop %r9
-    pop %r8
-    pop %rax
-    pop %rcx
-    pop %rdx
-    pop %rsi
-    pop %rdi
-    .endm
-
-    .macro function name
-    .globl \name
-    .type \name, @function
-\name:
-    .endm
+#include "guest-mm/arch/x86_64/entry_macros.inc"
 
     .section .text.entry_ring3, "ax", @progbits
 
