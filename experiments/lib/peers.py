@@ -9,16 +9,17 @@ import gzip
 import json
 import pathlib
 import re
-import shlex
 import tempfile
 
 import machine
 
-from . import comparison, cpio, images, initramfs, kvm_host, launcher, linux, packages, results
+from . import comparison, cpio, images, initramfs, kvm_host, launcher, linux, packages, results, side_by_side
 from .errors import UserError
 
 INIT = images.PROGRAMS / "peer-init"
-TARGETS = (kvm_host.TARGET, "peer-init")
+# mmlat where user memory ends below 512 GiB.
+MMLAT_LOW = images.PROGRAMS / "mmlat-low"
+TARGETS = (kvm_host.TARGET, "peer-init", "mmlat-low")
 GUEST_MIB = machine.GUEST_MIB
 # Xen's own memory, or that of the Linux that carries user-mode Linux, comes on top.
 XEN_MIB = 256
@@ -40,6 +41,7 @@ class Peer:
     packages: tuple
     boot: object  # (folder, programs) → machine.Boot
     marked: bool = False  # its marks come with exits
+    weight: int = 2  # side_by_side.Job's
 
 
 @dataclasses.dataclass
@@ -111,7 +113,8 @@ def _in_user_mode(folder, commands):
                         f"delete {packages.FOLDER / 'user-mode-linux'}, and run this again")
     line = ["/uml/linux", f"mem={GUEST_MIB}M", "initrd=/uml/initramfs.cpio", "con=null", "con0=fd:0,fd:1", "quiet", "panic=-1",
             "peer_console=tty0"]
-    extra = [("uml/linux", next(iter(kernel.values())), 0o755), ("uml/initramfs.cpio", archive(commands), 0o644)]
+    inside = archive(commands, [("bin/mmlat", MMLAT_LOW, 0o755)])
+    extra = [("uml/linux", next(iter(kernel.values())), 0o755), ("uml/initramfs.cpio", inside, 0o644)]
     extra += [(path, path, 0o755) for path in ("/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6")]
     return _linux(folder, archive({"uml": line}, extra), GUEST_MIB + CARRIER_MIB)
 
@@ -119,9 +122,9 @@ def _in_user_mode(folder, commands):
 ALL = (
     Peer("linux", "Linux", ("kernel",), _natively),
     Peer("kvm_npt", "Linux under KVM, nested paging", ("kernel",), _under_kvm(machine.KVM_NESTED), marked=True),
-    Peer("kvm_shadow", "Linux under KVM, shadow paging", ("kernel",), _under_kvm(machine.KVM_SHADOW), marked=True),
+    Peer("kvm_shadow", "Linux under KVM, shadow paging", ("kernel",), _under_kvm(machine.KVM_SHADOW), marked=True, weight=3),
     Peer("xen_pv", "Linux on Xen, PV", ("kernel", "xen"), _on_xen),
-    Peer("uml", "user-mode Linux", ("kernel", "user-mode-linux"), _in_user_mode),
+    Peer("uml", "user-mode Linux", ("kernel", "user-mode-linux"), _in_user_mode, weight=4),
 )
 
 
@@ -135,29 +138,39 @@ class Peers:
     problems: list = dataclasses.field(default_factory=list)
 
 
-def run(options):
-    """Boots each peer that is asked for, and writes peers.json when all of mmlat was measured. A peer that cannot be had or
-    fails is a problem, and no more."""
+def _asked(options):
+    return [peer for peer in ALL if peer.name in options.peers]
+
+
+def jobs(options):
+    """A boot for each peer that is asked for, as side_by_side runs it."""
+    return [side_by_side.Job(peer.title, "mmlat and script", lambda console, peer=peer: _boot(peer, options, console), peer.weight)
+            for peer in _asked(options)]
+
+
+def _boot(peer, options, console):
+    """QEMU's command, and a launcher.Run."""
+    with tempfile.TemporaryDirectory(prefix="nopte-peer-") as name:
+        boot = peer.boot(pathlib.Path(name), programs(options.scale, options.rows))
+        command = machine.command(boot)
+        return command, launcher.run(command, boot.counters, options.peer_timeout, output=console)
+
+
+def gather(options, outcomes):
+    """What the outcomes of jobs() measured; writes peers.json when it was all of mmlat. A peer that cannot be had or fails is a
+    problem, and no more."""
     found = Peers()
-    progress = comparison.Progress(len(options.peers))
-    for peer in ALL:
-        if peer.name not in options.peers:
-            continue
-        progress.start(peer.title, "mmlat and script")
+    for peer, outcome in zip(_asked(options), outcomes, strict=True):
         try:
-            with tempfile.TemporaryDirectory(prefix="nopte-peer-") as name:
-                boot = peer.boot(pathlib.Path(name), programs(options.scale, options.rows))
-                command = machine.command(boot)
-                done = launcher.run(command, boot.counters, options.peer_timeout, output=progress.console)
+            if outcome.error is not None:
+                raise outcome.error
+            command, done = outcome.value
             here = measured(peer, done)
         except UserError as error:
             found.problems.append(f"{peer.title}: {error}")
-            progress.failed()
             continue
-        progress.done(done.seconds)
         found.by_peer[peer.name] = here
-        found.runs.append({"mode": peer.title, "workload": "mmlat and script", "command": shlex.join(command),
-                           "status": done.status, "seconds": round(done.seconds, 2), "power_off": None})
+        found.runs.append(comparison.run_of(peer.title, "mmlat and script", command, done))
         found.problems += [f"{peer.title}, {row}: {why}" for row, why in here.failed.items()]
     if found.by_peer and options.scale == 100 and not options.rows:
         write(comparison.PEERS, found.by_peer, comparison.facts())

@@ -9,7 +9,7 @@ from unittest import mock
 
 import support
 import machine
-from lib import comparison, counters, losses, results, tables
+from lib import comparison, counters, launcher, losses, results, side_by_side, tables
 from lib.errors import UserError
 
 # As the file has them, but for what the tests below count with: the file is measured anew now and then.
@@ -207,17 +207,16 @@ class CheckTest(unittest.TestCase):
         self.assertIn("events", comparison.differences("x", one, one[:-1])[0])
 
     def test_a_mode_that_does_not_boot_is_a_problem_and_the_others_go_on(self):
-        def boot(mode, workload, options, progress):
+        def boot(mode, workload, options, console):
             if mode == "nested":
                 raise UserError("the guest did not end within 1 s")
-            console, events = support.mmlat_run({"brk": (1, 10, 0, 0)})
-            return comparison._Boot(["qemu"], console, events, 0, 0.1)
+            return ["qemu"], launcher.Run(0, *support.mmlat_run({"brk": (1, 10, 0, 0)}), 0.1)
 
         options = argparse.Namespace(modes=["native", "nested", "vma"], workload="mmlat", check=False, scale=100,
                                      large=False, walks=False, guest_mib=machine.GUEST_MIB)
         with mock.patch.object(comparison, "_boot", boot), mock.patch.object(comparison, "facts", lambda _: {}), \
                 contextlib.redirect_stderr(io.StringIO()):
-            found = comparison.run(options)
+            found = comparison.gather(options, side_by_side.run(comparison.jobs(options), 2))
         self.assertEqual(list(found.by_mode), ["native", "vma"])
         self.assertEqual(found.problems, ["nested, mmlat: the guest did not end within 1 s"])
 
