@@ -20,6 +20,8 @@
 // The native entry makes the same block from PVH's start info, kind kPhysical.
 #pragma once
 
+#include <string_view>
+
 #include "pvops/base/types.h"
 
 namespace nopte::abi {
@@ -74,6 +76,11 @@ struct BootBlock {
   u64 direct_leaves = 0;  // its leaf tables are contiguous: the nth maps guest frames 512 n to 512 n + 511
   u64 user_root = 0;      // kXenHypervisor: a pinned root of nothing, which user mode runs on
 };
+
+// The command line of a block that somebody else made: a length that cannot be is no line.
+constexpr std::string_view command_line_of(const BootBlock& block) {
+  return {block.command_line, block.command_line_bytes <= kCommandLineBytes ? block.command_line_bytes : 0};
+}
 
 // Written by the hypervisor before it raises vector 14 for an access that no region allows. CR2 and the error
 // code are as the processor gives them; the reason is what they cannot say.

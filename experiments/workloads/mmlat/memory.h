@@ -14,7 +14,8 @@ inline constexpr size_t kPage = 4096;
 inline constexpr size_t kMiB = size_t{1} << 20;
 inline constexpr size_t kLeafTableSpan = 2 * kMiB;
 
-// mmlat-low is the same program for a kernel whose user memory ends below 512 GiB: user-mode Linux has three levels of tables.
+// mmlat-low is the same program for a kernel whose user memory ends below 512 GiB: user-mode Linux has three
+// levels of tables.
 #ifndef MMLAT_AREA_SHIFT
 #define MMLAT_AREA_SHIFT 40
 #endif
