@@ -27,7 +27,7 @@ def parse(arguments):
                                      formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("--modes", default=",".join(machine.MODES), metavar="MODE,...",
                         help=f"some of {', '.join(machine.MODES)} (default: all of these), and of "
-                             f"{', '.join(machine.FOREIGN_MODES)}, for which Debian's packages are downloaded")
+                             f"{', '.join(machine.FOREIGN_MODES)}, for which Debian's packages are downloaded; all: of both")
     parser.add_argument("--workload", default="all", choices=("all", *comparison.WORKLOADS, "none"),
                         help="what to run (default: all; none: only what --walks runs)")
     parser.add_argument("--rows", metavar="ROW,...", help="of mmlat, these rows only")
@@ -72,6 +72,8 @@ def parse(arguments):
 
 
 def parse_modes(text):
+    if text == "all":
+        return list(machine.ALL_MODES)
     modes = [mode for mode in text.split(",") if mode]
     for mode in modes:
         if mode not in machine.ALL_MODES:

@@ -41,7 +41,12 @@ class Comparison:
     misses: list = dataclasses.field(default_factory=list)
     walks: list = dataclasses.field(default_factory=list)  # a walks.Walked for each row counted by the plugin
     by_peer: dict = dataclasses.field(default_factory=dict)  # a key of peers.json → peers.Measured
+    peers_script: dict = dataclasses.field(default_factory=dict)  # a key of peers.json → what the script takes there
     walk_titles: dict = dataclasses.field(default_factory=dict)  # program → what it is called
+
+    def figure(self, mode, row):
+        """A row's Figure, or the script's; None where there is none."""
+        return self.script.get(mode) if row == "script" else self.by_mode.get(mode, {}).get(row)
 
     def rows(self):
         """The peers that some mode measured, in the published order."""
@@ -109,7 +114,7 @@ def _walked(options):
 def gather(options, outcomes):
     """The comparison, from the outcomes of jobs(). Mode by mode, in their order."""
     published = json.loads(PEERS.read_text())
-    found = Comparison(options.modes, published["rows"], published["about"])
+    found = Comparison(options.modes, published["rows"], published["about"], peers_script=published["script"])
     found.facts = facts(options.guest_mib)
     walked = _walked(options)
     found.walk_titles = {program.name: program.title for program in walked}

@@ -81,7 +81,7 @@ def as_json(comparison):
         "problems": comparison.problems,
         "runs": comparison.runs,
         "peers": {name: dataclasses.asdict(here) for name, here in comparison.by_peer.items()},
-        "published": {"about": comparison.about_peers, "rows": comparison.peers},
+        "published": {"about": comparison.about_peers, "script": comparison.peers_script, "rows": comparison.peers},
     }
 
 
@@ -193,7 +193,8 @@ def _xen(comparison):
 
 
 def _peers(comparison):
-    return "".join(table(head[0].capitalize(), PEERS_NOTE, head, rows) for head, rows in peer_tables.all_tables(comparison))
+    return "".join(table(found.head[0][0].upper() + found.head[0][1:], found.note or PEERS_NOTE, found.head, found.rows)
+                   for found in peer_tables.all_tables(comparison))
 
 
 def _bars(comparison):
