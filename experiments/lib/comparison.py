@@ -13,7 +13,7 @@ import tempfile
 
 import machine
 
-from . import boots, counters, images, initramfs, launcher, results, side_by_side, walks
+from . import boots, counters, images, initramfs, launcher, picture, results, side_by_side, walks
 from .errors import UserError
 
 WORKLOADS = ("mmlat", "script")
@@ -40,6 +40,7 @@ class Comparison:
     facts: dict = dataclasses.field(default_factory=dict)  # versions and sums
     misses: list = dataclasses.field(default_factory=list)
     walks: list = dataclasses.field(default_factory=list)  # a walks.Walked for each row counted by the plugin
+    picture: object = None  # of a space: a picture.Picture
     by_peer: dict = dataclasses.field(default_factory=dict)  # a key of peers.json → peers.Measured
     peers_script: dict = dataclasses.field(default_factory=dict)  # a key of peers.json → what the script takes there
     walk_titles: dict = dataclasses.field(default_factory=dict)  # program → what it is called
@@ -83,6 +84,9 @@ def check_measure_options(options):
 
 # Of boots side by side those begin first that take longest: a Linux to be started, and Xen.
 _FOREIGN_WEIGHT = 1
+# A child that shares its parent's tables, and has begun to write to them.
+_DRAWN_ROW = "cow-child"
+_DRAWN = ("vma", "native")
 
 
 def jobs(options):
@@ -95,8 +99,26 @@ def jobs(options):
         return side_by_side.Job(mode, f"{program.name}, walks", lambda console: walks.run(program, mode, options.guest_mib,
                                                                                           options.timeout, console))
 
-    return ([boot(mode, workload) for mode in options.modes for workload in _workloads(options) for _ in range(_rounds(options))]
+    def drawn(mode):
+        return side_by_side.Job(mode, "a picture of a space", lambda console: _draw(mode, options, console))
+
+    return ([drawn(mode) for mode in _drawn(options)] + [boot(mode, workload) for mode in options.modes for workload in _workloads(options) for _ in range(_rounds(options))]
             + [walk(program, mode) for program in _walked(options) for mode in options.modes])
+
+
+def _drawn(options):
+    """The mode that a picture of a space is drawn in, if any: for looking, beside all of mmlat."""
+    found = [mode for mode in _DRAWN if mode in options.modes and "mmlat" in _workloads(options) and not options.rows]
+    return found[:1]
+
+
+def _draw(mode, options, console):
+    """A picture.Picture, and its boot: pictures are taken at each mark, so that this one is not measured."""
+    with tempfile.TemporaryDirectory(prefix="nopte-picture-") as folder:
+        boot = boots.make(pathlib.Path(folder), mode, ["/bin/mmlat", "--rows", _DRAWN_ROW], pictures=True)
+        arguments = machine.command(boot)
+        done = launcher.run(arguments, boot.counters, options.timeout, output=console)
+    return arguments, done, picture.chosen(picture.all_of(done), f"begin {_DRAWN_ROW}")
 
 
 def _workloads(options):
@@ -119,6 +141,13 @@ def gather(options, outcomes):
     walked = _walked(options)
     found.walk_titles = {program.name: program.title for program in walked}
     outcomes = iter(outcomes)
+    for mode in _drawn(options):
+        outcome = next(outcomes)
+        if outcome.error is not None:
+            found.problems.append(f"{mode}, a picture of a space: {outcome.error}")
+            continue
+        command, done, found.picture = outcome.value
+        found.runs.append(run_of(mode, "a picture of a space", command, done))
     for mode in options.modes:
         for workload in _workloads(options):
             first = None

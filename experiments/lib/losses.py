@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import machine
+
 _TABLES_GO = "each page is a leaf table that goes, told and emptied by itself; shadow gives the table above up at once"
 _BY_CALLS = "the engine asks whether entries are told, and does by calls what shadow's guest has inline"
 _CHECKED = "every entry is checked and counted against the frame that it names"
@@ -47,7 +49,7 @@ def losses(by_mode, peers):
     """Every loss, by mode and row in their order. Nothing without mode shadow."""
     found = []
     for mode, rows in by_mode.items():
-        if mode == "shadow":
+        if mode == "shadow" or mode in machine.FOREIGN_MODES:  # those have tables of their own (peer_tables.py)
             continue
         for peer in peers:
             here, shadow = rows.get(peer["name"]), by_mode.get("shadow", {}).get(peer["name"])
