@@ -9,6 +9,7 @@ import ctypes
 import dataclasses
 import os
 import pathlib
+import re
 import selectors
 import signal
 import subprocess
@@ -26,6 +27,8 @@ ESCAPE = b"\x1d"
 # A KVM boot prints within this time or not at all.
 KVM_SILENCE_SECONDS = 30
 _TAIL_BYTES = 4096
+# A panic's own line, and not the function of that name among the calls.
+_PANIC = re.compile(r"panic(?!\+0x)")
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -282,7 +285,7 @@ def _tail(console, lines=12):
     text = console[-_TAIL_BYTES:].decode(errors="replace").replace("\r", "")
     found = [line for line in text.split("\n") if line.strip()]
     # Above a panic's registers and calls stands what it is about.
-    panics = [line for line in found[:-lines] if "panic" in line]
+    panics = [line for line in found[:-lines] if _PANIC.search(line)]
     return "\n".join("    | " + line for line in (*panics[-1:], *found[-lines:]))
 
 

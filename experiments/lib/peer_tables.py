@@ -156,14 +156,14 @@ def reason_table(comparison):
     rows, ratios = [], []
     for name, title, averaged in titled(comparison):
         theirs, ours = (comparison.figure(mode, name) for mode in ("kvm-shadow", "shadow"))
-        if theirs is None or ours is None:
+        if theirs is None:
             continue
-        reasons = [_two(max(count(figure.counters), 0) / figure.ops) for (_, kvms), (_, own) in zip(KVMS, OURS)
+        reasons = [_two(figure and max(count(figure.counters), 0) / figure.ops) for (_, kvms), (_, own) in zip(KVMS, OURS)
                    for count, figure in ((kvms, theirs), (own, ours))]
-        ratio = _over(ours.instructions, theirs.instructions)
+        ratio = _over(ours and ours.instructions, theirs.instructions)
         ratios += [ratio] if averaged else []
-        rows.append((title, _number(theirs.instructions), _number(ours.instructions), _ratio(ratio), _two(theirs.memory_exits),
-                     _two(ours.memory_exits), *reasons, _two(theirs.platform_exits), _two(ours.platform_exits)))
+        rows.append((title, _number(theirs.instructions), _number(ours and ours.instructions), _ratio(ratio), _two(theirs.memory_exits),
+                     _two(ours and ours.memory_exits), *reasons, _two(theirs.platform_exits), _two(ours and ours.platform_exits)))
     if rows:
         rows.append(("geometric mean, ours ÷ KVM's", "", "", _mean(ratios), *[""] * (len(head) - 4)))
     return Table("reasons", head, rows, "The same image; instructions and exits for memory per operation. A table write is a page fault, "
@@ -274,4 +274,4 @@ def _ratio(value):
 
 
 def _two(value):
-    return f"{value + 0.0:,.2f}" if value >= 0.005 else "0"
+    return "-" if value is None else f"{value + 0.0:,.2f}" if value >= 0.005 else "0"

@@ -134,6 +134,11 @@ class TablesTest(unittest.TestCase):
         self.assertEqual(table.rows[-1][3], "0.50")
         self.assertEqual({len(row) for row in table.rows}, {len(table.head)})
 
+    def test_exits_by_reason_without_our_shadow(self):
+        table = peer_tables.reason_table(self.comparison((("native", 1), ("kvm-shadow", 6))))
+        self.assertEqual(table.rows[0][1:], ("600", "-", "-", "2.50", "-", "2.00", "-", "1.00", "-", "0.20", "-", "0.50", "-", "0.50", "-"))
+        self.assertEqual(table.rows[-1][3], "-")
+
     def test_vma_beside_the_others(self):
         table = peer_tables.vma_table(self.comparison())
         self.assertEqual(table.head[1:], ("vma", "exits", "kvm-shadow", "shadow"))
