@@ -102,7 +102,8 @@ def jobs(options):
     def drawn(mode):
         return side_by_side.Job(mode, "a picture of a space", lambda console: _draw(mode, options, console))
 
-    return ([drawn(mode) for mode in _drawn(options)] + [boot(mode, workload) for mode in options.modes for workload in _workloads(options) for _ in range(_rounds(options))]
+    return ([drawn(mode) for mode in _drawn(options)]
+            + [boot(mode, workload) for mode in options.modes for workload in _workloads(options) for _ in range(_rounds(options))]
             + [walk(program, mode) for program in _walked(options) for mode in options.modes])
 
 

@@ -16,7 +16,8 @@ def all_tables(data):
     """Name → its tabular."""
     there = paper_values.have(data, ())
     makers = {"rows": _rows, "means": _means, "interfaces": _interfaces, "xen": _xen, "script": _script, "scale": _scale, "losses": _losses,
-              "lost": _lost, "peers": _peers, "foreign": _foreign, "itself": _itself, "beside": _beside, "census": _census, "walks": _walks, "facts": _facts, "commands": _commands}
+              "lost": _lost, "peers": _peers, "foreign": _foreign, "itself": _itself, "beside": _beside, "census": _census,
+              "walks": _walks, "facts": _facts, "commands": _commands}
     needs = {"itself": "xenpv", "beside": "foreign", "losses": "rows", "lost": "rows", "facts": None, "commands": None}
     return {name: make(data) for name, make in makers.items() if needs.get(name, name) in there | {None}}
 

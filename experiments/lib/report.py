@@ -125,8 +125,7 @@ def as_html(comparison, drawn):
         data = base64.b64encode(png).decode()
         parts.append(f"<h2>{html.escape(heading)}</h2><p class=note>{html.escape(caption)}</p>"
                      f'<img alt="{html.escape(heading)}" src="data:image/png;base64,{data}">')
-    parts += [_table(comparison), _walks(comparison), _losses(comparison), _ahead(comparison), _xen(comparison), _peers(comparison), _bars(comparison), _space(comparison),
-              _facts(comparison)]
+    parts += [make(comparison) for make in (_table, _walks, _losses, _ahead, _xen, _peers, _bars, _space, _facts)]
     return "\n".join(parts) + "\n"
 
 

@@ -149,6 +149,17 @@ class BarsTest(unittest.TestCase):
         dear = {"populate": (4096, 2_000_001, 0, 0), "brk": (1000, 2_000_000, 1005, 0)}
         self.assertEqual(self.misses(**{"kvm-shadow": kvm, "shadow": dear}), {("shadow", "populate"), ("shadow", "brk")})
 
+    def test_what_the_image_takes_on_xen_itself(self):
+        peers = [peer | {"linux": 1000, "xen_pv": 2000} for peer in PEERS if peer["name"] == "brk"]
+
+        def missed(here, vma):
+            by_mode = {mode: figures(mode, {"brk": (1, instructions, exits, 0)})
+                       for mode, instructions, exits in (("native", 100, 0), ("xenpv", here, 0), ("vma", vma, 1))}
+            return {(miss.mode, miss.row): miss.what for miss in results.misses(by_mode, peers)}
+
+        self.assertEqual(missed(160, 53), {("vma", "geometric mean, xenpv"): "6.58 of xenpv, +1,000 per exit, at most 0.33"})
+        self.assertEqual(missed(161, 53)[("xenpv", "geometric mean")], "0.81 of Linux's ratio there, at most 0.80")
+
     def test_a_fork_is_told_in_batches(self):
         self.assertEqual(self.misses(kvmpv={"fork-64m": (1, 1_000_000, 96, 0)}), set())
         self.assertEqual(self.misses(kvmpv={"fork-64m": (1, 1_000_000, 97, 0)}), {("kvmpv", "fork-64m")})
