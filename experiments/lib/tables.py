@@ -15,6 +15,8 @@ MODE_COLOURS = {"native": "#6b7280", "nested": "#2a9d8f", "shadow": "#d1495b", "
                 "kvm-shadow": "#9f1239", "kvm-nested": "#115e59", "xenpv": "#475569"}
 # Of these nobody counts the hypervisor's instructions apart.
 _UNSPLIT = ("native", *machine.FOREIGN_MODES)
+# Of these nobody counts how often the hypervisor is entered.
+_UNCOUNTED = (machine.XEN_PV,)
 _MODE = max(map(len, MODE_COLOURS)) + 1
 
 _COLUMNS = ("instructions", "hypervisor", "exits", "platform exits",
@@ -98,8 +100,9 @@ def _row_table(comparison):
 def _line(figure, native):
     ratio = figure.instructions / native.instructions if native and native.instructions else None
     split = f"{round(figure.hypervisor_instructions):>12,}" if figure.mode not in _UNSPLIT else f"{'-':>12}"
-    return (f"{figure.mode:<{_MODE}}{figure.instructions:>12,.0f}{split}{_two(figure.memory_exits):>9}"
-            f"{_two(figure.platform_exits):>9}{figure.modelled(1000):>12,.0f}{figure.modelled(2000):>12,.0f}"
+    exits = (f"{_two(figure.memory_exits):>9}{_two(figure.platform_exits):>9}{figure.modelled(1000):>12,.0f}{figure.modelled(2000):>12,.0f}"
+             if figure.mode not in _UNCOUNTED else f"{'-':>9}{'-':>9}{'-':>12}{'-':>12}")
+    return (f"{figure.mode:<{_MODE}}{figure.instructions:>12,.0f}{split}{exits}"
             + (f"{ratio:>9.2f}" if ratio is not None else f"{'-':>9}"))
 
 
