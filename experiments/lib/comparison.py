@@ -146,8 +146,8 @@ def _boot(mode, workload, options, progress):
     else:
         command = _SCRIPT_COMMAND
     with tempfile.TemporaryDirectory(prefix="nopte-compare-") as folder:
-        boot = boots.make(pathlib.Path(folder), mode, command, guest_mib=options.guest_mib)
         progress.start(mode, workload)
+        boot = boots.make(pathlib.Path(folder), mode, command, guest_mib=options.guest_mib)
         arguments = machine.command(boot)
         run_ = launcher.run(arguments, boot.counters, options.timeout, output=progress.console,
                             hidden=boot.hidden)

@@ -203,15 +203,17 @@ class Miss:
 # Why a bar is missed, where that is known.
 _REASONS = {("shadow", "shared-read"): "Linux installs 16 pages at a fault, accessed; what our guest installs ahead is not, and a shadow "
                                        "has it only when it is touched. KVM's takes as many exits on this image"}
+# Where an operation of mode vma has platform exits at all: it counts them, and the machine is the reason.
+_CR2_READS = "QEMU 10 exits where the guest reads CR2, which QEMU 7.2 and silicon do not: papers/caveats.md"
 
 
 def misses(by_mode, peers):
     """Every figure that misses its bar."""
     found = []
 
-    def hold(mode, row, value, limit, what):
+    def hold(mode, row, value, limit, what, reason=""):
         if value > limit:
-            found.append(Miss(mode, row, f"{value:,.2f} {what}, at most {limit:,.2f}", _REASONS.get((mode, row), "")))
+            found.append(Miss(mode, row, f"{value:,.2f} {what}, at most {limit:,.2f}", reason or _REASONS.get((mode, row), "")))
 
     titles = [peer["name"] for peer in peers if not peer["control"] and not peer["own"]]
     for peer in peers:
@@ -241,7 +243,7 @@ def misses(by_mode, peers):
     memory_rows = [row for row in titles if row not in SWITCH_ROWS]
     found_ratios = ratios(by_mode, "vma", memory_rows, lambda figure: figure.instructions)
     for row, ratio in found_ratios.items():
-        hold("vma", row, ratio, VMA_WORST_RATIO, "× native")
+        hold("vma", row, ratio, VMA_WORST_RATIO, "× native", _CR2_READS if by_mode["vma"][row].platform_exits >= 1 else "")
     if found_ratios:
         hold("vma", "geometric mean", geometric_mean(found_ratios.values()), VMA_MEAN_RATIO, "× native")
     for row, limit in VMA_EXITS.items():
