@@ -171,7 +171,8 @@ Follower::Frame Follower::frame_of(const Block& block, Kind kind) const {
   return frame;
 }
 
-// What ring 0 ran for goes on, or is handed on to the kernel; the kernel's frames are gone where a program runs.
+// What ring 0 ran for goes on, or is handed on to the kernel; the kernel's frames are gone where a program
+// runs.
 void Follower::leave_ring0(const Block& block) {
   Pending pending;
   while (runs_in(World::kRing0)) {

@@ -7,8 +7,8 @@
 //
 //   main → read → [syscall_entry → handle_syscall → ...] → [exit 0x81 → svm_run → svm_handle_call → ...]
 //
-// A hypervisor at ring 0, below a kernel at ring 3, is entered by all traps: those that it hands on enter the kernel
-// as if it had not been there, and what it does for a call or trap is a callee of what was running.
+// A hypervisor at ring 0, below a kernel at ring 3, is entered by all traps: those that it hands on enter the
+// kernel as if it had not been there, and what it does for a call or trap is a callee of what was running.
 //
 //   main → read → [ring3_syscall_entry → handle_syscall → ... → [lstar_enter → pv_hypercall → ...]]
 //

@@ -119,7 +119,8 @@ void store_of_entry(qemu_plugin_meminfo_t info, uint64_t address, uint64_t dista
 void on_entry_push(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void* data) {
   store_of_entry(info, address, has_error_code(reinterpret_cast<uintptr_t>(data)) ? 16 : 8);
 }
-// Xen writes its number for the vector into the upper half of the error code, which it pushes where there is none.
+// Xen writes its number for the vector into the upper half of the error code, which it pushes where there is
+// none.
 void on_ring0_entry_store(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void* data) {
   store_of_entry(info, address, has_error_code(reinterpret_cast<uintptr_t>(data)) ? 4 : 8);
 }
@@ -168,7 +169,8 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* translated) {
     }
     const bool in_ring0 = block.place.world == World::kRing0;
     if ((i == 0 || in_ring0) && block.vector() >= 0) {
-      qemu_plugin_register_vcpu_mem_cb(instruction, in_ring0 ? on_ring0_entry_store : on_entry_push, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W,
+      qemu_plugin_register_vcpu_mem_cb(instruction, in_ring0 ? on_ring0_entry_store : on_entry_push,
+                                       QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W,
                                        reinterpret_cast<void*>(static_cast<uintptr_t>(block.vector())));
     }
   }

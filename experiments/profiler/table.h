@@ -3,11 +3,11 @@
 //
 // Lines of words; numbers are hexadecimal, functions decimal:
 //   hypervisor BEGIN END             physical addresses of the hypervisor's image
-//   ring0 BEGIN END                  addresses of a hypervisor below a kernel at ring 3, in every address space
-//   image hypervisor | kernel        begins an image; its functions follow
-//   program FILE                     begins a program, whose segments and functions follow
-//   segment ADDRESS OFFSET BYTES     of code: where it is loaded, and where it lies in FILE
-//   function BEGIN END NUMBER [WHAT...]   WHAT: whole | mark | switch | start | bounce | vector=N
+//   ring0 BEGIN END                  addresses of a hypervisor below a kernel at ring 3, in every address
+//   space image hypervisor | kernel        begins an image; its functions follow program FILE begins a
+//   program, whose segments and functions follow segment ADDRESS OFFSET BYTES     of code: where it is
+//   loaded, and where it lies in FILE function BEGIN END NUMBER [WHAT...]   WHAT: whole | mark | switch |
+//   start | bounce | vector=N
 #pragma once
 
 #include <cstdint>

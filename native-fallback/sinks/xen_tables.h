@@ -12,9 +12,9 @@
 // carries them out in order, so that what is freed meanwhile and used again comes behind its removal.
 //
 // Xen itself shows user mode another root, for our kernel is at its programs' ring, and what Xen calls a
-// kernel's page is one that this root does not lead to. There is one, whose slots follow those of the root in
-// use: what a switch changes is a few entries, and a space that comes and goes has no second root to be
-// checked.
+// kernel's page is one that this root does not lead to. There are some (xen_user_roots.h), made once, each of
+// which follows a root, slot by slot: a space that has run lately has its own still, which is only loaded,
+// and one that comes and goes has no second root to be checked.
 //
 // FrameMeta::index of a table, besides what TableOps says: bits 16-31 and 0-15, one past the last, and the
 // first entry that waits.
@@ -22,6 +22,7 @@
 
 #include "native-fallback/sinks/table_ops.h"
 #include "native-fallback/sinks/xen_queue.h"
+#include "native-fallback/sinks/xen_user_roots.h"
 
 namespace nopte::pt {
 
@@ -31,7 +32,7 @@ struct XenMemory {
   const u64* to_physical = nullptr;  // by machine frame
   Frame direct_table;                // level 3 of the direct map
   Frame direct_leaves;               // its leaf tables, contiguous
-  Frame user_root;                   // user mode's, where it has one of its own; else 0
+  Frame user_roots;                  // user mode's, where it has roots of its own; else 0
 };
 
 template <auto call>
@@ -47,6 +48,7 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
   void start(const XenMemory& memory) {
     memory_ = memory;
     numbers_ = {memory.to_machine, memory.to_physical};
+    user_roots_.start(memory.user_roots);
   }
 
   void settle(Frame table, unsigned first, unsigned count) override {
@@ -136,7 +138,7 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
   }
   // Unpinned first: what it led to is ordinary memory when that is next filled or retired.
   void root_retire(Frame root) override {
-    if (root == followed_) follow(Frame());
+    if (XenUserRoots::Root* const user = follower_of(root)) follow(*user, Frame());
     if (live(root)) operation(Mmuext::kUnpin, machine(root));
   }
 
@@ -225,36 +227,51 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
   }
   // An entry that is not a leaf has changed.
   void followed(const Slot& slot, Entry entry) {
-    if (slot.level == FourLevel::kLevels && slot.table == followed_) [[unlikely]]
-      change_user_slot(slot.index, encode(entry));
+    if (slot.level == FourLevel::kLevels && user_roots_.any()) [[unlikely]]
+      follow_slot(slot.table, slot.index, encode(entry));
   }
-  [[gnu::noinline]] void change_user_slot(unsigned index, Entry encoded) {
+
+  // --- user mode's roots ---
+  [[nodiscard]] XenUserRoots::Root* follower_of(Frame root) {
+    return user_roots_.any() ? user_roots_.follower_of(root) : nullptr;
+  }
+  [[gnu::noinline]] void follow_slot(Frame root, unsigned index, Entry encoded) {
+    if (XenUserRoots::Root* const user = follower_of(root)) change_user_slot(*user, index, encoded);
+  }
+  void change_user_slot(XenUserRoots::Root& user, unsigned index, Entry encoded) {
     make_room();
     single_ = kNoSingle;
-    queue_.update(pages_to_bytes(machine(memory_.user_root)) + index * sizeof(u64), encoded.word());
-    user_slots_wait_ = number_;
-    if (!encoded.empty()) user_groups_ |= u64{1} << index / kSlotsOfGroup;
+    queue_.update(pages_to_bytes(machine(user_roots_.frame(user))) + index * sizeof(u64), encoded.word());
+    user.waits = number_;
+    if (!encoded.empty()) user.groups |= u64{1} << index / kSlotsOfGroup;
   }
   // User mode's root gets the user slots of `root`, or of none.
-  [[gnu::noinline]] void follow(Frame root) {
+  [[gnu::noinline]] void follow(XenUserRoots::Root& user, Frame root) {
     const bool any = root != Frame();
-    followed_ = root;
-    if (user_slots_wait_ == number_ || (any && has_waiting(frames_.meta(root)))) issue();
+    user.follows = root;
+    if (user.waits == number_ || (any && has_waiting(frames_.meta(root)))) issue();
     constexpr u64 kUserGroups = ~u64{0} >> 32;
-    u64 groups = (user_groups_ | (any ? frames_.meta(root).back : 0)) & kUserGroups;
-    user_groups_ = 0;
+    u64 groups = (user.groups | (any ? frames_.meta(root).back : 0)) & kUserGroups;
+    user.groups = 0;
     for (; groups != 0; groups &= groups - 1) {
       const unsigned first = static_cast<unsigned>(__builtin_ctzll(groups)) * kSlotsOfGroup;
       for (unsigned index = first; index < first + kSlotsOfGroup; ++index) {
-        const Entry now = load_entry(frames_.window(memory_.user_root), index);
+        const Entry now = load_entry(frames_.window(user_roots_.frame(user)), index);
         const Entry wanted = any ? load_entry(frames_.window(root), index) : Entry();
         if (((now.word() ^ wanted.word()) & ~Entry::kAccessed) != 0) {
-          change_user_slot(index, wanted);
+          change_user_slot(user, index, wanted);
         } else if (!now.empty()) {
-          user_groups_ |= u64{1} << first / kSlotsOfGroup;
+          user.groups |= u64{1} << first / kSlotsOfGroup;
         }
       }
     }
+  }
+  // The kernel's own root has no user slots: none follows it.
+  void run_user_on(Frame root) {
+    if (!user_roots_.any() || root == kernel_root_) return;
+    XenUserRoots::Root* user = user_roots_.follower_of(root);
+    if (user == nullptr) follow(*(user = &user_roots_.choose()), root);
+    if (user_roots_.load(*user)) operation(Mmuext::kNewUserBaseptr, machine(user_roots_.frame(*user)));
   }
   // The leaf that shows the frame in the direct map.
   void change_alias(Frame frame, Perm perm) {
@@ -294,18 +311,14 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
   void load_root(Frame root) override {
     if (!live(root)) {
       make_live(root, FourLevel::kLevels);
-      follow_if_user(root);
+      run_user_on(root);
       operation(Mmuext::kPinL4, machine(root));
     } else {
-      follow_if_user(root);
+      run_user_on(root);
     }
     operation(Mmuext::kNewBaseptr, machine(root));
     queue_.issue();
     issued(true);
-  }
-  // The kernel's own root has no user slots: it is followed no sooner than it must be.
-  void follow_if_user(Frame root) {
-    if (memory_.user_root != Frame() && root != followed_ && root != kernel_root_) follow(root);
   }
   void retired(Frame table) override {
     if (live(table)) end_life(table);
@@ -335,9 +348,7 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
   static constexpr unsigned kSlotsOfGroup = 8;  // FrameMeta::back
 
   XenMemory memory_;
-  Frame followed_;           // by user mode's root; 0: none
-  u64 user_groups_ = 0;      // of its slots that are not empty, as FrameMeta::back
-  u32 user_slots_wait_ = 0;  // they do while it is number_
+  XenUserRoots user_roots_;
   Frame kernel_root_;
   XenQueue<call> queue_;
   bool memory_waits_ = false;  // a frame of ours is read-only still
