@@ -21,13 +21,16 @@ struct Operation {
 };
 
 constexpr u64 kPages = 128;
+constexpr u64 kDirectLeavesFrame = 2, kFirstUserRoot = 4, kFirstFreeFrame = kFirstUserRoot + abi::kUserRoots;
 // Neighbours are never neighbours.
 constexpr u64 machine_of(u64 frame) { return 3000 - 3 * frame; }
 
 // Does what it is asked, and counts; that tables are used as such is not checked.
 struct Xen {
   u8* memory = nullptr;
+  u64 base = 0;
   u64 calls = 0;
+  u64 checked = 0;  // tables whose use began
   u64 updates = 0;
   std::vector<Operation> operations;
   std::map<u64, int> uses;           // of a frame as a table: by entries and pins
@@ -40,7 +43,11 @@ struct Xen {
   static u64 frame_of(u64 machine) { return (3000 - machine) / 3; }
   void use(u64 frame, int change) {
     int& count = uses[frame];
-    if (count == 0 && change > 0) ++first_uses[frame];
+    if (count == 0 && change > 0) {
+      ++checked;
+      ++first_uses[frame];
+      EXPECT_FALSE(writable(frame)) << frame;
+    }
     count += change;
     ASSERT_GE(count, 0);
     const bool begins = count == change && change > 0, ends = count == 0;
@@ -48,6 +55,11 @@ struct Xen {
     for (unsigned index = 0; level_of[frame] > 1 && index < 256; ++index) {
       count_entry(level_of[frame], *entry(machine_of(frame), index), change);
     }
+  }
+  // Of a page that the kernel sees in its direct map.
+  bool writable(u64 frame) {
+    const Entry alias(*entry(machine_of(kDirectLeavesFrame), static_cast<unsigned>(frame)));
+    return alias.empty() ? frame >= kFirstFreeFrame : alias.writable();
   }
   void count_entry(unsigned level, u64 word, int change) {
     if ((word & 1) == 0) return;
@@ -60,6 +72,9 @@ struct Xen {
     const u64 machine = ptr >> kPageShift, frame = frame_of(machine);
     u64* const at = entry(machine, static_cast<unsigned>(ptr % kPageBytes / sizeof(u64)));
     const u64 old = std::exchange(*at, value);
+    if (frame == kDirectLeavesFrame && Entry(value).writable()) {
+      EXPECT_EQ(uses[frame_of(Entry(value).frame().number())], 0) << "a table would be writable";
+    }
     if (level_of[frame] < 2 || uses[frame] == 0) return;
     count_entry(level_of[frame], value, 1);
     count_entry(level_of[frame], old, -1);
@@ -68,6 +83,7 @@ struct Xen {
     const auto command = static_cast<Mmuext>(operation.cmd);
     operations.push_back({command, operation.arg1});
     if (command <= Mmuext::kPinL4) use(frame_of(operation.arg1), 1);
+    if (command == Mmuext::kNewBaseptr) base = operation.arg1;
     if (command == Mmuext::kUnpin) use(frame_of(operation.arg1), -1);
   }
   void call(u64 number, u64 a0, u64 a1, u64 a2) {
@@ -80,6 +96,12 @@ struct Xen {
     } else if (number == abi::xen::kMmuextOp) {
       for (u64 i = 0; i < a1; ++i) operate(reinterpret_cast<const abi::xen::MmuextOp*>(a0)[i]);
       *reinterpret_cast<u32*>(a2) = static_cast<u32>(a1);
+    } else if (number == abi::xen::kUpdateVaMapping) {
+      u64 table = base;
+      for (unsigned level = 4; level > 1; --level) {
+        table = Entry(*entry(table, table_index(Gva(a0), level))).frame().number();
+      }
+      update(pages_to_bytes(table) + table_index(Gva(a0), 1) * sizeof(u64), a1);
     } else {
       ASSERT_EQ(number, abi::xen::kMulticall);
       for (u64 i = 0; i < a1; ++i) {
@@ -109,8 +131,7 @@ struct Plain {
 class XenTablesTest : public testing::Test {
  protected:
   using Sink = TableOpsSink<Plain>;
-  static constexpr Frame kDirectTable{1}, kDirectLeaves{2}, kUserRoots{4};
-  static constexpr u64 kFirstFree = 4 + abi::kUserRoots;
+  static constexpr Frame kDirectTable{1}, kDirectLeaves{kDirectLeavesFrame}, kUserRoots{kFirstUserRoot};
   static constexpr Gva kVa{0x40'0000}, kThere{0x4000'0000'0000};
 
   XenTablesTest() {
@@ -125,7 +146,7 @@ class XenTablesTest : public testing::Test {
       xen_.use(kUserRoots.number() + i, 1);
     }
     const FrameRange all = FrameRange::of(Frame(0), kPages);
-    const FrameRange usable{Frame(kFirstFree), Frame(kPages)};
+    const FrameRange usable{Frame(kFirstFreeFrame), Frame(kPages)};
     EXPECT_TRUE(frames_.init(reinterpret_cast<u64>(memory()), all, {&usable, 1}));
     tables_.start({to_machine_.data(), to_physical_.data(), kDirectTable, kDirectLeaves, kUserRoots});
     kernel_ = root();
@@ -153,6 +174,50 @@ class XenTablesTest : public testing::Test {
     ASSERT_TRUE(cursor.install(Entry::leaf(page, kPermRW, Privilege::kUser, Access::kWrite)));
     sink_.complete();
   }
+  void remove(Frame from, Gva va) {
+    TlbBatch<Sink> batch(sink_, frames_, counters_, from, FlushScope::kSpace);
+    Cursor<Sink> cursor(table_memory_, from);
+    cursor.walk(va);
+    const Entry leaf = cursor.entry();
+    cursor.replace(table_index(va, 1), leaf, Entry());
+    note_emptied(frames_.meta(cursor.table()));
+    batch.page(va);
+    batch.frame(leaf.frame(), frames_.meta(leaf.frame()));
+    cursor.prune(batch);
+    batch.flush();
+    sink_.complete();
+  }
+  // As the engine takes a space apart, which does not run.
+  void destroy(Frame root) {
+    sink_.root_retire(root);
+    TlbBatch<Sink> batch(sink_, frames_, counters_, root, FlushScope::kSpace);
+    free_below(root, 4, batch);
+    batch.table(root);
+    batch.flush();
+  }
+  void free_below(Frame table, unsigned level, TlbBatch<Sink>& batch) {
+    for (TableScan<Sink> scan(sink_, frames_.meta(table), table, 0, level == 4 ? 255 : 511); scan.next();) {
+      const Frame below = scan.entry().frame();
+      if (level == 1) {
+        frames_.free(below);
+        continue;
+      }
+      if (frames_.meta(below).refs == 1) free_below(below, level - 1, batch);
+      if (--frames_.meta(below).refs == 0) batch.table(below);
+    }
+  }
+  // All frames that are free can be had, and be written to.
+  void expect_all_free_are_memory() {
+    const u64 free = frames_.free_frames();
+    u64 got = 0;
+    for (auto frame = frames_.alloc(FrameKind::kAnon); frame;
+         frame = frames_.alloc(FrameKind::kAnon), ++got) {
+      EXPECT_TRUE(xen_.writable(frame->number())) << frame->number();
+      EXPECT_EQ(xen_.uses[frame->number()], 0) << frame->number();
+    }
+    EXPECT_EQ(got, free);
+  }
+
   std::vector<Operation> take_operations() { return std::exchange(xen_.operations, {}); }
   u64 take_calls() { return std::exchange(xen_.calls, 0); }
   u64 take_updates() { return std::exchange(xen_.updates, 0); }
@@ -238,6 +303,96 @@ TEST_F(XenTablesTest, ATableThatMovesIsNotCheckedAgain) {
   sink_.flush_all(a, FlushScope::kSpace);
   EXPECT_EQ(xen_.first_uses[moves.number()], checked);
   EXPECT_EQ(xen_.uses[moves.number()], 1);
+}
+
+TEST_F(XenTablesTest, TablesThatComeAndGoAreCheckedOnce) {
+  const Frame a = space({kVa});
+  sink_.root_activate(a);
+  install(a, kThere);
+  remove(a, kThere);
+  const u64 checked = xen_.checked, free = frames_.free_frames();
+  take_calls(), take_updates();
+  install(a, kThere);
+  EXPECT_EQ(take_calls(), 1u);
+  EXPECT_EQ(take_updates(), 5u);  // a leaf, a link for each of three tables, and the slot of user mode's root
+  remove(a, kThere);
+  EXPECT_EQ(xen_.checked, checked);
+  EXPECT_EQ(frames_.free_frames(), free);
+  expect_all_free_are_memory();
+}
+
+TEST_F(XenTablesTest, ASmallSpaceLeavesItsTablesToTheNext) {
+  const Frame a = space({kVa});
+  sink_.root_activate(a);
+  const u64 free = frames_.free_frames();
+  const Frame b = space({kVa, kThere});
+  sink_.root_activate(b);
+  sink_.root_activate(a);
+  destroy(b);
+  EXPECT_EQ(frames_.free_frames(), free);
+  const u64 checked = xen_.checked;
+  const Frame c = space({kVa, kThere});
+  sink_.root_activate(c);
+  EXPECT_EQ(xen_.checked, checked);
+  EXPECT_EQ(slot_of(kUserRoots + 1, kVa), slot_of(c, kVa));
+  sink_.root_activate(a);
+  destroy(c);
+  EXPECT_EQ(frames_.free_frames(), free);
+  expect_all_free_are_memory();
+}
+
+TEST_F(XenTablesTest, AFullTableOfASmallSpaceIsMemoryAgain) {
+  const Frame a = space({kVa});
+  sink_.root_activate(a);
+  const Frame b = space({kThere});
+  sink_.root_activate(b);
+  for (u64 i = 0; i < kSoonerEmptied + 1; ++i) install(b, kVa + pages_to_bytes(i));
+  sink_.root_activate(a);
+  destroy(b);
+  expect_all_free_are_memory();
+}
+
+TEST_F(XenTablesTest, ALargeSpaceIsTakenApartWhole) {
+  const Frame a = space({kVa});
+  sink_.root_activate(a);
+  const Frame b = space({kVa});
+  sink_.root_activate(b);
+  for (u64 i = 0; i < 24; ++i) install(b, kThere + i * FourLevel::table_bytes(1));
+  take_operations();
+  sink_.root_activate(a);
+  destroy(b);
+  sink_.complete();
+  const auto done = take_operations();
+  EXPECT_EQ(std::ranges::count(done, Operation{Mmuext::kUnpin, machine_of(b.number())}), 1);
+  expect_all_free_are_memory();
+}
+
+TEST_F(XenTablesTest, AKeptTableThatIsFullIsMemoryAgain) {
+  const Frame a = space({kVa});
+  sink_.root_activate(a);
+  install(a, kThere);
+  remove(a, kThere);
+  const Frame b = space({kThere});  // of what is kept
+  sink_.root_activate(b);
+  for (u64 i = 1; i < kSoonerEmptied + 1; ++i) install(b, kThere + pages_to_bytes(i));
+  sink_.root_activate(a);
+  destroy(b);
+  expect_all_free_are_memory();
+}
+
+TEST_F(XenTablesTest, WhatIsMadeOfKeptTablesAndNeverRunsGoes) {
+  const Frame a = space({kVa});
+  sink_.root_activate(a);
+  const Frame b = space({kVa});
+  sink_.root_activate(b);
+  sink_.root_activate(a);
+  destroy(b);
+  const u64 free = frames_.free_frames();
+  destroy(space({kVa, kThere}));
+  EXPECT_EQ(frames_.free_frames(), free);
+  table_memory_.discard(*table_memory_.make(1));
+  EXPECT_EQ(frames_.free_frames(), free);
+  expect_all_free_are_memory();
 }
 
 }  // namespace
