@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import machine  # noqa: E402
-from lib import boots, comparison, errors, images, peers, report, tables, walks  # noqa: E402
+from lib import boots, comparison, errors, images, peers, report, side_by_side, tables, walks  # noqa: E402
 
 EPILOG = """\
 Workloads: mmlat, memory operations one by one; script, a busybox shell script as a whole program; with --walks also
@@ -19,7 +19,7 @@ from the host's, or --check found a difference; everything else is reported all 
 
 SECONDS = 240
 LARGE_SECONDS = 900
-PEER_SECONDS = 900
+PEER_SECONDS = 1800
 
 
 def parse(arguments):
@@ -27,7 +27,7 @@ def parse(arguments):
                                      formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("--modes", default=",".join(machine.MODES), metavar="MODE,...",
                         help=f"some of {', '.join(machine.MODES)} (default: all of these), and of "
-                             f"{', '.join(machine.FOREIGN_MODES)}, for which Debian's packages are downloaded")
+                             f"{', '.join(machine.FOREIGN_MODES)}, for which Debian's packages are downloaded; all: of both")
     parser.add_argument("--workload", default="all", choices=("all", *comparison.WORKLOADS, "none"),
                         help="what to run (default: all; none: only what --walks runs)")
     parser.add_argument("--rows", metavar="ROW,...", help="of mmlat, these rows only")
@@ -45,7 +45,11 @@ def parse(arguments):
     parser.add_argument("--out", type=pathlib.Path, default=images.ROOT / "out" / "compare", metavar="DIR",
                         help="where the report goes (default: out/compare)")
     parser.add_argument("--timeout", type=float, metavar="SECONDS",
-                        help=f"for each boot (default {SECONDS}, with --large {LARGE_SECONDS})")
+                        help=f"for each boot (default {SECONDS}, with --large {LARGE_SECONDS}; on hypervisors that are not ours "
+                             f"{PEER_SECONDS})")
+    parser.add_argument("--jobs", type=int, metavar="N",
+                        help="so many boots side by side, each with some 1.5 GiB of memory; no count depends on it (default: 1, with "
+                             "--peers one for each processor)")
     parser.add_argument("--check", action="store_true", help="run everything twice and compare the counts")
     options = parser.parse_args(arguments)
     options.modes = parse_modes(options.modes)
@@ -57,6 +61,10 @@ def parse(arguments):
         raise errors.UserError("--workload none: there is nothing to run", "add --walks or --peers, or name a workload")
     options.guest_mib = comparison.LARGE_GUEST_MIB if options.large else machine.GUEST_MIB
     options.peer_timeout = options.timeout or PEER_SECONDS
+    if options.jobs is None:
+        options.jobs = side_by_side.most() if options.peers else 1
+    if not 1 <= options.jobs <= 256:
+        raise errors.UserError(f"--jobs {options.jobs}: out of range", "give 1 to 256")
     if options.timeout is None:
         options.timeout = LARGE_SECONDS if options.large else SECONDS
     comparison.check_measure_options(options)
@@ -64,6 +72,8 @@ def parse(arguments):
 
 
 def parse_modes(text):
+    if text == "all":
+        return list(machine.ALL_MODES)
     modes = [mode for mode in text.split(",") if mode]
     for mode in modes:
         if mode not in machine.ALL_MODES:
@@ -81,9 +91,11 @@ def main():
     also = {target for mode in options.modes for target in boots.targets(mode)} | set(walks.TARGETS if options.walks else ())
     also |= set(peers.TARGETS if options.peers else ())
     images.prepare(also=sorted(also), report=True)
+    theirs, ours = peers.jobs(options), comparison.jobs(options)
+    outcomes = side_by_side.run(theirs + ours, options.jobs)
     # Before the modes, which are held against what peers take.
-    linux = peers.run(options)
-    found = comparison.run(options)
+    linux = peers.gather(options, outcomes[:len(theirs)])
+    found = comparison.gather(options, outcomes[len(theirs):])
     found.by_peer = linux.by_peer
     found.runs += linux.runs
     found.problems += linux.problems

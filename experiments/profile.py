@@ -10,7 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import machine  # noqa: E402
 from lib import (boots, comparison, errors, flame, images, initramfs, launcher, perf, profile_formats,  # noqa: E402
-                 profiler, walks)
+                 profiler, side_by_side, walks)
 
 EPILOG = """\
 examples:
@@ -92,16 +92,16 @@ def make_folder(out):
 
 def run(options):
     command = shlex.join(options.command)
-    progress = comparison.Progress(1)
-    console = launcher.StdoutConsole() if not options.row_names else progress.console
     if options.row_names:
-        progress.start(options.mode, "mmlat")
+        progress = side_by_side.Progress(1).start(options.mode, "mmlat")
+        console = progress.console
     else:
+        console = launcher.StdoutConsole()
         images.say(f"{options.mode}: {command}")
     recorded = profiler.record(options.mode, options.command, options.extra, options.memory, options.timeout, console,
                                None if options.row_names else sys.stdin.fileno())
     if options.row_names:
-        progress.done(recorded.run.seconds)
+        progress.done()
         profiles, failed = profiler.rows(recorded, options.mode, options.row_names, titles())
     else:
         console.finish()

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """Puts a comparison's figures into README and papers: papers/update_figures.py [DIR | --check]
 
-DIR is what `experiments/compare --out DIR` wrote, all modes of it: papers/figures keeps its figures and pictures. What
-stands between the pages' marks is made from papers/figures/compare.json, by which one run stands behind all of them.
+DIR is what `experiments/compare --modes all --peers --out DIR` wrote: papers/figures keeps its figures and pictures. What stands
+between the pages' marks is made from papers/figures/compare.json and experiments/peers.json, which that run wrote as well: one run
+stands behind all of them.
 Page walks are kept apart, in walks.json: a DIR of `--walks --large --workload none` changes these alone.
 With --check nothing is written; status 1 says that a page differs.
 """
@@ -18,15 +19,17 @@ import marked
 sys.path.insert(0, str(marked.ROOT / "experiments"))
 
 import machine  # noqa: E402
-from lib import results, tables, walk_tables, walks  # noqa: E402
+from lib import comparison, paper_data, peer_tables, peers, results, tables, walk_tables, walks  # noqa: E402
 
 SCRIPT = pathlib.Path(__file__).name
 FIGURES = marked.ROOT / "papers" / "figures"
 KEPT = FIGURES / "compare.json"
 KEPT_WALKS = FIGURES / "walks.json"
 WALK_PICTURES = ("walks.png", "sensitivity.png")
-PICTURES = ("ratios.png", "grid.png", "exits.png", "means.png")
+PICTURES = ("ratios.png", "grid.png", "exits.png", "means.png", "peers.png", "peer-vma.png", "peer-reasons.png", "peer-xen.png")
 
+# Whose exits are told apart by reason.
+REASON_MODES = ("shadow", "kvm-shadow")
 INTERFACES = ("kvmpv", "vmi", "lguest", "xen")  # what the translation layer feeds, beside shadow
 # What an interface's page shows: the rows that tell it from the trapping shadow.
 ROWS = ("map-touch-unmap-bare", "anon-touch", "anon-unmap", "protect-page", "protect-mib", "fork-small", "fork-64m", "fork-exec",
@@ -37,7 +40,10 @@ PAGES = {"kvmpv": ("shadow", "kvmpv"), "vmi": ("shadow", "vmi", "kvmpv"), "lgues
 def kept(found):
     """What papers/figures keeps of a results.json."""
     def figure(row):
-        return {name: round(row[name], 4) for name in ("instructions", "hypervisor_instructions", "memory_exits", "faults")}
+        found = {name: round(row[name], 4) for name in ("instructions", "hypervisor_instructions", "memory_exits", "platform_exits", "faults")}
+        if row["mode"] in REASON_MODES:
+            found["reasons"] = {name: round(row["counters"][name] / row["ops"], 4) for name in peer_tables.REASONS if row["counters"].get(name)}
+        return found
 
     rows = {row["name"]: row["title"] for row in found["published"]["rows"]}
     measured = {name: {mode: {row["row"]: row for row in found["rows"][mode]}.get(name) for mode in found["modes"]}
@@ -46,7 +52,10 @@ def kept(found):
     measured = {name: modes for name, modes in measured.items() if any(modes.values())}
     missing = [f"{mode}: {name}" for name, modes in measured.items() for mode, row in modes.items()
                if row is None and name not in large]
-    missing += [mode for mode in machine.MODES if mode not in found["modes"] or mode not in found["script"]]
+    missing += [f"mode {mode}" for mode in machine.ALL_MODES if mode not in found["modes"] or mode not in found["script"]]
+    missing += [f"peer {peer}" for peer in peers.NAMES if peer not in found.get("peers", {})]
+    if found["published"]["rows"] != json.loads(comparison.PEERS.read_text())["rows"]:
+        missing.append("the figures of experiments/peers.json, which another run has written since")
     if missing:
         return None, missing
     table = [{"row": name, "title": rows[name], "modes": {mode: figure(row) for mode, row in modes.items()}}
@@ -104,7 +113,7 @@ def aim_table(data, aims):
 
 def readme(data, peers, aims):
     lines = ["| executed instructions per operation | native | shadow | exits | vma | of them hypervisor | exits | vma ÷ native "
-             "| Linux native, measured here |",
+             "| Linux natively |",
              "|---|---|---|---|---|---|---|---|---|"]
     for row in data["rows"]:
         native, shadow, vma = (row["modes"][name] for name in ("native", "shadow", "vma"))
@@ -116,7 +125,7 @@ def readme(data, peers, aims):
                      f"| {vma['instructions'] / native['instructions']:.2f} | {linux} |")
     lines += ["", "The translation layer on other hypervisors' interfaces, instructions and exits per operation, the same run:", ""]
     lines += row_table(data["rows"], ("shadow", *INTERFACES), ("", "native"))
-    lines += ["", *mean_table(data["means"], data["means"])]
+    lines += ["", *mean_table(data["means"], machine.MODES)]
     lines += ["", "The fast paths: instructions before them, now, and what they aim at.", "", *aim_table(data, aims)]
     return lines + ["", f"Counted by {data['about']['QEMU']}; images by {data['about']['compiler']}."]
 
@@ -126,15 +135,29 @@ def told_page(data, modes):
     return row_table([rows[name] for name in ROWS], modes) + [""] + mean_table(data["means"], modes)
 
 
-def xen_page(data, peers):
-    by_mode = {mode: {row["row"]: types.SimpleNamespace(**row["modes"][mode]) for row in data["rows"]}
-               for mode in ("native", "xen")}
+def xen_page(data, kept_comparison):
+    by_mode = {mode: {row["row"]: types.SimpleNamespace(**row["modes"][mode]) for row in data["rows"]} for mode in ("native", "xen")}
     lines = ["| operation | native | xen | exits | added | modelled | Xen PV adds to Linux |", "|---|---|---|---|---|---|---|"]
-    for added in results.xen_added(by_mode, list(peers.values())):
-        native, xen = by_mode["native"][added.row], by_mode["xen"][added.row]
-        lines.append(f"| {added.title} | {number(native.instructions)} | {number(xen.instructions)} | {exits(xen.memory_exits)} "
-                     f"| {number(added.ours)} | {number(added.modelled)} | {number(added.published)} |")
-    return lines + ["", tables.XEN_NOTE.format(bounce=results.xen_bounce(list(peers.values())))]
+    for row in results.xen_modelled(kept_comparison.by_mode, kept_comparison.peers):
+        native, xen = by_mode["native"][row.row], by_mode["xen"][row.row]
+        lines.append(f"| {row.title} | {number(native.instructions)} | {number(xen.instructions)} | {exits(xen.memory_exits)} "
+                     f"| {number(row.ours)} | {number(row.added)} | {number(row.published)} |")
+    return lines + ["", tables.xen_note(kept_comparison)]
+
+
+def beside(kept_comparison):
+    """README's part on hypervisors that are not ours: the means."""
+    return peer_tables.markdown(peer_tables.summary_table(kept_comparison))
+
+
+def peers_page(kept_comparison):
+    """All tables of them, each below its heading."""
+    lines = []
+    for table in (*peer_tables.all_tables(kept_comparison), peer_tables.kept_peer_table(kept_comparison)):
+        heading = table.head[0]
+        table.head = ("", *table.head[1:])
+        lines += ["" if lines else None, f"### {heading[0].upper()}{heading[1:]}", "", *peer_tables.markdown(table)]
+    return [line for line in lines if line is not None]
 
 
 def kept_walks(found):
@@ -178,15 +201,16 @@ def walk_page(data):
 
 def write(data, check):
     """Every page from the kept figures. True: all are as they should."""
-    published = json.loads((marked.ROOT / "experiments" / "peers.json").read_text())["rows"]
-    peers = {row["name"]: row for row in published}
+    kept_comparison = paper_data.kept()
+    by_name = {row["name"]: row for row in kept_comparison.peers}
     aims = json.loads((FIGURES / "aims.json").read_text())["rows"]
-    pages = {marked.ROOT / "README.md": readme(data, peers, aims)}
+    parts = [(marked.ROOT / "README.md", "figures", readme(data, by_name, aims)), (marked.ROOT / "README.md", "peers", beside(kept_comparison))]
     for mode, modes in PAGES.items():
-        pages[marked.ROOT / "papers" / f"interface-{mode}.md"] = told_page(data, modes)
-    pages[marked.ROOT / "papers" / "interface-xen.md"] = xen_page(data, peers)
-    pages[marked.ROOT / "papers" / "walks.md"] = walk_page(json.loads(KEPT_WALKS.read_text()))
-    done = [marked.put(path, "figures", SCRIPT, lines, check) for path, lines in pages.items()]
+        parts.append((marked.ROOT / "papers" / f"interface-{mode}.md", "figures", told_page(data, modes)))
+    parts.append((marked.ROOT / "papers" / "interface-xen.md", "figures", xen_page(data, kept_comparison)))
+    parts.append((marked.ROOT / "papers" / "peers.md", "figures", peers_page(kept_comparison)))
+    parts.append((marked.ROOT / "papers" / "walks.md", "figures", walk_page(json.loads(KEPT_WALKS.read_text()))))
+    done = [marked.put(path, name, SCRIPT, lines, check) for path, name, lines in parts]
     return all(done)
 
 
@@ -209,7 +233,7 @@ def take(folder):
             return True
     data, missing = kept(found)
     if data is None:
-        print(f"error: {folder} lacks {', '.join(missing)}: run experiments/compare without --modes, --rows and --workload",
+        print(f"error: {folder} lacks {', '.join(missing)}: run experiments/compare --modes all --peers --out {folder}",
               file=sys.stderr)
         return False
     FIGURES.mkdir(exist_ok=True)

@@ -9,13 +9,11 @@ import pathlib
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
-import time
 
 import machine
 
-from . import boots, counters, images, initramfs, launcher, results, walks
+from . import boots, counters, images, initramfs, launcher, picture, results, side_by_side, walks
 from .errors import UserError
 
 WORKLOADS = ("mmlat", "script")
@@ -42,8 +40,14 @@ class Comparison:
     facts: dict = dataclasses.field(default_factory=dict)  # versions and sums
     misses: list = dataclasses.field(default_factory=list)
     walks: list = dataclasses.field(default_factory=list)  # a walks.Walked for each row counted by the plugin
+    picture: object = None  # of a space: a picture.Picture
     by_peer: dict = dataclasses.field(default_factory=dict)  # a key of peers.json → peers.Measured
+    peers_script: dict = dataclasses.field(default_factory=dict)  # a key of peers.json → what the script takes there
     walk_titles: dict = dataclasses.field(default_factory=dict)  # program → what it is called
+
+    def figure(self, mode, row):
+        """A row's Figure, or the script's; None where there is none."""
+        return self.script.get(mode) if row == "script" else self.by_mode.get(mode, {}).get(row)
 
     def rows(self):
         """The peers that some mode measured, in the published order."""
@@ -78,101 +82,150 @@ def check_measure_options(options):
         raise UserError(f"--scale {options.scale}: out of range", "give 1 to 1000")
 
 
-def run(options):
+# Of boots side by side those begin first that take longest: a Linux to be started, and Xen.
+_FOREIGN_WEIGHT = 1
+# A child that shares its parent's tables, and has begun to write to them.
+_DRAWN_ROW = "cow-child"
+_DRAWN = ("vma", "native")
+
+
+def jobs(options):
+    """Every boot that is asked for, as side_by_side runs it."""
+    def boot(mode, workload):
+        return side_by_side.Job(mode, workload, lambda console: _boot(mode, workload, options, console),
+                                _FOREIGN_WEIGHT * (mode in machine.FOREIGN_MODES))
+
+    def walk(program, mode):
+        return side_by_side.Job(mode, f"{program.name}, walks", lambda console: walks.run(program, mode, options.guest_mib,
+                                                                                          options.timeout, console))
+
+    def drawn(mode):
+        return side_by_side.Job(mode, "a picture of a space", lambda console: _draw(mode, options, console))
+
+    return ([drawn(mode) for mode in _drawn(options)]
+            + [boot(mode, workload) for mode in options.modes for workload in _workloads(options) for _ in range(_rounds(options))]
+            + [walk(program, mode) for program in _walked(options) for mode in options.modes])
+
+
+def _drawn(options):
+    """The mode that a picture of a space is drawn in, if any: for looking, beside all of mmlat."""
+    found = [mode for mode in _DRAWN if mode in options.modes and "mmlat" in _workloads(options) and not options.rows]
+    return found[:1]
+
+
+def _draw(mode, options, console):
+    """A picture.Picture, and its boot: pictures are taken at each mark, so that this one is not measured."""
+    with tempfile.TemporaryDirectory(prefix="nopte-picture-") as folder:
+        boot = boots.make(pathlib.Path(folder), mode, ["/bin/mmlat", "--rows", _DRAWN_ROW], pictures=True)
+        arguments = machine.command(boot)
+        done = launcher.run(arguments, boot.counters, options.timeout, output=console)
+    return arguments, done, picture.chosen(picture.all_of(done), f"begin {_DRAWN_ROW}")
+
+
+def _workloads(options):
+    return WORKLOADS if options.workload == "all" else () if options.workload == "none" else (options.workload,)
+
+
+def _rounds(options):
+    return 2 if options.check else 1
+
+
+def _walked(options):
+    return walks.programs(json.loads(PEERS.read_text())["rows"], _SCRIPT_COMMAND, options.large) if options.walks else []
+
+
+def gather(options, outcomes):
+    """The comparison, from the outcomes of jobs(). Mode by mode, in their order."""
     published = json.loads(PEERS.read_text())
-    found = Comparison(options.modes, published["rows"], published["about"])
+    found = Comparison(options.modes, published["rows"], published["about"], peers_script=published["script"])
     found.facts = facts(options.guest_mib)
-    workloads = WORKLOADS if options.workload == "all" else () if options.workload == "none" else (options.workload,)
-    rounds = 2 if options.check else 1
-    walked = walks.programs(found.peers, _SCRIPT_COMMAND, options.large) if options.walks else []
+    walked = _walked(options)
     found.walk_titles = {program.name: program.title for program in walked}
-    total = len(workloads) * len(options.modes) * rounds + len(walked) * len(options.modes)
-    progress = Progress(total)
+    outcomes = iter(outcomes)
+    for mode in _drawn(options):
+        outcome = next(outcomes)
+        if outcome.error is not None:
+            found.problems.append(f"{mode}, a picture of a space: {outcome.error}")
+            continue
+        command, done, found.picture = outcome.value
+        found.runs.append(run_of(mode, "a picture of a space", command, done))
     for mode in options.modes:
-        for workload in workloads:
+        for workload in _workloads(options):
             first = None
-            for _ in range(rounds):
+            for _ in range(_rounds(options)):
+                outcome = next(outcomes)
                 try:
-                    boot = _boot(mode, workload, options, progress)
+                    if outcome.error is not None:
+                        raise outcome.error
+                    command, done = outcome.value
+                    if first is None:
+                        first = done
+                        _take(found, mode, workload, command, done)
+                    else:
+                        found.problems += differences(f"{mode}, {workload}", first.events, done.events)
                 except UserError as error:
                     found.problems.append(f"{mode}, {workload}: {error}")
-                    progress.failed()
-                    continue
-                if first is None:
-                    first = boot
-                    _take(found, mode, workload, boot)
-                else:
-                    found.problems += differences(f"{mode}, {workload}", first.events, boot.events)
     for program in walked:
         for mode in options.modes:
-            _walk(found, program, mode, options, progress)
+            _walk(found, program, mode, next(outcomes))
     found.misses = results.misses(found.by_mode, found.peers) if options.scale == 100 else []
     return found
 
 
-def _walk(found, program, mode, options, progress):
+def _walk(found, program, mode, outcome):
     """One boot with the plugin, into `found`."""
-    progress.start(mode, f"{program.name}, walks")
     try:
-        done, lines, command = walks.run(program, mode, options.guest_mib, options.timeout, progress.console)
+        if outcome.error is not None:
+            raise outcome.error
+        done, lines, command = outcome.value
         rows, failed = walks.walked(program, mode, done, lines)
     except UserError as error:
         found.problems.append(f"{mode}, {program.name} with walks: {error}")
-        progress.failed()
         return
-    progress.done(done.seconds)
     found.walks += rows
     found.facts["modelled processor"] = walks.processor(lines)
-    found.runs.append({"mode": mode, "workload": f"{program.name}, walks", "command": shlex.join(command),
-                       "status": done.status, "seconds": round(done.seconds, 2), "power_off": counters.power_off(done.events)})
+    found.runs.append(run_of(mode, f"{program.name}, walks", command, done))
     found.problems += [f"{mode}, {program.name} with walks, row {row}: {why}" for row, why in failed.items()]
     if done.status != 0 and not failed:
         found.problems.append(f"{mode}, {program.name} with walks: ended with status {done.status}")
 
 
-@dataclasses.dataclass
-class _Boot:
-    command: list
-    console: bytes
-    events: list
-    status: int
-    seconds: float
+def run_of(mode, workload, command, done):
+    """What a report says of one boot; `done` is a launcher.Run."""
+    return {"mode": mode, "workload": workload, "command": shlex.join(command), "status": done.status,
+            "seconds": round(done.seconds, 2), "processor": round(done.processor, 2), "power_off": counters.power_off(done.events)}
 
 
-def _boot(mode, workload, options, progress):
+def _boot(mode, workload, options, console):
+    """QEMU's command, and a launcher.Run."""
     if workload == "mmlat":
         command = ["/bin/mmlat", "--scale", str(options.scale)] + (["--rows", options.rows] if options.rows else [])
         command += ["--large"] if options.large else []
     else:
         command = _SCRIPT_COMMAND
+    timeout = options.peer_timeout if mode in machine.FOREIGN_MODES else options.timeout
     with tempfile.TemporaryDirectory(prefix="nopte-compare-") as folder:
-        progress.start(mode, workload)
         boot = boots.make(pathlib.Path(folder), mode, command, guest_mib=options.guest_mib)
         arguments = machine.command(boot)
-        run_ = launcher.run(arguments, boot.counters, options.timeout, output=progress.console,
-                            hidden=boot.hidden)
-        progress.done(run_.seconds)
-    return _Boot(arguments, run_.console, run_.events, run_.status, run_.seconds)
+        return arguments, launcher.run(arguments, boot.counters, timeout, output=console, hidden=boot.hidden)
 
 
-def _take(found, mode, workload, boot):
-    last = counters.power_off(boot.events)
-    found.runs.append({"mode": mode, "workload": workload, "command": shlex.join(boot.command),
-                       "status": boot.status, "seconds": round(boot.seconds, 2), "power_off": last})
-    if last.get("unimplemented"):
-        found.facts.setdefault("unimplemented", {})[f"{mode}, {workload}"] = last["unimplemented"]
+def _take(found, mode, workload, command, done):
+    found.runs.append(run_of(mode, workload, command, done))
+    if unimplemented := counters.power_off(done.events).get("unimplemented"):
+        found.facts.setdefault("unimplemented", {})[f"{mode}, {workload}"] = unimplemented
     if workload == "mmlat":
-        found.by_mode[mode], failed = results.figures(mode, boot.console, boot.events)
+        found.by_mode[mode], failed = results.figures(mode, done.console, done.events)
         found.problems += [f"{mode}, row {row}: {why}" for row, why in failed.items()]
         for row in failed:
             found.by_mode[mode].pop(row, None)
-        if boot.status != 0 and not failed:
-            found.problems.append(f"{mode}, mmlat: ended with status {boot.status}")
+        if done.status != 0 and not failed:
+            found.problems.append(f"{mode}, mmlat: ended with status {done.status}")
         return
-    found.script[mode] = results.whole_program("script", mode, boot.events)
-    if boot.status != 0:
-        found.problems.append(f"{mode}, script: ended with status {boot.status}")
-    if difference := script_difference(boot.console):
+    found.script[mode] = results.whole_program("script", mode, done.events)
+    if done.status != 0:
+        found.problems.append(f"{mode}, script: ended with status {done.status}")
+    if difference := script_difference(done.console):
         found.problems.append(f"{mode}, script: {difference}")
 
 
@@ -260,41 +313,3 @@ def _first_line(command):
     except OSError:
         return "unknown"
     return done.stdout.split("\n")[0].strip() or "unknown"
-
-
-class Progress:
-    """Says on the standard error which boot runs, and on a terminal which row it has reached."""
-
-    def __init__(self, total):
-        self._total = total
-        self._number = 0
-        self._label = ""
-        self._started = 0.0
-        self._line = b""
-
-    def start(self, mode, workload):
-        self._number += 1
-        self._label = f"[{self._number}/{self._total}] {mode}: {workload}"
-        self._started = time.monotonic()
-        self._line = b""
-        self._show("boots", last=False)
-
-    def console(self, data):
-        lines = (self._line + data).split(b"\n")
-        self._line = lines[-1]
-        for line in lines[:-1]:
-            words = line.decode(errors="replace").split()
-            if words[:1] in (["row"], ["=="]):
-                self._show(" ".join(words[1:]) if words[0] == "==" else words[1], last=False)
-
-    def done(self, seconds):
-        self._show(f"{seconds:.1f} s", last=True)
-
-    def failed(self):
-        self._show("FAILED", last=True)
-
-    def _show(self, text, last):
-        if sys.stderr.isatty():
-            print(f"\r\x1b[K{self._label}  {text}", end="\n" if last else "", file=sys.stderr, flush=True)
-        elif last:
-            print(f"{self._label}  {text}", file=sys.stderr, flush=True)

@@ -9,11 +9,13 @@ import ctypes
 import dataclasses
 import os
 import pathlib
+import re
 import selectors
 import signal
 import subprocess
 import sys
 import termios
+import threading
 import time
 import tty
 
@@ -25,7 +27,9 @@ ESCAPE = b"\x1d"
 # A KVM boot prints within this time or not at all.
 KVM_SILENCE_SECONDS = 30
 _TAIL_BYTES = 4096
-_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+# A panic's own line, and not the function of that name among the calls.
+_PANIC = re.compile(r"panic(?!\+0x)")
+SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclasses.dataclass
@@ -34,6 +38,7 @@ class Run:
     console: bytes
     events: list  # the counters channel, line by line
     seconds: float
+    processor: float = 0.0  # seconds of a processor that QEMU used
 
 
 class BootError(UserError):
@@ -75,6 +80,7 @@ def run(command, counters_path, timeout, silence=None, output=None, keyboard=Non
     with _stops_with_us(process):
         with raw_terminal(keyboard):
             whole, complaint, end = _pump(process, started, timeout, silence, output, keyboard, hidden)
+        processor = _processor_seconds(process.pid)
     process.wait()
     console = HiddenLines(hidden).shown(whole, last=True)
     seconds = time.monotonic() - started
@@ -94,7 +100,13 @@ def run(command, counters_path, timeout, silence=None, output=None, keyboard=Non
     if last.get("reason"):
         # The machine ended itself; its status is not a program's.
         raise BootError("refused", f"the machine stopped: {last['reason']}", console, last.get("todo", ""))
-    return Run(last["status"] & 0xFF, console, events, seconds)
+    return Run(last["status"] & 0xFF, console, events, seconds, processor)
+
+
+def _processor_seconds(pid):
+    """What a process that was not waited for has used until now: its seconds of the clock depend on what else runs."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")  # proc(5): utime, stime
 
 
 def _pump(process, started, timeout, silence, output, keyboard, hidden):
@@ -198,13 +210,29 @@ def _read_all(descriptor):
         return stream.read() + b"\x04"
 
 
+_running = set()
+_ending = threading.Event()
+
+
+def end_all():
+    """Ends every QEMU that a thread of this program runs, and those that one of them is about to start."""
+    _ending.set()
+    for process in list(_running):
+        process.kill()
+
+
 @contextlib.contextmanager
 def _stops_with_us(process):
     """QEMU does not outlive this program, whatever ends it."""
     def stop(number, _frame):
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    _running.add(process)
+    if _ending.is_set():
+        process.kill()
+    # Beside the main thread whoever started the others hears signals (side_by_side.py).
+    numbers = SIGNALS if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:
@@ -214,6 +242,7 @@ def _stops_with_us(process):
         if process.poll() is None:
             process.kill()
             process.wait()
+        _running.discard(process)
         for stream in (process.stdin, process.stdout, process.stderr):
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
@@ -256,7 +285,7 @@ def _tail(console, lines=12):
     text = console[-_TAIL_BYTES:].decode(errors="replace").replace("\r", "")
     found = [line for line in text.split("\n") if line.strip()]
     # Above a panic's registers and calls stands what it is about.
-    panics = [line for line in found[:-lines] if "panic" in line]
+    panics = [line for line in found[:-lines] if _PANIC.search(line)]
     return "\n".join("    | " + line for line in (*panics[-1:], *found[-lines:]))
 
 

@@ -2,8 +2,13 @@
 
 import dataclasses
 
+import machine
+
 _TABLES_GO = "each page is a leaf table that goes, told and emptied by itself; shadow gives the table above up at once"
 _BY_CALLS = "the engine asks whether entries are told, and does by calls what shadow's guest has inline"
+_TOLD = "the fault's entry is told; shadow's guest writes it to a table that is out of sync, without an exit"
+_UNMAPS = {f"unmap-{count}": _BY_CALLS for count in ("10", "1k", "60k")}
+_SMALL = "entries of 4 KiB are told one by one; shadow's guest has leaves of 2 MiB"
 _CHECKED = "every entry is checked and counted against the frame that it names"
 _VALIDATED = "a table that comes or goes is validated or counted out entry by entry"
 # By mode, row; None: any other row.
@@ -11,9 +16,10 @@ _REASONS = {
     "vma": {"map-unmap": "two calls for memory that is never touched: shadow has nothing to do",
             **{f"{call}-{count}": "a call for memory that nobody touched: shadow has nothing to do"
                for call in ("map", "protect", "unmap") for count in ("10", "1k", "60k")}},
-    "kvmpv": {"map-unmap": _BY_CALLS, "populate": _BY_CALLS, "sparse-unmap": _TABLES_GO},
-    "vmi": {"map-unmap": _BY_CALLS, "populate": _BY_CALLS, "sparse-unmap": _TABLES_GO},
-    "lguest": {"map-unmap": _BY_CALLS, "populate": _BY_CALLS, "sparse-unmap": _TABLES_GO,
+    "kvmpv": _UNMAPS | {"map-unmap": _BY_CALLS, "populate": _BY_CALLS, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL, "cow-child": _TOLD},
+    "vmi": _UNMAPS | {"map-unmap": _BY_CALLS, "populate": _BY_CALLS, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL, "cow-child": _TOLD},
+    "lguest": _UNMAPS | {"map-unmap": _BY_CALLS, "populate": _BY_CALLS, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL,
+               "cow-parent": "rights that come back for a page's neighbours are told one by one",
                "fork-64m": "a table has one root: each page is copied into one of the clone's, where shadow's guest links 32 tables",
                "protect-mib": "256 calls fill the ring four times, each is looked up from its root; shadow looks once at the table",
                "mremap-move": "a table cannot be moved: every leaf is told as gone"},
@@ -47,7 +53,7 @@ def losses(by_mode, peers):
     """Every loss, by mode and row in their order. Nothing without mode shadow."""
     found = []
     for mode, rows in by_mode.items():
-        if mode == "shadow":
+        if mode == "shadow" or mode in machine.FOREIGN_MODES:  # those have tables of their own (peer_tables.py)
             continue
         for peer in peers:
             here, shadow = rows.get(peer["name"]), by_mode.get("shadow", {}).get(peer["name"])

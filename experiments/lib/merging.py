@@ -17,7 +17,8 @@ def _figure(found):
 
 def of_json(found):
     """What report.as_json() made, without walks and peers. Raises KeyError or TypeError where it is something else."""
-    read = comparison.Comparison(found["modes"], found["published"]["rows"], found["published"]["about"])
+    read = comparison.Comparison(found["modes"], found["published"]["rows"], found["published"]["about"],
+                                 peers_script=found["published"].get("script", {}))
     read.by_mode = {mode: {row["row"]: _figure(row) for row in rows} for mode, rows in found["rows"].items()}
     read.script = {mode: _figure(figure) for mode, figure in found["script"].items()}
     read.runs, read.problems, read.facts = found["runs"], found["problems"], found["facts"]

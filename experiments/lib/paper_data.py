@@ -11,8 +11,7 @@ KEPT = images.ROOT / "papers" / "figures"
 # What makes the data of each part of the paper; the text names these and no other.
 COMMANDS = {
     "compare": "experiments/compare --out DIR",
-    "peers": "experiments/compare --peers --out DIR",
-    "kvm": "experiments/compare --modes native,shadow,vma,kvm-shadow,kvm-nested --peers --out DIR",
+    "peers": "experiments/compare --modes all --peers --out DIR",
     "walks": "experiments/compare --walks --large --workload none --out DIR",
     "census": "experiments/census --json FILE",
     "paper": "experiments/paper --results DIR --census FILE",
@@ -81,21 +80,34 @@ def _of_folder(folder):
     return data
 
 
-def _of_kept(peers):
-    path = KEPT / "compare.json"
-    found = _json(path, "give --results DIR, what experiments/compare --out DIR wrote")
-    read_ = comparison.Comparison(list(found["means"]), peers["rows"], peers["about"], facts=found["about"])
+def _kept_file():
+    return _json(KEPT / "compare.json", "give --results DIR, what experiments/compare --out DIR wrote")
+
+
+def kept():
+    """The comparison that papers/figures keeps, beside what peers.json holds."""
+    return _comparison(_kept_file(), _json(comparison.PEERS, ""))
+
+
+def _comparison(found, peers):
+    read_ = comparison.Comparison(list(found["means"]), peers["rows"], peers["about"], facts=found["about"], peers_script=peers["script"])
     for row in found["rows"]:
         for mode, figure in row["modes"].items():
             if figure is None:
                 continue
             one = results.Figure(row["row"], mode, 1, figure["instructions"], figure["hypervisor_instructions"],
-                                 figure["memory_exits"], 0.0, 0.0, {"faults": figure["faults"]})
+                                 figure["memory_exits"], figure["platform_exits"], 0.0,
+                                 {"faults": figure["faults"]} | figure.get("reasons", {}))
             if row["row"] == "script":
                 read_.script[mode] = one
             else:
                 read_.by_mode.setdefault(mode, {})[row["row"]] = one
-    return Data(read_, found["means"], {}, {}, None)
+    return read_
+
+
+def _of_kept(peers):
+    found = _kept_file()
+    return Data(_comparison(found, peers), found["means"], {}, {}, None)
 
 
 def _walked(row, program, name, references):

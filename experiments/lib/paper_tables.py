@@ -16,8 +16,9 @@ def all_tables(data):
     """Name → its tabular."""
     there = paper_values.have(data, ())
     makers = {"rows": _rows, "means": _means, "interfaces": _interfaces, "xen": _xen, "script": _script, "scale": _scale, "losses": _losses,
-              "lost": _lost, "peers": _peers, "kvm": _kvm, "census": _census, "walks": _walks, "facts": _facts, "commands": _commands}
-    needs = {"losses": "rows", "lost": "rows", "facts": None, "commands": None}
+              "lost": _lost, "peers": _peers, "foreign": _foreign, "itself": _itself, "beside": _beside, "census": _census,
+              "walks": _walks, "facts": _facts, "commands": _commands}
+    needs = {"itself": "xenpv", "beside": "foreign", "losses": "rows", "lost": "rows", "facts": None, "commands": None}
     return {name: make(data) for name, make in makers.items() if needs.get(name, name) in there | {None}}
 
 
@@ -45,7 +46,9 @@ def _rows(data):
 
 def _means(data):
     head = ["mode", "instructions", f"+{latex.number(LOW)} an exit", f"+{latex.number(HIGH)} an exit"]
-    rows = [[mode, *(latex.ratio(found[name]) for name in ("instructions", f"modelled_{LOW}", f"modelled_{HIGH}"))]
+    # Nobody counts how often Xen is entered.
+    rows = [[mode, latex.ratio(found["instructions"]),
+             *("--" if mode == machine.XEN_PV else latex.ratio(found[name]) for name in (f"modelled_{LOW}", f"modelled_{HIGH}"))]
             for mode, found in data.means.items() if found.get("instructions") is not None]
     return latex.table(head, rows)
 
@@ -64,8 +67,8 @@ def _interfaces(data):
 
 def _xen(data):
     head = ["operation", "adds", "modelled", "Xen PV adds"]
-    rows = [[latex.escape(added.title), latex.number(added.ours), latex.number(added.modelled), latex.number(added.published)]
-            for added in results.xen_added(data.by_mode, data.comparison.peers) if added.row in ROWS]
+    rows = [[latex.escape(row.title), latex.number(row.ours), latex.number(row.added), latex.number(row.published)]
+            for row in results.xen_modelled(data.by_mode, data.comparison.peers) if row.row in ROWS]
     return latex.table(head, rows)
 
 
@@ -141,11 +144,46 @@ def _peers(data):
     return latex.table(head, rows, columns).replace("\\toprule\n", "\\toprule\n" + span[0] + "\n", 1)
 
 
-def _kvm(data):
-    head, rows = peer_tables.beside_table(data.comparison)
-    named = [title for _, title in _named(data)] + ["geometric mean"]
-    cells = [[latex.escape(cell) for cell in row] for row in rows]
-    return latex.table([latex.escape(cell) for cell in head], [row for row in cells if row[0] in named])
+def _places(data):
+    return [place for place in peer_tables.PLACES if data.by_mode.get(place[0]) and data.by_mode.get("native")]
+
+
+def _foreign(data):
+    """Our image on hypervisors that are not ours over native, Linux there over Linux, and ours over Linux there."""
+    places = _places(data)
+    by_place = [{row.row: row for row in peer_tables.there(data.comparison, mode, peer)} for mode, peer, _ in places]
+    head = ["", *["ours", "Linux's", r"ours $\div$ Linux"] * len(places)]
+
+    def cell(value):
+        return "--" if value is None else latex.ratio(value)
+
+    rows = [[title, *(cell(value) for found in by_place if name in found
+                      for value in (found[name].ours, found[name].theirs, found[name].beside))]
+            for name, title in _named(data, (*ROWS, "script")) if all(name in found for found in by_place)]
+    means = [peer_tables.means_there(data.comparison, mode, peer) for mode, peer, _ in places]
+    rows += [r"\midrule", ["geometric mean, all rows", *(cell(value) for ours, theirs, _, beside in means for value in (ours, theirs, beside))]]
+    span = "".join(rf" & \multicolumn{{3}}{{c}}{{{latex.escape(place)} (\textsf{{{mode}}})}}" for mode, _, place in places) + r" \\"
+    return latex.table(head, rows, "l" + "rrr" * len(places)).replace("\\toprule\n", "\\toprule\n" + span + "\n", 1)
+
+
+def _itself(data):
+    """Mode xen, modelled, beside Xen itself."""
+    head = ["operation", "native", "xen", "modelled", "Xen itself", r"$\div$"]
+    rows = [[latex.escape(row.title), *(latex.number(value) for value in (row.native, row.here, row.modelled, row.real)),
+             latex.ratio(row.modelled / row.real)]
+            for row in results.xen_modelled(data.by_mode, data.comparison.peers) if row.row in ("getpid", *ROWS) and row.real is not None]
+    return latex.table(head, rows)
+
+
+def _beside(data):
+    """vma's cycles over those of the same image elsewhere."""
+    head = ["vma over", "instructions", f"+{latex.number(LOW)} an exit", f"+{latex.number(HIGH)} an exit"]
+    rows = []
+    for mode in (*(place[0] for place in _places(data)), "shadow", "xen"):
+        found = [peer_tables.vma_over(data.comparison, mode, cost) for cost in (0, LOW, HIGH)]
+        if None not in found:
+            rows.append([rf"\textsf{{{mode}}}", *map(latex.ratio, found)])
+    return latex.table(head, rows)
 
 
 def _census(data):
@@ -185,7 +223,7 @@ def _facts(data):
 
 
 def _commands(_data):
-    what = {"compare": "means, rows, interfaces, script, regions, losses", "peers": "Linux on other hypervisors",
-            "kvm": "this image under KVM", "walks": "page walks", "census": "the census", "paper": "this text, from their results"}
+    what = {"compare": "means, rows, interfaces, script, regions, losses", "peers": "this image and Linux on other hypervisors",
+            "walks": "page walks", "census": "the census", "paper": "this text, from their results"}
     return latex.table(["makes", "command"], [[what[name], latex.typed(command)] for name, command in paper_data.COMMANDS.items()],
                        columns=r">{\raggedright\arraybackslash}p{0.3\columnwidth}>{\raggedright\arraybackslash}p{0.62\columnwidth}")

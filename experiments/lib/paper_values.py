@@ -1,6 +1,8 @@
 """The figures that the paper's text names: key → text, and what the text says of them in words."""
 
-from . import latex, paper_data, results, walk_tables, walks
+import machine
+
+from . import latex, paper_data, peer_tables, results, walk_tables, walks
 from .losses import losses
 
 LOW, HIGH = results.EXIT_COSTS
@@ -86,11 +88,30 @@ def _peers(data):
     for row in data.comparison.peers:
         if row.get("linux"):
             found[f"{row['name']}/linux"] = latex.number(row["linux"])
-    for mode in ("kvm-shadow", "kvm-nested"):
-        mean = data.comparison.mean_ratio(mode, lambda figure: figure.instructions)
-        if mean is not None:
-            found[f"mean/{mode}"] = latex.ratio(mean)
+    for mode, peer, _ in peer_tables.PLACES:
+        if not data.by_mode.get(mode):
+            continue
+        for key, value in zip(("mean", "linux", "natively", "beside"), peer_tables.means_there(data.comparison, mode, peer)):
+            if value is not None:
+                found[f"{key}/{mode}"] = latex.ratio(value)
+        for key, cost in (("", 0), ("/low", LOW)):
+            if (value := peer_tables.vma_over(data.comparison, mode, cost)) is not None:
+                found[f"vma-over/{mode}{key}"] = latex.ratio(value)
+    prices = results.bounces(data.by_mode, data.comparison.peers)
+    found |= {"price/entry": latex.number(prices.entry), "price/switch": latex.number(prices.switch)}
+    itself = [row.modelled / row.real for row in results.xen_modelled(data.by_mode, data.comparison.peers) if row.averaged and row.real]
+    if itself:
+        found["xen/over-itself"] = latex.ratio(results.geometric_mean(itself))
+    over = [ours.instructions / theirs.instructions for ours, theirs in _shadows(data)]
+    if over:
+        found["shadow/over-kvms"] = latex.ratio(results.geometric_mean(over))
     return found
+
+
+def _shadows(data):
+    """Our shadow's figure and KVM's, for each row of the means."""
+    pairs = [(data.row("shadow", name), data.row("kvm-shadow", name)) for name in memory_rows(data)]
+    return [pair for pair in pairs if None not in pair]
 
 
 def _walks(data):
@@ -138,9 +159,10 @@ def have(data, pictures):
     comparison = data.comparison
     parts = {"rows": {"native", "shadow", "vma"} <= set(data.by_mode),
              "interfaces": {"native", "kvmpv", "vmi", "lguest", "xen"} <= set(data.by_mode),
-             "xen": bool(results.xen_added(data.by_mode, comparison.peers)),
+             "xen": bool(results.xen_modelled(data.by_mode, comparison.peers)),
              "script": bool(comparison.script), "peers": bool(peer_means(data)), "measured": bool(data.peers_measured),
-             "kvm": bool(data.by_mode.get("kvm-shadow") or data.by_mode.get("kvm-nested")),
+             "foreign": all(data.by_mode.get(mode) for mode in machine.FOREIGN_MODES),
+             "xenpv": bool(data.by_mode.get("xenpv") and data.by_mode.get("xen")),
              "walks": bool(comparison.walks), "census": data.census is not None,
              "scale": all(data.row(mode, "map-60k") for mode in ("native", "vma")),
              "means": "vma" in data.means and data.means["vma"].get("instructions") is not None}
@@ -166,6 +188,17 @@ def claims(data):
     pairs = [(data.row("vma", name), data.row("shadow", name)) for name in memory_rows(data)]
     found.append(("vma takes no more exits than shadow in any row of the means",
                   all(vma.memory_exits <= shadow.memory_exits + 0.01 for vma, shadow in pairs if vma and shadow)))
+    if shadows := _shadows(data):
+        found.append(("our shadow takes no more instructions than KVM's on this image, in any row of the means",
+                      all(ours.instructions <= theirs.instructions for ours, theirs in shadows)))
+    itself = [row for row in results.xen_modelled(data.by_mode, data.comparison.peers) if row.real is not None]
+    if itself:
+        found.append(("mode xen, modelled, takes no more than Xen itself in any row",
+                      all(row.modelled <= row.real * 1.001 for row in itself)))
+    for mode, peer, place in peer_tables.PLACES:
+        beside = peer_tables.means_there(data.comparison, mode, peer)[3]
+        if beside is not None:
+            found.append((f"in the mean our guest takes less than Linux on {place}", beside < 1))
     lost = [loss.row for loss in losses(data.by_mode, data.comparison.peers) if loss.mode == "vma"]
     if {"vma", "shadow"} <= set(data.by_mode):
         found.append(("vma takes more instructions than shadow only for calls about memory that nobody touched",

@@ -9,16 +9,17 @@ import gzip
 import json
 import pathlib
 import re
-import shlex
 import tempfile
 
 import machine
 
-from . import comparison, cpio, images, initramfs, kvm_host, launcher, linux, packages, results
+from . import comparison, cpio, images, initramfs, kvm_host, launcher, linux, packages, results, side_by_side
 from .errors import UserError
 
 INIT = images.PROGRAMS / "peer-init"
-TARGETS = (kvm_host.TARGET, "peer-init")
+# mmlat where user memory ends below 512 GiB.
+MMLAT_LOW = images.PROGRAMS / "mmlat-low"
+TARGETS = (kvm_host.TARGET, "peer-init", "mmlat-low")
 GUEST_MIB = machine.GUEST_MIB
 # Xen's own memory, or that of the Linux that carries user-mode Linux, comes on top.
 XEN_MIB = 256
@@ -30,6 +31,8 @@ _MARKED = ("earlycon=uart8250,io,0x2f8", "keep_bootcon", "loglevel=5", "printk.d
            "cryptomgr.notests=1", "peer_console=ttyS0", "peer_marks=1")
 _XEN_OPTIONS = ("xpti=no spec-ctrl=no com1=115200,8n1 console=com1 loglvl=warning guest_loglvl=warning no-real-mode edd=off "
                 "dom0_max_vcpus=1")
+# Rows whose figure is of a size: at another scale they are other rows.
+_SIZED = ("fork-64m", "fork-1g", "fork-4g")
 _PROGRAM = re.compile(r"^program (\S+) status (\d+) instructions (\d+)\s*$", re.MULTILINE)
 
 
@@ -40,6 +43,8 @@ class Peer:
     packages: tuple
     boot: object  # (folder, programs) → machine.Boot
     marked: bool = False  # its marks come with exits
+    weight: int = 2  # side_by_side.Job's
+    percent: int = 100  # of mmlat's repetitions and sizes
 
 
 @dataclasses.dataclass
@@ -111,7 +116,8 @@ def _in_user_mode(folder, commands):
                         f"delete {packages.FOLDER / 'user-mode-linux'}, and run this again")
     line = ["/uml/linux", f"mem={GUEST_MIB}M", "initrd=/uml/initramfs.cpio", "con=null", "con0=fd:0,fd:1", "quiet", "panic=-1",
             "peer_console=tty0"]
-    extra = [("uml/linux", next(iter(kernel.values())), 0o755), ("uml/initramfs.cpio", archive(commands), 0o644)]
+    inside = archive(commands, [("bin/mmlat", MMLAT_LOW, 0o755)])
+    extra = [("uml/linux", next(iter(kernel.values())), 0o755), ("uml/initramfs.cpio", inside, 0o644)]
     extra += [(path, path, 0o755) for path in ("/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6")]
     return _linux(folder, archive({"uml": line}, extra), GUEST_MIB + CARRIER_MIB)
 
@@ -119,9 +125,10 @@ def _in_user_mode(folder, commands):
 ALL = (
     Peer("linux", "Linux", ("kernel",), _natively),
     Peer("kvm_npt", "Linux under KVM, nested paging", ("kernel",), _under_kvm(machine.KVM_NESTED), marked=True),
-    Peer("kvm_shadow", "Linux under KVM, shadow paging", ("kernel",), _under_kvm(machine.KVM_SHADOW), marked=True),
+    Peer("kvm_shadow", "Linux under KVM, shadow paging", ("kernel",), _under_kvm(machine.KVM_SHADOW), marked=True, weight=3),
     Peer("xen_pv", "Linux on Xen, PV", ("kernel", "xen"), _on_xen),
-    Peer("uml", "user-mode Linux", ("kernel", "user-mode-linux"), _in_user_mode),
+    # A page fault is 65,000 instructions there: all of mmlat would take longer than all others together.
+    Peer("uml", "user-mode Linux", ("kernel", "user-mode-linux"), _in_user_mode, weight=4, percent=25),
 )
 
 
@@ -135,29 +142,39 @@ class Peers:
     problems: list = dataclasses.field(default_factory=list)
 
 
-def run(options):
-    """Boots each peer that is asked for, and writes peers.json when all of mmlat was measured. A peer that cannot be had or
-    fails is a problem, and no more."""
+def _asked(options):
+    return [peer for peer in ALL if peer.name in options.peers]
+
+
+def jobs(options):
+    """A boot for each peer that is asked for, as side_by_side runs it."""
+    return [side_by_side.Job(peer.title, "mmlat and script", lambda console, peer=peer: _boot(peer, options, console), peer.weight)
+            for peer in _asked(options)]
+
+
+def _boot(peer, options, console):
+    """QEMU's command, and a launcher.Run."""
+    with tempfile.TemporaryDirectory(prefix="nopte-peer-") as name:
+        boot = peer.boot(pathlib.Path(name), programs(max(1, options.scale * peer.percent // 100), options.rows))
+        command = machine.command(boot)
+        return command, launcher.run(command, boot.counters, options.peer_timeout, output=console)
+
+
+def gather(options, outcomes):
+    """What the outcomes of jobs() measured; writes peers.json when it was all of mmlat. A peer that cannot be had or fails is a
+    problem, and no more."""
     found = Peers()
-    progress = comparison.Progress(len(options.peers))
-    for peer in ALL:
-        if peer.name not in options.peers:
-            continue
-        progress.start(peer.title, "mmlat and script")
+    for peer, outcome in zip(_asked(options), outcomes, strict=True):
         try:
-            with tempfile.TemporaryDirectory(prefix="nopte-peer-") as name:
-                boot = peer.boot(pathlib.Path(name), programs(options.scale, options.rows))
-                command = machine.command(boot)
-                done = launcher.run(command, boot.counters, options.peer_timeout, output=progress.console)
+            if outcome.error is not None:
+                raise outcome.error
+            command, done = outcome.value
             here = measured(peer, done)
         except UserError as error:
             found.problems.append(f"{peer.title}: {error}")
-            progress.failed()
             continue
-        progress.done(done.seconds)
         found.by_peer[peer.name] = here
-        found.runs.append({"mode": peer.title, "workload": "mmlat and script", "command": shlex.join(command),
-                           "status": done.status, "seconds": round(done.seconds, 2), "power_off": None})
+        found.runs.append(comparison.run_of(peer.title, "mmlat and script", command, done))
         found.problems += [f"{peer.title}, {row}: {why}" for row, why in here.failed.items()]
     if found.by_peer and options.scale == 100 and not options.rows:
         write(comparison.PEERS, found.by_peer, comparison.facts())
@@ -178,7 +195,7 @@ def write(path, by_peer, facts):
         if peer.name in by_peer:
             versions = [packages.version(packages.fetch(name)) for name in peer.packages]
             kept["measured"][peer.name] = {"title": peer.title, "packages": versions, "options": " ".join(linux.OPTIONS),
-                                           "QEMU": facts.get("QEMU", "")}
+                                           "QEMU": facts.get("QEMU", ""), "mmlat --scale": peer.percent}
     lines = ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in kept["rows"])
     head = {key: value for key, value in kept.items() if key != "rows"}
     text = json.dumps(head, ensure_ascii=False, indent=1)[:-len("\n}")]
@@ -191,7 +208,8 @@ def measured(peer, done):
     rows, failed = results.parse_rows(done.console)
     if "empty" not in rows:
         raise UserError(f"{peer.title}: mmlat measured nothing", f"its console:\n{console[-2000:]}")
-    found = Measured({row: ticks / ops for row, (ops, ticks) in rows.items() if row != "empty"}, {}, {}, failed)
+    left_out = ("empty", *(_SIZED if peer.percent != 100 else ()))
+    found = Measured({row: ticks / ops for row, (ops, ticks) in rows.items() if row not in left_out}, {}, {}, failed)
     for name, status, ticks in _PROGRAM.findall(console):
         if name == "script":
             found.instructions[name] = int(ticks)

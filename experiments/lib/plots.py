@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.patches import Patch  # noqa: E402
 from matplotlib.ticker import FuncFormatter, NullFormatter  # noqa: E402
 
-from . import tables, walk_plots  # noqa: E402
+from . import peer_plots, tables, walk_plots  # noqa: E402
 
 COLOURS = tables.MODE_COLOURS
 _PUBLISHED = {"kvm_shadow": ("Linux under KVM shadow / Linux", "v"), "xen_pv": ("Linux on Xen PV / Linux", "s")}
@@ -38,6 +38,16 @@ def all_plots(comparison):
              "which the emulated machine does not charge.", _means),
             ("exits.png", "How often each operation leaves the guest",
              "Exits per operation that memory management causes. The marks are Linux under KVM's shadow paging.", _exits),
+            ("peers.png", "On hypervisors that are not ours",
+             "Executed instructions there over those natively, of our guest and of Linux, hypervisor included; on the right our guest's "
+             "over Linux's on the same hypervisor. Left is cheaper.", peer_plots.places),
+            ("peer-vma.png", "vma beside all others, one image",
+             "The other modes' instructions over vma's. Squares: hypervisors that are not ours.", peer_plots.vma),
+            ("peer-reasons.png", "Exits under KVM's shadow paging and under ours, by reason",
+             "The same image. A fault of the guest's own is given on to it.", peer_plots.reasons),
+            ("peer-xen.png", "Mode xen, and Xen itself",
+             "Hollow: the interface in our container. Filled: with the bounces and switches of ring 3 modelled. The grey line is what "
+             "Xen takes more for the same calls.", peer_plots.itself),
             ("split.png", "Where the instructions of an operation are executed",
              "Instructions per operation in the guest (solid) and in the hypervisor (hatched).", _split),
             ("script.png", "A whole program: the busybox script",

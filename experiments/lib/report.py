@@ -10,7 +10,7 @@ import shutil
 
 import machine
 
-from . import peer_tables, tables, walk_tables, walks
+from . import peer_tables, picture, tables, walk_tables, walks
 from .errors import UserError
 from .losses import losses
 
@@ -53,6 +53,9 @@ def write(comparison, out):
         (new / "results.csv").write_text(tables.csv_text(comparison))
         if comparison.walks:
             (new / "walks.csv").write_text(walk_tables.csv_text(comparison.walks))
+        if comparison.picture is not None:
+            (new / "space.svg").write_text(_space_svg(comparison))
+            (new / "space.txt").write_text(picture.text(comparison.picture))
         (new / _MARKER).write_text(json.dumps(as_json(comparison), indent=1) + "\n")
         (new / "report.html").write_text(as_html(comparison, drawn))
         if out.exists():
@@ -81,7 +84,7 @@ def as_json(comparison):
         "problems": comparison.problems,
         "runs": comparison.runs,
         "peers": {name: dataclasses.asdict(here) for name, here in comparison.by_peer.items()},
-        "published": {"about": comparison.about_peers, "rows": comparison.peers},
+        "published": {"about": comparison.about_peers, "script": comparison.peers_script, "rows": comparison.peers},
     }
 
 
@@ -122,7 +125,7 @@ def as_html(comparison, drawn):
         data = base64.b64encode(png).decode()
         parts.append(f"<h2>{html.escape(heading)}</h2><p class=note>{html.escape(caption)}</p>"
                      f'<img alt="{html.escape(heading)}" src="data:image/png;base64,{data}">')
-    parts += [_table(comparison), _walks(comparison), _losses(comparison), _ahead(comparison), _xen(comparison), _peers(comparison), _bars(comparison), _facts(comparison)]
+    parts += [make(comparison) for make in (_table, _walks, _losses, _ahead, _xen, _peers, _bars, _space, _facts)]
     return "\n".join(parts) + "\n"
 
 
@@ -193,7 +196,20 @@ def _xen(comparison):
 
 
 def _peers(comparison):
-    return "".join(table(head[0].capitalize(), PEERS_NOTE, head, rows) for head, rows in peer_tables.all_tables(comparison))
+    return "".join(table(found.head[0][0].upper() + found.head[0][1:], found.note or PEERS_NOTE, found.head, found.rows)
+                   for found in peer_tables.all_tables(comparison))
+
+
+def _space_svg(comparison):
+    return picture.svg(comparison.picture, next(run["mode"] for run in comparison.runs if run["workload"] == "a picture of a space"))
+
+
+def _space(comparison):
+    if comparison.picture is None:
+        return ""
+    return ("<h2>An address space: promised, installed, shared</h2><p class=note>A child of mmlat's, which shares tables with its parent "
+            "and has begun to write. experiments/boot --picture draws any space at a mark; space.txt says it in words.</p>"
+            + _space_svg(comparison))
 
 
 def _bars(comparison):

@@ -12,6 +12,7 @@
 #include "guest-mm/kernel/log.h"
 #include "guest-mm/kernel/machine_end.h"
 #include "guest-mm/kernel/process.h"
+#include "pvops/base/command_words.h"
 #include "pvops/platform_ops.h"
 
 namespace nopte::guest {
@@ -29,8 +30,8 @@ constexpr std::string_view kEnvironment[] = {
     "TERM=vt100",
 };
 
-// "verbose" may come first. The program and its arguments: what follows " -- ", separated by 0x1f bytes so
-// that arguments may hold blanks; a shell on the console without it.
+// "verbose" may stand among the first words. The program and its arguments: what follows " -- ", separated by
+// 0x1f bytes so that arguments may hold blanks; a shell on the console without it.
 struct InitProgram {
   std::array<std::string_view, kMostArguments> arguments;
   u64 count = 0;
@@ -40,7 +41,7 @@ struct InitProgram {
 
 InitProgram parse_command_line(std::string_view line) {
   InitProgram program;
-  program.verbose = line.starts_with("verbose");
+  program.verbose = has_word(line, "verbose");
   const std::size_t at = line.starts_with(kSeparator.substr(1)) ? 0 : line.find(kSeparator);
   if (at == std::string_view::npos) {
     program.arguments[0] = "/bin/busybox";

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "native-fallback/engine/picture.h"
+#include "pvops/base/command_words.h"
 
 namespace nopte::hv {
 namespace {
@@ -120,7 +120,7 @@ std::expected<Options, const char*> parse_options(std::string_view text) {
     const std::string_view word = text.substr(0, text.find(' '));
     if (word == "--" || word == "verbose" || word == "picture") {
       options.guest_command_line = text;
-      options.offer.pictures = pt::asks_for_pictures(text);
+      options.offer.pictures = has_word(text, "picture");
       break;
     }
     if (word.starts_with("mode=")) {

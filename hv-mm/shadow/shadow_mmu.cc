@@ -246,6 +246,18 @@ void ShadowMmu::speculate() {
   reflected_valid_ = false;
   ++tables_.counters().prefetched;
   install(reflected_, walk);
+  if (walk.leaf_level == 1 && !tables_.told()) loosen(walk.entry(2).frame().number());
+}
+
+// A leaf table that was linked just now is written to again soon: without an exit, while there is room for
+// that.
+void ShadowMmu::loosen(u64 gfn) {
+  const PageIndex only = tables_.first_mirror(gfn);
+  const ShadowPage& page = tables_.page(only);
+  if (page.level != 1 || page.alias != 0 || page.unsync || page.live != 1) return;
+  if (tables_.unsync_pages() == ShadowTables::kMostUnsync) return;
+  tables_.mark_unsync(only);
+  ++tables_.counters().tables_unsynced;
 }
 
 void ShadowMmu::release(Gpa gpa) {

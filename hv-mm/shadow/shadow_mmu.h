@@ -168,6 +168,7 @@ class ShadowMmu {
   void let_go_out_of_sync(PageIndex page);
   void entry_stored(PageIndex page, unsigned index, pt::Entry before, pt::Entry after);
   void speculate();
+  void loosen(u64 gfn);
 
   void refresh_around(PageIndex page, unsigned index, bool was_installed);
   void sync(PageIndex page);

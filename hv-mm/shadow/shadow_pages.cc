@@ -105,8 +105,8 @@ void ShadowTables::zap(PageIndex index, Orphans orphans) {
       pt::exchange_entry(table(index), slot, entry(index, slot), Entry());
     }
     for (u64& word : page.installed) word = 0;
-  } else if (told_ && page.level == 1) {
-    empty_leaves(index);
+  } else if (page.level == 1) {
+    told_ ? empty_leaves(index) : empty_mirror(index);
   } else {
     for (unsigned word = 0; word < pt::kEntriesPerTable / 64; ++word) {
       while (page.installed[word] != 0) {
@@ -138,6 +138,26 @@ void ShadowTables::zap(PageIndex index, Orphans orphans) {
   free_page_ = index;
   ++free_tables_;
   ++counters_.pages_zapped;
+}
+
+// A trapping mirror of a leaf table that is linked no more, whole: what goes entry by entry is its place in
+// the frames' lists alone.
+void ShadowTables::empty_mirror(PageIndex index) {
+  ShadowPage& page = pages_[index];
+  if (page.live == 0) return;
+  needs_flush_ = true;
+  counters_.entries_written += page.live;
+  for (unsigned word = 0; word < pt::kEntriesPerTable / 64; ++word) {
+    for (u64 left = page.installed[word]; left != 0; left &= left - 1) {
+      const unsigned slot = word * 64 + static_cast<unsigned>(std::countr_zero(left));
+      const Entry old = entry(index, slot);
+      if (old.writable())
+        refs_.remove(frames_[guest_.gfn_of(old.frame())].writers, EntryRef{index, slot}.packed());
+      pt::store_entry(table(index), slot, Entry());
+    }
+    page.installed[word] = 0;
+  }
+  page.live = 0;
 }
 
 void ShadowTables::detach(PageIndex index) {

@@ -65,7 +65,7 @@ class ShadowTables {
   static constexpr u32 kMostZapped = 64;
   static constexpr u32 kMostReaped = 128;
   // Unsynchronised leaf tables, and detached pages, at any time: bounds what a flush has to do.
-  static constexpr u32 kMostUnsync = 64;
+  static constexpr u32 kMostUnsync = 128;
   static constexpr u32 kMostDetached = 64;
 
   [[nodiscard]] static u64 metadata_bytes(u64 guest_frames, u32 tables);
@@ -232,6 +232,7 @@ class ShadowTables {
   void lose_write(EntryRef ref);
   void drop_for(PageIndex page, unsigned index);
   void empty_leaves(PageIndex page);
+  void empty_mirror(PageIndex page);
   void add_parent(PageIndex child, u32 ref);
   void add_writer(RefList& list, u32 ref);
   void remove_mirror(PageIndex index);

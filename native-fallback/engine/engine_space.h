@@ -263,6 +263,7 @@ void Engine<Sink>::draw_installed(const Space& space, PictureWriter& picture) co
   Cursor<Sink> cursor(tables_, space.root);
   const VaRange half = Format::kUserRange;
   for (Gva va = half.begin; cursor.seek_leaf_table(va, half.end); va = cursor.part_before(half.end).end) {
+    if (!picture.look(cursor.level() == 1 ? Format::kEntriesPerTable : 1)) break;
     if (cursor.level() != 1) {
       if (!add(cursor.va(), cursor.entry(), cursor)) return;
       continue;

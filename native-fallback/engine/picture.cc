@@ -48,16 +48,12 @@ bool PictureWriter::run(const InstalledRun& run) {
               {run.range.begin.page(), run.range.pages(), run.level, run.rights.bits(), run.parents});
 }
 
-void PictureWriter::end() { put_(whole_ ? "],\"whole\":1}" : "],\"whole\":0}"); }
-
-bool asks_for_pictures(std::string_view command_line) {
-  while (!command_line.empty()) {
-    const std::string_view word = command_line.substr(0, command_line.find(' '));
-    if (word == "picture") return true;
-    if (word == "--") return false;
-    command_line.remove_prefix(word.size() < command_line.size() ? word.size() + 1 : word.size());
-  }
-  return false;
+bool PictureWriter::look(u64 entries) {
+  looked_ += entries;
+  whole_ = whole_ && looked_ <= kMostEntries;
+  return looked_ <= kMostEntries;
 }
+
+void PictureWriter::end() { put_(whole_ ? "],\"whole\":1}" : "],\"whole\":0}"); }
 
 }  // namespace nopte::pt

@@ -4,7 +4,7 @@
 //   {"event":"picture","space":5,
 //    "regions":[[page,pages,rights,object,shared],...],   promised, by address
 //    "runs":[[page,pages,level,rights,parents],...],      installed: level 2 is a leaf of 2 MiB
-//    "whole":1}                                           0: there was more of either
+//    "whole":1}                                           0: there was more of either, or more to look at
 //
 // Numbers are decimal, of pages of 4 KiB; rights are Perm's bits; object 0 is anonymous memory; parents: of
 // the table on the way that has the most, above 1 it is shared with other spaces.
@@ -31,9 +31,11 @@ struct InstalledRun {
 class PictureWriter {
  public:
   using Put = FunctionRef<void(std::string_view)>;
-  // Lines are bounded: a guest decides what there is to show.
+  // Lines are bounded, and so is the work for them: a guest decides what there is to show. 4 GiB of small
+  // pages.
   static constexpr u32 kMostRegions = 4096;
   static constexpr u32 kMostRuns = 8192;
+  static constexpr u64 kMostEntries = u64{1} << 20;
 
   // `put` outlives the writer.
   explicit PictureWriter(Put put) : put_(put) {}
@@ -43,6 +45,8 @@ class PictureWriter {
   [[gnu::cold]] bool region(const RegionSpec& region);
   [[gnu::cold]] void end_regions();
   [[gnu::cold]] bool run(const InstalledRun& run);
+  // Before so many entries are looked at. False: they are too many, the picture ends here.
+  [[gnu::cold]] bool look(u64 entries);
   [[gnu::cold]] void end();
 
  private:
@@ -50,10 +54,8 @@ class PictureWriter {
 
   Put put_;
   u32 items_ = 0;
+  u64 looked_ = 0;
   bool whole_ = true;
 };
-
-// "picture" stands among the words before "--" of a command line.
-[[gnu::cold]] bool asks_for_pictures(std::string_view command_line);
 
 }  // namespace nopte::pt

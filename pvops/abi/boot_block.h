@@ -20,6 +20,8 @@
 // The native entry makes the same block from PVH's start info, kind kPhysical.
 #pragma once
 
+#include <string_view>
+
 #include "pvops/base/types.h"
 
 namespace nopte::abi {
@@ -77,6 +79,11 @@ struct BootBlock {
   u64 user_roots =
       0;  // kXenHypervisor: kUserRoots pinned roots of nothing in a row; user mode runs on the first
 };
+
+// The command line of a block that somebody else made: a length that cannot be is no line.
+constexpr std::string_view command_line_of(const BootBlock& block) {
+  return {block.command_line, block.command_line_bytes <= kCommandLineBytes ? block.command_line_bytes : 0};
+}
 
 // Written by the hypervisor before it raises vector 14 for an access that no region allows. CR2 and the error
 // code are as the processor gives them; the reason is what they cannot say.

@@ -132,6 +132,57 @@ class PictureTest(unittest.TestCase):
                     self.assertEqual(self.regions(mode, mark), self.regions("native", mark))
 
 
+class BoundTest(unittest.TestCase):
+    """A guest decides how much there is to look at: an object of 128 MiB, mapped 40 times, is more than a picture's share."""
+
+    SOURCE = """
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+int main() {
+  const int marks = open("/dev/nopte-mark", O_WRONLY);
+  const int file = open("/file", O_RDWR | O_CREAT, 0600);
+  const size_t bytes = 128u << 20;
+  if (file < 0 || ftruncate(file, bytes) != 0) return 1;
+  for (int i = 0; i < 40; ++i) {
+    char* begin = static_cast<char*>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0));
+    if (begin == MAP_FAILED) return 2;
+    for (size_t at = 0; at < bytes; at += 4096) begin[at] = 1;
+  }
+  return write(marks, "now", 3) == 3 ? 0 : 3;
+}
+"""
+
+    def test_work_is_bounded(self):
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (folder / "program.cc").write_text(self.SOURCE)
+        subprocess.run(["g++", "-O1", "-static", "-s", "-o", folder / "program", folder / "program.cc"], check=True)
+        for mode in ("native", "vma"):
+            with self.subTest(mode), tempfile.TemporaryDirectory() as name:
+                boot = boots.make(pathlib.Path(name), mode, ["/program"], extra=[(folder / "program", "/program")],
+                                  guest_mib=2 * GUEST_MIB, pictures=True)
+                done = launcher.run(machine.command(boot), boot.counters, SECONDS)
+                self.assertEqual(done.status, 0, done.console)
+                found = picture.all_of(done)[0]
+                pages = sum(region.installed() for region in found.regions)
+                self.assertEqual((found.whole, found.stray), (False, []))
+                self.assertLess(pages, 1 << 20)
+                self.assertGreater(pages, 1 << 19)
+
+
+class WordsTest(unittest.TestCase):
+    def test_words_in_any_order(self):
+        with tempfile.TemporaryDirectory() as name:
+            boot = boots.make(pathlib.Path(name), "nested", ["true"], guest_mib=GUEST_MIB, verbose=True, pictures=True)
+            line = boot.command_line
+            said = []
+            for words in ("verbose picture", "picture verbose", "picture"):
+                boot.command_line = line.replace("verbose picture", words)
+                console = launcher.run(machine.command(boot), boot.counters, SECONDS).console
+                said.append(console.count(b"nopte: mode native"))
+        self.assertEqual(said, [1, 1, 0])
+
+
 class CommandTest(unittest.TestCase):
     def run_command(self, *arguments):
         folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))

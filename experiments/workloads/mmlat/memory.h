@@ -14,10 +14,16 @@ inline constexpr size_t kPage = 4096;
 inline constexpr size_t kMiB = size_t{1} << 20;
 inline constexpr size_t kLeafTableSpan = 2 * kMiB;
 
+// mmlat-low is the same program for a kernel whose user memory ends below 512 GiB: user-mode Linux has three
+// levels of tables.
+#ifndef MMLAT_AREA_SHIFT
+#define MMLAT_AREA_SHIFT 40
+#endif
+
 // Nothing else is mapped in the 512 GiB from here: tables at every level below the root come and go with it.
-inline constexpr uintptr_t kEmptyArea = uintptr_t{1} << 40;
+inline constexpr uintptr_t kEmptyArea = uintptr_t{1} << MMLAT_AREA_SHIFT;
 // Where rows place what they want at a known, 1 GiB-aligned address.
-inline constexpr uintptr_t kFixedArea = uintptr_t{3} << 40;
+inline constexpr uintptr_t kFixedArea = uintptr_t{3} << MMLAT_AREA_SHIFT;
 
 using Bytes = volatile uint8_t*;
 

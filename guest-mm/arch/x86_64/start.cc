@@ -46,9 +46,8 @@ void go_on(const abi::BootBlock& block) {
   enable_fpu();
   enable_base_instructions();
   BootInfo info = choose_memory(block);
-  const u64 bytes = block.command_line_bytes;
   info.under_hypervisor = block.under_hypervisor == abi::kOurHypervisor;
-  info.command_line = {block.command_line, bytes <= abi::kCommandLineBytes ? bytes : 0};
+  info.command_line = abi::command_line_of(block);
   kernel_main(info);
 }
 

@@ -74,7 +74,7 @@ void die(const Words& words, const Interface* interface, const abi::BootBlock& b
 
 extern "C" [[noreturn]] void hostile_main(const abi::BootBlock* block) {
   container::load_descriptor_tables();
-  const Words words = parse({block->command_line, block->command_line_bytes});
+  const Words words = parse(abi::command_line_of(*block));
   const Interface* const interface = interface_of(words.mode);
   die(words, interface, *block);
 

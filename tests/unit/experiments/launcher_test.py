@@ -63,6 +63,9 @@ class LauncherTest(unittest.TestCase):
         error = self.failure("print('one\\nKernel panic: why'); [print('register', n) for n in range(30)]")
         shown = [line for line in str(error).splitlines() if line.startswith("    | ")]
         self.assertEqual((shown[0], len(shown)), ("    | Kernel panic: why", 13))
+        # The panic's own line, and not the function that is called so.
+        error = self.failure("print('Kernel panic: why\\n panic+0x118/0x2f4'); [print('register', n) for n in range(12)]")
+        self.assertIn("| Kernel panic: why", str(error))
         error = self.failure("[print('line', n) for n in range(30)]; print('panic: last')")
         self.assertEqual(str(error).count("| panic: last"), 1)
 

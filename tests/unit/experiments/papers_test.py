@@ -6,6 +6,8 @@ import tempfile
 import unittest
 
 import support
+import machine
+from lib import peers
 
 PAPERS = support.ROOT / "papers"
 SCRIPTS = ("update_figures.py", "update_census.py")
@@ -26,11 +28,20 @@ class PapersTest(unittest.TestCase):
         before = (PAPERS / "figures" / "compare.json").read_bytes()
         folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         published = json.loads((support.ROOT / "experiments" / "peers.json").read_text())
-        (folder / "results.json").write_text(json.dumps({"modes": ["native"], "rows": {"native": []}, "script": {},
-                                                         "published": published}))
-        done = run("update_figures.py", folder)
-        self.assertEqual(done.returncode, 2)
-        self.assertIn("lacks", done.stderr)
+
+        def refused(peers, modes, published):
+            (folder / "results.json").write_text(json.dumps({"modes": modes, "rows": {mode: [] for mode in modes}, "script": dict.fromkeys(modes),
+                                                             "peers": dict.fromkeys(peers), "published": published}))
+            done = run("update_figures.py", folder)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("run experiments/compare --modes all --peers --out", done.stderr)
+            return done.stderr.partition(" lacks ")[2].partition(": run ")[0]
+
+        self.assertIn("mode vma, ", refused(peers.NAMES, ["native"], published))
+        self.assertEqual(refused(peers.NAMES, machine.ALL_MODES[:-1], published), f"mode {machine.ALL_MODES[-1]}")
+        self.assertEqual(refused(peers.NAMES[:-1], machine.ALL_MODES, published), f"peer {peers.NAMES[-1]}")
+        published["rows"][0]["linux"] += 1
+        self.assertIn("experiments/peers.json", refused(peers.NAMES, machine.ALL_MODES, published))
         self.assertEqual((PAPERS / "figures" / "compare.json").read_bytes(), before)
 
     def test_what_is_no_report_is_refused(self):

@@ -38,6 +38,11 @@ class MeasuredTest(unittest.TestCase):
         found = peers.measured(PEER["kvm_shadow"], done({"brk": (10, 4000, 20, 0)}))
         self.assertEqual(found.exits, {"brk": 2, "script": 30})
 
+    def test_a_row_of_a_size_is_left_out_at_another_scale(self):
+        rows = {"brk": (10, 4000, 0, 0), "fork-64m": (1, 4000, 0, 0)}
+        self.assertEqual(set(peers.measured(PEER["uml"], done(rows, marks=False)).instructions), {"brk", "script"})
+        self.assertEqual(set(peers.measured(PEER["linux"], done(rows, marks=False)).instructions), {"brk", "fork-64m", "script"})
+
     def test_what_fails_is_said(self):
         console, events = support.mmlat_run({"brk": (10, 4000, 0, 0)})
         console += b"row populate failed: mmap (Cannot allocate memory)\r\n"
@@ -82,32 +87,85 @@ class FileTest(unittest.TestCase):
 
 
 class TablesTest(unittest.TestCase):
-    def comparison(self):
-        rows = [row for row in json.loads(comparison.PEERS.read_text())["rows"] if row["name"] in ("brk", "populate")]
-        found = comparison.Comparison(["native", "kvm-shadow"], rows, "")
-        for mode, factor in (("native", 1), ("kvm-shadow", 6)):
-            figures = {row["name"]: results.Figure(row["name"], mode, 10, 100.0 * factor, 0, 2.5, 0.5, 0,
-                                                   {"kvm.pf_taken": 20, "kvm.pf_guest": 10, "kvm.insn_emulation": 7, "kvm.pf_emulate": 2})
-                       for row in rows}
-            found.by_mode[mode] = figures
+    def comparison(self, modes=(("native", 1), ("kvm-shadow", 6), ("shadow", 3), ("vma", 2))):
+        rows = [row | {"linux": 1000, "kvm_shadow": 2000, "xen_pv": 4000} for row in json.loads(comparison.PEERS.read_text())["rows"]
+                if row["name"] in ("brk", "populate")]
+        found = comparison.Comparison([mode for mode, _ in modes], rows, "", peers_script={"linux": 5000, "kvm_shadow": 20_000})
+        counters = {"kvm-shadow": {"kvm.pf_taken": 20, "kvm.pf_guest": 10, "kvm.insn_emulation": 7, "kvm.pf_emulate": 2},
+                    "shadow": {"exits.page_fault": 10, "faults_reflected": 5, "write_protect_faults": 1, "exits.cr3_write": 3, "exits.invlpg": 2}}
+        for mode, factor in modes:
+            found.by_mode[mode] = {row["name"]: results.Figure(row["name"], mode, 10, 100.0 * factor, 0, 2.5, 0.5, 0, counters.get(mode, {}))
+                                   for row in rows}
+            found.script[mode] = results.Figure("script", mode, 1, 1000.0 * factor, 0, 9, 0, 0, {})
         found.by_peer = {"linux": peers.Measured({"brk": 1000, "populate": 1000}, {}, {}, {}),
                          "uml": peers.Measured({"brk": 4000, "populate": 9000}, {}, {}, {})}
         return found
 
     def test_peers_beside_each_other(self):
-        head, rows = peer_tables.peer_table(self.comparison())
-        self.assertEqual(head[1:], ("Linux", "user-mode"))
-        self.assertEqual(rows[-1], ("geometric mean, × Linux", "1.00", "6.00"))
-        self.assertEqual(len(rows), 3)
+        table = peer_tables.peer_table(self.comparison())
+        self.assertEqual(table.head[1:], ("Linux", "user-mode"))
+        self.assertEqual(table.rows[-1], ("geometric mean, × Linux", "1.00", "6.00"))
+        self.assertEqual(len(table.rows), 3)
+
+    def test_peers_as_they_are_kept(self):
+        table = peer_tables.kept_peer_table(self.comparison())
+        self.assertEqual((table.head[1], table.rows[-2][:2], table.rows[-1][1]), ("Linux", ("busybox script", "5,000"), "1.00"))
 
     def test_ours_beside_linux_on_one_hypervisor(self):
-        head, rows = peer_tables.beside_table(self.comparison())
-        self.assertEqual(head, ("over native", "kvm-shadow", "Linux there"))
-        self.assertEqual(rows[-1][1], "6.00")
+        table = peer_tables.there_table(self.comparison(), "kvm-shadow", "kvm_shadow", "KVM's shadow")
+        self.assertEqual([row[0] for row in table.rows], ["MAP_POPULATE 16 MiB, per page", "brk 1 MiB grow+touch+shrink, per page",
+                                                          "busybox script", "geometric mean"])
+        self.assertEqual(table.rows[1][1:], ("100", "600", "6.00", "1,000", "2,000", "2.00", "0.10", "0.30", "500", "1,000"))
+        self.assertEqual(table.rows[2][1:], ("1,000", "6,000", "6.00", "5,000", "20,000", "4.00", "0.20", "0.30", "5,000", "15,000"))
+        self.assertEqual(table.rows[-1][1:], ("", "", "6.00", "", "", "2.00", "0.10", "0.30", "", ""))
+        self.assertIn("3.00 of Linux's", table.note)
+
+    def test_a_peer_that_is_not_there_leaves_dashes(self):
+        found = self.comparison()
+        found.peers = [row | {"kvm_shadow": None} for row in found.peers]
+        table = peer_tables.there_table(found, "kvm-shadow", "kvm_shadow", "KVM's shadow")
+        self.assertEqual(table.rows[0][5:7], ("-", "-"))
+        self.assertEqual(table.rows[-1][6], "-")
 
     def test_exits_by_reason(self):
-        _, rows = peer_tables.reason_table(self.comparison())
-        self.assertEqual(rows[0][1:], ("3.00", "2.00", "1.00", "0.20", "0.50", "0.50", "-"))
+        table = peer_tables.reason_table(self.comparison())
+        self.assertEqual(table.rows[0][1:], ("600", "300", "0.50", "2.50", "2.50", "2.00", "1.00", "1.00", "0.50", "0.20", "0.10", "0.50", "0.50",
+                                             "0.50", "0.50"))
+        self.assertEqual(table.rows[-1][3], "0.50")
+        self.assertEqual({len(row) for row in table.rows}, {len(table.head)})
+
+    def test_exits_by_reason_without_our_shadow(self):
+        table = peer_tables.reason_table(self.comparison((("native", 1), ("kvm-shadow", 6))))
+        self.assertEqual(table.rows[0][1:], ("600", "-", "-", "2.50", "-", "2.00", "-", "1.00", "-", "0.20", "-", "0.50", "-", "0.50", "-"))
+        self.assertEqual(table.rows[-1][3], "-")
+
+    def test_vma_beside_the_others(self):
+        table = peer_tables.vma_table(self.comparison())
+        self.assertEqual(table.head[1:], ("vma", "exits", "kvm-shadow", "shadow"))
+        self.assertEqual(table.rows[0][1:], ("200", "2.50", "3.00", "1.50"))
+        self.assertEqual([row[3] for row in table.rows[-3:]], ["3.00", f"{3600 / 3200:.2f}", f"{6600 / 6200:.2f}"])
+
+    def test_xen_itself_stands_beside_mode_xen(self):
+        found = self.comparison((("native", 1), ("xen", 2), ("xenpv", 4)))
+        table = peer_tables.xen_table(found)
+        self.assertEqual(table.rows[1][1:3] + table.rows[1][6:7], ("100", "200", "400"))
+        self.assertEqual(peer_tables.xen_table(self.comparison((("native", 1), ("xen", 2)))).rows, [])
+
+    def test_means_alone(self):
+        self.assertEqual(peer_tables.summary_table(self.comparison()).rows,
+                         [("KVM's shadow (`kvm-shadow`)", "6.00", "2.00", "0.30", "0.33", f"{3200 / 3600:.2f}", f"{6200 / 6600:.2f}")])
+
+    def test_every_table_on_a_page_and_in_a_report(self):
+        found = self.comparison((("native", 1), ("kvm-shadow", 6), ("kvm-nested", 1), ("shadow", 3), ("vma", 2), ("xen", 2), ("xenpv", 4)))
+        tables = peer_tables.all_tables(found)
+        self.assertEqual([table.name for table in tables], ["peers", "there-xenpv", "there-kvm-shadow", "there-kvm-nested", "reasons",
+                                                            "xen-itself", "vma", "means"])
+        for table in tables:
+            with self.subTest(table.name):
+                self.assertEqual({len(row) for row in table.rows}, {len(table.head)})
+                lines = peer_tables.markdown(table)
+                self.assertEqual({line.count(" |") for line in lines[2:2 + len(table.rows)]}, {len(table.head)})
+        self.assertIn("user-mode", "\n".join(peer_tables.terminal(found)))
 
     def test_without_peers_there_is_no_table(self):
         self.assertEqual(peer_tables.terminal(comparison.Comparison(["native"], [], "")), [])

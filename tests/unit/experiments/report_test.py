@@ -7,7 +7,7 @@ import unittest
 from unittest import mock
 
 import support
-from lib import comparison, counters, plots, report, results, tables
+from lib import comparison, counters, picture, plots, report, results, tables
 from lib.errors import UserError
 
 PUBLISHED = json.loads((support.ROOT / "experiments" / "peers.json").read_text())
@@ -49,6 +49,18 @@ class ReportTest(unittest.TestCase):
         self.assertEqual(data["facts"]["guest image SHA-256"], "0" * 64)
         lines = list(csv.DictReader(io.StringIO((self.out / "results.csv").read_text())))
         self.assertEqual(len(lines), len(PUBLISHED["rows"]) * 4 + 4)
+
+    @mock.patch.object(plots, "all_plots", lambda _: {})
+    def test_a_space_is_drawn_where_one_was_taken(self):
+        found = made_up()
+        report.write(found, self.out)
+        self.assertFalse((self.out / "space.svg").exists())
+        found.picture = picture.Picture("now", 5, [picture.Region(16, 4, 3, 0, False, [picture.Run(16, 2, 1, 3, 2)])], True, [])
+        found.runs.append({"mode": "vma", "workload": "a picture of a space", "command": "qemu", "status": 0, "seconds": 1.0, "power_off": None})
+        report.write(found, self.out)
+        self.assertIn("mode vma, space 5", (self.out / "space.svg").read_text())
+        self.assertIn("anonymous", (self.out / "space.txt").read_text())
+        self.assertIn("<svg", (self.out / "report.html").read_text())
 
     @mock.patch.object(plots, "all_plots", lambda _: {})
     def test_a_report_replaces_a_report_and_nothing_else(self):

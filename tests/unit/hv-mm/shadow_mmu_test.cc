@@ -116,6 +116,18 @@ TEST_F(ShadowMmuTest, MoreTablesOutOfSyncThanAFlushMayFind) {
   machine.mmu.tables().check_invariants();
 }
 
+TEST_F(ShadowMmuTest, ANewLeafTableIsWrittenToWithoutExits) {
+  const u64 va = 0x10'0000'0000;
+  for (u64 i = 0; i < ShadowTables::kMostUnsync + 1; ++i) {
+    touch(va + (i << 21));
+    const u64 leaf = machine.guest_walk(va + (i << 21), 0).slots[1];
+    EXPECT_EQ(store(leaf + 8, 3000 * 4096 | kFlags), i < ShadowTables::kMostUnsync ? 0u : 1u) << i;
+  }
+  machine.mmu.tables().check_invariants();
+  load(root);
+  EXPECT_EQ(store(machine.guest_walk(va, 0).slots[1] + 16, 3001 * 4096 | kFlags), 1u);
+}
+
 TEST_F(ShadowMmuTest, AFrameMappedMoreOftenThanAListHolds) {
   // 600 writable mappings of one frame, which then becomes a table: none may stay writable.
   const u64 va = 0x10'0000'0000, shared = 4000;

@@ -48,6 +48,17 @@ TEST_F(PictureTest, IsBounded) {
   EXPECT_TRUE(text_.ends_with("[8191,1,1,1,1]],\"whole\":0}")) << text_.substr(text_.size() - 40);
 }
 
+TEST_F(PictureTest, BoundsWhatIsLookedAt) {
+  picture_.begin(SpaceId(1));
+  picture_.end_regions();
+  for (u64 looked = 0; looked < PictureWriter::kMostEntries; looked += 512) EXPECT_TRUE(picture_.look(512));
+  EXPECT_TRUE(picture_.run({pages(1, 9), 1, kPermR, 1}));
+  EXPECT_FALSE(picture_.look(1));
+  EXPECT_FALSE(picture_.look(0));
+  picture_.end();
+  EXPECT_TRUE(text_.ends_with("[[1,9,1,1,1]],\"whole\":0}")) << text_;
+}
+
 TEST(InstalledRun, TakesWhatIsAlikeAndBehindIt) {
   InstalledRun run{pages(10, 2), 1, kPermRW, 1};
   EXPECT_FALSE(run.take({pages(13, 1), 1, kPermRW, 1}));
@@ -59,17 +70,6 @@ TEST(InstalledRun, TakesWhatIsAlikeAndBehindIt) {
   EXPECT_EQ(run.range, pages(10, 5));
   InstalledRun none;
   EXPECT_FALSE(none.take({pages(0, 1), 1, Perm(), 1}));
-}
-
-TEST(Picture, IsAskedForByAWordBeforeTheProgram) {
-  EXPECT_TRUE(asks_for_pictures("picture"));
-  EXPECT_TRUE(asks_for_pictures("picture -- /bin/true"));
-  EXPECT_TRUE(asks_for_pictures("verbose picture -- /bin/true"));
-  EXPECT_FALSE(asks_for_pictures(""));
-  EXPECT_FALSE(asks_for_pictures("verbose"));
-  EXPECT_FALSE(asks_for_pictures("-- picture"));
-  EXPECT_FALSE(asks_for_pictures("verbose -- /bin/echo picture"));
-  EXPECT_FALSE(asks_for_pictures("pictures -- "));
 }
 
 }  // namespace

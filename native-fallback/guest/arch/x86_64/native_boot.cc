@@ -6,6 +6,7 @@
 #include "pvops/arch/x86_64/interrupt_controllers.h"
 #include "pvops/arch/x86_64/lapic.h"
 #include "pvops/at_mark.h"
+#include "pvops/base/command_words.h"
 #include "pvops/chosen_ops.h"
 #include "pvops/freestanding/init_array.h"
 
@@ -131,7 +132,7 @@ Result<NativeBoot> boot_guest(const NativeStart& start, KernelMapper& kernel, Gu
     NOPTE_TRY(map_devices(kernel));
   }
   g_engine_counters = &kernel.counters();
-  if (asks_for_pictures({block.command_line, block.command_line_bytes})) {
+  if (has_word(abi::command_line_of(block), "picture")) {
     g_drawn = &kernel;
     g_at_mark = draw_at_mark;
   }

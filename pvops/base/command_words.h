@@ -1,0 +1,19 @@
+// The words of a kernel's command line. What follows "--" is the program and its arguments.
+#pragma once
+
+#include <string_view>
+
+namespace nopte {
+
+// `word` stands among the words before "--".
+[[gnu::cold]] constexpr bool has_word(std::string_view line, std::string_view word) {
+  while (!line.empty()) {
+    const std::string_view next = line.substr(0, line.find(' '));
+    if (next == word) return true;
+    if (next == "--") return false;
+    line.remove_prefix(next.size() < line.size() ? next.size() + 1 : next.size());
+  }
+  return false;
+}
+
+}  // namespace nopte
