@@ -128,7 +128,7 @@ SHADOW_TOUCH_ADDS = 2500
 VMA_EXITS = {
     "getpid": 0, "map-unmap": 2, "map-touch-unmap-bare": 3, "map-touch-unmap-kept": 3,
     "anon-touch": 1, "anon-unmap": 1 / 16384, "populate": 1 / 4096,
-    "protect-page": 2, "protect-mib": 2, "segv-barrier": 3,
+    "protect-page": 2, "protect-mib": 2, "protect-none": 2, "segv-barrier": 3,
     "cow-child": 1, "cow-parent": 1,
     "shared-read": 1, "shared-write": 1, "shared-unmap": 1 / 4096, "private-write": 1,
     "pipe-pingpong": 2, "ring-hop": 1, "sparse-touch": 1, "sparse-unmap": 1 / 256,
