@@ -35,7 +35,7 @@ COUNTERS_PORT = 0xE9
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 # What a hypervisor can be made to hide from its guest (hv-mm/boot/options.h).
-HIDEABLE = ("memory", "queue", "words", "usage", "installed", "platform", "xen", "vmi", "lguest", "kvmpv", "version")
+HIDEABLE = ("memory", "queue", "words", "usage", "installed", "switch", "platform", "xen", "vmi", "lguest", "kvmpv", "version")
 
 MODES = ("native", "nested", "shadow", "vma", "kvmpv", "vmi", "lguest", "xen")
 

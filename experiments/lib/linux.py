@@ -1,12 +1,12 @@
 """Debian's kernel, out of its package: the ELF file that is inside its image, and its modules."""
 
+import ctypes
 import dataclasses
 import lzma
 import pathlib
 import re
 import shutil
 import struct
-import subprocess
 import zlib
 
 from . import packages
@@ -21,6 +21,7 @@ OPTIONS = ("mitigations=off", "nopti", "transparent_hugepage=never")
 # Its own tests of ciphers are a third of its boot.
 QUIET_OPTIONS = ("quiet", "loglevel=1", "console=ttyS0", "panic=-1", "cryptomgr.notests=1")
 
+_MOST_ELF_BYTES = 1 << 30
 _DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 
 
@@ -110,11 +111,22 @@ def elf_of(image):
 
 
 def _zstd(packed):
-    # The four bytes behind the frame are its unpacked length.
+    """By the library, which dpkg itself needs; the program is in a package that a minimal Debian does not have."""
     try:
-        done = subprocess.run(["zstd", "-dcq"], input=packed[:-4], capture_output=True, check=False)
+        library = ctypes.CDLL("libzstd.so.1")
     except OSError as error:
-        raise UserError("the kernel's image is packed with zstd, which is not there", "install it: apt-get install zstd") from error
-    if done.returncode != 0:
-        raise UserError(f"the kernel's image cannot be unpacked: {done.stderr.decode(errors='replace').strip()}")
-    return done.stdout
+        raise UserError("the kernel's image is packed with zstd, whose library is not there",
+                        "install it: apt-get install libzstd1") from error
+    library.ZSTD_decompress.restype = ctypes.c_size_t
+    library.ZSTD_decompress.argtypes = (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t)
+    library.ZSTD_isError.argtypes = library.ZSTD_getErrorName.argtypes = (ctypes.c_size_t,)
+    library.ZSTD_getErrorName.restype = ctypes.c_char_p
+    # The four bytes behind the frame are its unpacked length.
+    frame, length = packed[:-4], int.from_bytes(packed[-4:], "little")
+    if length > _MOST_ELF_BYTES:
+        raise UserError(f"the kernel's image cannot be unpacked: {length} bytes are more than a kernel has")
+    unpacked = ctypes.create_string_buffer(length)
+    done = library.ZSTD_decompress(unpacked, length, frame, len(frame))
+    if library.ZSTD_isError(done):
+        raise UserError(f"the kernel's image cannot be unpacked: {library.ZSTD_getErrorName(done).decode()}")
+    return unpacked.raw[:done]

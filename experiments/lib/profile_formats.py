@@ -7,7 +7,7 @@ import json
 from . import call_tree
 
 # Whose instructions they are, as the table's summary calls it; anything else is a program's.
-OWNERS = {"nopte-guest": "guest kernel", "nopte-hv": "hypervisor", "exits": "hypervisor", "firmware": "firmware"}
+OWNERS = {"nopte-guest": "guest kernel", "nopte-hv": "hypervisor", "exits": "hypervisor", "xen": "hypervisor", "firmware": "firmware"}
 
 
 def owner(function):

@@ -10,7 +10,9 @@ import re
 import struct
 import subprocess
 
-from . import images
+import machine
+
+from . import images, xen_host
 from .errors import UserError
 
 # What the plugin says where the table has no function: experiments/profiler/table.h.
@@ -21,6 +23,13 @@ FIRST_EXIT = 1 << 30
 # guest-mm/kernel/elf.cc: where position-independent programs are loaded.
 PIE_BASE = 0x5555_5555_4000
 _TRAP_STUB_BYTES = 16  # hv-mm/arch/x86_64/traps.S
+
+# Xen's entries of exceptions (xen/arch/x86/x86_64/entry.S), and the addresses that are its own in every space (public/arch-x86/xen-x86_64.h).
+_XEN_VECTORS = {"divide_error": 0, "debug": 1, "nmi": 2, "int3": 3, "overflow": 4, "bounds": 5, "invalid_op": 6,
+                "device_not_available": 7, "double_fault": 8, "invalid_TSS": 10, "segment_not_present": 11, "stack_segment": 12,
+                "general_protection": 13, "page_fault": 14, "coprocessor_error": 16, "alignment_check": 17, "machine_check": 18,
+                "simd_coprocessor_error": 19, "entry_CP": 21}
+_XEN_ADDRESSES = (0xffff_8000_0000_0000, 0xffff_8800_0000_0000)
 
 # Exit codes (APM vol. 2, appendix C) that have a name of their own here; the rest are shown as numbers.
 _EXITS = {0x4e: "page fault", 0x60: "interrupt", 0x61: "NMI", 0x64: "interrupt window", 0x72: "CPUID", 0x78: "HLT",
@@ -73,6 +82,15 @@ class Table:
             else:
                 self._add(path.name, symbol)
 
+    def add_xen(self, path):
+        """`path`: its file with symbols; None: it is one name."""
+        first, last = _XEN_ADDRESSES
+        self._functions[1] = Function("xen", "entry stub" if path else "Xen")
+        self._lines += [f"ring0 {first:x} {last:x}", "image hypervisor"]
+        for symbol in symbols(path) if path else ():
+            vector = _XEN_VECTORS.get(symbol.name)
+            self._add("xen", symbol, "" if vector is None else f" vector={vector}")
+
     def add_kernel(self, path=images.GUEST):
         self._lines.append("image kernel")
         whats = []
@@ -116,6 +134,8 @@ def _kernel_what(name):
         return " mark"
     if match := re.fullmatch(r"(?:exception|interrupt)_(\d+)", name):
         return f" vector={match[1]}"
+    if re.match(r"ring3_(?!return)|exception_stub_", name):
+        return " bounce"
     return {"page_fault_entry": " vector=14", "spurious_interrupt": " vector=255", "switch_stacks": " switch",
             "context_start": " start"}.get(name, "")
 
@@ -193,7 +213,9 @@ def programs(extra):
 
 def table(mode, extra=()):
     made = Table()
-    if mode != "native":
+    if mode == machine.XEN_PV:
+        made.add_xen(xen_host.symbols())
+    elif mode != "native":
         made.add_hypervisor()
     made.add_kernel()
     for host, guest in programs(extra):

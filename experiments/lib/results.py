@@ -128,7 +128,7 @@ SHADOW_TOUCH_ADDS = 2500
 VMA_EXITS = {
     "getpid": 0, "map-unmap": 2, "map-touch-unmap-bare": 3, "map-touch-unmap-kept": 3,
     "anon-touch": 1, "anon-unmap": 1 / 16384, "populate": 1 / 4096,
-    "protect-page": 2, "protect-mib": 2, "segv-barrier": 3,
+    "protect-page": 2, "protect-mib": 2, "protect-none": 2, "segv-barrier": 3,
     "cow-child": 1, "cow-parent": 1,
     "shared-read": 1, "shared-write": 1, "shared-unmap": 1 / 4096, "private-write": 1,
     "pipe-pingpong": 2, "ring-hop": 1, "sparse-touch": 1, "sparse-unmap": 1 / 256,
@@ -245,15 +245,17 @@ _REASONS = {("xenpv", "geometric mean"): _SHORT, ("kvm-shadow", "geometric mean"
                                        "has it only when it is touched. KVM's takes as many exits on this image",
             ("shadow", "populate"): "the floor without KVM's trick: linking eight leaf tables is eight trapped stores, 12 exits for 4,096 "
                                     "pages. KVM gives a table up at the third store to it, and builds it again when it is used"}
+# Where an operation of mode vma has platform exits at all: it counts them, and the machine is the reason.
+_CR2_READS = "QEMU 10 exits where the guest reads CR2, which QEMU 7.2 and silicon do not: papers/caveats.md"
 
 
 def misses(by_mode, peers):
     """Every figure that misses its bar."""
     found = []
 
-    def hold(mode, row, value, limit, what):
+    def hold(mode, row, value, limit, what, reason=""):
         if value > limit:
-            found.append(Miss(mode, row, f"{value:,.2f} {what}, at most {limit:,.2f}", _REASONS.get((mode, row), "")))
+            found.append(Miss(mode, row, f"{value:,.2f} {what}, at most {limit:,.2f}", reason or _REASONS.get((mode, row), "")))
 
     titles = [peer["name"] for peer in peers if not peer["control"] and not peer["own"]]
     for peer in peers:
@@ -295,7 +297,7 @@ def misses(by_mode, peers):
     memory_rows = [row for row in titles if row not in SWITCH_ROWS]
     found_ratios = ratios(by_mode, "vma", memory_rows, lambda figure: figure.instructions)
     for row, ratio in found_ratios.items():
-        hold("vma", row, ratio, VMA_WORST_RATIO, "× native")
+        hold("vma", row, ratio, VMA_WORST_RATIO, "× native", _CR2_READS if by_mode["vma"][row].platform_exits >= 1 else "")
     if found_ratios:
         hold("vma", "geometric mean", geometric_mean(found_ratios.values()), VMA_MEAN_RATIO, "× native")
     for row, limit in VMA_EXITS.items():

@@ -5,10 +5,11 @@ import shutil
 
 import machine
 
-from . import packages
+from . import images, packages
 from .errors import UserError
 
 PACKAGE = "xen"
+SYMBOLS = "xen-symbols"
 # include/public/xen.h: MAX_GUEST_CMDLINE, with the byte that ends it.
 COMMAND_LINE_BYTES = 1024
 # What Xen says for itself; at other times it would be in the way of what the guest prints.
@@ -31,6 +32,29 @@ def hypervisor():
         unpacked.write_bytes(gzip.decompress(next(iter(found.values()))))
         unpacked.rename(elf)
     return elf
+
+
+def symbols():
+    """Its file with symbols, of the same version; None: this release has none, which is said."""
+    try:
+        deb = packages.fetch(SYMBOLS)
+    except UserError as error:
+        return _no_symbols(str(error))
+    if packages.version(deb).split(maxsplit=1)[1] != packages.version(packages.fetch(PACKAGE)).split(maxsplit=1)[1]:
+        return _no_symbols(f"{deb.name} is another version's")
+    elf = deb.with_suffix(".elf")
+    if not elf.exists():
+        found = packages.files(deb, lambda path: path.startswith("usr/lib/debug/boot/xen-syms-") and not path.endswith(".map"))
+        if not found:
+            return _no_symbols(f"{deb.name} holds none")
+        unpacked = elf.with_suffix(".new")
+        unpacked.write_bytes(next(iter(found.values())))
+        unpacked.rename(elf)
+    return elf
+
+
+def _no_symbols(why):
+    images.say(f"Xen's functions have no names, and are shown as one: {why}")
 
 
 def boot(folder, guest, archive, line, guest_mib, accel):

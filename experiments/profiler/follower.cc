@@ -8,9 +8,12 @@ namespace {
 constexpr int kNmi = 2;
 constexpr int kFirstInterrupt = 32;
 
+bool in_ring0(const Block& block) { return block.place.world == World::kRing0; }
 bool is_fault(int vector) { return vector >= 0 && vector != kNmi && vector < kFirstInterrupt; }
 
 }  // namespace
+
+bool Follower::runs_in(World world) const { return !stack_.empty() && stack_.back().world == world; }
 
 void Follower::enter(const Block& block, const Exit* exit) {
   Pending pending = account(block, exit);
@@ -21,10 +24,12 @@ void Follower::enter(const Block& block, const Exit* exit) {
     frame.pending = pending;
     push(frame);
     settle(block);
-  } else if (block.vector() >= 0) {
+  } else if (block.vector() >= 0 || (in_ring0(block) && !runs_in(World::kRing0))) {
     Frame frame = frame_of(block, Kind::kEntry);
-    frame.pending = pending;
+    if (pending.branch != Branch::kSystemCall) frame.pending = pending;
     push(frame);
+  } else if (!in_ring0(block) && runs_in(World::kRing0)) {
+    leave_ring0(block);
   } else {
     go_on(pending, block);
   }
@@ -164,6 +169,24 @@ Follower::Frame Follower::frame_of(const Block& block, Kind kind) const {
   frame.program = block.place.program;
   frame.world = block.place.world;
   return frame;
+}
+
+// What ring 0 ran for goes on, or is handed on to the kernel; the kernel's frames are gone where a program
+// runs.
+void Follower::leave_ring0(const Block& block) {
+  Pending pending;
+  while (runs_in(World::kRing0)) {
+    pending = stack_.back().pending;
+    stack_.pop_back();
+  }
+  if (block.place.entry.is_bounce && block.begin() == block.place.entry.begin) {
+    return push(frame_of(block, Kind::kEntry));
+  }
+  if (block.place.world == World::kProgram && runs_in(World::kKernel)) {
+    while (runs_in(World::kKernel)) stack_.pop_back();
+    pending = {};
+  }
+  go_on(pending, block);
 }
 
 void Follower::push(Frame frame) {

@@ -7,6 +7,11 @@
 //
 //   main → read → [syscall_entry → handle_syscall → ...] → [exit 0x81 → svm_run → svm_handle_call → ...]
 //
+// A hypervisor at ring 0, below a kernel at ring 3, is entered by all traps: those that it hands on enter the
+// kernel as if it had not been there, and what it does for a call or trap is a callee of what was running.
+//
+//   main → read → [ring3_syscall_entry → handle_syscall → ... → [lstar_enter → pv_hypercall → ...]]
+//
 // A jump into another function is a call whose return is its caller's (a tail call), until it comes back.
 // Nothing but addresses of blocks is seen, so that a return is told by where it leads: to behind a call that
 // is open.
@@ -97,6 +102,8 @@ class Follower {
   void leave_function(const Block& block);
   Pending leave_kernel();
   Pending enter_guest();
+  void leave_ring0(const Block& block);
+  [[nodiscard]] bool runs_in(World world) const;
   void push(Frame frame);
   Frame frame_of(const Block& block, Kind kind) const;
 

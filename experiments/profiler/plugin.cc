@@ -105,9 +105,8 @@ constexpr bool has_error_code(uintptr_t vector) {
          vector == 30;
 }
 
-// The first push of an exception's entry: above it lies what the processor pushed.
-void on_entry_push(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void* data) {
-  const uint64_t distance = has_error_code(reinterpret_cast<uintptr_t>(data)) ? 16 : 8;
+// The first store of an exception's entry: above it lies what the processor pushed.
+void store_of_entry(qemu_plugin_meminfo_t info, uint64_t address, uint64_t distance) {
   const qemu_plugin_hwaddr* where = qemu_plugin_get_hwaddr(info, address);
   if (where == nullptr || !g_plugin->memory.known() ||
       (address + distance) / plugins::kPageBytes != address / plugins::kPageBytes) {
@@ -115,6 +114,15 @@ void on_entry_push(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void*
   }
   g_plugin->follower.return_address_is(
       g_plugin->memory.at<uint64_t>(qemu_plugin_hwaddr_phys_addr(where) + distance));
+}
+
+void on_entry_push(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void* data) {
+  store_of_entry(info, address, has_error_code(reinterpret_cast<uintptr_t>(data)) ? 16 : 8);
+}
+// Xen writes its number for the vector into the upper half of the error code, which it pushes where there is
+// none.
+void on_ring0_entry_store(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void* data) {
+  store_of_entry(info, address, has_error_code(reinterpret_cast<uintptr_t>(data)) ? 4 : 8);
 }
 
 // What the table says of a translated block, and where it branches to.
@@ -159,8 +167,10 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* translated) {
       qemu_plugin_register_vcpu_mem_cb(instruction, on_switch_access, QEMU_PLUGIN_CB_NO_REGS,
                                        QEMU_PLUGIN_MEM_RW, nullptr);
     }
-    if (i == 0 && block.vector() >= 0) {
-      qemu_plugin_register_vcpu_mem_cb(instruction, on_entry_push, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W,
+    const bool in_ring0 = block.place.world == World::kRing0;
+    if ((i == 0 || in_ring0) && block.vector() >= 0) {
+      qemu_plugin_register_vcpu_mem_cb(instruction, in_ring0 ? on_ring0_entry_store : on_entry_push,
+                                       QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_W,
                                        reinterpret_cast<void*>(static_cast<uintptr_t>(block.vector())));
     }
   }

@@ -19,6 +19,8 @@ std::string take_word(Entry& entry, const std::string& word) {
     entry.is_switch = true;
   else if (word == "start")
     entry.is_start = true;
+  else if (word == "bounce")
+    entry.is_bounce = true;
   else if (word.starts_with("vector="))
     entry.vector = std::atoi(word.c_str() + 7);
   else
@@ -37,6 +39,8 @@ std::string Table::read(std::istream& lines) {
     words >> kind >> std::hex;
     if (kind == "hypervisor") {
       words >> hypervisor_begin_ >> hypervisor_end_;
+    } else if (kind == "ring0") {
+      words >> ring0_begin_ >> ring0_end_;
     } else if (kind == "image") {
       words >> file;
       image = file == "hypervisor" ? &hypervisor_ : &kernel_;
@@ -106,6 +110,10 @@ Place Table::find(uint64_t address, uint64_t physical, std::span<const uint8_t> 
   if (physical >= hypervisor_begin_ && physical < hypervisor_end_) {
     const Entry* entry = entry_at(hypervisor_, address);
     return {World::kHypervisor, entry != nullptr ? *entry : Entry{0, 0, kUnknownHypervisor, true}, 0};
+  }
+  if (address >= ring0_begin_ && address < ring0_end_) {
+    const Entry* entry = entry_at(hypervisor_, address);
+    return {World::kRing0, entry != nullptr ? *entry : Entry{0, 0, kUnknownHypervisor, true}, 0};
   }
   if (const Entry* entry = entry_at(kernel_, address)) return {World::kKernel, *entry, 0};
   if (address >= kUpperHalf) return {World::kKernel, {0, 0, kUnknownKernel, true}, 0};

@@ -3,10 +3,11 @@
 //
 // Lines of words; numbers are hexadecimal, functions decimal:
 //   hypervisor BEGIN END             physical addresses of the hypervisor's image
-//   image hypervisor | kernel        begins an image; its functions follow
-//   program FILE                     begins a program, whose segments and functions follow
-//   segment ADDRESS OFFSET BYTES     of code: where it is loaded, and where it lies in FILE
-//   function BEGIN END NUMBER [WHAT...]   WHAT: whole | mark | switch | start | vector=N
+//   ring0 BEGIN END                  addresses of a hypervisor below a kernel at ring 3, in every address
+//   space image hypervisor | kernel        begins an image; its functions follow program FILE begins a
+//   program, whose segments and functions follow segment ADDRESS OFFSET BYTES     of code: where it is
+//   loaded, and where it lies in FILE function BEGIN END NUMBER [WHAT...]   WHAT: whole | mark | switch |
+//   start | bounce | vector=N
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,12 @@ enum : uint32_t {
   kFirstExit = 1 << 30,  // plus an exit code: what the hypervisor does for one
 };
 
-enum class World : uint8_t { kHypervisor, kKernel, kProgram };
+enum class World : uint8_t {
+  kHypervisor,
+  kRing0,  // a hypervisor that traps lead to; what it hands on enters a kernel above it
+  kKernel,
+  kProgram
+};
 
 struct Entry {
   uint64_t begin = 0;
@@ -37,6 +43,7 @@ struct Entry {
   bool is_mark = false;    // the kernel's function that takes a mark
   bool is_switch = false;  // the kernel's function that changes stacks
   bool is_start = false;   // where a new stack's first function begins
+  bool is_bounce = false;  // where a hypervisor at ring 0 hands on what entered it
   int vector = -1;         // the entry of an exception or interrupt
 };
 
@@ -72,6 +79,8 @@ class Table {
 
   uint64_t hypervisor_begin_ = 0;
   uint64_t hypervisor_end_ = 0;
+  uint64_t ring0_begin_ = 0;
+  uint64_t ring0_end_ = 0;
   Image hypervisor_;
   Image kernel_;
   std::vector<Image> programs_;

@@ -18,39 +18,6 @@ bool counted(Sharing sharing, Perm perm, u32 flags) {
 
 }  // namespace
 
-// --- life ----------------------------------------------------------------------------------------------
-
-Result<Ref<AddressSpace>> AddressSpace::create() {
-  auto space = Ref<AddressSpace>::adopt(make<AddressSpace>());
-  if (!space) return Fail(Status::kNoMemory);
-  const auto id = mm_ops().space_create(space->tree_);
-  if (!id) return Fail(id.error());
-  space->tree_.set_space(*id);
-  return space;
-}
-
-Result<Ref<AddressSpace>> AddressSpace::clone() {
-  auto child = Ref<AddressSpace>::adopt(make<AddressSpace>());
-  if (!child) return Fail(Status::kNoMemory);
-  NOPTE_TRY(child->tree_.copy_from(tree_, [](const RegionNode&) { return true; }));
-  const auto id = mm_ops().space_clone(this->id(), child->tree_);
-  if (!id) return Fail(id.error());
-  child->tree_.set_space(*id);
-  child->brk_start_ = brk_start_;
-  child->brk_ = brk_;
-  child->unasked_ = unasked_;
-  return child;
-}
-
-void AddressSpace::release() {
-  if (--references_ == 0) destroy(this);
-}
-
-AddressSpace::~AddressSpace() {
-  // The backend lets go first: objects that only this space showed can then be destroyed.
-  if (id() != SpaceId::kKernel) mm_ops().space_destroy(id());
-}
-
 // --- map -----------------------------------------------------------------------------------------------
 
 Result<void> AddressSpace::declare(const RegionSpec& spec, u32 flags, MemoryObject* object, u32 map_flags) {

@@ -63,6 +63,9 @@ class AddressSpace {
   void activate() { mm_ops().space_activate(id()); }
   void retain() { ++references_; }
   void release();
+  // release() of the last reference, when `next` is active, which this makes it. Precondition: nobody shares
+  // it.
+  void release_for(SpaceId next);
   // Whether another process runs in it, too.
   [[nodiscard]] bool shared() const { return references_ > 1; }
 

@@ -1,5 +1,7 @@
 #include "guest-mm/kernel/process_space.h"
 
+#include <utility>
+
 #include "guest-mm/core/address_space.h"
 #include "pvops/base/panic.h"
 
@@ -8,12 +10,14 @@ namespace nopte::guest {
 namespace {
 AddressSpace* g_active = nullptr;
 AddressSpace* g_ended = nullptr;
+
+SpaceId id_of(const AddressSpace* space) { return space != nullptr ? space->id() : SpaceId::kKernel; }
 }  // namespace
 
 void activate_space(AddressSpace* space) {
   if (space != g_active) {
     g_active = space;
-    mm_ops().space_activate(space != nullptr ? space->id() : SpaceId::kKernel);
+    mm_ops().space_activate(id_of(space));
   }
 }
 
@@ -24,19 +28,28 @@ void end_space_later(AddressSpace* space) {
   g_ended = space;
 }
 
-void destroy_ended_space() {
+// The last process of what has ended is gone, so that `next` is another space; or others go on in it.
+[[gnu::noinline]] static void leave_ended_space_for(AddressSpace* next) {
+  AddressSpace* const ended = std::exchange(g_ended, nullptr);
+  if (ended->shared()) {
+    activate_space(next);
+    ended->release();
+  } else {
+    g_active = next;
+    ended->release_for(id_of(next));
+  }
+}
+
+void switch_space(AddressSpace* next) {
   if (g_ended != nullptr) {
-    AddressSpace* space = g_ended;
-    g_ended = nullptr;
-    space->release();
+    leave_ended_space_for(next);
+  } else {
+    activate_space(next);
   }
 }
 
 void leave_ended_space() {
-  if (g_ended != nullptr) {
-    activate_space(nullptr);
-    destroy_ended_space();
-  }
+  if (g_ended != nullptr) leave_ended_space_for(nullptr);
 }
 
 }  // namespace nopte::guest

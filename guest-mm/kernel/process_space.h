@@ -1,7 +1,7 @@
 // Which address space is active, and the end of a space whose last process is gone.
 //
 // A space is destroyed only when another one is active: the scheduler does that at the switch that it makes
-// anyway, so that exit costs no activation of its own.
+// anyway, in one operation, so that exit costs no activation of its own.
 #pragma once
 
 namespace nopte::guest {
@@ -14,9 +14,9 @@ void activate_space(AddressSpace* space);
 AddressSpace* active_space();
 // Takes over the caller's reference to what may be the active space; it is given up at the next switch.
 void end_space_later(AddressSpace* space);
-// Gives up what end_space_later() took. Precondition: the active space is another one.
-void destroy_ended_space();
-// The same when nothing else is there to be activated: activates the kernel space first.
+// activate_space(), and what end_space_later() took is given up.
+void switch_space(AddressSpace* next);
+// If it took something: the same with the kernel space, as nothing else is there to be activated.
 void leave_ended_space();
 
 }  // namespace nopte::guest

@@ -102,8 +102,7 @@ void schedule() {
     self.fs_base = arch::fs_base();
   }
   g_current = next;
-  activate_space(next->space);
-  destroy_ended_space();
+  switch_space(next->space);
   (void)arch::restore_fpu(next->fpu);
   arch::set_fs_base(next->fs_base);
   arch::switch_context(self.context, next->context, next->stack_top);

@@ -81,6 +81,7 @@ std::expected<void, const char*> hide(std::string_view names, Offer& offer) {
                              {"words", abi::kFeatureUntouchedWords},
                              {"usage", abi::kFeatureUsage},
                              {"installed", abi::kFeatureInstalled},
+                             {"switch", abi::kFeatureSpaceSwitch},
                              {"platform", abi::kFeaturePlatform},
                              {"xen", abi::kFeatureXen},
                              {"vmi", abi::kFeatureVmi},
@@ -96,7 +97,8 @@ std::expected<void, const char*> hide(std::string_view names, Offer& offer) {
     const auto* const word = std::ranges::find(kWords, name, &Word::text);
     if (word == std::end(kWords)) {
       return std::unexpected(
-          "unknown name in hide=: it takes memory, queue, words, usage, installed, platform, xen, vmi, "
+          "unknown name in hide=: it takes memory, queue, words, usage, installed, switch, platform, xen, "
+          "vmi, "
           "lguest, kvmpv and version");
     }
     offer.hidden_features |= word->feature;

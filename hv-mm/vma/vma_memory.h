@@ -132,6 +132,8 @@ class VmaMemory {
     return 0;
   }
 
+  CallResult space_switch(const abi::space_switch_args& args);
+
   // --- regions ------------------------------------------------------------------------------------------
 
   [[gnu::always_inline]] CallResult region_map(const abi::region_map_args& args) {
@@ -282,6 +284,7 @@ class VmaMemory {
   CallResult in_pieces(const RangeCall& issue, RegionTree& tree, StoppedCall::Start start, Piece piece);
   static Result<Gva> commit_done(RegionTree& tree, RegionPlan& plan, const Result<void>& done,
                                  const pt::Checkpoint& checkpoint);
+  CallResult destroy(SpaceId space, DeclaredSpace& declared);
   [[gnu::noinline]] CallResult unmap_far(SpaceId space, RegionTree& tree, VaRange range);
   [[gnu::noinline]] CallResult protect_far(SpaceId space, RegionTree& tree, VaRange range, Perm perm);
   [[gnu::noinline, gnu::cold]] CallResult use_range(const RangeCall& issue, RegionTree& tree,

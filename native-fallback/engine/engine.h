@@ -286,7 +286,7 @@ class Engine final : public EngineCore {
   template <class Way>
   Result<void> clone_leaf_table(Cursor<Way>& from, Cursor<Way>& to, Gva va, Copies& left);
   template <class Way>
-  [[gnu::cold]] Result<Frame> leaf_table_for(Cursor<Way>& cursor, Gva va);
+  [[gnu::cold]] Result<Frame> leaf_table_for(Cursor<Way>& cursor, Gva va, u64 entries);
   std::optional<Installed> installed_at(const Cursor<Sink>& cursor, Entry entry) const;
   template <class Way>
   bool free_below(Frame table, unsigned level, Batch& batch, Checkpoint* checkpoint);

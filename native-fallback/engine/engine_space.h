@@ -68,10 +68,10 @@ template <PageTableSink Sink>
 template <class Way>
 Result<void> Engine<Sink>::clone_leaf_table(Cursor<Way>& from, Cursor<Way>& to, Gva va, Copies& left) {
   using Writable = LeftOut<Format>;
-  const auto table = leaf_table_for(to, va);
+  from.walk(va);
+  const auto table = leaf_table_for(to, va, from.leaf_meta().live);
   if (!table) return Fail(table.error());
   LazyUpdates lazy(way<Way>());
-  from.walk(va);
   Writable writable(way<Way>().processor_marks() ? std::min(Writable::kMost, left.pages) : 0);
   from.copy_pages_here(from.leaf_table(), *table, Entry(Entry::kPresent), WhichPages::kAnonymous, writable);
   FrameMeta& copy = frames_.meta(*table);
@@ -101,13 +101,13 @@ Result<void> Engine<Sink>::clone_leaf_table(Cursor<Way>& from, Cursor<Way>& to, 
   return {};
 }
 
-// A private leaf table for va, with everything above it in place. Errors: kNoMemory.
+// A private leaf table for va and so many entries, with everything above it in place. Errors: kNoMemory.
 template <PageTableSink Sink>
 template <class Way>
-Result<Frame> Engine<Sink>::leaf_table_for(Cursor<Way>& cursor, Gva va) {
+Result<Frame> Engine<Sink>::leaf_table_for(Cursor<Way>& cursor, Gva va, u64 entries) {
   cursor.walk(va);
   if (const auto made = make_tables(cursor, 2); !made) return Fail(made.error());
-  return tables_.make(1);
+  return tables_.make(1, entries);
 }
 
 template <PageTableSink Sink>

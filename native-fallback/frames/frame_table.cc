@@ -106,7 +106,10 @@ Result<Frame> FrameTable::take_another(FrameKind kind) {
   Frame frame;
   const bool got = pop(data_, frame) || ((unsort() || break_free_block()) && pop(data_, frame)) ||
                    pop(tables_, frame) || pop(zeroed_, frame);
-  if (!got) return Fail(Status::kNoMemory);
+  if (!got) {
+    if (keeper_ != nullptr) frame = keeper_->give_up();
+    if (frame == Frame()) return Fail(Status::kNoMemory);
+  }
   return give(frame, kind);
 }
 
@@ -117,6 +120,24 @@ Result<Frame> FrameTable::alloc_now(FrameKind kind) {
   if (!got) [[unlikely]]
     return take_another(kind);
   return give(frame, kind);
+}
+
+void FrameTable::count_kept(Frame table) {
+  meta(table).kind = FrameKind::kFree;
+  ++free_;
+}
+Frame FrameTable::take_kept_now(unsigned level) {
+  const Frame table = keeper_->take(level);
+  if (table == Frame()) return table;
+  --free_;
+  FrameMeta& m = meta(table);
+  m = FrameMeta{.kind = FrameKind::kTable,
+                .level = static_cast<u8>(level),
+                .live = 0,
+                .refs = 0,
+                .back = 0,
+                .index = m.index};
+  return table;
 }
 
 // --- blocks ---

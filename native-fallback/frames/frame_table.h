@@ -73,14 +73,21 @@ class FrameTable {
  public:
   static constexpr u64 kMaxRanges = 16;
 
-  // Whose frames may come back while they cannot be written yet.
-  class Unwritable {
+  // Whose frames may come back while they cannot be written yet, and who keeps tables that were freed as they
+  // are, for the next of their level.
+  class TableKeeper {
    public:
-    // Afterwards they can.
+    // Afterwards those that came back can be written.
     virtual void make_writable() = 0;
+    // A table is freed. False: it is memory again, perhaps after make_writable().
+    virtual bool keep(Frame table) = 0;
+    // One that is kept, empty; none: frame 0.
+    virtual Frame take(unsigned level) = 0;
+    // One that is kept is memory again; none: frame 0.
+    virtual Frame give_up() = 0;
 
    protected:
-    ~Unwritable() = default;
+    ~TableKeeper() = default;
   };
 
   constexpr FrameTable() = default;
@@ -127,6 +134,20 @@ class FrameTable {
     zeroed_ = table.number() + 1;
     ++free_;
   }
+  // Of a table: free() unless it is kept, which is to be free, too.
+  void free_table(Frame table) {
+    if (keeper_ != nullptr && keeper_->keep(table)) [[unlikely]]
+      return count_kept(table);
+    free(table);
+  }
+  // As alloc(), a table that was kept of this level, empty, with FrameMeta::index as it was; frame 0: none.
+  [[nodiscard]] Frame take_kept(unsigned level) {
+    if (keeper_ == nullptr || fail_in_ != 0) [[likely]]
+      return {};
+    return take_kept_now(level);
+  }
+  // Before anything else.
+  void let_keep(TableKeeper& keeper) { keeper_ = &keeper; }
   // What alloc() gives next as a table, if anything, holds nothing but zeros.
   [[nodiscard]] bool next_table_is_zeroed() const { return zeroed_ != 0; }
   // A whole block, by its first frame: kind kBlock with refs 1; the others' metadata says nothing. Does a
@@ -142,9 +163,9 @@ class FrameTable {
     free_ += chain.count_;
     chain = {};
   }
-  // Before the next frame is given, `owner` makes those that came back writable.
-  void ask_first(Unwritable& owner) {
-    unwritable_ = &owner;
+  // Before the next frame is given, the keeper makes those that came back writable.
+  void ask_first() {
+    unwritable_ = keeper_;
     slowly_ = true;
   }
   // Makes a covered frame outside `usable` part of the pool, in use as `kind` with refs 1, contents kept.
@@ -242,6 +263,8 @@ class FrameTable {
   Result<Frame> alloc_slowly(FrameKind kind);
   Result<Frame> alloc_specially(FrameKind kind);
   Result<Frame> alloc_now(FrameKind kind);
+  [[gnu::noinline]] void count_kept(Frame table);
+  [[gnu::noinline]] Frame take_kept_now(unsigned level);
   [[gnu::cold, gnu::noinline]] Result<Frame> take_another(FrameKind kind);
   Frame give(Frame frame, FrameKind kind);
   void push_data(Frame frame);
@@ -273,7 +296,8 @@ class FrameTable {
   u64 sorted_ = 0;  // spans that may have free frames: number + 1
   u64 total_ = 0;
   u64 free_ = 0;
-  Unwritable* unwritable_ = nullptr;
+  TableKeeper* keeper_ = nullptr;
+  TableKeeper* unwritable_ = nullptr;  // or null: nothing is
   u64 fail_in_ = 0;
   Failing failing_ = Failing::kOne;
   bool slowly_ = false;  // one of these has something to say

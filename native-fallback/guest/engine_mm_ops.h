@@ -15,9 +15,11 @@ template <auto& engine, void (*look)()>
 class EngineMm {
  public:
   static constexpr MmOps ops(const char* name) {
-    return {name,          space_create,   space_clone,    space_destroy, space_activate,  region_map,
-            region_unmap,  region_protect, region_move,    region_advise, region_resident, region_installed,
-            object_create, object_resize,  object_destroy, kmem_alloc,    kmem_free,       memory_info};
+    return {
+        name,
+#define NOPTE_OP(result, name, parameters, arguments) name,
+#include "pvops/mm_ops.def"
+    };
   }
 
   // A #PF at va: kNone when the access can be tried again.
@@ -40,6 +42,10 @@ class EngineMm {
   [[gnu::always_inline]] static void space_activate(SpaceId space) {
     active_ = space;
     NOPTE_ASSERT(engine.space_activate(space));
+  }
+  [[gnu::always_inline]] static void space_switch(SpaceId space, SpaceId gone) {
+    space_activate(space);
+    space_destroy(gone);
   }
   // The promise is not in the guest's list yet, so there is nothing to populate from.
   [[gnu::always_inline]] static Result<Populated> region_map(SpaceId space, const RegionSpec& region,

@@ -112,7 +112,7 @@ class EitherSink {
   [[nodiscard]] Filler filler(Frame table) {
     if (translates_) [[unlikely]]
       return told_.filler(table);
-    return {plain_.filler(table).window, nullptr};
+    return {plain_.filler(table).window};
   }
   void publish(Frame, unsigned, Gva) {}
   void link(const Slot& slot, Entry entry) {

@@ -46,10 +46,11 @@ class TableOps {
   // Entries of some table wait.
   [[nodiscard]] bool unsettled() const { return unsettled_; }
   // FrameMeta::index of a table, where frames are translated: bit 63, it is live, which is to say the other
-  // side's to check; bits 32-62, a number: when it is the present one, entries of the table wait.
+  // side's to check; bit 62, the sink's; bits 32-61, a number: when it is the present one, entries of the
+  // table wait.
   [[nodiscard]] bool live(Frame table) const { return (frames_.meta(table).index & kLive) != 0; }
   [[nodiscard]] bool has_waiting(const FrameMeta& table) const {
-    return (table.index & ~kLive) >> 32 == number_;
+    return (table.index >> 32 & (kNumbers - 1)) == number_;
   }
 
   // Leaves of one table, where nothing is translated: they were made, and all took something away. Otherwise:
@@ -66,8 +67,8 @@ class TableOps {
   // --- where frames are translated ---
   // Before `count` entries are read, of a table that has some that wait.
   virtual void settle(Frame, unsigned, unsigned) {}
-  // Before a live one is filled.
-  virtual void make_private(Frame) {}
+  // Into a live one, which nothing may lead to.
+  virtual void fill(Frame, unsigned, Entry) { NOPTE_PANIC("tables are plain memory"); }
   // As PageTableSink says.
   virtual Entry exchange(const Slot&, Entry, Entry) { NOPTE_PANIC("entries are as stored"); }
   virtual void set(const Slot&, Entry) { NOPTE_PANIC("entries are as stored"); }
@@ -118,6 +119,7 @@ class TableOps {
   virtual void lazy_ended() {}
 
   static constexpr u64 kLive = u64{1} << 63;
+  static constexpr u32 kNumbers = u32{1} << 30;
 
   FrameTable& frames_;
   Frame root_;
@@ -266,15 +268,17 @@ class TableOpsSink {
   struct Filler {
     u8* window = nullptr;
     const u64* numbers = nullptr;  // null: nothing is translated
+    TableOps* ops = nullptr;       // null: it is private
+    Frame table{};
     void fill(unsigned index, Entry entry) const {
-      store_entry(window, index,
-                  numbers == nullptr ? entry : entry.translated(numbers).without(Entry::kGlobal));
+      if (numbers == nullptr) return store_entry(window, index, entry);
+      if (ops != nullptr) return ops->fill(table, index, entry);
+      store_entry(window, index, entry.translated(numbers).without(Entry::kGlobal));
     }
   };
   [[nodiscard]] Filler filler(Frame table) {
-    if (translates_ && ops_->live(table)) [[unlikely]]
-      ops_->make_private(table);
-    return {frames_.window(table), ops_->numbers().theirs};
+    const bool is_live = translates_ && ops_->live(table);
+    return {frames_.window(table), ops_->numbers().theirs, is_live ? ops_ : nullptr, table};
   }
   void publish(Frame, unsigned, Gva) {}
   [[gnu::noinline]] void link(const Slot& slot, Entry entry) {

@@ -16,7 +16,7 @@ struct HypercallAnswer {
 // Memory that both sides see.
 struct XenQueueMemory {
   static constexpr u64 kUpdates = 512;
-  static constexpr u64 kOperations = 8;
+  static constexpr u64 kOperations = 32;
   abi::xen::MmuUpdate updates[kUpdates];
   abi::xen::MmuextOp operations[kOperations];
   abi::xen::MulticallEntry calls[2];
@@ -35,6 +35,8 @@ class XenQueue {
   void update(u64 ptr, u64 val) { m_.updates[updates_++] = {ptr, val}; }
   [[nodiscard]] bool full() const { return updates_ == XenQueueMemory::kUpdates; }
   [[nodiscard]] bool operation_waits() const { return operations_ != 0; }
+  // But for one.
+  [[nodiscard]] bool operations_full() const { return operations_ + 1 >= XenQueueMemory::kOperations; }
   // Precondition: fewer than kOperations wait.
   void operation(abi::xen::Mmuext command, u64 arg1) {
     m_.operations[operations_++] = {static_cast<u32>(command), 0, arg1, 0};

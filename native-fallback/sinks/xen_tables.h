@@ -12,9 +12,9 @@
 // carries them out in order, so that what is freed meanwhile and used again comes behind its removal.
 //
 // Xen itself shows user mode another root, for our kernel is at its programs' ring, and what Xen calls a
-// kernel's page is one that this root does not lead to. There is one, whose slots follow those of the root in
-// use: what a switch changes is a few entries, and a space that comes and goes has no second root to be
-// checked.
+// kernel's page is one that this root does not lead to. There are some (xen_user_roots.h), made once, each of
+// which follows a root, slot by slot: a space that has run lately has its own still, which is only loaded,
+// and one that comes and goes has no second root to be checked.
 //
 // FrameMeta::index of a table, besides what TableOps says: bits 16-31 and 0-15, one past the last, and the
 // first entry that waits.
@@ -22,6 +22,7 @@
 
 #include "native-fallback/sinks/table_ops.h"
 #include "native-fallback/sinks/xen_queue.h"
+#include "native-fallback/sinks/xen_user_roots.h"
 
 namespace nopte::pt {
 
@@ -31,31 +32,37 @@ struct XenMemory {
   const u64* to_physical = nullptr;  // by machine frame
   Frame direct_table;                // level 3 of the direct map
   Frame direct_leaves;               // its leaf tables, contiguous
-  Frame user_root;                   // user mode's, where it has one of its own; else 0
+  Frame user_roots;                  // user mode's, where it has roots of its own; else 0
 };
 
 template <auto call>
-class XenTables final : public TableOps, FrameTable::Unwritable {
+class XenTables final : public TableOps, FrameTable::TableKeeper {
   using Mmuext = abi::xen::Mmuext;
 
  public:
   constexpr XenTables(FrameTable& frames, XenQueueMemory& memory)
-      : TableOps(frames, {.translates = true, .large_leaves = false, .completes = true}), queue_(memory) {
-    before_reuse_ = true;
-  }
+      : TableOps(frames, {.translates = true, .large_leaves = false, .completes = true}), queue_(memory) {}
   // Before anything else.
   void start(const XenMemory& memory) {
     memory_ = memory;
     numbers_ = {memory.to_machine, memory.to_physical};
+    user_roots_.start(memory.user_roots);
+    frames_.let_keep(*this);
   }
 
   void settle(Frame table, unsigned first, unsigned count) override {
     if (waits(table, first, count)) issue();
   }
-  // Below a retired root.
-  void make_private(Frame table) override {
-    end_life(table);
-    issue();
+  void fill(Frame table, unsigned index, Entry entry) override {
+    FrameMeta& meta = frames_.meta(table);
+    const Entry wanted = encode_new(entry);
+    // What a root has of the kernel's stays while it is kept.
+    if (meta.level == FourLevel::kLevels && !waits(table, index, 1) &&
+        same_but_accessed(load_entry(frames_.window(table), index), wanted)) {
+      return;
+    }
+    if (meta.level > 1 && entry.present()) make_live(entry.frame(), meta.level - 1u);
+    change(table, index, wanted);
   }
 
   Entry exchange(const Slot& slot, Entry expected, Entry desired) override {
@@ -124,6 +131,8 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
   }
   void unlink(const Slot& slot) override {
     if (live(slot.table)) {
+      const Frame table = read_below(slot);
+      if (is_soon_emptied(frames_.meta(table))) pin(table);
       change(slot, Entry(), abi::xen::kNormalUpdate, true);
       followed(slot, Entry());
     } else {
@@ -134,10 +143,11 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
   void root_create(Frame root) override {
     if (kernel_root_ == Frame()) kernel_root_ = root;
   }
-  // Unpinned first: what it led to is ordinary memory when that is next filled or retired.
+  // A small tree is taken apart table by table, and those of few entries are kept. Of another the root is
+  // unpinned first: what it led to is ordinary memory when that is next filled or freed.
   void root_retire(Frame root) override {
-    if (root == followed_) follow(Frame());
-    if (live(root)) operation(Mmuext::kUnpin, machine(root));
+    if (XenUserRoots::Root* const user = follower_of(root)) follow(*user, Frame());
+    if (live(root) && !pin_below(root)) unpin(root);
   }
 
   void flush_page(Gva va, FlushScope) override {
@@ -183,6 +193,7 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
   // Of an entry that may be new. None of ours is global: at ring 3 a kernel's page that were would be user
   // mode's too, and what is a program's Xen makes global itself.
   [[nodiscard]] Entry encode_new(Entry entry) const { return encode(entry).without(Entry::kGlobal); }
+  static bool same_but_accessed(Entry a, Entry b) { return ((a.word() ^ b.word()) & ~Entry::kAccessed) == 0; }
   [[nodiscard]] Entry decode(Entry entry) const { return entry.translated(numbers_.ours); }
 
   // --- what waits ---
@@ -200,7 +211,7 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
       if (known_first < first) first = known_first;
       if (known_end > end) end = known_end;
     }
-    table.index = (table.index & kLive) | u64{number_} << 32 | end << 16 | first;
+    table.index = (table.index & (kLive | kPinned)) | u64{number_} << 32 | end << 16 | first;
   }
 
   // For an entry that was there.
@@ -223,39 +234,36 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
     note_waiting(frames_.meta(slot.table), slot.index, slot.index + 1);
     if (loses) ++losses_;
   }
-  // An entry that is not a leaf has changed.
-  void followed(const Slot& slot, Entry entry) {
-    if (slot.level == FourLevel::kLevels && slot.table == followed_) [[unlikely]]
-      change_user_slot(slot.index, encode(entry));
-  }
-  [[gnu::noinline]] void change_user_slot(unsigned index, Entry encoded) {
+  // The same of one that nothing may lead to, or that is the user's.
+  void change(Frame table, unsigned index, Entry encoded) {
     make_room();
     single_ = kNoSingle;
-    queue_.update(pages_to_bytes(machine(memory_.user_root)) + index * sizeof(u64), encoded.word());
-    user_slots_wait_ = number_;
-    if (!encoded.empty()) user_groups_ |= u64{1} << index / kSlotsOfGroup;
+    queue_.update(pages_to_bytes(machine(table)) + index * sizeof(u64), encoded.word());
+    note_waiting(frames_.meta(table), index, index + 1);
   }
+  // The table that an entry leads to.
+  [[nodiscard]] Frame read_below(const Slot& slot) {
+    if (unsettled_ && waits(slot.table, slot.index, 1)) issue();
+    return decode(load_entry(frames_.window(slot.table), slot.index)).frame();
+  }
+  // An entry that is not a leaf has changed.
+  void followed(const Slot& slot, Entry entry) {
+    if (slot.level == FourLevel::kLevels && user_roots_.any()) [[unlikely]]
+      follow_slot(slot.table, slot.index, encode(entry));
+  }
+
+  // --- user mode's roots ---
+  [[nodiscard]] XenUserRoots::Root* follower_of(Frame root) {
+    return user_roots_.any() ? user_roots_.follower_of(root) : nullptr;
+  }
+  [[gnu::noinline]] void follow_slot(Frame root, unsigned index, Entry encoded) {
+    if (XenUserRoots::Root* const user = follower_of(root)) change_user_slot(*user, index, encoded);
+  }
+  void change_user_slot(XenUserRoots::Root& user, unsigned index, Entry encoded);
   // User mode's root gets the user slots of `root`, or of none.
-  [[gnu::noinline]] void follow(Frame root) {
-    const bool any = root != Frame();
-    followed_ = root;
-    if (user_slots_wait_ == number_ || (any && has_waiting(frames_.meta(root)))) issue();
-    constexpr u64 kUserGroups = ~u64{0} >> 32;
-    u64 groups = (user_groups_ | (any ? frames_.meta(root).back : 0)) & kUserGroups;
-    user_groups_ = 0;
-    for (; groups != 0; groups &= groups - 1) {
-      const unsigned first = static_cast<unsigned>(__builtin_ctzll(groups)) * kSlotsOfGroup;
-      for (unsigned index = first; index < first + kSlotsOfGroup; ++index) {
-        const Entry now = load_entry(frames_.window(memory_.user_root), index);
-        const Entry wanted = any ? load_entry(frames_.window(root), index) : Entry();
-        if (((now.word() ^ wanted.word()) & ~Entry::kAccessed) != 0) {
-          change_user_slot(index, wanted);
-        } else if (!now.empty()) {
-          user_groups_ |= u64{1} << first / kSlotsOfGroup;
-        }
-      }
-    }
-  }
+  void follow(XenUserRoots::Root& user, Frame root);
+  // The kernel's own root has no user slots: none follows it.
+  void run_user_on(Frame root);
   // The leaf that shows the frame in the direct map.
   void change_alias(Frame frame, Perm perm) {
     make_room();
@@ -264,7 +272,10 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
     queue_.update(pages_to_bytes(machine(table)) + frame.number() % FourLevel::kEntriesPerTable * sizeof(u64),
                   Entry::kernel_leaf(Frame(machine(frame)), perm).without(Entry::kGlobal).word());
   }
-  void operation(Mmuext command, u64 argument) { queue_.operation(command, argument); }
+  void operation(Mmuext command, u64 argument) {
+    if (queue_.operations_full()) issue();
+    queue_.operation(command, argument);
+  }
   // For an update: operations that wait come first.
   void make_room() {
     if (queue_.full() || queue_.operation_waits()) issue();
@@ -290,61 +301,59 @@ class XenTables final : public TableOps, FrameTable::Unwritable {
     issued(flags != abi::xen::kFlushNone);
   }
 
-  // --- the life of tables ---
-  void load_root(Frame root) override {
-    if (!live(root)) {
-      make_live(root, FourLevel::kLevels);
-      follow_if_user(root);
-      operation(Mmuext::kPinL4, machine(root));
-    } else {
-      follow_if_user(root);
-    }
-    operation(Mmuext::kNewBaseptr, machine(root));
-    queue_.issue();
-    issued(true);
-  }
-  // The kernel's own root has no user slots: it is followed no sooner than it must be.
-  void follow_if_user(Frame root) {
-    if (memory_.user_root != Frame() && root != followed_ && root != kernel_root_) follow(root);
-  }
-  void retired(Frame table) override {
-    if (live(table)) end_life(table);
-  }
-  void make_writable() override {
-    if (memory_waits_) issue();
-  }
+  // --- the life of tables, and those that were freed (xen_table_life.h) ---
+  void load_root(Frame root) override;
   // The private tree of `table`: read-only for us, as Xen wants it.
-  void make_live(Frame table, unsigned level) {
-    FrameMeta& meta = frames_.meta(table);
-    if ((meta.index & kLive) != 0 || table == memory_.direct_table) return;
-    meta.index = kLive;
-    change_alias(table, kPermR);
-    if (level == 1) return;
-    const TranslatingView view{frames_.window(table), numbers_.ours};
-    EntryScan<FourLevel, TranslatingView> scan(view, meta, 0, FourLevel::kEntriesPerTable - 1);
-    while (scan.next()) make_live(scan.entry().frame(), level - 1);
-  }
-  // A table that nothing live leads to: writable again, before its memory is next used.
-  void end_life(Frame table) {
-    change_alias(table, kPermRW);
-    frames_.meta(table).index = 0;
-    memory_waits_ = true;
-    frames_.ask_first(*this);
-  }
+  void make_live(Frame table, unsigned level);
+  // A table that nothing live leads to when all that waits has happened: writable again, before its memory is
+  // next used. Until then FrameMeta::index links those.
+  void end_life(Frame table);
+  void make_writable() override;
 
+  static constexpr u64 kPinned = u64{1} << 62;
+  static constexpr u64 kMostKept = 256;  // of a level
+  static constexpr u64 kMostOfSmallTree = 24;
   static constexpr unsigned kSlotsOfGroup = 8;  // FrameMeta::back
+  static constexpr unsigned kLastUserSlot = 255;
+  struct Kept {
+    u64 first = 0;  // linked by FrameMeta::back, number + 1
+    u64 count = 0;
+  };
+
+  [[nodiscard]] bool is_soon_emptied(const FrameMeta& table) const {
+    return table.refs <= 1 && table.live <= kSoonerEmptied && kept_[table.level].count < kMostKept;
+  }
+  void pin(Frame table);
+  void unpin(Frame table) {
+    frames_.meta(table).index &= ~kPinned;
+    operation(Mmuext::kUnpin, machine(table));
+  }
+  // Pins those of few entries in the tree of a root, where it is small. False: it is not.
+  bool pin_below(Frame root) {
+    u64 left = kMostOfSmallTree;
+    return is_soon_emptied(frames_.meta(root)) && visit_own<Visit::kCount>(root, left) &&
+           visit_own<Visit::kPin>(root, left);
+  }
+  enum class Visit : u8 { kCount, kPin };
+  template <Visit does>
+  bool visit_own(Frame table, u64& left);
+  bool keep(Frame table) override;
+  void empty(Frame table, const FrameMeta& meta);
+  Frame take(unsigned level) override;
+  Frame give_up() override;
 
   XenMemory memory_;
-  Frame followed_;           // by user mode's root; 0: none
-  u64 user_groups_ = 0;      // of its slots that are not empty, as FrameMeta::back
-  u32 user_slots_wait_ = 0;  // they do while it is number_
+  XenUserRoots user_roots_;
   Frame kernel_root_;
   XenQueue<call> queue_;
-  bool memory_waits_ = false;  // a frame of ours is read-only still
-  u64 losses_ = 0;             // of the updates that wait, those that took something away
-  bool unflushed_ = false;     // such a one was issued without a flush
-  static constexpr u32 kNumbers = u32{1} << 31;
+  bool memory_waits_ = false;          // a frame of ours was read-only
+  u64 ended_ = 0;                      // the last that is to be writable again: its number + 1
+  Kept kept_[FourLevel::kLevels + 1];  // by level
+  u64 losses_ = 0;                     // of the updates that wait, those that took something away
+  bool unflushed_ = false;             // such a one was issued without a flush
   u64 single_ = kNoSingle;  // the address of the only update, when that is all that Xen needs to know
 };
 
 }  // namespace nopte::pt
+
+#include "native-fallback/sinks/xen_table_life.h"

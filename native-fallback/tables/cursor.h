@@ -216,10 +216,14 @@ class Cursor {
   void move_table(Cursor& to) {
     path_.level = 2;
     const Entry moving = entry();
-    memory_.sink.unlink(slot());
-    note_emptied(meta());
+    // In this order it is linked throughout: who counts its uses has nothing to check again.
+    u32& parents = memory_.frames.meta(moving.frame()).refs;
+    ++parents;
     memory_.sink.link(to.slot(), moving);
     note_filled<Format>(to.meta(), Format::table_index(to.va_, 2));
+    memory_.sink.unlink(slot());
+    note_emptied(meta());
+    --parents;
   }
 
   // --- large leaves (large_leaf.h): level() > 1 and the entry holds a frame ---

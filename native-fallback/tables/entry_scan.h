@@ -31,6 +31,9 @@ inline void note_filled_run(FrameMeta& table, unsigned first, unsigned count, un
 }
 inline void note_emptied(FrameMeta& table) { --table.live; }
 
+// A table of so many entries is sooner emptied, one by one, than zeroed, or checked, when one is next made.
+inline constexpr u64 kSoonerEmptied = 24;
+
 // Empties all that a private table has in use.
 template <PageTableSink Sink>
 inline void empty_entries(Sink& sink, FrameMeta& meta, Frame table) {

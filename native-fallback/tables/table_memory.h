@@ -62,8 +62,13 @@ struct TableMemory {
   EngineCounters& counters;
   [[no_unique_address]] TableMemories<Sink> ways;
 
-  // A zeroed private table without parents. Errors: kNoMemory.
-  Result<Frame> make(unsigned level) const {
+  // An empty private table without parents, for so many entries. Errors: kNoMemory.
+  Result<Frame> make(unsigned level, u64 entries = 1) const {
+    if (const Frame kept = entries <= kSoonerEmptied ? frames.take_kept(level) : Frame(); kept != Frame())
+        [[unlikely]] {
+      ++counters.tables_allocated;
+      return kept;
+    }
     const bool zeroed = frames.next_table_is_zeroed();
     const auto frame = frames.alloc(FrameKind::kTable);
     if (!frame) return frame;
@@ -84,7 +89,7 @@ struct TableMemory {
   }
   // Frees a private table that was never published.
   void discard(Frame table) const {
-    frames.free(table);
+    frames.free_table(table);
     ++counters.tables_freed;
   }
 };

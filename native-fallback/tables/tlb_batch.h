@@ -99,8 +99,6 @@ class TlbBatch {
   }
 
  private:
-  static constexpr unsigned kFewEntries = 24;
-
   template <class Way>
   [[gnu::always_inline]] void flush_whole() {
     Way& sink = way_of<Way>(sink_);
@@ -129,7 +127,7 @@ class TlbBatch {
   [[gnu::noinline]] void free_unseen(Frame table) {
     Way& sink = way_of<Way>(sink_);
     FrameMeta& meta = frames_.meta(table);
-    if (meta.live <= kFewEntries && sink.plain_tables()) empty_entries(sink, meta, table);
+    if (meta.live <= kSoonerEmptied && sink.plain_tables()) empty_entries(sink, meta, table);
     free_in<Way>(table);
   }
   template <class Way>
@@ -144,7 +142,7 @@ class TlbBatch {
     if (meta.live == 0 && sink.plain_tables()) {
       frames_.free_zeroed(table);
     } else {
-      frames_.free(table);
+      frames_.free_table(table);
     }
     ++counters_.tables_freed;
   }

@@ -206,7 +206,7 @@ Result<void> Cursor<Sink>::own(unsigned lowest, TlbBatch<Sink>& batch) {
   unsigned low = top;
   Frame copies[Format::kLevels];
   for (;; --low) {
-    const auto copy = memory_.make(low);
+    const auto copy = memory_.make(low, memory_.frames.meta(links[low].frame()).live);
     if (!copy) {
       while (low++ < top) memory_.discard(copies[low]);
       walk(va_);

@@ -52,6 +52,8 @@ inline constexpr u64 kEntryEfer = 0x0000'0d01;
 // BootBlock::under_hypervisor. Xen does not make a block: the guest's own entry for it does.
 inline constexpr u32 kOurHypervisor = 1, kXenHypervisor = 2;
 
+inline constexpr u64 kUserRoots = 16;
+
 struct BootBlock {
   u32 magic = kBootMagic;
   u32 version = 1;
@@ -74,7 +76,8 @@ struct BootBlock {
   u64 boot_root = 0;      // the root that CR3 holds
   u64 direct_table = 0;   // the direct map's table of level 3
   u64 direct_leaves = 0;  // its leaf tables are contiguous: the nth maps guest frames 512 n to 512 n + 511
-  u64 user_root = 0;      // kXenHypervisor: a pinned root of nothing, which user mode runs on
+  u64 user_roots =
+      0;  // kXenHypervisor: kUserRoots pinned roots of nothing in a row; user mode runs on the first
 };
 
 // The command line of a block that somebody else made: a length that cannot be is no line.

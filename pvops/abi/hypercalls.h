@@ -18,10 +18,11 @@ inline constexpr u64 kFeatureRegionQueue = u64{1} << 4;     // region_queues (re
 inline constexpr u64 kFeatureUsage = u64{1} << 5;           // regions say how they are used
 inline constexpr u64 kFeatureInstalled = u64{1} << 6;       // region_installed
 inline constexpr u64 kFeatureUntouchedWords = u64{1} << 7;  // words of its queues, in which unmap comes too
+inline constexpr u64 kFeatureSpaceSwitch = u64{1} << 12;    // space_switch
 // What mode vma offers for memory, all of it.
 inline constexpr u64 kMemoryFeatures = kFeatureMemory | kFeatureMapFlags | kFeatureResident |
                                        kFeatureRegionQueue | kFeatureUsage | kFeatureInstalled |
-                                       kFeatureUntouchedWords;
+                                       kFeatureUntouchedWords | kFeatureSpaceSwitch;
 // Page-table interfaces of other hypervisors (pvops/interfaces), for a guest with tables of its own.
 inline constexpr u64 kFeatureXen = u64{1} << 8;
 inline constexpr u64 kFeatureVmi = u64{1} << 9;

@@ -39,6 +39,14 @@ Result<SpaceId> MmCalls::space_clone(SpaceId parent, const RegionSource&) {
 
 void MmCalls::space_destroy(SpaceId space) { NOPTE_ASSERT(call_void(abi::space_destroy_args{space})); }
 void MmCalls::space_activate(SpaceId space) { NOPTE_ASSERT(call_void(abi::space_activate_args{space})); }
+void MmCalls::space_switch(SpaceId space, SpaceId gone) {
+  if ((g_features & abi::kFeatureSpaceSwitch) != 0) [[likely]] {
+    NOPTE_ASSERT(call_void(abi::space_switch_args{space, gone}));
+  } else {
+    space_activate(space);
+    space_destroy(gone);
+  }
+}
 
 Result<Populated> MmCalls::region_map(SpaceId space, const RegionSpec& region, u32 map_flags) {
   static_assert(kMapReplace << 4 == abi::kRegionReplace && kMapPopulate << 4 == abi::kRegionPopulate);

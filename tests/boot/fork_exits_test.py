@@ -1,4 +1,5 @@
-"""A first fork of 64 MiB through each interface that batches: as many exits as full batches, and a few."""
+"""What forks cost in exits: a first one of 64 MiB through each interface that batches, as many as full batches, and a few;
+in mode vma, one after the other, exactly what papers/design.md counts."""
 
 import pathlib
 import sys
@@ -19,6 +20,10 @@ PAGES = (64 << 20) // 4096
 CAPACITY = {"kvmpv": 512, "vmi": 511, "lguest": 64, "xen": 512}
 # The other pages of the process, the flush at the end, the child's kernel memory.
 CONSTANT = 4
+# Mode vma, rows of mmlat: exits of each of so many forks, and what is touched for the first time while they are measured.
+VMA_EXITS = {"fork-small": 6, "fork-exec": 11}
+FORKS = 100
+STRAY = 4
 
 
 class ForkExits(unittest.TestCase):
@@ -35,6 +40,27 @@ class ForkExits(unittest.TestCase):
                 told = span.get("entries_told", span.get("entries_written"))
                 print(f"{mode}: {PAGES} pages, {told} entries, at {capacity} each; {exits} exits")
                 self.assertLessEqual(exits, batches + CONSTANT)
+
+    def vma_exits(self, *hide):
+        """Row -> exits of a fork."""
+        programs = [(images.PROGRAMS / name, "/" + name) for name in ("mmlat", "mmlat-exit")]
+        with tempfile.TemporaryDirectory() as folder:
+            boot = boots.make(pathlib.Path(folder), "vma", ["/mmlat", "--rows", ",".join(VMA_EXITS)], extra=programs,
+                              guest_mib=GUEST_MIB, hide=hide)
+            done = launcher.run(machine.command(boot), boot.counters, SECONDS)
+        self.assertEqual(done.status, 0, done.console)
+        spans = counters.spans(done.events)
+        return {row: counters.memory_exits(spans[row].counters) for row in VMA_EXITS}
+
+    def test_in_mode_vma_forks_take_what_they_must(self):
+        for row, exits in self.vma_exits().items():
+            with self.subTest(row):
+                self.assertLessEqual(exits, FORKS * VMA_EXITS[row] + STRAY)
+
+    def test_without_space_switch_they_take_one_more(self):
+        for row, exits in self.vma_exits("switch").items():
+            with self.subTest(row):
+                self.assertLessEqual(abs(exits - FORKS * (VMA_EXITS[row] + 1)), STRAY)
 
 
 if __name__ == "__main__":

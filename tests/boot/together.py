@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""Runs the boot rows (rows.toml) of a mode whose boot is dear, many to a boot: a shell starts one after the other. A row
-that needs memory of its own, or that ends the machine, has a boot of its own.
+"""Runs the boot rows (rows.toml) that share a boot: a shell starts one after the other.
 
 together.py MODE [ROW...]      without rows, all that the mode has; --sample: those of a few seconds
+together.py --list             MODE SECONDS LABEL for each mode, for CMake; of a sample, MODE-sample
 
 Status 77, with a line that says so: the mode needs a package that cannot be had.
 """
@@ -17,14 +17,8 @@ import tempfile
 import runner
 from runner import boots, launcher, machine, UserError
 
-# One after the other these are as good as alone. The others are not started by a shell.
-ALONE = {"power_off", "restart", "halt", "not_found", "panic", "out_of_memory", "full_tmpfs", "mmlat", "many_files"}
-# What these leave behind is not what others expect: files are gone.
-LAST = {"nasty_files", "random_calls"}
-SAMPLE = ("hello", "status", "killed", "trace", "script", "signals", "memory", "processes")
-USUAL_MIB = 512
 # Boot itself, on a busy machine.
-BOOT_SECONDS = 180
+BOOT_SECONDS = {mode: 180 if mode in machine.FOREIGN_MODES else 60 for mode in machine.ALL_MODES}
 _BEGIN, _END = "== row begins: ", "== row ended: "
 _MARK = re.compile(rf"{_END}(\S+) (\d+)")
 
@@ -56,17 +50,27 @@ def parts(console):
     return found
 
 
+def rows_of(mode, names=()):
+    """The mode's rows that share a boot, in the order in which they run."""
+    shared = [row for row in runner.rows() if mode in row.all_modes() and not row.has_own_boot()]
+    return sorted((row for row in shared if not names or row.name in names), key=lambda row: row.last)
+
+
+def seconds(rows, mode):
+    """When the boot is given up: most rows take a second of what each may, and one that hangs is found before long."""
+    return BOOT_SECONDS[mode] + 3 * max(row.seconds(mode) for row in rows)
+
+
 def run_together(rows, mode, folder):
     """What is wrong, by row."""
     programs = {row.program for row in rows if row.program}
     extra = [(runner.PROGRAMS / program, f"/test/{program}") for program in sorted(programs)]
     (folder / "rows.sh").write_text(script(rows))
     extra.append((folder / "rows.sh", "/test/rows.sh"))
-    boot = boots.make(folder, mode, ["/bin/busybox", "sh", "/test/rows.sh"], extra=extra, guest_mib=USUAL_MIB)
+    boot = boots.make(folder, mode, ["/bin/busybox", "sh", "/test/rows.sh"], extra=extra, guest_mib=runner.USUAL_MIB)
     failed = ""
     try:
-        console = launcher.run(machine.command(boot), boot.counters, BOOT_SECONDS + sum(row.timeout for row in rows),
-                               hidden=boot.hidden).console
+        console = launcher.run(machine.command(boot), boot.counters, seconds(rows, mode), hidden=boot.hidden).console
     except launcher.BootError as error:
         console, failed = error.console, str(error)
     found = parts(console.decode(errors="replace"))
@@ -82,39 +86,41 @@ def run_together(rows, mode, folder):
     return wrong
 
 
+def listed():
+    for mode in machine.ALL_MODES:
+        long = mode in machine.FOREIGN_MODES
+        print(f"{mode} {seconds(rows_of(mode), mode):g} {'long' if long else 'boot'}")
+        if mode in runner.SAMPLE:
+            print(f"{mode}-sample {seconds(rows_of(mode, runner.SAMPLE[mode]), mode):g} boot")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sample", action="store_true", help="the sample that tests/run takes")
-    parser.add_argument("mode", choices=(machine.XEN_PV,))
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--sample", action="store_true", help="of a mode whose hypervisor is not ours")
+    parser.add_argument("mode", choices=machine.ALL_MODES, nargs="?")
     parser.add_argument("rows", nargs="*", metavar="ROW")
     options = parser.parse_args()
-    names = options.rows or (SAMPLE if options.sample else ())
-    # What is true of a mode that is not ours is what is true natively.
-    rows = [row for row in runner.rows() if row.name in names or (not names and "native" in row.modes)]
-    shared = sorted((row for row in rows if row.name not in ALONE), key=lambda row: row.name in LAST)
+    if options.list:
+        listed()
+        return 0
+    if options.mode is None or (options.sample and options.mode not in runner.SAMPLE):
+        parser.error("--sample is for " + ", ".join(runner.SAMPLE) if options.mode else "which mode?")
+    names = options.rows or (runner.SAMPLE[options.mode] if options.sample else ())
+    rows = rows_of(options.mode, names)
+    if unknown := set(options.rows) - {row.name for row in rows}:
+        parser.error(f"{options.mode} shares no boot among {', '.join(sorted(unknown))}: tests/boot/runner.py boots for one row")
     if why := boots.missing(options.mode):
         print(f"skipped: {why}")
         return runner.SKIPPED
-    wrong = {}
-
-    def take(found):
-        wrong.update(found)
-        for name, problems in found.items():
-            print(f"{options.mode} {name}: " + "\n".join(problems), flush=True)
-
     try:
         with tempfile.TemporaryDirectory(prefix="nopte-rows-") as folder:
-            if shared:
-                take(run_together(shared, options.mode, pathlib.Path(folder)))
-        for row in rows:
-            if row not in shared:
-                with tempfile.TemporaryDirectory(prefix="nopte-row-") as folder:
-                    row.timeout += BOOT_SECONDS
-                    if problems := runner.run(row, options.mode, pathlib.Path(folder)):
-                        take({row.name: problems})
+            wrong = run_together(rows, options.mode, pathlib.Path(folder))
     except UserError as error:
         print(error)
         return 1
+    for name, problems in wrong.items():
+        print(f"{options.mode} {name}: " + "\n".join(problems))
     print(f"{len(rows)} rows, {len(wrong)} wrong" + (": " + ", ".join(wrong) if wrong else ""))
     return 1 if wrong or not rows else 0
 

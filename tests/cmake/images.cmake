@@ -3,11 +3,12 @@ set(NOPTE_FREESTANDING_FLAGS
   -ffreestanding -fno-exceptions -fno-rtti -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie
   -fno-stack-protector -fno-asynchronous-unwind-tables -fno-threadsafe-statics -fno-omit-frame-pointer
   -fcf-protection=none -mcmodel=kernel -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/= -ffunction-sections -fdata-sections)
-set(NOPTE_CXX_ONLY -include ${CMAKE_SOURCE_DIR}/pvops/freestanding/boost_shim.h)
-
 file(GLOB NOPTE_ARCH_PVOPS CONFIGURE_DEPENDS
   ${CMAKE_SOURCE_DIR}/pvops/arch/x86_64/*.cc ${CMAKE_SOURCE_DIR}/pvops/arch/x86_64/*.S
   ${CMAKE_SOURCE_DIR}/pvops/freestanding/*.cc)
+# These define what the headers only declare.
+file(GLOB freestanding CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/pvops/freestanding/*.cc)
+set_source_files_properties(${freestanding} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
 file(GLOB NOPTE_ARCH_TRANSLATION CONFIGURE_DEPENDS
   ${CMAKE_SOURCE_DIR}/native-fallback/arch/x86_64/*.cc ${CMAKE_SOURCE_DIR}/native-fallback/arch/x86_64/*.S)
 # The translation layer's guest home (MmOps over the engine, bare-machine platform) is not in the hypervisor.
@@ -40,15 +41,22 @@ endfunction()
 function(nopte_part name)
   if(NOT "${ARGN}" STREQUAL "")
     add_library(${name} OBJECT ${ARGN})
-    target_compile_options(${name} PRIVATE ${NOPTE_FREESTANDING_FLAGS}
-      $<$<COMPILE_LANGUAGE:CXX>:${NOPTE_CXX_ONLY}>)
+    target_compile_options(${name} PRIVATE ${NOPTE_FREESTANDING_FLAGS})
     target_compile_definitions(${name} PRIVATE NOPTE_FREESTANDING=1)
+    # What Boost.Intrusive needs to know about a freestanding world comes before everything else.
+    if(name STREQUAL image_headers)
+      target_precompile_headers(${name} PRIVATE ${CMAKE_SOURCE_DIR}/pvops/freestanding/boost_shim.h ${NOPTE_USUAL_HEADERS})
+    else()
+      target_precompile_headers(${name} REUSE_FROM image_headers)
+    endif()
   else()
     file(WRITE ${CMAKE_BINARY_DIR}/${name}-empty.cc "")
     add_library(${name} OBJECT ${CMAKE_BINARY_DIR}/${name}-empty.cc)
   endif()
 endfunction()
 
+file(WRITE ${CMAKE_BINARY_DIR}/image_headers.cc "")
+nopte_part(image_headers ${CMAKE_BINARY_DIR}/image_headers.cc)
 set(pvops_shared ${NOPTE_PVOPS})
 list(FILTER pvops_shared EXCLUDE REGEX "pvops/guest/")
 set(pvops_guest ${NOPTE_PVOPS})

@@ -155,6 +155,15 @@ void Scene::activate(SpaceId id) {
   active_ = id;
 }
 
+void Scene::switch_to(SpaceId id, SpaceId gone_id) {
+  Space* const gone = slot(gone_id);
+  NOPTE_ASSERT(gone != nullptr);
+  called(Call::space_switch, gone->installed);
+  ops_->space_switch(id, gone_id);
+  gone->used = false;
+  active_ = id;
+}
+
 SpaceId Scene::create_active() {
   const auto id = create();
   expect(id.has_value(), "no memory for a space");

@@ -34,6 +34,7 @@ class Scene {
   Result<SpaceId> clone(SpaceId parent);
   void destroy(SpaceId space);
   void activate(SpaceId space);
+  void switch_to(SpaceId space, SpaceId gone);
   SpaceId create_active();  // both; kKernel, and the case fails, when there is no memory
   Status map(SpaceId space, u64 page, u64 pages, Perm perm = kPermRW);
   Status map_object(SpaceId space, u64 page, u64 pages, ObjectId object, u64 object_page, Sharing sharing,

@@ -55,6 +55,10 @@ struct Guest {
     if (number == abi::Call::space_destroy && registers[0] < kMostIds) {
       half_destroyed.set(registers[0], result.status == Status::kAgain);
     }
+    const bool destroys = result.status == Status::kOk || result.status == Status::kAgain;
+    if (number == abi::Call::space_switch && registers[1] < kMostIds && destroys) {
+      half_destroyed.set(registers[1], result.status == Status::kAgain);
+    }
     const bool new_space = number == abi::Call::space_create || number == abi::Call::space_clone;
     if (new_space && result.status == Status::kOk && result.value >= spaces) spaces = result.value + 1;
     return result.status;

@@ -70,8 +70,24 @@ def check_includes(source):
     return problems
 
 
+# Of the images' objects (tests/cmake/images.cmake).
+TRANSLATION_PARTS = ("image_translation", "image_translation_guest", "image_translation_bare", "image_translation_interfaces")
+GUEST_PARTS = ("image_guest", "image_guest_main", "image_stubs", "image_pvops")
+
+
 def nm(*arguments):
     return subprocess.run(["nm", "--demangle", *map(str, arguments)], check=True, capture_output=True, text=True).stdout
+
+
+def symbols_of(build, parts, *options):
+    """(part, object file, nm's line) for each symbol of the parts' objects."""
+    for part in parts:
+        objects = sorted((build / "CMakeFiles" / f"{part}.dir").rglob("*.o"))
+        if not objects:
+            continue
+        for line in nm("--print-file-name", *options, *objects).splitlines():
+            path, _, symbol = line.partition(":")
+            yield part, pathlib.Path(path), symbol
 
 
 def check_symbols(build):
@@ -83,28 +99,23 @@ def check_symbols(build):
             problems.append(f"{image}: not built")
 
     translation = set()
-    for part in ("image_translation", "image_translation_guest", "image_translation_bare",
-                 "image_translation_interfaces"):
-        for object_file in (build / "CMakeFiles" / f"{part}.dir").rglob("*.o"):
-            for line in nm("--defined-only", "--extern-only", object_file).splitlines():
-                # Weak ones are inline functions of shared headers.
-                fields = re.match(r"[0-9a-f]+ ([A-Z]) (.*)", line)
-                if fields and fields.group(1) not in "VW":
-                    translation.add(fields.group(2))
+    for _, _, line in symbols_of(build, TRANSLATION_PARTS, "--defined-only", "--extern-only"):
+        # Weak ones are inline functions of shared headers.
+        fields = re.match(r"[0-9a-f]+ ([A-Z]) (.*)", line)
+        if fields and fields.group(1) not in "VW":
+            translation.add(fields.group(2))
     if not translation:
         problems.append("the translation layer defines nothing: wrong build folder?")
 
-    objects = 0
-    for part in ("image_guest", "image_guest_main", "image_stubs", "image_pvops"):
-        for object_file in sorted((build / "CMakeFiles" / f"{part}.dir").rglob("*.o")):
-            objects += 1
-            if object_file.name == "choose_backend.cc.o":
-                continue
-            for line in nm(object_file).splitlines():
-                symbol = line[19:]
-                if TRANSLATION.search(symbol) or (symbol in translation and symbol not in NOTE_SYMBOLS):
-                    problems.append(f"{part}: {object_file.name} refers to the translation layer's {symbol}")
-    if objects == 0:
+    objects = set()
+    for part, object_file, line in symbols_of(build, GUEST_PARTS):
+        objects.add(object_file)
+        symbol = line[19:]
+        if object_file.name == "choose_backend.cc.o":
+            continue
+        if TRANSLATION.search(symbol) or (symbol in translation and symbol not in NOTE_SYMBOLS):
+            problems.append(f"{part}: {object_file.name} refers to the translation layer's {symbol}")
+    if not objects:
         problems.append("no objects: wrong build folder?")
     return problems
 

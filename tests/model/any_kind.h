@@ -26,7 +26,6 @@ class AnyKind {
   [[nodiscard]] virtual u64 adopted() const = 0;
   virtual void booted() = 0;
   virtual void ends(Frame kernel_root) = 0;
-  [[nodiscard]] virtual bool is_foreign(unsigned level, unsigned index) const = 0;
   [[nodiscard]] virtual u64 exits() const = 0;
   virtual void check() = 0;
 
@@ -38,10 +37,10 @@ class AnyKind {
   virtual void complete() = 0;
 
   // --- what its tables hold ---
-  // How many entries a table of this level has that are the engine's and counted there. A space's root has
-  // the kernel's slots without counting them.
-  [[nodiscard]] virtual unsigned counted_entries(unsigned level, bool root_of_a_space) const = 0;
-  [[nodiscard]] virtual bool entry_empty(Frame table, unsigned index) = 0;
+  // The indices of a table's entries that are not empty, of those that are the engine's and counted there. A
+  // space's root has the kernel's slots without counting them.
+  virtual void for_each_entry(Frame table, unsigned level, bool root_of_a_space,
+                              FunctionRef<void(unsigned)> visit) = 0;
   // What an entry that is not empty and no large leaf refers to: a page, or a table of the level below.
   [[nodiscard]] virtual std::optional<Frame> entry_frame(Frame table, unsigned level, unsigned index) = 0;
   // The first frame of a large leaf.

@@ -132,7 +132,6 @@ class KindOf final : public AnyKind {
   u64 adopted() const override { return Kind::kAdopted; }
   void booted() override { kind.booted(); }
   void ends(Frame kernel_root) override { kind.ends(kernel_root); }
-  bool is_foreign(unsigned level, unsigned index) const override { return Kind::is_foreign(level, index); }
   u64 exits() const override { return kind.exits(); }
   void check() override { kind.check(); }
 
@@ -142,12 +141,16 @@ class KindOf final : public AnyKind {
   bool plain_tables() const override { return kind.sink.plain_tables(); }
   void complete() override { kind.sink.complete(); }
 
-  unsigned counted_entries(unsigned level, bool root_of_a_space) const override {
-    return root_of_a_space ? Format::table_index(Format::kUserRange.end, Format::kLevels) + 1
-                           : Format::entries(level);
-  }
-  bool entry_empty(Frame table, unsigned index) override {
-    return pt::load_entry<typename Format::Entry>(kind.memory.alias(table), index).empty();
+  void for_each_entry(Frame table, unsigned level, bool root_of_a_space,
+                      FunctionRef<void(unsigned)> visit) override {
+    const u8* entries = kind.memory.alias(table);
+    const unsigned counted = root_of_a_space
+                                 ? Format::table_index(Format::kUserRange.end, Format::kLevels) + 1
+                                 : Format::entries(level);
+    for (unsigned i = 0; i < counted; ++i) {
+      if (pt::load_entry<typename Format::Entry>(entries, i).empty()) continue;
+      if (level < Format::kLevels || !Kind::is_foreign(level, i)) visit(i);
+    }
   }
   std::optional<Frame> entry_frame(Frame table, unsigned level, unsigned index) override {
     const auto entry = kind.sink.view(table).read(index);

@@ -1,13 +1,11 @@
 #include "tests/model/world.h"
 
-#include <algorithm>
+#include <cstring>
 
 namespace nopte::model {
 namespace {
 
-bool is_zero(const u8* page) {
-  return std::all_of(page, page + kPageBytes, [](u8 byte) { return byte == 0; });
-}
+bool is_zero(const u8* page) { return page[0] == 0 && std::memcmp(page, page + 1, kPageBytes - 1) == 0; }
 
 }  // namespace
 
@@ -188,18 +186,16 @@ void World::check() {
   absl::btree_map<Frame, u64> parents;
   // A table that several lead to counts once.
   const auto count = [&](auto&& self, Frame table, unsigned level) -> void {
-    const unsigned entries = kind_->counted_entries(level, level == layout().levels);
-    for (unsigned i = 0; i < entries; ++i) {
-      if (level == layout().levels && kind_->is_foreign(level, i)) continue;
+    kind_->for_each_entry(table, level, level == layout().levels, [&](unsigned i) {
       if (const auto first = kind_->large_frame(table, level, i)) ++large[*first];
       const std::optional<Frame> below = kind_->entry_frame(table, level, i);
-      if (!below) continue;
+      if (!below) return;
       if (level == 1) {
         ++references[*below];
       } else if (parents[*below]++ == 0) {
         self(self, *below, level - 1);
       }
-    }
+    });
   };
   const auto look = [&](SpaceId id, const Regions& promised) {
     engine().for_each_installed(id, [&](Gva va, const Installed& installed) {
@@ -250,11 +246,10 @@ void World::check() {
         const bool root = meta.level == layout().levels;
         const bool of_a_space = root && frame != *engine().root(SpaceId::kKernel);
         unsigned live = 0;
-        for (unsigned i = 0; i < kind_->counted_entries(meta.level, of_a_space); ++i) {
-          if ((root && kind_->is_foreign(meta.level, i)) || kind_->entry_empty(frame, i)) continue;
+        kind_->for_each_entry(frame, meta.level, of_a_space, [&](unsigned i) {
           ++live;
           EXPECT_TRUE(kind_->marked(meta, i));
-        }
+        });
         EXPECT_EQ(meta.live, live) << "table " << frame.number();
         // The kernel's, which all roots lead to, count as the kernel root's.
         EXPECT_EQ(meta.refs, root ? 0u : parents.contains(frame) ? parents[frame] : 1u);

@@ -54,6 +54,10 @@ struct FakeCalls {
     fake().space(id);
     fake().active_ = id;
   }
+  static void space_switch(SpaceId id, SpaceId gone) {
+    space_activate(id);
+    space_destroy(gone);
+  }
 
   static Result<Populated> region_map(SpaceId id, const RegionSpec& region, u32 flags) {
     fake().check_range(id, region.range);
@@ -209,6 +213,7 @@ FakeMmOps::FakeMmOps(u64 total_pages)
            .space_clone = FakeCalls::space_clone,
            .space_destroy = FakeCalls::space_destroy,
            .space_activate = FakeCalls::space_activate,
+           .space_switch = FakeCalls::space_switch,
            .region_map = FakeCalls::region_map,
            .region_unmap = FakeCalls::region_unmap,
            .region_protect = FakeCalls::region_protect,

@@ -15,6 +15,7 @@ constexpr std::array kRows = {
     Row{"populate", "MAP_POPULATE 16 MiB, per page", run_populate},
     Row{"protect-page", "mprotect RO/RW flip 1 page + touches", run_protect_page},
     Row{"protect-mib", "mprotect flip 1 MiB + touches", run_protect_mib},
+    Row{"protect-none", "mprotect 1 MiB to NONE and back + touches", run_protect_none},
     Row{"segv-barrier", "SIGSEGV write barrier", run_segv_barrier},
     Row{"fork-small", "fork+exit+wait, small", run_fork_small},
     Row{"fork-64m", "fork+exit+wait, 64 MiB touched", run_fork_64m},

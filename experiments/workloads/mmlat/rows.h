@@ -36,6 +36,7 @@ void run_brk(const char* name);
 void run_mremap_move(const char* name);
 void run_protect_page(const char* name);
 void run_protect_mib(const char* name);
+void run_protect_none(const char* name);
 void run_segv_barrier(const char* name);
 void run_fork_small(const char* name);
 void run_fork_64m(const char* name);

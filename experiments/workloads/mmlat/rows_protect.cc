@@ -7,12 +7,13 @@
 namespace mmlat {
 namespace {
 
-void flip(const char* name, size_t bytes, uint64_t ops) {
+// To `rights` and back, with the touches that each allows.
+void flip(const char* name, size_t bytes, int rights, uint64_t ops) {
   Bytes memory = map_anonymous(bytes);
   write_pages(memory, bytes, 1);
   const auto cycle = [&] {
-    protect(memory, bytes, PROT_READ);
-    read_pages(memory, bytes);
+    protect(memory, bytes, rights);
+    if (rights != PROT_NONE) read_pages(memory, bytes);
     protect(memory, bytes, PROT_READ | PROT_WRITE);
     write_pages(memory, bytes, 2);
   };
@@ -35,9 +36,11 @@ void on_barrier(int, siginfo_t* info, void*) {
 
 }  // namespace
 
-void run_protect_page(const char* name) { flip(name, kPage, scaled(1'000)); }
+void run_protect_page(const char* name) { flip(name, kPage, PROT_READ, scaled(1'000)); }
 
-void run_protect_mib(const char* name) { flip(name, kMiB, scaled(50)); }
+void run_protect_mib(const char* name) { flip(name, kMiB, PROT_READ, scaled(50)); }
+
+void run_protect_none(const char* name) { flip(name, kMiB, PROT_NONE, scaled(50)); }
 
 void run_segv_barrier(const char* name) {
   const uint64_t ops = scaled(1'000);

@@ -13,6 +13,7 @@ namespace {
 
 constexpr u64 kBase = 0x2000'0000'0000, kNeverMapped = 0x3000'0000'0000;
 constexpr u64 kRounds = 6000;
+constexpr u64 kNoSpace = 77;
 u64 g_calls = 0;
 
 u64 random_word() {
@@ -144,9 +145,19 @@ u64 round() {
         static_cast<u64>(call(abi::Call::kmem_free, block, abi::kQueueBlockPages).status));
   queue_of(block, 0).tail = queue_of(block, 0).head;
   queue_of(block, 0).calls = {};
-  call(abi::Call::space_activate, 0);
+  const auto switched = [](u64 to, u64 gone) {
+    return static_cast<u64>(call(abi::Call::space_switch, to, gone).status);
+  };
+  check("space_switch from a space to itself", "", static_cast<u64>(Status::kBusy), switched(space, space));
+  check("space_switch that destroys the kernel space", "", static_cast<u64>(Status::kInvalid),
+        switched(other, 0));
+  check("space_switch to none", "", static_cast<u64>(Status::kInvalid), switched(kNoSpace, space));
+  check("space_switch that destroys none", "", static_cast<u64>(Status::kInvalid), switched(other, kNoSpace));
+  check("kBusy of what runs still", "", static_cast<u64>(Status::kBusy),
+        static_cast<u64>(call(abi::Call::space_destroy, space).status));
+  check("space_switch", "", 0, switched(0, space));
+  check("space_switch from what is gone", "", static_cast<u64>(Status::kInvalid), switched(other, space));
   call(abi::Call::region_unmap, 0, kWindowRange.begin.value(), kWindowRange.pages());
-  check("space_destroy", "", 0, static_cast<u64>(call(abi::Call::space_destroy, space).status));
   check("space_destroy of another", "", 0, static_cast<u64>(call(abi::Call::space_destroy, other).status));
   check("object_destroy", "", 0, static_cast<u64>(call(abi::Call::object_destroy, object).status));
   return call(abi::Call::memory_info, 1).value;

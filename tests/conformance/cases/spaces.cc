@@ -136,6 +136,65 @@ void destroy_gives_tables_back(Scene& s) {
   EXPECT(s.free_pages() == before);
 }
 
+void a_switch_leaves_nothing_of_the_other(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 1) == kOk);
+  EXPECT(s.store(0, 1) == kOk);
+  const u64 before = s.free_pages();
+  const SpaceId b = s.create_active();
+  EXPECT(s.map(b, 0, 200) == kOk);
+  for (u64 page = 0; page < 200; page += 3) EXPECT(s.store(page, page + 2) == kOk);
+  s.switch_to(a, b);
+  EXPECT(is(s.warm_load(0), 1));
+  EXPECT(fails(s.load(3), kNoRegion));
+  EXPECT(s.free_pages() == before);
+  EXPECT(s.unmap(b, 0, 1) == kInvalid);
+  EXPECT(fails(s.clone(b), kInvalid));
+}
+void a_switch_to_the_kernel_space(Scene& s) {
+  const u64 before = s.free_pages();
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 3) == kOk);
+  EXPECT(s.store(1, 1) == kOk);
+  s.switch_to(SpaceId::kKernel, a);
+  EXPECT(fails(s.load(1), kNoRegion));
+  EXPECT(s.free_pages() == before);
+}
+void a_switch_may_destroy_what_does_not_run(Scene& s) {
+  const SpaceId a = s.create_active();
+  EXPECT(s.map(a, 0, 1) == kOk);
+  EXPECT(s.store(0, 1) == kOk);
+  const SpaceId b = s.create_active();
+  EXPECT(s.map(b, 0, 1) == kOk);
+  EXPECT(s.store(0, 2) == kOk);
+  const SpaceId c = s.create_active();
+  s.switch_to(b, a);
+  EXPECT(is(s.warm_load(0), 2));
+  EXPECT(s.unmap(a, 0, 1) == kInvalid);
+  s.switch_to(b, c);
+  EXPECT(is(s.warm_load(0), 2));
+}
+void a_switch_back_to_the_parent(Scene& s) {
+  const SpaceId parent = s.create_active();
+  const ObjectId o = s.make_object(2);
+  EXPECT(s.map(parent, 0, 100) == kOk);
+  EXPECT(s.map_object(parent, 200, 2, o, 0, Sharing::kPrivate) == kOk);
+  for (u64 page = 0; page < 100; ++page) EXPECT(s.store(page, page) == kOk);
+  const u64 before = s.free_pages();
+  const SpaceId child = s.make_clone(parent);
+  s.activate(child);
+  EXPECT(s.store(7, 70) == kOk);
+  EXPECT(s.store(200, 1) == kOk);
+  EXPECT(s.unmap(child, 50, 10) == kOk);
+  s.switch_to(parent, child);
+  for (u64 page = 0; page < 100; ++page) EXPECT(is(s.load(page), page));
+  EXPECT(s.store(7, 71) == kOk);
+  EXPECT(is(s.load(200), 0));
+  EXPECT(s.unmap(parent, 200, 2) == kOk);
+  EXPECT(s.destroy_object(o) == kOk);
+  EXPECT(s.free_pages() >= before);
+}
+
 constexpr Case kSpacesCases[] = {
     CASE(spaces_are_apart, space_create, space_activate),
     CASE(the_kernel_space_has_no_user_memory, space_activate),
@@ -150,6 +209,10 @@ constexpr Case kSpacesCases[] = {
     CASE(a_space_that_never_was_is_refused, space_clone, region_unmap, region_advise),
     CASE(destroying_a_space_ends_its_mappings, space_destroy, object_destroy),
     CASE(destroy_gives_tables_back, space_destroy),
+    CASE(a_switch_leaves_nothing_of_the_other, space_switch),
+    CASE(a_switch_to_the_kernel_space, space_switch),
+    CASE(a_switch_may_destroy_what_does_not_run, space_switch),
+    CASE(a_switch_back_to_the_parent, space_switch),
 };
 
 }  // namespace

@@ -49,7 +49,10 @@ class VmaHome final : public TouchingHome {
     stop_.bound.begins();
     const hv::CallResult result = guest_.call(static_cast<u64>(number), arguments);
     stop_.bound.ends(number);
-    if (number == abi::Call::space_activate && result.status == Status::kOk) active_ = arguments[0];
+    const bool activates = number == abi::Call::space_activate ||
+                           number == abi::Call::space_switch;  // which may stop after that
+    if (activates && (result.status == Status::kOk || result.status == Status::kAgain))
+      active_ = arguments[0];
     return {result.status, result.value};
   }
   void* kernel_address(u64 va) { return &guest_.kernel<abi::RegionQueue>(va); }

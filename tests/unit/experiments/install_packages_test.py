@@ -27,7 +27,8 @@ DEPENDS = """linux-image-amd64 linux-image-6.1.0-56-amd64
 xen-system-amd64 xen-hypervisor-4.17-amd64
 xen-system-amd64 xen-utils-4.17
 """
-DOWNLOADS = {"kernel": "linux-image-6.1.0-56-amd64", "xen": "xen-hypervisor-4.17-amd64", "user-mode-linux": "user-mode-linux"}
+DOWNLOADS = {"kernel": "linux-image-6.1.0-56-amd64", "xen": "xen-hypervisor-4.17-amd64", "user-mode-linux": "user-mode-linux",
+             "xen-symbols": "xen-hypervisor-4.17-amd64-dbg"}
 ALL = BUILD | BOOT | REPORT | BENCH | TESTS  # but a campaign's
 
 

@@ -29,17 +29,31 @@ def module(*needed):
     return b"\x7fELF\0license=GPL\0depends=" + ",".join(needed).encode() + b"\0name=x\0"
 
 
+def zstd(data, said=None):
+    """A frame of one raw block (RFC 8878) of at most 128 KiB, and behind it the length that it is said to have."""
+    block = (len(data) << 3 | 1).to_bytes(3, "little")
+    length = len(data) if said is None else said
+    return b"\x28\xb5\x2f\xfd" + b"\x00\x38" + block + data + length.to_bytes(4, "little")
+
+
 class ImageTest(unittest.TestCase):
     def test_the_elf_file_comes_out_of_each_packing(self):
-        for packed in (lzma.compress(ELF, format=lzma.FORMAT_XZ) + b"size", gzip.compress(ELF) + b"size"):
+        for packed in (lzma.compress(ELF, format=lzma.FORMAT_XZ) + b"size", gzip.compress(ELF) + b"size", zstd(ELF)):
             self.assertEqual(linux.elf_of(image(packed)), ELF)
 
     def test_what_is_no_kernel_is_said_to_be_none(self):
         for bad, why in ((b"", "no bzImage"), (bytes(4096), "no bzImage"), (image(b"????????"), "not known here"),
                          (image(lzma.compress(b"text", format=lzma.FORMAT_XZ)), "no ELF file"),
-                         (image(b"\xfd7zXZ\0" + bytes(64)), "cannot be unpacked"), (image(b"\x1f\x8b" + bytes(64)), "cannot be unpacked")):
+                         (image(b"\xfd7zXZ\0" + bytes(64)), "cannot be unpacked"), (image(b"\x1f\x8b" + bytes(64)), "cannot be unpacked"),
+                         (image(zstd(ELF)[:100]), "cannot be unpacked"), (image(zstd(ELF, said=len(ELF) - 1)), "cannot be unpacked"),
+                         (image(zstd(ELF, said=0xFFFFFFFF)), "cannot be unpacked"), (image(zstd(b"text")), "no ELF file"),
+                         (image(zstd(ELF)[:5]), "cannot be unpacked")):
             with self.assertRaisesRegex(UserError, why):
                 linux.elf_of(bad)
+
+    def test_no_program_is_needed_to_unpack_one(self):
+        with mock.patch.dict("os.environ", PATH=""):
+            self.assertEqual(linux.elf_of(image(zstd(ELF))), ELF)
 
     def test_a_module_says_what_it_needs(self):
         self.assertEqual(linux.depends(module()), [])

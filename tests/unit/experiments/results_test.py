@@ -1,5 +1,6 @@
 import argparse
 import contextlib
+import dataclasses
 import io
 import json
 import pathlib
@@ -148,6 +149,16 @@ class BarsTest(unittest.TestCase):
         self.assertEqual(self.misses(**{"kvm-shadow": kvm, "shadow": kvm}), set())
         dear = {"populate": (4096, 2_000_001, 0, 0), "brk": (1000, 2_000_000, 1005, 0)}
         self.assertEqual(self.misses(**{"kvm-shadow": kvm, "shadow": dear}), {("shadow", "populate"), ("shadow", "brk")})
+
+    def test_a_bar_missed_for_the_machines_own_exits_says_so(self):
+        native = figures("native", {"segv-barrier": (1000, 1_000_000, 0, 0)})
+        vma = figures("vma", {"segv-barrier": (1000, 1_600_000, 3000, 600_000)})
+        for platform_exits, said in ((0.0, False), (2.0, True)):
+            vma["segv-barrier"] = dataclasses.replace(vma["segv-barrier"], platform_exits=platform_exits)
+            missed = results.misses({"native": native, "vma": vma}, PEERS)
+            reasons = {miss.reason for miss in missed if miss.row == "segv-barrier"}
+            self.assertEqual(len(reasons), 1)
+            self.assertEqual("CR2" in reasons.pop(), said)
 
     def test_what_the_image_takes_on_xen_itself(self):
         peers = [peer | {"linux": 1000, "xen_pv": 2000} for peer in PEERS if peer["name"] == "brk"]

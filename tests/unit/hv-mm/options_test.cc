@@ -53,10 +53,10 @@ TEST(Options, HideFeaturesAndTheVersion) {
   EXPECT_EQ(plain->offer.abi_version, abi::kAbiVersion);
   const auto hidden = parse_options("mode=vma memory=8388608 hide=memory,kvmpv hide=version -- x");
   ASSERT_TRUE(hidden);
-  EXPECT_EQ(hidden->offer.hidden_features, abi::kFeatureMemory | abi::kFeatureMapFlags |
-                                               abi::kFeatureResident | abi::kFeatureRegionQueue |
-                                               abi::kFeatureUsage | abi::kFeatureInstalled |
-                                               abi::kFeatureUntouchedWords | abi::kFeatureKvmPv);
+  EXPECT_EQ(hidden->offer.hidden_features,
+            abi::kFeatureMemory | abi::kFeatureMapFlags | abi::kFeatureResident | abi::kFeatureRegionQueue |
+                abi::kFeatureUsage | abi::kFeatureInstalled | abi::kFeatureUntouchedWords |
+                abi::kFeatureSpaceSwitch | abi::kFeatureKvmPv);
   EXPECT_EQ(parse_options("mode=vma memory=8388608 hide=queue")->offer.hidden_features,
             abi::kFeatureRegionQueue | abi::kFeatureUntouchedWords);
   EXPECT_EQ(parse_options("mode=vma memory=8388608 hide=words")->offer.hidden_features,

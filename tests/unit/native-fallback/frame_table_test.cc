@@ -11,6 +11,27 @@ namespace nopte::pt {
 namespace {
 
 // Memory of frames [base, base + frames), with holes as the ranges say.
+// Keeps one table.
+struct Owner final : FrameTable::TableKeeper {
+  explicit Owner(const FrameTable& of) : table(of) {}
+  void make_writable() override {
+    ++asked;
+    free_then = table.free_frames();
+  }
+  bool keep(Frame frame) override {
+    if (!keeps) return false;
+    kept = frame;
+    return true;
+  }
+  Frame take(unsigned level) override { return level == 1 ? std::exchange(kept, {}) : Frame(); }
+  Frame give_up() override { return std::exchange(kept, {}); }
+  const FrameTable& table;
+  u64 asked = 0;
+  u64 free_then = 0;
+  bool keeps = false;
+  Frame kept;
+};
+
 class FrameTableTest : public testing::Test {
  protected:
   static constexpr u64 kBase = 100;
@@ -23,6 +44,7 @@ class FrameTableTest : public testing::Test {
 
   std::vector<u8> memory_ = std::vector<u8>(kFrames << kPageShift);
   FrameTable table_;
+  Owner owner_{table_};
 };
 
 constexpr FrameRange range(u64 begin, u64 end) { return {Frame(begin), Frame(end)}; }
@@ -154,24 +176,15 @@ TEST_F(FrameTableTest, FailureIsInjectedAtTheNth) {
 
 // What came back cannot be written yet: its owner is asked before the next frame is given, and once.
 TEST_F(FrameTableTest, WhoMakesFramesWritableIsAskedFirst) {
-  struct Owner final : FrameTable::Unwritable {
-    explicit Owner(const FrameTable& of) : table(of) {}
-    void make_writable() override {
-      ++asked;
-      free_then = table.free_frames();
-    }
-    const FrameTable& table;
-    u64 asked = 0;
-    u64 free_then = 0;
-  };
   ASSERT_TRUE(init({range(100, 164)}));
-  Owner owner(table_);
+  Owner& owner = owner_;
+  table_.let_keep(owner);
   for (const FrameKind kind : {FrameKind::kAnon, FrameKind::kTable}) {
     // Whether or not failures are asked for meanwhile.
     for (const bool fails : {false, true}) {
       const Frame gone = *table_.alloc(FrameKind::kTable);
       owner.asked = 0;
-      table_.ask_first(owner);
+      table_.ask_first();
       if (fails) table_.fail_allocation(2);
       table_.free(gone);
       EXPECT_EQ(owner.asked, 0u);
@@ -184,6 +197,28 @@ TEST_F(FrameTableTest, WhoMakesFramesWritableIsAskedFirst) {
       EXPECT_EQ(owner.asked, 1u);
     }
   }
+}
+
+// A table that is kept is free, serves as the next of its level, and is the last to be given as another.
+TEST_F(FrameTableTest, TablesMayBeKept) {
+  ASSERT_TRUE(init({range(100, 164)}));
+  Owner& owner = owner_;
+  table_.let_keep(owner);
+  owner.keeps = true;
+  const u64 free = table_.free_frames();
+  const Frame table = *table_.alloc(FrameKind::kTable);
+  table_.meta(table).index = 7;
+  table_.free_table(table);
+  EXPECT_EQ(table_.free_frames(), free);
+  EXPECT_EQ(table_.take_kept(2), Frame());
+  EXPECT_EQ(table_.take_kept(1), table);
+  EXPECT_EQ(table_.free_frames(), free - 1);
+  EXPECT_EQ(table_.meta(table).index, 7u);
+  EXPECT_EQ(table_.meta(table).kind, FrameKind::kTable);
+  table_.free_table(table);
+  for (u64 i = 1; i < free; ++i) EXPECT_NE(*table_.alloc(FrameKind::kAnon), table);
+  EXPECT_EQ(*table_.alloc(FrameKind::kAnon), table);
+  EXPECT_FALSE(table_.alloc(FrameKind::kAnon));
 }
 
 // Memory of frames [1000, 1000 + 3000): its blocks begin at 1024, 1536, 2048, 2560, 3072; the last ends at

@@ -47,6 +47,16 @@ class FollowerTest : public testing::Test {
     made.after_vmrun = after;
     return made;
   }
+  const Block& ring0(uint64_t address, size_t count, Branch branch = Branch::kNone, int vector = -1) {
+    Block& made = change(entry(address, count, vector, branch));
+    made.place.world = World::kRing0;
+    return made;
+  }
+  const Block& bounce(uint64_t address, size_t count, Branch branch = Branch::kNone) {
+    Block& made = change(block(address, count, branch));
+    made.place.entry.is_bounce = true;
+    return made;
+  }
   // Executes a block to its end, or as far as instruction `last`.
   void run(const Block& made, int last = -1) {
     follower_.enter(made);
@@ -258,6 +268,65 @@ TEST_F(FollowerTest, AnExceptionThatIsInjectedIsNoFaultOfVmrun) {
                               {"400;exit4e", {0, 1}},
                               {"400;exit4e;8", {2, 1}},
                               {"400;1", {1, 1}}}));
+}
+
+// The program calls the kernel at ring 3, which calls ring 0 for something and for the way back.
+TEST_F(FollowerTest, ASystemCallIsHandedOnByRing0) {
+  for (int i = 0; i < 2; ++i) {
+    run(program(0x400000, 2, Branch::kSystemCall));
+    run(ring0(0x9000, 3, Branch::kLeaveKernel));
+    run(bounce(0x1000, 4, Branch::kCall));
+    run(block(0x2000, 5, Branch::kSystemCall));
+    run(ring0(0x9000, 6, Branch::kCall));
+    run(ring0(0xa000, 7, Branch::kReturn));
+    run(ring0(0x9018, 1, Branch::kLeaveKernel));
+    run(block(0x2014, 1, Branch::kReturn));
+    run(block(0x1010, 1, Branch::kSystemCall));
+    run(ring0(0x9000, 2, Branch::kLeaveKernel));
+    run(program(0x400008, 1));
+    EXPECT_EQ(counts(), (Counts{{"400", {3, i == 0 ? 1 : 0}},
+                                {"400;9", {3, 1}},
+                                {"400;1", {5, 1}},
+                                {"400;1;2", {6, 1}},
+                                {"400;1;2;9", {7, 1}},
+                                {"400;1;2;9;a", {7, 1}},
+                                {"400;1;9", {2, 1}}}));
+  }
+}
+
+// What ring 0 resolves by itself, and an interrupt behind a call: the program goes on as if nothing had been.
+TEST_F(FollowerTest, WhatRing0ResolvesIsNotSeenAbove) {
+  const Block& touches = program(0x400000, 5, Branch::kCall);
+  run(touches, 2);  // the third one faults
+  run(ring0(0x9000, 3, Branch::kLeaveKernel, 14));
+  follower_.return_address_is(0x400008);
+  run(program(0x400008, 3, Branch::kCall));
+  run(ring0(0xb000, 2, Branch::kLeaveKernel));
+  run(program(0x401000, 1, Branch::kReturn));
+  run(program(0x400014, 1));
+  EXPECT_EQ(counts(), (Counts{{"400", {6, 1}}, {"400;9", {3, 1}}, {"400;b", {2, 1}}, {"400;401", {1, 1}}}));
+}
+
+// A fault of ring 0's own, and one that it hands on while the kernel is in a call of its own.
+TEST_F(FollowerTest, FaultsInRing0AndOfTheKernelAtRing3) {
+  run(program(0x400000, 1, Branch::kSystemCall));
+  run(bounce(0x1000, 1, Branch::kCall));
+  const Block& touches = block(0x2000, 3, Branch::kReturn);
+  run(touches, 1);
+  run(ring0(0x9000, 2, Branch::kNone, 14));
+  follower_.return_address_is(0x2004);
+  run(ring0(0x9008, 1), 0);
+  run(ring0(0x9000, 1, Branch::kLeaveKernel, 14));
+  run(ring0(0x9008, 1, Branch::kLeaveKernel));
+  run(bounce(0x3000, 4, Branch::kLeaveKernel));  // IRET to the kernel
+  run(block(0x2004, 2, Branch::kReturn));
+  run(block(0x1004, 1));
+  EXPECT_EQ(counts(), (Counts{{"400", {1, 1}},
+                              {"400;1", {2, 1}},
+                              {"400;1;2", {3, 1}},
+                              {"400;1;2;9", {4, 1}},
+                              {"400;1;2;9;9", {1, 1}},
+                              {"400;1;2;3", {4, 1}}}));
 }
 
 TEST_F(FollowerTest, EachStackHasItsChain) {

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <random>
 #include <vector>
 
 #include "pvops/mm_ops.h"
@@ -12,6 +11,7 @@
 #include "tests/support/counting_nodes.h"
 #include "tests/support/histogram.h"
 #include "tests/support/seeds.h"
+#include "tests/unit/pvops/random_regions.h"
 #include "tests/unit/pvops/region_model.h"
 
 namespace nopte {
@@ -23,9 +23,9 @@ using test::kBounds, test::kPages, test::Listed, test::listed, test::Model, test
 
 struct TestList : RegionList {};
 
-class RandomRun {
+class RandomRun : test::RandomRegions {
  public:
-  RandomRun(u64 seed, test::Histogram& histogram) : random_(seed), histogram_(histogram) {
+  RandomRun(u64 seed, test::Histogram& histogram) : RandomRegions(seed, kObjects), histogram_(histogram) {
     tree_.set_space(SpaceId{1});
   }
 
@@ -41,73 +41,10 @@ class RandomRun {
   }
 
  private:
-  u64 below(u64 limit) { return random_() % limit; }
-  bool chance(u64 percent) { return below(100) < percent; }
-  static Gva at(u64 index) { return kBounds.begin + pages_to_bytes(index); }
+  static constexpr u32 kObjects = 3;
 
-  // Mostly a range in bounds; sometimes malformed.
-  VaRange range() {
-    const u64 first = below(kPages);
-    const u64 most = std::min<u64>(kPages - first, chance(10) ? kPages : 12);
-    VaRange r = VaRange::of_pages(at(first), 1 + below(most));
-    if (chance(4)) {
-      switch (below(5)) {
-        case 0:
-          r.end = r.begin;
-          break;
-        case 1:
-          r.begin += 1 + below(kPageMask);
-          break;
-        case 2:
-          r.end = kBounds.end + kPageBytes;
-          break;
-        case 3:
-          r.begin = kBounds.begin - kPageBytes;
-          break;
-        default:
-          r = {Gva{random_()}, Gva{random_()}};
-          break;
-      }
-    }
-    return r;
-  }
-  static bool valid(VaRange r) { return !r.empty() && r.page_aligned() && kBounds.contains(r); }
-  Perm perm() {
-    constexpr std::array<Perm, 4> kPerms{kPermNone, kPermR, kPermRW, kPermRX};
-    return kPerms[below(kPerms.size())];
-  }
-  Usage usage() {
-    constexpr std::array<Usage, 4> kUsages{Usage(AccessPattern::kRandom), Usage(AccessPattern::kSequential),
-                                           Usage(AccessPattern::kNormal, LargeLeaves::kNever),
-                                           Usage(AccessPattern::kRandom, LargeLeaves::kWanted)};
-    return chance(70) ? Usage() : kUsages[below(kUsages.size())];
-  }
-  UsageChange use() {
-    constexpr std::array<Advice, 7> kAdvice{Advice::kNormal,      Advice::kRandom,     Advice::kSequential,
-                                            Advice::kLargeWanted, Advice::kLargeNever, Advice::kLargeBarred,
-                                            Advice::kLargeAllowed};
-    return usage_change(kAdvice[below(kAdvice.size())]);
-  }
-  RegionSpec spec() {
-    RegionSpec s{.range = range(), .perm = perm(), .usage = usage()};
-    if (chance(50)) {
-      const u32 object = static_cast<u32>(1 + below(lists_.size()));
-      s.object = ObjectId{object};
-      // Offsets that often continue what a neighbour shows.
-      s.object_page = chance(70) ? (s.range.begin - kBounds.begin) >> kPageShift : below(32);
-      s.sharing = chance(50) ? Sharing::kShared : Sharing::kPrivate;
-      if (chance(2)) s.object_page = ~u64{0} - below(4);
-    } else if (chance(2)) {
-      s.object_page = 1;
-    }
-    return s;
-  }
   RegionList* list_of(const RegionSpec& s) {
     return s.object == ObjectId::kNone ? nullptr : &lists_[static_cast<u32>(s.object) - 1];
-  }
-  static bool valid(const RegionSpec& s) {
-    if (!valid(s.range)) return false;
-    return s.object == ObjectId::kNone ? s.object_page == 0 : s.object_page < (u64{1} << 51);
   }
   u64 first_of(VaRange r) { return (r.begin - kBounds.begin) >> kPageShift; }
 
@@ -220,7 +157,7 @@ class RandomRun {
       case 6: {
         VaRange r = range();
         if (chance(80)) r = existing(r);
-        const Gva to = chance(95) ? at(below(kPages)) : Gva{random_()};
+        const Gva to = chance(95) ? at(below(kPages)) : any_address();
         auto plan = tree_.prepare_move(r, to);
         Status expected = Status::kOk;
         if (!valid(r) || !to.page_aligned() || !kBounds.contains(to) || kBounds.end - to < r.bytes()) {
@@ -303,7 +240,7 @@ class RandomRun {
   }
 
   void find() {
-    const Gva va = chance(98) ? kBounds.begin + below(kBounds.bytes()) : Gva{random_()};
+    const Gva va = chance(98) ? kBounds.begin + below(kBounds.bytes()) : any_address();
     // Some who ask keep what they remember through whatever happens to the tree.
     const auto found = chance(75) ? tree_.find(va, hints_[below(hints_.size())]) : tree_.find(va);
     const auto page = model_.find((va - kBounds.begin) >> kPageShift);
@@ -380,9 +317,8 @@ class RandomRun {
     }
   }
 
-  std::mt19937_64 random_;
   test::Histogram& histogram_;
-  std::array<TestList, 3> lists_;
+  std::array<TestList, kObjects> lists_;
   test::CountingNodes nodes_;
   GapIndex gaps_;
   RegionTree tree_{kBounds, nodes_, &gaps_};

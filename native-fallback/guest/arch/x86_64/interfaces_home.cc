@@ -87,7 +87,7 @@ struct OnXen : Interface<Own> {
   FrameRange built(const abi::BootBlock& block) override {
     tables.start({reinterpret_cast<const u64*>(block.machine_list),
                   reinterpret_cast<const u64*>(abi::xen::kMachineToPhysical), Frame(block.direct_table),
-                  Frame(block.direct_leaves), Frame(block.user_root)});
+                  Frame(block.direct_leaves), Frame(block.user_roots)});
     return {Frame(block.built_begin), Frame(block.built_end)};
   }
   void leave_boot_tables(const abi::BootBlock& block) override {

@@ -81,10 +81,10 @@ class DirectMap {
       : info_(info), list_(reinterpret_cast<const u64*>(info.machine_list)), leaves_(first) {}
 
   // The first frame behind what it takes.
-  [[nodiscard]] u64 end() const { return top() + 2; }
+  [[nodiscard]] u64 end() const { return user_roots() + abi::kUserRoots; }
   [[nodiscard]] u64 leaves() const { return leaves_; }
   [[nodiscard]] u64 top() const { return upper() + tables_of(tables_of(info_.pages)); }
-  [[nodiscard]] u64 user_root() const { return top() + 1; }
+  [[nodiscard]] u64 user_roots() const { return top() + 1; }
 
   void build() const {
     const u64 frames = info_.pages, tables = tables_of(frames);
@@ -106,17 +106,19 @@ class DirectMap {
       link_all(upper() + table, leaves_ + first, left < kEntriesPerTable ? left : kEntriesPerTable);
     }
     link_all(top(), upper(), upper_tables);
-    fill(user_root(), [](u64) -> u64 { return 0; });
+    for (u64 i = 0; i < abi::kUserRoots; ++i) fill(user_roots() + i, [](u64) -> u64 { return 0; });
     show(g_pen, leaf(list_[frame_at(reinterpret_cast<u64>(g_pen))], kPermRW));
     constexpr u64 kSlot = abi::kMachineDirectBase >> 39 & 511;
     const abi::xen::MmuUpdate link{pages_to_bytes(list_[frame_at(info_.root)]) + kSlot * sizeof(u64),
                                    Entry::table(Frame(list_[top()]), Privilege::kKernel).word()};
     must(xen_call(abi::xen::kMmuUpdate, xen_argument(link), 1, 0, abi::xen::kDomainSelf),
          "Xen refused the direct map");
-    const abi::xen::MmuextOp load[] = {
-        {static_cast<u32>(abi::xen::Mmuext::kPinL4), 0, list_[user_root()], 0},
-        {static_cast<u32>(abi::xen::Mmuext::kNewUserBaseptr), 0, list_[user_root()], 0}};
-    must(xen_call(abi::xen::kMmuextOp, xen_argument(load), 2, 0, abi::xen::kDomainSelf),
+    abi::xen::MmuextOp load[abi::kUserRoots + 1];
+    for (u64 i = 0; i < abi::kUserRoots; ++i) {
+      load[i] = {static_cast<u32>(abi::xen::Mmuext::kPinL4), 0, list_[user_roots() + i], 0};
+    }
+    load[abi::kUserRoots] = {static_cast<u32>(abi::xen::Mmuext::kNewUserBaseptr), 0, list_[user_roots()], 0};
+    must(xen_call(abi::xen::kMmuextOp, xen_argument(load), std::size(load), 0, abi::xen::kDomainSelf),
          "Xen refused a root for user mode");
   }
 
@@ -183,7 +185,7 @@ extern "C" [[noreturn]] void boot_on_xen(const nopte::abi::xen_pv::StartInfo* st
   g_xen_block.boot_root = frame_at(info.root);
   g_xen_block.direct_table = direct.top();
   g_xen_block.direct_leaves = direct.leaves();
-  g_xen_block.user_root = direct.user_root();
+  g_xen_block.user_roots = direct.user_roots();
   while (g_xen_block.command_line_bytes < sizeof(info.command_line) &&
          info.command_line[g_xen_block.command_line_bytes] != 0) {
     ++g_xen_block.command_line_bytes;

@@ -1,0 +1,399 @@
+// The guest's side of Xen's interface: what is asked of Xen for the life of roots and tables, and how often
+// it has to check a table.
+#include "native-fallback/sinks/xen_tables.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <vector>
+
+#include "native-fallback/tables/cursor.h"
+
+namespace nopte::pt {
+namespace {
+
+using abi::xen::Mmuext;
+
+struct Operation {
+  Mmuext command;
+  u64 argument;
+  bool operator==(const Operation&) const = default;
+};
+
+constexpr u64 kPages = 128;
+constexpr u64 kDirectLeavesFrame = 2, kFirstUserRoot = 4, kFirstFreeFrame = kFirstUserRoot + abi::kUserRoots;
+// Neighbours are never neighbours.
+constexpr u64 machine_of(u64 frame) { return 3000 - 3 * frame; }
+
+// Does what it is asked, and counts; that tables are used as such is not checked.
+struct Xen {
+  u8* memory = nullptr;
+  u64 base = 0;
+  u64 calls = 0;
+  u64 checked = 0;  // tables whose use began
+  u64 updates = 0;
+  std::vector<Operation> operations;
+  std::map<u64, int> uses;           // of a frame as a table: by entries and pins
+  std::map<u64, int> first_uses;     // how often its uses began: as often it was checked
+  std::map<u64, unsigned> level_of;  // of those that are or were tables
+
+  u64* entry(u64 machine, unsigned index) {
+    return reinterpret_cast<u64*>(memory + pages_to_bytes(frame_of(machine))) + index;
+  }
+  static u64 frame_of(u64 machine) { return (3000 - machine) / 3; }
+  void use(u64 frame, int change) {
+    int& count = uses[frame];
+    if (count == 0 && change > 0) {
+      ++checked;
+      ++first_uses[frame];
+      EXPECT_FALSE(writable(frame)) << frame;
+    }
+    count += change;
+    ASSERT_GE(count, 0);
+    const bool begins = count == change && change > 0, ends = count == 0;
+    if (!begins && !ends) return;
+    for (unsigned index = 0; level_of[frame] > 1 && index < 256; ++index) {
+      count_entry(level_of[frame], *entry(machine_of(frame), index), change);
+    }
+  }
+  // Of a page that the kernel sees in its direct map.
+  bool writable(u64 frame) {
+    const Entry alias(*entry(machine_of(kDirectLeavesFrame), static_cast<unsigned>(frame)));
+    return alias.empty() ? frame >= kFirstFreeFrame : alias.writable();
+  }
+  void count_entry(unsigned level, u64 word, int change) {
+    if ((word & 1) == 0) return;
+    const u64 below = frame_of(Entry(word).frame().number());
+    level_of[below] = level - 1;
+    use(below, change);
+  }
+  void update(u64 ptr, u64 value) {
+    ++updates;
+    const u64 machine = ptr >> kPageShift, frame = frame_of(machine);
+    u64* const at = entry(machine, static_cast<unsigned>(ptr % kPageBytes / sizeof(u64)));
+    const u64 old = std::exchange(*at, value);
+    if (frame == kDirectLeavesFrame && Entry(value).writable()) {
+      EXPECT_EQ(uses[frame_of(Entry(value).frame().number())], 0) << "a table would be writable";
+    }
+    if (level_of[frame] < 2 || uses[frame] == 0) return;
+    count_entry(level_of[frame], value, 1);
+    count_entry(level_of[frame], old, -1);
+  }
+  void operate(const abi::xen::MmuextOp& operation) {
+    const auto command = static_cast<Mmuext>(operation.cmd);
+    operations.push_back({command, operation.arg1});
+    if (command <= Mmuext::kPinL4) use(frame_of(operation.arg1), 1);
+    if (command == Mmuext::kNewBaseptr) base = operation.arg1;
+    if (command == Mmuext::kUnpin) use(frame_of(operation.arg1), -1);
+  }
+  void call(u64 number, u64 a0, u64 a1, u64 a2) {
+    if (number == abi::xen::kMmuUpdate) {
+      for (u64 i = 0; i < a1; ++i) {
+        const auto& each = reinterpret_cast<const abi::xen::MmuUpdate*>(a0)[i];
+        update(each.ptr & ~abi::xen::kCommandMask, each.val);
+      }
+      *reinterpret_cast<u32*>(a2) = static_cast<u32>(a1);
+    } else if (number == abi::xen::kMmuextOp) {
+      for (u64 i = 0; i < a1; ++i) operate(reinterpret_cast<const abi::xen::MmuextOp*>(a0)[i]);
+      *reinterpret_cast<u32*>(a2) = static_cast<u32>(a1);
+    } else if (number == abi::xen::kUpdateVaMapping) {
+      u64 table = base;
+      for (unsigned level = 4; level > 1; --level) {
+        table = Entry(*entry(table, table_index(Gva(a0), level))).frame().number();
+      }
+      update(pages_to_bytes(table) + table_index(Gva(a0), 1) * sizeof(u64), a1);
+    } else {
+      ASSERT_EQ(number, abi::xen::kMulticall);
+      for (u64 i = 0; i < a1; ++i) {
+        const auto& each = reinterpret_cast<const abi::xen::MulticallEntry*>(a0)[i];
+        call(each.op, each.args[0], each.args[1], each.args[2]);
+      }
+    }
+  }
+};
+Xen* g_xen;
+HypercallAnswer hypercall(u64 number, u64 a0, u64 a1, u64 a2, u64) {
+  ++g_xen->calls;
+  g_xen->call(number & 0xffff'ffff, a0, a1, a2);
+  return {Status::kOk, 0};
+}
+
+struct Plain {
+  void load_root(PhysAddr) {}
+  [[nodiscard]] bool runs(PhysAddr) const { return false; }
+  void flush_page(Gva) {}
+  void flush_user() {}
+  void flush_everything() {}
+  void zero_page(u8* page) { std::fill_n(page, kPageBytes, u8{0}); }
+  void copy_page(u8*, const u8*) {}
+};
+
+class XenTablesTest : public testing::Test {
+ protected:
+  using Sink = TableOpsSink<Plain>;
+  static constexpr Frame kDirectTable{1}, kDirectLeaves{kDirectLeavesFrame}, kUserRoots{kFirstUserRoot};
+  static constexpr Gva kVa{0x40'0000}, kThere{0x4000'0000'0000};
+
+  XenTablesTest() {
+    g_xen = &xen_;
+    xen_.memory = memory();
+    for (u64 frame = 0; frame < kPages; ++frame) {
+      to_machine_.push_back(machine_of(frame));
+      to_physical_[machine_of(frame)] = frame;
+    }
+    for (u64 i = 0; i < abi::kUserRoots; ++i) {
+      xen_.level_of[kUserRoots.number() + i] = 4;
+      xen_.use(kUserRoots.number() + i, 1);
+    }
+    const FrameRange all = FrameRange::of(Frame(0), kPages);
+    const FrameRange usable{Frame(kFirstFreeFrame), Frame(kPages)};
+    EXPECT_TRUE(frames_.init(reinterpret_cast<u64>(memory()), all, {&usable, 1}));
+    tables_.start({to_machine_.data(), to_physical_.data(), kDirectTable, kDirectLeaves, kUserRoots});
+    kernel_ = root();
+    sink_.root_create(kernel_);
+    sink_.root_activate(kernel_);
+  }
+
+  Frame root() {
+    const Frame made = *table_memory_.make(4);
+    xen_.level_of[made.number()] = 4;
+    frames_.meta(made).refs = 1;
+    sink_.root_create(made);
+    return made;
+  }
+  // A root with a page at each of these.
+  Frame space(std::initializer_list<Gva> pages) {
+    const Frame made = root();
+    for (const Gva va : pages) install(made, va);
+    return made;
+  }
+  void install(Frame in, Gva va) {
+    Cursor<Sink> cursor(table_memory_, in);
+    cursor.walk(va);
+    const Frame page = *frames_.alloc(FrameKind::kAnon);
+    ASSERT_TRUE(cursor.install(Entry::leaf(page, kPermRW, Privilege::kUser, Access::kWrite)));
+    sink_.complete();
+  }
+  void remove(Frame from, Gva va) {
+    TlbBatch<Sink> batch(sink_, frames_, counters_, from, FlushScope::kSpace);
+    Cursor<Sink> cursor(table_memory_, from);
+    cursor.walk(va);
+    const Entry leaf = cursor.entry();
+    cursor.replace(table_index(va, 1), leaf, Entry());
+    note_emptied(frames_.meta(cursor.table()));
+    batch.page(va);
+    batch.frame(leaf.frame(), frames_.meta(leaf.frame()));
+    cursor.prune(batch);
+    batch.flush();
+    sink_.complete();
+  }
+  // As the engine takes a space apart, which does not run.
+  void destroy(Frame root) {
+    sink_.root_retire(root);
+    TlbBatch<Sink> batch(sink_, frames_, counters_, root, FlushScope::kSpace);
+    free_below(root, 4, batch);
+    batch.table(root);
+    batch.flush();
+  }
+  void free_below(Frame table, unsigned level, TlbBatch<Sink>& batch) {
+    for (TableScan<Sink> scan(sink_, frames_.meta(table), table, 0, level == 4 ? 255 : 511); scan.next();) {
+      const Frame below = scan.entry().frame();
+      if (level == 1) {
+        frames_.free(below);
+        continue;
+      }
+      if (frames_.meta(below).refs == 1) free_below(below, level - 1, batch);
+      if (--frames_.meta(below).refs == 0) batch.table(below);
+    }
+  }
+  // All frames that are free can be had, and be written to.
+  void expect_all_free_are_memory() {
+    const u64 free = frames_.free_frames();
+    u64 got = 0;
+    for (auto frame = frames_.alloc(FrameKind::kAnon); frame;
+         frame = frames_.alloc(FrameKind::kAnon), ++got) {
+      EXPECT_TRUE(xen_.writable(frame->number())) << frame->number();
+      EXPECT_EQ(xen_.uses[frame->number()], 0) << frame->number();
+    }
+    EXPECT_EQ(got, free);
+  }
+
+  std::vector<Operation> take_operations() { return std::exchange(xen_.operations, {}); }
+  u64 take_calls() { return std::exchange(xen_.calls, 0); }
+  u64 take_updates() { return std::exchange(xen_.updates, 0); }
+  Entry slot_of(Frame root, Gva va) { return load_entry(frames_.window(root), table_index(va, 4)); }
+  static u64 user_machine(u64 n) { return machine_of(kUserRoots.number() + n); }
+
+  u8* memory() { return reinterpret_cast<u8*>(memory_.data()); }
+  struct alignas(kPageBytes) Page {
+    u8 bytes[kPageBytes];
+  };
+  std::vector<Page> memory_ = std::vector<Page>(kPages);
+  std::vector<u64> to_machine_;
+  std::vector<u64> to_physical_ = std::vector<u64>(4096);
+  Xen xen_;
+  FrameTable frames_;
+  EngineCounters counters_;
+  Plain processor_;
+  XenQueueMemory queue_;
+  XenTables<hypercall> tables_{frames_, queue_};
+  Sink sink_{frames_, processor_, tables_};
+  TableMemory<Sink> table_memory_{sink_, frames_, counters_};
+  Frame kernel_;
+};
+
+TEST_F(XenTablesTest, ASpaceThatRanLatelyIsOnlyLoaded) {
+  const Frame a = space({kVa, kThere}), b = space({kVa, kThere});
+  sink_.root_activate(a);
+  sink_.root_activate(b);
+  take_calls(), take_updates(), take_operations();
+  sink_.root_activate(a);
+  EXPECT_EQ(take_calls(), 1u);
+  EXPECT_EQ(take_updates(), 0u);
+  EXPECT_EQ(take_operations(), (std::vector<Operation>{{Mmuext::kNewUserBaseptr, user_machine(0)},
+                                                       {Mmuext::kNewBaseptr, machine_of(a.number())}}));
+}
+
+TEST_F(XenTablesTest, AUserRootFollowsWhatIsLinkedAndIsEmptyWhenItsSpaceHasGone) {
+  const Frame a = space({kVa}), b = space({kVa});
+  sink_.root_activate(a);
+  sink_.root_activate(b);
+  install(a, kThere);  // does not run
+  for (const Gva va : {kVa, kThere}) {
+    EXPECT_EQ(slot_of(kUserRoots, va), slot_of(a, va));
+    EXPECT_FALSE(slot_of(kUserRoots, va).empty());
+  }
+  sink_.root_retire(a);
+  sink_.complete();
+  for (const Gva va : {kVa, kThere}) EXPECT_TRUE(slot_of(kUserRoots, va).empty());
+  EXPECT_EQ(slot_of(kUserRoots + 1, kVa), slot_of(b, kVa));
+}
+
+TEST_F(XenTablesTest, TheOneThatRunsKeepsItsUserRootHoweverManyThereAre) {
+  std::vector<Frame> spaces;
+  for (u64 i = 0; i < abi::kUserRoots + 3; ++i) spaces.push_back(space({kVa}));
+  for (int round = 0; round < 2; ++round) {
+    for (const Frame one : spaces) {
+      take_operations();
+      sink_.root_activate(one);
+      u64 loaded = 0;
+      for (const Operation& each : take_operations()) {
+        if (each.command == Mmuext::kNewUserBaseptr) loaded = each.argument;
+      }
+      if (loaded == 0) {
+        EXPECT_TRUE(round == 0 && one == spaces.front());  // the first is loaded from the start
+        loaded = user_machine(0);
+      }
+      EXPECT_EQ(slot_of(Frame(Xen::frame_of(loaded)), kVa), slot_of(one, kVa));
+    }
+  }
+}
+
+TEST_F(XenTablesTest, ATableThatMovesIsNotCheckedAgain) {
+  const Frame a = space({kVa, kThere});
+  sink_.root_activate(a);
+  Cursor<Sink> from(table_memory_, a), to(table_memory_, a);
+  from.walk(kVa);
+  const Frame moves = from.table();
+  to.walk(kThere + FourLevel::table_bytes(1));
+  ASSERT_EQ(to.level(), 2u);
+  const int checked = xen_.first_uses[moves.number()];
+  EXPECT_EQ(checked, 1);
+  from.move_table(to);
+  sink_.flush_all(a, FlushScope::kSpace);
+  EXPECT_EQ(xen_.first_uses[moves.number()], checked);
+  EXPECT_EQ(xen_.uses[moves.number()], 1);
+}
+
+TEST_F(XenTablesTest, TablesThatComeAndGoAreCheckedOnce) {
+  const Frame a = space({kVa});
+  sink_.root_activate(a);
+  install(a, kThere);
+  remove(a, kThere);
+  const u64 checked = xen_.checked, free = frames_.free_frames();
+  take_calls(), take_updates();
+  install(a, kThere);
+  EXPECT_EQ(take_calls(), 1u);
+  EXPECT_EQ(take_updates(), 5u);  // a leaf, a link for each of three tables, and the slot of user mode's root
+  remove(a, kThere);
+  EXPECT_EQ(xen_.checked, checked);
+  EXPECT_EQ(frames_.free_frames(), free);
+  expect_all_free_are_memory();
+}
+
+TEST_F(XenTablesTest, ASmallSpaceLeavesItsTablesToTheNext) {
+  const Frame a = space({kVa});
+  sink_.root_activate(a);
+  const u64 free = frames_.free_frames();
+  const Frame b = space({kVa, kThere});
+  sink_.root_activate(b);
+  sink_.root_activate(a);
+  destroy(b);
+  EXPECT_EQ(frames_.free_frames(), free);
+  const u64 checked = xen_.checked;
+  const Frame c = space({kVa, kThere});
+  sink_.root_activate(c);
+  EXPECT_EQ(xen_.checked, checked);
+  EXPECT_EQ(slot_of(kUserRoots + 1, kVa), slot_of(c, kVa));
+  sink_.root_activate(a);
+  destroy(c);
+  EXPECT_EQ(frames_.free_frames(), free);
+  expect_all_free_are_memory();
+}
+
+TEST_F(XenTablesTest, AFullTableOfASmallSpaceIsMemoryAgain) {
+  const Frame a = space({kVa});
+  sink_.root_activate(a);
+  const Frame b = space({kThere});
+  sink_.root_activate(b);
+  for (u64 i = 0; i < kSoonerEmptied + 1; ++i) install(b, kVa + pages_to_bytes(i));
+  sink_.root_activate(a);
+  destroy(b);
+  expect_all_free_are_memory();
+}
+
+TEST_F(XenTablesTest, ALargeSpaceIsTakenApartWhole) {
+  const Frame a = space({kVa});
+  sink_.root_activate(a);
+  const Frame b = space({kVa});
+  sink_.root_activate(b);
+  for (u64 i = 0; i < 24; ++i) install(b, kThere + i * FourLevel::table_bytes(1));
+  take_operations();
+  sink_.root_activate(a);
+  destroy(b);
+  sink_.complete();
+  const auto done = take_operations();
+  EXPECT_EQ(std::ranges::count(done, Operation{Mmuext::kUnpin, machine_of(b.number())}), 1);
+  expect_all_free_are_memory();
+}
+
+TEST_F(XenTablesTest, AKeptTableThatIsFullIsMemoryAgain) {
+  const Frame a = space({kVa});
+  sink_.root_activate(a);
+  install(a, kThere);
+  remove(a, kThere);
+  const Frame b = space({kThere});  // of what is kept
+  sink_.root_activate(b);
+  for (u64 i = 1; i < kSoonerEmptied + 1; ++i) install(b, kThere + pages_to_bytes(i));
+  sink_.root_activate(a);
+  destroy(b);
+  expect_all_free_are_memory();
+}
+
+TEST_F(XenTablesTest, WhatIsMadeOfKeptTablesAndNeverRunsGoes) {
+  const Frame a = space({kVa});
+  sink_.root_activate(a);
+  const Frame b = space({kVa});
+  sink_.root_activate(b);
+  sink_.root_activate(a);
+  destroy(b);
+  const u64 free = frames_.free_frames();
+  destroy(space({kVa, kThere}));
+  EXPECT_EQ(frames_.free_frames(), free);
+  table_memory_.discard(*table_memory_.make(1));
+  EXPECT_EQ(frames_.free_frames(), free);
+  expect_all_free_are_memory();
+}
+
+}  // namespace
+}  // namespace nopte::pt
