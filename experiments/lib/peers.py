@@ -44,7 +44,7 @@ class Peer:
     boot: object  # (folder, programs) → machine.Boot
     marked: bool = False  # its marks come with exits
     weight: int = 2  # side_by_side.Job's
-    percent: int = 100  # of mmlat's repetitions and sizes
+    percent: int = 100  # of mmlat's repetitions and sizes; at less than 100 rows of the means alone, and none whose figure is of a size
 
 
 @dataclasses.dataclass
@@ -155,9 +155,16 @@ def jobs(options):
 def _boot(peer, options, console):
     """QEMU's command, and a launcher.Run."""
     with tempfile.TemporaryDirectory(prefix="nopte-peer-") as name:
-        boot = peer.boot(pathlib.Path(name), programs(max(1, options.scale * peer.percent // 100), options.rows))
+        boot = peer.boot(pathlib.Path(name), programs(max(1, options.scale * peer.percent // 100), options.rows or rows_of(peer)))
         command = machine.command(boot)
         return command, launcher.run(command, boot.counters, options.peer_timeout, output=console)
+
+
+def rows_of(peer):
+    """The rows of mmlat that it runs, with commas between; None: all of the usual ones."""
+    if peer.percent == 100:
+        return None
+    return ",".join(row["name"] for row in json.loads(comparison.PEERS.read_text())["rows"] if not row["own"] and row["name"] not in _SIZED)
 
 
 def gather(options, outcomes):

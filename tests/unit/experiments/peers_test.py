@@ -43,6 +43,12 @@ class MeasuredTest(unittest.TestCase):
         self.assertEqual(set(peers.measured(PEER["uml"], done(rows, marks=False)).instructions), {"brk", "script"})
         self.assertEqual(set(peers.measured(PEER["linux"], done(rows, marks=False)).instructions), {"brk", "fork-64m", "script"})
 
+    def test_a_slow_peer_runs_the_rows_of_the_means(self):
+        self.assertIsNone(peers.rows_of(PEER["linux"]))
+        rows = peers.rows_of(PEER["uml"]).split(",")
+        self.assertLessEqual({"getpid", "brk", "fork-small"}, set(rows))
+        self.assertFalse({"fork-64m", "map-60k", "touch-random", "fork-1g"} & set(rows))
+
     def test_what_fails_is_said(self):
         console, events = support.mmlat_run({"brk": (10, 4000, 0, 0)})
         console += b"row populate failed: mmap (Cannot allocate memory)\r\n"
