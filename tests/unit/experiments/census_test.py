@@ -3,9 +3,11 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 import support
 from lib import census, census_tables
+from lib.errors import UserError
 
 EMBED = support.ROOT / "guest-mm" / "arch" / "x86_64" / "embed_call_sites.py"
 
@@ -71,16 +73,32 @@ class EmbedTest(unittest.TestCase):
 
 class FiguresTest(unittest.TestCase):
     def test_a_row_may_cost_one_percent_more_or_two_less(self):
-        self.assertEqual(census.beyond("x", 101, 100), [])
-        self.assertEqual(census.beyond("x", 98, 100), [])
-        self.assertIn("more than 1% more", census.beyond("x", 101.1, 100)[0])
-        self.assertIn("more than 2% less", census.beyond("x", 97.9, 100)[0])
+        for compiler in (12, 14):
+            self.assertEqual(census.beyond("x", 101, 100, compiler), [])
+            self.assertEqual(census.beyond("x", 98, 100, compiler), [])
+            self.assertIn("more than 1% more", census.beyond("x", 101.1, 100, compiler)[0])
+            self.assertIn("more than 2% less", census.beyond("x", 97.9, 100, compiler)[0])
 
     def test_some_rows_may_a_little_more(self):
-        self.assertEqual(census.beyond("sparse-unmap", 104, 100) + census.beyond("dontneed", 94, 100), [])
-        self.assertIn("more than 4% more", census.beyond("sparse-unmap", 104.1, 100)[0])
-        self.assertIn("more than 2% less", census.beyond("sparse-unmap", 97.9, 100)[0])
-        self.assertIn("more than 6% less", census.beyond("dontneed", 93.9, 100)[0])
+        self.assertEqual(census.beyond("sparse-unmap", 104, 100, 12) + census.beyond("dontneed", 94, 100, 12), [])
+        self.assertIn("more than 4% more", census.beyond("sparse-unmap", 104.1, 100, 12)[0])
+        self.assertIn("more than 2% less", census.beyond("sparse-unmap", 97.9, 100, 12)[0])
+        self.assertIn("more than 6% less", census.beyond("dontneed", 93.9, 100, 12)[0])
+
+    def test_what_one_compiler_needs_another_does_not_get(self):
+        self.assertEqual(census.beyond("cow-child", 103, 100, 14) + census.beyond("protect-page", 91, 100, 14), [])
+        self.assertIn("more than 3% more", census.beyond("cow-child", 103.1, 100, 14)[0])
+        self.assertIn("more than 1% more", census.beyond("cow-child", 101.1, 100, 12)[0])
+        self.assertIn("more than 6% less", census.beyond("protect-page", 93.9, 100, 12)[0])
+
+    def test_the_build_says_which_compiler_it_was(self):
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        with mock.patch.object(census.images, "BUILD", folder):
+            self.assertRaises(UserError, census.gcc_version)
+            (folder / "CMakeFiles" / "3.31.6").mkdir(parents=True)
+            (folder / "CMakeFiles" / "3.31.6" / "CMakeCXXCompiler.cmake").write_text(
+                'set(CMAKE_CXX_COMPILER_ID "GNU")\nset(CMAKE_CXX_COMPILER_VERSION "14.2.0")\n')
+            self.assertEqual(census.gcc_version(), 14)
 
     def test_what_the_engine_is_made_of(self):
         engine = "CMakeFiles/image_translation_interfaces.dir/x.o"
