@@ -266,6 +266,8 @@ class Engine final : public EngineCore {
   // --- rights (engine_protect.h) ---
   void protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm perm, Batch& batch);
   void hide_pages(Cursor<Sink>& cursor, unsigned first, unsigned last, Batch& batch);
+  template <class Way>
+  void hide_entries(Cursor<Sink>& cursor, unsigned first, unsigned last, Batch& batch);
   template <class Way, class Write>
   void give_rights(Cursor<Sink>& cursor, unsigned first, unsigned last, Perm perm, Write write, Batch& batch);
 
