@@ -176,8 +176,8 @@ class Engine final : public EngineCore {
   bool empty_tables(Space& space, Checkpoint* checkpoint) override;
   [[gnu::cold]] Result<void> move(SpaceId id, const Space& space, VaRange from, Gva to) override;
   Result<void> zap(SpaceId id, Space& space, VaRange range, Whose whose, Checkpoint* checkpoint) override;
-  Result<void> install_promised(Space& space, SpaceId id, const Promise& promise, VaRange pages,
-                                Access access) override;
+  Result<Gva> install_promised(Space& space, SpaceId id, const Promise& promise, VaRange pages,
+                               Access access) override;
   Result<void> commit(Gva va) override;
 
   // --- pages (engine_fault.h) ---
@@ -317,6 +317,7 @@ class Engine final : public EngineCore {
 #include "native-fallback/engine/engine_fault.h"
 #include "native-fallback/engine/engine_kernel.h"
 #include "native-fallback/engine/engine_large.h"
+#include "native-fallback/engine/engine_populate.h"
 #include "native-fallback/engine/engine_protect.h"
 #include "native-fallback/engine/engine_range.h"
 #include "native-fallback/engine/engine_space.h"
