@@ -1,4 +1,4 @@
-// VmaMemory: calls on ranges of more than one leaf table, and on whole spaces. They stop where an interrupt
+// VmaMemory: calls on ranges of more than one leaf table. They stop where an interrupt
 // is pending, and where they have dealt with as many regions as are dealt with at once. Included by
 // vma_memory.h.
 #pragma once
@@ -186,41 +186,6 @@ u64 VmaMemory<Sink>::populated(SpaceId space, const RegionTree& tree, const Regi
   const auto done = engine_.region_advise(space, spec.range, Advice::kPopulate, &checkpoint);
   if (done || done.error() != Status::kAgain) return spec.range.pages();
   return stop_at(rest, tree, spec.range.begin, checkpoint.next()).value;
-}
-
-template <pt::PageTableSink Sink>
-CallResult VmaMemory<Sink>::space_destroy(const abi::space_destroy_args& args) {
-  const Result<DeclaredSpace*> space = user_space(args.space);
-  if (!space) return Fail(space.error());
-  if (args.space == active_) return Fail(Status::kBusy);
-  return destroy(args.space, **space);
-}
-
-// Issued again it activates what is active, and goes on.
-template <pt::PageTableSink Sink>
-CallResult VmaMemory<Sink>::space_switch(const abi::space_switch_args& args) {
-  if (hides(abi::kFeatureSpaceSwitch)) return Fail(Status::kUnsupported);
-  const Result<DeclaredSpace*> gone = user_space(args.gone);
-  if (!gone) return Fail(gone.error());
-  if (args.gone == args.space) return Fail(Status::kBusy);
-  const CallResult activated = space_activate({args.space});
-  if (activated.status != Status::kOk) return activated;
-  return destroy(args.gone, **gone);
-}
-
-// Of a space that is not active. Errors: kAgain.
-template <pt::PageTableSink Sink>
-CallResult VmaMemory<Sink>::destroy(SpaceId space, DeclaredSpace& declared) {
-  declared.queue.close();
-  nodes_.pay_back(declared.queue.paid);
-  pt::Checkpoint checkpoint(stop_);
-  NOPTE_TRY(engine_.space_empty(space, &checkpoint));
-  while (!declared.clear_some(work::kMostAtOnce)) {
-    if (stop_()) return Fail(Status::kAgain);
-  }
-  NOPTE_TRY(engine_.space_destroy(space));
-  spaces_.destroy(&declared);
-  return 0;
 }
 
 }  // namespace nopte::hv

@@ -100,38 +100,10 @@ class VmaMemory {
 
   // --- spaces -------------------------------------------------------------------------------------------
 
-  CallResult space_create(const abi::space_create_args&) {
-    DeclaredSpace* const made = spaces_.make(kUserRange, nodes_, nullptr);
-    if (made == nullptr) return Fail(Status::kNoMemory);
-    const Result<u64> id = named(made, engine_.space_create(*made));
-    if (id) offer_queue(*made);  // what is empty will be mapped into
-    return id;
-  }
-
-  CallResult space_clone(const abi::space_clone_args& args) {
-    const Result<DeclaredSpace*> parent = told_space(args.parent);
-    if (args.parent == SpaceId::kKernel) return Fail(Status::kInvalid);
-    if (!parent) return Fail(parent.error());
-    DeclaredSpace* const tree = spaces_.make(kUserRange, nodes_, nullptr);
-    if (tree == nullptr) return Fail(Status::kNoMemory);
-    if (auto copied = tree->copy_from(**parent, [](const RegionNode&) { return true; }); !copied) {
-      spaces_.destroy(tree);
-      return Fail(copied.error());
-    }
-    return named(tree, engine_.space_clone(args.parent, *tree));
-  }
-
+  CallResult space_create(const abi::space_create_args&);
+  CallResult space_clone(const abi::space_clone_args& args);
   CallResult space_destroy(const abi::space_destroy_args& args);
-
-  [[gnu::always_inline]] CallResult space_activate(const abi::space_activate_args& args) {
-    NOPTE_TRY(engine_.space_activate(args.space));
-    active_ = args.space;
-    active_space_ = args.space == SpaceId::kKernel ? &windows_ : *user_space(args.space);
-    if (active_space_->queue.pending()) [[unlikely]]
-      drain(*active_space_);
-    return 0;
-  }
-
+  CallResult space_activate(const abi::space_activate_args& args);
   CallResult space_switch(const abi::space_switch_args& args);
 
   // --- regions ------------------------------------------------------------------------------------------
@@ -276,6 +248,10 @@ class VmaMemory {
                                          kMaxRegionsPerSpace + (goes_on ? RegionNodeSlab::kReserved : 0);
   }
 
+  // --- spaces (space_calls.h) ---------------------------------------------------------------------------
+  Result<u64> named(DeclaredSpace* tree, Result<SpaceId> space);
+  CallResult destroy(SpaceId space, DeclaredSpace& declared);
+
   // --- calls that may stop (long_calls.h) ---------------------------------------------------------------
   [[nodiscard]] StoppedCall::Moment moment(abi::Call call, const RegionTree& tree) const;
   CallResult stop_at(const RangeCall& issue, const RegionTree& tree, Gva began, Gva next);
@@ -284,7 +260,6 @@ class VmaMemory {
   CallResult in_pieces(const RangeCall& issue, RegionTree& tree, StoppedCall::Start start, Piece piece);
   static Result<Gva> commit_done(RegionTree& tree, RegionPlan& plan, const Result<void>& done,
                                  const pt::Checkpoint& checkpoint);
-  CallResult destroy(SpaceId space, DeclaredSpace& declared);
   [[gnu::noinline]] CallResult unmap_far(SpaceId space, RegionTree& tree, VaRange range);
   [[gnu::noinline]] CallResult protect_far(SpaceId space, RegionTree& tree, VaRange range, Perm perm);
   [[gnu::noinline, gnu::cold]] CallResult use_range(const RangeCall& issue, RegionTree& tree,
@@ -368,17 +343,6 @@ class VmaMemory {
     return const_cast<DeclaredObject*>(static_cast<const DeclaredObject*>(*mappings));
   }
 
-  // The tree gets the name of the space made over it, or goes back.
-  Result<u64> named(DeclaredSpace* tree, Result<SpaceId> space) {
-    if (!space) {
-      spaces_.destroy(tree);
-      return Fail(space.error());
-    }
-    tree->set_space(*space);
-    stopped_.forget(*space);
-    return static_cast<u32>(*space);
-  }
-
   template <class Create>
   Result<ObjectId> with_object(Create create) {
     DeclaredObject* const declared = objects_.make();
@@ -408,3 +372,4 @@ class VmaMemory {
 
 #include "hv-mm/vma/long_calls.h"
 #include "hv-mm/vma/queued_calls.h"
+#include "hv-mm/vma/space_calls.h"

@@ -176,8 +176,8 @@ class Engine final : public EngineCore {
   bool empty_tables(Space& space, Checkpoint* checkpoint) override;
   [[gnu::cold]] Result<void> move(SpaceId id, const Space& space, VaRange from, Gva to) override;
   Result<void> zap(SpaceId id, Space& space, VaRange range, Whose whose, Checkpoint* checkpoint) override;
-  Result<void> install_promised(Space& space, SpaceId id, const Promise& promise, VaRange pages,
-                                Access access) override;
+  Result<Gva> install_promised(Space& space, SpaceId id, const Promise& promise, VaRange pages,
+                               Access access) override;
   Result<void> commit(Gva va) override;
 
   // --- pages (engine_fault.h) ---
@@ -266,6 +266,8 @@ class Engine final : public EngineCore {
   // --- rights (engine_protect.h) ---
   void protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm perm, Batch& batch);
   void hide_pages(Cursor<Sink>& cursor, unsigned first, unsigned last, Batch& batch);
+  template <class Way>
+  void hide_entries(Cursor<Sink>& cursor, unsigned first, unsigned last, Batch& batch);
   template <class Way, class Write>
   void give_rights(Cursor<Sink>& cursor, unsigned first, unsigned last, Perm perm, Write write, Batch& batch);
 
@@ -315,6 +317,7 @@ class Engine final : public EngineCore {
 #include "native-fallback/engine/engine_fault.h"
 #include "native-fallback/engine/engine_kernel.h"
 #include "native-fallback/engine/engine_large.h"
+#include "native-fallback/engine/engine_populate.h"
 #include "native-fallback/engine/engine_protect.h"
 #include "native-fallback/engine/engine_range.h"
 #include "native-fallback/engine/engine_space.h"

@@ -137,9 +137,11 @@ Result<void> EngineCore::populate(SpaceId id, Space& space, VaRange range, Advic
   if (space.regions == nullptr) return {};
   const bool will_need = advice == Advice::kWillNeed;
   u64 left = kPagesPerCheck;  // steps until the next check
+  bool installed = false;     // something, since the last one
   const auto stop_at = [&](Gva va) {
     if (left-- != 0) return false;
     left = kPagesPerCheck - 1;
+    installed = false;
     return checkpoint != nullptr && checkpoint->should_stop(va);
   };
   for (Gva va = range.begin; va < range.end;) {
@@ -149,7 +151,8 @@ Result<void> EngineCore::populate(SpaceId id, Space& space, VaRange range, Advic
     if (va < region->range.begin) va = region->range.begin;
     if (stop_at(va)) return Fail(Status::kAgain);
     const Gva end = region->range.end < range.end ? region->range.end : range.end;
-    region->usage = Usage(AccessPattern::kRandom, LargeLeaves::kNever);
+    const bool may_be_large =
+        region->object == ObjectId::kNone && region->usage.large() != LargeLeaves::kNever && !will_need;
     const Promise promise{*region, find_object(region->object), AccessPattern::kRandom};
     // Read ahead makes no pages: it installs those that an object has.
     if (region->perm.none() || (will_need && promise.object == nullptr)) {
@@ -170,20 +173,27 @@ Result<void> EngineCore::populate(SpaceId id, Space& space, VaRange range, Advic
         if (!found && stop_at(va)) return Fail(Status::kAgain);
       }
       if (va == end) break;
+      const u64 asked_for = VaRange{va, end}.pages();
+      const bool large = may_be_large && va.page() % kBlockFrames == 0 && asked_for >= kBlockFrames;
+      region->usage = Usage(AccessPattern::kRandom, large ? LargeLeaves::kWanted : LargeLeaves::kNever);
+      if (large && installed) left = 0;  // all that may be done at once
       if (stop_at(va)) return Fail(Status::kAgain);
-      // As many as may be done before the next check, and the first that is past the object's end.
-      u64 more = will_need ? 0 : std::min(left, VaRange{va, end}.pages() - 1);
+      // As many as may be done before the next check, or to where a large page could begin, and the first
+      // that is past the object's end.
+      u64 more = kBlockFrames - 1 - va.page() % kBlockFrames;
+      more = will_need || large ? 0 : std::min({more, left, asked_for - 1});
       if (region->object != ObjectId::kNone) {
         const u64 page = region->object_page + (va - region->range.begin) / kPageBytes;
         const u64 pages = promise.object == nullptr ? 0 : promise.object->pages;
         more = std::min(more, pages < page ? 0 : pages - page);
       }
-      const VaRange pages = VaRange::of_pages(va, 1 + more);
       left -= more;
-      const auto done = install_promised(space, id, promise, pages, access);
-      if (!done && done.error() == Status::kPastEnd) break;
-      if (!done) return will_need ? Result<void>() : done;
-      va = pages.end;
+      const auto reached = install_promised(space, id, promise, VaRange::of_pages(va, 1 + more), access);
+      if (!reached && reached.error() == Status::kPastEnd) break;
+      if (!reached) return will_need ? Result<void>() : Fail(reached.error());
+      installed = true;
+      if (*reached > va + pages_to_bytes(1 + more)) left = 0;
+      va = std::min(*reached, end);
     }
     va = end;
   }

@@ -133,10 +133,10 @@ class EngineCore {
   virtual Result<void> move(SpaceId id, const Space& space, VaRange from, Gva to) = 0;
   // Takes out everything installed in the range. Errors: kAgain; kNoMemory (kOwn), nothing has changed.
   virtual Result<void> zap(SpaceId id, Space& space, VaRange range, Whose whose, Checkpoint* checkpoint) = 0;
-  // Installs what is promised for these pages, all of one region. Errors: kNoMemory, kPastEnd; a prefix is
-  // installed.
-  virtual Result<void> install_promised(Space& space, SpaceId id, const Promise& promise, VaRange pages,
-                                        Access access) = 0;
+  // Installs what is promised for these pages, all of one region. Up to where it is installed then: behind
+  // them, where they end in a large page. Errors: kNoMemory, kPastEnd; a prefix is installed.
+  virtual Result<Gva> install_promised(Space& space, SpaceId id, const Promise& promise, VaRange pages,
+                                       Access access) = 0;
   // Installs a zeroed page at va, a kernel address that shows nothing. Errors: kNoMemory.
   virtual Result<void> commit(Gva va) = 0;
 
@@ -188,6 +188,9 @@ class EngineCore {
   static constexpr u64 kNodesPerStep = work::kMostAtOnce / kPagesPerCheck;
   static constexpr u64 kKernelPagesPerCheck = 512;
 
+  // Will-need and populate. Populating gives a large page where it asks for all that one maps, without the
+  // region's wanting it: it wants each page, so that nothing can be wasted, and no account pays or earns. A
+  // region that is to have none has none.
   Result<void> populate(SpaceId id, Space& space, VaRange range, Advice advice, Checkpoint* checkpoint);
   Result<void> cut_object(MemoryObject& object, u64 pages, Checkpoint* checkpoint);
   bool cut_mappings(MemoryObject& object, Checkpoint* checkpoint);

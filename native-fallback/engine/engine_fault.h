@@ -1,4 +1,4 @@
-// Engine: faults, and populating ahead of them. Included by engine.h.
+// Engine: faults, and what is installed ahead of them. Included by engine.h.
 //
 // What one access to one page leads to:
 //   entry            anonymous            object, shared      object, private
@@ -375,26 +375,6 @@ Result<Frame> Engine<Sink>::object_frame(MemoryObject& object, ObjectId id, u64 
     return Fail(inserted.error());
   }
   return frame;
-}
-
-template <PageTableSink Sink>
-Result<void> Engine<Sink>::install_promised(Space& space, SpaceId id, const Promise& promise, VaRange pages,
-                                            Access access) {
-  for (Gva va = pages.begin; va < pages.end;) {
-    work::did(work::Unit::kPage);
-    NOPTE_TRY(choose_way(sink_, [&]<class Way> { return resolve<Way>(space, id, promise, va, access); }));
-    va += kPageBytes;
-    if (promise.object != nullptr || va == pages.end) continue;
-    Cursor<Sink> cursor(tables_, space.root, va);
-    if (cursor.at_large_page()) va = cursor.part_before(pages.end).end;
-    if (cursor.level() != 1 || !cursor.mine()) continue;
-    const unsigned left = static_cast<unsigned>(cursor.part_before(pages.end).pages());
-    const Entry model = Entry::leaf(Frame(), promise.region.perm, privilege_of(id), access);
-    va += pages_to_bytes(choose_way(sink_, [&]<class Way> {
-      return install_run<Way>(cursor.leaf(), Format::table_index(va, 1), left, promise, 0, model);
-    }));
-  }
-  return {};
 }
 
 }  // namespace nopte::pt

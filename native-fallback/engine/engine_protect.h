@@ -49,21 +49,33 @@ void Engine<Sink>::protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm p
 template <PageTableSink Sink>
 [[gnu::noinline]] void Engine<Sink>::hide_pages(Cursor<Sink>& cursor, unsigned first, unsigned last,
                                                 Batch& batch) {
-  const LazyUpdates lazy(sink_);
-  cursor.template for_each_edited<Sink>(
-      first, last, [&](unsigned index, Entry entry) __attribute__((always_inline)) {
-        work::did(work::Unit::kPage);
-        const bool anonymous = frames_.meta(entry.frame()).kind == FrameKind::kAnon;
-        if (anonymous && !entry.present()) return true;
-        if (entry.present()) batch.page(cursor.leaf_va(index));
-        cursor.replace(index, entry, anonymous ? entry.with_perm(kPermNone) : Entry());
-        if (!anonymous) {
-          note_emptied(cursor.leaf_meta());
-          drop_reference(entry.frame(), frames_.metas(), batch);
-        }
-        ++counters_.entries_written;
-        return true;
-      });
+  choose_way(sink_, [&]<class Way>()
+                        __attribute__((always_inline)) { hide_entries<Way>(cursor, first, last, batch); });
+}
+
+template <PageTableSink Sink>
+template <class Way>
+[[gnu::always_inline]] inline void Engine<Sink>::hide_entries(Cursor<Sink>& cursor, unsigned first,
+                                                              unsigned last, Batch& batch) {
+  const LazyUpdates lazy(way<Way>());
+  const FrameTable::Metas metas = frames_.metas();
+  typename Cursor<Sink>::template Edits<Way> edits(cursor);
+  cursor.template for_each_edited<Way>(first, last,
+                                       [&](unsigned index, Entry entry) __attribute__((always_inline)) {
+                                         work::did(work::Unit::kPage);
+                                         const Frame frame = entry.frame();
+                                         if (metas(frame).kind == FrameKind::kAnon) {
+                                           if (!entry.present()) return true;
+                                           batch.page(cursor.leaf_va(index));
+                                           edits.replace(index, entry, entry.with_perm(kPermNone));
+                                         } else {
+                                           if (entry.present()) batch.page(cursor.leaf_va(index));
+                                           edits.remove(index, entry);
+                                           drop_reference(frame, metas, batch);
+                                         }
+                                         ++counters_.entries_written;
+                                         return true;
+                                       });
 }
 
 // The pages of the entries [first, last] get these rights, or all but writing where a write copies. `write`:

@@ -357,30 +357,6 @@ Gva Scene::make_kmem(u64 pages) {
   return granted ? *granted : Gva();
 }
 
-namespace {
-// What exhaust() takes begins with a leaf table of its own, whose first pages are taken last: by then memory
-// for another table may be missing while there is some for pages.
-constexpr u64 kHoard = (u64{1} << 20) + Scene::kAligned;
-constexpr u64 kHoardLast = 8;
-}  // namespace
-
-void Scene::exhaust(SpaceId space) {
-  const u64 pages = free_pages() + 1;
-  expect(map(space, kHoard, pages + kHoardLast) == Status::kOk, "no memory for a region");
-  expect(advise(space, kHoard + kHoardLast, pages, Advice::kPopulate) == Status::kNoMemory,
-         "memory does not run out");
-  expect(advise(space, kHoard, kHoardLast, Advice::kPopulate) == Status::kNoMemory,
-         "memory does not run out");
-  expect(free_pages() == 0, "memory is left although there was none for a page");
-  relieved_ = 0;
-}
-
-void Scene::relieve(SpaceId space, u64 pages) {
-  expect(advise(space, kHoard + kHoardLast + relieved_, pages, Advice::kDontNeed) == Status::kOk,
-         "pages cannot be given back");
-  relieved_ += pages;
-}
-
 Status Scene::map_unlisted(SpaceId id, u64 page, Perm perm) {
   called(Call::region_map);
   return status_of(ops_->region_map(id, {.range = span(page, 1), .perm = perm}, 0));

@@ -130,6 +130,7 @@ class Scene {
   u64 installed_ahead(SpaceId space, VaRange range);
   u64 installed_anywhere() const;
   void touched(Gva va);
+  Status populate_singly(SpaceId space, u64 page, u64 pages);
   // What is the same for every access: where it was refused.
   Status checked(Gva va, Status status);
   Result<u64> loaded(Gva va);

@@ -25,6 +25,14 @@ class DenseRuns : public testing::TestWithParam<const KindRow*> {
     for (u64 i = 0; i < pages; i += step) ASSERT_TRUE(w.touch(all.begin + pages_to_bytes(i), Access::kWrite));
     ASSERT_TRUE(w.unmap(space, all));
   }
+  // All of them at once, and then touches each.
+  void populate() {
+    const VaRange all = VaRange::of_pages(w.layout().base, kPages);
+    w.map(space, {.range = all, .perm = kPermRW});
+    ASSERT_TRUE(w.advise(space, all, Advice::kPopulate));
+    for (u64 i = 0; i < kPages; ++i) ASSERT_TRUE(w.touch(all.begin + pages_to_bytes(i), Access::kWrite));
+    ASSERT_TRUE(w.unmap(space, all));
+  }
   static constexpr u64 kPages = 4 * pt::kBlockFrames;
   // What use must have earned for one.
   static constexpr u64 kUses = pt::kBlockFrames * pt::AheadAccount::kUsesPerPage;
@@ -72,6 +80,26 @@ TEST_P(DenseRuns, ThatBreakOffPayForAllThatTheyLeft) {
     ASSERT_TRUE(w.unmap(space, all));
   }
   EXPECT_LE(large_pages() - before, 2u);
+}
+
+// What was asked for page by page is nobody's run: it earns nothing, and costs nothing of what was earned.
+TEST_P(DenseRuns, PopulatingDoesNotEarnThem) {
+  for (u64 uses = 0; uses < 2 * kUses; uses += kPages) populate();
+  EXPECT_EQ(counted(&pt::EngineCounters::pages_ahead), 0u);
+  const u64 before = large_pages();
+  go_through();
+  EXPECT_EQ(large_pages(), before);
+}
+
+TEST_P(DenseRuns, PopulatingDoesNotPayForItsOwn) {
+  for (u64 uses = 0; uses + kPages < kUses; uses += kPages) {
+    go_through();
+    populate();
+  }
+  go_through();
+  const u64 before = large_pages();
+  go_through(1, 3 * kPages);
+  EXPECT_EQ(large_pages() - before, 3 * kPages / pt::kBlockFrames - 1);
 }
 
 }  // namespace

@@ -110,5 +110,6 @@ std::span<const Scenario> scheduling_scenarios();
 std::span<const Scenario> family_scenarios();
 std::span<const Scenario> signal_scenarios();
 std::span<const Scenario> call_scenarios();
+std::span<const Scenario> madvise_scenarios();
 
 }  // namespace nopte::guest

@@ -5,8 +5,8 @@ namespace nopte::guest {
 namespace {
 
 void run_all() {
-  for (const auto scenarios :
-       {scheduling_scenarios(), family_scenarios(), signal_scenarios(), call_scenarios()}) {
+  for (const auto scenarios : {scheduling_scenarios(), family_scenarios(), signal_scenarios(),
+                               call_scenarios(), madvise_scenarios()}) {
     for (const Scenario& scenario : scenarios) {
       SCOPED_TRACE(scenario.name);
       scenario.run();

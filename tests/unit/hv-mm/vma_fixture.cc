@@ -72,7 +72,9 @@ u64 VmaAgainTest::active_space() {
 
 u64 VmaAgainTest::installed(u64 space) {
   u64 count = 0;
-  engine_.for_each_installed(SpaceId(static_cast<u32>(space)), [&](Gva, const auto&) { ++count; });
+  engine_.for_each_installed(SpaceId(static_cast<u32>(space)), [&](Gva, const auto& found) {
+    count += found.level == 1 ? 1 : pt::kBlockFrames;
+  });
   return count;
 }
 
