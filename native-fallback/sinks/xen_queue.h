@@ -1,5 +1,5 @@
 // What waits to be asked of Xen's interface (pvops/interfaces/xen.h): changes of entries, then operations,
-// in one exit.
+// in one exit; before them pins, in one of their own.
 #pragma once
 
 #include "pvops/base/panic.h"
@@ -18,6 +18,7 @@ struct XenQueueMemory {
   static constexpr u64 kUpdates = 512;
   static constexpr u64 kOperations = 32;
   abi::xen::MmuUpdate updates[kUpdates];
+  abi::xen::MmuextOp pins[kOperations];
   abi::xen::MmuextOp operations[kOperations];
   abi::xen::MulticallEntry calls[2];
   u32 done[2];
@@ -30,7 +31,7 @@ class XenQueue {
   constexpr explicit XenQueue(XenQueueMemory& memory) : m_(memory) {}
 
   [[nodiscard]] u64 updates() const { return updates_; }
-  [[nodiscard]] bool empty() const { return updates_ == 0 && operations_ == 0; }
+  [[nodiscard]] bool empty() const { return updates_ == 0 && operations_ == 0 && pins_ == 0; }
   // Precondition: !full(), and no operation waits.
   void update(u64 ptr, u64 val) { m_.updates[updates_++] = {ptr, val}; }
   [[nodiscard]] bool full() const { return updates_ == XenQueueMemory::kUpdates; }
@@ -41,11 +42,20 @@ class XenQueue {
   void operation(abi::xen::Mmuext command, u64 arg1) {
     m_.operations[operations_++] = {static_cast<u32>(command), 0, arg1, 0};
   }
+  // Comes before the updates that wait. Precondition: !pins_full().
+  void pin(abi::xen::Mmuext command, u64 frame) {
+    m_.pins[pins_++] = {static_cast<u32>(command), 0, frame, 0};
+  }
+  [[nodiscard]] bool pins_full() const { return pins_ == XenQueueMemory::kOperations; }
+  // Nothing but one update waits.
+  [[nodiscard]] bool is_single() const { return updates_ == 1 && operations_ == 0 && pins_ == 0; }
   // The last update, which has not been issued, is taken back: its value.
   u64 take_back() { return m_.updates[--updates_].val; }
 
   // Afterwards all of it has happened.
   void issue() {
+    if (pins_ != 0) [[unlikely]]
+      issue_pins();
     u64 first_update = 0, first_operation = 0;
     for (;;) {
       const u64 updates = updates_ - first_update, operations = operations_ - first_operation;
@@ -82,11 +92,20 @@ class XenQueue {
   }
 
  private:
+  [[gnu::cold, gnu::noinline]] void issue_pins() {
+    for (u64 first = 0; first != pins_; first += m_.done[0]) {
+      m_.done[0] = 0;
+      const u64 left = pins_ - first;
+      if (ask(abi::xen::kMmuextOp, reinterpret_cast<u64>(m_.pins + first), left, address(0))) break;
+    }
+    pins_ = 0;
+  }
   [[nodiscard]] u64 address(unsigned i) const { return reinterpret_cast<u64>(&m_.done[i]); }
 
   XenQueueMemory& m_;
   u64 updates_ = 0;
   u64 operations_ = 0;
+  u64 pins_ = 0;
 };
 
 }  // namespace nopte::pt

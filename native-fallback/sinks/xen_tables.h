@@ -132,7 +132,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   void unlink(const Slot& slot) override {
     if (live(slot.table)) {
       const Frame table = read_below(slot);
-      if (is_soon_emptied(frames_.meta(table))) pin(table);
+      if (is_soon_emptied(frames_.meta(table))) prepare_to_keep(table);
       change(slot, Entry(), abi::xen::kNormalUpdate, true);
       followed(slot, Entry());
     } else {
@@ -153,7 +153,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   void flush_page(Gva va, FlushScope) override {
     if (losses_ == 0 && !unflushed_) return;  // flushed with what was lost
     if (losses_ == 1 && !unflushed_) {
-      if (queue_.updates() == 1 && single_ == va.page_base().value() && !queue_.operation_waits()) {
+      if (queue_.is_single() && single_ == va.page_base().value()) {
         update_single(abi::xen::kFlushPage | abi::xen::kFlushLocal);
         return;
       }
@@ -173,7 +173,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   }
 
   void complete() override {
-    if (queue_.updates() == 1 && single_ != kNoSingle && !queue_.operation_waits()) {
+    if (queue_.is_single() && single_ != kNoSingle) {
       update_single(abi::xen::kFlushNone);
     } else if (!queue_.empty()) {
       issue();
@@ -206,7 +206,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   // Entries [first, end) wait, or some of them.
   void note_waiting(FrameMeta& table, u64 first, u64 end) {
     unsettled_ = true;
-    if (has_waiting(table)) {
+    if (has_waiting(table) && (table.index >> 16 & 0xffff) != 0) {
       const u64 known_first = table.index & 0xffff, known_end = table.index >> 16 & 0xffff;
       if (known_first < first) first = known_first;
       if (known_end > end) end = known_end;
@@ -323,6 +323,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   [[nodiscard]] bool is_soon_emptied(const FrameMeta& table) const {
     return table.refs <= 1 && table.live <= kSoonerEmptied && kept_[table.level].count < kMostKept;
   }
+  // One that has been live for longer than what waits.
   void pin(Frame table);
   void unpin(Frame table) {
     frames_.meta(table).index &= ~kPinned;
@@ -338,9 +339,15 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   template <Visit does>
   bool visit_own(Frame table, u64& left);
   bool keep(Frame table) override;
-  void empty(Frame table, const FrameMeta& meta);
+  void empty(Frame table, FrameMeta& meta);
+  // Before it is unlinked, for the last time: when it is freed, its marks are lost.
+  [[gnu::noinline]] void prepare_to_keep(Frame table) {
+    pin(table);
+    empty(table, frames_.meta(table));
+  }
   Frame take(unsigned level) override;
-  Frame give_up() override;
+  bool give_up() override;
+  static constexpr u64 kGivenUpAtOnce = 64;
 
   XenMemory memory_;
   XenUserRoots user_roots_;
