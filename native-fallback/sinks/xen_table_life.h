@@ -119,6 +119,7 @@ bool XenTables<call>::keep(Frame table) {
   meta.back = kept.first;
   kept.first = table.number() + 1;
   ++kept.count;
+  ++all_kept_;
   return true;
 }
 
@@ -138,6 +139,7 @@ Frame XenTables<call>::take(unsigned level) {
   Kept& kept = kept_[level];
   if (kept.count == 0) return {};
   --kept.count;
+  --all_kept_;
   const Frame table(kept.first - 1);
   kept.first = frames_.meta(table).back;
   return table;
@@ -150,6 +152,9 @@ bool XenTables<call>::give_up() {
   for (unsigned level = 1; level <= FourLevel::kLevels; ++level) {
     for (Frame table; left != 0 && (table = take(level)) != Frame(); --left) {
       frames_.free_kept(table);
+      if (queue_.pins_full()) issue();
+      queue_.pin(Mmuext::kUnpin, machine(table));
+      frames_.meta(table).index &= ~kPinned;
       end_life(table);
     }
   }

@@ -312,6 +312,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
 
   static constexpr u64 kPinned = u64{1} << 62;
   static constexpr u64 kMostKept = 256;  // of a level
+  static constexpr u64 kLeastFree = 32;  // besides, or none is kept: it would be given up soon
   static constexpr u64 kMostOfSmallTree = 24;
   static constexpr unsigned kSlotsOfGroup = 8;  // FrameMeta::back
   static constexpr unsigned kLastUserSlot = 255;
@@ -321,7 +322,8 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   };
 
   [[nodiscard]] bool is_soon_emptied(const FrameMeta& table) const {
-    return table.refs <= 1 && table.live <= kSoonerEmptied && kept_[table.level].count < kMostKept;
+    return table.refs <= 1 && table.live <= kSoonerEmptied && kept_[table.level].count < kMostKept &&
+           frames_.free_frames() >= all_kept_ + kLeastFree;
   }
   // One that has been live for longer than what waits.
   void pin(Frame table);
@@ -347,7 +349,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   }
   Frame take(unsigned level) override;
   bool give_up() override;
-  static constexpr u64 kGivenUpAtOnce = 64;
+  static constexpr u64 kGivenUpAtOnce = XenQueueMemory::kPins;
 
   XenMemory memory_;
   XenUserRoots user_roots_;
@@ -356,8 +358,9 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   bool memory_waits_ = false;          // a frame of ours was read-only
   u64 ended_ = 0;                      // the last that is to be writable again: its number + 1
   Kept kept_[FourLevel::kLevels + 1];  // by level
-  u64 losses_ = 0;                     // of the updates that wait, those that took something away
-  bool unflushed_ = false;             // such a one was issued without a flush
+  u64 all_kept_ = 0;
+  u64 losses_ = 0;          // of the updates that wait, those that took something away
+  bool unflushed_ = false;  // such a one was issued without a flush
   u64 single_ = kNoSingle;  // the address of the only update, when that is all that Xen needs to know
 };
 
