@@ -105,11 +105,9 @@ inline Frame FrameTable::give(Frame frame, FrameKind kind) {
 Result<Frame> FrameTable::take_another(FrameKind kind) {
   Frame frame;
   const bool got = pop(data_, frame) || ((unsort() || break_free_block()) && pop(data_, frame)) ||
-                   pop(tables_, frame) || pop(zeroed_, frame);
-  if (!got) {
-    if (keeper_ != nullptr) frame = keeper_->give_up();
-    if (frame == Frame()) return Fail(Status::kNoMemory);
-  }
+                   pop(tables_, frame) || pop(zeroed_, frame) ||
+                   (keeper_ != nullptr && keeper_->give_up() && (pop(tables_, frame) || pop(data_, frame)));
+  if (!got) return Fail(Status::kNoMemory);
   return give(frame, kind);
 }
 

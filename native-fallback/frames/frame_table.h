@@ -83,8 +83,8 @@ class FrameTable {
     virtual bool keep(Frame table) = 0;
     // One that is kept, empty; none: frame 0.
     virtual Frame take(unsigned level) = 0;
-    // One that is kept is memory again; none: frame 0.
-    virtual Frame give_up() = 0;
+    // Some that are kept, if any, are memory again, by free_kept(). False: none was.
+    virtual bool give_up() = 0;
 
    protected:
     ~TableKeeper() = default;
@@ -145,6 +145,12 @@ class FrameTable {
     if (keeper_ == nullptr || fail_in_ != 0) [[likely]]
       return {};
     return take_kept_now(level);
+  }
+  // One that is kept is so no longer.
+  void free_kept(Frame table) {
+    meta(table).kind = FrameKind::kTable;
+    --free_;
+    free(table);
   }
   // Before anything else.
   void let_keep(TableKeeper& keeper) { keeper_ = &keeper; }

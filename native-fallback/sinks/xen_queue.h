@@ -1,5 +1,5 @@
 // What waits to be asked of Xen's interface (pvops/interfaces/xen.h): changes of entries, then operations,
-// in one exit.
+// in one exit; and before them pins, and their ends, of what nothing of that touches.
 #pragma once
 
 #include "pvops/base/panic.h"
@@ -17,10 +17,12 @@ struct HypercallAnswer {
 struct XenQueueMemory {
   static constexpr u64 kUpdates = 512;
   static constexpr u64 kOperations = 32;
+  static constexpr u64 kPins = 128;
   abi::xen::MmuUpdate updates[kUpdates];
+  abi::xen::MmuextOp pins[kPins];
   abi::xen::MmuextOp operations[kOperations];
-  abi::xen::MulticallEntry calls[2];
-  u32 done[2];
+  abi::xen::MulticallEntry calls[3];
+  u32 done[3];
 };
 
 // `call` is callable as call(tagged number, a0, a1, a2, a3) and answers with a HypercallAnswer.
@@ -30,7 +32,7 @@ class XenQueue {
   constexpr explicit XenQueue(XenQueueMemory& memory) : m_(memory) {}
 
   [[nodiscard]] u64 updates() const { return updates_; }
-  [[nodiscard]] bool empty() const { return updates_ == 0 && operations_ == 0; }
+  [[nodiscard]] bool empty() const { return updates_ == 0 && operations_ == 0 && pins_ == 0; }
   // Precondition: !full(), and no operation waits.
   void update(u64 ptr, u64 val) { m_.updates[updates_++] = {ptr, val}; }
   [[nodiscard]] bool full() const { return updates_ == XenQueueMemory::kUpdates; }
@@ -41,11 +43,20 @@ class XenQueue {
   void operation(abi::xen::Mmuext command, u64 arg1) {
     m_.operations[operations_++] = {static_cast<u32>(command), 0, arg1, 0};
   }
+  // Comes before the updates that wait. Precondition: !pins_full().
+  void pin(abi::xen::Mmuext command, u64 frame) {
+    m_.pins[pins_++] = {static_cast<u32>(command), 0, frame, 0};
+  }
+  [[nodiscard]] bool pins_full() const { return pins_ == XenQueueMemory::kPins; }
+  // Nothing but one update waits.
+  [[nodiscard]] bool is_single() const { return updates_ == 1 && operations_ == 0 && pins_ == 0; }
   // The last update, which has not been issued, is taken back: its value.
   u64 take_back() { return m_.updates[--updates_].val; }
 
   // Afterwards all of it has happened.
   void issue() {
+    if (pins_ != 0) [[unlikely]]
+      return issue_with_pins();
     u64 first_update = 0, first_operation = 0;
     for (;;) {
       const u64 updates = updates_ - first_update, operations = operations_ - first_operation;
@@ -63,7 +74,8 @@ class XenQueue {
         m_.calls[0] = {abi::xen::kMmuUpdate, 0, {u, updates, address(0), abi::xen::kDomainSelf}};
         m_.calls[1] = {abi::xen::kMmuextOp, 0, {o, operations, address(1), abi::xen::kDomainSelf}};
         (void)ask(abi::xen::kMulticall, reinterpret_cast<u64>(m_.calls), 2, 0);
-        for (const auto& entry : m_.calls) {
+        for (unsigned i = 0; i < 2; ++i) {
+          const auto& entry = m_.calls[i];
           NOPTE_ASSERT(entry.result == 0 || entry.result == abi::xen::as_value(abi::xen::Errno::kRestart));
         }
       }
@@ -82,11 +94,43 @@ class XenQueue {
   }
 
  private:
+  struct List {
+    u32 number;
+    u64 address;
+    u64 count;
+    u64 element_bytes;
+  };
+  [[gnu::cold, gnu::noinline]] void issue_with_pins() {
+    List lists[] = {
+        {abi::xen::kMmuextOp, reinterpret_cast<u64>(m_.pins), pins_, sizeof(m_.pins[0])},
+        {abi::xen::kMmuUpdate, reinterpret_cast<u64>(m_.updates), updates_, sizeof(m_.updates[0])},
+        {abi::xen::kMmuextOp, reinterpret_cast<u64>(m_.operations), operations_, sizeof(m_.operations[0])}};
+    for (;;) {
+      List* waits[std::size(lists)];
+      unsigned count = 0;
+      for (List& list : lists) {
+        if (list.count == 0) continue;
+        m_.done[count] = 0;
+        m_.calls[count] = {list.number, 0, {list.address, list.count, address(count), abi::xen::kDomainSelf}};
+        waits[count++] = &list;
+      }
+      if (count == 0) break;
+      (void)ask(abi::xen::kMulticall, reinterpret_cast<u64>(m_.calls), count, 0);
+      for (unsigned i = 0; i < count; ++i) {
+        const u64 result = m_.calls[i].result;
+        NOPTE_ASSERT(result == 0 || result == abi::xen::as_value(abi::xen::Errno::kRestart));
+        waits[i]->address += m_.done[i] * waits[i]->element_bytes;
+        waits[i]->count -= m_.done[i];
+      }
+    }
+    updates_ = operations_ = pins_ = 0;
+  }
   [[nodiscard]] u64 address(unsigned i) const { return reinterpret_cast<u64>(&m_.done[i]); }
 
   XenQueueMemory& m_;
   u64 updates_ = 0;
   u64 operations_ = 0;
+  u64 pins_ = 0;
 };
 
 }  // namespace nopte::pt

@@ -53,7 +53,10 @@ void XenTables<call>::load_root(Frame root) {
   const bool is_new = !live(root);
   if (is_new) make_live(root, FourLevel::kLevels);
   run_user_on(root);
-  if (is_new) pin(root);
+  if (is_new) {
+    frames_.meta(root).index |= kPinned;
+    operation(Mmuext::kPinL4, machine(root));
+  }
   operation(Mmuext::kNewBaseptr, machine(root));
   queue_.issue();
   issued(true);
@@ -63,7 +66,7 @@ template <auto call>
 void XenTables<call>::make_live(Frame table, unsigned level) {
   FrameMeta& meta = frames_.meta(table);
   if ((meta.index & kLive) != 0 || table == memory_.direct_table) return;
-  meta.index = kLive;
+  meta.index = kLive | u64{number_} << 32;  // none of its entries waits, but it does
   change_alias(table, kPermR);
   if (level == 1) return;
   const TranslatingView view{frames_.window(table), numbers_.ours};
@@ -75,8 +78,9 @@ template <auto call>
 void XenTables<call>::pin(Frame table) {
   FrameMeta& meta = frames_.meta(table);
   if ((meta.index & kPinned) != 0) return;
+  if (has_waiting(meta) || queue_.pins_full()) issue();
   meta.index |= kPinned;
-  operation(static_cast<Mmuext>(static_cast<unsigned>(Mmuext::kPinL1) + meta.level - 1), machine(table));
+  queue_.pin(static_cast<Mmuext>(static_cast<unsigned>(Mmuext::kPinL1) + meta.level - 1), machine(table));
 }
 
 // The tree of `table` without what has other parents, too. False: there are too many.
@@ -105,23 +109,29 @@ bool XenTables<call>::keep(Frame table) {
   FrameMeta& meta = frames_.meta(table);
   if ((meta.index & kLive) == 0) return false;
   Kept& kept = kept_[meta.level];
-  if ((meta.index & kPinned) == 0 || meta.live > kSoonerEmptied || kept.count == kMostKept) {
+  const bool has_marks = meta.kind == FrameKind::kTable;
+  if ((meta.index & kPinned) == 0 || meta.live > (has_marks ? kSoonerEmptied : 0) ||
+      kept.count == kMostKept) {
     end_life(table);
     return false;
   }
-  if (meta.live != 0) empty(table, meta);
+  empty(table, meta);
   meta.back = kept.first;
   kept.first = table.number() + 1;
   ++kept.count;
+  ++all_kept_;
   return true;
 }
 
 template <auto call>
-void XenTables<call>::empty(Frame table, const FrameMeta& meta) {
+void XenTables<call>::empty(Frame table, FrameMeta& meta) {
+  if (meta.live == 0) return;
   const unsigned last = meta.level == FourLevel::kLevels ? kLastUserSlot : FourLevel::kEntriesPerTable - 1;
   if (has_waiting(meta)) issue();
   EntryScan<FourLevel, PlainView> scan({frames_.window(table)}, meta, 0, last);
   while (scan.next()) change(table, scan.index(), Entry());
+  meta.live = 0;
+  meta.back = 0;
 }
 
 template <auto call>
@@ -129,21 +139,27 @@ Frame XenTables<call>::take(unsigned level) {
   Kept& kept = kept_[level];
   if (kept.count == 0) return {};
   --kept.count;
+  --all_kept_;
   const Frame table(kept.first - 1);
   kept.first = frames_.meta(table).back;
   return table;
 }
 
+// Some at once: each call has many of them.
 template <auto call>
-Frame XenTables<call>::give_up() {
+bool XenTables<call>::give_up() {
+  u64 left = kGivenUpAtOnce;
   for (unsigned level = 1; level <= FourLevel::kLevels; ++level) {
-    const Frame table = take(level);
-    if (table == Frame()) continue;
-    end_life(table);
-    make_writable();
-    return table;
+    for (Frame table; left != 0 && (table = take(level)) != Frame(); --left) {
+      frames_.free_kept(table);
+      if (queue_.pins_full()) issue();
+      queue_.pin(Mmuext::kUnpin, machine(table));
+      frames_.meta(table).index &= ~kPinned;
+      end_life(table);
+    }
   }
-  return {};
+  make_writable();
+  return left != kGivenUpAtOnce;
 }
 
 template <auto call>

@@ -132,7 +132,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   void unlink(const Slot& slot) override {
     if (live(slot.table)) {
       const Frame table = read_below(slot);
-      if (is_soon_emptied(frames_.meta(table))) pin(table);
+      if (is_soon_emptied(frames_.meta(table))) prepare_to_keep(table);
       change(slot, Entry(), abi::xen::kNormalUpdate, true);
       followed(slot, Entry());
     } else {
@@ -153,7 +153,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   void flush_page(Gva va, FlushScope) override {
     if (losses_ == 0 && !unflushed_) return;  // flushed with what was lost
     if (losses_ == 1 && !unflushed_) {
-      if (queue_.updates() == 1 && single_ == va.page_base().value() && !queue_.operation_waits()) {
+      if (queue_.is_single() && single_ == va.page_base().value()) {
         update_single(abi::xen::kFlushPage | abi::xen::kFlushLocal);
         return;
       }
@@ -173,7 +173,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   }
 
   void complete() override {
-    if (queue_.updates() == 1 && single_ != kNoSingle && !queue_.operation_waits()) {
+    if (queue_.is_single() && single_ != kNoSingle) {
       update_single(abi::xen::kFlushNone);
     } else if (!queue_.empty()) {
       issue();
@@ -206,7 +206,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   // Entries [first, end) wait, or some of them.
   void note_waiting(FrameMeta& table, u64 first, u64 end) {
     unsettled_ = true;
-    if (has_waiting(table)) {
+    if (has_waiting(table) && (table.index >> 16 & 0xffff) != 0) {
       const u64 known_first = table.index & 0xffff, known_end = table.index >> 16 & 0xffff;
       if (known_first < first) first = known_first;
       if (known_end > end) end = known_end;
@@ -312,6 +312,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
 
   static constexpr u64 kPinned = u64{1} << 62;
   static constexpr u64 kMostKept = 256;  // of a level
+  static constexpr u64 kLeastFree = 32;  // besides, or none is kept: it would be given up soon
   static constexpr u64 kMostOfSmallTree = 24;
   static constexpr unsigned kSlotsOfGroup = 8;  // FrameMeta::back
   static constexpr unsigned kLastUserSlot = 255;
@@ -321,8 +322,10 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   };
 
   [[nodiscard]] bool is_soon_emptied(const FrameMeta& table) const {
-    return table.refs <= 1 && table.live <= kSoonerEmptied && kept_[table.level].count < kMostKept;
+    return table.refs <= 1 && table.live <= kSoonerEmptied && kept_[table.level].count < kMostKept &&
+           frames_.free_frames() >= all_kept_ + kLeastFree;
   }
+  // One that has been live for longer than what waits.
   void pin(Frame table);
   void unpin(Frame table) {
     frames_.meta(table).index &= ~kPinned;
@@ -338,9 +341,15 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   template <Visit does>
   bool visit_own(Frame table, u64& left);
   bool keep(Frame table) override;
-  void empty(Frame table, const FrameMeta& meta);
+  void empty(Frame table, FrameMeta& meta);
+  // Before it is unlinked, for the last time: when it is freed, its marks are lost.
+  [[gnu::noinline]] void prepare_to_keep(Frame table) {
+    pin(table);
+    empty(table, frames_.meta(table));
+  }
   Frame take(unsigned level) override;
-  Frame give_up() override;
+  bool give_up() override;
+  static constexpr u64 kGivenUpAtOnce = XenQueueMemory::kPins;
 
   XenMemory memory_;
   XenUserRoots user_roots_;
@@ -349,8 +358,9 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   bool memory_waits_ = false;          // a frame of ours was read-only
   u64 ended_ = 0;                      // the last that is to be writable again: its number + 1
   Kept kept_[FourLevel::kLevels + 1];  // by level
-  u64 losses_ = 0;                     // of the updates that wait, those that took something away
-  bool unflushed_ = false;             // such a one was issued without a flush
+  u64 all_kept_ = 0;
+  u64 losses_ = 0;          // of the updates that wait, those that took something away
+  bool unflushed_ = false;  // such a one was issued without a flush
   u64 single_ = kNoSingle;  // the address of the only update, when that is all that Xen needs to know
 };
 

@@ -10,8 +10,9 @@ from unittest import mock
 
 HERE = pathlib.Path(__file__).resolve().parent
 EXPERIMENTS = HERE.parents[1] / "experiments"
-sys.path.insert(0, str(EXPERIMENTS))
+sys.path[:0] = [str(HERE), str(EXPERIMENTS)]
 
+import foreign  # noqa: E402
 import machine  # noqa: E402
 from lib import boots, call_tree, launcher, profile_formats, profiler, results, walks  # noqa: E402
 from lib.errors import UserError  # noqa: E402
@@ -61,6 +62,17 @@ class RowsTest(unittest.TestCase):
                         # The row's figure is without the empty span, which is counted like any other.
                         self.assertEqual(one.instructions, measured[one.name][1] + measured["empty"][1])
                         self.exits_are_those_of_the_machine(one, figures[one.name])
+
+    @foreign.needs(machine.XEN_PV)
+    def test_counts_on_xen_are_those_of_the_clock(self):
+        recorded = profiler.record(machine.XEN_PV, MMLAT, guest_mib=GUEST_MIB, timeout=SECONDS)
+        found, failed = profiler.rows(recorded, machine.XEN_PV, ROWS, {})
+        self.assertEqual((recorded.run.status, [one.name for one in found], failed), (0, ROWS, {}))
+        for one in found:
+            with self.subTest(one.name):
+                self.assertEqual(one.instructions, one.clock)
+        lines = profile_formats.folded(found[-1])
+        self.assertRegex(lines, r"(?m)^mmlat(;\w+)*;ring3_syscall_entry;guest::handle_syscall;.*;pv_hypercall;")
 
     def exits_are_those_of_the_machine(self, profile, figure):
         exits = sum(one.calls for one in call_tree.by_function(profile.tree) if one.function.image == "exits")

@@ -36,10 +36,12 @@ constexpr Mode kModes[] = {
      "as kvmpv; a ring of 64 calls waits for a call, or an exit that reads it"},
     {"xen",
      Promises::kCallers,
-     {.call = 1, .touch = 1, .batch = 512},
+     {.call = 1, .touch = 1, .batch = 512, .shortage = 10},
      "the processor walks the guest's own tables, so a fault is no exit, what mends it is one; a call is a "
      "root "
-     "loaded, pinned or a flush; a queue of 512 updates, in at most 8 operations, waits for it"},
+     "loaded, pinned or a flush; a queue of 512 updates, in at most 8 operations, waits for it; tables that "
+     "were kept are counted "
+     "out when memory runs out, some 8 at an exit"},
     {"xenpv", Promises::kCallers, {}, "Xen's exits are not counted"},
 };
 

@@ -332,6 +332,7 @@ void Scene::kmem_free(Gva va, u64 pages) {
 }
 
 u64 Scene::free_pages() {
+  budget_.shortage();  // who asks means to use it up
   called(Call::memory_info);
   called(Call::memory_info);  // one call for each of the two numbers
   return ops_->memory_info().free_pages;

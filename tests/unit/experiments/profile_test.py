@@ -234,6 +234,21 @@ last:   ret
         with self.assertRaisesRegex(UserError, "has 0 functions that are the kernel's mark"):
             profile_symbols.Table().add_kernel(self.folder / "program")
 
+    def test_xen_with_symbols_and_without(self):
+        table = profile_symbols.Table()
+        table.add_xen(self.folder / "program")
+        lines = table.text().splitlines()
+        self.assertEqual(lines[:2], ["ring0 ffff800000000000 ffff880000000000", "image hypervisor"])
+        self.assertEqual(table.function(int(lines[2].split()[3])), Function("xen", "sized"))
+        table = profile_symbols.Table()
+        table.add_xen(None)
+        self.assertEqual(table.text().splitlines(), lines[:2])
+        self.assertEqual((table.function(1).name, profile_formats.owner(table.function(1))), ("Xen", "hypervisor"))
+
+    def test_where_xen_enters_the_kernel(self):
+        self.assertEqual([profile_symbols._kernel_what(name) for name in ("ring3_syscall_entry", "exception_stub_13", "ring3_return")],
+                         [" bounce", " bounce", ""])
+
     def test_exits_have_names(self):
         table = profile_symbols.Table()
         self.assertEqual(table.function((1 << 30) + 0x81).name, "[exit 0x81: VMMCALL]")

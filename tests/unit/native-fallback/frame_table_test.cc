@@ -13,7 +13,7 @@ namespace {
 // Memory of frames [base, base + frames), with holes as the ranges say.
 // Keeps one table.
 struct Owner final : FrameTable::TableKeeper {
-  explicit Owner(const FrameTable& of) : table(of) {}
+  explicit Owner(FrameTable& of) : table(of) {}
   void make_writable() override {
     ++asked;
     free_then = table.free_frames();
@@ -24,8 +24,12 @@ struct Owner final : FrameTable::TableKeeper {
     return true;
   }
   Frame take(unsigned level) override { return level == 1 ? std::exchange(kept, {}) : Frame(); }
-  Frame give_up() override { return std::exchange(kept, {}); }
-  const FrameTable& table;
+  bool give_up() override {
+    if (kept == Frame()) return false;
+    table.free_kept(std::exchange(kept, {}));
+    return true;
+  }
+  FrameTable& table;
   u64 asked = 0;
   u64 free_then = 0;
   bool keeps = false;

@@ -321,6 +321,23 @@ TEST_F(XenTablesTest, TablesThatComeAndGoAreCheckedOnce) {
   expect_all_free_are_memory();
 }
 
+TEST_F(XenTablesTest, ATableThatGoesWithItsEntriesIsEmptyWhenItIsTheNext) {
+  const Frame a = space({kVa});
+  sink_.root_activate(a);
+  for (u64 i = 0; i < kSoonerEmptied; ++i) install(a, kThere + pages_to_bytes(i * 20));
+  TlbBatch<Sink> batch(sink_, frames_, counters_, a, FlushScope::kSpace);
+  Cursor<Sink> cursor(table_memory_, a);
+  cursor.walk(kThere);
+  const Frame gone = cursor.table();
+  cursor.unlink_table(batch);
+  batch.flush();
+  sink_.complete();
+  ASSERT_EQ(*table_memory_.make(1), gone);
+  for (unsigned index = 0; index < 512; ++index) {
+    EXPECT_TRUE(load_entry(frames_.window(gone), index).empty()) << index;
+  }
+}
+
 TEST_F(XenTablesTest, ASmallSpaceLeavesItsTablesToTheNext) {
   const Frame a = space({kVa});
   sink_.root_activate(a);

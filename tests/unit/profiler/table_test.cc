@@ -67,6 +67,24 @@ TEST_F(TableTest, ImagesOfOneAddressAreToldApartByWhereTheyLie) {
   EXPECT_EQ(kernel.entry.vector, -1);
 }
 
+TEST_F(TableTest, AHypervisorAtRing0IsKnownByItsAddresses) {
+  ASSERT_EQ(read("ring0 ffff800000000000 ffff880000000000\n"
+                 "image hypervisor\n"
+                 "function ffff82d040201940 ffff82d04020194c 10 vector=14\n"
+                 "image kernel\n"
+                 "function ffffffff80100020 ffffffff80100030 11 bounce\n"),
+            "");
+  const Place fault = table_.find(0xffff82d040201940, 0x900000, {});
+  EXPECT_EQ(fault.world, World::kRing0);
+  EXPECT_EQ(fault.entry.function, 10U);
+  EXPECT_EQ(fault.entry.vector, 14);
+  const Place unnamed = table_.find(0xffff87ffffffffff, 0x900000, {});
+  EXPECT_EQ(unnamed.world, World::kRing0);
+  EXPECT_EQ(unnamed.entry.function, kUnknownHypervisor);
+  EXPECT_EQ(table_.find(0xffff880000000000, 0x900000, {}).world, World::kKernel);
+  EXPECT_TRUE(table_.find(kImage + 0x20, 0x900000, {}).entry.is_bounce);
+}
+
 TEST_F(TableTest, FunctionsEndWhereTheyEnd) {
   read_all();
   EXPECT_TRUE(table_.find(kImage + 0x3f, 0x900000, {}).entry.is_start);
