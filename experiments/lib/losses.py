@@ -16,9 +16,9 @@ _REASONS = {
     "vma": {"map-unmap": "two calls for memory that is never touched: shadow has nothing to do",
             **{f"{call}-{count}": "a call for memory that nobody touched: shadow has nothing to do"
                for call in ("map", "protect", "unmap") for count in ("10", "1k", "60k")}},
-    "kvmpv": _UNMAPS | {"map-unmap": _BY_CALLS, "populate": _BY_CALLS, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL, "cow-child": _TOLD},
-    "vmi": _UNMAPS | {"map-unmap": _BY_CALLS, "populate": _BY_CALLS, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL, "cow-child": _TOLD},
-    "lguest": _UNMAPS | {"map-unmap": _BY_CALLS, "populate": _BY_CALLS, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL,
+    "kvmpv": _UNMAPS | {"map-unmap": _BY_CALLS, "populate": _SMALL, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL, "cow-child": _TOLD},
+    "vmi": _UNMAPS | {"map-unmap": _BY_CALLS, "populate": _SMALL, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL, "cow-child": _TOLD},
+    "lguest": _UNMAPS | {"map-unmap": _BY_CALLS, "populate": _SMALL, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL,
                "cow-parent": "rights that come back for a page's neighbours are told one by one",
                "fork-64m": "a table has one root: each page is copied into one of the clone's, where shadow's guest links 32 tables",
                "protect-mib": "256 calls fill the ring four times, each is looked up from its root; shadow looks once at the table",
