@@ -33,7 +33,6 @@ class AnyKind {
   [[nodiscard]] virtual bool can_share_tables() const = 0;
   [[nodiscard]] virtual bool processor_marks() const = 0;
   [[nodiscard]] virtual bool large_pages() const = 0;
-  [[nodiscard]] virtual bool plain_tables() const = 0;
   virtual void complete() = 0;
 
   // --- what its tables hold ---

@@ -138,7 +138,6 @@ class KindOf final : public AnyKind {
   bool can_share_tables() const override { return kind.sink.can_share_tables(); }
   bool processor_marks() const override { return kind.sink.processor_marks(); }
   bool large_pages() const override { return pt::kLargePages<Sink>; }
-  bool plain_tables() const override { return kind.sink.plain_tables(); }
   void complete() override { kind.sink.complete(); }
 
   void for_each_entry(Frame table, unsigned level, bool root_of_a_space,
