@@ -32,7 +32,8 @@ MOST_GAIN = 0.02
 # But rows of few instructions in loops. The first image asks outside of them which tables it writes: 1 to 13 instructions.
 # The second is another program to the compiler, which keeps more in registers or less: a page's mprotect there is 39 of 879
 # dearer.
-COST_OF = {"shared-read": 0.02, "shared-write": 0.02, "mremap-move": 0.02, "protect-mib": 0.02, "sparse-unmap": 0.04}
+COST_OF = {"shared-read": 0.02, "shared-write": 0.02, "mremap-move": 0.02, "protect-mib": 0.02, "protect-none": 0.03,
+           "sparse-unmap": 0.04}
 GAIN_OF = {"protect-page": 0.06, "segv-barrier": 0.06, "shared-unmap": 0.06, "dontneed": 0.06, "protect-10": 0.06,
            "protect-1k": 0.06, "protect-60k": 0.06}
 # From g++ 13 on; seen with 14. Its first image is as g++ 12's; of the second, whose engine writes tables in one way alone, it
