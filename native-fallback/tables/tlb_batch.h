@@ -139,10 +139,13 @@ class TlbBatch {
     Way& sink = way_of<Way>(sink_);
     const FrameMeta& meta = frames_.meta(table);
     sink.retire(table, meta.level);
-    if (meta.live == 0 && sink.plain_tables()) {
+    // Plain tables nobody keeps.
+    if (!sink.plain_tables()) {
+      frames_.free_table(table);
+    } else if (meta.live == 0) {
       frames_.free_zeroed(table);
     } else {
-      frames_.free_table(table);
+      frames_.free(table);
     }
     ++counters_.tables_freed;
   }
