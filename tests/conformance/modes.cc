@@ -39,7 +39,7 @@ constexpr Mode kModes[] = {
      {.call = 1, .touch = 1, .batch = 512, .shortage = 10},
      "the processor walks the guest's own tables, so a fault is no exit, what mends it is one; a call is a "
      "root "
-     "loaded, pinned or a flush; a queue of 512 updates, in at most 8 operations, waits for it; tables that "
+     "loaded, pinned or a flush; a queue of 512 updates and at most 32 operations waits for it; tables that "
      "were kept are counted "
      "out when memory runs out, some 8 at an exit"},
     {"xenpv", Promises::kCallers, {}, "Xen's exits are not counted"},
