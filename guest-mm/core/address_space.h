@@ -2,6 +2,9 @@
 // grows, and the operations that Linux's memory system calls are made of. Every change goes
 // prepare -> MmOps call -> commit: after an error the space is as before unless the text says otherwise.
 //
+// Linux's map limit has an edge for each operation (mm/mmap.c, mm/vma.c, mm/mremap.c): a new mapping may be
+// the one after the last, a split may not, and mremap wants room for what it may split.
+//
 // Places, as Linux lays them out: image and brk heap low, mmap from below the stack downwards (first fit from
 // the top), the stack under kUserRange's end.
 //
@@ -27,6 +30,7 @@ inline constexpr Gva kMmapBottom{0x1'0000};           // and not below this (mma
 // How map() chooses the place.
 enum class Placement : u8 {
   kAnywhere,        // at the hint, rounded down, when that is free, else below kMmapTop
+  kLow,             // the same, below 2 GiB (MAP_32BIT)
   kFixed,           // at the hint; what is there goes away
   kFixedNoReplace,  // at the hint, kOverlap when something is there
 };
@@ -45,11 +49,12 @@ struct MapRequest {
 
 // mremap(2); the ranges are page-aligned. A move takes `old` out of its place.
 struct RemapRequest {
-  VaRange old;  // non-empty
+  VaRange old;  // empty: what is shared at its begin is mapped a second time, which is a move
   u64 new_pages = 0;
   bool may_move = false;
-  bool fixed = false;  // to new_address; what is there goes away
-  Gva new_address{};
+  bool fixed = false;         // to new_address; what is there goes away
+  bool keeps_source = false;  // what is promised stays promised, without its pages (MREMAP_DONTUNMAP)
+  Gva new_address{};          // with keeps_source alone: a hint, 0 for none
 };
 
 class AddressSpace {
@@ -78,14 +83,28 @@ class AddressSpace {
   // Errors: kInvalid, kNoRegion (a hole; Linux changes what lies before it, so does this), kPermission,
   // kNoMemory.
   Result<void> protect(VaRange range, Perm perm);
-  // The new address. Errors: kInvalid, kBadAddress (`old` is not in one region), kNoMemory (no room). After
-  // an error with `fixed` the target may be unmapped and `old` shrunk to new_pages, as in Linux.
+  // The new address. With `fixed` and the size as it is, all regions in `old` move and keep their distances
+  // (Linux 6.17). Errors: kInvalid, kBadAddress (nothing at the begin of `old`, or it is not in one region
+  // where it must be), kNoMemory (no room). After an error with `fixed` the target may be unmapped, `old`
+  // shrunk to new_pages and regions before the one that failed moved, as in Linux; after kNoMemory with
+  // keeps_source the pages may be at the target and `old` unmapped.
   Result<Gva> remap(const RemapRequest& request);
   // Drops or installs pages. Errors: kInvalid, kNoRegion (holes; the rest is done), kNoMemory (populate).
   Result<void> advise(VaRange range, Advice advice);
   // Notes how the range will be used. Errors: kInvalid, kNoRegion (holes; the rest is done), kNoMemory
   // (nothing has changed).
   Result<void> use(VaRange range, Advice advice);
+  // Puts `bits` in the place of the bits in `mask` (VmaFlag). Errors: kInvalid, kNoRegion (holes; the rest is
+  // done), kNoMemory (nothing has changed).
+  Result<void> mark(VaRange range, u32 mask, u32 bits);
+  // Locks the range up to its first hole, without installing it, or unlocks it: `how` is 0, kVmaLocked, or
+  // that and kVmaLockOnFault. Errors: as mark.
+  Result<void> lock(VaRange range, u32 how);
+  // How what comes from now on is locked; a clone begins with 0.
+  void lock_future(u32 how) { future_flags_ = how; }
+  [[nodiscard]] u64 locked_pages() const;
+  // Whether any region may have one of these flags: false is certain.
+  [[nodiscard]] bool may_have(u32 flags) const { return (seen_flags_ & flags) != 0; }
   // Whether the program is to have large leaves at all, now and later; a clone says the same. Cannot fail.
   void bar_large_leaves(bool barred);
   [[nodiscard]] bool large_leaves_barred() const { return unasked_.barred(); }
@@ -135,14 +154,26 @@ class AddressSpace {
   }
   // Declares `pages` more after the region that ends at `end`, continuing it at `at`.
   Result<void> insert_continuation(const RegionNode& node, Gva end, Gva at, u64 pages);
-  Result<Gva> find_place(Gva hint, u64 pages);
+  Result<Gva> find_place(Gva hint, u64 pages, VaRange within = {kMmapBottom, kMmapTop});
   Result<Gva> move(VaRange old, u64 new_pages, Gva to);
-  [[nodiscard]] bool region_limit_reached(const RegionPlan& plan) const {
-    return tree_.regions() + plan.nodes_held() > kMostRegions;
+  // The parts of remap(), which see to it that the request makes sense.
+  Result<Gva> move_each(const RemapRequest& request);
+  Result<Gva> move_and_keep(const RemapRequest& request);
+  Result<Gva> duplicate(const RemapRequest& request);
+  Result<void> may_move() const;
+  // Locked memory is there from the beginning.
+  void install_locked(u32 flags, VaRange range);
+  // What a clone does not take over. Errors: kNoMemory.
+  Result<void> forget_what_stays_with_the_parent();
+  // A change that adds none is always fine: there may be more than `most` already.
+  [[nodiscard]] bool may_add(unsigned regions, u64 most) const {
+    return regions == 0 || tree_.regions() + regions <= most;
   }
 
   u32 references_ = 1;
-  Usage unasked_{};  // of a region of which the program has said nothing
+  Usage unasked_{};       // of a region of which the program has said nothing
+  u32 future_flags_ = 0;  // VmaFlag of what is mapped from now on
+  u32 seen_flags_ = 0;    // VmaFlag that some region had, once
   GapIndex gaps_;
   RegionTree tree_;
   Gva brk_start_{};

@@ -9,10 +9,23 @@ namespace nopte::guest {
 
 // Tag bits of a region in an address space. Regions with different bits do not merge.
 enum VmaFlag : u32 {
-  kVmaGrowsDown = 1 << 0,  // a stack: faults right below it extend it
-  kVmaNoWrite = 1 << 1,    // a shared mapping of a file that is not open for writing: never writable
-  kVmaNoReserve = 1 << 2,  // not counted against total memory
+  kVmaGrowsDown = 1 << 0,    // a stack: faults right below it extend it
+  kVmaNoWrite = 1 << 1,      // a shared mapping of a file that is not open for writing: never writable
+  kVmaNoReserve = 1 << 2,    // not counted against total memory
+  kVmaDontFork = 1 << 3,     // a clone is without it
+  kVmaWipeOnFork = 1 << 4,   // a clone has it empty
+  kVmaDontDump = 1 << 5,     // for /proc alone: there are no core dumps
+  kVmaLocked = 1 << 6,       // mlock
+  kVmaLockOnFault = 1 << 7,  // beside kVmaLocked: what is not touched need not be there
 };
+inline constexpr u32 kVmaLockFlags = kVmaLocked | kVmaLockOnFault;
+// What a clone has to look after.
+inline constexpr u32 kVmaForkFlags = kVmaDontFork | kVmaWipeOnFork | kVmaLockFlags;
+
+// Whether Linux counts such a mapping against memory.
+constexpr bool counts_against_memory(Sharing sharing, Perm perm, u32 flags) {
+  return sharing == Sharing::kPrivate && perm.write() && (flags & kVmaNoReserve) == 0;
+}
 
 // One VMA, as /proc/self/maps shows it.
 struct Vma {

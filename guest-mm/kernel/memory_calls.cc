@@ -3,10 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "guest-mm/core/address_space.h"
-#include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/files.h"
-#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/memory_range.h"
 #include "guest-mm/kernel/syscall.h"
 
 namespace nopte::guest {
@@ -18,8 +16,10 @@ constexpr u64 kMapTypeMask = 0x0f;
 constexpr u64 kMapShared = 0x01;
 constexpr u64 kMapPrivate = 0x02;
 constexpr u64 kMapSharedValidate = 0x03;
+constexpr u64 kMapDroppable = 0x08;
 constexpr u64 kMapFixed = 0x10;
 constexpr u64 kMapAnonymous = 0x20;
+constexpr u64 kMap32Bit = 0x40;
 constexpr u64 kMapGrowsDown = 0x0100;
 constexpr u64 kMapLocked = 0x2000;
 constexpr u64 kMapNoReserve = 0x4000;
@@ -27,8 +27,13 @@ constexpr u64 kMapPopulate = 0x8000;
 constexpr u64 kMapNonBlock = 0x1'0000;
 constexpr u64 kMapHugeTlb = 0x4'0000;
 constexpr u64 kMapFixedNoReplace = 0x10'0000;
-// Flags that MAP_SHARED_VALIDATE knows: the legacy ones.
-constexpr u64 kMapValidated = 0x1f'ffff;
+// Flags that MAP_SHARED_VALIDATE knows: LEGACY_MAP_MASK of include/linux/mman.h.
+constexpr u64 kMapValidated = kMapSharedValidate | kMapFixed | kMapAnonymous | kMap32Bit |
+                              0x80 /* ABOVE4G */ | kMapGrowsDown | 0x800 /* DENYWRITE */ |
+                              0x1000 /* EXECUTABLE */ | kMapLocked | kMapNoReserve | kMapPopulate |
+                              kMapNonBlock | 0x2'0000 /* STACK */ | kMapHugeTlb |
+                              u64{21} << 26 /* HUGE_2MB */ | u64{30} << 26 /* HUGE_1GB */;
+constexpr u64 kMostFileBytes = ~u64{0} >> 1;
 
 constexpr u64 kProtSem = 8;
 constexpr u64 kProtGrowsDown = 0x0100'0000;
@@ -36,56 +41,21 @@ constexpr u64 kProtGrowsUp = 0x0200'0000;
 
 constexpr u64 kRemapMayMove = 1;
 constexpr u64 kRemapFixed = 2;
-
-enum MadviseValue : u64 {
-  kMadvNormal = 0,
-  kMadvRandom = 1,
-  kMadvSequential = 2,
-  kMadvWillNeed = 3,
-  kMadvDontNeed = 4,
-  kMadvFree = 8,
-  kMadvHugePage = 14,
-  kMadvNoHugePage = 15,
-  kMadvDontDump = 16,
-  kMadvDoDump = 17,
-  kMadvCold = 20,
-  kMadvPageOut = 21,
-  kMadvPopulateRead = 22,
-  kMadvPopulateWrite = 23,
-};
+constexpr u64 kRemapDontUnmap = 4;
 
 constexpr u64 kMsAsync = 1;
 constexpr u64 kMsInvalidate = 2;
 constexpr u64 kMsSync = 4;
 
-constexpr u64 kMclMask = 7;       // MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT
-constexpr u64 kMlockOnFault = 1;  // mlock2
-
-constexpr u64 kUserEnd = kUserRange.end.value();
-
-AddressSpace& space() { return *current().space; }
-
-i64 answer(Result<void> result) { return result ? 0 : to_errno(result.error()); }
 i64 answer(Result<Gva> result) {
   return result ? static_cast<i64>(result->value()) : to_errno(result.error());
 }
-
-i64 use(VaRange range, Advice advice) {
-  const auto noted = space().use(range, advice);
-  // No memory of the kernel's: ENOMEM says that the program's is missing.
-  return !noted && noted.error() == Status::kNoMemory ? -kEAGAIN : answer(noted);
-}
-
-constexpr bool aligned(u64 address) { return (address & kPageMask) == 0; }
-
-// The pages of [start, start + bytes); wraps to 0 bytes when the length overflows, as PAGE_ALIGN does.
-constexpr u64 round_up(u64 bytes) { return (bytes + kPageMask) & ~kPageMask; }
-constexpr VaRange range_of(u64 start, u64 bytes) { return {Gva{start}, Gva{start + bytes}}; }
 
 // The file's part of an mmap: object and flags. Negative errno, or 0.
 i64 take_file(u64 descriptor, u64 flags, MapRequest& request) {
   files::File* file = files::current_files().table.get(descriptor);
   if (file == nullptr) return -kEBADF;
+  if (request.offset_bytes + round_up(request.bytes) > kMostFileBytes) return -kEOVERFLOW;
   switch (flags & kMapTypeMask) {
     case kMapSharedValidate:
       if ((flags & ~kMapValidated) != 0) return -kEOPNOTSUPP;
@@ -134,7 +104,10 @@ i64 sys_mmap(const SyscallArgs& args) {
     if (request.hint < kUserRange.begin) return -kEPERM;
     request.placement = (flags & kMapFixedNoReplace) != 0 ? Placement::kFixedNoReplace : Placement::kFixed;
   }
+  if ((flags & kMap32Bit) != 0 && request.placement == Placement::kAnywhere)
+    request.placement = Placement::kLow;
   if ((flags & kMapNoReserve) != 0) request.flags |= kVmaNoReserve;
+  if ((flags & kMapLocked) != 0) request.flags |= kVmaLocked;
   request.populate = (flags & kMapLocked) != 0 || (flags & (kMapPopulate | kMapNonBlock)) == kMapPopulate;
 
   if (anonymous) {
@@ -143,6 +116,10 @@ i64 sys_mmap(const SyscallArgs& args) {
         if ((flags & kMapGrowsDown) != 0) return -kEINVAL;
         request.sharing = Sharing::kShared;
         break;
+      case kMapDroppable:
+        if (offset != 0 || (flags & kMapLocked) != 0) return -kEINVAL;
+        request.flags |= kVmaNoReserve | kVmaWipeOnFork | kVmaDontDump;
+        [[fallthrough]];
       case kMapPrivate:
         if ((flags & kMapGrowsDown) != 0) request.flags |= kVmaGrowsDown;
         break;
@@ -185,81 +162,27 @@ i64 sys_mprotect(const SyscallArgs& args) {
 
 i64 sys_mremap(const SyscallArgs& args) {
   const u64 flags = args.a3;
-  if ((flags & ~(kRemapMayMove | kRemapFixed)) != 0) return -kEINVAL;
-  if ((flags & (kRemapMayMove | kRemapFixed)) == kRemapFixed) return -kEINVAL;
+  const bool may_move = (flags & kRemapMayMove) != 0;
+  const bool fixed = (flags & kRemapFixed) != 0;
+  const bool keeps_source = (flags & kRemapDontUnmap) != 0;
+  if ((flags & ~(kRemapMayMove | kRemapFixed | kRemapDontUnmap)) != 0) return -kEINVAL;
+  if ((fixed || keeps_source) && !may_move) return -kEINVAL;
+  if (keeps_source && args.a1 != args.a2) return -kEINVAL;
   if (!aligned(args.a0)) return -kEINVAL;
   const u64 old_bytes = round_up(args.a1);
   const u64 new_bytes = round_up(args.a2);
   if (new_bytes == 0) return -kEINVAL;
   if (!space().find(Gva{args.a0})) return -kEFAULT;
-  if (old_bytes == 0) return -kEINVAL;
   if (args.a0 + old_bytes < args.a0 || args.a0 + old_bytes > kUserEnd) return -kEFAULT;
-  if (new_bytes > kUserEnd) return (flags & kRemapFixed) != 0 ? -kEINVAL : -kENOMEM;
+  if (new_bytes > kUserEnd) return fixed || keeps_source ? -kEINVAL : -kENOMEM;
   RemapRequest request{.old = range_of(args.a0, old_bytes),
                        .new_pages = new_bytes >> kPageShift,
-                       .may_move = (flags & kRemapMayMove) != 0,
-                       .fixed = (flags & kRemapFixed) != 0,
+                       .may_move = may_move,
+                       .fixed = fixed,
+                       .keeps_source = keeps_source,
                        .new_address = Gva{args.a4}};
-  if (request.fixed && (!aligned(args.a4) || args.a4 > kUserEnd - new_bytes)) return -kEINVAL;
+  if ((fixed || keeps_source) && (!aligned(args.a4) || args.a4 > kUserEnd - new_bytes)) return -kEINVAL;
   return answer(space().remap(request));
-}
-
-i64 sys_madvise(const SyscallArgs& args) {
-  const u64 start = args.a0;
-  switch (args.a2) {
-    case kMadvNormal:
-    case kMadvRandom:
-    case kMadvSequential:
-    case kMadvWillNeed:
-    case kMadvDontNeed:
-    case kMadvFree:
-    case kMadvHugePage:
-    case kMadvNoHugePage:
-    case kMadvDontDump:
-    case kMadvDoDump:
-    case kMadvCold:
-    case kMadvPageOut:
-    case kMadvPopulateRead:
-    case kMadvPopulateWrite:
-      break;
-    default:
-      return -kEINVAL;
-  }
-  if (!aligned(start)) return -kEINVAL;
-  const u64 bytes = round_up(args.a1);
-  if (args.a1 != 0 && bytes == 0) return -kEINVAL;
-  if (start + bytes < start) return -kEINVAL;
-  if (bytes == 0) return 0;
-  const VaRange range = range_of(start, bytes);
-  switch (args.a2) {
-    case kMadvFree:
-      // Dropping at once is one of the two things that a program must expect.
-      for (auto vma = space().at_or_after(range.begin); vma && vma->range.begin < range.end;
-           vma = space().at_or_after(vma->range.end)) {
-        if (vma->object != nullptr) return -kEINVAL;
-      }
-      [[fallthrough]];
-    case kMadvDontNeed:
-      return answer(space().advise(range, Advice::kDontNeed));
-    case kMadvWillNeed:
-    case kMadvPopulateRead:
-      return answer(space().advise(range, Advice::kWillNeed));
-    case kMadvPopulateWrite:
-      return answer(space().advise(range, Advice::kPopulate));
-    case kMadvNormal:
-      return use(range, Advice::kNormal);
-    case kMadvRandom:
-      return use(range, Advice::kRandom);
-    case kMadvSequential:
-      return use(range, Advice::kSequential);
-    case kMadvHugePage:
-      return use(range, Advice::kLargeWanted);
-    case kMadvNoHugePage:
-      return use(range, Advice::kLargeNever);
-    default:
-      // Hints.
-      return space().covered(range) ? 0 : -kENOMEM;
-  }
 }
 
 i64 sys_brk(const SyscallArgs& args) { return static_cast<i64>(space().set_brk(Gva{args.a0}).value()); }
@@ -293,38 +216,13 @@ i64 sys_msync(const SyscallArgs& args) {
   const u64 bytes = round_up(args.a1);
   if (start + bytes < start) return -kENOMEM;
   if (bytes == 0) return 0;
+  if ((flags & kMsInvalidate) != 0 && space().may_have(kVmaLocked)) {
+    return for_each_part(range_of(start, bytes), [](const Vma& vma, VaRange) -> i64 {
+      return (vma.flags & kVmaLocked) != 0 ? -kEBUSY : 0;
+    });
+  }
   // Files are their objects: there is nothing to write back.
   return space().covered(range_of(start, bytes)) ? 0 : -kENOMEM;
 }
-
-// Pages never leave memory: locking is what is left of it, having them there.
-i64 sys_mlock(const SyscallArgs& args) {
-  const u64 start = args.a0 & ~kPageMask;
-  const u64 bytes = round_up(args.a1 + (args.a0 & kPageMask));
-  if (start + bytes < start) return -kEINVAL;
-  if (bytes == 0) return 0;
-  const VaRange range = range_of(start, bytes);
-  if (!space().covered(range)) return -kENOMEM;
-  return answer(space().advise(range, Advice::kPopulate));
-}
-
-i64 sys_mlock2(const SyscallArgs& args) {
-  if ((args.a2 & ~kMlockOnFault) != 0) return -kEINVAL;
-  return (args.a2 & kMlockOnFault) != 0 ? sys_munlock(args) : sys_mlock(args);
-}
-
-i64 sys_munlock(const SyscallArgs& args) {
-  const u64 start = args.a0 & ~kPageMask;
-  const u64 bytes = round_up(args.a1 + (args.a0 & kPageMask));
-  if (start + bytes < start) return -kEINVAL;
-  return bytes == 0 || space().covered(range_of(start, bytes)) ? 0 : -kENOMEM;
-}
-
-i64 sys_mlockall(const SyscallArgs& args) {
-  // MCL_ONFAULT (4) qualifies the other two.
-  return (args.a0 & ~kMclMask) != 0 || (args.a0 & 3) == 0 ? -kEINVAL : 0;
-}
-
-i64 sys_munlockall(const SyscallArgs&) { return 0; }
 
 }  // namespace nopte::guest

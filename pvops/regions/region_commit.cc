@@ -203,19 +203,19 @@ RegionNode& RegionTree::merge_down(RegionNode& node) {
   insert_planned(plan, above);
 }
 
-// changes(spec): the plan is to change it, as change(spec) does.
+// changes(node): the plan is to change it, as change(node) does.
 template <class Changes, class Change>
 [[gnu::always_inline]] inline void RegionTree::change_range(RegionPlan& plan, Changes changes,
                                                             Change change) {
   const VaRange range = plan.spec_.range;
   RegionNode* node = plan.first_;
-  if (node->spec.range.begin < range.begin && changes(node->spec)) {
+  if (node->spec.range.begin < range.begin && changes(*node)) {
     node = &split(*node, range.begin, plan.take());
   }
   while (node != nullptr && node->spec.range.begin < range.end) {
-    if (changes(node->spec)) {
+    if (changes(*node)) {
       if (range.end < node->spec.range.end) split(*node, range.end, plan.take());
-      change(node->spec);
+      change(*node);
     }
     node = merge_down(*node).above;
   }
@@ -226,15 +226,23 @@ template <class Changes, class Change>
 [[gnu::noinline]] void RegionTree::protect_range(RegionPlan& plan) {
   const Perm perm = plan.spec_.perm;
   change_range(
-      plan, [perm](const RegionSpec& spec) { return spec.perm != perm; },
-      [perm](RegionSpec& spec) { spec.perm = perm; });
+      plan, [perm](const RegionNode& node) { return node.spec.perm != perm; },
+      [perm](RegionNode& node) { node.spec.perm = perm; });
 }
 
 [[gnu::noinline, gnu::cold]] void RegionTree::use_range(RegionPlan& plan) {
   const UsageChange use = plan.use_;
   change_range(
-      plan, [use](const RegionSpec& spec) { return spec.usage != use.of(spec.usage); },
-      [use](RegionSpec& spec) { spec.usage = use.of(spec.usage); });
+      plan, [use](const RegionNode& node) { return node.spec.usage != use.of(node.spec.usage); },
+      [use](RegionNode& node) { node.spec.usage = use.of(node.spec.usage); });
+}
+
+[[gnu::noinline, gnu::cold]] void RegionTree::mark_range(RegionPlan& plan) {
+  const u32 mask = plan.tag_mask_;
+  const u32 bits = plan.tag_;
+  change_range(
+      plan, [=](const RegionNode& node) { return (node.tag & mask) != bits; },
+      [=](RegionNode& node) { node.tag = (node.tag & ~mask) | bits; });
 }
 
 [[gnu::noinline]] void RegionTree::move_range(RegionPlan& plan) {
@@ -300,6 +308,9 @@ void RegionTree::commit(RegionPlan& plan) {
       break;
     case Kind::kUse:
       if (plan.changes_) use_range(plan);
+      break;
+    case Kind::kMark:
+      if (plan.changes_) mark_range(plan);
       break;
     case Kind::kMove:
       move_range(plan);

@@ -11,7 +11,7 @@
 namespace nopte {
 
 class [[nodiscard]] RegionPlan {
-  enum class Kind : u8 { kInsert, kUnmap, kReplace, kProtect, kUse, kMove };
+  enum class Kind : u8 { kInsert, kUnmap, kReplace, kProtect, kUse, kMark, kMove };
 
  public:
   // RegionTree's alone: nobody else can name a kind. The range of every kind is spec.range.
@@ -25,6 +25,7 @@ class [[nodiscard]] RegionPlan {
         held_(std::exchange(other.held_, u16{0})),
         use_(other.use_),
         tag_(other.tag_),
+        tag_mask_(other.tag_mask_),
         version_(other.version_),
         spec_(other.spec_),
         to_(other.to_),
@@ -49,7 +50,7 @@ class [[nodiscard]] RegionPlan {
   void only_unmap() {
     if (kind_ == Kind::kReplace) kind_ = Kind::kUnmap;
   }
-  // kProtect, kUse: where the first page is that changes. Precondition: changes().
+  // kProtect, kUse, kMark: where the first page is that changes. Precondition: changes().
   [[nodiscard]] Gva changes_from() const { return to_; }
 
   // What the plan is about, less what limits have cut off.
@@ -57,7 +58,7 @@ class [[nodiscard]] RegionPlan {
 
   // An owner whose work may end half way takes what a prefix needs before it begins, and commits that prefix.
   // Nothing more is needed where it begins with whole regions and takes them out. False: no memory; the plan
-  // is as before. Not for kUse.
+  // is as before. Not for kUse, kMark.
   [[nodiscard]] bool hold_for_prefix() {
     const bool cuts_in = first_->spec.range.begin < spec_.range.begin;
     const unsigned needed = kind_ != Kind::kProtect                      ? cuts_in
@@ -99,10 +100,11 @@ class [[nodiscard]] RegionPlan {
   bool joins_above_ = false;  // kInsert: first_ continues the new region
   u16 held_ = 0;              // how many spares_ there are
   UsageChange use_{};         // kUse
-  u32 tag_ = 0;
+  u32 tag_ = 0;               // kMark: the new bits among tag_mask_
+  u32 tag_mask_ = 0;          // kMark
   u64 version_;
   RegionSpec spec_;
-  Gva to_{};  // kMove: the target; kProtect, kUse: where the first change is
+  Gva to_{};  // kMove: the target; kProtect, kUse, kMark: where the first change is
   RegionList* list_ = nullptr;
   RegionNode* first_ = nullptr;  // the first region that ends after spec_.range.begin
   RegionNodeSource* source_;

@@ -102,6 +102,15 @@ Result<RegionPlan> RegionTree::prepare_use(VaRange range, UsageChange change, u6
   });
 }
 
+Result<RegionPlan> RegionTree::prepare_mark(VaRange range, u32 mask, u32 bits) {
+  return prepared(Kind::kMark, {.range = range, .perm = {}}, [&](RegionPlan& plan) {
+    plan.tag_ = bits;
+    plan.tag_mask_ = mask;
+    return plan_change<Holes::kSkipped>(plan, ~u64{0},
+                                        [&](const RegionNode& node) { return (node.tag & mask) != bits; });
+  });
+}
+
 void RegionTree::limit(RegionPlan& plan, u64 most) const {
   const Gva end = plan.spec_.range.end;
   for (const RegionNode* node = plan.first_; node != nullptr && node->spec.range.begin < end;

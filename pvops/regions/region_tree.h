@@ -85,6 +85,9 @@ class RegionTree : public RegionSource {
   // Changes how all of the range is used; holes are skipped. Where it has more regions than `most`, up to the
   // end of the last of so many. Errors: kInvalid, kNoMemory.
   Result<RegionPlan> prepare_use(VaRange range, UsageChange change, u64 most = ~u64{0});
+  // Puts `bits` in the place of the tags' bits in `mask`, in all of the range; holes are skipped. Errors:
+  // kInvalid, kNoMemory.
+  Result<RegionPlan> prepare_mark(VaRange range, u32 mask, u32 bits);
   // Moves what is promised in `from` to `to`. Errors: kInvalid, kNoRegion (`from` is not in one region),
   // kOverlap (the target is not free, or overlaps `from`), kNoMemory.
   Result<RegionPlan> prepare_move(VaRange from, Gva to);
@@ -175,6 +178,7 @@ class RegionTree : public RegionSource {
   void replace_range(RegionPlan& plan);
   void protect_range(RegionPlan& plan);
   void use_range(RegionPlan& plan);
+  void mark_range(RegionPlan& plan);
   template <class Changes, class Change>
   void change_range(RegionPlan& plan, Changes changes, Change change);
   void move_range(RegionPlan& plan);

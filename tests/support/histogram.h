@@ -17,9 +17,12 @@ class Histogram {
   void add(const char* operation, const char* outcome) { ++counts_[{operation, outcome}]; }
 
   void expect_at_least(const char* operation, Status outcome, u64 count) const {
-    const auto found = counts_.find({operation, status_name(outcome)});
+    expect_at_least(operation, status_name(outcome), count);
+  }
+  void expect_at_least(const char* operation, const char* outcome, u64 count) const {
+    const auto found = counts_.find({operation, outcome});
     EXPECT_GE(found == counts_.end() ? 0 : found->second, count)
-        << operation << ": " << status_name(outcome) << " was too rare";
+        << operation << ": " << outcome << " was too rare";
   }
   void print() const {
     for (const auto& [key, count] : counts_) {

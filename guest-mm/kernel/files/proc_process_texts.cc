@@ -111,9 +111,14 @@ void add_flags(TextBuilder& out, const Vma& vma) {
                {true, "me "},
                {shared, "ms "},
                {(vma.flags & kVmaGrowsDown) != 0, "gd "},
+               {(vma.flags & kVmaLocked) != 0, "lo "},
                {pattern == AccessPattern::kSequential, "sr "},
                {pattern == AccessPattern::kRandom, "rr "},
+               {(vma.flags & kVmaDontFork) != 0, "dc "},
+               {(vma.flags & kVmaLockOnFault) != 0, "lf "},
                {(vma.flags & kVmaNoReserve) != 0, "nr "},
+               {(vma.flags & kVmaWipeOnFork) != 0, "wf "},
+               {(vma.flags & kVmaDontDump) != 0, "dd "},
                {large == LargeLeaves::kWanted, "hg "},
                {large == LargeLeaves::kNever, "nh "}};
   out.add("VmFlags: ");
@@ -176,10 +181,12 @@ void proc_process_statm(TextBuilder& out, Process& process) {
 void proc_process_status(TextBuilder& out, Process& process) {
   const SignalSets sets = signal_sets(process);
   const u64 kib = pages_to_bytes(promised_pages(process)) >> 10;
+  const u64 locked = process.space == nullptr ? 0 : pages_to_bytes(process.space->locked_pages()) >> 10;
   out.add("Name:\t", comm_of(process), "\nState:\t", state_name(process), "\nTgid:\t", process.pid,
           "\nPid:\t", process.pid, "\nPPid:\t", parent_pid(process));
   out.add("\nTracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nVmSize:\t", TextBuilder::Padded{kib, 8},
-          " kB\nVmRSS:\t", TextBuilder::Padded{kib, 8}, " kB\nThreads:\t1\n");
+          " kB\nVmLck:\t", TextBuilder::Padded{locked, 8}, " kB\nVmRSS:\t", TextBuilder::Padded{kib, 8},
+          " kB\nThreads:\t1\n");
   out.add("SigPnd:\t", TextBuilder::Hex{process.signals.pending, 16}, "\nSigBlk:\t",
           TextBuilder::Hex{process.signals.blocked, 16}, "\nSigIgn:\t", TextBuilder::Hex{sets.ignored, 16},
           "\nSigCgt:\t", TextBuilder::Hex{sets.caught, 16}, '\n');

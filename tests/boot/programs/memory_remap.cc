@@ -43,6 +43,69 @@ void mremap_to_a_fixed_place() {
   unmap(target, 3);
 }
 
+void mremap_that_keeps_its_source() {
+  char* at = map(4);
+  memset(at, 5, 4 * kPage);
+  CHECK_ERRNO(mremap(at, kPage, kPage, MREMAP_DONTUNMAP), EINVAL);
+  CHECK_ERRNO(mremap(at, kPage, 2 * kPage, MREMAP_MAYMOVE | MREMAP_DONTUNMAP), EINVAL);
+  const int kKeep = MREMAP_MAYMOVE | MREMAP_DONTUNMAP;
+  char* to = static_cast<char*>(mremap(at + kPage, 2 * kPage, 2 * kPage, kKeep, nullptr));
+  CHECK(to != MAP_FAILED && to[0] == 5 && to[2 * kPage - 1] == 5);
+  CHECK(zero(at + kPage, 2 * kPage) && at[0] == 5 && at[3 * kPage] == 5);
+  at[kPage] = 6;
+  CHECK(to[0] == 5);
+  char* place = map(3);
+  CHECK(mremap(to, 2 * kPage, 2 * kPage, kKeep | MREMAP_FIXED, place) == place);
+  CHECK(place[0] == 5 && zero(to, 2 * kPage));
+  unmap(place, 3);
+  unmap(to, 2);
+  unmap(at, 4);
+  int file = new_file(2);
+  char* shared = map_file(file, 2, PROT_READ | PROT_WRITE, MAP_SHARED);
+  char* other = static_cast<char*>(mremap(shared, 2 * kPage, 2 * kPage, kKeep, nullptr));
+  CHECK(other != MAP_FAILED && other[0] == 'a' && shared[kPage] == 'b');
+  other[0] = 'z';
+  CHECK(shared[0] == 'z');
+  unmap(other, 2);
+  unmap(shared, 2);
+  end_file(file);
+}
+
+void mremap_of_nothing_maps_again() {
+  char* at = map(2);
+  CHECK_ERRNO(mremap(at, 0, kPage, MREMAP_MAYMOVE), EINVAL);
+  unmap(at, 2);
+  int file = new_file(3);
+  char* shared = map_file(file, 3, PROT_READ | PROT_WRITE, MAP_SHARED);
+  CHECK_ERRNO(mremap(shared, 0, kPage, 0), ENOMEM);
+  char* again = static_cast<char*>(mremap(shared + kPage, 0, 2 * kPage, MREMAP_MAYMOVE));
+  CHECK(again != MAP_FAILED && again[0] == 'b' && again[kPage] == 'c' && shared[kPage] == 'b');
+  again[0] = 'y';
+  CHECK(shared[kPage] == 'y');
+  unmap(again, 2);
+  unmap(shared, 3);
+  end_file(file);
+}
+
+void mremap_moves_over_several_mappings() {
+  char* at = map(8);
+  for (size_t i = 0; i < 8; ++i) at[i * kPage] = char(i + 1);
+  CHECK(mprotect(at + 2 * kPage, kPage, PROT_READ) == 0);
+  unmap(at + 4 * kPage, 1);
+  char* to = map(6);
+  memset(to, 9, 6 * kPage);
+  CHECK(mremap(at + kPage, 6 * kPage, 6 * kPage, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
+  // Pages 1 to 6, of which page 4 was a hole: what was at its place stays.
+  CHECK(to[0] == 2 && to[kPage] == 3 && to[2 * kPage] == 4 && to[3 * kPage] == 9 && to[4 * kPage] == 6);
+  CHECK(to[5 * kPage] == 7 && fault_of_write(to + kPage).signal == SIGSEGV);
+  CHECK(at[0] == 1 && at[7 * kPage] == 8);
+  for (size_t i = 1; i < 7; ++i) CHECK(!readable(at + i * kPage));
+  CHECK_ERRNO(mremap(at + 6 * kPage, 2 * kPage, 2 * kPage, MREMAP_MAYMOVE | MREMAP_FIXED, to), EFAULT);
+  CHECK(to[0] == 2);
+  unmap(to, 6);
+  unmap(at, 8);
+}
+
 void mremap_errors() {
   char* at = map(4);
   CHECK_ERRNO(mremap(at + 1, kPage, kPage, 0), EINVAL);
@@ -124,6 +187,9 @@ int main() {
   check("mremap_in_place", mremap_in_place);
   check("mremap_moves_the_contents", mremap_moves_the_contents);
   check("mremap_to_a_fixed_place", mremap_to_a_fixed_place);
+  check("mremap_that_keeps_its_source", mremap_that_keeps_its_source);
+  check("mremap_of_nothing_maps_again", mremap_of_nothing_maps_again);
+  check("mremap_moves_over_several_mappings", mremap_moves_over_several_mappings);
   check("mremap_errors", mremap_errors);
   check("dontneed_drops_private_memory", dontneed_drops_private_memory);
   check("madvise_arguments", madvise_arguments);

@@ -28,6 +28,10 @@ TEST(AddressSpaceModel, RandomOperationsAgree) {
     histogram.expect_at_least("protect", s, kLeast);
   }
   for (Status s : {kOk, kInvalid, kBadAddress, kNoMemory}) histogram.expect_at_least("remap", s, kLeast);
+  for (const char* what : {"mark", "lock"}) {
+    for (Status s : {kOk, kInvalid, kNoRegion}) histogram.expect_at_least(what, s, kLeast / 10);
+  }
+  for (const char* how : {"kept", "again", "moved"}) histogram.expect_at_least("remap", how, kLeast / 10);
   for (Status s : {kOk, kInvalid, kNoRegion, kNoMemory}) histogram.expect_at_least("advise", s, kLeast);
   for (Status s : {kOk, kInvalid, kNoRegion}) histogram.expect_at_least("use", s, kLeast);
   for (Status s : {kOk, kNoMemory}) histogram.expect_at_least("brk", s, kLeast);

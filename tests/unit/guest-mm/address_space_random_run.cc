@@ -109,86 +109,32 @@ void RandomRun::protect(Entry& entry) {
   }
 }
 
-void RandomRun::remap(Entry& entry) {
-  Model& model = entry.model;
-  RemapRequest request{.old = range(model), .new_pages = chance(3) ? 0 : length()};
-  if (valid(request.old) && model.has(request.old.begin.page()) && chance(80)) {
-    // All of, or a part of, one region.
-    const u64 first = request.old.begin.page();
-    const u64 most = model.region_end(first) - first;
-    request.old = pages(first, chance(50) ? most : 1 + below(most));
-  }
-  request.may_move = chance(70);
-  if (request.may_move && chance(40)) {
-    request.fixed = true;
-    request.new_address = address(kArena + below(kArenaPages)) + (chance(3) ? 1 : 0);
-  }
-  if (chance(1)) request.new_pages = kUserRange.pages() + 1;
-  const auto got = entry.space->remap(request);
+void RandomRun::mark(Entry& entry) {
+  constexpr std::array<u32, 5> kMarks{kVmaDontFork, kVmaWipeOnFork, kVmaDontDump, kVmaLocked, kVmaLockFlags};
+  const u32 bits = chance(60) ? kMarks[below(kMarks.size())] : 0;
+  const VaRange r = range(entry.model);
+  const bool locks = chance(40);
+  const u32 mask = locks ? u32{kVmaLockFlags} : kVmaDontFork | kVmaDontDump;
+  // Regions of objects are never wiped.
+  const auto got = locks ? entry.space->lock(r, bits & mask) : entry.space->mark(r, mask, bits & mask);
   const bool injected = failure_happened();
-
-  const VaRange old = request.old;
-  const u64 to = request.new_address.page();
-  Model after = model;
-  std::vector<Model> prefixes;
-  u64 first = old.begin.page();
-  u64 old_pages = old.pages();
-  bool moved = false;
-  const auto expect = [&]() -> Status {
-    if (!valid(old) || request.new_pages == 0 || request.new_pages > kUserRange.pages())
-      return Status::kInvalid;
-    if (request.fixed) {
-      const VaRange target = pages(to, request.new_pages);
-      if (!request.new_address.page_aligned() || target.overlaps(old)) return Status::kInvalid;
+  Model after = entry.model;
+  Status expected = valid(r) ? Status::kOk : Status::kInvalid;
+  for (u64 page = r.begin.page(); valid(r) && page < r.end.page(); ++page) {
+    if (after.has(page)) {
+      u32& flags = after.pages.at(page).flags;
+      flags = (flags & ~mask) | (bits & mask);
+    } else {
+      expected = Status::kNoRegion;
+      if (locks) break;
     }
-    if (!model.has(first)) return Status::kBadAddress;
-    if (request.fixed) {
-      after.erase(to, request.new_pages);
-      prefixes.push_back(after);
-    }
-    if (request.new_pages <= old_pages) {
-      after.erase(first + request.new_pages, old_pages - request.new_pages);
-      prefixes.push_back(after);
-      if (!request.fixed) return Status::kOk;
-      old_pages = request.new_pages;
-    }
-    if (!after.has(first) || after.region_end(first) < first + old_pages) return Status::kBadAddress;
-    const u64 more = request.new_pages - old_pages;
-    if (counted(after.pages.at(first)) && more > kTotalPages) return Status::kNoMemory;
-    if (!request.fixed) {
-      if (after.region_end(first) == first + old_pages && !after.any(first + old_pages, more)) {
-        ModelPage next = after.pages.at(first);
-        if (next.object != ObjectId::kNone) next.object_page += old_pages;
-        add(after, first + old_pages, more, next);
-        return Status::kOk;
-      }
-      if (!request.may_move) return Status::kNoMemory;
-    }
-    moved = true;
-    return Status::kOk;
-  };
-  const Status expected = expect();
-  const Status status_got = status(got);
-  if (!judge("remap", entry, status_got, expected, injected, prefixes)) {
-    // Refused after the target, or the tail, was unmapped.
-    if (!injected && status_got == expected && !prefixes.empty()) model = after;
-    return;
   }
-  if (!moved) {
-    EXPECT_EQ(*got, old.begin);
-    model = after;
-    return;
-  }
-  const u64 at = got->page();
-  if (request.fixed) {
-    EXPECT_EQ(at, to);
-  } else {
-    expect_good_place(after, at, request.new_pages);
-  }
-  const ModelPage page = after.pages.at(first);
-  after.erase(first, old_pages);
-  add(after, at, request.new_pages, page);
-  model = after;
+  const bool done = judge(locks ? "lock" : "mark", entry, status(got), expected, injected) ||
+                    (!got && got.error() == Status::kNoRegion);
+  if (done) entry.model = after;
+  u64 locked = 0;
+  for (const auto& [number, page] : entry.model.pages) locked += (page.flags & kVmaLocked) != 0 ? 1 : 0;
+  EXPECT_EQ(entry.space->locked_pages(), locked);
 }
 
 void RandomRun::advise(Entry& entry) {
@@ -346,13 +292,15 @@ void RandomRun::life() {
   }
   const u64 parent = below(spaces_.size());
   asked_ = chance(50);
-  fake_.fail_at(asked_ ? 1 : 0);
+  fake_.fail_at(!asked_ ? 0 : chance(80) ? 1 : 2 + below(2));
   auto child = spaces_[parent].space->clone();
-  failure_happened();
+  const bool injected = failure_happened();
   histogram_.add("clone", status(child));
-  EXPECT_EQ(child.has_value(), !asked_);
+  EXPECT_EQ(child.has_value(), !injected);
   if (child) {
     Model copy = spaces_[parent].model;
+    std::erase_if(copy.pages, [](const auto& page) { return (page.second.flags & kVmaDontFork) != 0; });
+    for (auto& [number, page] : copy.pages) page.flags &= ~kVmaLockFlags;
     spaces_.push_back({std::move(*child), std::move(copy)});
     EXPECT_EQ(spaces_.back().space->brk(), spaces_.back().model.brk);
   }

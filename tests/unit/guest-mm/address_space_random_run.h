@@ -96,7 +96,7 @@ class RandomRun {
     }
     asked_ = chance(10);
     fake_.fail_at(asked_ ? 1 + below(3) : 0);
-    switch (below(22)) {
+    switch (below(23)) {
       case 0:
       case 1:
       case 2:
@@ -126,6 +126,8 @@ class RandomRun {
       case 19:
       case 20:
         return use(entry);
+      case 21:
+        return mark(entry);
       default:
         return chance(10) ? life() : find(entry);
     }
@@ -157,6 +159,7 @@ class RandomRun {
   void unmap(Entry& entry);
   void protect(Entry& entry);
   void remap(Entry& entry);
+  void mark(Entry& entry);
   void advise(Entry& entry);
   void use(Entry& entry);
   void brk(Entry& entry);

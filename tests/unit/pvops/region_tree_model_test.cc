@@ -179,6 +179,10 @@ class RandomRun : test::RandomRegions {
       case 7: {
         VaRange r = range();
         if (chance(30)) r = existing(r);
+        if (chance(30)) {
+          mark(r);
+          break;
+        }
         const UsageChange change = use();
         const u64 most = chance(80) ? ~u64{0} : 1 + below(3);
         auto plan = tree_.prepare_use(r, change, most);
@@ -206,6 +210,20 @@ class RandomRun : test::RandomRegions {
         copy();
         break;
       }
+    }
+  }
+
+  void mark(VaRange r) {
+    const u32 mask = 1 + below(3);
+    const u32 bits = below(4) & mask;
+    auto plan = tree_.prepare_mark(r, mask, bits);
+    if (plan) {
+      bool changed = false;
+      for_each(r, [&](const ModelPage& page) { changed |= (page.tag & mask) != bits; });
+      EXPECT_EQ(plan->changes(), changed);
+    }
+    if (finish("mark", plan, valid(r) ? Status::kOk : Status::kInvalid)) {
+      for_each(r, [=](ModelPage& page) { page.tag = (page.tag & ~mask) | bits; });
     }
   }
 
@@ -343,6 +361,7 @@ TEST(RegionTreeModel, RandomOperationsAgree) {
   for (Status s : {kOk, kInvalid, kNoMemory}) histogram.expect_at_least("unmap", s, kLeast);
   for (Status s : {kOk, kInvalid, kNoRegion, kNoMemory}) histogram.expect_at_least("protect", s, kLeast);
   for (Status s : {kOk, kInvalid, kNoMemory}) histogram.expect_at_least("use", s, kLeast);
+  for (Status s : {kOk, kInvalid, kNoMemory}) histogram.expect_at_least("mark", s, kLeast);
   for (Status s : {kOk, kInvalid, kNoRegion, kOverlap, kNoMemory})
     histogram.expect_at_least("move", s, kLeast);
   for (Status s : {kOk, kNoRegion}) histogram.expect_at_least("find", s, kLeast);

@@ -1,0 +1,159 @@
+// madvise: argument rules and errno values are Linux's (mm/madvise.c of 6.12; guards: of 6.13).
+#include "guest-mm/kernel/memory_range.h"
+#include "guest-mm/kernel/syscall.h"
+
+namespace nopte::guest {
+
+namespace {
+
+enum MadviseValue : u64 {
+  kMadvNormal = 0,
+  kMadvRandom = 1,
+  kMadvSequential = 2,
+  kMadvWillNeed = 3,
+  kMadvDontNeed = 4,
+  kMadvFree = 8,
+  kMadvDontFork = 10,
+  kMadvDoFork = 11,
+  kMadvMergeable = 12,
+  kMadvUnmergeable = 13,
+  kMadvHugePage = 14,
+  kMadvNoHugePage = 15,
+  kMadvDontDump = 16,
+  kMadvDoDump = 17,
+  kMadvWipeOnFork = 18,
+  kMadvKeepOnFork = 19,
+  kMadvCold = 20,
+  kMadvPageOut = 21,
+  kMadvPopulateRead = 22,
+  kMadvPopulateWrite = 23,
+  kMadvDontNeedLocked = 24,
+  kMadvCollapse = 25,
+};
+
+constexpr u64 kLargePageBytes = 2 << 20;
+
+// No memory of the kernel's: ENOMEM says that the program's is missing.
+i64 noted(Result<void> result) {
+  return !result && result.error() == Status::kNoMemory ? -kEAGAIN : answer(result);
+}
+
+i64 use(VaRange range, Advice advice) { return noted(space().use(range, advice)); }
+i64 mark(VaRange range, u32 mask, u32 bits) { return noted(space().mark(range, mask, bits)); }
+
+i64 drop(VaRange range, bool locked_too) {
+  if (locked_too || !space().may_have(kVmaLocked)) return answer(space().advise(range, Advice::kDontNeed));
+  return for_each_part(range, [](const Vma& vma, VaRange part) -> i64 {
+    return (vma.flags & kVmaLocked) != 0 ? -kEINVAL : answer(space().advise(part, Advice::kDontNeed));
+  });
+}
+
+// Dropping at once is one of the two things that a program must expect of MADV_FREE.
+i64 drop_anonymous(VaRange range) {
+  return for_each_part(range, [](const Vma& vma, VaRange part) -> i64 {
+    if (vma.object != nullptr || (vma.flags & kVmaLocked) != 0) return -kEINVAL;
+    return answer(space().advise(part, Advice::kDontNeed));
+  });
+}
+
+i64 populate(VaRange range, bool write) {
+  const auto install = [write](const Vma& vma, VaRange part) -> i64 {
+    if (write ? !vma.perm.write() : !vma.perm.read()) return -kEINVAL;
+    // Populating for reading must not copy a file's pages.
+    const bool copies = vma.object != nullptr && vma.sharing == Sharing::kPrivate;
+    const Advice advice = write || !copies ? Advice::kPopulate : Advice::kWillNeed;
+    if (vma.object != nullptr) {
+      const u64 first = (vma.offset_bytes + (part.begin - vma.range.begin)) >> kPageShift;
+      const u64 pages = vma.object->pages();
+      const u64 there = pages > first ? pages - first : 0;
+      if (there < part.pages()) {
+        const i64 error =
+            there == 0 ? 0 : answer(space().advise(VaRange::of_pages(part.begin, there), advice));
+        return error != 0 ? error : -kEFAULT;
+      }
+    }
+    return answer(space().advise(part, advice));
+  };
+  return for_each_part(range, install, AtHole::kStops);
+}
+
+i64 wipe_on_fork(VaRange range) {
+  return for_each_part(range, [](const Vma& vma, VaRange part) -> i64 {
+    return vma.object != nullptr ? -kEINVAL : mark(part, kVmaWipeOnFork, kVmaWipeOnFork);
+  });
+}
+
+// Pages that are cold, or may go, stay where they are: nobody takes any.
+i64 reclaim(VaRange range) {
+  return for_each_part(
+      range, [](const Vma& vma, VaRange) -> i64 { return (vma.flags & kVmaLocked) != 0 ? -kEINVAL : 0; });
+}
+
+// Whoever owns paging decides on large leaves; this refuses where Linux could not have one.
+i64 collapse(VaRange range) {
+  return for_each_part(range, [](const Vma& vma, VaRange) -> i64 {
+    const u64 first = (vma.range.begin.value() + kLargePageBytes - 1) & ~(kLargePageBytes - 1);
+    return first + kLargePageBytes > vma.range.end.value() ? -kEINVAL : 0;
+  });
+}
+
+i64 act(VaRange range, u64 value) {
+  switch (value) {
+    case kMadvFree:
+      return drop_anonymous(range);
+    case kMadvDontNeed:
+    case kMadvDontNeedLocked:
+      return drop(range, value == kMadvDontNeedLocked);
+    case kMadvWillNeed:
+      return answer(space().advise(range, Advice::kWillNeed));
+    case kMadvPopulateRead:
+    case kMadvPopulateWrite:
+      return populate(range, value == kMadvPopulateWrite);
+    case kMadvNormal:
+      return use(range, Advice::kNormal);
+    case kMadvRandom:
+      return use(range, Advice::kRandom);
+    case kMadvSequential:
+      return use(range, Advice::kSequential);
+    case kMadvHugePage:
+      return use(range, Advice::kLargeWanted);
+    case kMadvNoHugePage:
+      return use(range, Advice::kLargeNever);
+    case kMadvDontFork:
+      return mark(range, kVmaDontFork, kVmaDontFork);
+    case kMadvDoFork:
+      return mark(range, kVmaDontFork, 0);
+    case kMadvWipeOnFork:
+      return wipe_on_fork(range);
+    case kMadvKeepOnFork:
+      return mark(range, kVmaWipeOnFork, 0);
+    case kMadvDontDump:
+      return mark(range, kVmaDontDump, kVmaDontDump);
+    case kMadvDoDump:
+      return mark(range, kVmaDontDump, 0);
+    case kMadvCold:
+    case kMadvPageOut:
+      return reclaim(range);
+    case kMadvCollapse:
+      return collapse(range);
+    default:  // kMadvMergeable, kMadvUnmergeable: nobody looks for equal pages
+      return space().covered(range) ? 0 : -kENOMEM;
+  }
+}
+
+bool known(u64 value) {
+  return value <= kMadvDontNeed || value == kMadvFree || (kMadvDontFork <= value && value <= kMadvCollapse);
+}
+
+}  // namespace
+
+i64 sys_madvise(const SyscallArgs& args) {
+  const u64 start = args.a0;
+  if (!known(args.a2) || !aligned(start)) return -kEINVAL;
+  const u64 bytes = round_up(args.a1);
+  if (args.a1 != 0 && bytes == 0) return -kEINVAL;
+  if (start + bytes < start) return -kEINVAL;
+  return bytes == 0 ? 0 : act(range_of(start, bytes), args.a2);
+}
+
+}  // namespace nopte::guest

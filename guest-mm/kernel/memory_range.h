@@ -1,0 +1,44 @@
+// What the memory system calls share: ranges as their arguments give them, and walks over what is promised
+// there.
+#pragma once
+
+#include "guest-mm/core/address_space.h"
+#include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/process.h"
+
+namespace nopte::guest {
+
+inline constexpr u64 kUserEnd = kUserRange.end.value();
+
+inline AddressSpace& space() { return *current().space; }
+
+inline i64 answer(Result<void> result) { return result ? 0 : to_errno(result.error()); }
+
+constexpr bool aligned(u64 address) { return (address & kPageMask) == 0; }
+
+// The pages of [start, start + bytes); wraps to 0 bytes when the length overflows, as PAGE_ALIGN does.
+constexpr u64 round_up(u64 bytes) { return (bytes + kPageMask) & ~kPageMask; }
+constexpr VaRange range_of(u64 start, u64 bytes) { return {Gva{start}, Gva{start + bytes}}; }
+
+enum class AtHole : u8 { kGoesOn, kStops };
+
+// Visits what is promised in `range`, region by region, as visit(vma, part of the range) -> errno, which may
+// change that part. The first error; else ENOMEM if there is a hole (mm/madvise.c, madvise_walk_vmas), at
+// once or at the end.
+template <class Visit>
+i64 for_each_part(VaRange range, Visit visit, AtHole at_hole = AtHole::kGoesOn) {
+  Gva reached = range.begin;
+  bool hole = false;
+  for (auto vma = space().at_or_after(range.begin); vma && vma->range.begin < range.end;
+       vma = space().at_or_after(reached)) {
+    const VaRange part = vma->range.intersect(range);
+    hole = hole || reached < part.begin;
+    if (hole && at_hole == AtHole::kStops) break;
+    reached = part.end;
+    if (const i64 error = visit(*vma, part); error != 0) return error;
+    if (range.end <= reached) break;
+  }
+  return hole || reached < range.end ? -kENOMEM : 0;
+}
+
+}  // namespace nopte::guest
