@@ -8,7 +8,7 @@ Result<void> AddressSpace::insert_continuation(const RegionNode& node, Gva end, 
   RegionSpec more = node.spec;
   more.range = VaRange::of_pages(at, pages);
   if (more.object != ObjectId::kNone) more.object_page += (end - node.range().begin) >> kPageShift;
-  return insert(more, node.tag, static_cast<MemoryObject*>(node.object_list));
+  return insert(more, node.tag, object_of(node));
 }
 
 Result<Gva> AddressSpace::move(VaRange old, u64 new_pages, Gva to) {
@@ -71,7 +71,7 @@ Result<Gva> AddressSpace::move_and_keep(const RemapRequest& request) {
   }
   stays.range = request.old;
   const u32 flags = node->tag & ~kVmaLockFlags;
-  auto* const object = static_cast<MemoryObject*>(node->object_list);
+  auto* const object = object_of(*node);
   NOPTE_TRY(may_move());
   NOPTE_TRY(move(request.old, request.new_pages, to));
   if (const auto kept = insert(stays, flags, object); !kept) {

@@ -33,14 +33,14 @@ struct Vma {
   Perm perm;
   Sharing sharing;
   Usage usage;
-  u32 flags;                   // VmaFlag
-  u64 offset_bytes;            // in the file
-  const MemoryObject* object;  // null for anonymous memory
+  u32 flags;             // VmaFlag
+  u64 offset_bytes;      // in the file
+  MemoryObject* object;  // null for anonymous memory
 };
 
 // Every list of an address space's tree is a MemoryObject.
-inline const MemoryObject* object_of(const RegionNode& node) {
-  return static_cast<const MemoryObject*>(node.object_list);
+inline MemoryObject* object_of(const RegionNode& node) {
+  return static_cast<MemoryObject*>(node.object_list);
 }
 
 inline Vma vma_of(const RegionNode& node) {

@@ -1,4 +1,5 @@
 // madvise: argument rules and errno values are Linux's (mm/madvise.c of 6.12; guards: of 6.13).
+#include "guest-mm/kernel/files/object_zeros.h"
 #include "guest-mm/kernel/memory_range.h"
 #include "guest-mm/kernel/syscall.h"
 
@@ -13,6 +14,7 @@ enum MadviseValue : u64 {
   kMadvWillNeed = 3,
   kMadvDontNeed = 4,
   kMadvFree = 8,
+  kMadvRemove = 9,
   kMadvDontFork = 10,
   kMadvDoFork = 11,
   kMadvMergeable = 12,
@@ -53,6 +55,16 @@ i64 drop_anonymous(VaRange range) {
   return for_each_part(range, [](const Vma& vma, VaRange part) -> i64 {
     if (vma.object != nullptr || (vma.flags & kVmaLocked) != 0) return -kEINVAL;
     return answer(space().advise(part, Advice::kDontNeed));
+  });
+}
+
+// As a hole in the file behind it.
+i64 remove(VaRange range) {
+  return for_each_part(range, [](const Vma& vma, VaRange part) -> i64 {
+    if ((vma.flags & kVmaLocked) != 0 || vma.object == nullptr) return -kEINVAL;
+    if (vma.sharing != Sharing::kShared || (vma.flags & kVmaNoWrite) != 0) return -kEACCES;
+    const u64 first = (vma.offset_bytes + (part.begin - vma.range.begin)) >> kPageShift;
+    return answer(files::zero_object_pages(*vma.object, first, part.pages()));
   });
 }
 
@@ -104,6 +116,8 @@ i64 act(VaRange range, u64 value) {
     case kMadvDontNeed:
     case kMadvDontNeedLocked:
       return drop(range, value == kMadvDontNeedLocked);
+    case kMadvRemove:
+      return remove(range);
     case kMadvWillNeed:
       return answer(space().advise(range, Advice::kWillNeed));
     case kMadvPopulateRead:
@@ -141,9 +155,7 @@ i64 act(VaRange range, u64 value) {
   }
 }
 
-bool known(u64 value) {
-  return value <= kMadvDontNeed || value == kMadvFree || (kMadvDontFork <= value && value <= kMadvCollapse);
-}
+bool known(u64 value) { return value <= kMadvDontNeed || (kMadvFree <= value && value <= kMadvCollapse); }
 
 }  // namespace
 

@@ -62,8 +62,8 @@ i64 take_file(u64 descriptor, u64 flags, MapRequest& request) {
       [[fallthrough]];
     case kMapShared:
       request.sharing = Sharing::kShared;
-      if (!file->writable()) {
-        if (request.perm.write()) return -kEACCES;
+      if (!file->writable() || file->sealed_for_writing()) {
+        if (request.perm.write()) return file->writable() ? -kEPERM : -kEACCES;
         request.flags |= kVmaNoWrite;
       }
       break;

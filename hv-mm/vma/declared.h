@@ -11,8 +11,8 @@
 
 namespace nopte::hv {
 
-// A bound on the work of one call and on what a guest can make us keep: what Linux's mmap comes to with the default
-// max_map_count, 65,530.
+// A bound on the work of one call and on what a guest can make us keep: what Linux's mmap comes to with the
+// default max_map_count, 65,530.
 inline constexpr u64 kMaxRegionsPerSpace = 65531;
 
 // The regions' memory, and a reserve of it: a call that stops has changed a prefix, and what the rest of it

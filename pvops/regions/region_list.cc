@@ -15,6 +15,13 @@ void RegionList::for_each(u64 first_page, u64 pages, FunctionRef<void(SpaceId, V
   }
 }
 
+bool RegionList::any(FunctionRef<bool(const RegionNode&)> which) const {
+  for (const RegionNode& node : regions_) {
+    if (which(node)) return true;
+  }
+  return false;
+}
+
 VaRange RegionList::shown(const RegionNode& node, u64 first_page, u64 pages) {
   const u64 past = pages > ~first_page ? ~u64{0} : first_page + pages;
   const u64 node_first = node.spec.object_page;

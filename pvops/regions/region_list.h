@@ -18,6 +18,8 @@ class RegionList : public ObjectMappings {
   bool visit(From from, u64 first_page, u64 pages,
              FunctionRef<Stopped(SpaceId, VaRange)> step) const override;
   [[nodiscard]] bool empty() const { return regions_.empty(); }
+  // Whether `which` says so of any of them.
+  [[nodiscard]] bool any(FunctionRef<bool(const RegionNode&)> which) const;
   // Any of them; null: there is none.
   [[nodiscard]] const RegionNode* first() const { return empty() ? nullptr : &regions_.front(); }
 

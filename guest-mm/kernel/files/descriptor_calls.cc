@@ -27,6 +27,8 @@ enum Command : u32 {
   kOfdSetLockWait = 38,
   kDupFdCloseOnExec = 1030,
   kGetPipeSize = 1032,
+  kAddSeals = 1033,
+  kGetSeals = 1034,
 };
 constexpr u64 kFdCloseOnExec = 1;
 
@@ -106,6 +108,17 @@ i64 get_lock(u64 address) {
   }
   lock.type = kUnlocked;
   return put_user(address, lock);
+}
+
+i64 add_seals(const File& file, u64 seals) {
+  TmpfsFile* const sealed = file.inode()->as_tmpfs_file();
+  if (sealed == nullptr) {
+    return -kEINVAL;
+  }
+  if (!file.writable()) {
+    return -kEPERM;
+  }
+  return (seals & ~u64{kAllSeals}) != 0 ? -kEINVAL : sealed->add_seals(static_cast<u32>(seals));
 }
 
 }  // namespace
@@ -198,6 +211,12 @@ i64 sys_fcntl(const SyscallArgs& args) {
       return 0;
     case kGetPipeSize:
       return file->inode()->type() == kModeFifo ? static_cast<i64>(PipeRing::kCapacityBytes) : -kEBADF;
+    case kAddSeals:
+      return add_seals(*file, args.a2);
+    case kGetSeals: {
+      const TmpfsFile* const sealed = file->inode()->as_tmpfs_file();
+      return sealed == nullptr ? -kEINVAL : static_cast<i64>(sealed->seals());
+    }
     default:
       return -kEINVAL;
   }
@@ -235,22 +254,5 @@ i64 sys_ioctl(const SyscallArgs& args) {
 
 i64 sys_pipe(const SyscallArgs& args) { return make_pipe_descriptors(args.a0, 0); }
 i64 sys_pipe2(const SyscallArgs& args) { return make_pipe_descriptors(args.a0, static_cast<u32>(args.a1)); }
-
-i64 sys_memfd_create(const SyscallArgs& args) {
-  constexpr u64 kMfdCloseOnExec = 1;
-  if ((args.a1 & ~u64{3}) != 0) {
-    return -kEINVAL;
-  }
-  const ErrnoOr<Ref<Inode>> inode = tmpfs_create(kModeRegular | 0777, 0, {});
-  if (!inode) {
-    return negated(inode.error());
-  }
-  ErrnoOr<Ref<File>> file = (*inode)->open(kOpenReadWrite);
-  if (!file) {
-    return negated(file.error());
-  }
-  return current_files().table.insert(std::move(*file),
-                                      args.a1 & kMfdCloseOnExec ? CloseOnExec::kYes : CloseOnExec::kNo);
-}
 
 }  // namespace nopte::guest

@@ -11,6 +11,7 @@ i64 File::read(IoBuffer, u64, u64) { return -kEINVAL; }
 i64 File::write(IoBuffer, u64, u64, u64*) { return -kEINVAL; }
 i64 File::truncate(u64) { return -kEINVAL; }
 i64 File::allocate(u64, u64) { return 0; }
+i64 File::punch(u64, u64) { return -kEOPNOTSUPP; }
 i64 File::ioctl(u32, u64) { return -kENOTTY; }
 u32 File::poll() { return kPollIn | kPollOut | kPollReadNormal | kPollWriteNormal; }
 ErrnoOr<MemoryObject*> File::mmap_object(Perm, Sharing) { return ErrnoFail(kENODEV); }

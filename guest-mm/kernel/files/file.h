@@ -54,6 +54,10 @@ class File : public RefCounted {
   virtual i64 truncate(u64 bytes);
   // Makes sure that there is room for all of the range; the file's size is the caller's.
   virtual i64 allocate(u64 offset, u64 bytes);
+  // Makes the range read zero; the file's size stays.
+  virtual i64 punch(u64 offset, u64 bytes);
+  // Whether a seal forbids to write it, now and by mappings made from now on.
+  [[nodiscard]] virtual bool sealed_for_writing() const { return false; }
   virtual i64 ioctl(u32 request, u64 argument);
   // Which of the events hold now.
   virtual u32 poll();

@@ -8,6 +8,7 @@
 namespace nopte::guest::files {
 
 class Directory;
+class TmpfsFile;
 
 // st_dev of everything here.
 inline constexpr u64 kFileSystemDevice = device_number(0, 2);
@@ -41,6 +42,8 @@ class Inode : public RefCounted {
   [[nodiscard]] virtual u64 device_of_file_system() const { return kFileSystemDevice; }
   // The directory behind it; null for everything else.
   virtual Directory* as_directory() { return nullptr; }
+  // The regular file of tmpfs that it is; null for everything else.
+  virtual TmpfsFile* as_tmpfs_file() { return nullptr; }
   // Target of a symbolic link, valid as long as the inode; empty for everything else.
   [[nodiscard]] virtual std::string_view link_text() const { return {}; }
   // A link that leads straight to an inode (/proc/self/fd/N, exe), whatever its text says; null: follow the

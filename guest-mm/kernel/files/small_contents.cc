@@ -21,7 +21,7 @@ bool SmallContents::reserve(u64 bytes, u64 kept) {
 
 IoBuffer::Copied SmallContents::write(IoBuffer from, u64 bytes, u64 offset, u64 end) {
   if (offset > end) {
-    std::memset(block_.data() + end, 0, offset - end);
+    zero(end, offset);
   }
   return from.get(block_.data() + offset, bytes);
 }

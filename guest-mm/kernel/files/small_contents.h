@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "guest-mm/core/heap.h"
 #include "guest-mm/kernel/files/io_buffer.h"
@@ -26,6 +27,8 @@ class SmallContents {
   // Takes bytes from the buffer to `offset`; the bytes from `end` up to there become zero. Precondition: it
   // fits.
   IoBuffer::Copied write(IoBuffer from, u64 bytes, u64 offset, u64 end);
+  // Zeroes [begin, end). Precondition: it fits.
+  void zero(u64 begin, u64 end) { std::memset(block_.data() + begin, 0, end - begin); }
   void clear() { block_ = {}; }
 
  private:

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/tmpfs.h"
 #include "guest-mm/kernel/files/tmpfs_limit.h"
 #include "guest-mm/kernel/files/wall_clock.h"
 
@@ -74,6 +75,11 @@ i64 access_path(u64 directory, u64 path, u64 mode, u32 flags) {
 }
 
 i64 set_mode(Inode& inode, u64 mode) {
+  constexpr u64 kAnyMayExecute = 0111;
+  const TmpfsFile* const file = inode.as_tmpfs_file();
+  if (file != nullptr && (file->seals() & kSealExec) != 0 && ((inode.mode ^ mode) & kAnyMayExecute) != 0) {
+    return -kEPERM;
+  }
   inode.mode = (inode.mode & kModeTypeMask) | (static_cast<u32>(mode) & kModePermMask);
   inode.changed_ns = wall_clock_ns();
   return 0;
@@ -290,7 +296,9 @@ i64 sys_ftruncate(const SyscallArgs& args) {
 }
 
 i64 sys_fallocate(const SyscallArgs& args) {
+  // Of the other modes tmpfs, in Linux as here, knows none.
   constexpr u64 kKeepSize = 1;
+  constexpr u64 kPunchHole = 2;
   File* const file = file_of(args.a0);
   if (file == nullptr || !file->writable()) {
     return -kEBADF;
@@ -304,11 +312,14 @@ i64 sys_fallocate(const SyscallArgs& args) {
   if (__builtin_add_overflow(offset, bytes, &end)) {
     return -kEFBIG;
   }
-  if ((args.a1 & ~kKeepSize) != 0) {
+  if ((args.a1 & ~(kKeepSize | kPunchHole)) != 0 || args.a1 == kPunchHole) {
     return -kEOPNOTSUPP;
   }
   if (!file->inode()->is_regular()) {
     return file->seekable() ? -kENODEV : -kESPIPE;
+  }
+  if ((args.a1 & kPunchHole) != 0) {
+    return file->punch(args.a2, args.a3);
   }
   if (const i64 error = file->allocate(args.a2, args.a3); error != 0) {
     return error;

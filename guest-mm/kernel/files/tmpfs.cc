@@ -32,6 +32,8 @@ class TmpfsOpenFile final : public File {
   [[nodiscard]] u64 end_bytes() const override { return file_.size_bytes(); }
   i64 truncate(u64 bytes) override { return file_.truncate(bytes); }
   i64 allocate(u64 offset, u64 bytes) override { return file_.allocate(offset, bytes); }
+  i64 punch(u64 offset, u64 bytes) override { return file_.punch(offset, bytes); }
+  [[nodiscard]] bool sealed_for_writing() const override { return (file_.seals() & kWriteSeals) != 0; }
   ErrnoOr<MemoryObject*> mmap_object(Perm perm, Sharing sharing) override {
     if (!readable() || (sharing == Sharing::kShared && perm.write() && !writable())) {
       return ErrnoFail(kEACCES);
@@ -101,6 +103,12 @@ i64 TmpfsFile::write(IoBuffer from, u64 bytes, u64 offset) {
     return -kEFBIG;
   }
   bytes = std::min(bytes, kLimitBytes - offset);
+  if (seals_ != kSealSeal) [[unlikely]] {
+    bytes = writable_bytes(offset, bytes);
+    if (bytes == 0) {
+      return -kEPERM;
+    }
+  }
   const i64 written =
       bytes <= kPieceBytes ? write_piece(from, bytes, offset) : in_pieces(bytes, [&](u64 done, u64 piece) {
         return write_piece(from.after(done), piece, offset + done);
@@ -226,6 +234,9 @@ i64 TmpfsFile::allocate(u64 offset, u64 bytes) {
   if (offset >= kLimitBytes || bytes > kLimitBytes - offset) {
     return -kEFBIG;
   }
+  if (offset + bytes > bytes_ && (seals_ & kSealGrow) != 0) {
+    return -kEPERM;
+  }
   if (!object_ && offset + bytes <= SmallContents::kMostBytes) {
     return reserve_small(offset + bytes);
   }
@@ -276,6 +287,9 @@ Result<void> TmpfsFile::leave_small(u64 bytes) {
 i64 TmpfsFile::truncate(u64 bytes) {
   if (bytes > kLimitBytes) {
     return -kEFBIG;
+  }
+  if ((bytes < bytes_ && (seals_ & kSealShrink) != 0) || (bytes > bytes_ && (seals_ & kSealGrow) != 0)) {
+    return -kEPERM;
   }
   if (object_ && bytes != bytes_) {
     const i64 error = bytes < bytes_ ? shrink_object(bytes) : grow_object(bytes);

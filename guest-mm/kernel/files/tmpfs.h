@@ -7,6 +7,7 @@
 #include "guest-mm/kernel/files/inode.h"
 #include "guest-mm/kernel/files/object_window.h"
 #include "guest-mm/kernel/files/page_runs.h"
+#include "guest-mm/kernel/files/seals.h"
 #include "guest-mm/kernel/files/small_contents.h"
 #include "guest-mm/kernel/files/tmpfs_limit.h"
 
@@ -26,6 +27,7 @@ class TmpfsFile final : public Inode {
   explicit TmpfsFile(u32 permissions);
 
   ErrnoOr<Ref<File>> open(u32 flags) override;
+  TmpfsFile* as_tmpfs_file() override { return this; }
   [[nodiscard]] u64 size_bytes() const override { return bytes_; }
   // What mappings touched is the engine's knowledge: of a mapped file, all of it.
   [[nodiscard]] u64 used_pages() const override {
@@ -35,6 +37,13 @@ class TmpfsFile final : public Inode {
 
   i64 read(IoBuffer to, u64 bytes, u64 offset);
   i64 write(IoBuffer from, u64 bytes, u64 offset);
+  // Seals (seals.h). Errors of add_seals: kEPERM (sealed against it), kEBUSY (kSealWrite, and a program could
+  // write by a mapping). A name's file begins with kSealSeal.
+  [[nodiscard]] u32 seals() const { return seals_; }
+  void begin_seals(u32 seals) { seals_ = seals; }
+  i64 add_seals(u32 seals);
+  // Errors: kEPERM (a seal), kENOSPC.
+  i64 punch(u64 offset, u64 bytes);
   // Charges the whole range, or nothing of it. Errors: kENOSPC.
   i64 allocate(u64 offset, u64 bytes);
   // The object (the reference is the caller's), made to end where the file ends from now on. Errors: kENOMEM.
@@ -43,6 +52,8 @@ class TmpfsFile final : public Inode {
  private:
   static constexpr u64 kPieceBytes = u64{4} << 20;
 
+  // How much of a write the seals let through (mm/shmem.c, shmem_write_begin: page by page).
+  [[nodiscard]] u64 writable_bytes(u64 offset, u64 bytes) const;
   static i64 in_pieces(u64 bytes, FunctionRef<i64(u64 done, u64 piece)> one);
   i64 read_piece(IoBuffer to, u64 bytes, u64 offset);
   i64 write_piece(IoBuffer from, u64 bytes, u64 offset);
@@ -65,6 +76,7 @@ class TmpfsFile final : public Inode {
   Result<void> reserve(u64 bytes);
   // Zeroes [begin, end), inside one page, as far as the object has it.
   Result<void> zero_in_page(u64 begin, u64 end);
+  Result<void> zero_written(u64 begin, u64 end);
 
   SmallContents small_;       // the bytes below data_end_, while there is no object
   Ref<MemoryObject> object_;  // null while the file is small and was never mapped
@@ -72,7 +84,8 @@ class TmpfsFile final : public Inode {
   PageRuns written_;  // pages of the object that calls wrote
   TmpfsCharge charge_;
   u64 bytes_ = 0;
-  u64 data_end_ = 0;     // bytes from here on were never written by a call: a hole, unless mapped_
+  u64 data_end_ = 0;  // bytes from here on were never written by a call: a hole, unless mapped_
+  u32 seals_ = kSealSeal;
   bool mapped_ = false;  // programs see the object's end: no room beyond the file's
 };
 

@@ -1,0 +1,47 @@
+// memfd_create: a file without a name (mm/memfd.c of Linux 6.12).
+#include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/tmpfs.h"
+
+namespace nopte::guest {
+
+using namespace files;  // NOLINT(google-build-using-namespace): the calls are this folder's
+
+i64 sys_memfd_create(const SyscallArgs& args) {
+  constexpr u64 kCloseOnExec = 1;
+  constexpr u64 kAllowSealing = 2;
+  constexpr u64 kHugeTlb = 4;
+  constexpr u64 kNoExecSeal = 8;
+  constexpr u64 kExec = 16;
+  constexpr u64 kMostNameBytes = 249;  // NAME_MAX, less "memfd:"
+  const u64 flags = args.a1 & 0xffff'ffff;
+  if ((flags & ~(kCloseOnExec | kAllowSealing | kNoExecSeal | kExec)) != 0) {
+    return (flags & kHugeTlb) != 0 ? -kENODEV : -kEINVAL;
+  }
+  if ((flags & (kExec | kNoExecSeal)) == (kExec | kNoExecSeal)) {
+    return -kEINVAL;
+  }
+  char name[kMostNameBytes + 1];
+  const Result<u64> length = arch::copy_string_from_user(name, Gva{args.a0}, sizeof(name));
+  if (!length) {
+    return length.error() == Status::kLimit ? -kEINVAL : -kEFAULT;
+  }
+  const bool no_exec = (flags & kNoExecSeal) != 0;
+  const ErrnoOr<Ref<Inode>> inode = tmpfs_create(kModeRegular | (no_exec ? 0666 : 0777), 0, {});
+  if (!inode) {
+    return negated(inode.error());
+  }
+  TmpfsFile* const made = (*inode)->as_tmpfs_file();
+  if (no_exec) {
+    made->begin_seals(kSealExec);
+  } else if ((flags & kAllowSealing) != 0) {
+    made->begin_seals(0);
+  }
+  ErrnoOr<Ref<File>> file = (*inode)->open(kOpenReadWrite);
+  if (!file) {
+    return negated(file.error());
+  }
+  return current_files().table.insert(std::move(*file),
+                                      (flags & kCloseOnExec) != 0 ? CloseOnExec::kYes : CloseOnExec::kNo);
+}
+
+}  // namespace nopte::guest

@@ -1,0 +1,34 @@
+#include "guest-mm/kernel/files/object_zeros.h"
+
+#include <algorithm>
+
+#include "guest-mm/core/kernel_windows.h"
+#include "guest-mm/kernel/arch.h"
+
+namespace nopte::guest::files {
+
+namespace {
+
+alignas(8) constinit const u8 kZeroPage[kPageBytes] = {};
+
+}  // namespace
+
+Result<void> zero_object_pages(MemoryObject& object, u64 first, u64 pages) {
+  if (first >= object.pages()) return {};
+  const u64 end = first + std::min(pages, object.pages() - first);
+  KernelWindow window;
+  NOPTE_TRY(window.open(object));
+  for (u64 at = first; at < end; at += kMostResident) {
+    const u64 count = std::min(kMostResident, end - at);
+    const VaRange shown = VaRange::of_pages(Gva{reinterpret_cast<u64>(window.at(pages_to_bytes(at)))}, count);
+    const auto resident = mm_ops().region_resident(SpaceId::kKernel, shown);
+    if (!resident) return Fail(resident.error());
+    for (u64 page = 0; page < count; ++page) {
+      if ((*resident >> page & 1) == 0) continue;
+      NOPTE_TRY(arch::copy_fallible(window.at(pages_to_bytes(at + page)), kZeroPage, kPageBytes));
+    }
+  }
+  return {};
+}
+
+}  // namespace nopte::guest::files

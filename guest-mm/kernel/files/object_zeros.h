@@ -1,0 +1,13 @@
+// Holes in memory objects: pages that read zero again.
+#pragma once
+
+#include "guest-mm/core/memory_object.h"
+
+namespace nopte::guest::files {
+
+// Zeroes the pages [first, first + pages) as far as the object has them: what has no page reads zero anyway,
+// and gets none. Private copies stay. The pages keep their memory: the backend has no call to take them back
+// one by one. Errors: kNoMemory; a prefix may be zero then.
+Result<void> zero_object_pages(MemoryObject& object, u64 first, u64 pages);
+
+}  // namespace nopte::guest::files

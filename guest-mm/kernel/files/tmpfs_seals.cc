@@ -1,0 +1,81 @@
+// TmpfsFile: seals, and holes.
+#include "guest-mm/core/vma.h"
+#include "guest-mm/kernel/files/object_zeros.h"
+#include "guest-mm/kernel/files/tmpfs.h"
+
+namespace nopte::guest::files {
+
+namespace {
+
+i64 errno_of(Result<void> result) { return result ? 0 : -kENOSPC; }
+
+}  // namespace
+
+u64 TmpfsFile::writable_bytes(u64 offset, u64 bytes) const {
+  if ((seals_ & kWriteSeals) != 0) {
+    return 0;
+  }
+  if ((seals_ & kSealGrow) == 0 || offset + bytes <= bytes_) {
+    return bytes;
+  }
+  const u64 whole = bytes_ & ~kPageMask;
+  return offset < whole ? whole - offset : 0;
+}
+
+i64 TmpfsFile::add_seals(u32 seals) {
+  if ((seals_ & kSealSeal) != 0) {
+    return -kEPERM;
+  }
+  const auto may_be_written = [](const RegionNode& node) {
+    return node.tree->space() != SpaceId::kKernel && node.spec.sharing == Sharing::kShared &&
+           (node.tag & kVmaNoWrite) == 0;
+  };
+  if ((seals & kSealWrite) != 0 && (seals_ & kSealWrite) == 0 && object_ && object_->any(may_be_written)) {
+    return -kEBUSY;
+  }
+  constexpr u32 kAnyMayExecute = 0111;
+  if ((seals & kSealExec) != 0 && (mode & kAnyMayExecute) != 0) {
+    seals |= kSealShrink | kSealGrow | kWriteSeals;
+  }
+  seals_ |= seals;
+  return 0;
+}
+
+i64 TmpfsFile::punch(u64 offset, u64 bytes) {
+  if ((seals_ & kWriteSeals) != 0) {
+    return -kEPERM;
+  }
+  const u64 limit = object_ ? pages_to_bytes(object_->pages()) : data_end_;
+  if (offset >= limit) {
+    return 0;
+  }
+  const u64 end = offset + std::min(bytes, limit - offset);
+  touch_modified();
+  if (!object_) {
+    small_.zero(offset, end);
+    return 0;
+  }
+  const u64 first = bytes_to_pages(offset);
+  const u64 last = end >> kPageShift;
+  if (first > last) {  // inside one page
+    return errno_of(zero_written(offset, end));
+  }
+  Result<void> done = zero_written(offset, pages_to_bytes(first));
+  if (done) {
+    done = zero_object_pages(*object_, first, last - first);
+  }
+  if (done) {
+    done = zero_written(pages_to_bytes(last), end);
+  }
+  return errno_of(done);
+}
+
+// Inside one page; a page that is not there is not made.
+Result<void> TmpfsFile::zero_written(u64 begin, u64 end) {
+  if (begin >= end || (!mapped_ && written_.missing({begin >> kPageShift, 1}) != 0)) {
+    return {};
+  }
+  return zero_in_page(begin, end);
+}
+
+}  // namespace nopte::guest::files
