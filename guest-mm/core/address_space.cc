@@ -43,37 +43,43 @@ u64 natural_alignment(u64 bytes) {
 
 }  // namespace
 
-Result<Gva> AddressSpace::find_place(Gva hint, u64 pages, VaRange within) {
+// A stack above keeps its guard gap, which ends at address 0.
+[[gnu::always_inline]] inline Gva AddressSpace::limit_below(const RegionNode* above) {
+  if (above == nullptr) return kUserRange.end;
+  const u64 begin = above->range().begin.value();
+  const u64 gap = (above->tag & kVmaGrowsDown) != 0 ? pages_to_bytes(kStackGuardPages) : 0;
+  return Gva{begin - std::min(begin, gap)};
+}
+
+[[gnu::always_inline]] inline bool AddressSpace::fits(Gva hint, u64 bytes, Gva end) const {
+  return kUserRange.begin <= hint && hint < end && bytes <= end - hint &&
+         hint + bytes <= limit_below(tree_.at_or_after(hint));
+}
+
+[[gnu::always_inline]] inline Result<Gva> AddressSpace::highest_in(VaRange within, u64 pages, u64 alignment) {
+  while (within.begin < within.end) {
+    const auto at = tree_.find_gap(within, pages, alignment);
+    if (!at) break;
+    const Gva limit = limit_below(tree_.at_or_after(*at));
+    if (*at + pages_to_bytes(pages) <= limit) return *at;
+    within.end = limit;
+  }
+  return Fail(Status::kNoMemory);
+}
+
+Result<Gva> AddressSpace::find_place(Gva hint, u64 pages) {
   const u64 bytes = pages_to_bytes(pages);
-  // A stack above keeps its guard gap, which ends at address 0.
-  const auto limit_below = [&](const RegionNode* above) {
-    if (above == nullptr) return kUserRange.end;
-    const u64 begin = above->range().begin.value();
-    const u64 gap = (above->tag & kVmaGrowsDown) != 0 ? pages_to_bytes(kStackGuardPages) : 0;
-    return Gva{begin - std::min(begin, gap)};
-  };
-  const Gva end = within.end == kMmapTop ? kUserRange.end : within.end;
-  if (kUserRange.begin <= hint && hint < end && bytes <= end - hint) {
-    const RegionNode* above = tree_.at_or_after(hint);
-    if (hint + bytes <= limit_below(above)) return hint;
-  }
-  const auto highest = [&](Gva top, u64 alignment) -> Result<Gva> {
-    VaRange free{within.begin, top};
-    while (free.begin < free.end) {
-      const auto at = tree_.find_gap(free, pages, alignment);
-      if (!at) break;
-      const Gva limit = limit_below(tree_.at_or_after(*at));
-      if (*at + bytes <= limit) return *at;
-      free.end = limit;
-    }
-    return Fail(Status::kNoMemory);
-  };
+  if (fits(hint, bytes, kUserRange.end)) return hint;
   if (const u64 alignment = natural_alignment(bytes); alignment != kPageBytes) {
-    if (const auto at = highest(within.end, alignment)) return at;
+    if (const auto at = highest_in({kMmapBottom, kMmapTop}, pages, alignment)) return at;
   }
-  if (const auto at = highest(within.end, kPageBytes)) return at;
-  if (within.end != kMmapTop) return Fail(Status::kNoMemory);
-  return highest(kUserRange.end, kPageBytes);
+  if (const auto at = highest_in({kMmapBottom, kMmapTop}, pages, kPageBytes)) return at;
+  return highest_in({kMmapBottom, kUserRange.end}, pages, kPageBytes);
+}
+
+Gva AddressSpace::low_place(Gva hint, u64 pages) {
+  if (fits(hint, pages_to_bytes(pages), kLowRange.end)) return hint;
+  return highest_in(kLowRange, pages, kPageBytes).value_or(Gva{});
 }
 
 Result<Gva> AddressSpace::map(const MapRequest& request) {
@@ -83,13 +89,17 @@ Result<Gva> AddressSpace::map(const MapRequest& request) {
   if (tree_.regions() > kMostRegions) return Fail(Status::kNoMemory);
   const u64 pages = bytes_to_pages(request.bytes);
   const u32 flags = request.flags | future_flags_;
+  bool populates = request.populate;
+  if (flags != 0) [[unlikely]] {
+    seen_flags_ |= flags;
+    populates = populates || (flags & kVmaLockFlags) == kVmaLocked;
+  }
 
   RegionSpec spec{.range = {}, .perm = request.perm, .sharing = request.sharing, .usage = unasked_};
-  if (request.placement == Placement::kAnywhere || request.placement == Placement::kLow) {
+  if (request.placement == Placement::kAnywhere) {
     Gva hint = request.hint.page_base();
     if (Gva{} < hint && hint < kMmapBottom) hint = kMmapBottom;
-    const auto at =
-        request.placement == Placement::kLow ? find_place(hint, pages, kLowRange) : find_place(hint, pages);
+    const auto at = find_place(hint, pages);
     if (!at) return at;
     spec.range = VaRange::of_pages(*at, pages);
   } else {
@@ -122,10 +132,10 @@ Result<Gva> AddressSpace::map(const MapRequest& request) {
   }
 
   const bool replaces = request.placement == Placement::kFixed && !tree_.free(spec.range);
-  const bool populates = (request.populate || (flags & kVmaLockFlags) == kVmaLocked) && !spec.perm.none();
-  seen_flags_ |= flags;
-  NOPTE_TRY(
-      declare(spec, flags, object.get(), (replaces ? kMapReplace : 0) | (populates ? kMapPopulate : 0)));
+  if (flags != 0) [[unlikely]]
+    seen_flags_ |= flags;
+  NOPTE_TRY(declare(spec, flags, object.get(),
+                    (replaces ? kMapReplace : 0) | (populates && !spec.perm.none() ? kMapPopulate : 0)));
   return spec.range.begin;
 }
 

@@ -30,7 +30,6 @@ inline constexpr Gva kMmapBottom{0x1'0000};           // and not below this (mma
 // How map() chooses the place.
 enum class Placement : u8 {
   kAnywhere,        // at the hint, rounded down, when that is free, else below kMmapTop
-  kLow,             // the same, below 2 GiB (MAP_32BIT)
   kFixed,           // at the hint; what is there goes away
   kFixedNoReplace,  // at the hint, kOverlap when something is there
 };
@@ -78,6 +77,8 @@ class AddressSpace {
   // (kFixedNoReplace), kPermission (writable and kVmaNoWrite). After kNoMemory from the backend with kFixed
   // what was there may be gone, as in Linux. Populating is best effort.
   Result<Gva> map(const MapRequest& request);
+  // Where `pages` are free below 2 GiB, at the hint if they are, for MAP_32BIT; 0: nowhere.
+  [[nodiscard]] Gva low_place(Gva hint, u64 pages);
   // Holes are fine; parts outside kUserRange are ignored. Errors: kInvalid (alignment, empty), kNoMemory.
   Result<void> unmap(VaRange range);
   // Errors: kInvalid, kNoRegion (a hole; Linux changes what lies before it, so does this), kPermission,
@@ -154,7 +155,12 @@ class AddressSpace {
   }
   // Declares `pages` more after the region that ends at `end`, continuing it at `at`.
   Result<void> insert_continuation(const RegionNode& node, Gva end, Gva at, u64 pages);
-  Result<Gva> find_place(Gva hint, u64 pages, VaRange within = {kMmapBottom, kMmapTop});
+  Result<Gva> find_place(Gva hint, u64 pages);
+  Result<Gva> highest_in(VaRange within, u64 pages, u64 alignment);
+  // Whether it can lie there, below `end`.
+  [[nodiscard]] bool fits(Gva hint, u64 bytes, Gva end) const;
+  // Where what lies below `above` (null: nothing) has to end.
+  static Gva limit_below(const RegionNode* above);
   Result<Gva> move(VaRange old, u64 new_pages, Gva to);
   // The parts of remap(), which see to it that the request makes sense.
   Result<Gva> move_each(const RemapRequest& request);

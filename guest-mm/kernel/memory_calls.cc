@@ -104,10 +104,14 @@ i64 sys_mmap(const SyscallArgs& args) {
     if (request.hint < kUserRange.begin) return -kEPERM;
     request.placement = (flags & kMapFixedNoReplace) != 0 ? Placement::kFixedNoReplace : Placement::kFixed;
   }
-  if ((flags & kMap32Bit) != 0 && request.placement == Placement::kAnywhere)
-    request.placement = Placement::kLow;
-  if ((flags & kMapNoReserve) != 0) request.flags |= kVmaNoReserve;
-  if ((flags & kMapLocked) != 0) request.flags |= kVmaLocked;
+  if ((flags & (kMapNoReserve | kMap32Bit | kMapLocked)) != 0) [[unlikely]] {
+    if ((flags & kMap32Bit) != 0 && request.placement == Placement::kAnywhere) {
+      request.hint = space().low_place(request.hint.page_base(), bytes_to_pages(bytes));
+      if (request.hint == Gva{}) return -kENOMEM;
+    }
+    if ((flags & kMapNoReserve) != 0) request.flags |= kVmaNoReserve;
+    if ((flags & kMapLocked) != 0) request.flags |= kVmaLocked;
+  }
   request.populate = (flags & kMapLocked) != 0 || (flags & (kMapPopulate | kMapNonBlock)) == kMapPopulate;
 
   if (anonymous) {
