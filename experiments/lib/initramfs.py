@@ -1,11 +1,12 @@
-"""The guest's files: busybox and its applets, the workloads, and what the user adds with --with."""
+"""The guest's files: busybox and its applets, the workloads, and what the user adds with --with, a
+dynamic program's libraries included."""
 
 import os
 import pathlib
 import stat
 import subprocess
 
-from . import cpio, images
+from . import cpio, dynamic, images
 from .errors import UserError
 
 _PASSWD = b"root:x:0:0:root:/root:/bin/sh\n"
@@ -34,6 +35,10 @@ def build(extra=()):
     archive.file("script.sh", (images.WORKLOADS / "script.sh").read_bytes(), 0o755)
     for host, guest in extra:
         _add(archive, host, guest)
+    for host, _ in extra:
+        for library in dynamic.libraries(host):
+            if not archive.holds(library):
+                _add(archive, library, library)
     return archive.bytes()
 
 
