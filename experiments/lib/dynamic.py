@@ -20,7 +20,7 @@ def has_interpreter(path):
             offset, size, count = struct.unpack_from("<Q", header, 32)[0], *struct.unpack_from("<HH", header, 54)
             file.seek(offset)
             table = file.read(size * count)
-    except (OSError, OverflowError):
+    except (OSError, ValueError):
         return False
     if size < 4:
         return False
