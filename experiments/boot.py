@@ -11,13 +11,14 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import machine  # noqa: E402
-from lib import boots, errors, images, initramfs, launcher, picture  # noqa: E402
+from lib import boots, errors, images, initramfs, launcher, package_tree, picture  # noqa: E402
 
 EPILOG = """\
 examples:
   experiments/boot                                   a shell in mode vma
   experiments/boot --mode shadow -- /bin/busybox sh -c 'echo hello | md5sum'
-  experiments/boot --with ./my-static-program -- /my-static-program --its-option
+  experiments/boot --with ./my-program -- /my-program --its-option
+  experiments/boot --package sqlite3 -- sqlite3 :memory: 'select sqlite_version()'
   experiments/boot --picture space.svg -- sh -c 'echo now >/dev/nopte-mark'
 
 On a terminal every key goes to the guest, Ctrl-C too. 'exit' ends the shell and the machine; Ctrl-] ends the machine
@@ -32,7 +33,13 @@ def parse(arguments):
                         help="native: QEMU is the bare machine; the others: under the hypervisor (default vma); kvm-*: as "
                              "native, under Debian's KVM, whose package is downloaded")
     parser.add_argument("--with", dest="extra", action="append", default=[], metavar="HOST[:GUEST]",
-                        help="add a file or folder to the guest's files (repeatable)")
+                        help="add a file or folder to the guest's files (repeatable); with a dynamic program its libraries")
+    parser.add_argument("--package", dest="packages", action="append", default=[], metavar="NAME",
+                        help="add a Debian package and what it depends on to the guest's files (repeatable); apt downloads them, "
+                             "once, nothing is installed here, and their installation scripts are not run")
+    parser.add_argument("--rootfs", type=pathlib.Path, metavar="DIR",
+                        help="the guest's files are those of DIR, as debootstrap makes one, and what --with adds; without a "
+                             "command its /bin/sh is run")
     parser.add_argument("--memory", default=f"{machine.GUEST_MIB}M", metavar="SIZE",
                         help=f"what the guest gets, in every mode: MiB, or 512M, 1.5G (default {machine.GUEST_MIB}M)")
     parser.add_argument("--hide", action="append", default=[], choices=machine.HIDEABLE, metavar="NAME",
@@ -67,6 +74,11 @@ def main():
         except OSError as error:
             raise errors.UserError(f"--counters {options.counters}: {error.strerror}") from error
     check_picture(options)
+    if options.rootfs is not None:
+        if options.packages:
+            raise errors.UserError("--rootfs and --package: the files would be mixed", "install the package into the folder")
+        if not options.rootfs.is_dir():
+            raise errors.UserError(f"--rootfs {options.rootfs}: not a folder")
     images.prepare(build=not options.dry_run, also=boots.targets(options.mode))
     if options.dry_run:
         parent = images.BUILD / "boot"
@@ -117,7 +129,9 @@ def own_folder(parent=None, keep=False):
 
 
 def prepare(options, extra, folder):
-    return boots.make(folder, options.mode, options.command, extra=extra, guest_mib=options.memory,
+    tree = package_tree.tree(options.packages) if options.packages else options.rootfs
+    return boots.make(folder, options.mode, options.command, extra=extra, tree=tree, own=options.rootfs is None,
+                      guest_mib=options.memory,
                       accel=options.accel, gdb=options.gdb, hide=options.hide,
                       verbose=options.verbose or bool(options.hide), pictures=options.picture is not None)
 

@@ -16,8 +16,8 @@ INITRAMFS_PART = "initramfs"
 
 
 def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tcg", gdb=False, guest=images.GUEST,
-         hide=(), verbose=False, pictures=False):
-    """A machine.Boot of the image `guest` whose files lie in `folder`."""
+         hide=(), verbose=False, pictures=False, tree=None, own=True):
+    """A machine.Boot of the image `guest` whose files lie in `folder`. `tree`, `own`: initramfs.build's."""
     if guest_mib < machine.LEAST_GUEST_MIB:
         raise UserError(f"--memory {guest_mib}: too little", f"the guest needs {machine.LEAST_GUEST_MIB} MiB or more")
     if guest_mib % 2 != 0:
@@ -26,11 +26,14 @@ def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tc
         raise UserError(f"--hide: there is no hypervisor of ours in mode {mode}", "give another --mode")
     if gdb and mode in machine.FOREIGN_MODES:
         raise UserError(f"--gdb: in mode {mode} QEMU's processor is the hypervisor's", "give --mode native, which is the same image")
-    archive = initramfs.build(extra)
+    files = initramfs.build(extra, tree, own)
+    archive = files.bytes()
     if len(archive) > guest_mib << 19:
         raise UserError(f"the guest's files are {len(archive) >> 20} MiB, which is more than half of its memory",
                         "give fewer files by --with, or more --memory")
-    line = machine.guest_command_line([in_guest(command[0]), *command[1:]] if command else [], verbose, pictures)
+    if not command and not own:
+        command = ["/bin/sh"]
+    line = machine.guest_command_line([in_guest(command[0], files), *command[1:]] if command else [], verbose, pictures)
     if len(line.encode()) >= COMMAND_LINE_BYTES:
         raise UserError(f"the command is longer than {COMMAND_LINE_BYTES} bytes",
                         "put it into a script and give that by --with")
@@ -84,6 +87,8 @@ def memory_mib(text):
     return int(size / 2**20)
 
 
-def in_guest(program):
-    """Where a program lies in the guest: a bare name is a busybox applet."""
-    return program if "/" in program else f"/bin/{program}"
+def in_guest(program, files=None):
+    """Where a program lies in the guest: a bare name is looked for in its `files`, and is else a busybox applet."""
+    if "/" in program:
+        return program
+    return (files and initramfs.found(files, program)) or f"/bin/{program}"

@@ -23,15 +23,15 @@ def build(parts):
         raise UserError(f"two parts of the bundle have one name: {', '.join(names)}")
     offset = _round_up(_HEADER.size + _ENTRY.size * len(parts))
     table = bytearray(_HEADER.pack(MAGIC, VERSION, len(parts)))
-    body = bytearray()
+    body, length = [], 0
     for name, data in parts:
         encoded = name.encode()
         if not encoded or len(encoded) >= NAME_BYTES:
             raise UserError(f"{name}: a part's name has 1 to {NAME_BYTES - 1} bytes")
-        table += _ENTRY.pack(encoded, offset + len(body), len(data))
-        body += data + bytes(_round_up(len(data)) - len(data))
-    table += bytes(offset - len(table))
-    return bytes(table + body)
+        table += _ENTRY.pack(encoded, offset + length, len(data))
+        length += _round_up(len(data))
+        body += [data, bytes(_round_up(len(data)) - len(data))]
+    return b"".join([table, bytes(offset - len(table)), *body])
 
 
 def parse(data):

@@ -4,6 +4,7 @@ Every entry has owner root, time 0 and an inode number of its own; entries keep 
 added, and folders that an entry needs come before it. Format: cpio(5), "New ASCII Format".
 """
 
+import posixpath
 import stat
 
 from .errors import UserError
@@ -11,6 +12,8 @@ from .errors import UserError
 _MAGIC = b"070701"
 _TRAILER = "TRAILER!!!"
 _LARGEST_FILE = 0xFFFFFFFF
+# On the way to a file, as on Linux.
+_MOST_LINKS = 40
 
 
 class Archive:
@@ -18,11 +21,10 @@ class Archive:
         self._entries = {}
 
     def folder(self, path, mode=0o755):
-        """Adds a folder and the folders above it; one that is there already is kept."""
-        path = _inside(path)
-        if not path:
+        """Adds a folder and the folders above it; one that is there already is kept, and so is a link to one."""
+        path = self._place(path)
+        if not path or self._is_link(path):
             return
-        self._parents(path)
         if path in self._entries:
             if not stat.S_ISDIR(self._entries[path][0]):
                 raise UserError(f"{path} in the initramfs is a file and a folder")
@@ -42,28 +44,56 @@ class Archive:
         self._add(path, stat.S_IFCHR | mode, b"", major, minor)
 
     def holds(self, path):
-        return _inside(path) in self._entries
+        """Whether that file, folder or link is there; links to folders on the way are followed."""
+        path = self._followed(path)
+        return not path or path in self._entries
 
     def bytes(self):
-        out = bytearray()
+        parts = []
         for inode, (path, (mode, data, major, minor)) in enumerate(self._entries.items(), start=1):
-            out += _entry(path, inode, mode, data, major, minor)
-        out += _entry(_TRAILER, 0, 0, b"", 0, 0)
-        return bytes(out + bytes(-len(out) % 512))
+            parts += _entry(path, inode, mode, data, major, minor)
+        parts += _entry(_TRAILER, 0, 0, b"", 0, 0)
+        parts.append(bytes(-sum(map(len, parts)) % 512))
+        return b"".join(parts)
 
     def _add(self, path, mode, data, major=0, minor=0):
-        path = _inside(path)
+        path = self._place(path)
         if not path:
             raise UserError("the initramfs' root is a folder")
-        self._parents(path)
         if path in self._entries and stat.S_ISDIR(self._entries[path][0]):
             raise UserError(f"{path} in the initramfs is a file and a folder")
         self._entries[path] = (mode, data, major, minor)
 
-    def _parents(self, path):
+    def _place(self, path):
+        """Where `path` lies, its folders being there."""
+        path = self._followed(path)
         parent = path.rpartition("/")[0]
         if parent:
             self.folder(parent)
+        return path
+
+    def _is_link(self, path):
+        return path in self._entries and stat.S_ISLNK(self._entries[path][0])
+
+    def _followed(self, path):
+        """`path` inside the archive, the links among its folders followed as far as they are in it."""
+        rest, place = _inside(path).split("/"), ""
+        for _ in range(_MOST_LINKS + len(rest)):
+            here = f"{place}/{rest[0]}" if place else rest[0]
+            if len(rest) == 1:
+                return here
+            if self._is_link(here):
+                target = self._entries[here][1].decode()
+                rest = _inside(_joined("" if target.startswith("/") else place, target)).split("/") + rest[1:]
+                place = ""
+            else:
+                place, rest = here, rest[1:]
+        raise UserError(f"{path} in the initramfs: too many links on the way")
+
+
+def _joined(folder, target):
+    """`target` seen from `folder`, its ".." resolved."""
+    return posixpath.normpath(f"/{folder}/{target}")
 
 
 def _inside(path):
@@ -79,4 +109,4 @@ def _entry(path, inode, mode, data, major, minor):
     links = 2 if stat.S_ISDIR(mode) else 1
     fields = (inode, mode, 0, 0, links, 0, len(data), 0, 0, major, minor, len(name), 0)
     header = _MAGIC + b"".join(b"%08X" % field for field in fields) + name
-    return header + bytes(-len(header) % 4) + data + bytes(-len(data) % 4)
+    return header + bytes(-len(header) % 4), data, bytes(-len(data) % 4)

@@ -1,40 +1,63 @@
-"""The guest's files: busybox and its applets, the workloads, and what the user adds with --with."""
+"""The guest's files: busybox and its applets, the workloads, and what the user adds with --with, a
+dynamic program's libraries included."""
 
 import os
 import pathlib
 import stat
 import subprocess
 
-from . import cpio, images
+from . import cpio, dynamic, images
 from .errors import UserError
 
 _PASSWD = b"root:x:0:0:root:/root:/bin/sh\n"
 _GROUP = b"root:x:0:\n"
 _PROFILE = b"export PATH=/bin HOME=/root PS1='# '\n"
 
+# Where programs are looked for, as the kernel's PATH says for its first one.
+_FOLDERS = ("bin", "sbin", "usr/bin", "usr/sbin")
 _DEVICES = (("console", 5, 1), ("tty", 5, 0), ("null", 1, 3), ("zero", 1, 5))
 
 
-def build(extra=()):
-    """The archive's bytes; `extra` holds (host path, guest path) pairs."""
+def build(extra=(), tree=None, own=True):
+    """The archive; `extra` holds (host path, guest path) pairs. `tree`: a folder whose files come first, as they are there.
+    `own`: busybox and the workloads too, where the tree has nothing of that name."""
     archive = cpio.Archive()
+    if tree is not None:
+        _add_tree(archive, pathlib.Path(tree), "")
     for folder in ("bin", "dev", "etc", "proc", "root"):
         archive.folder(folder)
     archive.folder("tmp", 0o1777)
+    if own:
+        _add_own(archive)
+    for host, guest in extra:
+        _add(archive, host, guest)
+    for host, _ in extra:
+        for library in dynamic.libraries(host):
+            if not archive.holds(library):
+                _add(archive, library, library)
+    return archive
+
+
+def _add_own(archive):
     for name, major, minor in _DEVICES:
-        archive.device(f"dev/{name}", major, minor)
-    archive.file("etc/passwd", _PASSWD)
-    archive.file("etc/group", _GROUP)
-    archive.file("etc/profile", _PROFILE)
-    archive.file("bin/busybox", images.BUSYBOX.read_bytes(), 0o755)
+        if not archive.holds(f"dev/{name}"):
+            archive.device(f"dev/{name}", major, minor)
+    for name, text in (("passwd", _PASSWD), ("group", _GROUP), ("profile", _PROFILE)):
+        if not archive.holds(f"etc/{name}"):
+            archive.file(f"etc/{name}", text)
+    if not archive.holds("bin/busybox"):
+        archive.file("bin/busybox", images.BUSYBOX.read_bytes(), 0o755)
     for applet in applets():
-        archive.symlink(f"bin/{applet}", "busybox")
+        if found(archive, applet) is None:
+            archive.symlink(f"bin/{applet}", "busybox")
     archive.file("bin/mmlat", images.MMLAT.read_bytes(), 0o755)
     archive.file("bin/mmlat-exit", images.MMLAT_EXIT.read_bytes(), 0o755)
     archive.file("script.sh", (images.WORKLOADS / "script.sh").read_bytes(), 0o755)
-    for host, guest in extra:
-        _add(archive, host, guest)
-    return archive.bytes()
+
+
+def found(archive, program):
+    """The path of a program that is given by its name alone; None: there is none."""
+    return next((f"/{folder}/{program}" for folder in _FOLDERS if archive.holds(f"{folder}/{program}")), None)
 
 
 def applets():
@@ -75,3 +98,24 @@ def _add(archive, host, guest):
             raise UserError(f"--with {host}: neither a file, a folder nor a link")
     except OSError as error:
         raise UserError(f"--with {host}: {error.strerror}") from error
+
+
+def _add_tree(archive, host, guest):
+    """Adds what lies in the folder, links as links: their targets are the guest's."""
+    try:
+        with os.scandir(host) as entries:
+            listed = sorted(entries, key=lambda entry: entry.name)
+        for entry in listed:
+            path, status = f"{guest}/{entry.name}", entry.stat(follow_symlinks=False)
+            mode = status.st_mode
+            if stat.S_ISDIR(mode):
+                archive.folder(path, stat.S_IMODE(mode))
+                _add_tree(archive, pathlib.Path(entry.path), path)
+            elif stat.S_ISLNK(mode):
+                archive.symlink(path, os.readlink(entry.path))
+            elif stat.S_ISREG(mode):
+                archive.file(path, pathlib.Path(entry.path).read_bytes(), stat.S_IMODE(mode))
+            elif stat.S_ISCHR(mode):
+                archive.device(path, os.major(status.st_rdev), os.minor(status.st_rdev), stat.S_IMODE(mode))
+    except OSError as error:
+        raise UserError(f"{error.filename or host}: {error.strerror}", "if it is another user's, run this as root") from error

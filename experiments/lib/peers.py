@@ -70,7 +70,7 @@ def archive(commands, extra=()):
     files.file("peer/programs", "".join("\t".join((name, *words)) + "\n" for name, words in commands.items()).encode())
     for guest, host, mode in extra:
         files.file(guest, host if isinstance(host, bytes) else pathlib.Path(host).read_bytes(), mode)
-    return initramfs.build() + files.bytes()
+    return initramfs.build().bytes() + files.bytes()
 
 
 def _natively(folder, commands):

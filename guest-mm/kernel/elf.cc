@@ -1,7 +1,9 @@
 #include "guest-mm/kernel/elf.h"
 
+#include <algorithm>
 #include <cstring>
 
+#include "guest-mm/core/address_space.h"
 #include "pvops/mm_ops.h"
 
 namespace nopte::guest::elf {
@@ -39,20 +41,22 @@ Check check_header(const FileHeader& header, u64 file_bytes) {
   return good ? Check::kGood : Check::kMalformed;
 }
 
-Layout check_program_headers(const FileHeader& header, std::span<const ProgramHeader> headers,
-                             u64 file_bytes) {
+std::optional<PathInFile> interpreter_of(std::span<const ProgramHeader> headers) {
+  const auto found = std::ranges::find(headers, kTypeInterpreter, &ProgramHeader::type);
+  return found == headers.end() ? std::nullopt : std::optional(PathInFile{found->offset, found->file_bytes});
+}
+
+Layout check_program_headers(const FileHeader& header, std::span<const ProgramHeader> headers, u64 file_bytes,
+                             Role role) {
   Layout layout;
-  layout.bias = header.type == kTypeDyn ? kPieBase : 0;
+  const bool movable = header.type == kTypeDyn;
   bool entry_found = false;
   bool any = false;
-  u64 least = layout.bias != 0 ? 0 : kUserRange.begin.value();
-  const u64 begin_of_all = least;
+  u64 least = movable ? 0 : kUserRange.begin.value();
   u64 first = 0;
+  u64 align = kPageBytes;
+  std::optional<u64> headers_at;
   for (const ProgramHeader& segment : headers) {
-    if (segment.type == kTypeInterpreter) {
-      layout.check = Check::kNeedsLoader;
-      return layout;
-    }
     if (segment.type == kTypeStack) {
       layout.exec_stack = (segment.flags & 1) != 0;
     }
@@ -64,25 +68,35 @@ Layout check_program_headers(const FileHeader& header, std::span<const ProgramHe
     }
     const u64 begin = Gva{segment.address}.page_base().value();
     const u64 end = segment.address + segment.memory_bytes;
-    if (begin < least || end + layout.bias > kHighestImage) {
+    if (begin < least) {
       return layout;
     }
     if (!any) {
       first = begin;
     }
     any = true;
+    align = std::max(align, segment.align);
     least = pages_to_bytes(bytes_to_pages(end));
     const u64 entry = header.entry;
     entry_found = entry_found || (segment_perm(segment).exec() && entry >= segment.address && entry < end);
     const u64 table_bytes = headers.size_bytes();
     if (header.program_headers >= segment.offset &&
         fits(header.program_headers - segment.offset, table_bytes, segment.file_bytes)) {
-      layout.headers_at = header.program_headers - segment.offset + segment.address + layout.bias;
+      headers_at = header.program_headers - segment.offset + segment.address;
     }
   }
-  if (!any || !entry_found || least <= begin_of_all) {
+  if (!any || !entry_found) {
     return layout;
   }
+  if (movable) {
+    const u64 top = kMmapTop.value();
+    const u64 wanted = role == Role::kProgram ? kPieBase : least < top ? top - least : 0;
+    layout.bias = wanted & ~(align - 1);
+    if (layout.bias == 0 || !fits(layout.bias, least, role == Role::kProgram ? kHighestImage : top)) {
+      return layout;
+    }
+  }
+  layout.headers_at = headers_at ? *headers_at + layout.bias : 0;
   layout.span = {Gva{first}, Gva{least}};
   layout.check = Check::kGood;
   return layout;

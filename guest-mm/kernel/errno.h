@@ -45,6 +45,7 @@ enum Errno : i64 {
   kENOTEMPTY = 39,
   kELOOP = 40,
   kEOVERFLOW = 75,
+  kELIBBAD = 80,
   kEOPNOTSUPP = 95,
   kETIMEDOUT = 110,
   // Never seen by programs: a signal interrupted the call. What becomes of it is decided when the signal is

@@ -12,6 +12,7 @@
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/initial_stack.h"
+#include "guest-mm/kernel/log.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/process_space.h"
 #include "guest-mm/kernel/program_arguments.h"
@@ -33,19 +34,31 @@ struct ScriptLine {
   std::string_view argument;  // empty: none
 };
 
-// What exec found out; static, as it is too big for the stack and exec neither sleeps nor nests.
-struct Program {
-  Ref<files::File> file;
+// An ELF file that becomes part of the new space.
+struct Image {
+  Ref<files::File> file;  // null: there is none
   u64 file_bytes = 0;
   elf::FileHeader header;
   elf::ProgramHeader headers[elf::kMostProgramHeaders];
   elf::Layout layout;
-  u32 scripts = 0;
-  ScriptLine lines[kMostScripts];
 
   [[nodiscard]] std::span<const elf::ProgramHeader> segments() const {
     return {headers, header.program_header_count};
   }
+  [[nodiscard]] u64 entry() const { return header.entry + layout.bias; }
+};
+
+// What exec found out; static, as it is too big for the stack and exec neither sleeps nor nests.
+struct Program {
+  Image main;
+  Image interpreter;  // ld.so, of a dynamic program
+  char interpreter_path[elf::kLongestInterpreter];
+  std::string_view interpreter_name;  // empty: the program names none
+  u32 scripts = 0;
+  ScriptLine lines[kMostScripts];
+
+  // Where it starts.
+  [[nodiscard]] u64 entry() const { return interpreter.file ? interpreter.entry() : main.entry(); }
 };
 
 struct ExecScratch {
@@ -78,28 +91,52 @@ bool parse_script(ScriptLine& line, u64 bytes) {
   return !line.interpreter.empty();
 }
 
-i64 read_headers(Program& program) {
-  files::File& file = *program.file;
-  if (files::read_at(file, 0, &program.header, sizeof(program.header)) !=
-          static_cast<i64>(sizeof(program.header)) ||
-      elf::check_header(program.header, program.file_bytes) != elf::Check::kGood) {
+// Reads `bytes` bytes, all of them: -EIO where the file ends before, as on Linux.
+i64 read_whole(files::File& file, u64 offset, void* to, u64 bytes) {
+  const i64 read = files::read_at(file, offset, to, bytes);
+  return read < 0 ? read : read == static_cast<i64>(bytes) ? 0 : -kEIO;
+}
+
+// Whether the image's header and program headers can be read and are good.
+bool read_headers(Image& image, elf::Role role) {
+  image.file_bytes = image.file->end_bytes();
+  if (read_whole(*image.file, 0, &image.header, sizeof(image.header)) != 0 ||
+      elf::check_header(image.header, image.file_bytes) != elf::Check::kGood ||
+      read_whole(*image.file, image.header.program_headers, image.headers, image.segments().size_bytes()) !=
+          0) {
+    return false;
+  }
+  image.layout = elf::check_program_headers(image.header, image.segments(), image.file_bytes, role);
+  return image.layout.check == elf::Check::kGood;
+}
+
+// Linux's answers: the path's own errors; EIO for a file too short to have a header, ELIBBAD for what is no
+// ELF file that can be run.
+i64 find_interpreter(Program& program) {
+  const std::optional<elf::PathInFile> where = elf::interpreter_of(program.main.segments());
+  if (!where) {
+    return 0;
+  }
+  if (where->bytes < 2 || where->bytes > elf::kLongestInterpreter) {
     return -kENOEXEC;
   }
-  const auto bytes = static_cast<i64>(program.segments().size_bytes());
-  if (files::read_at(file, program.header.program_headers, program.headers, static_cast<u64>(bytes)) !=
-      bytes) {
+  char* const path = program.interpreter_path;
+  if (const i64 error = read_whole(*program.main.file, where->offset, path, where->bytes); error != 0) {
+    return error;
+  }
+  if (path[where->bytes - 1] != '\0') {
     return -kENOEXEC;
   }
-  program.layout = elf::check_program_headers(program.header, program.segments(), program.file_bytes);
-  switch (program.layout.check) {
-    case elf::Check::kGood:
-      return 0;
-    case elf::Check::kNeedsLoader:
-      return -kENOENT;  // there is no dynamic loader
-    case elf::Check::kMalformed:
-      break;
+  program.interpreter_name = path;
+  auto opened = files::open_executable(*current().files, path);
+  if (!opened) {
+    return -static_cast<i64>(opened.error());
   }
-  return -kENOEXEC;
+  program.interpreter.file = std::move(*opened);
+  if (program.interpreter.file->end_bytes() < sizeof(elf::FileHeader)) {
+    return -kEIO;
+  }
+  return read_headers(program.interpreter, elf::Role::kInterpreter) ? 0 : -kELIBBAD;
 }
 
 // Follows "#!" lines to the program that will run.
@@ -109,17 +146,16 @@ i64 find_program(Program& program, std::string_view path) {
     if (!opened) {
       return -static_cast<i64>(opened.error());
     }
-    program.file = std::move(*opened);
-    program.file_bytes = program.file->end_bytes();
+    files::File& file = *(program.main.file = std::move(*opened));
     char mark[2];
-    if (files::read_at(*program.file, 0, mark, sizeof(mark)) != 2 || mark[0] != '#' || mark[1] != '!') {
-      return read_headers(program);
+    if (files::read_at(file, 0, mark, sizeof(mark)) != 2 || mark[0] != '#' || mark[1] != '!') {
+      return read_headers(program.main, elf::Role::kProgram) ? find_interpreter(program) : -kENOEXEC;
     }
     if (program.scripts == kMostScripts) {
       return -kELOOP;
     }
     ScriptLine& line = program.lines[program.scripts];
-    const i64 bytes = files::read_at(*program.file, 0, line.text, kScriptLineBytes);
+    const i64 bytes = files::read_at(file, 0, line.text, kScriptLineBytes);
     if (bytes < 2 || !parse_script(line, static_cast<u64>(bytes))) {
       return -kENOEXEC;
     }
@@ -147,9 +183,9 @@ Result<u64> add_script_arguments(ProgramArguments& out, const Program& program, 
   return count;
 }
 
-Result<void> map_segment(AddressSpace& space, const Program& program, const Ref<MemoryObject>& object,
+Result<void> map_segment(AddressSpace& space, const Image& image, const Ref<MemoryObject>& object,
                          const elf::ProgramHeader& segment) {
-  const Gva begin{segment.address + program.layout.bias};
+  const Gva begin{segment.address + image.layout.bias};
   const Gva base = begin.page_base();
   const u64 file_pages =
       segment.file_bytes == 0 ? 0 : bytes_to_pages(begin.page_offset() + segment.file_bytes);
@@ -172,12 +208,21 @@ Result<void> map_segment(AddressSpace& space, const Program& program, const Ref<
   return {};
 }
 
-Result<Ref<AddressSpace>> build_space(const Program& program) {
-  auto mapped = program.file->mmap_object(kPermRX, Sharing::kPrivate);
+Result<void> map_image(AddressSpace& space, const Image& image) {
+  auto mapped = image.file->mmap_object(kPermRX, Sharing::kPrivate);
   if (!mapped) {
     return Fail(mapped.error() == kENOMEM ? Status::kNoMemory : Status::kPermission);
   }
   const Ref<MemoryObject> object = Ref<MemoryObject>::adopt(*mapped);
+  for (const elf::ProgramHeader& segment : image.segments()) {
+    if (segment.type == elf::kTypeLoad) {
+      NOPTE_TRY(map_segment(space, image, object, segment));
+    }
+  }
+  return {};
+}
+
+Result<Ref<AddressSpace>> build_space(const Program& program) {
   Result<Ref<AddressSpace>> space = AddressSpace::create();
   if (!space) {
     return space;
@@ -186,21 +231,21 @@ Result<Ref<AddressSpace>> build_space(const Program& program) {
       before != nullptr && before->large_leaves_barred()) {
     (*space)->bar_large_leaves(true);
   }
-  for (const elf::ProgramHeader& segment : program.segments()) {
-    if (segment.type == elf::kTypeLoad) {
-      NOPTE_TRY(map_segment(**space, program, object, segment));
-    }
+  NOPTE_TRY(map_image(**space, program.main));
+  if (program.interpreter.file) {
+    NOPTE_TRY(map_image(**space, program.interpreter));
   }
   NOPTE_TRY((*space)->map_stack());
-  (*space)->set_brk_start(program.layout.span.end + program.layout.bias);
+  const elf::Layout& layout = program.main.layout;
+  (*space)->set_brk_start(layout.span.end + layout.bias);
   return space;
 }
 
 // Where a segment is longer in memory than in the file, all that follows the file's bytes in their last page
 // reads as zero, as on Linux: ld.so takes what lies behind its bss for zero pages.
-Result<void> zero_tails(const Program& program) {
-  for (const elf::ProgramHeader& segment : program.segments()) {
-    const Gva file_end{segment.address + program.layout.bias + segment.file_bytes};
+Result<void> zero_tails(const Image& image) {
+  for (const elf::ProgramHeader& segment : image.segments()) {
+    const Gva file_end{segment.address + image.layout.bias + segment.file_bytes};
     if (segment.type == elf::kTypeLoad && segment.file_bytes != 0 &&
         segment.memory_bytes > segment.file_bytes && !file_end.page_aligned() &&
         elf::segment_perm(segment).write()) {
@@ -242,7 +287,7 @@ void become(Process& self, Program& program, Ref<AddressSpace> space, std::strin
   }
   finish_vfork(self);
   self.files->table.close_on_exec();
-  files::Inode* executable = program.file->inode();
+  files::Inode* executable = program.main.file->inode();
   if (executable != nullptr) {
     executable->retain();
   }
@@ -258,7 +303,7 @@ void become(Process& self, Program& program, Ref<AddressSpace> space, std::strin
   self.fs_base = 0;
   arch::set_fs_base(0);
   arch::load_initial_fpu();
-  arch::init_user_registers(*self.registers, Gva{program.header.entry + program.layout.bias}, Gva{stack});
+  arch::init_user_registers(*self.registers, Gva{program.entry()}, Gva{stack});
 }
 
 i64 errno_of_arguments(Status status) { return status == Status::kLimit ? -kE2BIG : to_errno(status); }
@@ -270,9 +315,11 @@ i64 start_program(Program& program, std::string_view path, ProgramArguments& arg
     return space.error() == Status::kInvalid || space.error() == Status::kOverlap ? -kENOEXEC
                                                                                   : to_errno(space.error());
   }
-  const ImageFacts facts{.program_headers = program.layout.headers_at,
-                         .program_header_count = program.header.program_header_count,
-                         .entry = program.header.entry + program.layout.bias};
+  const Image& interpreter = program.interpreter;
+  const ImageFacts facts{.program_headers = program.main.layout.headers_at,
+                         .program_header_count = program.main.header.program_header_count,
+                         .entry = program.main.entry(),
+                         .interpreter_base = interpreter.file ? interpreter.layout.bias : 0};
   const Result<InitialStack> stack = stage_initial_stack(arguments, facts, path, kStackTop);
   if (!stack) {
     return errno_of_arguments(stack.error());
@@ -281,7 +328,10 @@ i64 start_program(Program& program, std::string_view path, ProgramArguments& arg
   activate_space(space->get());
   Result<void> written = arch::copy_to_user(stack->begin, stack->image, stack->bytes);
   if (written) {
-    written = zero_tails(program);
+    written = zero_tails(program.main);
+  }
+  if (written && interpreter.file) {
+    written = zero_tails(interpreter);
   }
   if (!written) {
     activate_space(self.space);
@@ -346,6 +396,9 @@ i64 exec_first_program(std::string_view path, std::span<const std::string_view> 
                        std::span<const std::string_view> environment) {
   Scratch scratch;
   if (const i64 error = find_program(scratch->program, path); error != 0) {
+    if (!scratch->program.interpreter_name.empty()) {
+      log_line(path, " is dynamic: its interpreter is ", scratch->program.interpreter_name);
+    }
     return error;
   }
   ProgramArguments staged;

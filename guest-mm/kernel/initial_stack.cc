@@ -94,7 +94,7 @@ Result<InitialStack> stage_initial_stack(ProgramArguments& arguments, const Imag
   out.put(kPhdr, facts.program_headers);
   out.put(kPhent, kProgramHeaderBytes);
   out.put(kPhnum, facts.program_header_count);
-  out.put(kBase, 0);
+  out.put(kBase, facts.interpreter_base);
   out.put(kFlags, 0);
   out.put(kEntry, facts.entry);
   out.put(kUid, 0);

@@ -11,7 +11,8 @@ namespace nopte::guest {
 struct ImageFacts {
   u64 program_headers = 0;  // user address; 0: not in memory
   u64 program_header_count = 0;
-  u64 entry = 0;
+  u64 entry = 0;             // the program's own
+  u64 interpreter_base = 0;  // 0: there is none
 };
 
 // The image of the stack's upper end; lies in the arguments' staging area until that is changed.

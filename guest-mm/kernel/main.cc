@@ -68,11 +68,14 @@ InitProgram parse_command_line(std::string_view line) {
 std::string_view reason_of(i64 error) {
   switch (error) {
     case kENOENT:
-      return "no such file, or it needs a dynamic loader: give a static program";
+      return "no such file, or no interpreter for it";
     case kEACCES:
       return "not an executable file";
     case kENOEXEC:
-      return "not a static x86-64 ELF program or a script with #!";
+      return "not an x86-64 ELF program or a script with #!";
+    case kELIBBAD:
+    case kEIO:
+      return "its interpreter is no ELF file that can be run";
     case kENOMEM:
       return "not enough memory";
     default:

@@ -49,7 +49,7 @@ class BadInput(unittest.TestCase):
 
     def parts(self, guest=None, files=None):
         return [("guest", images.GUEST.read_bytes() if guest is None else guest),
-                ("initramfs", initramfs.build() if files is None else files)]
+                ("initramfs", initramfs.build().bytes() if files is None else files)]
 
 
 class BundleTest(BadInput):
@@ -149,7 +149,7 @@ class GuestImageTest(BadInput):
 
 class InitramfsTest(BadInput):
     def broken(self):
-        whole = initramfs.build()
+        whole = initramfs.build().bytes()
         yield "not cpio", bytes(range(256)) * 64
         yield "cut", whole[:len(whole) // 2]
         yield "bad digit", whole[:60] + b"Z" + whole[61:]

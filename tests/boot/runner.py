@@ -56,6 +56,10 @@ class Row:
     def has_own_boot(self):
         return self.alone or self.hide != [] or self.memory != USUAL_MIB
 
+    def expected(self):
+        """Where what it prints on Linux is kept."""
+        return HERE / "expected" / f"{self.name}.txt"
+
     def arguments(self, program):
         """The command line, with the program at `program`."""
         return [program if part == "%program%" else part for part in self.command or ["%program%"]]
@@ -110,10 +114,6 @@ def check(row, console, status):
     return wrong
 
 
-def expected_file(row):
-    return HERE / "expected" / f"{row.name}.txt"
-
-
 def run_on_host(row):
     """The program's output on this machine. Raises UserError when it does not end as the row says."""
     try:
@@ -128,7 +128,7 @@ def run_on_host(row):
 
 def on_linux(row):
     if row.linux == "recorded":
-        return expected_file(row).read_bytes()
+        return row.expected().read_bytes()
     return run_on_host(row) if row.program else comparison.script_on_host().encode()
 
 
@@ -147,7 +147,7 @@ def record():
     (HERE / "expected").mkdir(exist_ok=True)
     for row in rows():
         if row.linux == "recorded":
-            expected_file(row).write_bytes(run_on_host(row))
+            row.expected().write_bytes(run_on_host(row))
 
 
 def main():

@@ -61,13 +61,13 @@ def seconds(rows, mode):
     return BOOT_SECONDS[mode] + 3 * max(row.seconds(mode) for row in rows)
 
 
-def run_together(rows, mode, folder):
-    """What is wrong, by row."""
+def run_together(rows, mode, folder, extra=(), tree=None, guest_mib=runner.USUAL_MIB):
+    """What is wrong, by row. `extra`, `tree`: initramfs.build's."""
     programs = {row.program for row in rows if row.program}
-    extra = [(runner.PROGRAMS / program, f"/test/{program}") for program in sorted(programs)]
+    extra = [*extra, *((runner.PROGRAMS / program, f"/test/{program}") for program in sorted(programs))]
     (folder / "rows.sh").write_text(script(rows))
     extra.append((folder / "rows.sh", "/test/rows.sh"))
-    boot = boots.make(folder, mode, ["/bin/busybox", "sh", "/test/rows.sh"], extra=extra, guest_mib=runner.USUAL_MIB)
+    boot = boots.make(folder, mode, ["/bin/busybox", "sh", "/test/rows.sh"], extra=extra, tree=tree, guest_mib=guest_mib)
     failed = ""
     try:
         console = launcher.run(machine.command(boot), boot.counters, seconds(rows, mode), hidden=boot.hidden).console

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "guest-mm/core/address_space.h"
+
 namespace nopte::guest::elf {
 namespace {
 
@@ -70,10 +72,31 @@ TEST(Elf, PositionIndependentGetsABias) {
   EXPECT_EQ(layout.headers_at, layout.bias + 64);
 }
 
-TEST(Elf, ADynamicProgramNeedsALoader) {
+// A program and its interpreter do not meet, and either's alignment holds.
+TEST(Elf, ABiasIsAMultipleOfTheLargestAlignment) {
+  for (const Role role : {Role::kProgram, Role::kInterpreter}) {
+    Image image;
+    image.header.type = 3;
+    image.segments[2].align = 0x20'0000;
+    const Layout layout = check_program_headers(image.header, image.segments, kFileBytes, role);
+    ASSERT_EQ(layout.check, Check::kGood);
+    EXPECT_EQ(layout.bias % 0x20'0000, 0u);
+    EXPECT_EQ((layout.span.end + layout.bias) <= kMmapTop, true);
+    EXPECT_EQ(layout.bias > 0x7fff'0000'0000, role == Role::kInterpreter);
+    image.segments[2].align = u64{1} << 62;
+    EXPECT_EQ(check_program_headers(image.header, image.segments, kFileBytes, role).check, Check::kMalformed);
+  }
+}
+
+TEST(Elf, TheFirstInterpreterHeaderCounts) {
   Image image;
-  image.segments[0].type = kTypeInterpreter;
-  EXPECT_EQ(image.layout().check, Check::kNeedsLoader);
+  EXPECT_EQ(interpreter_of(image.segments), std::nullopt);
+  image.segments[1] = {kTypeInterpreter, 4, 0x238, 0, 0, 28, 28, 1};
+  image.segments[2] = {kTypeInterpreter, 4, 0x300, 0, 0, 5, 5, 1};
+  const auto found = interpreter_of(image.segments);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->offset, 0x238u);
+  EXPECT_EQ(found->bytes, 28u);
 }
 
 TEST(Elf, HeadersThatAreNotLoadedHaveNoAddress) {

@@ -67,9 +67,12 @@ TEST_F(InitialStackTest, HoldsWhatAProgramExpects) {
   }
   staged.arguments = arguments.size();
   staged.environment = environment.size();
-  const auto stack = stage_initial_stack(
-      staged, {.program_headers = 0x40'0040, .program_header_count = 7, .entry = 0x40'1000}, "/bin/name",
-      kTop);
+  const auto stack = stage_initial_stack(staged,
+                                         {.program_headers = 0x40'0040,
+                                          .program_header_count = 7,
+                                          .entry = 0x40'1000,
+                                          .interpreter_base = 0x7fff'f6f0'0000},
+                                         "/bin/name", kTop);
   ASSERT_TRUE(stack);
   EXPECT_EQ(stack->begin.value() % 16, 0u);
   EXPECT_LT(stack->begin + stack->bytes, kTop);
@@ -86,6 +89,7 @@ TEST_F(InitialStackTest, HoldsWhatAProgramExpects) {
   EXPECT_EQ(auxiliary[4], 56u);
   EXPECT_EQ(auxiliary[5], 7u);
   EXPECT_EQ(auxiliary[6], kPageBytes);
+  EXPECT_EQ(auxiliary[7], 0x7fff'f6f0'0000u);
   EXPECT_EQ(auxiliary[9], 0x40'1000u);
   EXPECT_EQ(auxiliary[17], 100u);
   EXPECT_EQ(auxiliary[23], 0u);
