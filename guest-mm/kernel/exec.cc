@@ -210,26 +210,26 @@ Result<void> zero_tails(const Program& program) {
   return {};
 }
 
-void set_comm(Process& process, std::string_view path) {
+void set_comm(Thread& thread, std::string_view path) {
   if (const std::size_t slash = path.rfind('/'); slash != std::string_view::npos) {
     path.remove_prefix(slash + 1);
   }
-  path = path.substr(0, sizeof(process.comm) - 1);
-  std::memset(process.comm, 0, sizeof(process.comm));
-  std::memcpy(process.comm, path.data(), path.size());
+  path = path.substr(0, sizeof(thread.comm) - 1);
+  std::memset(thread.comm, 0, sizeof(thread.comm));
+  std::memcpy(thread.comm, path.data(), path.size());
 }
 
-void reset_signals(SignalState& signals) {
-  for (SignalAction& action : signals.actions) {
+void reset_signals(Thread& self) {
+  for (SignalAction& action : self.process->signals.actions) {
     const u64 handler =
         action.handler == SignalAction::kIgnore ? SignalAction::kIgnore : SignalAction::kDefault;
     action = {.handler = handler, .flags = 0, .restorer = 0, .mask = 0};
   }
-  signals.alternate = {};
+  self.signals.alternate = {};
 }
 
 // From here on nothing fails: the process becomes the new program.
-void become(Process& self, Program& program, Ref<AddressSpace> space, std::string_view path, u64 stack,
+void become(Thread& self, Program& program, Ref<AddressSpace> space, std::string_view path, u64 stack,
             bool owes) {
   if (owes) {
     activate_space(self.space);
@@ -246,13 +246,13 @@ void become(Process& self, Program& program, Ref<AddressSpace> space, std::strin
   if (executable != nullptr) {
     executable->retain();
   }
-  if (files::Inode* before = std::exchange(self.executable, executable); before != nullptr) {
+  if (files::Inode* before = std::exchange(self.process->executable, executable); before != nullptr) {
     before->release();
   }
   set_comm(self, path);
-  reset_signals(self.signals);
-  self.exit_signal = kSIGCHLD;
-  self.initial_stack = Gva{stack};
+  reset_signals(self);
+  self.process->exit_signal = kSIGCHLD;
+  self.process->initial_stack = Gva{stack};
   self.clear_child_tid = 0;
   self.robust_list = 0;
   self.fs_base = 0;
@@ -264,7 +264,7 @@ void become(Process& self, Program& program, Ref<AddressSpace> space, std::strin
 i64 errno_of_arguments(Status status) { return status == Status::kLimit ? -kE2BIG : to_errno(status); }
 
 i64 start_program(Program& program, std::string_view path, ProgramArguments& arguments) {
-  Process& self = current();
+  Thread& self = current();
   Result<Ref<AddressSpace>> space = build_space(program);
   if (!space) {
     return space.error() == Status::kInvalid || space.error() == Status::kOverlap ? -kENOEXEC

@@ -38,7 +38,7 @@ void give_children_to_init(Process& process) {
   Process* init = init_process();
   bool ended = false;
   while (Process* child = process.first_child) {
-    ended = ended || child->state == ProcessState::kZombie;
+    ended = ended || child->ended();
     child->exit_signal = kSIGCHLD;
     set_parent(*child, init);
   }
@@ -50,62 +50,77 @@ void give_children_to_init(Process& process) {
 
 }  // namespace
 
-void finish_vfork(Process& process) {
-  if (Process* const parent = std::exchange(process.vfork_parent, nullptr)) {
+void finish_vfork(Thread& thread) {
+  if (Thread* const parent = std::exchange(thread.vfork_parent, nullptr)) {
     parent->vfork_child = nullptr;
     wake(parent->vfork_event);
   }
 }
 
+namespace {
+
+void end_process(Process& process, i32 wait_status) {
+  timer_stop(process.alarm);
+  if (process.executable != nullptr) {
+    std::exchange(process.executable, nullptr)->release();
+  }
+  give_children_to_init(process);
+  process.wait_status = wait_status;
+  const i32 signal = termination_signal(wait_status);
+  process.unclaimed = parent_ignores_children(*process.parent) && process.exit_signal == kSIGCHLD;
+  tell_parent(process, signal != 0 ? kCldKilled : kCldExited, signal != 0 ? signal : wait_status >> 8);
+  if (process.unclaimed) {
+    set_parent(process, nullptr);
+    release_after_switch(process.leader());
+  }
+}
+
+}  // namespace
+
 void exit_process(i32 wait_status) {
-  Process& self = current();
-  if (&self == init_process()) {
+  Thread& self = current();
+  Process& process = *self.process;
+  if (&process == init_process()) {
     const i32 signal = termination_signal(wait_status);
     end_machine(static_cast<u8>(signal != 0 ? 128 + signal : wait_status >> 8));
   }
   settle_words(self);
-  timer_stop(self.alarm);
   finish_vfork(self);
-  std::exchange(self.files, nullptr)->release();
-  if (self.executable != nullptr) {
-    std::exchange(self.executable, nullptr)->release();
-  }
+  std::exchange(self.files, nullptr)->release_table();
+  std::exchange(self.directories, nullptr)->release();
   end_space_later(std::exchange(self.space, nullptr));
-  give_children_to_init(self);
-  self.wait_status = wait_status;
-  self.state = ProcessState::kZombie;
-  const i32 signal = termination_signal(wait_status);
-  const bool unclaimed = parent_ignores_children(*self.parent) && self.exit_signal == kSIGCHLD;
-  tell_parent(self, signal != 0 ? kCldKilled : kCldExited, signal != 0 ? signal : wait_status >> 8);
-  if (unclaimed) {
-    set_parent(self, nullptr);
-    release_after_switch(self);
-  }
+  self.state = ThreadState::kEnded;
+  --process.live_threads;
+  end_process(process, wait_status);
   schedule();
-  NOPTE_PANIC("an ended process runs");
+  NOPTE_PANIC("an ended thread runs");
 }
 
 void stop_process(i32 signal) {
-  Process& self = current();
-  if (&self == init_process()) {
+  Thread& self = current();
+  Process& process = *self.process;
+  if (&process == init_process()) {
     return;  // nobody could make it go on
   }
   constexpr i32 kStoppedMark = 0x7f;
-  self.wait_status = signal << 8 | kStoppedMark;
-  self.stop_reported = false;
-  self.continue_reported = true;
-  if ((self.parent->signals.actions[kSIGCHLD - 1].flags & kSaNocldstop) == 0) {
-    tell_parent(self, kCldStopped, signal);
+  process.wait_status = signal << 8 | kStoppedMark;
+  process.stopped = true;
+  process.stop_reported = false;
+  process.continue_reported = true;
+  if ((process.parent->signals.actions[kSIGCHLD - 1].flags & kSaNocldstop) == 0) {
+    tell_parent(process, kCldStopped, signal);
   } else {
-    wake(self.parent->child_event);
+    wake(process.parent->child_event);
   }
-  self.state = ProcessState::kStopped;
+  self.state = ThreadState::kStopped;
   schedule();
 }
 
 void note_continued(Process& process) {
+  process.stopped = false;
   process.stop_reported = true;
   process.continue_reported = false;
+  make_runnable(process.leader());
   wake(process.parent->child_event);
 }
 

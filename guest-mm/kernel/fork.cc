@@ -30,17 +30,17 @@ struct CloneRequest {
 // The child's first steps. The word that the parent wanted written lies in the child's memory, so that only
 // now, with its space active, it can be.
 void child_starts(void* argument) {
-  auto& self = *static_cast<Process*>(argument);
+  auto& self = *static_cast<Thread*>(argument);
   finish_switch();
   if (self.set_child_tid != 0) {
     // As Linux: a bad address is the program's affair.
-    (void)arch::copy_to_user(Gva{std::exchange(self.set_child_tid, 0)}, &self.pid, sizeof(self.pid));
+    (void)arch::copy_to_user(Gva{std::exchange(self.set_child_tid, 0)}, &self.tid, sizeof(self.tid));
   }
   leave_kernel(*self.registers);
   arch::return_to_user(*self.registers);
 }
 
-Result<void> give_space(Process& child, Process& parent, u64 flags) {
+Result<void> give_space(Thread& child, Thread& parent, u64 flags) {
   if ((flags & kCloneVm) != 0) {
     parent.space->retain();
     child.space = parent.space;
@@ -54,17 +54,24 @@ Result<void> give_space(Process& child, Process& parent, u64 flags) {
   return {};
 }
 
-Result<void> give_files(Process& child, Process& parent, u64 flags) {
+Result<void> give_files(Thread& child, Thread& parent, u64 flags) {
   if ((flags & kCloneFiles) != 0) {
-    parent.files->retain();
+    parent.files->retain_table();
     child.files = parent.files;
+    parent.directories->retain();
+    child.directories = parent.directories;
     return {};
   }
   child.files = parent.files->clone().detach();
-  return child.files != nullptr ? Result<void>{} : Fail(Status::kNoMemory);
+  if (child.files == nullptr) {
+    return Fail(Status::kNoMemory);
+  }
+  child.files->retain();
+  child.directories = child.files;
+  return {};
 }
 
-void copy_state(Process& child, const Process& parent, const CloneRequest& request) {
+void copy_state(Thread& child, const Thread& parent, const CloneRequest& request) {
   *child.registers = *parent.registers;
   child.registers->rax = 0;
   if (request.stack != 0) {
@@ -72,26 +79,29 @@ void copy_state(Process& child, const Process& parent, const CloneRequest& reque
   }
   child.fs_base = (request.flags & kCloneSettls) != 0 ? request.tls : arch::fs_base();
   arch::save_fpu(child.fpu);
+  std::memcpy(child.comm, parent.comm, sizeof(child.comm));
+  child.signals.blocked = parent.signals.blocked;
+  if ((request.flags & kCloneVm) == 0 || (request.flags & kCloneVfork) != 0) {
+    child.signals.alternate = parent.signals.alternate;
+  }
+  child.set_child_tid = (request.flags & kCloneChildSettid) != 0 ? request.child_tid : 0;
+  child.clear_child_tid = (request.flags & kCloneChildCleartid) != 0 ? request.child_tid : 0;
+}
+
+void copy_process(Process& child, const Process& parent, const CloneRequest& request) {
   child.pgid = parent.pgid;
   child.sid = parent.sid;
-  std::memcpy(child.comm, parent.comm, sizeof(child.comm));
   child.initial_stack = parent.initial_stack;
   child.executable = parent.executable;
   if (child.executable != nullptr) {
     child.executable->retain();
   }
   std::memcpy(child.signals.actions, parent.signals.actions, sizeof(child.signals.actions));
-  child.signals.blocked = parent.signals.blocked;
-  if ((request.flags & kCloneVm) == 0 || (request.flags & kCloneVfork) != 0) {
-    child.signals.alternate = parent.signals.alternate;
-  }
   child.exit_signal = static_cast<i32>(request.flags & kExitSignalMask);
-  child.set_child_tid = (request.flags & kCloneChildSettid) != 0 ? request.child_tid : 0;
-  child.clear_child_tid = (request.flags & kCloneChildCleartid) != 0 ? request.child_tid : 0;
 }
 
 // Until the child execs or exits; earlier only when this process is killed.
-void wait_for_vfork_child(Process& parent, Process& child) {
+void wait_for_vfork_child(Thread& parent, Thread& child) {
   parent.vfork_child = &child;
   child.vfork_parent = &parent;
   while (parent.vfork_child != nullptr) {
@@ -114,31 +124,34 @@ i64 clone_process(const CloneRequest& request) {
   if ((flags & kCloneSettls) != 0 && request.tls >= kUserRange.end.value()) {
     return -kEPERM;
   }
-  Process& parent = current();
+  Thread& parent = current();
   const Result<Process*> created = create_process();
   if (!created) {
     return to_errno(created.error());
   }
-  Process& child = **created;
+  Process& process = **created;
+  Thread& child = process.leader();
   Result<void> given = give_files(child, parent, flags);
   if (given) {
     given = give_space(child, parent, flags);
   }
   if (!given) {
     if (child.files != nullptr) {
-      std::exchange(child.files, nullptr)->release();
+      std::exchange(child.files, nullptr)->release_table();
+      std::exchange(child.directories, nullptr)->release();
     }
-    release_process(child);
+    release_process(process);
     return to_errno(given.error());
   }
   copy_state(child, parent, request);
-  set_parent(child, &parent);
-  const i32 pid = child.pid;
+  copy_process(process, *parent.process, request);
+  set_parent(process, parent.process);
+  const i32 pid = process.pid;
   if ((flags & kCloneParentSettid) != 0) {
     (void)arch::copy_to_user(Gva{request.parent_tid}, &pid, sizeof(pid));
   }
   arch::prepare_context(child.context, child.stack_top, child_starts, &child);
-  child.state = ProcessState::kSleeping;
+  child.state = ThreadState::kSleeping;
   make_runnable(child);
   if ((flags & kCloneVfork) != 0) {
     wait_for_vfork_child(parent, child);

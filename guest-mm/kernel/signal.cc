@@ -13,53 +13,61 @@ constexpr SignalSet kStops =
 constexpr SignalSet kIgnoredByDefault =
     signal_bit(kSIGCHLD) | signal_bit(kSIGCONT) | signal_bit(kSIGURG) | signal_bit(kSIGWINCH);
 
-bool ignored(const Process& target, i32 signal) {
+bool ignored(const Thread& target, i32 signal) {
   // A blocked signal stays pending whatever its action: the action may change before it is unblocked.
   if (((target.signals.blocked | target.signals.awaited) & signal_bit(signal)) != 0) {
     return false;
   }
-  const u64 handler = target.signals.actions[signal - 1].handler;
+  const u64 handler = target.process->signals.actions[signal - 1].handler;
   return handler == SignalAction::kIgnore ||
          (handler == SignalAction::kDefault && (kIgnoredByDefault & signal_bit(signal)) != 0);
 }
 
-void make_pending(Process& target, i32 signal, const SignalInfo& info) {
-  if ((target.signals.pending & signal_bit(signal)) == 0) {
-    target.signals.pending |= signal_bit(signal);
-    target.signals.info[signal - 1] = info;
+void make_pending(PendingSignals& pending, i32 signal, const SignalInfo& info) {
+  if ((pending.set & signal_bit(signal)) == 0) {
+    pending.set |= signal_bit(signal);
+    pending.info[signal - 1] = info;
+  }
+}
+
+void send(Thread& target, PendingSignals& pending, i32 signal, const SignalInfo& info) {
+  Process& process = *target.process;
+  if (process.ended()) {
+    return;
+  }
+  if (signal == kSIGCONT || signal == kSIGKILL) {
+    pending.set &= ~kStops;
+    if (process.stopped) {
+      note_continued(process);
+    }
+  } else if ((kStops & signal_bit(signal)) != 0) {
+    pending.set &= ~signal_bit(kSIGCONT);
+  }
+  if (ignored(target, signal)) {
+    return;
+  }
+  make_pending(pending, signal, info);
+  refresh_signals(target);
+  if (target.signal_ready && target.state == ThreadState::kSleeping &&
+      (target.interruptible || (target.killable && signal == kSIGKILL))) {
+    make_runnable(target);
   }
 }
 
 }  // namespace
 
 void send_signal(Process& target, i32 signal, const SignalInfo& info) {
-  if (target.state == ProcessState::kZombie) {
-    return;
-  }
-  SignalState& signals = target.signals;
-  if (signal == kSIGCONT || signal == kSIGKILL) {
-    signals.pending &= ~kStops;
-    if (target.state == ProcessState::kStopped) {
-      note_continued(target);
-      make_runnable(target);
-    }
-  } else if ((kStops & signal_bit(signal)) != 0) {
-    signals.pending &= ~signal_bit(kSIGCONT);
-  }
-  if (ignored(target, signal)) {
-    return;
-  }
-  make_pending(target, signal, info);
-  if ((signals.pending & ~signals.blocked) != 0 && target.state == ProcessState::kSleeping &&
-      (target.interruptible || (target.killable && signal == kSIGKILL))) {
-    make_runnable(target);
-  }
+  send(target.leader(), target.signals.pending, signal, info);
+}
+
+void send_signal(Thread& target, i32 signal, const SignalInfo& info) {
+  send(target, target.signals.pending, signal, info);
 }
 
 u64 signal_group(i32 pgid, i32 signal, const SignalInfo& info) {
   u64 reached = 0;
   for_each_process([&](Process& process) {
-    if (process.pgid == pgid && process.state != ProcessState::kZombie) {
+    if (process.pgid == pgid && !process.ended()) {
       send_signal(process, signal, info);
       ++reached;
     }
@@ -68,18 +76,26 @@ u64 signal_group(i32 pgid, i32 signal, const SignalInfo& info) {
 }
 
 void force_signal(i32 signal, const SignalInfo& info) {
-  SignalState& signals = current().signals;
-  SignalAction& action = signals.actions[signal - 1];
+  Thread& self = current();
+  ThreadSignals& signals = self.signals;
+  SignalAction& action = self.process->signals.actions[signal - 1];
   if ((signals.blocked & signal_bit(signal)) != 0 || action.handler == SignalAction::kIgnore) {
     action.handler = SignalAction::kDefault;
     signals.blocked &= ~signal_bit(signal);
   }
-  signals.pending |= signal_bit(signal);
-  signals.info[signal - 1] = info;
+  signals.pending.set |= signal_bit(signal);
+  signals.pending.info[signal - 1] = info;
+  self.signal_ready = true;
 }
 
-void set_blocked_signals(Process& process, SignalSet blocked) {
-  process.signals.blocked = blocked & ~kUnblockable;
+void refresh_signals(Thread& thread) {
+  const SignalSet pending = thread.signals.pending.set | thread.process->signals.pending.set;
+  thread.signal_ready = (pending & ~thread.signals.blocked) != 0;
+}
+
+void set_blocked_signals(Thread& thread, SignalSet blocked) {
+  thread.signals.blocked = blocked & ~kUnblockable;
+  refresh_signals(thread);
 }
 
 }  // namespace nopte::guest

@@ -39,11 +39,12 @@ DefaultAction default_action(i32 signal) {
   }
 }
 
-// The faults of the program itself come first, as their frame shows where they happened.
-i32 next_signal(const SignalState& signals) {
+// The next one of the queue that is not blocked, or 0. The faults of the program itself come first, as their
+// frame shows where they happened.
+i32 next_signal(const PendingSignals& pending, SignalSet blocked) {
   constexpr SignalSet kFaults = signal_bit(kSIGSEGV) | signal_bit(kSIGBUS) | signal_bit(kSIGILL) |
                                 signal_bit(kSIGTRAP) | signal_bit(kSIGFPE) | signal_bit(kSIGSYS);
-  const SignalSet ready = signals.pending & ~signals.blocked;
+  const SignalSet ready = pending.set & ~blocked;
   if (ready == 0) {
     return 0;
   }
@@ -78,7 +79,7 @@ bool on_alternate_stack(const AlternateStack& stack, u64 rsp) {
 }
 
 // The XSAVE image and its end mark at a user address.
-Result<void> write_fpu_frame(Process& self, Gva at) {
+Result<void> write_fpu_frame(Thread& self, Gva at) {
   arch::save_fpu(self.fpu);
   const FpuSoftwareBytes software{.magic1 = kFpuMagic1,
                                   .extended_bytes = kFpuFrameBytes + sizeof(kFpuMagic2),
@@ -92,7 +93,7 @@ Result<void> write_fpu_frame(Process& self, Gva at) {
   return arch::copy_to_user(at, self.fpu.bytes, kFpuFrameBytes + sizeof(kFpuMagic2));
 }
 
-void fill_machine_context(UserMachineContext& out, const UserRegisters& r, const Process& self, u64 fpu) {
+void fill_machine_context(UserMachineContext& out, const UserRegisters& r, const Thread& self, u64 fpu) {
   out = {.r8 = r.r8,
          .r9 = r.r9,
          .r10 = r.r10,
@@ -126,7 +127,7 @@ void fill_machine_context(UserMachineContext& out, const UserRegisters& r, const
 // Builds the frame and points the registers at the handler. False: the stack cannot be written.
 bool enter_handler(UserRegisters& registers, i32 signal, const SignalAction& action, const SignalInfo& info,
                    SignalSet blocked_before) {
-  Process& self = current();
+  Thread& self = current();
   const AlternateStack& alternate = self.signals.alternate;
   u64 top = registers.rsp - kRedZoneBytes;
   const bool switches = (action.flags & kSaOnstack) != 0 && alternate.bytes != 0 &&
@@ -172,10 +173,10 @@ bool enter_handler(UserRegisters& registers, i32 signal, const SignalAction& act
   return true;
 }
 
-void handle_one(UserRegisters& registers, i32 signal) {
-  Process& self = current();
-  SignalState& signals = self.signals;
-  SignalAction& action_slot = signals.actions[signal - 1];
+void handle_one(UserRegisters& registers, i32 signal, const SignalInfo& info) {
+  Thread& self = current();
+  ThreadSignals& signals = self.signals;
+  SignalAction& action_slot = self.process->signals.actions[signal - 1];
   const SignalAction action = action_slot;
   const SignalSet blocked_before = signals.restore_saved ? signals.saved_blocked : signals.blocked;
   signals.restore_saved = false;
@@ -183,7 +184,7 @@ void handle_one(UserRegisters& registers, i32 signal) {
   if ((action.flags & kSaResethand) != 0) {
     action_slot.handler = SignalAction::kDefault;
   }
-  if (!enter_handler(registers, signal, action, signals.info[signal - 1], blocked_before)) {
+  if (!enter_handler(registers, signal, action, info, blocked_before)) {
     // As Linux: a handler that cannot be entered means SIGSEGV, and death when that was it.
     if (signal == kSIGSEGV) {
       exit_process(kSIGSEGV);
@@ -214,16 +215,26 @@ UserSigInfo user_info(i32 signal, const SignalInfo& info) {
 }
 
 void deliver_signals(UserRegisters& registers) {
-  Process& self = current();
-  SignalState& signals = self.signals;
-  while (const i32 signal = next_signal(signals)) {
-    signals.pending &= ~signal_bit(signal);
-    const u64 handler = signals.actions[signal - 1].handler;
+  Thread& self = current();
+  ThreadSignals& signals = self.signals;
+  GroupSignals& group = self.process->signals;
+  for (;;) {
+    PendingSignals* from = &signals.pending;
+    i32 signal = next_signal(*from, signals.blocked);
+    if (signal == 0) {
+      from = &group.pending;
+      signal = next_signal(*from, signals.blocked);
+      if (signal == 0) {
+        break;
+      }
+    }
+    from->set &= ~signal_bit(signal);
+    const u64 handler = group.actions[signal - 1].handler;
     if (handler == SignalAction::kIgnore) {
       continue;
     }
     if (handler != SignalAction::kDefault) {
-      handle_one(registers, signal);
+      handle_one(registers, signal, from->info[signal - 1]);
       continue;
     }
     switch (default_action(signal)) {
@@ -240,11 +251,13 @@ void deliver_signals(UserRegisters& registers) {
   if (signals.restore_saved) {
     signals.restore_saved = false;
     set_blocked_signals(self, signals.saved_blocked);
+  } else {
+    refresh_signals(self);
   }
 }
 
 i64 sys_rt_sigreturn(const SyscallArgs& args) {
-  Process& self = current();
+  Thread& self = current();
   UserRegisters& r = args.registers;
   // The handler's return popped the return address.
   const Gva context_at{r.rsp - sizeof(u64) + offsetof(SignalFrame, context)};

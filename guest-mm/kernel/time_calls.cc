@@ -31,6 +31,7 @@ u64 read_clock(u64 clock) {
     case kRealtimeCoarse:
       return wall_ns();
     case kProcessCpu:
+      return cpu_time_ns(current_process());
     case kThreadCpu:
       return cpu_time_ns(current());
     default:
@@ -190,7 +191,7 @@ i64 sys_restart_syscall(const SyscallArgs&) {
 }
 
 i64 sys_alarm(const SyscallArgs& args) {
-  Process& self = current();
+  Process& self = current_process();
   const u64 left_ns = remaining_alarm_ns(self);
   set_alarm(self, (args.a0 & 0xffff'ffff) * kNsPerSecond, 0);
   // As Linux: rounded, but never to 0 while something was left.
@@ -199,7 +200,7 @@ i64 sys_alarm(const SyscallArgs& args) {
 }
 
 i64 sys_getitimer(const SyscallArgs& args) {
-  const Process& self = current();
+  const Process& self = current_process();
   const u64 which = args.a0 & 0xffff'ffff;
   if (which > 2) {
     return -kEINVAL;
@@ -230,14 +231,14 @@ i64 sys_setitimer(const SyscallArgs& args) {
       return error;
     }
   }
-  set_alarm(current(), to_ns(timer.value), to_ns(timer.interval));
+  set_alarm(current_process(), to_ns(timer.value), to_ns(timer.interval));
   return 0;
 }
 
 // struct tms, in clock ticks of 10 ms.
 i64 sys_times(const SyscallArgs& args) {
   constexpr u64 kNsPerTick = 10'000'000;
-  const Process& self = current();
+  const Process& self = current_process();
   if (args.a0 != 0) {
     const u64 times[4] = {cpu_time_ns(self) / kNsPerTick, 0, self.children_cpu_ns / kNsPerTick, 0};
     if (!arch::copy_to_user(Gva{args.a0}, times, sizeof(times))) {

@@ -33,7 +33,7 @@ struct ChildEvent {
 
 // Whether the child may ever have an event that is asked for: one that ended has no other to come.
 bool may_report(const Process& child, u64 options) {
-  return child.state != ProcessState::kZombie || (options & kEnded) != 0;
+  return !child.ended() || (options & kEnded) != 0;
 }
 
 bool matches(const Process& child, const WaitRequest& request) {
@@ -58,21 +58,21 @@ ChildEvent ended_event(const Process& child) {
           .wait_status = child.wait_status,
           .code = signal != 0 ? kCldKilled : kCldExited,
           .status = signal != 0 ? signal : child.wait_status >> 8,
-          .cpu_ns = child.cpu_ns + child.children_cpu_ns};
+          .cpu_ns = cpu_time_ns(child) + child.children_cpu_ns};
 }
 
 // The event that the child has to report, taken unless kLeaveIt. pid 0: none. Precondition: may_report().
 ChildEvent take_event(Process& child, u64 options) {
   const bool leave = (options & kLeaveIt) != 0;
-  if (child.state == ProcessState::kZombie) {
+  if (child.ended()) {
     const ChildEvent event = ended_event(child);
     if (!leave) {
-      current().children_cpu_ns += event.cpu_ns;
+      current_process().children_cpu_ns += event.cpu_ns;
       release_process(child);
     }
     return event;
   }
-  if ((options & kStoppedToo) != 0 && child.state == ProcessState::kStopped && !child.stop_reported) {
+  if ((options & kStoppedToo) != 0 && child.stopped && !child.stop_reported) {
     child.stop_reported = !leave;
     return {.pid = child.pid,
             .wait_status = child.wait_status,
@@ -94,7 +94,7 @@ ChildEvent take_event(Process& child, u64 options) {
 
 // 0 and *event, or a negative errno.
 i64 wait_for_child(const WaitRequest& request, ChildEvent& event) {
-  Process& self = current();
+  Process& self = current_process();
   for (;;) {
     bool any = false;
     for (Process* child = self.first_child; child != nullptr;) {
@@ -143,7 +143,7 @@ i64 sys_wait4(const SyscallArgs& args) {
     request.id = pid;
   } else if (pid == 0) {
     request.which = Which::kGroup;
-    request.id = current().pgid;
+    request.id = current_process().pgid;
   } else if (pid == INT32_MIN) {
     return -kESRCH;
   } else if (pid < -1) {
@@ -190,7 +190,7 @@ i64 sys_waitid(const SyscallArgs& args) {
         return -kEINVAL;
       }
       request.which = Which::kGroup;
-      request.id = id == 0 ? current().pgid : id;
+      request.id = id == 0 ? current_process().pgid : id;
       break;
     default:
       return -kEINVAL;

@@ -199,9 +199,9 @@ class DescriptorDirectory final : public ProcDirectory {
   ErrnoOr<Ref<Inode>> lookup(std::string_view name) override {
     const Process* const process = find_process(pid_);
     const std::optional<u32> descriptor = parse_decimal<u32>(name);
-    File* const file = process == nullptr || process->files == nullptr || !descriptor
+    File* const file = process == nullptr || process->leader().files == nullptr || !descriptor
                            ? nullptr
-                           : process->files->table.get(*descriptor);
+                           : process->leader().files->table.get(*descriptor);
     if (file == nullptr) {
       return ErrnoFail(kENOENT);
     }
@@ -209,10 +209,10 @@ class DescriptorDirectory final : public ProcDirectory {
   }
   void iterate(u64 cookie, DirectoryVisitor visit) override {
     const Process* const process = find_process(pid_);
-    if (process == nullptr || process->files == nullptr) {
+    if (process == nullptr || process->leader().files == nullptr) {
       return;
     }
-    const FileTable& table = process->files->table;
+    const FileTable& table = process->leader().files->table;
     for (u64 descriptor = cookie - 2; descriptor < table.bound(); ++descriptor) {
       if (table.get(descriptor) != nullptr &&
           !visit(Digits(descriptor).text(), number + 1 + descriptor, kModeSymlink, descriptor + 3)) {
@@ -291,10 +291,11 @@ class ProcessDirectory final : public ProcDirectory {
     if (link == ProcessLink::kExe) {
       return Ref<Inode>(process.executable);
     }
-    if (process.files == nullptr) {
+    const ProcessFiles* const directories = process.leader().directories;
+    if (directories == nullptr) {
       return nullptr;
     }
-    return link == ProcessLink::kCwd ? process.files->cwd : process.files->root;
+    return link == ProcessLink::kCwd ? directories->cwd : directories->root;
   }
 
   i32 pid_;
@@ -330,7 +331,7 @@ class ProcRoot final : public ProcDirectory {
       ++index;
     }
     if (name == "self") {
-      return made<ProcLink>(index, Digits(current().pid).text());
+      return made<ProcLink>(index, Digits(current_process().pid).text());
     }
     // Not listed: nothing that reads all of /proc comes across it.
     if (name == "sysrq-trigger") {

@@ -14,28 +14,28 @@ constexpr u64 kNsPerTick = 10'000'000;  // USER_HZ 100
 constexpr u64 kNameColumn = 73;
 
 char state_letter(const Process& process) {
-  switch (process.state) {
-    case ProcessState::kRunnable:
+  switch (process.leader().state) {
+    case ThreadState::kRunnable:
       return 'R';
-    case ProcessState::kSleeping:
+    case ThreadState::kSleeping:
       return 'S';
-    case ProcessState::kStopped:
+    case ThreadState::kStopped:
       return 'T';
-    case ProcessState::kZombie:
+    case ThreadState::kEnded:
       return 'Z';
   }
   return '?';
 }
 
 const char* state_name(const Process& process) {
-  switch (process.state) {
-    case ProcessState::kRunnable:
+  switch (process.leader().state) {
+    case ThreadState::kRunnable:
       return "R (running)";
-    case ProcessState::kSleeping:
+    case ThreadState::kSleeping:
       return "S (sleeping)";
-    case ProcessState::kStopped:
+    case ThreadState::kStopped:
       return "T (stopped)";
-    case ProcessState::kZombie:
+    case ThreadState::kEnded:
       return "Z (zombie)";
   }
   return "?";
@@ -43,19 +43,19 @@ const char* state_name(const Process& process) {
 
 std::string_view comm_of(const Process& process) {
   u64 bytes = 0;
-  while (bytes < sizeof process.comm && process.comm[bytes] != 0) {
+  while (bytes < sizeof process.leader().comm && process.leader().comm[bytes] != 0) {
     ++bytes;
   }
-  return {process.comm, bytes};
+  return {process.leader().comm, bytes};
 }
 
 i32 parent_pid(const Process& process) { return process.parent == nullptr ? 0 : process.parent->pid; }
 
-u64 promised_pages(const Process& process) { return process.space == nullptr ? 0 : process.space->pages(); }
+u64 promised_pages(const Process& process) { return process.leader().space == nullptr ? 0 : process.leader().space->pages(); }
 
 // The region that brk moves; a program's own break may end inside a page.
 bool is_heap(const Process& process, const Vma& vma) {
-  return vma.range.begin < process.space->brk() && vma.range.end > process.space->brk_start();
+  return vma.range.begin < process.leader().space->brk() && vma.range.end > process.leader().space->brk_start();
 }
 
 struct SignalSets {
@@ -127,11 +127,11 @@ void add_flags(TextBuilder& out, const Vma& vma) {
 
 template <class Add>
 void for_each_vma(const Process& process, Add add) {
-  if (process.space == nullptr) {
+  if (process.leader().space == nullptr) {
     return;
   }
-  for (auto vma = process.space->at_or_after(kUserRange.begin); vma;
-       vma = process.space->at_or_after(vma->range.end)) {
+  for (auto vma = process.leader().space->at_or_after(kUserRange.begin); vma;
+       vma = process.leader().space->at_or_after(vma->range.end)) {
     add(*vma);
   }
 }
@@ -146,7 +146,7 @@ void proc_process_maps(TextBuilder& out, Process& process) {
 void proc_process_smaps(TextBuilder& out, Process& process) {
   for_each_vma(process, [&](const Vma& vma) {
     const auto kib = [](u64 pages) { return TextBuilder::Padded{pages_to_bytes(pages) >> 10, 8}; };
-    const InstalledPages installed = process.space->installed(vma.range).value_or(InstalledPages());
+    const InstalledPages installed = process.leader().space->installed(vma.range).value_or(InstalledPages());
     add_map(out, process, vma);
     out.add("Size:           ", kib(vma.range.pages()), " kB\nKernelPageSize: ", kib(1),
             " kB\nMMUPageSize:    ", kib(1), " kB\nRss:            ", kib(installed.pages),
@@ -160,10 +160,10 @@ void proc_process_stat(TextBuilder& out, Process& process) {
   const auto set = [](SignalSet value) { return value & 0x7fff'ffff; };
   out.add(process.pid, " (", comm_of(process), ") ", state_letter(process), ' ', parent_pid(process), ' ',
           process.pgid, ' ', process.sid, " 1281 ", process.pgid, " 0 0 0 0 0 ");
-  out.add(process.cpu_ns / kNsPerTick, " 0 ", process.children_cpu_ns / kNsPerTick, " 0 20 0 1 0 ",
+  out.add(cpu_time_ns(process) / kNsPerTick, " 0 ", process.children_cpu_ns / kNsPerTick, " 0 20 0 1 0 ",
           process.started_ns / kNsPerTick, ' ', pages_to_bytes(promised_pages(process)), ' ',
           promised_pages(process), " 18446744073709551615 0 0 0 0 0 ");
-  out.add(set(process.signals.pending), ' ', set(process.signals.blocked), ' ', set(sets.ignored), ' ',
+  out.add(set(process.signals.pending.set), ' ', set(process.leader().signals.blocked), ' ', set(sets.ignored), ' ',
           set(sets.caught), " 0 0 0 ", process.exit_signal, " 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
           process.wait_status, '\n');
 }
@@ -180,8 +180,8 @@ void proc_process_status(TextBuilder& out, Process& process) {
           "\nPid:\t", process.pid, "\nPPid:\t", parent_pid(process));
   out.add("\nTracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nVmSize:\t", TextBuilder::Padded{kib, 8},
           " kB\nVmRSS:\t", TextBuilder::Padded{kib, 8}, " kB\nThreads:\t1\n");
-  out.add("SigPnd:\t", TextBuilder::Hex{process.signals.pending, 16}, "\nSigBlk:\t",
-          TextBuilder::Hex{process.signals.blocked, 16}, "\nSigIgn:\t", TextBuilder::Hex{sets.ignored, 16},
+  out.add("SigPnd:\t", TextBuilder::Hex{process.signals.pending.set, 16}, "\nSigBlk:\t",
+          TextBuilder::Hex{process.leader().signals.blocked, 16}, "\nSigIgn:\t", TextBuilder::Hex{sets.ignored, 16},
           "\nSigCgt:\t", TextBuilder::Hex{sets.caught, 16}, '\n');
 }
 
@@ -190,12 +190,12 @@ void proc_process_comm(TextBuilder& out, Process& process) { out.add(comm_of(pro
 // Read from the process's own stack, as it is now: argc, pointers to the arguments, null, pointers to the
 // environment.
 void proc_process_cmdline(TextBuilder& out, Process& process) {
-  if (process.space == nullptr || process.initial_stack == Gva()) {
+  if (process.leader().space == nullptr || process.initial_stack == Gva()) {
     return;
   }
   constexpr u64 kMostBytes = 4096;
   AddressSpace* const before = active_space();
-  activate_space(process.space);
+  activate_space(process.leader().space);
   u64 count = 0;
   u64 first = 0;
   u64 end = 0;

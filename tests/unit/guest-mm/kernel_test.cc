@@ -10,7 +10,7 @@ void run_all() {
     for (const Scenario& scenario : scenarios) {
       SCOPED_TRACE(scenario.name);
       scenario.run();
-      EXPECT_EQ(process_count(), 1u);
+      EXPECT_EQ(thread_count(), 1u);
     }
   }
 }
@@ -24,7 +24,7 @@ TEST(KernelTest, Scenarios) {
         return 0;
       },
       nullptr);
-  instance.arch.run(first);
+  instance.arch.run(first.leader());
   g_current = nullptr;
 }
 
