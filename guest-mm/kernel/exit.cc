@@ -86,8 +86,8 @@ void exit_process(i32 wait_status) {
   }
   settle_words(self);
   finish_vfork(self);
-  std::exchange(self.files, nullptr)->release_table();
   std::exchange(self.directories, nullptr)->release();
+  std::exchange(self.files, nullptr)->release_table();
   end_space_later(std::exchange(self.space, nullptr));
   self.state = ThreadState::kEnded;
   --process.live_threads;

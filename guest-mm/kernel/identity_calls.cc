@@ -85,8 +85,7 @@ i64 sys_setpgid(const SyscallArgs& args) {
   if (static_cast<i32>(args.a1) < 0) {
     return -kEINVAL;
   }
-  if (process == nullptr || (process != &self && process->parent != &self) ||
-      process->ended()) {
+  if (process == nullptr || (process != &self && process->parent != &self) || process->ended()) {
     return -kESRCH;
   }
   if (process->sid != self.sid || process->sid == process->pid) {

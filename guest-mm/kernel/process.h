@@ -72,8 +72,8 @@ inline Thread& Process::leader() {
 
 inline Process& current_process() { return *g_current->process; }
 
-// A process of one thread with a pid of its own, in the table, without parent, space, files or signal actions.
-// Errors: kNoMemory.
+// A process of one thread with a pid of its own, in the table, without parent, space, files or signal
+// actions. Errors: kNoMemory.
 Result<Process*> create_process();
 // Makes `parent` (may be null) the parent; leaves an earlier one.
 void set_parent(Process& process, Process* parent);

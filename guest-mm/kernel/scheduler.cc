@@ -55,8 +55,7 @@ void release_ended(Thread& thread) {
 
 struct SleepTimer : Timer {
   explicit SleepTimer(Thread& sleeper)
-      : Timer([](Timer& timer) { make_runnable(static_cast<SleepTimer&>(timer).thread); }),
-        thread(sleeper) {}
+      : Timer([](Timer& timer) { make_runnable(static_cast<SleepTimer&>(timer).thread); }), thread(sleeper) {}
   ~SleepTimer() { timer_stop(*this); }
   Thread& thread;
 };

@@ -107,8 +107,8 @@ struct GroupSignals {
   SignalAction actions[kSignals];
 };
 
-// Makes `signal` (1..64) pending for a process, or for one thread, and wakes who takes it; ignored ones vanish,
-// SIGCONT and SIGKILL resume a stopped process. The target may be the running one.
+// Makes `signal` (1..64) pending for a process, or for one thread, and wakes who takes it; ignored ones
+// vanish, SIGCONT and SIGKILL resume a stopped process. The target may be the running one.
 void send_signal(Process& target, i32 signal, const SignalInfo& info = {});
 void send_signal(Thread& target, i32 signal, const SignalInfo& info = {});
 // To every process of the group; the number of processes that got it.

@@ -109,8 +109,7 @@ i64 sys_rt_sigpending(const SyscallArgs& args) {
     return -kEINVAL;
   }
   const Thread& self = current();
-  const SignalSet set =
-      (self.signals.pending.set | self.process->signals.pending.set) & self.signals.blocked;
+  const SignalSet set = (self.signals.pending.set | self.process->signals.pending.set) & self.signals.blocked;
   return arch::copy_to_user(Gva{args.a0}, &set, args.a1) ? 0 : -kEFAULT;
 }
 
@@ -261,7 +260,8 @@ i64 sys_tgkill(const SyscallArgs& args) {
     return -kEINVAL;
   }
   Thread* const thread = find_thread(tid);
-  return thread != nullptr && thread->process->pid == group ? send_checked(thread, signal, kSiTkill) : -kESRCH;
+  return thread != nullptr && thread->process->pid == group ? send_checked(thread, signal, kSiTkill)
+                                                            : -kESRCH;
 }
 
 i64 sys_tkill(const SyscallArgs& args) {

@@ -39,15 +39,11 @@ DefaultAction default_action(i32 signal) {
   }
 }
 
-// The next one of the queue that is not blocked, or 0. The faults of the program itself come first, as their
-// frame shows where they happened.
-i32 next_signal(const PendingSignals& pending, SignalSet blocked) {
+// The first one of a set that is not empty. The faults of the program itself come first, as their frame shows
+// where they happened.
+i32 next_signal(SignalSet ready) {
   constexpr SignalSet kFaults = signal_bit(kSIGSEGV) | signal_bit(kSIGBUS) | signal_bit(kSIGILL) |
                                 signal_bit(kSIGTRAP) | signal_bit(kSIGFPE) | signal_bit(kSIGSYS);
-  const SignalSet ready = pending.set & ~blocked;
-  if (ready == 0) {
-    return 0;
-  }
   const SignalSet first = (ready & kFaults) != 0 ? ready & kFaults : ready;
   return __builtin_ctzll(first) + 1;
 }
@@ -218,23 +214,18 @@ void deliver_signals(UserRegisters& registers) {
   Thread& self = current();
   ThreadSignals& signals = self.signals;
   GroupSignals& group = self.process->signals;
-  for (;;) {
-    PendingSignals* from = &signals.pending;
-    i32 signal = next_signal(*from, signals.blocked);
-    if (signal == 0) {
-      from = &group.pending;
-      signal = next_signal(*from, signals.blocked);
-      if (signal == 0) {
-        break;
-      }
-    }
-    from->set &= ~signal_bit(signal);
+  while (self.signal_ready) {
+    const bool mine = (signals.pending.set & ~signals.blocked) != 0;
+    PendingSignals& from = mine ? signals.pending : group.pending;
+    const i32 signal = next_signal(from.set & ~signals.blocked);
+    from.set &= ~signal_bit(signal);
     const u64 handler = group.actions[signal - 1].handler;
-    if (handler == SignalAction::kIgnore) {
+    if (handler > SignalAction::kIgnore) {
+      handle_one(registers, signal, from.info[signal - 1]);
       continue;
     }
-    if (handler != SignalAction::kDefault) {
-      handle_one(registers, signal, from->info[signal - 1]);
+    refresh_signals(self);
+    if (handler == SignalAction::kIgnore) {
       continue;
     }
     switch (default_action(signal)) {
@@ -251,8 +242,6 @@ void deliver_signals(UserRegisters& registers) {
   if (signals.restore_saved) {
     signals.restore_saved = false;
     set_blocked_signals(self, signals.saved_blocked);
-  } else {
-    refresh_signals(self);
   }
 }
 

@@ -2,9 +2,9 @@
 // (process_slots.h), so that fork, clone and exit neither search nor zero. What its threads have in common is
 // their Process (process.h), which lies in the slot of the first one, the leader.
 //
-// Ownership: a thread is its process's from create to release. `space`, `files` and `directories` are counted;
-// which of them threads and processes share is clone's affair, as on Linux.
-// Concurrency: one CPU, non-preemptible kernel.
+// Ownership: a thread is its process's from create to release. `space`, `files` and `directories` are
+// counted; which of them threads and processes share is clone's affair, as on Linux. Concurrency: one CPU,
+// non-preemptible kernel.
 #pragma once
 
 #include "guest-mm/kernel/arch.h"
@@ -38,9 +38,9 @@ struct Thread {
   // Read at every entry and exit.
   UserRegisters* registers = nullptr;  // top of the kernel stack
   Process* process = nullptr;
-  AddressSpace* space = nullptr;                // null once the thread ended, as the next two
-  files::ProcessFiles* files = nullptr;         // whose descriptors
-  files::ProcessFiles* directories = nullptr;   // whose root and working directory
+  AddressSpace* space = nullptr;               // null once the thread ended, as the next two
+  files::ProcessFiles* files = nullptr;        // whose descriptors
+  files::ProcessFiles* directories = nullptr;  // whose root and working directory
   ThreadState state = ThreadState::kRunnable;
   bool queued = false;         // on the run queue
   bool interruptible = false;  // asleep, and a signal ends the sleep

@@ -32,9 +32,7 @@ struct ChildEvent {
 };
 
 // Whether the child may ever have an event that is asked for: one that ended has no other to come.
-bool may_report(const Process& child, u64 options) {
-  return !child.ended() || (options & kEnded) != 0;
-}
+bool may_report(const Process& child, u64 options) { return !child.ended() || (options & kEnded) != 0; }
 
 bool matches(const Process& child, const WaitRequest& request) {
   const bool clone = child.exit_signal != kSIGCHLD;
@@ -58,7 +56,7 @@ ChildEvent ended_event(const Process& child) {
           .wait_status = child.wait_status,
           .code = signal != 0 ? kCldKilled : kCldExited,
           .status = signal != 0 ? signal : child.wait_status >> 8,
-          .cpu_ns = cpu_time_ns(child) + child.children_cpu_ns};
+          .cpu_ns = child.leader().cpu_ns + child.ended_cpu_ns + child.children_cpu_ns};
 }
 
 // The event that the child has to report, taken unless kLeaveIt. pid 0: none. Precondition: may_report().

@@ -11,7 +11,7 @@ namespace nopte::guest::files {
 FileTable::~FileTable() { close_all(); }
 
 u64 FileTable::bound() const {
-  for (u64 word = kWords; word-- > 0;) {
+  for (u64 word = words(); word-- > 0;) {
     if (open_bits_[word] != 0) {
       return word * 64 + static_cast<u64>(std::bit_width(open_bits_[word]));
     }
@@ -55,7 +55,7 @@ bool FileTable::copy_from(const FileTable& other) {
 }
 
 void FileTable::close_on_exec() {
-  for (u64 word = 0; word < kWords; ++word) {
+  for (u64 word = 0; word < words(); ++word) {
     for (u64 left = open_bits_[word] & close_bits_[word]; left != 0; left &= left - 1) {
       close(word * 64 + static_cast<u64>(std::countr_zero(left)));
     }
@@ -63,7 +63,7 @@ void FileTable::close_on_exec() {
 }
 
 void FileTable::close_all() {
-  for (u64 word = 0; word < kWords; ++word) {
+  for (u64 word = 0; word < words(); ++word) {
     for (u64 left = open_bits_[word]; left != 0; left &= left - 1) {
       close(word * 64 + static_cast<u64>(std::countr_zero(left)));
     }

@@ -24,7 +24,7 @@ class ProcessFiles final : public RefCounted {
     retain();
   }
   void release_table() {
-    if (--table_users_ == 0) table.close_all();
+    if (--table_users_ == 0 && shared()) table.close_all();  // else the end of all does it
     release();
   }
   // Whether another thread or process has these descriptors, too.
@@ -47,7 +47,8 @@ void mount_initramfs(ObjectId archive, u64 bytes);
 // The file system's root, once init() ran.
 Directory& root_directory();
 
-// Those of the running thread (guest-mm/kernel/thread.h): its descriptors, and its root and working directory.
+// Those of the running thread (guest-mm/kernel/thread.h): its descriptors, and its root and working
+// directory.
 ProcessFiles& current_files();
 ProcessFiles& current_directories();
 

@@ -51,11 +51,14 @@ std::string_view comm_of(const Process& process) {
 
 i32 parent_pid(const Process& process) { return process.parent == nullptr ? 0 : process.parent->pid; }
 
-u64 promised_pages(const Process& process) { return process.leader().space == nullptr ? 0 : process.leader().space->pages(); }
+u64 promised_pages(const Process& process) {
+  return process.leader().space == nullptr ? 0 : process.leader().space->pages();
+}
 
 // The region that brk moves; a program's own break may end inside a page.
 bool is_heap(const Process& process, const Vma& vma) {
-  return vma.range.begin < process.leader().space->brk() && vma.range.end > process.leader().space->brk_start();
+  return vma.range.begin < process.leader().space->brk() &&
+         vma.range.end > process.leader().space->brk_start();
 }
 
 struct SignalSets {
@@ -163,9 +166,9 @@ void proc_process_stat(TextBuilder& out, Process& process) {
   out.add(cpu_time_ns(process) / kNsPerTick, " 0 ", process.children_cpu_ns / kNsPerTick, " 0 20 0 1 0 ",
           process.started_ns / kNsPerTick, ' ', pages_to_bytes(promised_pages(process)), ' ',
           promised_pages(process), " 18446744073709551615 0 0 0 0 0 ");
-  out.add(set(process.signals.pending.set), ' ', set(process.leader().signals.blocked), ' ', set(sets.ignored), ' ',
-          set(sets.caught), " 0 0 0 ", process.exit_signal, " 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
-          process.wait_status, '\n');
+  out.add(set(process.signals.pending.set), ' ', set(process.leader().signals.blocked), ' ',
+          set(sets.ignored), ' ', set(sets.caught), " 0 0 0 ", process.exit_signal,
+          " 0 0 0 0 0 0 0 0 0 0 0 0 0 ", process.wait_status, '\n');
 }
 
 void proc_process_statm(TextBuilder& out, Process& process) {
@@ -181,8 +184,8 @@ void proc_process_status(TextBuilder& out, Process& process) {
   out.add("\nTracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nVmSize:\t", TextBuilder::Padded{kib, 8},
           " kB\nVmRSS:\t", TextBuilder::Padded{kib, 8}, " kB\nThreads:\t1\n");
   out.add("SigPnd:\t", TextBuilder::Hex{process.signals.pending.set, 16}, "\nSigBlk:\t",
-          TextBuilder::Hex{process.leader().signals.blocked, 16}, "\nSigIgn:\t", TextBuilder::Hex{sets.ignored, 16},
-          "\nSigCgt:\t", TextBuilder::Hex{sets.caught, 16}, '\n');
+          TextBuilder::Hex{process.leader().signals.blocked, 16}, "\nSigIgn:\t",
+          TextBuilder::Hex{sets.ignored, 16}, "\nSigCgt:\t", TextBuilder::Hex{sets.caught, 16}, '\n');
 }
 
 void proc_process_comm(TextBuilder& out, Process& process) { out.add(comm_of(process), '\n'); }
