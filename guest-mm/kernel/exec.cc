@@ -17,6 +17,7 @@
 #include "guest-mm/kernel/program_arguments.h"
 #include "guest-mm/kernel/robust_list.h"
 #include "guest-mm/kernel/syscall.h"
+#include "guest-mm/kernel/thread_group.h"
 #include "guest-mm/kernel/wait.h"
 
 namespace nopte::guest {
@@ -210,60 +211,83 @@ Result<void> zero_tails(const Program& program) {
   return {};
 }
 
-void set_comm(Thread& thread, std::string_view path) {
+// A program that is ready to run: what remains of exec once nothing of it can fail any more.
+struct NewImage {
+  Ref<AddressSpace> space;
+  Ref<files::Inode> executable;
+  char comm[sizeof(Thread::comm)] = {};
+  Gva entry;
+  Gva stack;
+  bool owes = false;  // settle_words() has something to do
+};
+
+void set_comm(NewImage& image, std::string_view path) {
   if (const std::size_t slash = path.rfind('/'); slash != std::string_view::npos) {
     path.remove_prefix(slash + 1);
   }
-  path = path.substr(0, sizeof(thread.comm) - 1);
-  std::memset(thread.comm, 0, sizeof(thread.comm));
-  std::memcpy(thread.comm, path.data(), path.size());
+  path = path.substr(0, sizeof(image.comm) - 1);
+  std::memcpy(image.comm, path.data(), path.size());
 }
 
 void reset_signals(Thread& self) {
-  for (SignalAction& action : self.process->signals.actions) {
-    const u64 handler =
-        action.handler == SignalAction::kIgnore ? SignalAction::kIgnore : SignalAction::kDefault;
-    action = {.handler = handler, .flags = 0, .restorer = 0, .mask = 0};
-  }
+  unshare_signal_actions(*self.process);
+  clear_signal_handlers(*self.process);
   self.signals.alternate = {};
 }
 
-// From here on nothing fails: the process becomes the new program.
-void become(Thread& self, Program& program, Ref<AddressSpace> space, std::string_view path, u64 stack,
-            bool owes) {
-  if (owes) {
+// The thread has descriptors of its own; as on Linux the process ends where there is no memory for them.
+void unshare_table(Thread& self) {
+  if (!self.files->table_shared()) {
+    return;
+  }
+  Ref<files::ProcessFiles> table = self.files->clone(*self.directories);
+  if (!table) {
+    exit_process(kSIGKILL);
+  }
+  std::exchange(self.files, table.detach())->release_table();
+}
+
+// The running thread, alone in its process, becomes the new program.
+void become(Thread& self, NewImage& image) {
+  unshare_table(self);
+  if (image.owes) {
     activate_space(self.space);
     settle_words(self);
-    activate_space(space.get());
   }
-  AddressSpace* old = std::exchange(self.space, space.detach());
+  activate_space(image.space.get());
+  AddressSpace* old = std::exchange(self.space, image.space.detach());
   if (old != nullptr) {
     old->release();
   }
   finish_vfork(self);
   self.files->table.close_on_exec();
-  files::Inode* executable = program.file->inode();
-  if (executable != nullptr) {
-    executable->retain();
-  }
+  files::Inode* const executable = image.executable.detach();
   if (files::Inode* before = std::exchange(self.process->executable, executable); before != nullptr) {
     before->release();
   }
-  set_comm(self, path);
+  std::memcpy(self.comm, image.comm, sizeof(self.comm));
   reset_signals(self);
   self.process->exit_signal = kSIGCHLD;
-  self.process->initial_stack = Gva{stack};
+  self.process->initial_stack = image.stack;
+  self.process->barriers = 0;
   self.clear_child_tid = 0;
   self.robust_list = 0;
   self.fs_base = 0;
   arch::set_fs_base(0);
   arch::load_initial_fpu();
-  arch::init_user_registers(*self.registers, Gva{program.header.entry + program.layout.bias}, Gva{stack});
+  arch::init_user_registers(*self.registers, image.entry, image.stack);
+}
+
+void leader_goes_on(void* argument) {
+  finish_switch();
+  UserRegisters& registers = *static_cast<Thread*>(argument)->registers;
+  leave_kernel(registers);
+  arch::return_to_user(registers);
 }
 
 i64 errno_of_arguments(Status status) { return status == Status::kLimit ? -kE2BIG : to_errno(status); }
 
-i64 start_program(Program& program, std::string_view path, ProgramArguments& arguments) {
+i64 make_image(Program& program, std::string_view path, ProgramArguments& arguments, NewImage& image) {
   Thread& self = current();
   Result<Ref<AddressSpace>> space = build_space(program);
   if (!space) {
@@ -277,7 +301,7 @@ i64 start_program(Program& program, std::string_view path, ProgramArguments& arg
   if (!stack) {
     return errno_of_arguments(stack.error());
   }
-  const bool owes = self.space != nullptr && owes_words(self);
+  image.owes = self.space != nullptr && owes_words(self);
   activate_space(space->get());
   Result<void> written = arch::copy_to_user(stack->begin, stack->image, stack->bytes);
   if (written) {
@@ -287,7 +311,11 @@ i64 start_program(Program& program, std::string_view path, ProgramArguments& arg
     activate_space(self.space);
     return written.error() == Status::kBadAddress ? -kE2BIG : to_errno(written.error());
   }
-  become(self, program, std::move(*space), path, stack->begin.value(), owes);
+  image.space = std::move(*space);
+  image.executable = Ref<files::Inode>(program.file->inode());
+  image.entry = Gva{program.header.entry + program.layout.bias};
+  image.stack = stack->begin;
+  set_comm(image, path);
   return 0;
 }
 
@@ -304,9 +332,7 @@ class Scratch {
   ExecScratch* data_;
 };
 
-}  // namespace
-
-i64 sys_execve(const SyscallArgs& args) {
+i64 load_program(const SyscallArgs& args, NewImage& image) {
   Scratch scratch;
   const Result<u64> length = arch::copy_string_from_user(scratch->path, Gva{args.a0}, sizeof(scratch->path));
   if (!length) {
@@ -339,11 +365,36 @@ i64 sys_execve(const SyscallArgs& args) {
     return errno_of_arguments(environment.error());
   }
   arguments.environment = *environment;
-  return start_program(scratch->program, path, arguments);
+  return make_image(scratch->program, path, arguments, image);
+}
+
+i64 execute(const SyscallArgs& args) {
+  NewImage image;
+  if (const i64 error = load_program(args, image); error != 0) {
+    return error;
+  }
+  // The wait for the other threads comes last: another process may exec meanwhile, and uses the scratch data.
+  if (!end_other_threads()) {
+    activate_space(current().space);
+    return -kEAGAIN;
+  }
+  become(current(), image);
+  return 0;
+}
+
+}  // namespace
+
+i64 sys_execve(const SyscallArgs& args) {
+  const i64 error = execute(args);
+  if (error == 0 && &current() != &current_process().leader()) {
+    go_on_as_leader(leader_goes_on);
+  }
+  return error;
 }
 
 i64 exec_first_program(std::string_view path, std::span<const std::string_view> arguments,
                        std::span<const std::string_view> environment) {
+  NewImage image;
   Scratch scratch;
   if (const i64 error = find_program(scratch->program, path); error != 0) {
     return error;
@@ -366,7 +417,11 @@ i64 exec_first_program(std::string_view path, std::span<const std::string_view> 
     }
     ++staged.environment;
   }
-  return start_program(scratch->program, path, staged);
+  const i64 error = make_image(scratch->program, path, staged, image);
+  if (error == 0) {
+    become(current(), image);
+  }
+  return error;
 }
 
 }  // namespace nopte::guest

@@ -24,6 +24,11 @@ i64 only_root(u64 id) { return static_cast<u32>(id) == 0 || static_cast<u32>(id)
 Process* process_or_self(u64 pid) {
   return static_cast<i32>(pid) == 0 ? &current_process() : find_process(static_cast<i32>(pid));
 }
+// As Linux: any thread's number means its process.
+const Process* process_of(u64 tid) {
+  const Thread* const thread = static_cast<i32>(tid) == 0 ? &current() : find_thread(static_cast<i32>(tid));
+  return thread != nullptr ? thread->process : nullptr;
+}
 
 }  // namespace
 
@@ -70,12 +75,12 @@ i64 sys_getgroups(const SyscallArgs& args) {
 i64 sys_getpgrp(const SyscallArgs&) { return current_process().pgid; }
 
 i64 sys_getpgid(const SyscallArgs& args) {
-  const Process* process = process_or_self(args.a0);
+  const Process* process = process_of(args.a0);
   return process != nullptr ? process->pgid : -kESRCH;
 }
 
 i64 sys_getsid(const SyscallArgs& args) {
-  const Process* process = process_or_self(args.a0);
+  const Process* process = process_of(args.a0);
   return process != nullptr ? process->sid : -kESRCH;
 }
 

@@ -117,6 +117,7 @@ void run_init(void*) {
 void kernel_main(const BootInfo& boot) {
   const MemoryInfo memory = mm_ops().memory_info();
   set_commit_limit(memory.total_pages);
+  set_thread_limit(pages_to_bytes(memory.total_pages));
   g_init_program = parse_command_line(boot.command_line);
   say_mode(boot, memory, g_init_program.verbose);
   if (g_init_program.too_many) {

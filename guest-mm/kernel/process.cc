@@ -1,5 +1,6 @@
 #include "guest-mm/kernel/process.h"
 
+#include <algorithm>
 #include <new>
 
 #include "guest-mm/kernel/process_slots.h"
@@ -18,6 +19,7 @@ constexpr u32 kBuckets = 256;
 Thread* g_by_tid[kBuckets] = {};
 Process* g_init = nullptr;
 u64 g_count = 0;
+u64 g_most_threads = 0;  // 0: no limit
 i32 g_last_id = 0;
 
 Thread*& bucket(i32 tid) { return g_by_tid[static_cast<u32>(tid) % kBuckets]; }
@@ -51,25 +53,39 @@ void forget_id(Thread& thread) {
 
 static_assert(sizeof(ThreadAndProcess) + u64{14} * 1024 <= kSlotBytes, "room for the kernel stack");
 
+Result<void*> take_slot() {
+  return g_count == g_most_threads && g_count != 0 ? Fail(Status::kAgain) : take_process_slot();
+}
+
+inline void begin_thread(Thread& thread) {
+  thread.stack_top = Gva{reinterpret_cast<u64>(&thread) + kSlotBytes};
+  thread.registers = &arch::user_registers(thread.stack_top);
+  thread.tid = next_id();
+  thread.next_by_tid = bucket(thread.tid);
+  bucket(thread.tid) = &thread;
+  ++g_count;
+}
+
 }  // namespace
 
+void set_thread_limit(u64 memory_bytes) {
+  constexpr u64 kShare = 8, kStackBytes = pages_to_bytes(arch::kKernelStackPages), kLeast = 20;
+  g_most_threads = std::max(memory_bytes / (kShare * kStackBytes), kLeast);
+}
+
 Result<Process*> create_process() {
-  const Result<void*> slot = take_process_slot();
+  const Result<void*> slot = take_slot();
   if (!slot) {
     return Fail(slot.error());
   }
   auto* both = new (*slot) ThreadAndProcess;
   Thread& leader = both->thread;
   Process& process = both->process;
-  leader.stack_top = Gva{reinterpret_cast<u64>(*slot) + kSlotBytes};
-  leader.registers = &arch::user_registers(leader.stack_top);
+  begin_thread(leader);
   leader.process = &process;
-  leader.tid = process.pid = next_id();
-  leader.next_by_tid = bucket(leader.tid);
-  bucket(leader.tid) = &leader;
+  process.pid = leader.tid;
   process.last_thread = &leader;
   process.started_ns = platform_ops().now_ns();
-  ++g_count;
   if (g_init == nullptr) {
     g_init = &process;
   }
@@ -93,12 +109,47 @@ void set_parent(Process& process, Process* parent) {
   }
 }
 
+Result<Thread*> create_thread() {
+  const Result<void*> slot = take_slot();
+  if (!slot) {
+    return Fail(slot.error());
+  }
+  auto* const thread = new (*slot) Thread;
+  begin_thread(*thread);
+  return thread;
+}
+
+void join_process(Thread& thread, Process& process) {
+  thread.process = &process;
+  thread.previous_in_group = process.last_thread;
+  process.last_thread->next_in_group = &thread;
+  process.last_thread = &thread;
+  ++process.live_threads;
+}
+
+void release_thread(Thread& thread) {
+  NOPTE_ASSERT(thread.space == nullptr && thread.files == nullptr && !thread.queued && &thread != g_current);
+  if (Process* const process = thread.process; process != nullptr) {
+    NOPTE_ASSERT(thread.state == ThreadState::kEnded && &thread != &process->leader());
+    process->ended_cpu_ns += thread.cpu_ns;
+    thread.previous_in_group->next_in_group = thread.next_in_group;
+    (thread.next_in_group != nullptr ? thread.next_in_group->previous_in_group : process->last_thread) =
+        thread.previous_in_group;
+  }
+  forget_id(thread);
+  thread.~Thread();
+  give_process_slot(&thread);
+}
+
 void release_process(Process& process) {
   Thread& leader = process.leader();
   NOPTE_ASSERT(leader.space == nullptr && leader.files == nullptr && process.first_child == nullptr);
   NOPTE_ASSERT(!leader.queued && &leader != g_current && process.last_thread == &leader);
   set_parent(process, nullptr);
   timer_stop(process.alarm);
+  if (process.signals.shared != nullptr) [[unlikely]] {
+    drop_signal_actions(process);
+  }
   forget_id(leader);
   process.~Process();
   leader.~Thread();

@@ -15,12 +15,22 @@ namespace files {
 class Inode;
 }  // namespace files
 
+// Why threads of a process are to end. Each has SIGKILL pending then.
+enum class Ending : u8 {
+  kNo,
+  kExec,  // all but `survivor`
+  kExit,  // all; exit_status is set
+};
+
 struct Process {
   i32 pid = 0;
   i32 pgid = 0;
   i32 sid = 0;
-  u32 live_threads = 1;  // 0: a zombie
-  Thread* last_thread = nullptr;
+  u32 live_threads = 1;           // 0: a zombie
+  Thread* last_thread = nullptr;  // of the list; the leader is its first one
+  Ending ending = Ending::kNo;
+  Thread* survivor = nullptr;
+  WaitQueue thread_ended;
   files::Inode* executable = nullptr;  // one reference: the program that runs; null for none
   Gva initial_stack;                   // where the program found argc; /proc/<pid>/cmdline reads there
 
@@ -30,10 +40,13 @@ struct Process {
   Process* last_child = nullptr;
   Process* next_sibling = nullptr;
   Process* previous_sibling = nullptr;
+  i32 maker_tid = 0;      // of the parent's thread whose child it is under __WNOTHREAD
   WaitQueue child_event;  // a child ended, stopped or went on
   i32 exit_signal = kSIGCHLD;
-  i32 wait_status = 0;  // as wait4 reports it, once a zombie or stopped
-  bool stopped = false;
+  i32 exit_status = 0;   // as wait4 reports it: the leader's, or what exit_group or a signal said
+  i32 stop_signal = 0;   // the threads are to stop, or have; 0: run
+  u32 parked = 0;        // how many have
+  bool stopped = false;  // all have, and the parent was told
   bool stop_reported = true;
   bool continue_reported = true;
   bool unclaimed = false;  // a zombie that nobody will wait for
@@ -44,6 +57,8 @@ struct Process {
   u64 children_cpu_ns = 0;  // of the children waited for
   Timer alarm;              // ITIMER_REAL
   u64 alarm_interval_ns = 0;
+
+  u32 barriers = 0;  // what membarrier(2) was told will be asked for; fork copies it
 
   GroupSignals signals;
 
@@ -73,8 +88,18 @@ inline Thread& Process::leader() {
 inline Process& current_process() { return *g_current->process; }
 
 // A process of one thread with a pid of its own, in the table, without parent, space, files or signal
-// actions. Errors: kNoMemory.
+// actions. Errors: kAgain (as many threads as there may be), kNoMemory.
 Result<Process*> create_process();
+// A thread with a tid of its own, in the table but not yet of the process, without space and files. Errors as
+// above.
+Result<Thread*> create_thread();
+// The thread is one of the process from here on.
+void join_process(Thread& thread, Process& process);
+// Takes a thread that joined none, or that ended and is not a leader, out of its process and the table and
+// frees it.
+void release_thread(Thread& thread);
+// As Linux: no more threads than have their stacks in an eighth of memory.
+void set_thread_limit(u64 memory_bytes);
 // Makes `parent` (may be null) the parent; leaves an earlier one.
 void set_parent(Process& process, Process* parent);
 // Takes the process and its leader out of the table and the family and frees them, kernel stack included.
@@ -88,7 +113,10 @@ void for_each_process(FunctionRef<void(Process&)> visit);
 // Processor time of all its threads up to now.
 u64 cpu_time_ns(const Process& process);
 
-// Ends the running process: status as wait4 reports it (exit code << 8, or the signal).
+// Ends the running process with all its threads: status as wait4 reports it (exit code << 8, or the signal).
+// The first status counts.
 [[noreturn]] void exit_process(i32 wait_status);
+// Ends the running thread, and the process with its last one.
+[[noreturn]] void exit_thread(i32 wait_status);
 
 }  // namespace nopte::guest

@@ -45,9 +45,12 @@ Thread* idle_until_runnable() {
   return next;
 }
 
-// The last of its process may take that along.
+// The last one may take its process along.
 void release_ended(Thread& thread) {
   Process& process = *thread.process;
+  if (&thread != &process.leader()) {
+    release_thread(thread);
+  }
   if (process.unclaimed) {
     release_process(process);
   }

@@ -64,9 +64,7 @@ i64 sys_rt_sigaction(const SyscallArgs& args) {
         (action.handler == SignalAction::kDefault &&
          (signal == kSIGCHLD || signal == kSIGCONT || signal == kSIGURG || signal == kSIGWINCH));
     if (ignores) {
-      group.pending.set &= ~signal_bit(signal);
-      self.signals.pending.set &= ~signal_bit(signal);
-      refresh_signals(self);
+      forget_signal(*self.process, signal);
     }
   }
   if (args.a2 != 0 && !arch::copy_to_user(Gva{args.a2}, &old, sizeof(old))) {
@@ -233,7 +231,9 @@ i64 sys_kill(const SyscallArgs& args) {
     return -kEINVAL;
   }
   if (pid > 0) {
-    return send_checked(find_process(pid), signal, kSiUser);
+    // As Linux: any thread's number means its process.
+    Thread* const thread = find_thread(pid);
+    return send_checked(thread != nullptr ? thread->process : nullptr, signal, kSiUser);
   }
   if (pid == INT32_MIN) {
     return -kESRCH;

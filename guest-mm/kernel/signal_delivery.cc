@@ -217,7 +217,16 @@ void deliver_signals(UserRegisters& registers) {
   while (self.signal_ready) {
     const bool mine = (signals.pending.set & ~signals.blocked) != 0;
     PendingSignals& from = mine ? signals.pending : group.pending;
-    const i32 signal = next_signal(from.set & ~signals.blocked);
+    const SignalSet ready = from.set & ~signals.blocked;
+    if (ready == 0) [[unlikely]] {
+      // Another thread took what there was, or they stop together.
+      if (self.process->stop_signal != 0) {
+        park_thread();
+      }
+      refresh_signals(self);
+      continue;
+    }
+    const i32 signal = next_signal(ready);
     from.set &= ~signal_bit(signal);
     const u64 handler = group.actions[signal - 1].handler;
     if (handler > SignalAction::kIgnore) {

@@ -142,23 +142,6 @@ i64 sys_getrusage(const SyscallArgs& args) {
   return arch::copy_to_user(Gva{args.a1}, &usage, sizeof(usage)) ? 0 : -kEFAULT;
 }
 
-i64 sys_sched_yield(const SyscallArgs&) {
-  yield();
-  return 0;
-}
-
-i64 sys_sched_getaffinity(const SyscallArgs& args) {
-  const u64 one_cpu = 1;
-  if (args.a1 < sizeof(one_cpu) || args.a1 % sizeof(one_cpu) != 0) {
-    return -kEINVAL;
-  }
-  if (!known_process(args.a0)) {
-    return -kESRCH;
-  }
-  return arch::copy_to_user(Gva{args.a2}, &one_cpu, sizeof(one_cpu)) ? static_cast<i64>(sizeof(one_cpu))
-                                                                     : -kEFAULT;
-}
-
 // Nice values: 0 for everyone; the call answers 20 - nice.
 i64 sys_getpriority(const SyscallArgs& args) { return args.a0 <= 2 ? 20 : -kEINVAL; }
 

@@ -67,6 +67,8 @@ struct Thread {
   u64 robust_list = 0;      // user address of the list's head (robust_list.h); 0: none
 
   u64 cpu_ns = 0;  // until it last left the CPU
+  u8 policy = 0;   // SCHED_OTHER and its like; none makes a difference here
+  u8 priority = 0;
   Restart restart;
 
   // The last fault of user code, for the next signal frame.
@@ -85,7 +87,9 @@ inline Thread& current() { return *g_current; }
 // The slice of the running thread is up; looked at on the way to user mode.
 extern bool g_resched;
 
-inline bool signal_pending() { return g_current->signal_ready; }
+inline bool signal_pending() {
+  return g_current->signal_ready && refresh_signals(*g_current);
+}
 
 // Any thread, ended ones that nobody has waited for included.
 Thread* find_thread(i32 tid);

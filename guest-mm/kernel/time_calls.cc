@@ -23,9 +23,33 @@ enum Clock : u64 {
 // A timer that fires more often than this would leave the program no time to run.
 constexpr u64 kLeastIntervalNs = 50'000;
 
-bool valid_clock(u64 clock) { return clock <= kBoottime; }
+// The processor time of a process or thread as a clock (Linux's posix-timers.h): its number inverted, above three
+// bits.
+struct CpuClock {
+  explicit CpuClock(u64 clock) {
+    constexpr u32 kOfThread = 4, kKind = 3, kScheduled = 2;
+    const auto bits = static_cast<u32>(clock);
+    const i32 id = ~(static_cast<i32>(bits) >> 3);
+    const bool of_thread = (bits & kOfThread) != 0;
+    thread = id == 0 ? &current() : find_thread(id);
+    known = (bits & kKind) <= kScheduled && thread != nullptr &&
+            (of_thread ? thread->process == &current_process() : id == 0 || thread->process->pid == id);
+    whole = !of_thread;
+  }
+  [[nodiscard]] u64 ns() const { return whole ? cpu_time_ns(*thread->process) : cpu_time_ns(*thread); }
+
+  const Thread* thread = nullptr;
+  bool known = false;
+  bool whole = false;
+};
+bool is_cpu_clock(u64 clock) { return (clock & 0x8000'0000) != 0; }
+
+bool valid_clock(u64 clock) { return is_cpu_clock(clock) ? CpuClock(clock).known : clock <= kBoottime; }
 
 u64 read_clock(u64 clock) {
+  if (is_cpu_clock(clock)) {
+    return CpuClock(clock).ns();
+  }
   switch (clock) {
     case kRealtime:
     case kRealtimeCoarse:

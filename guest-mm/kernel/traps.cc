@@ -144,7 +144,7 @@ void leave_kernel(UserRegisters& registers) {
   if (g_resched) [[unlikely]] {
     yield();
   }
-  if (signal_pending()) [[unlikely]] {
+  if (current().signal_ready) [[unlikely]] {
     deliver_signals(registers);
   }
 }

@@ -34,7 +34,22 @@ struct ChildEvent {
 // Whether the child may ever have an event that is asked for: one that ended has no other to come.
 bool may_report(const Process& child, u64 options) { return !child.ended() || (options & kEnded) != 0; }
 
+// The thread of the running process that made the child or, once it ended, one that is there still.
+const Thread& maker_of(const Process& child) {
+  const Thread* const maker = find_thread(child.maker_tid);
+  if (maker != nullptr && maker->process == child.parent && maker->state != ThreadState::kEnded) {
+    return *maker;
+  }
+  const Thread* first = nullptr;
+  child.parent->for_each_thread(
+      [&](const Thread& thread) { first = thread.state != ThreadState::kEnded ? &thread : first; });
+  return *first;
+}
+
 bool matches(const Process& child, const WaitRequest& request) {
+  if ((request.options & kNoThread) != 0 && &maker_of(child) != &current()) {
+    return false;
+  }
   const bool clone = child.exit_signal != kSIGCHLD;
   if ((request.options & kAnyClone) == 0 && clone != ((request.options & kCloneOnly) != 0)) {
     return false;
@@ -50,12 +65,14 @@ bool matches(const Process& child, const WaitRequest& request) {
   return false;
 }
 
+constexpr i32 kStoppedMark = 0x7f;
+
 ChildEvent ended_event(const Process& child) {
-  const i32 signal = child.wait_status & 0x7f;
+  const i32 signal = child.exit_status & 0x7f;
   return {.pid = child.pid,
-          .wait_status = child.wait_status,
+          .wait_status = child.exit_status,
           .code = signal != 0 ? kCldKilled : kCldExited,
-          .status = signal != 0 ? signal : child.wait_status >> 8,
+          .status = signal != 0 ? signal : child.exit_status >> 8,
           .cpu_ns = child.leader().cpu_ns + child.ended_cpu_ns + child.children_cpu_ns};
 }
 
@@ -73,9 +90,9 @@ ChildEvent take_event(Process& child, u64 options) {
   if ((options & kStoppedToo) != 0 && child.stopped && !child.stop_reported) {
     child.stop_reported = !leave;
     return {.pid = child.pid,
-            .wait_status = child.wait_status,
+            .wait_status = child.stop_signal << 8 | kStoppedMark,
             .code = kCldStopped,
-            .status = child.wait_status >> 8,
+            .status = child.stop_signal,
             .cpu_ns = 0};
   }
   if ((options & kContinuedToo) != 0 && !child.continue_reported) {

@@ -8,8 +8,10 @@ namespace nopte::guest {
 struct Process;
 struct Thread;
 
-// Stops the running process until SIGCONT or SIGKILL, telling its parent.
+// Stops the running process until SIGCONT or SIGKILL; its parent is told once all threads have stopped.
 void stop_process(i32 signal);
+// Stops the running thread, whose process is to stop.
+void park_thread();
 // SIGCONT or SIGKILL went to a stopped process: it runs again.
 void note_continued(Process& process);
 // Ends the wait for the thread when it leaves the address space of who made it (exec, exit).

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "guest-mm/core/heap.h"
 
@@ -64,8 +65,9 @@ void FileTable::close_on_exec() {
 
 void FileTable::close_all() {
   for (u64 word = 0; word < words(); ++word) {
-    for (u64 left = open_bits_[word]; left != 0; left &= left - 1) {
-      close(word * 64 + static_cast<u64>(std::countr_zero(left)));
+    // A file's end may run anything; the table is consistent before.
+    for (u64 left = std::exchange(open_bits_[word], 0); left != 0; left &= left - 1) {
+      Ref<File>::adopt(files_[word * 64 + static_cast<u64>(std::countr_zero(left))]);
     }
   }
   if (files_ != inline_files_.data()) {

@@ -16,8 +16,10 @@ class ProcessFiles final : public RefCounted {
  public:
   // For the first process: descriptors 0, 1, 2 on the console, everything at "/". Null: no memory.
   static Ref<ProcessFiles> make_initial();
-  // For fork. Null: no memory.
-  [[nodiscard]] Ref<ProcessFiles> clone() const;
+  // For fork: these descriptors, and those directories. Null: no memory.
+  [[nodiscard]] Ref<ProcessFiles> clone(const ProcessFiles& directories) const;
+  // The directories alone, without a descriptor. Null: no memory.
+  [[nodiscard]] Ref<ProcessFiles> clone_directories() const;
 
   void retain_table() {
     ++table_users_;
