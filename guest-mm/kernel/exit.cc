@@ -142,7 +142,8 @@ void exit_thread(i32 wait_status) {
   Thread& self = current();
   Process& process = *self.process;
   const bool leads = &self == &process.leader();
-  if (leads && process.ending != Ending::kExit) {
+  // As Linux since 5.19: the last one's word counts, unless all were told to end.
+  if (process.live_threads == 1 && process.ending != Ending::kExit) {
     process.exit_status = wait_status;
   }
   if (&process == init_process() && process.live_threads == 1) {

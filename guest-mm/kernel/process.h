@@ -43,7 +43,7 @@ struct Process {
   i32 maker_tid = 0;      // of the parent's thread whose child it is under __WNOTHREAD
   WaitQueue child_event;  // a child ended, stopped or went on
   i32 exit_signal = kSIGCHLD;
-  i32 exit_status = 0;   // as wait4 reports it: the leader's, or what exit_group or a signal said
+  i32 exit_status = 0;   // as wait4 reports it: what the last thread, exit_group or a signal said
   i32 stop_signal = 0;   // the threads are to stop, or have; 0: run
   u32 parked = 0;        // how many have
   bool stopped = false;  // all have, and the parent was told

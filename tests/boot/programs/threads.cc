@@ -2,7 +2,6 @@
 // mutexes, conditions, barriers, rwlocks, semaphores, cancellation, timeouts, and what /proc says of them.
 #include <dirent.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
@@ -10,29 +9,13 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 
-#include "tests/boot/programs/checks.h"
+#include "tests/boot/programs/thread_checks.h"
 
 namespace {
 
 constexpr int kFew = 8, kMany = 200;
-pid_t tid() { return static_cast<pid_t>(syscall(SYS_gettid)); }
-
-template <class Body>
-pthread_t start(Body& body) {
-  pthread_t thread;
-  CHECK(pthread_create(
-            &thread, nullptr,
-            [](void* argument) -> void* {
-              (*static_cast<Body*>(argument))();
-              return nullptr;
-            },
-            &body) == 0);
-  return thread;
-}
-void join(pthread_t thread) { CHECK(pthread_join(thread, nullptr) == 0); }
 
 timespec in_ms(clockid_t clock, long ms) {
   timespec time;
