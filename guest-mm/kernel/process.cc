@@ -79,8 +79,8 @@ Result<Process*> create_process() {
     return Fail(slot.error());
   }
   auto* both = new (*slot) ThreadAndProcess;
-  Thread& leader = both->thread;
-  Process& process = both->process;
+  Thread& leader = *both;
+  Process& process = *both;
   begin_thread(leader);
   leader.process = &process;
   process.pid = leader.tid;

@@ -55,8 +55,11 @@ struct Process {
   u64 started_ns = 0;
   u64 ended_cpu_ns = 0;     // of the threads that were released
   u64 children_cpu_ns = 0;  // of the children waited for
-  Timer alarm;              // ITIMER_REAL
-  u64 alarm_interval_ns = 0;
+  struct Alarm : Timer {
+    Process* process = nullptr;
+    u64 interval_ns = 0;
+  };
+  Alarm alarm;  // ITIMER_REAL
 
   u32 barriers = 0;  // what membarrier(2) was told will be asked for; fork copies it
 
@@ -77,13 +80,8 @@ struct Process {
 };
 
 // What lies at the low end of a leader's slot.
-struct ThreadAndProcess {
-  Thread thread;
-  Process process;
-};
-inline Thread& Process::leader() {
-  return *reinterpret_cast<Thread*>(reinterpret_cast<u8*>(this) - offsetof(ThreadAndProcess, process));
-}
+struct ThreadAndProcess : Thread, Process {};
+inline Thread& Process::leader() { return static_cast<ThreadAndProcess&>(*this); }
 
 inline Process& current_process() { return *g_current->process; }
 

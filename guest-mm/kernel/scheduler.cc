@@ -166,7 +166,7 @@ WakeReason sleep_until(u64 deadline_ns) {
   self.interruptible = true;
   schedule();
   self.interruptible = false;
-  if (deadline_ns != kNoDeadline && !timer.armed) {
+  if (deadline_ns != kNoDeadline && !timer.armed()) {
     return WakeReason::kTimeout;
   }
   return signal_pending() ? WakeReason::kSignal : WakeReason::kWoken;

@@ -108,11 +108,11 @@ constexpr bool valid(const Timeval& time) {
 constexpr u64 to_ns(const Timeval& time) { return Timespec{time.seconds, time.microseconds * 1000}.ns(); }
 
 void alarm_fires(Timer& timer) {
-  auto& process = *reinterpret_cast<Process*>(reinterpret_cast<u8*>(&timer) - offsetof(Process, alarm));
+  Process& process = *static_cast<Process::Alarm&>(timer).process;
   send_signal(process, kSIGALRM, SignalInfo{.code = kSiKernel, .pid = 0, .value = 0});
-  if (process.alarm_interval_ns != 0) {
+  if (process.alarm.interval_ns != 0) {
     const u64 interval_ns =
-        process.alarm_interval_ns < kLeastIntervalNs ? kLeastIntervalNs : process.alarm_interval_ns;
+        process.alarm.interval_ns < kLeastIntervalNs ? kLeastIntervalNs : process.alarm.interval_ns;
     const u64 next_ns = deadline_in(interval_ns);
     // On the beat, unless that is past already.
     const u64 beat_ns = timer.deadline_ns + interval_ns;
@@ -122,7 +122,7 @@ void alarm_fires(Timer& timer) {
 }
 
 u64 remaining_alarm_ns(const Process& process) {
-  if (!process.alarm.armed) {
+  if (!process.alarm.armed()) {
     return 0;
   }
   const u64 now_ns = platform_ops().now_ns();
@@ -131,9 +131,10 @@ u64 remaining_alarm_ns(const Process& process) {
 
 void set_alarm(Process& process, u64 value_ns, u64 interval_ns) {
   timer_stop(process.alarm);
-  process.alarm_interval_ns = interval_ns;
+  process.alarm.interval_ns = interval_ns;
   if (value_ns != 0) {
     process.alarm.fire = alarm_fires;
+    process.alarm.process = &process;
     timer_start(process.alarm, deadline_in(value_ns));
   }
 }
@@ -231,7 +232,7 @@ i64 sys_getitimer(const SyscallArgs& args) {
   }
   IntervalTimer timer;
   if (which == 0) {
-    timer = {to_timeval(self.alarm_interval_ns), to_timeval(remaining_alarm_ns(self))};
+    timer = {to_timeval(self.alarm.interval_ns), to_timeval(remaining_alarm_ns(self))};
   }
   return arch::copy_to_user(Gva{args.a1}, &timer, sizeof(timer)) ? 0 : -kEFAULT;
 }
