@@ -137,7 +137,7 @@ void kernel_main(const BootInfo& boot) {
   process.sid = process.pid;
   Thread& thread = process.leader();
   std::memcpy(thread.comm, "init", 5);
-  std::memset(process.signals.actions, 0, sizeof(process.signals.actions));
+  std::memset(process.signals.own, 0, sizeof(process.signals.own));
   arch::init_fpu(thread.fpu);
   arch::prepare_context(thread.context, thread.stack_top, run_init, nullptr);
   start_first(thread);

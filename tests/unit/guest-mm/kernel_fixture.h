@@ -65,7 +65,7 @@ class Kernel {
     thread.files->retain();
     thread.space = AddressSpace::create().value().detach();
     process.pgid = process.sid = process.pid;
-    std::memset(process.signals.actions, 0, sizeof process.signals.actions);
+    std::memset(process.signals.own, 0, sizeof process.signals.own);
     set_parent(process, parent);
     bodies_.push_back(std::move(body));
     arch::prepare_context(
@@ -119,5 +119,6 @@ std::span<const Scenario> family_scenarios();
 std::span<const Scenario> signal_scenarios();
 std::span<const Scenario> call_scenarios();
 std::span<const Scenario> madvise_scenarios();
+std::span<const Scenario> thread_scenarios();
 
 }  // namespace nopte::guest

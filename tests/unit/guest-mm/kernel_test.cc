@@ -6,7 +6,7 @@ namespace {
 
 void run_all() {
   for (const auto scenarios : {scheduling_scenarios(), family_scenarios(), signal_scenarios(),
-                               call_scenarios(), madvise_scenarios()}) {
+                               call_scenarios(), madvise_scenarios(), thread_scenarios()}) {
     for (const Scenario& scenario : scenarios) {
       SCOPED_TRACE(scenario.name);
       scenario.run();
