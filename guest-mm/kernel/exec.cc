@@ -1,4 +1,4 @@
-// execve: find the program (through "#!" lines), check it, stage the arguments, build a new address space
+// execve: find the program (program.h), stage the arguments, build a new address space
 // beside the old one, and only when nothing can fail any more leave the old one. Every error leaves the
 // caller as it was.
 #include "guest-mm/kernel/exec.h"
@@ -8,180 +8,27 @@
 #include <utility>
 
 #include "guest-mm/core/address_space.h"
-#include "guest-mm/kernel/elf.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/initial_stack.h"
 #include "guest-mm/kernel/log.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/process_space.h"
-#include "guest-mm/kernel/program_arguments.h"
+#include "guest-mm/kernel/program.h"
 #include "guest-mm/kernel/robust_list.h"
 #include "guest-mm/kernel/syscall.h"
+#include "guest-mm/kernel/thread_group.h"
 #include "guest-mm/kernel/wait.h"
 
 namespace nopte::guest {
 
 namespace {
 
-constexpr u32 kMostScripts = 4;
-constexpr u64 kScriptLineBytes = 256;  // Linux's BINPRM_BUF_SIZE
-
-// The "#!" line of a script.
-struct ScriptLine {
-  char text[kScriptLineBytes];
-  std::string_view interpreter;
-  std::string_view argument;  // empty: none
-};
-
-// An ELF file that becomes part of the new space.
-struct Image {
-  Ref<files::File> file;  // null: there is none
-  u64 file_bytes = 0;
-  elf::FileHeader header;
-  elf::ProgramHeader headers[elf::kMostProgramHeaders];
-  elf::Layout layout;
-
-  [[nodiscard]] std::span<const elf::ProgramHeader> segments() const {
-    return {headers, header.program_header_count};
-  }
-  [[nodiscard]] u64 entry() const { return header.entry + layout.bias; }
-};
-
-// What exec found out; static, as it is too big for the stack and exec neither sleeps nor nests.
-struct Program {
-  Image main;
-  Image interpreter;  // ld.so, of a dynamic program
-  char interpreter_path[elf::kLongestInterpreter];
-  std::string_view interpreter_name;  // empty: the program names none
-  u32 scripts = 0;
-  ScriptLine lines[kMostScripts];
-
-  // Where it starts.
-  [[nodiscard]] u64 entry() const { return interpreter.file ? interpreter.entry() : main.entry(); }
-};
-
 struct ExecScratch {
   Program program;
   char path[files::kPathBytes];
 };
 alignas(ExecScratch) constinit u8 g_scratch_bytes[sizeof(ExecScratch)] = {};
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) {
-    text.remove_prefix(1);
-  }
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) {
-    text.remove_suffix(1);
-  }
-  return text;
-}
-
-// line.text holds `bytes` bytes of a file that begins with "#!".
-bool parse_script(ScriptLine& line, u64 bytes) {
-  std::string_view text(line.text + 2, bytes - 2);
-  const std::size_t end = text.find('\n');
-  if (end == std::string_view::npos && bytes == kScriptLineBytes) {
-    return false;  // cut off
-  }
-  text = trim(text.substr(0, end));
-  const std::size_t blank = text.find_first_of(" \t");
-  line.interpreter = text.substr(0, blank);
-  line.argument = blank == std::string_view::npos ? std::string_view{} : trim(text.substr(blank));
-  return !line.interpreter.empty();
-}
-
-// Reads `bytes` bytes, all of them: -EIO where the file ends before, as on Linux.
-i64 read_whole(files::File& file, u64 offset, void* to, u64 bytes) {
-  const i64 read = files::read_at(file, offset, to, bytes);
-  return read < 0 ? read : read == static_cast<i64>(bytes) ? 0 : -kEIO;
-}
-
-// Whether the image's header and program headers can be read and are good.
-bool read_headers(Image& image, elf::Role role) {
-  image.file_bytes = image.file->end_bytes();
-  if (read_whole(*image.file, 0, &image.header, sizeof(image.header)) != 0 ||
-      elf::check_header(image.header, image.file_bytes) != elf::Check::kGood ||
-      read_whole(*image.file, image.header.program_headers, image.headers, image.segments().size_bytes()) !=
-          0) {
-    return false;
-  }
-  image.layout = elf::check_program_headers(image.header, image.segments(), image.file_bytes, role);
-  return image.layout.check == elf::Check::kGood;
-}
-
-// Linux's answers: the path's own errors; EIO for a file too short to have a header, ELIBBAD for what is no
-// ELF file that can be run.
-i64 find_interpreter(Program& program) {
-  const std::optional<elf::PathInFile> where = elf::interpreter_of(program.main.segments());
-  if (!where) {
-    return 0;
-  }
-  if (where->bytes < 2 || where->bytes > elf::kLongestInterpreter) {
-    return -kENOEXEC;
-  }
-  char* const path = program.interpreter_path;
-  if (const i64 error = read_whole(*program.main.file, where->offset, path, where->bytes); error != 0) {
-    return error;
-  }
-  if (path[where->bytes - 1] != '\0') {
-    return -kENOEXEC;
-  }
-  program.interpreter_name = path;
-  auto opened = files::open_executable(*current().files, path);
-  if (!opened) {
-    return -static_cast<i64>(opened.error());
-  }
-  program.interpreter.file = std::move(*opened);
-  if (program.interpreter.file->end_bytes() < sizeof(elf::FileHeader)) {
-    return -kEIO;
-  }
-  return read_headers(program.interpreter, elf::Role::kInterpreter) ? 0 : -kELIBBAD;
-}
-
-// Follows "#!" lines to the program that will run.
-i64 find_program(Program& program, std::string_view path) {
-  for (;;) {
-    auto opened = files::open_executable(*current().files, path);
-    if (!opened) {
-      return -static_cast<i64>(opened.error());
-    }
-    files::File& file = *(program.main.file = std::move(*opened));
-    char mark[2];
-    if (files::read_at(file, 0, mark, sizeof(mark)) != 2 || mark[0] != '#' || mark[1] != '!') {
-      return read_headers(program.main, elf::Role::kProgram) ? find_interpreter(program) : -kENOEXEC;
-    }
-    if (program.scripts == kMostScripts) {
-      return -kELOOP;
-    }
-    ScriptLine& line = program.lines[program.scripts];
-    const i64 bytes = files::read_at(file, 0, line.text, kScriptLineBytes);
-    if (bytes < 2 || !parse_script(line, static_cast<u64>(bytes))) {
-      return -kENOEXEC;
-    }
-    ++program.scripts;
-    path = line.interpreter;
-  }
-}
-
-// What stands before the program's own arguments: the interpreters with their arguments, and the script.
-Result<u64> add_script_arguments(ProgramArguments& out, const Program& program, std::string_view path) {
-  u64 count = 0;
-  for (u32 index = program.scripts; index-- > 0;) {
-    const ScriptLine& line = program.lines[index];
-    NOPTE_TRY(out.add(line.interpreter));
-    ++count;
-    if (!line.argument.empty()) {
-      NOPTE_TRY(out.add(line.argument));
-      ++count;
-    }
-  }
-  if (program.scripts != 0) {
-    NOPTE_TRY(out.add(path));
-    ++count;
-  }
-  return count;
-}
 
 Result<void> map_segment(AddressSpace& space, const Image& image, const Ref<MemoryObject>& object,
                          const elf::ProgramHeader& segment) {
@@ -255,61 +102,84 @@ Result<void> zero_tails(const Image& image) {
   return {};
 }
 
-void set_comm(Process& process, std::string_view path) {
+// A program that is ready to run: what remains of exec once nothing of it can fail any more.
+struct NewImage {
+  Ref<AddressSpace> space;
+  Ref<files::Inode> executable;
+  char comm[sizeof(Thread::comm)] = {};
+  Gva entry;
+  Gva stack;
+  bool owes = false;  // settle_words() has something to do
+};
+
+void set_comm(NewImage& image, std::string_view path) {
   if (const std::size_t slash = path.rfind('/'); slash != std::string_view::npos) {
     path.remove_prefix(slash + 1);
   }
-  path = path.substr(0, sizeof(process.comm) - 1);
-  std::memset(process.comm, 0, sizeof(process.comm));
-  std::memcpy(process.comm, path.data(), path.size());
+  path = path.substr(0, sizeof(image.comm) - 1);
+  std::memcpy(image.comm, path.data(), path.size());
 }
 
-void reset_signals(SignalState& signals) {
-  for (SignalAction& action : signals.actions) {
-    const u64 handler =
-        action.handler == SignalAction::kIgnore ? SignalAction::kIgnore : SignalAction::kDefault;
-    action = {.handler = handler, .flags = 0, .restorer = 0, .mask = 0};
+void reset_signals(Thread& self) {
+  unshare_signal_actions(*self.process);
+  clear_signal_handlers(*self.process);
+  self.signals.alternate = {};
+}
+
+// The thread has descriptors of its own; as on Linux the process ends where there is no memory for them.
+void unshare_table(Thread& self) {
+  if (!self.files->table_shared()) {
+    return;
   }
-  signals.alternate = {};
+  Ref<files::ProcessFiles> table = self.files->clone(*self.directories);
+  if (!table) {
+    exit_process(kSIGKILL);
+  }
+  std::exchange(self.files, table.detach())->release_table();
 }
 
-// From here on nothing fails: the process becomes the new program.
-void become(Process& self, Program& program, Ref<AddressSpace> space, std::string_view path, u64 stack,
-            bool owes) {
-  if (owes) {
+// The running thread, alone in its process, becomes the new program.
+void become(Thread& self, NewImage& image) {
+  unshare_table(self);
+  if (image.owes) {
     activate_space(self.space);
     settle_words(self);
-    activate_space(space.get());
   }
-  AddressSpace* old = std::exchange(self.space, space.detach());
+  activate_space(image.space.get());
+  AddressSpace* old = std::exchange(self.space, image.space.detach());
   if (old != nullptr) {
     old->release();
   }
   finish_vfork(self);
   self.files->table.close_on_exec();
-  files::Inode* executable = program.main.file->inode();
-  if (executable != nullptr) {
-    executable->retain();
-  }
-  if (files::Inode* before = std::exchange(self.executable, executable); before != nullptr) {
+  files::Inode* const executable = image.executable.detach();
+  if (files::Inode* before = std::exchange(self.process->executable, executable); before != nullptr) {
     before->release();
   }
-  set_comm(self, path);
-  reset_signals(self.signals);
-  self.exit_signal = kSIGCHLD;
-  self.initial_stack = Gva{stack};
+  std::memcpy(self.comm, image.comm, sizeof(self.comm));
+  reset_signals(self);
+  self.process->exit_signal = kSIGCHLD;
+  self.process->initial_stack = image.stack;
+  self.process->barriers = 0;
   self.clear_child_tid = 0;
   self.robust_list = 0;
   self.fs_base = 0;
   arch::set_fs_base(0);
   arch::load_initial_fpu();
-  arch::init_user_registers(*self.registers, Gva{program.entry()}, Gva{stack});
+  arch::init_user_registers(*self.registers, image.entry, image.stack);
+}
+
+void leader_goes_on(void* argument) {
+  finish_switch();
+  UserRegisters& registers = *static_cast<Thread*>(argument)->registers;
+  leave_kernel(registers);
+  arch::return_to_user(registers);
 }
 
 i64 errno_of_arguments(Status status) { return status == Status::kLimit ? -kE2BIG : to_errno(status); }
 
-i64 start_program(Program& program, std::string_view path, ProgramArguments& arguments) {
-  Process& self = current();
+i64 make_image(Program& program, std::string_view path, ProgramArguments& arguments, NewImage& image) {
+  Thread& self = current();
   Result<Ref<AddressSpace>> space = build_space(program);
   if (!space) {
     return space.error() == Status::kInvalid || space.error() == Status::kOverlap ? -kENOEXEC
@@ -324,7 +194,7 @@ i64 start_program(Program& program, std::string_view path, ProgramArguments& arg
   if (!stack) {
     return errno_of_arguments(stack.error());
   }
-  const bool owes = self.space != nullptr && owes_words(self);
+  image.owes = self.space != nullptr && owes_words(self);
   activate_space(space->get());
   Result<void> written = arch::copy_to_user(stack->begin, stack->image, stack->bytes);
   if (written) {
@@ -337,7 +207,11 @@ i64 start_program(Program& program, std::string_view path, ProgramArguments& arg
     activate_space(self.space);
     return written.error() == Status::kBadAddress ? -kE2BIG : to_errno(written.error());
   }
-  become(self, program, std::move(*space), path, stack->begin.value(), owes);
+  image.space = std::move(*space);
+  image.executable = Ref<files::Inode>(program.main.file->inode());
+  image.entry = Gva{program.entry()};
+  image.stack = stack->begin;
+  set_comm(image, path);
   return 0;
 }
 
@@ -354,9 +228,7 @@ class Scratch {
   ExecScratch* data_;
 };
 
-}  // namespace
-
-i64 sys_execve(const SyscallArgs& args) {
+i64 load_program(const SyscallArgs& args, NewImage& image) {
   Scratch scratch;
   const Result<u64> length = arch::copy_string_from_user(scratch->path, Gva{args.a0}, sizeof(scratch->path));
   if (!length) {
@@ -389,11 +261,36 @@ i64 sys_execve(const SyscallArgs& args) {
     return errno_of_arguments(environment.error());
   }
   arguments.environment = *environment;
-  return start_program(scratch->program, path, arguments);
+  return make_image(scratch->program, path, arguments, image);
+}
+
+i64 execute(const SyscallArgs& args) {
+  NewImage image;
+  if (const i64 error = load_program(args, image); error != 0) {
+    return error;
+  }
+  // The wait for the other threads comes last: another process may exec meanwhile, and uses the scratch data.
+  if (!end_other_threads()) {
+    activate_space(current().space);
+    return -kEAGAIN;
+  }
+  become(current(), image);
+  return 0;
+}
+
+}  // namespace
+
+i64 sys_execve(const SyscallArgs& args) {
+  const i64 error = execute(args);
+  if (error == 0 && &current() != &current_process().leader()) {
+    go_on_as_leader(leader_goes_on);
+  }
+  return error;
 }
 
 i64 exec_first_program(std::string_view path, std::span<const std::string_view> arguments,
                        std::span<const std::string_view> environment) {
+  NewImage image;
   Scratch scratch;
   if (const i64 error = find_program(scratch->program, path); error != 0) {
     if (!scratch->program.interpreter_name.empty()) {
@@ -419,7 +316,11 @@ i64 exec_first_program(std::string_view path, std::span<const std::string_view> 
     }
     ++staged.environment;
   }
-  return start_program(scratch->program, path, staged);
+  const i64 error = make_image(scratch->program, path, staged, image);
+  if (error == 0) {
+    become(current(), image);
+  }
+  return error;
 }
 
 }  // namespace nopte::guest

@@ -1,4 +1,5 @@
 // The end of a process, and stopping.
+#include <cstring>
 #include <utility>
 
 #include "guest-mm/core/address_space.h"
@@ -9,6 +10,7 @@
 #include "guest-mm/kernel/process_space.h"
 #include "guest-mm/kernel/robust_list.h"
 #include "guest-mm/kernel/syscall.h"
+#include "guest-mm/kernel/thread_group.h"
 #include "guest-mm/kernel/wait.h"
 #include "pvops/base/panic.h"
 
@@ -26,7 +28,7 @@ bool parent_ignores_children(const Process& parent) {
 
 void tell_parent(Process& process, i32 code, i32 status) {
   Process& parent = *process.parent;
-  if (process.exit_signal != 0) {
+  if (process.exit_signal != 0 && process.exit_signal <= kSignals) {
     send_signal(parent, process.exit_signal,
                 SignalInfo{.code = code, .pid = process.pid, .value = static_cast<u64>(status)});
   }
@@ -38,7 +40,7 @@ void give_children_to_init(Process& process) {
   Process* init = init_process();
   bool ended = false;
   while (Process* child = process.first_child) {
-    ended = ended || child->state == ProcessState::kZombie;
+    ended = ended || child->ended();
     child->exit_signal = kSIGCHLD;
     set_parent(*child, init);
   }
@@ -50,67 +52,214 @@ void give_children_to_init(Process& process) {
 
 }  // namespace
 
-void finish_vfork(Process& process) {
-  if (Process* const parent = std::exchange(process.vfork_parent, nullptr)) {
+void finish_vfork(Thread& thread) {
+  if (Thread* const parent = std::exchange(thread.vfork_parent, nullptr)) {
     parent->vfork_child = nullptr;
     wake(parent->vfork_event);
   }
 }
 
+namespace {
+
+// Everything but what `self` is a part of ends on its way to user mode, or before its next sleep there.
+void doom_others(const Thread& self, Process& process) {
+  process.stop_signal = 0;
+  process.parked = 0;
+  process.stopped = false;
+  process.for_each_thread([&](Thread& thread) {
+    if (&thread == &self || thread.state == ThreadState::kEnded) {
+      return;
+    }
+    thread.signals.pending.set |= signal_bit(kSIGKILL);
+    wake_for_signal(thread, kSIGKILL);
+    if (thread.state == ThreadState::kStopped) {
+      make_runnable(thread);
+    }
+  });
+}
+
+void report_stop(Process& process) {
+  process.stopped = true;
+  process.stop_reported = false;
+  process.continue_reported = true;
+  if ((process.parent->signals.actions[kSIGCHLD - 1].flags & kSaNocldstop) == 0) {
+    tell_parent(process, kCldStopped, process.stop_signal);
+  } else {
+    wake(process.parent->child_event);
+  }
+}
+
+// The last thread of it ended.
+void end_process(Process& process) {
+  timer_stop(process.alarm);
+  if (process.executable != nullptr) {
+    std::exchange(process.executable, nullptr)->release();
+  }
+  give_children_to_init(process);
+  const i32 signal = termination_signal(process.exit_status);
+  process.unclaimed = parent_ignores_children(*process.parent) && process.exit_signal == kSIGCHLD;
+  tell_parent(process, signal != 0 ? kCldKilled : kCldExited,
+              signal != 0 ? signal : process.exit_status >> 8);
+  if (process.unclaimed) {
+    set_parent(process, nullptr);
+  }
+}
+
+// The others go on without it.
+void leave_process(Thread& self, Process& process) {
+  retarget_signals(self, ~self.signals.blocked);
+  wake(process.thread_ended);
+  if (process.stop_signal != 0 && !process.stopped && process.parked == process.live_threads) {
+    report_stop(process);
+  }
+}
+
+[[noreturn]] void end_machine_of(i32 status) {
+  const i32 signal = termination_signal(status);
+  end_machine(static_cast<u8>(signal != 0 ? 128 + signal : status >> 8));
+}
+
+}  // namespace
+
 void exit_process(i32 wait_status) {
-  Process& self = current();
-  if (&self == init_process()) {
-    const i32 signal = termination_signal(wait_status);
-    end_machine(static_cast<u8>(signal != 0 ? 128 + signal : wait_status >> 8));
+  Thread& self = current();
+  Process& process = *self.process;
+  const bool dies_alone = process.ending == Ending::kExec && process.survivor != &self;
+  if (process.ending != Ending::kExit && !dies_alone) {
+    if (&process == init_process()) {
+      end_machine_of(wait_status);
+    }
+    process.exit_status = wait_status;
+    process.ending = Ending::kExit;
+    if (process.live_threads > 1) {
+      doom_others(self, process);
+    }
+  }
+  exit_thread(wait_status);
+}
+
+void exit_thread(i32 wait_status) {
+  Thread& self = current();
+  Process& process = *self.process;
+  const bool leads = &self == &process.leader();
+  // As Linux since 5.19: the last one's word counts, unless all were told to end.
+  if (process.live_threads == 1 && process.ending != Ending::kExit) {
+    process.exit_status = wait_status;
+  }
+  if (&process == init_process() && process.live_threads == 1) {
+    end_machine_of(process.exit_status);
   }
   settle_words(self);
-  timer_stop(self.alarm);
   finish_vfork(self);
-  std::exchange(self.files, nullptr)->release();
-  if (self.executable != nullptr) {
-    std::exchange(self.executable, nullptr)->release();
-  }
+  std::exchange(self.directories, nullptr)->release();
+  std::exchange(self.files, nullptr)->release_table();
   end_space_later(std::exchange(self.space, nullptr));
-  give_children_to_init(self);
-  self.wait_status = wait_status;
-  self.state = ProcessState::kZombie;
-  const i32 signal = termination_signal(wait_status);
-  const bool unclaimed = parent_ignores_children(*self.parent) && self.exit_signal == kSIGCHLD;
-  tell_parent(self, signal != 0 ? kCldKilled : kCldExited, signal != 0 ? signal : wait_status >> 8);
-  if (unclaimed) {
-    set_parent(self, nullptr);
+  self.state = ThreadState::kEnded;
+  if (--process.live_threads == 0) {
+    end_process(process);
+  } else {
+    leave_process(self, process);
+  }
+  if (!leads || process.unclaimed) {
     release_after_switch(self);
   }
   schedule();
-  NOPTE_PANIC("an ended process runs");
+  NOPTE_PANIC("an ended thread runs");
+}
+
+bool end_other_threads() {
+  Thread& self = current();
+  Process& process = *self.process;
+  if (process.live_threads == 1) {
+    return true;
+  }
+  if (process.ending != Ending::kNo) {
+    return false;
+  }
+  process.ending = Ending::kExec;
+  process.survivor = &self;
+  doom_others(self, process);
+  while (process.live_threads > 1) {
+    if (block_on_killable(process.thread_ended) == WakeReason::kSignal) {
+      return false;  // what killed the process ends this thread, too, and finds it the survivor
+    }
+  }
+  process.ending = Ending::kNo;
+  return true;
+}
+
+void go_on_as_leader(void (*entry)(void*)) {
+  Thread& self = current();
+  Thread& leader = self.process->leader();
+  leader.space = std::exchange(self.space, nullptr);
+  leader.files = std::exchange(self.files, nullptr);
+  leader.directories = std::exchange(self.directories, nullptr);
+  *leader.registers = *self.registers;
+  std::memcpy(leader.comm, self.comm, sizeof(leader.comm));
+  leader.signals = self.signals;
+  leader.policy = self.policy;
+  leader.priority = self.priority;
+  leader.fs_base = 0;
+  leader.set_child_tid = leader.clear_child_tid = leader.robust_list = 0;
+  leader.restart = {};
+  arch::init_fpu(leader.fpu);
+  arch::prepare_context(leader.context, leader.stack_top, entry, &leader);
+  leader.state = ThreadState::kSleeping;
+  refresh_signals(leader);
+  make_runnable(leader);
+  self.state = ThreadState::kEnded;
+  release_after_switch(self);
+  schedule();
+  NOPTE_PANIC("an ended thread runs");
 }
 
 void stop_process(i32 signal) {
-  Process& self = current();
-  if (&self == init_process()) {
-    return;  // nobody could make it go on
+  Thread& self = current();
+  Process& process = *self.process;
+  if (&process == init_process() || process.ending != Ending::kNo) {
+    return;  // nobody could make it go on; it ends
   }
-  constexpr i32 kStoppedMark = 0x7f;
-  self.wait_status = signal << 8 | kStoppedMark;
-  self.stop_reported = false;
-  self.continue_reported = true;
-  if ((self.parent->signals.actions[kSIGCHLD - 1].flags & kSaNocldstop) == 0) {
-    tell_parent(self, kCldStopped, signal);
-  } else {
-    wake(self.parent->child_event);
+  process.stop_signal = signal;
+  process.parked = 0;
+  if (process.live_threads > 1) {
+    process.for_each_thread([&](Thread& thread) {
+      if (&thread != &self && thread.state != ThreadState::kEnded) {
+        wake_for_signal(thread, signal);
+      }
+    });
   }
-  self.state = ProcessState::kStopped;
+  park_thread();
+}
+
+void park_thread() {
+  Thread& self = current();
+  Process& process = *self.process;
+  if (++process.parked == process.live_threads) {
+    report_stop(process);
+  }
+  self.state = ThreadState::kStopped;
   schedule();
+  refresh_signals(self);
 }
 
 void note_continued(Process& process) {
-  process.stop_reported = true;
-  process.continue_reported = false;
-  wake(process.parent->child_event);
+  const bool was_stopped = std::exchange(process.stopped, false);
+  process.stop_signal = 0;
+  process.parked = 0;
+  process.for_each_thread([](Thread& thread) {
+    if (thread.state == ThreadState::kStopped) {
+      make_runnable(thread);
+    }
+  });
+  if (was_stopped) {
+    process.stop_reported = true;
+    process.continue_reported = false;
+    wake(process.parent->child_event);
+  }
 }
 
-i64 sys_exit(const SyscallArgs& args) { exit_process(static_cast<i32>(args.a0 & 0xff) << 8); }
+i64 sys_exit(const SyscallArgs& args) { exit_thread(static_cast<i32>(args.a0 & 0xff) << 8); }
 
-i64 sys_exit_group(const SyscallArgs& args) { return sys_exit(args); }
+i64 sys_exit_group(const SyscallArgs& args) { exit_process(static_cast<i32>(args.a0 & 0xff) << 8); }
 
 }  // namespace nopte::guest

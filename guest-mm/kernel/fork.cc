@@ -1,8 +1,9 @@
-// New processes: fork, vfork and clone as C libraries use it for fork, vfork, system, popen and posix_spawn.
+// New processes and threads: fork, vfork, clone and clone3.
 #include <cstring>
 #include <utility>
 
 #include "guest-mm/core/address_space.h"
+#include "guest-mm/kernel/clone_request.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/process.h"
@@ -12,35 +13,20 @@ namespace nopte::guest {
 
 namespace {
 
-constexpr u64 kExitSignalMask = 0xff;
-constexpr u64 kCloneVm = 0x100, kCloneFs = 0x200, kCloneFiles = 0x400, kCloneVfork = 0x4000,
-              kCloneSettls = 0x8'0000, kCloneParentSettid = 0x10'0000, kCloneChildCleartid = 0x20'0000,
-              kCloneDetached = 0x40'0000, kCloneChildSettid = 0x100'0000;
-constexpr u64 kSupported = kExitSignalMask | kCloneVm | kCloneFs | kCloneFiles | kCloneVfork | kCloneSettls |
-                           kCloneParentSettid | kCloneChildCleartid | kCloneDetached | kCloneChildSettid;
-
-struct CloneRequest {
-  u64 flags = 0;
-  u64 stack = 0;  // 0: the parent's
-  u64 parent_tid = 0;
-  u64 child_tid = 0;
-  u64 tls = 0;
-};
-
 // The child's first steps. The word that the parent wanted written lies in the child's memory, so that only
 // now, with its space active, it can be.
 void child_starts(void* argument) {
-  auto& self = *static_cast<Process*>(argument);
+  auto& self = *static_cast<Thread*>(argument);
   finish_switch();
   if (self.set_child_tid != 0) {
     // As Linux: a bad address is the program's affair.
-    (void)arch::copy_to_user(Gva{std::exchange(self.set_child_tid, 0)}, &self.pid, sizeof(self.pid));
+    (void)arch::copy_to_user(Gva{std::exchange(self.set_child_tid, 0)}, &self.tid, sizeof(self.tid));
   }
   leave_kernel(*self.registers);
   arch::return_to_user(*self.registers);
 }
 
-Result<void> give_space(Process& child, Process& parent, u64 flags) {
+Result<void> give_space(Thread& child, Thread& parent, u64 flags) {
   if ((flags & kCloneVm) != 0) {
     parent.space->retain();
     child.space = parent.space;
@@ -54,17 +40,31 @@ Result<void> give_space(Process& child, Process& parent, u64 flags) {
   return {};
 }
 
-Result<void> give_files(Process& child, Process& parent, u64 flags) {
-  if ((flags & kCloneFiles) != 0) {
-    parent.files->retain();
+// Each half shared or copied; two copies are one.
+Result<void> give_files(Thread& child, Thread& parent, u64 flags) {
+  const bool same_table = (flags & kCloneFiles) != 0;
+  const bool same_directories = (flags & kCloneFs) != 0;
+  if (same_table) {
+    parent.files->retain_table();
     child.files = parent.files;
-    return {};
+  } else {
+    child.files = parent.files->clone(*parent.directories).detach();
   }
-  child.files = parent.files->clone().detach();
-  return child.files != nullptr ? Result<void>{} : Fail(Status::kNoMemory);
+  if (same_directories) {
+    child.directories = parent.directories;
+  } else {
+    child.directories = same_table ? parent.directories->clone_directories().detach() : child.files;
+  }
+  if (child.files == nullptr || child.directories == nullptr) {
+    return Fail(Status::kNoMemory);
+  }
+  if (same_directories || !same_table) {
+    child.directories->retain();
+  }
+  return {};
 }
 
-void copy_state(Process& child, const Process& parent, const CloneRequest& request) {
+void copy_thread(Thread& child, const Thread& parent, const CloneRequest& request) {
   *child.registers = *parent.registers;
   child.registers->rax = 0;
   if (request.stack != 0) {
@@ -72,26 +72,49 @@ void copy_state(Process& child, const Process& parent, const CloneRequest& reque
   }
   child.fs_base = (request.flags & kCloneSettls) != 0 ? request.tls : arch::fs_base();
   arch::save_fpu(child.fpu);
+  std::memcpy(child.comm, parent.comm, sizeof(child.comm));
+  child.policy = parent.policy;
+  child.priority = parent.priority;
+  child.signals.blocked = parent.signals.blocked;
+  if ((request.flags & kCloneVm) == 0 || (request.flags & kCloneVfork) != 0) {
+    child.signals.alternate = parent.signals.alternate;
+  }
+  child.set_child_tid = (request.flags & kCloneChildSettid) != 0 ? request.child_tid : 0;
+  child.clear_child_tid = (request.flags & kCloneChildCleartid) != 0 ? request.child_tid : 0;
+}
+
+Result<void> give_actions(Process& child, Process& parent, u64 flags) {
+  if ((flags & kCloneSighand) != 0) {
+    return share_signal_actions(child, parent);
+  }
+  std::memcpy(child.signals.own, parent.signals.actions, sizeof(child.signals.own));
+  if ((flags & kCloneClearSighand) != 0) {
+    clear_signal_handlers(child);
+  }
+  return {};
+}
+
+void copy_process(Process& child, Process& parent, const CloneRequest& request) {
   child.pgid = parent.pgid;
   child.sid = parent.sid;
-  std::memcpy(child.comm, parent.comm, sizeof(child.comm));
   child.initial_stack = parent.initial_stack;
   child.executable = parent.executable;
   if (child.executable != nullptr) {
     child.executable->retain();
   }
-  std::memcpy(child.signals.actions, parent.signals.actions, sizeof(child.signals.actions));
-  child.signals.blocked = parent.signals.blocked;
-  if ((request.flags & kCloneVm) == 0 || (request.flags & kCloneVfork) != 0) {
-    child.signals.alternate = parent.signals.alternate;
+  child.barriers = parent.barriers;
+  child.maker_tid = current().tid;
+  if ((request.flags & kCloneParent) != 0) {
+    child.exit_signal = parent.exit_signal;
+    set_parent(child, parent.parent);
+  } else {
+    child.exit_signal = request.exit_signal;
+    set_parent(child, &parent);
   }
-  child.exit_signal = static_cast<i32>(request.flags & kExitSignalMask);
-  child.set_child_tid = (request.flags & kCloneChildSettid) != 0 ? request.child_tid : 0;
-  child.clear_child_tid = (request.flags & kCloneChildCleartid) != 0 ? request.child_tid : 0;
 }
 
-// Until the child execs or exits; earlier only when this process is killed.
-void wait_for_vfork_child(Process& parent, Process& child) {
+// Until the child execs or exits; earlier only when this thread is killed.
+void wait_for_vfork_child(Thread& parent, Thread& child) {
   parent.vfork_child = &child;
   child.vfork_parent = &parent;
   while (parent.vfork_child != nullptr) {
@@ -103,58 +126,124 @@ void wait_for_vfork_child(Process& parent, Process& child) {
   }
 }
 
-i64 clone_process(const CloneRequest& request) {
+Result<Thread*> create(u64 flags) {
+  if ((flags & kCloneThread) != 0) {
+    return create_thread();
+  }
+  const Result<Process*> process = create_process();
+  return process ? Result<Thread*>(&(*process)->leader()) : Fail(process.error());
+}
+
+// What create() made and the rest could not be given to.
+void discard(Thread& child) {
+  if (child.files != nullptr) {
+    std::exchange(child.files, nullptr)->release_table();
+  }
+  if (child.directories != nullptr) {
+    std::exchange(child.directories, nullptr)->release();
+  }
+  if (child.process == nullptr) {
+    release_thread(child);
+  } else {
+    release_process(*child.process);
+  }
+}
+
+i64 clone(const CloneRequest& request) {
   const u64 flags = request.flags;
-  const u64 exit_signal = flags & kExitSignalMask;
-  // Directory and descriptors are shared both or neither.
-  if ((flags & ~kSupported) != 0 || exit_signal > kSignals ||
-      ((flags & kCloneFs) != 0) != ((flags & kCloneFiles) != 0)) {
-    return -kEINVAL;
+  Thread& parent = current();
+  Process& group = *parent.process;
+  if ((flags & ~kCloneSimple) != 0) {
+    if (const i64 error = check_clone_request(request, &group == init_process()); error != 0) {
+      return error;
+    }
   }
-  if ((flags & kCloneSettls) != 0 && request.tls >= kUserRange.end.value()) {
-    return -kEPERM;
-  }
-  Process& parent = current();
-  const Result<Process*> created = create_process();
+  const Result<Thread*> created = create(flags);
   if (!created) {
     return to_errno(created.error());
   }
-  Process& child = **created;
+  Thread& child = **created;
   Result<void> given = give_files(child, parent, flags);
+  if (given && child.process != nullptr) {
+    given = give_actions(*child.process, group, flags);
+  }
   if (given) {
     given = give_space(child, parent, flags);
   }
   if (!given) {
-    if (child.files != nullptr) {
-      std::exchange(child.files, nullptr)->release();
-    }
-    release_process(child);
+    discard(child);
     return to_errno(given.error());
   }
-  copy_state(child, parent, request);
-  set_parent(child, &parent);
-  const i32 pid = child.pid;
+  copy_thread(child, parent, request);
+  if (child.process == nullptr) {
+    join_process(child, group);
+    refresh_signals(child);
+  } else {
+    copy_process(*child.process, group, request);
+  }
+  const i32 tid = child.tid;
   if ((flags & kCloneParentSettid) != 0) {
-    (void)arch::copy_to_user(Gva{request.parent_tid}, &pid, sizeof(pid));
+    (void)arch::copy_to_user(Gva{request.parent_tid}, &tid, sizeof(tid));
   }
   arch::prepare_context(child.context, child.stack_top, child_starts, &child);
-  child.state = ProcessState::kSleeping;
+  child.state = ThreadState::kSleeping;
   make_runnable(child);
   if ((flags & kCloneVfork) != 0) {
     wait_for_vfork_child(parent, child);
   }
-  return pid;
+  return tid;
 }
 
 }  // namespace
 
-i64 sys_fork(const SyscallArgs&) { return clone_process({.flags = kSIGCHLD}); }
+i64 sys_fork(const SyscallArgs&) { return clone({.exit_signal = kSIGCHLD}); }
 
-i64 sys_vfork(const SyscallArgs&) { return clone_process({.flags = kCloneVm | kCloneVfork | kSIGCHLD}); }
+i64 sys_vfork(const SyscallArgs&) {
+  return clone({.flags = kCloneVm | kCloneVfork, .exit_signal = kSIGCHLD});
+}
 
-i64 sys_clone(const SyscallArgs& args) {
-  return clone_process(
-      {.flags = args.a0, .stack = args.a1, .parent_tid = args.a2, .child_tid = args.a3, .tls = args.a4});
+i64 sys_clone(const SyscallArgs& args) { return clone(clone_request(args)); }
+
+i64 sys_clone3(const SyscallArgs& args) {
+  CloneRequest request;
+  const i64 error = load_clone_request(args.a0, args.a1, request);
+  return error != 0 ? error : clone(request);
+}
+
+// unshare(2): what threads and processes share here. Threads of one process keep their memory and signals
+// together.
+i64 sys_unshare(const SyscallArgs& args) {
+  constexpr u64 kHere = kCloneFiles | kCloneFs | kCloneSysvsem | kCloneThread | kCloneSighand | kCloneVm;
+  const u64 flags = args.a0;
+  Thread& self = current();
+  if ((flags & ~kHere) != 0) {
+    return -kEINVAL;
+  }
+  if ((flags & (kCloneThread | kCloneSighand | kCloneVm)) != 0 && self.process->live_threads > 1) {
+    return -kEINVAL;
+  }
+  // As Linux, memory and signals that others share are not copied for one who asks for it.
+  if (((flags & kCloneVm) != 0 && self.space->shared()) ||
+      ((flags & (kCloneSighand | kCloneVm)) != 0 && self.process->signals.shared != nullptr)) {
+    return -kEINVAL;
+  }
+  Ref<files::ProcessFiles> table;
+  Ref<files::ProcessFiles> directories;
+  if ((flags & kCloneFiles) != 0 && self.files->table_shared()) {
+    table = self.files->clone(*self.directories);
+    if (!table) return -kENOMEM;
+  }
+  if ((flags & kCloneFs) != 0) {
+    directories = self.directories->clone_directories();
+    if (!directories) return -kENOMEM;
+  }
+  if (table) {
+    std::exchange(self.files, table.detach())->release_table();
+  }
+  if (directories) {
+    std::exchange(self.directories, directories.detach())->release();
+  }
+  return 0;
 }
 
 }  // namespace nopte::guest

@@ -14,7 +14,8 @@ namespace nopte::guest {
 namespace {
 
 // uapi/linux/futex.h
-constexpr u64 kWait = 0, kWake = 1, kRequeue = 3, kCompareRequeue = 4, kWaitBitset = 9, kWakeBitset = 10;
+constexpr u64 kWait = 0, kWake = 1, kRequeue = 3, kCompareRequeue = 4, kWakeOperation = 5, kWaitBitset = 9,
+              kWakeBitset = 10;
 constexpr u64 kPrivateFlag = 128, kWallClockFlag = 256;
 constexpr u32 kAnyBit = 0xffff'ffff;
 
@@ -161,6 +162,104 @@ i64 requeue_word(const SyscallArgs& args, FutexScope scope, const u32* expected)
       futex_requeue(*from, static_cast<u64>(wake_most), static_cast<u64>(move_most), *to));
 }
 
+// What FUTEX_WAKE_OP does to the second word and asks of what it was (futex(2)).
+struct WordOperation {
+  explicit WordOperation(u32 code)
+      : operation(code >> 28 & 7),
+        comparison(code >> 24 & 15),
+        argument(sign_extended(code >> 12)),
+        limit(sign_extended(code)) {
+    if ((code >> 31) != 0) {
+      argument = static_cast<i32>(u32{1} << (static_cast<u32>(argument) & 31));
+    }
+  }
+
+  // False: there is no such operation.
+  bool apply(u32 before, u32& after) const {
+    const auto operand = static_cast<u32>(argument);
+    switch (operation) {
+      case 0:
+        after = operand;
+        return true;
+      case 1:
+        after = before + operand;
+        return true;
+      case 2:
+        after = before | operand;
+        return true;
+      case 3:
+        after = before & ~operand;
+        return true;
+      case 4:
+        after = before ^ operand;
+        return true;
+      default:
+        return false;
+    }
+  }
+  [[nodiscard]] bool comparison_known() const { return comparison <= 5; }
+  [[nodiscard]] bool holds(u32 before) const {
+    const auto value = static_cast<i32>(before);
+    switch (comparison) {
+      case 0:
+        return value == limit;
+      case 1:
+        return value != limit;
+      case 2:
+        return value < limit;
+      case 3:
+        return value <= limit;
+      case 4:
+        return value > limit;
+      default:
+        return value >= limit;
+    }
+  }
+
+  // The lowest 12 bits.
+  static i32 sign_extended(u32 bits) { return static_cast<i32>(bits << 20) >> 20; }
+
+  u32 operation;
+  u32 comparison;
+  i32 argument;
+  i32 limit;
+};
+
+i64 wake_operation(const SyscallArgs& args, FutexScope scope) {
+  const Result<FutexKey> first = key_of(args.a0, scope);
+  if (!first) {
+    return to_errno(first.error());
+  }
+  const Result<FutexKey> second = key_of(args.a4, scope);
+  if (!second) {
+    return to_errno(second.error());
+  }
+  const WordOperation operation(static_cast<u32>(args.a5));
+  u32 before = 0;
+  u32 after = 0;
+  if (!arch::copy_from_user(&before, Gva{args.a4}, sizeof(before))) {
+    return -kEFAULT;
+  }
+  if (!operation.apply(before, after)) {
+    return -kENOSYS;
+  }
+  if (!arch::copy_to_user(Gva{args.a4}, &after, sizeof(after))) {
+    return -kEFAULT;
+  }
+  if (!operation.comparison_known()) {
+    return -kENOSYS;
+  }
+  const auto at_least_one = [](u64 most) {
+    const auto count = static_cast<i32>(most);
+    return count < 1 ? u64{1} : static_cast<u64>(count);
+  };
+  u64 woken = futex_wake(*first, at_least_one(args.a2), kAnyBit);
+  if (operation.holds(before)) {
+    woken += futex_wake(*second, at_least_one(args.a3), kAnyBit);
+  }
+  return static_cast<i64>(woken);
+}
+
 }  // namespace
 
 void futex_wake_at_exit(u64 address) { (void)wake_word(address, FutexScope::kShared, 1, kAnyBit); }
@@ -189,6 +288,8 @@ i64 sys_futex(const SyscallArgs& args) {
     case kWake:
     case kWakeBitset:
       return wake_word(args.a0, scope, static_cast<i32>(value), operation == kWake ? kAnyBit : third);
+    case kWakeOperation:
+      return wake_operation(args, scope);
     case kRequeue:
       return requeue_word(args, scope, nullptr);
     case kCompareRequeue:

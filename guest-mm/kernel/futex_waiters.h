@@ -25,7 +25,7 @@ struct FutexKey {
   friend bool operator==(const FutexKey&, const FutexKey&) = default;
 };
 
-// Lies on the waiter's stack, in the list of all in the order of their coming.
+// Lies on the waiter's stack, in a list of those that wait there, in the order of their coming.
 struct FutexWaiter {
   FutexWaiter(FutexKey word, u32 wanted);
   ~FutexWaiter();
@@ -37,7 +37,7 @@ struct FutexWaiter {
   WaitQueue queue;
   bool woken = false;
   FutexWaiter* next = nullptr;
-  FutexWaiter** link;  // what points to this one
+  FutexWaiter** link = nullptr;  // what points to this one
 };
 
 // Wakes the first ones, at most `most`, that wait on the word for one of the bits; how many.

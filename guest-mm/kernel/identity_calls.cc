@@ -22,14 +22,22 @@ i64 put_zeros(u64 a, u64 b, u64 c) {
 i64 only_root(u64 id) { return static_cast<u32>(id) == 0 || static_cast<u32>(id) == ~u32{0} ? 0 : -kEPERM; }
 
 Process* process_or_self(u64 pid) {
-  return static_cast<i32>(pid) == 0 ? &current() : find_process(static_cast<i32>(pid));
+  return static_cast<i32>(pid) == 0 ? &current_process() : find_process(static_cast<i32>(pid));
+}
+// As Linux: any thread's number means its process.
+const Process* process_of(u64 tid) {
+  const Thread* const thread = static_cast<i32>(tid) == 0 ? &current() : find_thread(static_cast<i32>(tid));
+  return thread != nullptr ? thread->process : nullptr;
 }
 
 }  // namespace
 
-i64 sys_getpid(const SyscallArgs&) { return current().pid; }
-i64 sys_gettid(const SyscallArgs&) { return current().pid; }
-i64 sys_getppid(const SyscallArgs&) { return current().parent != nullptr ? current().parent->pid : 0; }
+i64 sys_getpid(const SyscallArgs&) { return current_process().pid; }
+i64 sys_gettid(const SyscallArgs&) { return current().tid; }
+i64 sys_getppid(const SyscallArgs&) {
+  const Process* const parent = current_process().parent;
+  return parent != nullptr ? parent->pid : 0;
+}
 i64 sys_getuid(const SyscallArgs&) { return 0; }
 i64 sys_geteuid(const SyscallArgs&) { return 0; }
 i64 sys_getgid(const SyscallArgs&) { return 0; }
@@ -64,26 +72,25 @@ i64 sys_getgroups(const SyscallArgs& args) {
   return 1;
 }
 
-i64 sys_getpgrp(const SyscallArgs&) { return current().pgid; }
+i64 sys_getpgrp(const SyscallArgs&) { return current_process().pgid; }
 
 i64 sys_getpgid(const SyscallArgs& args) {
-  const Process* process = process_or_self(args.a0);
+  const Process* process = process_of(args.a0);
   return process != nullptr ? process->pgid : -kESRCH;
 }
 
 i64 sys_getsid(const SyscallArgs& args) {
-  const Process* process = process_or_self(args.a0);
+  const Process* process = process_of(args.a0);
   return process != nullptr ? process->sid : -kESRCH;
 }
 
 i64 sys_setpgid(const SyscallArgs& args) {
-  Process& self = current();
+  Process& self = current_process();
   Process* process = process_or_self(args.a0);
   if (static_cast<i32>(args.a1) < 0) {
     return -kEINVAL;
   }
-  if (process == nullptr || (process != &self && process->parent != &self) ||
-      process->state == ProcessState::kZombie) {
+  if (process == nullptr || (process != &self && process->parent != &self) || process->ended()) {
     return -kESRCH;
   }
   if (process->sid != self.sid || process->sid == process->pid) {
@@ -103,7 +110,7 @@ i64 sys_setpgid(const SyscallArgs& args) {
 }
 
 i64 sys_setsid(const SyscallArgs&) {
-  Process& self = current();
+  Process& self = current_process();
   bool leader = false;
   for_each_process([&](Process& other) { leader = leader || other.pgid == self.pid; });
   if (leader) {
@@ -116,12 +123,12 @@ i64 sys_setsid(const SyscallArgs&) {
 
 i64 sys_set_tid_address(const SyscallArgs& args) {
   current().clear_child_tid = args.a0;
-  return current().pid;
+  return current().tid;
 }
 
 i64 sys_arch_prctl(const SyscallArgs& args) {
   constexpr u64 kSetFs = 0x1002, kGetFs = 0x1003;
-  Process& self = current();
+  Thread& self = current();
   switch (args.a0 & 0xffff'ffff) {
     case kSetFs:
       if (args.a1 >= kUserRange.end.value()) {

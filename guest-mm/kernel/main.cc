@@ -98,8 +98,12 @@ InitProgram g_init_program;
 
 // The first process, on its own kernel stack.
 void run_init(void*) {
-  Process& self = current();
+  Thread& self = current();
   self.files = files::ProcessFiles::make_initial().detach();
+  if (self.files != nullptr) {
+    self.files->retain();
+    self.directories = self.files;
+  }
   const std::span<const std::string_view> arguments(g_init_program.arguments.data(), g_init_program.count);
   const i64 error =
       self.files == nullptr ? -kENOMEM : exec_first_program(arguments[0], arguments, kEnvironment);
@@ -116,6 +120,7 @@ void run_init(void*) {
 void kernel_main(const BootInfo& boot) {
   const MemoryInfo memory = mm_ops().memory_info();
   set_commit_limit(memory.total_pages);
+  set_thread_limit(pages_to_bytes(memory.total_pages));
   g_init_program = parse_command_line(boot.command_line);
   say_mode(boot, memory, g_init_program.verbose);
   if (g_init_program.too_many) {
@@ -133,11 +138,12 @@ void kernel_main(const BootInfo& boot) {
   Process& process = **init;
   process.pgid = process.pid;
   process.sid = process.pid;
-  std::memcpy(process.comm, "init", 5);
-  std::memset(process.signals.actions, 0, sizeof(process.signals.actions));
-  arch::init_fpu(process.fpu);
-  arch::prepare_context(process.context, process.stack_top, run_init, nullptr);
-  start_first(process);
+  Thread& thread = process.leader();
+  std::memcpy(thread.comm, "init", 5);
+  std::memset(process.signals.own, 0, sizeof(process.signals.own));
+  arch::init_fpu(thread.fpu);
+  arch::prepare_context(thread.context, thread.stack_top, run_init, nullptr);
+  start_first(thread);
 }
 
 }  // namespace nopte::guest

@@ -1,5 +1,6 @@
 #include "guest-mm/kernel/process.h"
 
+#include <algorithm>
 #include <new>
 
 #include "guest-mm/kernel/process_slots.h"
@@ -8,61 +9,87 @@
 
 namespace nopte::guest {
 
-Process* g_current = nullptr;
+Thread* g_current = nullptr;
 
 namespace {
 
 constexpr i32 kMaxPid = 1 << 22;  // Linux's on 64-bit machines
 constexpr u32 kBuckets = 256;
 
-Process* g_by_pid[kBuckets] = {};
+Thread* g_by_tid[kBuckets] = {};
 Process* g_init = nullptr;
 u64 g_count = 0;
-i32 g_last_pid = 0;
+u64 g_most_threads = 0;  // 0: no limit
+i32 g_last_id = 0;
 
-Process*& bucket(i32 pid) { return g_by_pid[static_cast<u32>(pid) % kBuckets]; }
+Thread*& bucket(i32 tid) { return g_by_tid[static_cast<u32>(tid) % kBuckets]; }
 
-// A number that no process, group or session bears.
-bool pid_in_use(i32 pid) {
-  bool used = false;
-  for_each_process([&](Process& process) {
-    used = used || process.pid == pid || process.pgid == pid || process.sid == pid;
-  });
+// Whether a thread, group or session bears the number.
+bool id_in_use(i32 id) {
+  bool used = find_thread(id) != nullptr;
+  for_each_process([&](Process& process) { used = used || process.pgid == id || process.sid == id; });
   return used;
 }
 
-i32 next_pid() {
+i32 next_id() {
   static bool wrapped = false;
   do {
-    if (++g_last_pid >= kMaxPid) {
-      g_last_pid = 2;
+    if (++g_last_id >= kMaxPid) {
+      g_last_id = 2;
       wrapped = true;
     }
-  } while (wrapped && pid_in_use(g_last_pid));
-  return g_last_pid;
+  } while (wrapped && id_in_use(g_last_id));
+  return g_last_id;
 }
 
-static_assert(sizeof(Process) + u64{14} * 1024 <= kSlotBytes, "room for the kernel stack");
+void forget_id(Thread& thread) {
+  Thread** link = &bucket(thread.tid);
+  while (*link != &thread) {
+    link = &(*link)->next_by_tid;
+  }
+  *link = thread.next_by_tid;
+  --g_count;
+}
+
+static_assert(sizeof(ThreadAndProcess) + u64{14} * 1024 <= kSlotBytes, "room for the kernel stack");
+
+Result<void*> take_slot() {
+  return g_count == g_most_threads && g_count != 0 ? Fail(Status::kAgain) : take_process_slot();
+}
+
+inline void begin_thread(Thread& thread) {
+  thread.stack_top = Gva{reinterpret_cast<u64>(&thread) + kSlotBytes};
+  thread.registers = &arch::user_registers(thread.stack_top);
+  thread.tid = next_id();
+  thread.next_by_tid = bucket(thread.tid);
+  bucket(thread.tid) = &thread;
+  ++g_count;
+}
 
 }  // namespace
 
+void set_thread_limit(u64 memory_bytes) {
+  constexpr u64 kShare = 8, kStackBytes = pages_to_bytes(arch::kKernelStackPages), kLeast = 20;
+  g_most_threads = std::max(memory_bytes / (kShare * kStackBytes), kLeast);
+}
+
 Result<Process*> create_process() {
-  const Result<void*> slot = take_process_slot();
+  const Result<void*> slot = take_slot();
   if (!slot) {
     return Fail(slot.error());
   }
-  auto* process = new (*slot) Process;
-  process->stack_top = Gva{reinterpret_cast<u64>(*slot) + kSlotBytes};
-  process->registers = &arch::user_registers(process->stack_top);
-  process->pid = next_pid();
-  process->started_ns = platform_ops().now_ns();
-  process->next_by_pid = bucket(process->pid);
-  bucket(process->pid) = process;
-  ++g_count;
+  auto* both = new (*slot) ThreadAndProcess;
+  Thread& leader = *both;
+  Process& process = *both;
+  begin_thread(leader);
+  leader.process = &process;
+  process.pid = leader.tid;
+  process.last_thread = &leader;
+  process.started_ns = platform_ops().now_ns();
   if (g_init == nullptr) {
-    g_init = process;
+    g_init = &process;
   }
-  return process;
+  return &process;
 }
 
 void set_parent(Process& process, Process* parent) {
@@ -82,42 +109,92 @@ void set_parent(Process& process, Process* parent) {
   }
 }
 
+Result<Thread*> create_thread() {
+  const Result<void*> slot = take_slot();
+  if (!slot) {
+    return Fail(slot.error());
+  }
+  auto* const thread = new (*slot) Thread;
+  begin_thread(*thread);
+  return thread;
+}
+
+void join_process(Thread& thread, Process& process) {
+  thread.process = &process;
+  thread.previous_in_group = process.last_thread;
+  process.last_thread->next_in_group = &thread;
+  process.last_thread = &thread;
+  ++process.live_threads;
+}
+
+void release_thread(Thread& thread) {
+  NOPTE_ASSERT(thread.space == nullptr && thread.files == nullptr && !thread.queued && &thread != g_current);
+  if (Process* const process = thread.process; process != nullptr) {
+    NOPTE_ASSERT(thread.state == ThreadState::kEnded && &thread != &process->leader());
+    process->ended_cpu_ns += thread.cpu_ns;
+    thread.previous_in_group->next_in_group = thread.next_in_group;
+    (thread.next_in_group != nullptr ? thread.next_in_group->previous_in_group : process->last_thread) =
+        thread.previous_in_group;
+  }
+  forget_id(thread);
+  thread.~Thread();
+  give_process_slot(&thread);
+}
+
 void release_process(Process& process) {
-  NOPTE_ASSERT(process.space == nullptr && process.files == nullptr && process.first_child == nullptr);
-  NOPTE_ASSERT(!process.queued && &process != g_current);
+  Thread& leader = process.leader();
+  NOPTE_ASSERT(leader.space == nullptr && leader.files == nullptr && process.first_child == nullptr);
+  NOPTE_ASSERT(!leader.queued && &leader != g_current && process.last_thread == &leader);
   set_parent(process, nullptr);
   timer_stop(process.alarm);
-  Process** link = &bucket(process.pid);
-  while (*link != &process) {
-    link = &(*link)->next_by_pid;
+  if (process.signals.shared != nullptr) [[unlikely]] {
+    drop_signal_actions(process);
   }
-  *link = process.next_by_pid;
-  --g_count;
+  forget_id(leader);
   process.~Process();
-  give_process_slot(&process);
+  leader.~Thread();
+  give_process_slot(&leader);
 }
 
 Process* init_process() { return g_init; }
 
+Thread* find_thread(i32 tid) {
+  Thread* thread = bucket(tid);
+  while (thread != nullptr && thread->tid != tid) {
+    thread = thread->next_by_tid;
+  }
+  return thread;
+}
+
 Process* find_process(i32 pid) {
-  for (Process* process = bucket(pid); process != nullptr; process = process->next_by_pid) {
-    if (process->pid == pid) {
-      return process;
+  Thread* const leader = find_thread(pid);
+  return leader != nullptr && leader->process->pid == pid ? leader->process : nullptr;
+}
+
+void for_each_thread(FunctionRef<void(Thread&)> visit) {
+  for (Thread* thread : g_by_tid) {
+    while (thread != nullptr) {
+      Thread* const next = thread->next_by_tid;
+      visit(*thread);
+      thread = next;
     }
   }
-  return nullptr;
 }
 
 void for_each_process(FunctionRef<void(Process&)> visit) {
-  for (Process* process : g_by_pid) {
-    while (process != nullptr) {
-      Process* next = process->next_by_pid;
-      visit(*process);
-      process = next;
+  for_each_thread([&](Thread& thread) {
+    if (thread.tid == thread.process->pid) {
+      visit(*thread.process);
     }
-  }
+  });
 }
 
-u64 process_count() { return g_count; }
+u64 cpu_time_ns(const Process& process) {
+  u64 ns = process.ended_cpu_ns;
+  process.for_each_thread([&](const Thread& thread) { ns += cpu_time_ns(thread); });
+  return ns;
+}
+
+u64 thread_count() { return g_count; }
 
 }  // namespace nopte::guest

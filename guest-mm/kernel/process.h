@@ -1,60 +1,38 @@
-// Processes. One Process has one kernel stack; both lie in one slot of kernel memory (process_slots.h), so
-// that fork and exit neither search nor zero. No threads: clone without CLONE_VFORK may share an address
-// space, nothing else.
+// Processes: what a group of threads (thread.h) has in common. The process lies in the slot of its first
+// thread, the leader, whose tid is the pid; the leader stays, ended, until the last thread ended and the
+// process is released.
 //
-// Ownership: a process is owned by the process table from create to release; its parent releases it in
-// wait4. `space` is counted (posix_spawn and vfork share it until exec or exit).
+// Ownership: a process is owned by the table of threads from create to release; its parent releases it in
+// wait4.
 // Concurrency: one CPU, non-preemptible kernel.
 #pragma once
 
-#include "guest-mm/kernel/arch.h"
-#include "guest-mm/kernel/scheduler.h"
-#include "guest-mm/kernel/signal.h"
-#include "guest-mm/kernel/wait_queue.h"
-#include "pvops/base/function_ref.h"
+#include "guest-mm/kernel/thread.h"
 
 namespace nopte::guest {
 
-class AddressSpace;  // guest-mm/core/address_space.h
 namespace files {
-class ProcessFiles;  // guest-mm/kernel/files/files.h
 class Inode;
 }  // namespace files
 
-enum class ProcessState : u8 { kRunnable, kSleeping, kStopped, kZombie };
-
-// A call with a deadline that a signal interrupted: what restart_syscall goes on with.
-struct Restart {
-  i64 (*go_on)(const Restart&) = nullptr;  // null: no call was interrupted
-  u64 deadline_ns = 0;
-  u64 address = 0;  // of a sleep: where to write what is left, 0 for nowhere; of poll: the entries; of a
-                    // futex: the word
-  u32 value = 0;    // of poll: how many entries; of a futex: what the word must be
-  u32 bits = 0;     // the rest is a futex's
-  bool is_private = false;
+// Why threads of a process are to end. Each has SIGKILL pending then.
+enum class Ending : u8 {
+  kNo,
+  kExec,  // all but `survivor`
+  kExit,  // all; exit_status is set
 };
 
 struct Process {
-  // Read at every entry and exit.
-  UserRegisters* registers = nullptr;    // top of the kernel stack
-  AddressSpace* space = nullptr;         // null once the process ended
-  files::ProcessFiles* files = nullptr;  // one reference; null once the process ended
-  files::Inode* executable = nullptr;    // one reference: the program that runs; null for none
-  ProcessState state = ProcessState::kRunnable;
-  bool queued = false;         // on the run queue
-  bool interruptible = false;  // asleep, and a signal ends the sleep
-  bool killable = false;       // asleep, and SIGKILL ends the sleep
-
   i32 pid = 0;
   i32 pgid = 0;
   i32 sid = 0;
-  char comm[16] = {};
-  Gva initial_stack;  // where the program found argc; /proc/<pid>/cmdline reads there
-
-  arch::KernelContext context;
-  Gva stack_top;
-  u64 fs_base = 0;
-  Process* run_next = nullptr;
+  u32 live_threads = 1;           // 0: a zombie
+  Thread* last_thread = nullptr;  // of the list; the leader is its first one
+  Ending ending = Ending::kNo;
+  Thread* survivor = nullptr;
+  WaitQueue thread_ended;
+  files::Inode* executable = nullptr;  // one reference: the program that runs; null for none
+  Gva initial_stack;                   // where the program found argc; /proc/<pid>/cmdline reads there
 
   // Family. Zombies stay among the children until they are waited for.
   Process* parent = nullptr;
@@ -62,61 +40,81 @@ struct Process {
   Process* last_child = nullptr;
   Process* next_sibling = nullptr;
   Process* previous_sibling = nullptr;
-  Process* next_by_pid = nullptr;
-  WaitQueue child_event;            // a child ended, stopped or went on
-  Process* vfork_child = nullptr;   // until it ends or execs we wait on vfork_event
-  Process* vfork_parent = nullptr;  // whose vfork_child we are
-  WaitQueue vfork_event;
+  i32 maker_tid = 0;      // of the parent's thread whose child it is under __WNOTHREAD
+  WaitQueue child_event;  // a child ended, stopped or went on
   i32 exit_signal = kSIGCHLD;
-  i32 wait_status = 0;  // as wait4 reports it, once a zombie or stopped
+  i32 exit_status = 0;   // as wait4 reports it: what the last thread, exit_group or a signal said
+  i32 stop_signal = 0;   // the threads are to stop, or have; 0: run
+  u32 parked = 0;        // how many have
+  bool stopped = false;  // all have, and the parent was told
   bool stop_reported = true;
   bool continue_reported = true;
-
-  u64 set_child_tid = 0;    // user address, written when the process starts; 0: none
-  u64 clear_child_tid = 0;  // user address, written and woken at exit; 0: none
-  u64 robust_list = 0;      // user address of the list's head (robust_list.h); 0: none
+  bool unclaimed = false;  // a zombie that nobody will wait for
 
   // Time, in nanoseconds.
   u64 started_ns = 0;
-  u64 cpu_ns = 0;           // until it last left the CPU
+  u64 ended_cpu_ns = 0;     // of the threads that were released
   u64 children_cpu_ns = 0;  // of the children waited for
-  Timer alarm;              // ITIMER_REAL
-  u64 alarm_interval_ns = 0;
-  Restart restart;
+  struct Alarm : Timer {
+    Process* process = nullptr;
+    u64 interval_ns = 0;
+  };
+  Alarm alarm;  // ITIMER_REAL
 
-  // The last fault of user code, for the next signal frame.
-  u64 trap_number = 0;
-  u64 trap_error_code = 0;
-  u64 trap_address = 0;
+  u32 barriers = 0;  // what membarrier(2) was told will be asked for; fork copies it
 
-  SignalState signals;
-  arch::FpuState fpu;
+  GroupSignals signals;
+
+  // Walks the threads, ended ones that were not released included.
+  template <class Visit>
+  void for_each_thread(Visit visit) const {
+    for (Thread* thread = last_thread; thread != nullptr;) {
+      Thread* const previous = thread->previous_in_group;
+      visit(*thread);
+      thread = previous;
+    }
+  }
+  [[nodiscard]] bool ended() const { return live_threads == 0; }
+  [[nodiscard]] Thread& leader();
+  [[nodiscard]] const Thread& leader() const { return const_cast<Process*>(this)->leader(); }
 };
 
-// The running process. Null only while the kernel starts.
-extern Process* g_current;
-inline Process& current() { return *g_current; }
+// What lies at the low end of a leader's slot.
+struct ThreadAndProcess : Thread, Process {};
+inline Thread& Process::leader() { return static_cast<ThreadAndProcess&>(*this); }
 
-// The slice of the running process is up; looked at on the way to user mode.
-extern bool g_resched;
+inline Process& current_process() { return *g_current->process; }
 
-inline bool signal_pending() { return (g_current->signals.pending & ~g_current->signals.blocked) != 0; }
-
-// A process with a pid of its own, in the table, without parent, space, files or signal actions. Errors:
-// kNoMemory.
+// A process of one thread with a pid of its own, in the table, without parent, space, files or signal
+// actions. Errors: kAgain (as many threads as there may be), kNoMemory.
 Result<Process*> create_process();
+// A thread with a tid of its own, in the table but not yet of the process, without space and files. Errors as
+// above.
+Result<Thread*> create_thread();
+// The thread is one of the process from here on.
+void join_process(Thread& thread, Process& process);
+// Takes a thread that joined none, or that ended and is not a leader, out of its process and the table and
+// frees it.
+void release_thread(Thread& thread);
+// As Linux: no more threads than have their stacks in an eighth of memory.
+void set_thread_limit(u64 memory_bytes);
 // Makes `parent` (may be null) the parent; leaves an earlier one.
 void set_parent(Process& process, Process* parent);
-// Takes the process out of the table and the family and frees it, kernel stack included. Preconditions: it
-// does not run, its space and files are gone, it has no children.
+// Takes the process and its leader out of the table and the family and frees them, kernel stack included.
+// Preconditions: it ended, no other thread of it is left, it does not run, it has no children.
 void release_process(Process& process);
 Process* init_process();
 
 Process* find_process(i32 pid);
 void for_each_process(FunctionRef<void(Process&)> visit);
-u64 process_count();
 
-// Ends the running process: status as wait4 reports it (exit code << 8, or the signal).
+// Processor time of all its threads up to now.
+u64 cpu_time_ns(const Process& process);
+
+// Ends the running process with all its threads: status as wait4 reports it (exit code << 8, or the signal).
+// The first status counts.
 [[noreturn]] void exit_process(i32 wait_status);
+// Ends the running thread, and the process with its last one.
+[[noreturn]] void exit_thread(i32 wait_status);
 
 }  // namespace nopte::guest

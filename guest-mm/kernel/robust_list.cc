@@ -33,7 +33,7 @@ static_assert(sizeof(Head) == 24);
 enum class Place { kListed, kPending };
 
 // False: bad memory.
-bool release_word(const Head& head, const Entry& entry, const Process& self, Place place) {
+bool release_word(const Head& head, const Entry& entry, const Thread& self, Place place) {
   const u64 address = entry.address() + static_cast<u64>(head.word_offset);
   u32 word = 0;
   if (address % sizeof(word) != 0 || !arch::copy_from_user(&word, Gva{address}, sizeof(word))) {
@@ -44,7 +44,7 @@ bool release_word(const Head& head, const Entry& entry, const Process& self, Pla
     futex_wake_at_exit(address);
     return true;
   }
-  if ((word & kOwnerMask) != static_cast<u32>(self.pid)) {
+  if ((word & kOwnerMask) != static_cast<u32>(self.tid)) {
     return true;
   }
   const u32 left = (word & kWaiters) | kOwnerDied;
@@ -57,9 +57,9 @@ bool release_word(const Head& head, const Entry& entry, const Process& self, Pla
   return true;
 }
 
-bool word_is_seen(const Process& self) { return self.clear_child_tid != 0 && self.space->shared(); }
+bool word_is_seen(const Thread& self) { return self.clear_child_tid != 0 && self.space->shared(); }
 
-void release_robust_list(const Process& self) {
+void release_robust_list(const Thread& self) {
   Head head;
   if (self.robust_list == 0 || !arch::copy_from_user(&head, Gva{self.robust_list}, sizeof(head))) {
     return;
@@ -83,14 +83,14 @@ void release_robust_list(const Process& self) {
 
 }  // namespace
 
-bool owes_words(const Process& self) {
+bool owes_words(const Thread& self) {
   Head head;
   return word_is_seen(self) ||
          (self.robust_list != 0 && arch::copy_from_user(&head, Gva{self.robust_list}, sizeof(head)) &&
           (head.first.address() != self.robust_list || head.pending.address() != 0));
 }
 
-void settle_words(Process& self) {
+void settle_words(Thread& self) {
   release_robust_list(self);
   if (word_is_seen(self)) {
     const i32 zero = 0;
@@ -109,14 +109,14 @@ i64 sys_set_robust_list(const SyscallArgs& args) {
 }
 
 i64 sys_get_robust_list(const SyscallArgs& args) {
-  const auto pid = static_cast<i32>(args.a0);
-  const Process* const process = pid == 0 ? &current() : find_process(pid);
-  if (process == nullptr) {
+  const auto tid = static_cast<i32>(args.a0);
+  const Thread* const thread = tid == 0 ? &current() : find_thread(tid);
+  if (thread == nullptr) {
     return -kESRCH;
   }
   const u64 bytes = sizeof(Head);
   const bool written = arch::copy_to_user(Gva{args.a2}, &bytes, sizeof(bytes)).has_value() &&
-                       arch::copy_to_user(Gva{args.a1}, &process->robust_list, sizeof(u64)).has_value();
+                       arch::copy_to_user(Gva{args.a1}, &thread->robust_list, sizeof(u64)).has_value();
   return written ? 0 : -kEFAULT;
 }
 

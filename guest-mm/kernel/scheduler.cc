@@ -1,5 +1,7 @@
 #include "guest-mm/kernel/scheduler.h"
 
+#include <utility>
+
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/process_space.h"
 #include "pvops/base/panic.h"
@@ -11,31 +13,31 @@ bool g_resched = false;
 
 namespace {
 
-Process* g_run_first = nullptr;  // runnable, without the running one
-Process* g_run_last = nullptr;
+Thread* g_run_first = nullptr;  // runnable, without the running one
+Thread* g_run_last = nullptr;
 u64 g_queued = 0;
-u64 g_slice_began_ns = 0;  // when the running process began to hold up another one
+u64 g_slice_began_ns = 0;  // when the running thread began to hold up another one
 u64 g_switched_ns = 0;     // when it got the CPU
 u64 g_armed_ns = kNoDeadline;
-Process* g_unclaimed = nullptr;
+Thread* g_unclaimed = nullptr;
 
-Process* take_first() {
-  Process* process = g_run_first;
-  if (process != nullptr) {
-    g_run_first = process->run_next;
+Thread* take_first() {
+  Thread* thread = g_run_first;
+  if (thread != nullptr) {
+    g_run_first = thread->run_next;
     if (g_run_first == nullptr) {
       g_run_last = nullptr;
     }
-    process->queued = false;
+    thread->queued = false;
     --g_queued;
   }
-  return process;
+  return thread;
 }
 
 // Nothing is runnable: waits for interrupts until something is. One may come while the space is freed.
-Process* idle_until_runnable() {
+Thread* idle_until_runnable() {
   leave_ended_space();
-  Process* next = take_first();
+  Thread* next = take_first();
   while (next == nullptr) {
     platform_ops().idle();
     next = take_first();
@@ -43,12 +45,22 @@ Process* idle_until_runnable() {
   return next;
 }
 
+// The last one may take its process along.
+void release_ended(Thread& thread) {
+  Process& process = *thread.process;
+  if (&thread != &process.leader()) {
+    release_thread(thread);
+  }
+  if (process.unclaimed) {
+    release_process(process);
+  }
+}
+
 struct SleepTimer : Timer {
-  explicit SleepTimer(Process& sleeper)
-      : Timer([](Timer& timer) { make_runnable(static_cast<SleepTimer&>(timer).process); }),
-        process(sleeper) {}
+  explicit SleepTimer(Thread& sleeper)
+      : Timer([](Timer& timer) { make_runnable(static_cast<SleepTimer&>(timer).thread); }), thread(sleeper) {}
   ~SleepTimer() { timer_stop(*this); }
-  Process& process;
+  Thread& thread;
 };
 
 }  // namespace
@@ -60,30 +72,30 @@ void need_interrupt_by(u64 deadline_ns) {
   }
 }
 
-void make_runnable(Process& process) {
-  if (process.queued || process.state == ProcessState::kZombie ||
-      (process.state == ProcessState::kRunnable && &process == g_current)) {
+void make_runnable(Thread& thread) {
+  if (thread.queued || thread.state == ThreadState::kEnded ||
+      (thread.state == ThreadState::kRunnable && &thread == g_current)) {
     return;
   }
-  process.state = ProcessState::kRunnable;
-  process.queued = true;
-  process.run_next = nullptr;
+  thread.state = ThreadState::kRunnable;
+  thread.queued = true;
+  thread.run_next = nullptr;
   if (g_run_last != nullptr) {
-    g_run_last->run_next = &process;
+    g_run_last->run_next = &thread;
   } else {
-    g_run_first = &process;
+    g_run_first = &thread;
     g_slice_began_ns = platform_ops().now_ns();
     need_interrupt_by(g_slice_began_ns + kSliceNs);
   }
-  g_run_last = &process;
+  g_run_last = &thread;
   ++g_queued;
 }
 
 void schedule() {
-  Process& self = current();
+  Thread& self = current();
   u64 now_ns = platform_ops().now_ns();
   self.cpu_ns += now_ns - g_switched_ns;
-  Process* next = take_first();
+  Thread* next = take_first();
   if (next == nullptr) {
     next = idle_until_runnable();
     now_ns = platform_ops().now_ns();
@@ -97,7 +109,7 @@ void schedule() {
   if (next == &self) {
     return;
   }
-  if (self.state != ProcessState::kZombie) {
+  if (self.state != ThreadState::kEnded) {
     arch::save_fpu(self.fpu);
     self.fs_base = arch::fs_base();
   }
@@ -110,29 +122,28 @@ void schedule() {
 }
 
 void finish_switch() {
-  if (g_unclaimed != nullptr) {
-    release_process(*g_unclaimed);
-    g_unclaimed = nullptr;
+  if (g_unclaimed != nullptr) [[unlikely]] {
+    release_ended(*std::exchange(g_unclaimed, nullptr));
   }
 }
 
-void release_after_switch(Process& process) {
+void release_after_switch(Thread& thread) {
   NOPTE_ASSERT(g_unclaimed == nullptr);
-  g_unclaimed = &process;
+  g_unclaimed = &thread;
 }
 
-void start_first(Process& process) {
+void start_first(Thread& thread) {
   arch::KernelContext abandoned;
-  g_current = &process;
+  g_current = &thread;
   g_switched_ns = platform_ops().now_ns();
-  arch::switch_context(abandoned, process.context, process.stack_top);
+  arch::switch_context(abandoned, thread.context, thread.stack_top);
   NOPTE_PANIC("the boot stack runs again");
 }
 
 void yield() {
   if (g_run_first != nullptr) {
     // Not running as far as the queue is concerned, hence the state.
-    current().state = ProcessState::kSleeping;
+    current().state = ThreadState::kSleeping;
     make_runnable(current());
     schedule();
   }
@@ -143,7 +154,7 @@ WakeReason sleep_until(u64 deadline_ns) {
   if (signal_pending()) {
     return WakeReason::kSignal;
   }
-  Process& self = current();
+  Thread& self = current();
   SleepTimer timer(self);
   if (deadline_ns != kNoDeadline) {
     if (deadline_ns <= platform_ops().now_ns()) {
@@ -151,11 +162,11 @@ WakeReason sleep_until(u64 deadline_ns) {
     }
     timer_start(timer, deadline_ns);
   }
-  self.state = ProcessState::kSleeping;
+  self.state = ThreadState::kSleeping;
   self.interruptible = true;
   schedule();
   self.interruptible = false;
-  if (deadline_ns != kNoDeadline && !timer.armed) {
+  if (deadline_ns != kNoDeadline && !timer.armed()) {
     return WakeReason::kTimeout;
   }
   return signal_pending() ? WakeReason::kSignal : WakeReason::kWoken;
@@ -168,24 +179,26 @@ WakeReason block_on(WaitQueue& queue, u64 deadline_ns) {
 }
 
 WakeReason block_on_killable(WaitQueue& queue) {
-  Process& self = current();
-  const auto killed = [&self] { return (self.signals.pending & signal_bit(kSIGKILL)) != 0; };
+  Thread& self = current();
+  const auto killed = [&self] {
+    return ((self.signals.pending.set | self.process->signals.pending.set) & signal_bit(kSIGKILL)) != 0;
+  };
   if (killed()) {
     return WakeReason::kSignal;
   }
   Waiter waiter;
   queue.add(waiter);
-  self.state = ProcessState::kSleeping;
+  self.state = ThreadState::kSleeping;
   self.killable = true;
   schedule();
   self.killable = false;
   return killed() ? WakeReason::kSignal : WakeReason::kWoken;
 }
 
-u64 runnable_processes() { return g_queued + 1; }
+u64 runnable_threads() { return g_queued + 1; }
 
-u64 cpu_time_ns(const Process& process) {
-  return process.cpu_ns + (&process == g_current ? platform_ops().now_ns() - g_switched_ns : 0);
+u64 cpu_time_ns(const Thread& thread) {
+  return thread.cpu_ns + (&thread == g_current ? platform_ops().now_ns() - g_switched_ns : 0);
 }
 
 void timer_interrupt() {

@@ -1,6 +1,10 @@
 // Sending: what becomes pending, who wakes up, what is ignored at once.
 #include "guest-mm/kernel/signal.h"
 
+#include <cstring>
+#include <utility>
+
+#include "guest-mm/core/heap.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/wait.h"
 
@@ -13,53 +17,148 @@ constexpr SignalSet kStops =
 constexpr SignalSet kIgnoredByDefault =
     signal_bit(kSIGCHLD) | signal_bit(kSIGCONT) | signal_bit(kSIGURG) | signal_bit(kSIGWINCH);
 
-bool ignored(const Process& target, i32 signal) {
+constexpr SignalSet kStopOrGoOn = kStops | signal_bit(kSIGCONT) | signal_bit(kSIGKILL);
+
+bool ignored(const Thread& target, i32 signal) {
   // A blocked signal stays pending whatever its action: the action may change before it is unblocked.
   if (((target.signals.blocked | target.signals.awaited) & signal_bit(signal)) != 0) {
     return false;
   }
-  const u64 handler = target.signals.actions[signal - 1].handler;
+  const u64 handler = target.process->signals.actions[signal - 1].handler;
   return handler == SignalAction::kIgnore ||
          (handler == SignalAction::kDefault && (kIgnoredByDefault & signal_bit(signal)) != 0);
 }
 
-void make_pending(Process& target, i32 signal, const SignalInfo& info) {
-  if ((target.signals.pending & signal_bit(signal)) == 0) {
-    target.signals.pending |= signal_bit(signal);
-    target.signals.info[signal - 1] = info;
+void make_pending(PendingSignals& pending, i32 signal, const SignalInfo& info) {
+  if ((pending.set & signal_bit(signal)) == 0) {
+    pending.set |= signal_bit(signal);
+    pending.info[signal - 1] = info;
   }
+}
+
+// The ones of the set are pending nowhere in the process.
+void flush(Process& process, SignalSet set) {
+  process.signals.pending.set &= ~set;
+  process.for_each_thread([set](Thread& thread) { thread.signals.pending.set &= ~set; });
+}
+
+// What comes before queueing: stopping and going on take each other's signals away. False: nobody is there to
+// get it, or `target`, which decides for all, ignores it.
+bool prepare(Process& process, const Thread& target, i32 signal) {
+  if (process.ended()) {
+    return false;
+  }
+  if ((signal_bit(signal) & kStopOrGoOn) != 0) [[unlikely]] {
+    if ((kStops & signal_bit(signal)) == 0) {
+      flush(process, kStops);
+      if (process.stop_signal != 0) {
+        note_continued(process);
+      }
+    } else {
+      flush(process, signal_bit(kSIGCONT));
+    }
+  }
+  return !ignored(target, signal);
+}
+
+bool takes(const Thread& thread, i32 signal) {
+  return thread.state != ThreadState::kEnded && (thread.signals.blocked & signal_bit(signal)) == 0;
+}
+
+// Who takes a signal of all: the leader if it can, else one that has nothing else to take. Null: none yet.
+Thread* taker(Process& process, i32 signal) {
+  if (takes(process.leader(), signal)) {
+    return &process.leader();
+  }
+  Thread* found = nullptr;
+  process.for_each_thread([&](Thread& thread) {
+    if (takes(thread, signal) && (found == nullptr || found->signal_ready)) {
+      found = &thread;
+    }
+  });
+  return found;
 }
 
 }  // namespace
 
-void send_signal(Process& target, i32 signal, const SignalInfo& info) {
-  if (target.state == ProcessState::kZombie) {
-    return;
-  }
-  SignalState& signals = target.signals;
-  if (signal == kSIGCONT || signal == kSIGKILL) {
-    signals.pending &= ~kStops;
-    if (target.state == ProcessState::kStopped) {
-      note_continued(target);
-      make_runnable(target);
+struct SharedActions : HeapAllocated {
+  u32 users = 1;
+  SignalAction actions[kSignals];
+};
+
+Result<void> share_signal_actions(Process& child, Process& parent) {
+  GroupSignals& from = parent.signals;
+  if (from.shared == nullptr) {
+    from.shared = make<SharedActions>();
+    if (from.shared == nullptr) {
+      return Fail(Status::kNoMemory);
     }
-  } else if ((kStops & signal_bit(signal)) != 0) {
-    signals.pending &= ~signal_bit(kSIGCONT);
+    std::memcpy(from.shared->actions, from.own, sizeof(from.own));
+    from.actions = from.shared->actions;
   }
-  if (ignored(target, signal)) {
+  ++from.shared->users;
+  child.signals.shared = from.shared;
+  child.signals.actions = from.actions;
+  return {};
+}
+
+void unshare_signal_actions(Process& process) {
+  GroupSignals& signals = process.signals;
+  if (signals.shared != nullptr) {
+    std::memcpy(signals.own, signals.actions, sizeof(signals.own));
+    drop_signal_actions(process);
+  }
+}
+
+void clear_signal_handlers(Process& process) {
+  for (i32 signal = 1; signal <= kSignals; ++signal) {
+    SignalAction& action = process.signals.actions[signal - 1];
+    const bool ignores = action.handler == SignalAction::kIgnore;
+    action = {.handler = ignores ? SignalAction::kIgnore : SignalAction::kDefault,
+              .flags = 0,
+              .restorer = 0,
+              .mask = 0};
+  }
+}
+
+void drop_signal_actions(Process& process) {
+  GroupSignals& signals = process.signals;
+  signals.actions = signals.own;
+  SharedActions* const shared = std::exchange(signals.shared, nullptr);
+  if (shared != nullptr && --shared->users == 0) {
+    delete shared;
+  }
+}
+
+void wake_for_signal(Thread& thread, i32 signal) {
+  refresh_signals(thread);
+  if (thread.signal_ready && thread.state == ThreadState::kSleeping &&
+      (thread.interruptible || (thread.killable && signal == kSIGKILL))) {
+    make_runnable(thread);
+  }
+}
+
+void send_signal(Process& target, i32 signal, const SignalInfo& info) {
+  if (!prepare(target, target.leader(), signal)) {
     return;
   }
-  make_pending(target, signal, info);
-  if ((signals.pending & ~signals.blocked) != 0 && target.state == ProcessState::kSleeping &&
-      (target.interruptible || (target.killable && signal == kSIGKILL))) {
-    make_runnable(target);
+  make_pending(target.signals.pending, signal, info);
+  if (Thread* const thread = taker(target, signal)) {
+    wake_for_signal(*thread, signal);
+  }
+}
+
+void send_signal(Thread& target, i32 signal, const SignalInfo& info) {
+  if (prepare(*target.process, target, signal)) {
+    make_pending(target.signals.pending, signal, info);
+    wake_for_signal(target, signal);
   }
 }
 
 u64 signal_group(i32 pgid, i32 signal, const SignalInfo& info) {
   u64 reached = 0;
   for_each_process([&](Process& process) {
-    if (process.pgid == pgid && process.state != ProcessState::kZombie) {
+    if (process.pgid == pgid && !process.ended()) {
       send_signal(process, signal, info);
       ++reached;
     }
@@ -68,18 +167,55 @@ u64 signal_group(i32 pgid, i32 signal, const SignalInfo& info) {
 }
 
 void force_signal(i32 signal, const SignalInfo& info) {
-  SignalState& signals = current().signals;
-  SignalAction& action = signals.actions[signal - 1];
+  Thread& self = current();
+  ThreadSignals& signals = self.signals;
+  SignalAction& action = self.process->signals.actions[signal - 1];
   if ((signals.blocked & signal_bit(signal)) != 0 || action.handler == SignalAction::kIgnore) {
     action.handler = SignalAction::kDefault;
     signals.blocked &= ~signal_bit(signal);
   }
-  signals.pending |= signal_bit(signal);
-  signals.info[signal - 1] = info;
+  signals.pending.set |= signal_bit(signal);
+  signals.pending.info[signal - 1] = info;
+  self.signal_ready = true;
 }
 
-void set_blocked_signals(Process& process, SignalSet blocked) {
-  process.signals.blocked = blocked & ~kUnblockable;
+void forget_signal(Process& process, i32 signal) { flush(process, signal_bit(signal)); }
+
+bool refresh_signals(Thread& thread) {
+  const SignalSet pending = thread.signals.pending.set | thread.process->signals.pending.set;
+  thread.signal_ready = (pending & ~thread.signals.blocked) != 0 || thread.process->stop_signal != 0;
+  return thread.signal_ready;
+}
+
+void retarget_signals(const Thread& thread, SignalSet refused) {
+  Process& process = *thread.process;
+  refused &= process.signals.pending.set;
+  if (refused == 0 || process.live_threads == 1) {
+    return;
+  }
+  process.for_each_thread([&](Thread& other) {
+    const SignalSet taken = other.state != ThreadState::kEnded ? refused & ~other.signals.blocked : 0;
+    if (&other != &thread && taken != 0) {
+      wake_for_signal(other, __builtin_ctzll(taken) + 1);
+      refused &= ~taken;
+    }
+  });
+}
+
+// Something is pending: it may be for this thread now, or for another one of the process.
+[[gnu::noinline]] static void settle_blocked(Thread& thread, SignalSet refused) {
+  refresh_signals(thread);
+  retarget_signals(thread, refused);
+}
+
+void set_blocked_signals(Thread& thread, SignalSet blocked) {
+  const Process& process = *thread.process;
+  const SignalSet before = thread.signals.blocked;
+  thread.signals.blocked = blocked & ~kUnblockable;
+  if ((thread.signals.pending.set | process.signals.pending.set) != 0) [[unlikely]] {
+    return settle_blocked(thread, thread.signals.blocked & ~before);
+  }
+  thread.signal_ready = process.stop_signal != 0;
 }
 
 }  // namespace nopte::guest

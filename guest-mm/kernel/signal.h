@@ -11,6 +11,7 @@
 namespace nopte::guest {
 
 struct Process;
+struct Thread;
 
 enum Signal : i32 {
   kSIGHUP = 1,
@@ -84,34 +85,70 @@ struct AlternateStack {
   u64 bytes = 0;  // 0: none
 };
 
-// Not initialised on purpose: actions (fork copies them) and info (written when a signal becomes pending).
-struct SignalState {
-  SignalSet pending = 0;
+// Not initialised on purpose: info is written when a signal becomes pending.
+struct PendingSignals {
+  SignalSet set = 0;
+  SignalInfo info[kSignals];
+};
+
+// Of one thread. `pending` was sent to it alone.
+struct ThreadSignals {
+  PendingSignals pending;
   SignalSet blocked = 0;
   SignalSet awaited = 0;        // blocked ones that a sleeping rt_sigtimedwait took out of `blocked`
   SignalSet saved_blocked = 0;  // rt_sigsuspend, ppoll: what to go back to after the handler
   bool restore_saved = false;
   AlternateStack alternate;
-  SignalAction actions[kSignals];
-  SignalInfo info[kSignals];  // of the pending ones
 };
 
-// Makes `signal` (1..64) pending and wakes the target; ignored ones vanish, SIGCONT and SIGKILL resume a
-// stopped process. The target may be the running process.
+// What processes share after CLONE_SIGHAND without CLONE_THREAD.
+struct SharedActions;
+
+// Of all threads of a process. Actions are not initialised: fork copies them.
+struct GroupSignals {
+  PendingSignals pending;  // for whichever thread does not block them
+  SharedActions* shared = nullptr;
+  SignalAction* actions = own;  // of signal n at n - 1
+  SignalAction own[kSignals];
+};
+
+// Makes `child`, which has none yet, have the same actions as `parent`, whichever changes them. Errors:
+// kNoMemory.
+Result<void> share_signal_actions(Process& child, Process& parent);
+// From now on changes are the process's own.
+void unshare_signal_actions(Process& process);
+// As CLONE_CLEAR_SIGHAND: what is handled is not any more, what is ignored stays so.
+void clear_signal_handlers(Process& process);
+// The process will use them no more.
+void drop_signal_actions(Process& process);
+
+// Makes `signal` (1..64) pending for a process, or for one thread, and wakes who takes it; ignored ones
+// vanish, SIGCONT and SIGKILL resume a stopped process. The target may be the running one.
 void send_signal(Process& target, i32 signal, const SignalInfo& info = {});
+void send_signal(Thread& target, i32 signal, const SignalInfo& info = {});
 // To every process of the group; the number of processes that got it.
 u64 signal_group(i32 pgid, i32 signal, const SignalInfo& info = {});
 // What the terminal does at Ctrl-C and friends.
 inline void signal_foreground_group(i32 pgid, i32 signal) {
   signal_group(pgid, signal, SignalInfo{.code = kSiKernel, .pid = 0, .value = 0});
 }
-// A fault of the running process: cannot be blocked or ignored (the process is killed then).
+// A fault of the running thread: cannot be blocked or ignored (the process is killed then).
 void force_signal(i32 signal, const SignalInfo& info);
 
-// Replaces the blocked set (SIGKILL and SIGSTOP stay deliverable).
-void set_blocked_signals(Process& process, SignalSet blocked);
+// No longer pending anywhere in the process.
+void forget_signal(Process& process, i32 signal);
 
-// On the way to user mode, with signal_pending() (process.h): arranges the next handler, or ends or stops the
+// Replaces the blocked set (SIGKILL and SIGSTOP stay deliverable).
+void set_blocked_signals(Thread& thread, SignalSet blocked);
+// After a change of what is pending or blocked, or of the process's stop: whether deliver_signals() has
+// something to do, which is the answer. What another thread took meanwhile may be counted still; signal_pending() looks again.
+bool refresh_signals(Thread& thread);
+// Another thread of the process takes those of its pending signals that this thread takes no more.
+void retarget_signals(const Thread& thread, SignalSet refused);
+// What a thread that sleeps does for a signal that it does not block.
+void wake_for_signal(Thread& thread, i32 signal);
+
+// On the way to user mode, with signal_pending() (thread.h): arranges the next handler, or ends or stops the
 // process.
 void deliver_signals(UserRegisters& registers);
 

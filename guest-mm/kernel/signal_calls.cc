@@ -1,4 +1,6 @@
 // System calls about signals, but for rt_sigreturn (signal_delivery.cc).
+#include <utility>
+
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/signal_frame.h"
@@ -25,12 +27,13 @@ i64 write_set(u64 address, SignalSet set) {
 }
 
 // Signal 0 asks whether the target exists.
-i64 send_checked(Process* target, i32 signal, i32 code) {
+template <class Target>
+i64 send_checked(Target* target, i32 signal, i32 code) {
   if (target == nullptr) {
     return -kESRCH;
   }
   if (signal != 0) {
-    send_signal(*target, signal, SignalInfo{.code = code, .pid = current().pid, .value = 0});
+    send_signal(*target, signal, SignalInfo{.code = code, .pid = current_process().pid, .value = 0});
   }
   return 0;
 }
@@ -42,8 +45,9 @@ i64 sys_rt_sigaction(const SyscallArgs& args) {
   if (args.a3 != kSetBytes || !valid_signal(signal)) {
     return -kEINVAL;
   }
-  SignalState& signals = current().signals;
-  SignalAction& slot = signals.actions[signal - 1];
+  Thread& self = current();
+  GroupSignals& group = self.process->signals;
+  SignalAction& slot = group.actions[signal - 1];
   const SignalAction old = slot;
   if (args.a1 != 0) {
     SignalAction action;
@@ -60,7 +64,7 @@ i64 sys_rt_sigaction(const SyscallArgs& args) {
         (action.handler == SignalAction::kDefault &&
          (signal == kSIGCHLD || signal == kSIGCONT || signal == kSIGURG || signal == kSIGWINCH));
     if (ignores) {
-      signals.pending &= ~signal_bit(signal);
+      forget_signal(*self.process, signal);
     }
   }
   if (args.a2 != 0 && !arch::copy_to_user(Gva{args.a2}, &old, sizeof(old))) {
@@ -74,7 +78,7 @@ i64 sys_rt_sigprocmask(const SyscallArgs& args) {
   if (args.a3 != kSetBytes) {
     return -kEINVAL;
   }
-  Process& self = current();
+  Thread& self = current();
   const SignalSet old = self.signals.blocked;
   if (args.a1 != 0) {
     const Result<SignalSet> set = read_set(args.a1);
@@ -102,7 +106,8 @@ i64 sys_rt_sigpending(const SyscallArgs& args) {
   if (args.a1 > kSetBytes) {
     return -kEINVAL;
   }
-  const SignalSet set = current().signals.pending & current().signals.blocked;
+  const Thread& self = current();
+  const SignalSet set = (self.signals.pending.set | self.process->signals.pending.set) & self.signals.blocked;
   return arch::copy_to_user(Gva{args.a0}, &set, args.a1) ? 0 : -kEFAULT;
 }
 
@@ -114,7 +119,7 @@ i64 sys_rt_sigsuspend(const SyscallArgs& args) {
   if (!set) {
     return -kEFAULT;
   }
-  Process& self = current();
+  Thread& self = current();
   self.signals.saved_blocked = self.signals.blocked;
   self.signals.restore_saved = true;
   set_blocked_signals(self, *set);
@@ -149,15 +154,18 @@ i64 sys_rt_sigtimedwait(const SyscallArgs& args) {
     }
     deadline_ns = deadline_in(timeout.ns());
   }
-  Process& self = current();
-  SignalState& signals = self.signals;
+  Thread& self = current();
+  ThreadSignals& signals = self.signals;
+  PendingSignals& shared = self.process->signals.pending;
   const SignalSet set = *wanted & ~kUnblockable;
   for (;;) {
-    if (const SignalSet ready = signals.pending & set; ready != 0) {
+    PendingSignals& from = (signals.pending.set & set) != 0 ? signals.pending : shared;
+    if (const SignalSet ready = from.set & set; ready != 0) {
       const i32 signal = __builtin_ctzll(ready) + 1;
-      signals.pending &= ~signal_bit(signal);
+      from.set &= ~signal_bit(signal);
+      refresh_signals(self);
       if (args.a1 != 0) {
-        const UserSigInfo info = user_info(signal, signals.info[signal - 1]);
+        const UserSigInfo info = user_info(signal, from.info[signal - 1]);
         if (!arch::copy_to_user(Gva{args.a1}, &info, sizeof(info))) {
           return -kEFAULT;
         }
@@ -166,11 +174,11 @@ i64 sys_rt_sigtimedwait(const SyscallArgs& args) {
     }
     // Unblocked while asleep, so that their arrival wakes us.
     signals.awaited = signals.blocked & set;
-    signals.blocked &= ~set;
+    set_blocked_signals(self, signals.blocked & ~set);
     const WakeReason reason = sleep_until(deadline_ns);
-    signals.blocked |= signals.awaited;
-    signals.awaited = 0;
-    if ((signals.pending & set) == 0) {
+    const SignalSet awaited = std::exchange(signals.awaited, 0);
+    set_blocked_signals(self, signals.blocked | awaited);
+    if (((signals.pending.set | shared.set) & set) == 0) {
       if (reason == WakeReason::kTimeout) {
         return -kEAGAIN;
       }
@@ -182,7 +190,7 @@ i64 sys_rt_sigtimedwait(const SyscallArgs& args) {
 }
 
 i64 sys_sigaltstack(const SyscallArgs& args) {
-  Process& self = current();
+  Thread& self = current();
   AlternateStack& stack = self.signals.alternate;
   const u64 rsp = args.registers.rsp;
   const bool on_it = stack.bytes != 0 && rsp > stack.base && rsp - stack.base <= stack.bytes;
@@ -223,13 +231,15 @@ i64 sys_kill(const SyscallArgs& args) {
     return -kEINVAL;
   }
   if (pid > 0) {
-    return send_checked(find_process(pid), signal, kSiUser);
+    // As Linux: any thread's number means its process.
+    Thread* const thread = find_thread(pid);
+    return send_checked(thread != nullptr ? thread->process : nullptr, signal, kSiUser);
   }
   if (pid == INT32_MIN) {
     return -kESRCH;
   }
   // A group, or everyone but init and ourselves.
-  Process& self = current();
+  Process& self = current_process();
   const i32 group = pid == 0 ? self.pgid : -pid;
   u64 reached = 0;
   for_each_process([&](Process& process) {
@@ -249,7 +259,9 @@ i64 sys_tgkill(const SyscallArgs& args) {
   if (group <= 0 || tid <= 0 || (signal != 0 && !valid_signal(signal))) {
     return -kEINVAL;
   }
-  return group == tid ? send_checked(find_process(tid), signal, kSiTkill) : -kESRCH;
+  Thread* const thread = find_thread(tid);
+  return thread != nullptr && thread->process->pid == group ? send_checked(thread, signal, kSiTkill)
+                                                            : -kESRCH;
 }
 
 i64 sys_tkill(const SyscallArgs& args) {
@@ -258,7 +270,7 @@ i64 sys_tkill(const SyscallArgs& args) {
   if (tid <= 0 || (signal != 0 && !valid_signal(signal))) {
     return -kEINVAL;
   }
-  return send_checked(find_process(tid), signal, kSiTkill);
+  return send_checked(find_thread(tid), signal, kSiTkill);
 }
 
 }  // namespace nopte::guest

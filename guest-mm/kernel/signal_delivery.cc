@@ -39,14 +39,11 @@ DefaultAction default_action(i32 signal) {
   }
 }
 
-// The faults of the program itself come first, as their frame shows where they happened.
-i32 next_signal(const SignalState& signals) {
+// The first one of a set that is not empty. The faults of the program itself come first, as their frame shows
+// where they happened.
+i32 next_signal(SignalSet ready) {
   constexpr SignalSet kFaults = signal_bit(kSIGSEGV) | signal_bit(kSIGBUS) | signal_bit(kSIGILL) |
                                 signal_bit(kSIGTRAP) | signal_bit(kSIGFPE) | signal_bit(kSIGSYS);
-  const SignalSet ready = signals.pending & ~signals.blocked;
-  if (ready == 0) {
-    return 0;
-  }
   const SignalSet first = (ready & kFaults) != 0 ? ready & kFaults : ready;
   return __builtin_ctzll(first) + 1;
 }
@@ -78,7 +75,7 @@ bool on_alternate_stack(const AlternateStack& stack, u64 rsp) {
 }
 
 // The XSAVE image and its end mark at a user address.
-Result<void> write_fpu_frame(Process& self, Gva at) {
+Result<void> write_fpu_frame(Thread& self, Gva at) {
   arch::save_fpu(self.fpu);
   const FpuSoftwareBytes software{.magic1 = kFpuMagic1,
                                   .extended_bytes = kFpuFrameBytes + sizeof(kFpuMagic2),
@@ -92,7 +89,7 @@ Result<void> write_fpu_frame(Process& self, Gva at) {
   return arch::copy_to_user(at, self.fpu.bytes, kFpuFrameBytes + sizeof(kFpuMagic2));
 }
 
-void fill_machine_context(UserMachineContext& out, const UserRegisters& r, const Process& self, u64 fpu) {
+void fill_machine_context(UserMachineContext& out, const UserRegisters& r, const Thread& self, u64 fpu) {
   out = {.r8 = r.r8,
          .r9 = r.r9,
          .r10 = r.r10,
@@ -126,7 +123,7 @@ void fill_machine_context(UserMachineContext& out, const UserRegisters& r, const
 // Builds the frame and points the registers at the handler. False: the stack cannot be written.
 bool enter_handler(UserRegisters& registers, i32 signal, const SignalAction& action, const SignalInfo& info,
                    SignalSet blocked_before) {
-  Process& self = current();
+  Thread& self = current();
   const AlternateStack& alternate = self.signals.alternate;
   u64 top = registers.rsp - kRedZoneBytes;
   const bool switches = (action.flags & kSaOnstack) != 0 && alternate.bytes != 0 &&
@@ -172,10 +169,10 @@ bool enter_handler(UserRegisters& registers, i32 signal, const SignalAction& act
   return true;
 }
 
-void handle_one(UserRegisters& registers, i32 signal) {
-  Process& self = current();
-  SignalState& signals = self.signals;
-  SignalAction& action_slot = signals.actions[signal - 1];
+void handle_one(UserRegisters& registers, i32 signal, const SignalInfo& info) {
+  Thread& self = current();
+  ThreadSignals& signals = self.signals;
+  SignalAction& action_slot = self.process->signals.actions[signal - 1];
   const SignalAction action = action_slot;
   const SignalSet blocked_before = signals.restore_saved ? signals.saved_blocked : signals.blocked;
   signals.restore_saved = false;
@@ -183,7 +180,7 @@ void handle_one(UserRegisters& registers, i32 signal) {
   if ((action.flags & kSaResethand) != 0) {
     action_slot.handler = SignalAction::kDefault;
   }
-  if (!enter_handler(registers, signal, action, signals.info[signal - 1], blocked_before)) {
+  if (!enter_handler(registers, signal, action, info, blocked_before)) {
     // As Linux: a handler that cannot be entered means SIGSEGV, and death when that was it.
     if (signal == kSIGSEGV) {
       exit_process(kSIGSEGV);
@@ -214,16 +211,30 @@ UserSigInfo user_info(i32 signal, const SignalInfo& info) {
 }
 
 void deliver_signals(UserRegisters& registers) {
-  Process& self = current();
-  SignalState& signals = self.signals;
-  while (const i32 signal = next_signal(signals)) {
-    signals.pending &= ~signal_bit(signal);
-    const u64 handler = signals.actions[signal - 1].handler;
-    if (handler == SignalAction::kIgnore) {
+  Thread& self = current();
+  ThreadSignals& signals = self.signals;
+  GroupSignals& group = self.process->signals;
+  while (self.signal_ready) {
+    const bool mine = (signals.pending.set & ~signals.blocked) != 0;
+    PendingSignals& from = mine ? signals.pending : group.pending;
+    const SignalSet ready = from.set & ~signals.blocked;
+    if (ready == 0) [[unlikely]] {
+      // Another thread took what there was, or they stop together.
+      if (self.process->stop_signal != 0) {
+        park_thread();
+      }
+      refresh_signals(self);
       continue;
     }
-    if (handler != SignalAction::kDefault) {
-      handle_one(registers, signal);
+    const i32 signal = next_signal(ready);
+    from.set &= ~signal_bit(signal);
+    const u64 handler = group.actions[signal - 1].handler;
+    if (handler > SignalAction::kIgnore) {
+      handle_one(registers, signal, from.info[signal - 1]);
+      continue;
+    }
+    refresh_signals(self);
+    if (handler == SignalAction::kIgnore) {
       continue;
     }
     switch (default_action(signal)) {
@@ -244,7 +255,7 @@ void deliver_signals(UserRegisters& registers) {
 }
 
 i64 sys_rt_sigreturn(const SyscallArgs& args) {
-  Process& self = current();
+  Thread& self = current();
   UserRegisters& r = args.registers;
   // The handler's return popped the return address.
   const Gva context_at{r.rsp - sizeof(u64) + offsetof(SignalFrame, context)};

@@ -96,7 +96,7 @@ i64 sys_sysinfo(const SyscallArgs& args) {
   info.uptime_seconds = static_cast<i64>(platform_ops().now_ns() / kNsPerSecond);
   info.total_bytes = pages_to_bytes(memory.total_pages);
   info.free_bytes = pages_to_bytes(memory.free_pages);
-  info.processes = static_cast<u16>(process_count());
+  info.processes = static_cast<u16>(thread_count());
   return arch::copy_to_user(Gva{args.a0}, &info, sizeof(info)) ? 0 : -kEFAULT;
 }
 
@@ -124,12 +124,14 @@ i64 sys_prlimit64(const SyscallArgs& args) {
 }
 
 i64 sys_getrusage(const SyscallArgs& args) {
-  const Process& self = current();
+  const Process& self = current_process();
   Rusage usage;
   switch (static_cast<i32>(args.a0)) {
     case 0:  // RUSAGE_SELF
-    case 1:  // RUSAGE_THREAD
       usage = rusage_of(cpu_time_ns(self));
+      break;
+    case 1:  // RUSAGE_THREAD
+      usage = rusage_of(cpu_time_ns(current()));
       break;
     case -1:  // RUSAGE_CHILDREN
       usage = rusage_of(self.children_cpu_ns);
@@ -138,23 +140,6 @@ i64 sys_getrusage(const SyscallArgs& args) {
       return -kEINVAL;
   }
   return arch::copy_to_user(Gva{args.a1}, &usage, sizeof(usage)) ? 0 : -kEFAULT;
-}
-
-i64 sys_sched_yield(const SyscallArgs&) {
-  yield();
-  return 0;
-}
-
-i64 sys_sched_getaffinity(const SyscallArgs& args) {
-  const u64 one_cpu = 1;
-  if (args.a1 < sizeof(one_cpu) || args.a1 % sizeof(one_cpu) != 0) {
-    return -kEINVAL;
-  }
-  if (!known_process(args.a0)) {
-    return -kESRCH;
-  }
-  return arch::copy_to_user(Gva{args.a2}, &one_cpu, sizeof(one_cpu)) ? static_cast<i64>(sizeof(one_cpu))
-                                                                     : -kEFAULT;
 }
 
 // Nice values: 0 for everyone; the call answers 20 - nice.
@@ -169,7 +154,7 @@ i64 sys_setpriority(const SyscallArgs& args) {
 
 i64 sys_prctl(const SyscallArgs& args) {
   constexpr u64 kSetName = 15, kGetName = 16, kGetDumpable = 3, kSetThpDisable = 41, kGetThpDisable = 42;
-  Process& self = current();
+  Thread& self = current();
   switch (args.a0 & 0xffff'ffff) {
     case kSetName: {
       char name[sizeof(self.comm)] = {};

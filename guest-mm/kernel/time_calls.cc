@@ -23,14 +23,39 @@ enum Clock : u64 {
 // A timer that fires more often than this would leave the program no time to run.
 constexpr u64 kLeastIntervalNs = 50'000;
 
-bool valid_clock(u64 clock) { return clock <= kBoottime; }
+// The processor time of a process or thread as a clock (Linux's posix-timers.h): its number inverted, above three
+// bits.
+struct CpuClock {
+  explicit CpuClock(u64 clock) {
+    constexpr u32 kOfThread = 4, kKind = 3, kScheduled = 2;
+    const auto bits = static_cast<u32>(clock);
+    const i32 id = ~(static_cast<i32>(bits) >> 3);
+    const bool of_thread = (bits & kOfThread) != 0;
+    thread = id == 0 ? &current() : find_thread(id);
+    known = (bits & kKind) <= kScheduled && thread != nullptr &&
+            (of_thread ? thread->process == &current_process() : id == 0 || thread->process->pid == id);
+    whole = !of_thread;
+  }
+  [[nodiscard]] u64 ns() const { return whole ? cpu_time_ns(*thread->process) : cpu_time_ns(*thread); }
+
+  const Thread* thread = nullptr;
+  bool known = false;
+  bool whole = false;
+};
+bool is_cpu_clock(u64 clock) { return (clock & 0x8000'0000) != 0; }
+
+bool valid_clock(u64 clock) { return is_cpu_clock(clock) ? CpuClock(clock).known : clock <= kBoottime; }
 
 u64 read_clock(u64 clock) {
+  if (is_cpu_clock(clock)) {
+    return CpuClock(clock).ns();
+  }
   switch (clock) {
     case kRealtime:
     case kRealtimeCoarse:
       return wall_ns();
     case kProcessCpu:
+      return cpu_time_ns(current_process());
     case kThreadCpu:
       return cpu_time_ns(current());
     default:
@@ -83,11 +108,11 @@ constexpr bool valid(const Timeval& time) {
 constexpr u64 to_ns(const Timeval& time) { return Timespec{time.seconds, time.microseconds * 1000}.ns(); }
 
 void alarm_fires(Timer& timer) {
-  auto& process = *reinterpret_cast<Process*>(reinterpret_cast<u8*>(&timer) - offsetof(Process, alarm));
+  Process& process = *static_cast<Process::Alarm&>(timer).process;
   send_signal(process, kSIGALRM, SignalInfo{.code = kSiKernel, .pid = 0, .value = 0});
-  if (process.alarm_interval_ns != 0) {
+  if (process.alarm.interval_ns != 0) {
     const u64 interval_ns =
-        process.alarm_interval_ns < kLeastIntervalNs ? kLeastIntervalNs : process.alarm_interval_ns;
+        process.alarm.interval_ns < kLeastIntervalNs ? kLeastIntervalNs : process.alarm.interval_ns;
     const u64 next_ns = deadline_in(interval_ns);
     // On the beat, unless that is past already.
     const u64 beat_ns = timer.deadline_ns + interval_ns;
@@ -97,7 +122,7 @@ void alarm_fires(Timer& timer) {
 }
 
 u64 remaining_alarm_ns(const Process& process) {
-  if (!process.alarm.armed) {
+  if (!process.alarm.armed()) {
     return 0;
   }
   const u64 now_ns = platform_ops().now_ns();
@@ -106,9 +131,10 @@ u64 remaining_alarm_ns(const Process& process) {
 
 void set_alarm(Process& process, u64 value_ns, u64 interval_ns) {
   timer_stop(process.alarm);
-  process.alarm_interval_ns = interval_ns;
+  process.alarm.interval_ns = interval_ns;
   if (value_ns != 0) {
     process.alarm.fire = alarm_fires;
+    process.alarm.process = &process;
     timer_start(process.alarm, deadline_in(value_ns));
   }
 }
@@ -190,7 +216,7 @@ i64 sys_restart_syscall(const SyscallArgs&) {
 }
 
 i64 sys_alarm(const SyscallArgs& args) {
-  Process& self = current();
+  Process& self = current_process();
   const u64 left_ns = remaining_alarm_ns(self);
   set_alarm(self, (args.a0 & 0xffff'ffff) * kNsPerSecond, 0);
   // As Linux: rounded, but never to 0 while something was left.
@@ -199,14 +225,14 @@ i64 sys_alarm(const SyscallArgs& args) {
 }
 
 i64 sys_getitimer(const SyscallArgs& args) {
-  const Process& self = current();
+  const Process& self = current_process();
   const u64 which = args.a0 & 0xffff'ffff;
   if (which > 2) {
     return -kEINVAL;
   }
   IntervalTimer timer;
   if (which == 0) {
-    timer = {to_timeval(self.alarm_interval_ns), to_timeval(remaining_alarm_ns(self))};
+    timer = {to_timeval(self.alarm.interval_ns), to_timeval(remaining_alarm_ns(self))};
   }
   return arch::copy_to_user(Gva{args.a1}, &timer, sizeof(timer)) ? 0 : -kEFAULT;
 }
@@ -230,14 +256,14 @@ i64 sys_setitimer(const SyscallArgs& args) {
       return error;
     }
   }
-  set_alarm(current(), to_ns(timer.value), to_ns(timer.interval));
+  set_alarm(current_process(), to_ns(timer.value), to_ns(timer.interval));
   return 0;
 }
 
 // struct tms, in clock ticks of 10 ms.
 i64 sys_times(const SyscallArgs& args) {
   constexpr u64 kNsPerTick = 10'000'000;
-  const Process& self = current();
+  const Process& self = current_process();
   if (args.a0 != 0) {
     const u64 times[4] = {cpu_time_ns(self) / kNsPerTick, 0, self.children_cpu_ns / kNsPerTick, 0};
     if (!arch::copy_to_user(Gva{args.a0}, times, sizeof(times))) {

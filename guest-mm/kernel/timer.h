@@ -1,7 +1,10 @@
 // Things to do at a deadline, in platform nanoseconds.
 //
-// Concurrency: one CPU, interrupts off. The queue is a sorted list: at most two timers per process.
+// Concurrency: one CPU, interrupts off. The queue is a tree: arming costs the logarithm of how many are
+// armed.
 #pragma once
+
+#include <boost/intrusive/set_hook.hpp>
 
 #include "pvops/base/types.h"
 
@@ -10,18 +13,16 @@ namespace nopte::guest {
 inline constexpr u64 kNoDeadline = ~u64{0};
 
 // fire() runs in interrupt context, with the timer no longer armed: it may wake, signal and re-arm, and must
-// not sleep.
-struct Timer {
+// not sleep. A timer is stopped before it goes away.
+struct Timer : boost::intrusive::set_base_hook<> {
   void (*fire)(Timer& timer) = nullptr;
   u64 deadline_ns = kNoDeadline;
-  Timer* next = nullptr;
-  Timer* previous = nullptr;
-  bool armed = false;
 
   Timer() = default;
   explicit Timer(void (*callback)(Timer&)) : fire(callback) {}
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
+  [[nodiscard]] bool armed() const { return is_linked(); }
 };
 
 // Arms, or moves an armed timer. Timers of one deadline fire in the order of arming.

@@ -29,7 +29,7 @@ u64 fault_error_code(Access access, ViolationReason reason) {
 }
 
 // si_code of an x87 or SSE exception: of those raised and not masked the first in the order that Linux looks.
-i32 fpu_exception_code(Process& self, u8 vector) {
+i32 fpu_exception_code(Thread& self, u8 vector) {
   static constexpr struct {
     u32 exceptions;
     i32 code;
@@ -60,7 +60,7 @@ i32 fpu_exception_code(Process& self, u8 vector) {
 }  // namespace
 
 void handle_violation(UserRegisters&, Gva address, Access access, ViolationReason reason) {
-  Process& self = current();
+  Thread& self = current();
   if (reason == ViolationReason::kNoRegion && self.space->grow_stack(address)) {
     return;
   }
@@ -72,7 +72,7 @@ void handle_violation(UserRegisters&, Gva address, Access access, ViolationReaso
       force_fault(kSIGBUS, kBusAdrerr, address.value());
       break;
     case ViolationReason::kNoMemory:
-      log_line("out of memory: process ", self.pid, " (", self.comm, ") at ", Hex{address.value()});
+      log_line("out of memory: process ", self.process->pid, " (", self.comm, ") at ", Hex{address.value()});
       force_fault(kSIGBUS, kBusAdrerr, address.value());
       break;
     case ViolationReason::kPermission:
@@ -90,7 +90,7 @@ bool resolve_kernel_access(Gva address, ViolationReason reason) {
 }
 
 void handle_exception(UserRegisters& registers, u8 vector, u64 error_code) {
-  Process& self = current();
+  Thread& self = current();
   self.trap_number = vector;
   self.trap_error_code = error_code;
   self.trap_address = 0;
@@ -144,7 +144,7 @@ void leave_kernel(UserRegisters& registers) {
   if (g_resched) [[unlikely]] {
     yield();
   }
-  if (signal_pending()) [[unlikely]] {
+  if (current().signal_ready) [[unlikely]] {
     deliver_signals(registers);
   }
 }

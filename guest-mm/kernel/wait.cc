@@ -32,11 +32,24 @@ struct ChildEvent {
 };
 
 // Whether the child may ever have an event that is asked for: one that ended has no other to come.
-bool may_report(const Process& child, u64 options) {
-  return child.state != ProcessState::kZombie || (options & kEnded) != 0;
+bool may_report(const Process& child, u64 options) { return !child.ended() || (options & kEnded) != 0; }
+
+// The thread of the running process that made the child or, once it ended, one that is there still.
+const Thread& maker_of(const Process& child) {
+  const Thread* const maker = find_thread(child.maker_tid);
+  if (maker != nullptr && maker->process == child.parent && maker->state != ThreadState::kEnded) {
+    return *maker;
+  }
+  const Thread* first = nullptr;
+  child.parent->for_each_thread(
+      [&](const Thread& thread) { first = thread.state != ThreadState::kEnded ? &thread : first; });
+  return *first;
 }
 
 bool matches(const Process& child, const WaitRequest& request) {
+  if ((request.options & kNoThread) != 0 && &maker_of(child) != &current()) {
+    return false;
+  }
   const bool clone = child.exit_signal != kSIGCHLD;
   if ((request.options & kAnyClone) == 0 && clone != ((request.options & kCloneOnly) != 0)) {
     return false;
@@ -52,32 +65,34 @@ bool matches(const Process& child, const WaitRequest& request) {
   return false;
 }
 
+constexpr i32 kStoppedMark = 0x7f;
+
 ChildEvent ended_event(const Process& child) {
-  const i32 signal = child.wait_status & 0x7f;
+  const i32 signal = child.exit_status & 0x7f;
   return {.pid = child.pid,
-          .wait_status = child.wait_status,
+          .wait_status = child.exit_status,
           .code = signal != 0 ? kCldKilled : kCldExited,
-          .status = signal != 0 ? signal : child.wait_status >> 8,
-          .cpu_ns = child.cpu_ns + child.children_cpu_ns};
+          .status = signal != 0 ? signal : child.exit_status >> 8,
+          .cpu_ns = child.leader().cpu_ns + child.ended_cpu_ns + child.children_cpu_ns};
 }
 
 // The event that the child has to report, taken unless kLeaveIt. pid 0: none. Precondition: may_report().
 ChildEvent take_event(Process& child, u64 options) {
   const bool leave = (options & kLeaveIt) != 0;
-  if (child.state == ProcessState::kZombie) {
+  if (child.ended()) {
     const ChildEvent event = ended_event(child);
     if (!leave) {
-      current().children_cpu_ns += event.cpu_ns;
+      current_process().children_cpu_ns += event.cpu_ns;
       release_process(child);
     }
     return event;
   }
-  if ((options & kStoppedToo) != 0 && child.state == ProcessState::kStopped && !child.stop_reported) {
+  if ((options & kStoppedToo) != 0 && child.stopped && !child.stop_reported) {
     child.stop_reported = !leave;
     return {.pid = child.pid,
-            .wait_status = child.wait_status,
+            .wait_status = child.stop_signal << 8 | kStoppedMark,
             .code = kCldStopped,
-            .status = child.wait_status >> 8,
+            .status = child.stop_signal,
             .cpu_ns = 0};
   }
   if ((options & kContinuedToo) != 0 && !child.continue_reported) {
@@ -94,7 +109,7 @@ ChildEvent take_event(Process& child, u64 options) {
 
 // 0 and *event, or a negative errno.
 i64 wait_for_child(const WaitRequest& request, ChildEvent& event) {
-  Process& self = current();
+  Process& self = current_process();
   for (;;) {
     bool any = false;
     for (Process* child = self.first_child; child != nullptr;) {
@@ -143,7 +158,7 @@ i64 sys_wait4(const SyscallArgs& args) {
     request.id = pid;
   } else if (pid == 0) {
     request.which = Which::kGroup;
-    request.id = current().pgid;
+    request.id = current_process().pgid;
   } else if (pid == INT32_MIN) {
     return -kESRCH;
   } else if (pid < -1) {
@@ -190,7 +205,7 @@ i64 sys_waitid(const SyscallArgs& args) {
         return -kEINVAL;
       }
       request.which = Which::kGroup;
-      request.id = id == 0 ? current().pgid : id;
+      request.id = id == 0 ? current_process().pgid : id;
       break;
     default:
       return -kEINVAL;

@@ -6,12 +6,15 @@
 namespace nopte::guest {
 
 struct Process;
+struct Thread;
 
-// Stops the running process until SIGCONT or SIGKILL, telling its parent.
+// Stops the running process until SIGCONT or SIGKILL; its parent is told once all threads have stopped.
 void stop_process(i32 signal);
-// SIGCONT went to a stopped process.
+// Stops the running thread, whose process is to stop.
+void park_thread();
+// SIGCONT or SIGKILL went to a stopped process: it runs again.
 void note_continued(Process& process);
-// Ends all that waits for the process when it leaves its parent's address space (exec, exit).
-void finish_vfork(Process& process);
+// Ends the wait for the thread when it leaves the address space of who made it (exec, exit).
+void finish_vfork(Thread& thread);
 
 }  // namespace nopte::guest

@@ -1,6 +1,6 @@
 #include "guest-mm/kernel/wait_queue.h"
 
-#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/thread.h"
 
 namespace nopte::guest {
 
@@ -18,7 +18,7 @@ void Waiter::unlink() {
 }
 
 void WaitQueue::add(Waiter& waiter) {
-  waiter.process_ = &current();
+  waiter.thread_ = &current();
   waiter.queue_ = this;
   waiter.next_ = nullptr;
   waiter.link_ = end_;
@@ -28,14 +28,14 @@ void WaitQueue::add(Waiter& waiter) {
 
 void WaitQueue::wake_all() {
   for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next_) {
-    make_runnable(*waiter->process_);
+    make_runnable(*waiter->thread_);
   }
 }
 
 bool WaitQueue::wake_one() {
   for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next_) {
-    if (waiter->process_->state == ProcessState::kSleeping) {
-      make_runnable(*waiter->process_);
+    if (waiter->thread_->state == ThreadState::kSleeping) {
+      make_runnable(*waiter->thread_);
       return true;
     }
   }

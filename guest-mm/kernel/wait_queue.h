@@ -1,4 +1,4 @@
-// Where processes wait for something to happen: an intrusive list of waiters that lie on the waiters'
+// Where threads wait for something to happen: an intrusive list of waiters that lie on the waiters'
 // kernel stacks.
 //
 // Concurrency: one CPU, non-preemptible kernel with interrupts off: testing a condition and then sleeping
@@ -15,10 +15,10 @@
 
 namespace nopte::guest {
 
-struct Process;
+struct Thread;
 class WaitQueue;
 
-// One process on one queue. Leaves its queue when destroyed.
+// One thread on one queue. Leaves its queue when destroyed.
 class Waiter {
  public:
   Waiter() = default;
@@ -29,7 +29,7 @@ class Waiter {
 
  private:
   friend class WaitQueue;
-  Process* process_ = nullptr;
+  Thread* thread_ = nullptr;
   WaitQueue* queue_ = nullptr;
   Waiter* next_ = nullptr;
   Waiter** link_ = nullptr;  // what points to this one; null when on no queue
@@ -41,12 +41,12 @@ class WaitQueue {
   WaitQueue(const WaitQueue&) = delete;
   WaitQueue& operator=(const WaitQueue&) = delete;
 
-  // Puts the running process at the end. Precondition: waiter is on no queue.
+  // Puts the running thread at the end. Precondition: waiter is on no queue.
   void add(Waiter& waiter);
   [[nodiscard]] bool empty() const { return first_ == nullptr; }
-  // Makes every waiting process runnable; they stay on the queue until they leave it themselves.
+  // Makes every waiting thread runnable; they stay on the queue until they leave it themselves.
   void wake_all();
-  // Makes the first waiting process that still sleeps runnable; false when there is none.
+  // Makes the first waiting thread that still sleeps runnable; false when there is none.
   bool wake_one();
 
  private:

@@ -54,17 +54,17 @@ FakeArch::~FakeArch() {
 
 // On a stack of its own, since it never comes back: the caller's frames are left and found by swapcontext
 // alone.
-void FakeArch::run(guest::Process& first) {
-  static guest::Process* process;
+void FakeArch::run(guest::Thread& first) {
+  static guest::Thread* thread;
   static ucontext_t back;
   static ucontext_t boot;
   static std::vector<char> stack(256 << 10);
-  process = &first;
+  thread = &first;
   back_ = &back;
   getcontext(&boot);
   boot.uc_stack.ss_sp = stack.data();
   boot.uc_stack.ss_size = stack.size();
-  makecontext(&boot, [] { guest::start_first(*process); }, 0);
+  makecontext(&boot, [] { guest::start_first(*thread); }, 0);
   swapcontext(&back, &boot);
 }
 

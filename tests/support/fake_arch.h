@@ -11,7 +11,7 @@
 #include "tests/support/fake_mm_ops.h"
 
 namespace nopte::guest {
-struct Process;
+struct Thread;
 }
 
 namespace nopte::test {
@@ -27,7 +27,7 @@ class FakeArch {
 
   // Runs the kernel from this first process on, until some process calls stop(). What lies on the stacks of
   // the processes then is abandoned.
-  void run(guest::Process& first);
+  void run(guest::Thread& first);
   [[noreturn]] void stop();
 
   std::vector<VaRange> bad;

@@ -5,6 +5,7 @@
 namespace nopte::guest::files {
 
 ProcessFiles& current_files() { return *current().files; }
+ProcessFiles& current_directories() { return *current().directories; }
 
 PathStart path_start(u64 directory_descriptor, std::string_view path) {
   if (static_cast<i32>(directory_descriptor) == kAtCwd || path.starts_with('/')) {
@@ -30,7 +31,7 @@ i64 walk_user_path(u64 directory_descriptor, u64 path_address, FinalLink final, 
   if (start.error != 0) {
     return start.error;
   }
-  return walk_path(current_files(), path.text(), final, start.start, target);
+  return walk_path(current_directories(), path.text(), final, start.start, target);
 }
 
 ErrnoOr<Ref<Inode>> inode_of_user_path(u64 directory_descriptor, u64 path_address, FinalLink final,
@@ -44,9 +45,9 @@ ErrnoOr<Ref<Inode>> inode_of_user_path(u64 directory_descriptor, u64 path_addres
     return ErrnoFail(static_cast<Errno>(-start.error));
   }
   if (path.text().empty() && (flags & kAtEmptyPath)) {
-    return start.start == nullptr ? current_files().cwd : Ref<Inode>(start.start);
+    return start.start == nullptr ? current_directories().cwd : Ref<Inode>(start.start);
   }
-  return lookup(current_files(), path.text(), final, start.start);
+  return lookup(current_directories(), path.text(), final, start.start);
 }
 
 }  // namespace nopte::guest::files

@@ -55,12 +55,11 @@ i64 open_path(u64 directory, u64 path_address, u32 flags, u32 mode) {
   if (start.error != 0) {
     return start.error;
   }
-  ProcessFiles& view = current_files();
-  ErrnoOr<Ref<File>> file = open(view, path.text(), flags, mode, start.start);
+  ErrnoOr<Ref<File>> file = open(current_directories(), path.text(), flags, mode, start.start);
   if (!file) {
     return negated(file.error());
   }
-  return view.table.insert(std::move(*file), close_on_exec_of(flags));
+  return current_files().table.insert(std::move(*file), close_on_exec_of(flags));
 }
 
 i64 duplicate_to(u64 from, u64 to, CloseOnExec close_on_exec) {

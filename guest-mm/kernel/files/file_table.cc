@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "guest-mm/core/heap.h"
 
@@ -11,7 +12,7 @@ namespace nopte::guest::files {
 FileTable::~FileTable() { close_all(); }
 
 u64 FileTable::bound() const {
-  for (u64 word = kWords; word-- > 0;) {
+  for (u64 word = words(); word-- > 0;) {
     if (open_bits_[word] != 0) {
       return word * 64 + static_cast<u64>(std::bit_width(open_bits_[word]));
     }
@@ -55,7 +56,7 @@ bool FileTable::copy_from(const FileTable& other) {
 }
 
 void FileTable::close_on_exec() {
-  for (u64 word = 0; word < kWords; ++word) {
+  for (u64 word = 0; word < words(); ++word) {
     for (u64 left = open_bits_[word] & close_bits_[word]; left != 0; left &= left - 1) {
       close(word * 64 + static_cast<u64>(std::countr_zero(left)));
     }
@@ -63,9 +64,10 @@ void FileTable::close_on_exec() {
 }
 
 void FileTable::close_all() {
-  for (u64 word = 0; word < kWords; ++word) {
-    for (u64 left = open_bits_[word]; left != 0; left &= left - 1) {
-      close(word * 64 + static_cast<u64>(std::countr_zero(left)));
+  for (u64 word = 0; word < words(); ++word) {
+    // A file's end may run anything; the table is consistent before.
+    for (u64 left = std::exchange(open_bits_[word], 0); left != 0; left &= left - 1) {
+      Ref<File>::adopt(files_[word * 64 + static_cast<u64>(std::countr_zero(left))]);
     }
   }
   if (files_ != inline_files_.data()) {

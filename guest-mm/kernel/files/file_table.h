@@ -49,6 +49,8 @@ class FileTable {
   [[nodiscard]] bool is_open(u64 descriptor) const {
     return open_bits_[descriptor / 64] >> (descriptor % 64) & 1;
   }
+  // How many words of the bits may say something.
+  [[nodiscard]] u64 words() const { return (capacity_ + 63) / 64; }
   [[nodiscard]] bool reserve(u64 descriptors);
 
   std::array<u64, kWords> open_bits_{};

@@ -72,15 +72,19 @@ Ref<ProcessFiles> ProcessFiles::make_initial() {
   return view;
 }
 
-Ref<ProcessFiles> ProcessFiles::clone() const {
+Ref<ProcessFiles> ProcessFiles::clone_directories() const {
   Ref<ProcessFiles> copy = make_counted<ProcessFiles>();
-  if (!copy || !copy->table.copy_from(table)) {
-    return nullptr;
+  if (copy) {
+    copy->root = root;
+    copy->cwd = cwd;
+    copy->umask = umask;
   }
-  copy->root = root;
-  copy->cwd = cwd;
-  copy->umask = umask;
   return copy;
+}
+
+Ref<ProcessFiles> ProcessFiles::clone(const ProcessFiles& directories) const {
+  Ref<ProcessFiles> copy = directories.clone_directories();
+  return copy && copy->table.copy_from(table) ? std::move(copy) : nullptr;
 }
 
 ErrnoOr<Ref<File>> open_executable(ProcessFiles& view, std::string_view path) {

@@ -8,19 +8,37 @@
 
 namespace nopte::guest::files {
 
-// What a process has of files: descriptors, root and working directory, umask. Counted, so that threads may
-// share it.
+// What a thread has of files: descriptors on the one hand, root, working directory and umask on the other.
+// Threads and processes may share either half without the other, so that a thread names two of these, mostly
+// one and the same. Each name is a reference; those of the descriptors are counted besides, since the last of
+// them closes all.
 class ProcessFiles final : public RefCounted {
  public:
   // For the first process: descriptors 0, 1, 2 on the console, everything at "/". Null: no memory.
   static Ref<ProcessFiles> make_initial();
-  // For fork. Null: no memory.
-  [[nodiscard]] Ref<ProcessFiles> clone() const;
+  // For fork: these descriptors, and those directories. Null: no memory.
+  [[nodiscard]] Ref<ProcessFiles> clone(const ProcessFiles& directories) const;
+  // The directories alone, without a descriptor. Null: no memory.
+  [[nodiscard]] Ref<ProcessFiles> clone_directories() const;
+
+  void retain_table() {
+    ++table_users_;
+    retain();
+  }
+  void release_table() {
+    if (--table_users_ == 0 && shared()) table.close_all();  // else the end of all does it
+    release();
+  }
+  // Whether another thread or process has these descriptors, too.
+  [[nodiscard]] bool table_shared() const { return table_users_ > 1; }
 
   FileTable table;
   Ref<Inode> root;
   Ref<Inode> cwd;
   u32 umask = 022;
+
+ private:
+  u32 table_users_ = 1;
 };
 
 // Makes an empty tmpfs root. Called once, after the heap is up.
@@ -31,8 +49,10 @@ void mount_initramfs(ObjectId archive, u64 bytes);
 // The file system's root, once init() ran.
 Directory& root_directory();
 
-// The files of the running process (guest-mm/kernel/process.h).
+// Those of the running thread (guest-mm/kernel/thread.h): its descriptors, and its root and working
+// directory.
 ProcessFiles& current_files();
+ProcessFiles& current_directories();
 
 enum class FinalLink : bool { kFollow, kStay };
 

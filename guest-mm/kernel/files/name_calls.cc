@@ -31,7 +31,7 @@ i64 make_directory(u64 directory, u64 path, u64 mode) {
   if (const i64 error = walk_to_new(directory, path, target); error != 0) {
     return error;
   }
-  const u32 permissions = static_cast<u32>(mode) & 01777 & ~current_files().umask;
+  const u32 permissions = static_cast<u32>(mode) & 01777 & ~current_directories().umask;
   return link_new(target, target.directory->as_directory()->create(kModeDirectory | permissions, 0, {}));
 }
 
@@ -47,7 +47,7 @@ i64 make_node(u64 directory, u64 path, u32 mode, u64 device) {
   if (target.trailing_slash) {
     return -kENOENT;
   }
-  const u32 permissions = mode & kModePermMask & ~current_files().umask;
+  const u32 permissions = mode & kModePermMask & ~current_directories().umask;
   return link_new(target, target.directory->as_directory()->create(type | permissions, device, {}));
 }
 
@@ -289,7 +289,7 @@ i64 sys_getcwd(const SyscallArgs& args) {
   if (!path) {
     return -kENOMEM;
   }
-  ProcessFiles& view = current_files();
+  ProcessFiles& view = current_directories();
   const i64 bytes = path_of(*view.cwd, path.data(), kPathBytes - 1, view.root.get());
   if (bytes < 0) {
     return bytes;
@@ -311,7 +311,7 @@ i64 sys_chdir(const SyscallArgs& args) {
   if (!(*inode)->is_directory()) {
     return -kENOTDIR;
   }
-  current_files().cwd = std::move(*inode);
+  current_directories().cwd = std::move(*inode);
   return 0;
 }
 
@@ -323,7 +323,7 @@ i64 sys_fchdir(const SyscallArgs& args) {
   if (!file->inode()->is_directory()) {
     return -kENOTDIR;
   }
-  current_files().cwd = Ref<Inode>(file->inode());
+  current_directories().cwd = Ref<Inode>(file->inode());
   return 0;
 }
 
@@ -335,12 +335,12 @@ i64 sys_chroot(const SyscallArgs& args) {
   if (!(*inode)->is_directory()) {
     return -kENOTDIR;
   }
-  current_files().root = std::move(*inode);
+  current_directories().root = std::move(*inode);
   return 0;
 }
 
 i64 sys_umask(const SyscallArgs& args) {
-  return std::exchange(current_files().umask, static_cast<u32>(args.a0) & 0777);
+  return std::exchange(current_directories().umask, static_cast<u32>(args.a0) & 0777);
 }
 
 // mount: /proc and /dev are there from the start; asking for them again changes nothing.

@@ -85,7 +85,7 @@ i64 wait_for_events(PollEntry* entries, u64 count, u64 deadline_ns) {
     return 0;
   }
   // Files first: they outlive the places in their queues.
-  const bool shared = current_files().shared();
+  const bool shared = current_files().table_shared();
   SmallArray<Ref<File>, 4> held;
   SmallArray<Waiter, 4> waiters;
   if (!waiters.reserve(count) || (shared && !held.reserve(count))) {
@@ -180,7 +180,7 @@ class TemporarySignalMask {
     if (const i64 error = get_user(set, address); error != 0) {
       return error;
     }
-    SignalState& signals = current().signals;
+    ThreadSignals& signals = current().signals;
     signals.saved_blocked = signals.blocked;
     signals.restore_saved = true;
     set_blocked_signals(current(), set);
@@ -189,7 +189,7 @@ class TemporarySignalMask {
   }
   i64 finish(i64 result) {
     if (active_ && result != -kERESTARTNOHAND) {
-      SignalState& signals = current().signals;
+      ThreadSignals& signals = current().signals;
       signals.restore_saved = false;
       set_blocked_signals(current(), signals.saved_blocked);
     }

@@ -13,66 +13,69 @@ namespace {
 constexpr u64 kNsPerTick = 10'000'000;  // USER_HZ 100
 constexpr u64 kNameColumn = 73;
 
-char state_letter(const Process& process) {
-  switch (process.state) {
-    case ProcessState::kRunnable:
+char state_letter(const Thread& thread) {
+  switch (thread.state) {
+    case ThreadState::kRunnable:
       return 'R';
-    case ProcessState::kSleeping:
+    case ThreadState::kSleeping:
       return 'S';
-    case ProcessState::kStopped:
+    case ThreadState::kStopped:
       return 'T';
-    case ProcessState::kZombie:
+    case ThreadState::kEnded:
       return 'Z';
   }
   return '?';
 }
 
-const char* state_name(const Process& process) {
-  switch (process.state) {
-    case ProcessState::kRunnable:
+const char* state_name(const Thread& thread) {
+  switch (thread.state) {
+    case ThreadState::kRunnable:
       return "R (running)";
-    case ProcessState::kSleeping:
+    case ThreadState::kSleeping:
       return "S (sleeping)";
-    case ProcessState::kStopped:
+    case ThreadState::kStopped:
       return "T (stopped)";
-    case ProcessState::kZombie:
+    case ThreadState::kEnded:
       return "Z (zombie)";
   }
   return "?";
 }
 
-std::string_view comm_of(const Process& process) {
+std::string_view comm_of(const Thread& thread) {
   u64 bytes = 0;
-  while (bytes < sizeof process.comm && process.comm[bytes] != 0) {
+  while (bytes < sizeof thread.comm && thread.comm[bytes] != 0) {
     ++bytes;
   }
-  return {process.comm, bytes};
+  return {thread.comm, bytes};
 }
 
-i32 parent_pid(const Process& process) { return process.parent == nullptr ? 0 : process.parent->pid; }
+i32 parent_pid(const Thread& thread) {
+  const Process* const parent = thread.process->parent;
+  return parent == nullptr ? 0 : parent->pid;
+}
 
-u64 promised_pages(const Process& process) { return process.space == nullptr ? 0 : process.space->pages(); }
+u64 promised_pages(const Thread& thread) { return thread.space == nullptr ? 0 : thread.space->pages(); }
 
 // The region that brk moves; a program's own break may end inside a page.
-bool is_heap(const Process& process, const Vma& vma) {
-  return vma.range.begin < process.space->brk() && vma.range.end > process.space->brk_start();
+bool is_heap(const Thread& thread, const Vma& vma) {
+  return vma.range.begin < thread.space->brk() && vma.range.end > thread.space->brk_start();
 }
 
 struct SignalSets {
   SignalSet ignored = 0;
   SignalSet caught = 0;
 };
-SignalSets signal_sets(const Process& process) {
+SignalSets signal_sets(const Thread& thread) {
   SignalSets sets;
   for (i32 signal = 1; signal <= kSignals; ++signal) {
-    const u64 handler = process.signals.actions[signal - 1].handler;
+    const u64 handler = thread.process->signals.actions[signal - 1].handler;
     sets.ignored |= handler == SignalAction::kIgnore ? signal_bit(signal) : 0;
     sets.caught |= handler > SignalAction::kIgnore ? signal_bit(signal) : 0;
   }
   return sets;
 }
 
-void add_map(TextBuilder& out, const Process& process, const Vma& vma) {
+void add_map(TextBuilder& out, const Thread& thread, const Vma& vma) {
   const u64 line = out.size();
   out.add(TextBuilder::Hex{vma.range.begin.value(), 8}, '-', TextBuilder::Hex{vma.range.end.value(), 8}, ' ',
           vma.perm.read() ? 'r' : '-', vma.perm.write() ? 'w' : '-', vma.perm.exec() ? 'x' : '-',
@@ -83,7 +86,7 @@ void add_map(TextBuilder& out, const Process& process, const Vma& vma) {
     out.add(" 00:00 0 ");
   }
   const std::string_view name = vma.object != nullptr       ? vma.object->name()
-                                : is_heap(process, vma)     ? std::string_view("[heap]")
+                                : is_heap(thread, vma)      ? std::string_view("[heap]")
                                 : vma.flags & kVmaGrowsDown ? std::string_view("[stack]")
                                                             : std::string_view();
   if (!name.empty()) {
@@ -131,28 +134,28 @@ void add_flags(TextBuilder& out, const Vma& vma) {
 }
 
 template <class Add>
-void for_each_vma(const Process& process, Add add) {
-  if (process.space == nullptr) {
+void for_each_vma(const Thread& thread, Add add) {
+  if (thread.space == nullptr) {
     return;
   }
-  for (auto vma = process.space->at_or_after(kUserRange.begin); vma;
-       vma = process.space->at_or_after(vma->range.end)) {
+  for (auto vma = thread.space->at_or_after(kUserRange.begin); vma;
+       vma = thread.space->at_or_after(vma->range.end)) {
     add(*vma);
   }
 }
 
 }  // namespace
 
-void proc_process_maps(TextBuilder& out, Process& process) {
-  for_each_vma(process, [&](const Vma& vma) { add_map(out, process, vma); });
+void proc_process_maps(TextBuilder& out, Thread& thread, ProcScope) {
+  for_each_vma(thread, [&](const Vma& vma) { add_map(out, thread, vma); });
 }
 
 // What is known of it: whose pages are whose, and which were written, is the business of whoever owns paging.
-void proc_process_smaps(TextBuilder& out, Process& process) {
-  for_each_vma(process, [&](const Vma& vma) {
+void proc_process_smaps(TextBuilder& out, Thread& thread, ProcScope) {
+  for_each_vma(thread, [&](const Vma& vma) {
     const auto kib = [](u64 pages) { return TextBuilder::Padded{pages_to_bytes(pages) >> 10, 8}; };
-    const InstalledPages installed = process.space->installed(vma.range).value_or(InstalledPages());
-    add_map(out, process, vma);
+    const InstalledPages installed = thread.space->installed(vma.range).value_or(InstalledPages());
+    add_map(out, thread, vma);
     out.add("Size:           ", kib(vma.range.pages()), " kB\nKernelPageSize: ", kib(1),
             " kB\nMMUPageSize:    ", kib(1), " kB\nRss:            ", kib(installed.pages),
             " kB\nAnonHugePages:  ", kib(installed.large), " kB\n");
@@ -160,53 +163,58 @@ void proc_process_smaps(TextBuilder& out, Process& process) {
   });
 }
 
-void proc_process_stat(TextBuilder& out, Process& process) {
-  const SignalSets sets = signal_sets(process);
+void proc_process_stat(TextBuilder& out, Thread& thread, ProcScope scope) {
+  const Process& process = *thread.process;
+  const bool whole = scope == ProcScope::kProcess;
+  const SignalSets sets = signal_sets(thread);
   const auto set = [](SignalSet value) { return value & 0x7fff'ffff; };
-  out.add(process.pid, " (", comm_of(process), ") ", state_letter(process), ' ', parent_pid(process), ' ',
+  out.add(thread.tid, " (", comm_of(thread), ") ", state_letter(thread), ' ', parent_pid(thread), ' ',
           process.pgid, ' ', process.sid, " 1281 ", process.pgid, " 0 0 0 0 0 ");
-  out.add(process.cpu_ns / kNsPerTick, " 0 ", process.children_cpu_ns / kNsPerTick, " 0 20 0 1 0 ",
-          process.started_ns / kNsPerTick, ' ', pages_to_bytes(promised_pages(process)), ' ',
-          promised_pages(process), " 18446744073709551615 0 0 0 0 0 ");
-  out.add(set(process.signals.pending), ' ', set(process.signals.blocked), ' ', set(sets.ignored), ' ',
+  out.add((whole ? cpu_time_ns(process) : cpu_time_ns(thread)) / kNsPerTick, " 0 ",
+          process.children_cpu_ns / kNsPerTick, " 0 20 0 ", process.live_threads, " 0 ",
+          process.started_ns / kNsPerTick, ' ', pages_to_bytes(promised_pages(thread)), ' ',
+          promised_pages(thread), " 18446744073709551615 0 0 0 0 0 ");
+  out.add(set(thread.signals.pending.set), ' ', set(thread.signals.blocked), ' ', set(sets.ignored), ' ',
           set(sets.caught), " 0 0 0 ", process.exit_signal, " 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
-          process.wait_status, '\n');
+          process.exit_status, '\n');
 }
 
-void proc_process_statm(TextBuilder& out, Process& process) {
-  const u64 pages = promised_pages(process);
+void proc_process_statm(TextBuilder& out, Thread& thread, ProcScope) {
+  const u64 pages = promised_pages(thread);
   out.add(pages, ' ', pages, " 0 0 0 ", pages, " 0\n");
 }
 
-void proc_process_status(TextBuilder& out, Process& process) {
-  const SignalSets sets = signal_sets(process);
-  const u64 kib = pages_to_bytes(promised_pages(process)) >> 10;
-  const u64 locked = process.space == nullptr ? 0 : pages_to_bytes(process.space->locked_pages()) >> 10;
-  out.add("Name:\t", comm_of(process), "\nState:\t", state_name(process), "\nTgid:\t", process.pid,
-          "\nPid:\t", process.pid, "\nPPid:\t", parent_pid(process));
+void proc_process_status(TextBuilder& out, Thread& thread, ProcScope) {
+  const Process& process = *thread.process;
+  const SignalSets sets = signal_sets(thread);
+  const u64 kib = pages_to_bytes(promised_pages(thread)) >> 10;
+  const u64 locked = thread.space == nullptr ? 0 : pages_to_bytes(thread.space->locked_pages()) >> 10;
+  out.add("Name:\t", comm_of(thread), "\nState:\t", state_name(thread), "\nTgid:\t", process.pid, "\nPid:\t",
+          thread.tid, "\nPPid:\t", parent_pid(thread));
   out.add("\nTracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nVmSize:\t", TextBuilder::Padded{kib, 8},
           " kB\nVmLck:\t", TextBuilder::Padded{locked, 8}, " kB\nVmRSS:\t", TextBuilder::Padded{kib, 8},
-          " kB\nThreads:\t1\n");
-  out.add("SigPnd:\t", TextBuilder::Hex{process.signals.pending, 16}, "\nSigBlk:\t",
-          TextBuilder::Hex{process.signals.blocked, 16}, "\nSigIgn:\t", TextBuilder::Hex{sets.ignored, 16},
+          " kB\nThreads:\t", process.live_threads, '\n');
+  out.add("SigPnd:\t", TextBuilder::Hex{thread.signals.pending.set, 16}, "\nShdPnd:\t",
+          TextBuilder::Hex{process.signals.pending.set, 16}, "\nSigBlk:\t",
+          TextBuilder::Hex{thread.signals.blocked, 16}, "\nSigIgn:\t", TextBuilder::Hex{sets.ignored, 16},
           "\nSigCgt:\t", TextBuilder::Hex{sets.caught, 16}, '\n');
 }
 
-void proc_process_comm(TextBuilder& out, Process& process) { out.add(comm_of(process), '\n'); }
+void proc_process_comm(TextBuilder& out, Thread& thread, ProcScope) { out.add(comm_of(thread), '\n'); }
 
 // Read from the process's own stack, as it is now: argc, pointers to the arguments, null, pointers to the
 // environment.
-void proc_process_cmdline(TextBuilder& out, Process& process) {
-  if (process.space == nullptr || process.initial_stack == Gva()) {
+void proc_process_cmdline(TextBuilder& out, Thread& thread, ProcScope) {
+  if (thread.space == nullptr || thread.process->initial_stack == Gva()) {
     return;
   }
   constexpr u64 kMostBytes = 4096;
   AddressSpace* const before = active_space();
-  activate_space(process.space);
+  activate_space(thread.space);
   u64 count = 0;
   u64 first = 0;
   u64 end = 0;
-  const Gva stack = process.initial_stack;
+  const Gva stack = thread.process->initial_stack;
   if (get_user(count, stack.value()) == 0 && count != 0 && count < kMostBytes &&
       get_user(first, (stack + 8).value()) == 0 && get_user(end, (stack + 8 * (count + 2)).value()) == 0) {
     end = end == 0 ? kStackTop.value() : end;

@@ -25,7 +25,7 @@ void add_seconds(TextBuilder& out, u64 ns) {
 
 u64 all_cpu_ns() {
   u64 ns = 0;
-  for_each_process([&](Process& process) { ns += process.cpu_ns; });
+  for_each_thread([&](Thread& thread) { ns += thread.cpu_ns; });
   return ns;
 }
 
@@ -56,8 +56,8 @@ void proc_uptime(TextBuilder& out) {
 
 void proc_loadavg(TextBuilder& out) {
   i32 last = 0;
-  for_each_process([&](Process& process) { last = process.pid > last ? process.pid : last; });
-  out.add("0.00 0.00 0.00 ", runnable_processes(), '/', process_count(), ' ', last, '\n');
+  for_each_thread([&](Thread& thread) { last = thread.tid > last ? thread.tid : last; });
+  out.add("0.00 0.00 0.00 ", runnable_threads(), '/', thread_count(), ' ', last, '\n');
 }
 
 void proc_mounts(TextBuilder& out) {
@@ -78,8 +78,8 @@ void proc_stat(TextBuilder& out) {
     out.add(name, busy / kNsPerTick, " 0 0 ", idle / kNsPerTick, " 0 0 0 0 0 0\n");
   }
   out.add("intr ", interrupts_taken(), "\n");
-  out.add("btime ", platform_ops().boot_wall_ns() / 1'000'000'000, "\nprocesses ", process_count(),
-          "\nprocs_running ", runnable_processes(), "\nprocs_blocked 0\n");
+  out.add("btime ", platform_ops().boot_wall_ns() / 1'000'000'000, "\nprocesses ", thread_count(),
+          "\nprocs_running ", runnable_threads(), "\nprocs_blocked 0\n");
 }
 
 void proc_filesystems(TextBuilder& out) { out.add("nodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tproc\n"); }

@@ -7,7 +7,9 @@
 namespace nopte::guest::files {
 
 using ProcText = void (*)(TextBuilder& out);
-using ProcProcessText = void (*)(TextBuilder& out, Process& process);
+// Of a file in /proc/<pid> or in /proc/<pid>/task/<tid>: what is said of times and signals.
+enum class ProcScope : bool { kProcess, kThread };
+using ProcThreadText = void (*)(TextBuilder& out, Thread& thread, ProcScope scope);
 
 void proc_meminfo(TextBuilder& out);
 void proc_uptime(TextBuilder& out);
@@ -19,12 +21,12 @@ void proc_stat(TextBuilder& out);
 void proc_filesystems(TextBuilder& out);
 void proc_nopte(TextBuilder& out);  // ours: how the kernel's calls are bound
 
-void proc_process_maps(TextBuilder& out, Process& process);
-void proc_process_smaps(TextBuilder& out, Process& process);
-void proc_process_stat(TextBuilder& out, Process& process);
-void proc_process_statm(TextBuilder& out, Process& process);
-void proc_process_status(TextBuilder& out, Process& process);
-void proc_process_comm(TextBuilder& out, Process& process);
-void proc_process_cmdline(TextBuilder& out, Process& process);
+void proc_process_maps(TextBuilder& out, Thread& thread, ProcScope scope);
+void proc_process_smaps(TextBuilder& out, Thread& thread, ProcScope scope);
+void proc_process_stat(TextBuilder& out, Thread& thread, ProcScope scope);
+void proc_process_statm(TextBuilder& out, Thread& thread, ProcScope scope);
+void proc_process_status(TextBuilder& out, Thread& thread, ProcScope scope);
+void proc_process_comm(TextBuilder& out, Thread& thread, ProcScope scope);
+void proc_process_cmdline(TextBuilder& out, Thread& thread, ProcScope scope);
 
 }  // namespace nopte::guest::files

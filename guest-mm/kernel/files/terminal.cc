@@ -166,11 +166,11 @@ i64 TerminalFile::ioctl(u32 request, u64 argument) {
     case kTiocnotty:
       return 0;
     case kTiocsctty:
-      terminal.foreground = current().pgid;
+      terminal.foreground = current_process().pgid;
       return 0;
     case kTiocgpgrp:
       if (terminal.foreground == 0) {
-        terminal.foreground = current().pgid;
+        terminal.foreground = current_process().pgid;
       }
       return put_user(argument, terminal.foreground);
     case kTiocspgrp: {
@@ -185,7 +185,7 @@ i64 TerminalFile::ioctl(u32 request, u64 argument) {
       return 0;
     }
     case kTiocgsid:
-      return put_user(argument, current().sid);
+      return put_user(argument, current_process().sid);
     case kTiocgwinsz:
       return put_user(argument, terminal.window);
     case kTiocswinsz:
@@ -205,7 +205,7 @@ Ref<File> open_terminal(Ref<Inode> node, u32 flags) {
 
 void console_input() {
   if (g_terminal.foreground == 0 && g_current != nullptr) {
-    g_terminal.foreground = current().pgid;
+    g_terminal.foreground = current_process().pgid;
   }
   while (const std::optional<u8> byte = platform_ops().console_read()) {
     g_terminal.discipline.receive(*byte, g_terminal);

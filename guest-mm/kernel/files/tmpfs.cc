@@ -230,28 +230,6 @@ u64 TmpfsFile::charge(u64 offset, u64 bytes) {
   return end > offset ? std::min(bytes, end - offset) : 0;
 }
 
-i64 TmpfsFile::allocate(u64 offset, u64 bytes) {
-  if (offset >= kLimitBytes || bytes > kLimitBytes - offset) {
-    return -kEFBIG;
-  }
-  if (offset + bytes > bytes_ && (seals_ & kSealGrow) != 0) {
-    return -kEPERM;
-  }
-  if (!object_ && offset + bytes <= SmallContents::kMostBytes) {
-    return reserve_small(offset + bytes);
-  }
-  if (!object_ && !leave_small(offset + bytes)) {
-    return -kENOSPC;
-  }
-  const u64 first = offset >> kPageShift;
-  const PageRun run{first, bytes_to_pages(offset + bytes) - first};
-  if (!charge_.raise(pages_to_bytes(written_.pages() + written_.missing(run))) || !written_.add(run)) {
-    charge_.lower(pages_to_bytes(written_.pages()));
-    return -kENOSPC;
-  }
-  return 0;
-}
-
 void TmpfsFile::forget_pages(u64 from) {
   written_.cut(from);
   charge_.lower(pages_to_bytes(written_.pages()));

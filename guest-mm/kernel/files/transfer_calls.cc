@@ -25,7 +25,7 @@ i64 usable(const File* file, Direction direction) {
 }
 
 // Keeps the file while a call may block, if another process could close the descriptor meanwhile.
-Ref<File> held(File* file) { return current_files().shared() ? Ref<File>(file) : nullptr; }
+Ref<File> held(File* file) { return current_files().table_shared() ? Ref<File>(file) : nullptr; }
 
 // Reads or writes at the file's position and moves it.
 i64 transfer(File& file, Direction direction, IoBuffer buffer, u64 bytes) {

@@ -13,7 +13,7 @@ void unknown_calls_are_counted_not_fatal() {
   }
   registers.orig_rax = 39;
   handle_syscall(registers);
-  EXPECT_EQ(registers.rax, static_cast<u64>(current().pid));
+  EXPECT_EQ(registers.rax, static_cast<u64>(current_process().pid));
 }
 
 void reboot_ends_the_machine() {
@@ -47,7 +47,7 @@ void reboot_ends_the_machine() {
 template <class Call>
 void ends_in_time(Call begin, i64 result) {
   constexpr u64 kWholeNs = 40'000'000;
-  Process& self = current();
+  Process& self = current_process();
   const u64 began_ns = kernel().platform.now_ns;
   kernel().spawn([&self] {
     EXPECT_EQ(sleep_until(kernel().platform.now_ns + kWholeNs / 2), WakeReason::kTimeout);
@@ -57,7 +57,7 @@ void ends_in_time(Call begin, i64 result) {
   });
   EXPECT_EQ(begin(), -kERESTART_RESTARTBLOCK);
   EXPECT_EQ(kernel().platform.now_ns, began_ns + kWholeNs / 2);
-  self.signals.pending = 0;
+  forget_signals();
   EXPECT_EQ(call(sys_restart_syscall), result);
   EXPECT_EQ(kernel().platform.now_ns, began_ns + kWholeNs);
   Kernel::wait_all();
@@ -76,7 +76,7 @@ void interrupted_calls_end_in_time() {
 // select tells what is left of its time, so that it can be made again.
 void select_tells_the_rest() {
   u64 time[2] = {1, 500'000};
-  kernel().spawn([&self = current()] {
+  kernel().spawn([&self = current_process()] {
     EXPECT_EQ(sleep_until(kernel().platform.now_ns + 700'000'000), WakeReason::kTimeout);
     send_signal(self, kSIGUSR1);
     return 0;
@@ -84,7 +84,7 @@ void select_tells_the_rest() {
   EXPECT_EQ(call(sys_select, 0, 0, 0, 0, address(time)), -kERESTARTNOHAND);
   EXPECT_EQ(time[0], 0u);
   EXPECT_EQ(time[1], 800'000u);
-  current().signals.pending = 0;
+  forget_signals();
   EXPECT_EQ(call(sys_select, 0, 0, 0, 0, address(time)), 0);
   EXPECT_EQ(time[0], 0u);
   EXPECT_EQ(time[1], 0u);

@@ -15,7 +15,7 @@ void status_comes_to_the_parent() {
   i32 status = 0;
   EXPECT_EQ(call(sys_wait4, static_cast<u64>(pid + 1), address(status)), pid + 1);
   EXPECT_EQ(status, 255 << 8);
-  EXPECT_EQ(process_count(), 1u);
+  EXPECT_EQ(thread_count(), 1u);
   EXPECT_EQ(kernel().mm.spaces(), 1u);
 }
 
@@ -36,7 +36,7 @@ void orphans_go_to_init() {
                      .spawn([] {
                        yield();
                        yield();
-                       EXPECT_EQ(current().parent, init_process());
+                       EXPECT_EQ(current_process().parent, init_process());
                        return 7;
                      })
                      .pid;
@@ -49,12 +49,12 @@ void orphans_go_to_init() {
 }
 
 void ignored_children_vanish() {
-  current().signals.actions[kSIGCHLD - 1].handler = SignalAction::kIgnore;
+  current_process().signals.actions[kSIGCHLD - 1].handler = SignalAction::kIgnore;
   kernel().spawn([] { return 1; });
   kernel().spawn([] { return 1; });
   EXPECT_EQ(call(sys_wait4, ~u64{0}), -kECHILD);
-  EXPECT_EQ(process_count(), 1u);
-  current().signals.actions[kSIGCHLD - 1].handler = SignalAction::kDefault;
+  EXPECT_EQ(thread_count(), 1u);
+  current_process().signals.actions[kSIGCHLD - 1].handler = SignalAction::kDefault;
 }
 
 void stopped_children_go_on() {
@@ -71,8 +71,8 @@ void stopped_children_go_on() {
   EXPECT_EQ(call(sys_wait4, ~u64{0}, address(status), kUntraced | kNoHang), 0);
   send_signal(child, kSIGTERM);  // stays pending
   yield();
-  EXPECT_EQ(child.state, ProcessState::kStopped);
-  child.signals.pending = 0;
+  EXPECT_EQ(child.leader().state, ThreadState::kStopped);
+  child.signals.pending.set = 0;
   send_signal(child, kSIGCONT);
   EXPECT_EQ(call(sys_wait4, ~u64{0}, address(status), kContinued), pid);
   EXPECT_EQ(status, 0xffff);
@@ -84,7 +84,7 @@ void vfork_suspends_its_parent() {
   Log log;
   kernel().arch.user = [&](UserRegisters& registers) {
     EXPECT_EQ(registers.rax, 0u);
-    EXPECT_EQ(current().space, current().parent->space);
+    EXPECT_EQ(current().space, current_process().parent->leader().space);
     log.emplace_back("child");
     yield();
     log.emplace_back("child still");
@@ -103,7 +103,7 @@ void fork_copies_and_fails_cleanly() {
   kernel().arch.user = [&](UserRegisters& registers) {
     EXPECT_EQ(registers.rax, 0u);
     EXPECT_EQ(registers.rbx, 77u);
-    EXPECT_NE(current().space, current().parent->space);
+    EXPECT_NE(current().space, current_process().parent->leader().space);
     log.emplace_back("child");
     exit_process(0);
   };
@@ -113,7 +113,7 @@ void fork_copies_and_fails_cleanly() {
   EXPECT_TRUE(log.empty());
   EXPECT_EQ(call(sys_wait4, ~u64{0}), pid);
   EXPECT_EQ(log, (Log{"child"}));
-  const u64 processes = process_count();
+  const u64 processes = thread_count();
   for (u64 nth = 1;; ++nth) {
     kernel().mm.fail_at(nth);
     const i64 result = call(sys_fork);
@@ -124,7 +124,7 @@ void fork_copies_and_fails_cleanly() {
       break;
     }
     EXPECT_EQ(result, -kENOMEM) << nth;
-    EXPECT_EQ(process_count(), processes);
+    EXPECT_EQ(thread_count(), processes);
     ASSERT_LT(nth, 100u);
   }
   Kernel::wait_all();

@@ -32,6 +32,12 @@ u64 address(T& object) {
   return reinterpret_cast<u64>(&object);
 }
 
+// What is pending for the running thread and its process is not delivered.
+inline void forget_signals() {
+  current().signals.pending.set = current_process().signals.pending.set = 0;
+  refresh_signals(current());
+}
+
 class Kernel {
  public:
   Kernel() {
@@ -54,26 +60,28 @@ class Kernel {
   // A process that runs the body in the kernel and exits with its result.
   Process& make(std::function<int()> body, Process* parent) {
     Process& process = *create_process().value();
-    process.files = files::make_counted<files::ProcessFiles>().detach();
-    process.space = AddressSpace::create().value().detach();
+    Thread& thread = process.leader();
+    thread.files = thread.directories = files::make_counted<files::ProcessFiles>().detach();
+    thread.files->retain();
+    thread.space = AddressSpace::create().value().detach();
     process.pgid = process.sid = process.pid;
-    std::memset(process.signals.actions, 0, sizeof process.signals.actions);
+    std::memset(process.signals.own, 0, sizeof process.signals.own);
     set_parent(process, parent);
     bodies_.push_back(std::move(body));
     arch::prepare_context(
-        process.context, process.stack_top,
+        thread.context, thread.stack_top,
         [](void* argument) {
           finish_switch();
           const int status = (*static_cast<std::function<int()>*>(argument))();
           exit_process(status << 8);
         },
         &bodies_.back());
-    process.state = ProcessState::kSleeping;
+    thread.state = ThreadState::kSleeping;
     return process;
   }
   Process& spawn(std::function<int()> body) {
-    Process& process = make(std::move(body), &current());
-    make_runnable(process);
+    Process& process = make(std::move(body), &current_process());
+    make_runnable(process.leader());
     return process;
   }
 
@@ -111,5 +119,6 @@ std::span<const Scenario> family_scenarios();
 std::span<const Scenario> signal_scenarios();
 std::span<const Scenario> call_scenarios();
 std::span<const Scenario> madvise_scenarios();
+std::span<const Scenario> thread_scenarios();
 
 }  // namespace nopte::guest

@@ -21,7 +21,7 @@ void equals_take_turns() {
 }
 
 void no_tick_while_alone() {
-  EXPECT_EQ(runnable_processes(), 1u);
+  EXPECT_EQ(runnable_threads(), 1u);
   kernel().platform.timer_ns = kNoDeadline;
   kernel().advance_to(kernel().platform.now_ns + 100 * kSliceNs);
   timer_interrupt();  // whatever was armed before is forgotten
@@ -36,7 +36,7 @@ void no_tick_while_alone() {
   EXPECT_TRUE(g_resched);
   leave_kernel(*current().registers);
   EXPECT_FALSE(g_resched);
-  EXPECT_EQ(runnable_processes(), 1u);
+  EXPECT_EQ(runnable_threads(), 1u);
   Kernel::wait_all();
 }
 

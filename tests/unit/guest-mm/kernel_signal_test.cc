@@ -6,7 +6,7 @@ namespace {
 
 void handlers_get_a_frame_and_return() {
   static u8 stack[16384];
-  Process& self = current();
+  Thread& self = current();
   UserRegisters& registers = *self.registers;
   const UserRegisters before = {.r15 = 15,
                                 .r14 = 14,
@@ -30,12 +30,12 @@ void handlers_get_a_frame_and_return() {
                                 .rsp = address(stack) + sizeof stack,
                                 .ss = 0x2b};
   registers = before;
-  SignalAction& action = self.signals.actions[kSIGUSR1 - 1];
+  SignalAction& action = self.process->signals.actions[kSIGUSR1 - 1];
   action = {.handler = 0x40'2000,
             .flags = kSaSiginfo | kSaRestorer,
             .restorer = 0x40'3000,
             .mask = signal_bit(kSIGUSR2)};
-  send_signal(self, kSIGUSR1, SignalInfo{.code = kSiUser, .pid = 42, .value = 0});
+  send_signal(*self.process, kSIGUSR1, SignalInfo{.code = kSiUser, .pid = 42, .value = 0});
   leave_kernel(registers);
   EXPECT_EQ(registers.rip, action.handler);
   EXPECT_EQ(registers.rdi, static_cast<u64>(kSIGUSR1));
@@ -61,9 +61,9 @@ void handlers_get_a_frame_and_return() {
 
 void interrupted_calls_are_settled() {
   static u8 stack[16384];
-  Process& self = current();
+  Thread& self = current();
   UserRegisters& registers = *self.registers;
-  SignalAction& action = self.signals.actions[kSIGUSR1 - 1];
+  SignalAction& action = self.process->signals.actions[kSIGUSR1 - 1];
   const auto settle = [&](i64 result, bool handler, u64 flags) {
     registers = {};
     registers.rip = 0x40'1000;
@@ -76,10 +76,11 @@ void interrupted_calls_are_settled() {
       action = {.handler = 0x40'2000, .flags = flags | kSaRestorer, .restorer = 0x40'3000, .mask = 0};
     }
     const i32 signal = handler ? kSIGUSR1 : kSIGURG;
-    self.signals.pending |= signal_bit(signal);
-    self.signals.info[signal - 1] = {};
+    self.signals.pending.set |= signal_bit(signal);
+    self.signals.pending.info[signal - 1] = {};
+    refresh_signals(self);
     leave_kernel(registers);
-    self.signals.blocked = 0;
+    set_blocked_signals(self, 0);
     if (!handler) {
       return std::to_string(registers.rax) + (registers.rip == 0x40'0ffe ? " again" : "");
     }
@@ -100,13 +101,13 @@ void interrupted_calls_are_settled() {
 }
 
 void timers_raise_sigalrm() {
-  Process& self = current();
+  Thread& self = current();
   EXPECT_EQ(call(sys_alarm, 2), 0);
   EXPECT_EQ(call(sys_alarm, 5), 2);
   EXPECT_EQ(sleep_until(kernel().platform.now_ns + 60'000'000'000), WakeReason::kSignal);
-  EXPECT_EQ(self.signals.pending, signal_bit(kSIGALRM));
+  EXPECT_EQ(self.process->signals.pending.set, signal_bit(kSIGALRM));
   EXPECT_EQ(call(sys_alarm, 0), 0);
-  self.signals.pending = 0;
+  forget_signals();
 }
 
 }  // namespace

@@ -6,11 +6,11 @@ namespace {
 
 void run_all() {
   for (const auto scenarios : {scheduling_scenarios(), family_scenarios(), signal_scenarios(),
-                               call_scenarios(), madvise_scenarios()}) {
+                               call_scenarios(), madvise_scenarios(), thread_scenarios()}) {
     for (const Scenario& scenario : scenarios) {
       SCOPED_TRACE(scenario.name);
       scenario.run();
-      EXPECT_EQ(process_count(), 1u);
+      EXPECT_EQ(thread_count(), 1u);
     }
   }
 }
@@ -24,7 +24,7 @@ TEST(KernelTest, Scenarios) {
         return 0;
       },
       nullptr);
-  instance.arch.run(first);
+  instance.arch.run(first.leader());
   g_current = nullptr;
 }
 

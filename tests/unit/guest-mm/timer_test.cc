@@ -35,7 +35,7 @@ TEST_F(TimerTest, FiresInTheOrderOfDeadlinesAndThenOfArming) {
   EXPECT_TRUE(g_fired.empty());
   EXPECT_EQ(fire_timers(10), 20u);
   EXPECT_EQ(g_fired, (std::vector{2, 4}));
-  EXPECT_FALSE(b.armed);
+  EXPECT_FALSE(b.armed());
   EXPECT_EQ(fire_timers(100), kNoDeadline);
   EXPECT_EQ(g_fired, (std::vector{2, 4, 3, 1}));
 }

@@ -1,4 +1,4 @@
-// TmpfsFile: seals, and holes.
+// TmpfsFile: seals, and what fallocate does: room and holes.
 #include "guest-mm/core/vma.h"
 #include "guest-mm/kernel/files/object_zeros.h"
 #include "guest-mm/kernel/files/tmpfs.h"
@@ -38,6 +38,28 @@ i64 TmpfsFile::add_seals(u32 seals) {
     seals |= kSealShrink | kSealGrow | kWriteSeals;
   }
   seals_ |= seals;
+  return 0;
+}
+
+i64 TmpfsFile::allocate(u64 offset, u64 bytes) {
+  if (offset >= kLimitBytes || bytes > kLimitBytes - offset) {
+    return -kEFBIG;
+  }
+  if (offset + bytes > bytes_ && (seals_ & kSealGrow) != 0) {
+    return -kEPERM;
+  }
+  if (!object_ && offset + bytes <= SmallContents::kMostBytes) {
+    return reserve_small(offset + bytes);
+  }
+  if (!object_ && !leave_small(offset + bytes)) {
+    return -kENOSPC;
+  }
+  const u64 first = offset >> kPageShift;
+  const PageRun run{first, bytes_to_pages(offset + bytes) - first};
+  if (!charge_.raise(pages_to_bytes(written_.pages() + written_.missing(run))) || !written_.add(run)) {
+    charge_.lower(pages_to_bytes(written_.pages()));
+    return -kENOSPC;
+  }
   return 0;
 }
 

@@ -1,0 +1,120 @@
+#include "guest-mm/kernel/clone_request.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/files/user_memory.h"
+#include "guest-mm/kernel/signal.h"
+#include "pvops/mm_ops.h"
+
+namespace nopte::guest {
+
+namespace {
+
+constexpr u64 kSignalMask = 0xff, kLegacyFlags = 0xffff'ffff, kNewTime = 0x80;
+// Tracing is not there, I/O contexts and semaphore undo lists would do nothing.
+constexpr u64 kKnown = kCloneVm | kCloneFs | kCloneFiles | kCloneSighand | kClonePtrace | kCloneVfork |
+                       kCloneParent | kCloneThread | kCloneSysvsem | kCloneSettls | kCloneParentSettid |
+                       kCloneChildCleartid | kCloneDetached | kCloneUntraced | kCloneChildSettid | kCloneIo |
+                       kCloneClearSighand;
+
+// struct clone_args.
+struct CloneArguments {
+  u64 flags = 0;
+  u64 pidfd = 0;
+  u64 child_tid = 0;
+  u64 parent_tid = 0;
+  u64 exit_signal = 0;
+  u64 stack = 0;
+  u64 stack_bytes = 0;
+  u64 tls = 0;
+  u64 set_tid = 0;
+  u64 set_tid_count = 0;
+  u64 cgroup = 0;
+};
+constexpr u64 kFirstBytes = offsetof(CloneArguments, set_tid);
+static_assert(kFirstBytes == 64 && sizeof(CloneArguments) == 88);
+
+constexpr bool has(u64 flags, u64 all) { return (flags & all) == all; }
+
+bool valid(const CloneArguments& arguments, u64 bytes) {
+  constexpr u64 kMostLevels = 32;  // MAX_PID_NS_LEVEL
+  const u64 flags = arguments.flags;
+  if (arguments.set_tid_count > kMostLevels || (arguments.set_tid == 0) != (arguments.set_tid_count == 0) ||
+      arguments.exit_signal > kSignals) {
+    return false;
+  }
+  if ((flags & kCloneIntoCgroup) != 0 &&
+      (arguments.cgroup > static_cast<u64>(INT32_MAX) || bytes < sizeof(CloneArguments))) {
+    return false;
+  }
+  if ((flags & ~(kLegacyFlags | kCloneClearSighand | kCloneIntoCgroup)) != 0 ||
+      (flags & (kCloneDetached | (kSignalMask & ~kNewTime))) != 0 ||
+      has(flags, kCloneSighand | kCloneClearSighand) ||
+      ((flags & (kCloneThread | kCloneParent)) != 0 && arguments.exit_signal != 0)) {
+    return false;
+  }
+  if (arguments.stack == 0) {
+    return arguments.stack_bytes == 0;
+  }
+  const u64 end = kUserRange.end.value();
+  return arguments.stack_bytes != 0 && arguments.stack_bytes <= end &&
+         arguments.stack <= end - arguments.stack_bytes;
+}
+
+}  // namespace
+
+CloneRequest clone_request(const SyscallArgs& args) {
+  return {.flags = args.a0 & kLegacyFlags & ~kSignalMask,
+          .exit_signal = static_cast<i32>(args.a0 & kSignalMask),
+          .stack = args.a1,
+          .parent_tid = args.a2,
+          .child_tid = args.a3,
+          .tls = args.a4};
+}
+
+i64 load_clone_request(u64 address, u64 bytes, CloneRequest& request) {
+  if (bytes > kPageBytes) {
+    return -kE2BIG;
+  }
+  if (bytes < kFirstBytes) {
+    return -kEINVAL;
+  }
+  CloneArguments arguments;
+  // As copy_struct_from_user: what a later version has behind must be zero.
+  for (u64 at = sizeof(arguments); at < bytes; ++at) {
+    u8 byte = 0;
+    if (const i64 error = files::get_user(byte, address + at); error != 0) {
+      return error;
+    }
+    if (byte != 0) {
+      return -kE2BIG;
+    }
+  }
+  if (!arch::copy_from_user(&arguments, Gva{address}, std::min(bytes, sizeof(arguments)))) {
+    return -kEFAULT;
+  }
+  // One chooses no numbers here, and there are no control groups.
+  if (!valid(arguments, bytes) || arguments.set_tid_count != 0 || (arguments.flags & kCloneIntoCgroup) != 0) {
+    return -kEINVAL;
+  }
+  request = {.flags = arguments.flags,
+             .exit_signal = static_cast<i32>(arguments.exit_signal),
+             .stack = arguments.stack + arguments.stack_bytes,
+             .parent_tid = arguments.parent_tid,
+             .child_tid = arguments.child_tid,
+             .tls = arguments.tls};
+  return 0;
+}
+
+i64 check_clone_request(const CloneRequest& request, bool by_init) {
+  const u64 flags = request.flags;
+  if ((flags & ~kKnown) != 0 || (has(flags, kCloneThread) && !has(flags, kCloneSighand)) ||
+      (has(flags, kCloneSighand) && !has(flags, kCloneVm)) || (has(flags, kCloneParent) && by_init)) {
+    return -kEINVAL;
+  }
+  return has(flags, kCloneSettls) && request.tls >= kUserRange.end.value() ? -kEPERM : 0;
+}
+
+}  // namespace nopte::guest

@@ -1,0 +1,96 @@
+// What /proc's files and directories are made of.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "guest-mm/kernel/files/directory_file.h"
+#include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/files/text_builder.h"
+#include "pvops/base/panic.h"
+
+namespace nopte::guest::files {
+
+inline constexpr u64 kProcDevice = device_number(0, 3);
+// Inode numbers: the root, its files, a block of them for each process and one for each thread.
+inline constexpr u64 kRootNumber = 1;
+inline constexpr u64 kFileNumbers = 2;
+inline constexpr u64 kProcessNumbers = 1 << 16;
+inline constexpr u64 kPerProcess = 2048;
+inline constexpr u64 kDescriptorNumbers = 64;
+inline constexpr u64 kThreadNumbers = u64{1} << 40;
+
+constexpr u64 process_number(i32 pid) { return kProcessNumbers + static_cast<u64>(pid) * kPerProcess; }
+
+template <class Base>
+class ProcInode : public Base {
+ public:
+  ProcInode(u32 inode_mode, u64 inode_number) : Base(inode_mode) { Base::number = inode_number; }
+  [[nodiscard]] u64 device_of_file_system() const override { return kProcDevice; }
+};
+
+// The open file of a text that was made when it was opened. Errors: kEACCES (to be written), kENOMEM.
+ErrnoOr<Ref<File>> open_text(Inode& inode, u32 flags, TextBuilder text);
+
+// A link with a text, and for what has no path, straight to the inode.
+class ProcLink final : public ProcInode<Inode> {
+ public:
+  static constexpr u64 kTextBytes = 256;
+
+  ProcLink(u64 inode_number, Ref<Inode> target) : ProcInode(kModeSymlink | 0777, inode_number) {
+    set_text(*target);
+    target_ = std::move(target);
+  }
+  ProcLink(u64 inode_number, std::string_view text) : ProcInode(kModeSymlink | 0777, inode_number) {
+    bytes_ = std::min<u64>(text.size(), kTextBytes);
+    std::memcpy(text_, text.data(), bytes_);
+  }
+  ErrnoOr<Ref<File>> open(u32) override { return ErrnoFail(kELOOP); }
+  [[nodiscard]] std::string_view link_text() const override { return {text_, bytes_}; }
+  Ref<Inode> follow() const override { return target_; }
+
+ private:
+  void set_text(const Inode& target);
+
+  Ref<Inode> target_;
+  u64 bytes_ = 0;
+  char text_[kTextBytes];
+};
+
+template <class T, class... Args>
+ErrnoOr<Ref<Inode>> made(Args&&... args) {
+  Ref<Inode> inode = make_counted<T>(std::forward<Args>(args)...);
+  if (!inode) {
+    return ErrnoFail(kENOMEM);
+  }
+  return inode;
+}
+
+class ProcDirectory : public ProcInode<Directory> {
+ public:
+  // `above` is held: a path may lead back up through it.
+  ProcDirectory(u64 inode_number, Ref<Inode> above, std::string_view name)
+      : ProcInode(kModeDirectory | 0555, inode_number), above_(std::move(above)), name_bytes_(name.size()) {
+    links = 2;
+    parent = above_ ? above_->as_directory() : nullptr;
+    NOPTE_ASSERT(name.size() <= sizeof name_);
+    std::memcpy(name_, name.data(), name.size());
+  }
+  ErrnoOr<Ref<File>> open(u32 flags) override { return open_directory(*this, flags); }
+  bool entry_name(const Inode& inode, std::string_view& name) const override {
+    // Only directories of this kind have one as their parent.
+    const auto& child = static_cast<const ProcDirectory&>(inode);
+    name = {child.name_, child.name_bytes_};
+    return true;
+  }
+
+ private:
+  Ref<Inode> above_;
+  u64 name_bytes_;
+  char name_[12];
+};
+
+// /proc/<pid>, if there is such a thread. Errors: kENOENT, kENOMEM.
+ErrnoOr<Ref<Inode>> make_process_directory(std::string_view name, Ref<Inode> above);
+
+}  // namespace nopte::guest::files

@@ -1,0 +1,174 @@
+// Scheduling as Linux's calls describe it (sched(7)): policies are kept and told, but all threads take turns
+// alike; there is one processor, so that affinity and memory barriers between processors have one answer.
+#include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/syscall.h"
+#include "guest-mm/kernel/time.h"
+
+namespace nopte::guest {
+
+namespace {
+
+constexpr u8 kOther = 0, kFifo = 1, kRoundRobin = 2, kBatch = 3, kIdle = 5;
+constexpr i32 kResetOnFork = 0x4000'0000;  // changes nothing that could be seen
+
+// The calling thread, or the one of that number. Null: there is none.
+Thread* thread_or_self(u64 tid) {
+  return static_cast<i32>(tid) == 0 ? &current() : find_thread(static_cast<i32>(tid));
+}
+
+bool real_time(i32 policy) { return policy == kFifo || policy == kRoundRobin; }
+bool known(i32 policy) {
+  return policy == kOther || real_time(policy) || policy == kBatch || policy == kIdle;
+}
+bool valid_priority(i32 policy, i32 priority) {
+  return real_time(policy) ? priority >= 1 && priority <= 99 : priority == 0;
+}
+
+// `policy` -1: as it is.
+i64 set_scheduler(u64 tid, i32 policy, u64 address) {
+  i32 priority = 0;
+  if (address == 0 || static_cast<i32>(tid) < 0) {
+    return -kEINVAL;
+  }
+  if (!arch::copy_from_user(&priority, Gva{address}, sizeof(priority))) {
+    return -kEFAULT;
+  }
+  Thread* const thread = thread_or_self(tid);
+  if (thread == nullptr) {
+    return -kESRCH;
+  }
+  const i32 wanted = policy < 0 ? thread->policy : policy & ~kResetOnFork;
+  if (!known(wanted) || !valid_priority(wanted, priority)) {
+    return -kEINVAL;
+  }
+  thread->policy = static_cast<u8>(wanted);
+  thread->priority = static_cast<u8>(priority);
+  return 0;
+}
+
+}  // namespace
+
+i64 sys_sched_yield(const SyscallArgs&) {
+  yield();
+  return 0;
+}
+
+i64 sys_sched_setscheduler(const SyscallArgs& args) {
+  const auto policy = static_cast<i32>(args.a1);
+  return policy < 0 ? -kEINVAL : set_scheduler(args.a0, policy, args.a2);
+}
+
+i64 sys_sched_setparam(const SyscallArgs& args) { return set_scheduler(args.a0, -1, args.a1); }
+
+i64 sys_sched_getscheduler(const SyscallArgs& args) {
+  if (static_cast<i32>(args.a0) < 0) {
+    return -kEINVAL;
+  }
+  const Thread* const thread = thread_or_self(args.a0);
+  return thread != nullptr ? thread->policy : -kESRCH;
+}
+
+i64 sys_sched_getparam(const SyscallArgs& args) {
+  if (args.a1 == 0 || static_cast<i32>(args.a0) < 0) {
+    return -kEINVAL;
+  }
+  const Thread* const thread = thread_or_self(args.a0);
+  if (thread == nullptr) {
+    return -kESRCH;
+  }
+  const i32 priority = thread->priority;
+  return arch::copy_to_user(Gva{args.a1}, &priority, sizeof(priority)) ? 0 : -kEFAULT;
+}
+
+i64 sys_sched_get_priority_max(const SyscallArgs& args) {
+  const auto policy = static_cast<i32>(args.a0);
+  return known(policy) || policy == 6 ? (real_time(policy) ? 99 : 0) : -kEINVAL;  // 6: SCHED_DEADLINE
+}
+
+i64 sys_sched_get_priority_min(const SyscallArgs& args) {
+  const auto policy = static_cast<i32>(args.a0);
+  return known(policy) || policy == 6 ? (real_time(policy) ? 1 : 0) : -kEINVAL;
+}
+
+i64 sys_sched_rr_get_interval(const SyscallArgs& args) {
+  if (static_cast<i32>(args.a0) < 0) {
+    return -kEINVAL;
+  }
+  const Thread* const thread = thread_or_self(args.a0);
+  if (thread == nullptr) {
+    return -kESRCH;
+  }
+  const Timespec slice = to_timespec(thread->policy == kFifo ? 0 : kSliceNs);
+  return arch::copy_to_user(Gva{args.a1}, &slice, sizeof(slice)) ? 0 : -kEFAULT;
+}
+
+i64 sys_sched_getaffinity(const SyscallArgs& args) {
+  const u64 one_cpu = 1;
+  if (args.a1 < sizeof(one_cpu) || args.a1 % sizeof(one_cpu) != 0) {
+    return -kEINVAL;
+  }
+  if (thread_or_self(args.a0) == nullptr) {
+    return -kESRCH;
+  }
+  return arch::copy_to_user(Gva{args.a2}, &one_cpu, sizeof(one_cpu)) ? static_cast<i64>(sizeof(one_cpu))
+                                                                     : -kEFAULT;
+}
+
+i64 sys_sched_setaffinity(const SyscallArgs& args) {
+  u64 cpus = 0;
+  const u64 bytes = static_cast<u32>(args.a1) < sizeof(cpus) ? static_cast<u32>(args.a1) : sizeof(cpus);
+  if (!arch::copy_from_user(&cpus, Gva{args.a2}, bytes)) {
+    return -kEFAULT;
+  }
+  if (thread_or_self(args.a0) == nullptr) {
+    return -kESRCH;
+  }
+  return (cpus & 1) != 0 ? 0 : -kEINVAL;
+}
+
+i64 sys_getcpu(const SyscallArgs& args) {
+  const u32 zero = 0;
+  for (const u64 address : {args.a0, args.a1}) {
+    if (address != 0 && !arch::copy_to_user(Gva{address}, &zero, sizeof(zero))) {
+      return -kEFAULT;
+    }
+  }
+  return 0;
+}
+
+// membarrier(2). On one processor the call itself is the barrier; what must be registered must be all the
+// same.
+i64 sys_membarrier(const SyscallArgs& args) {
+  constexpr u32 kQuery = 0, kGlobal = 1, kGlobalExpedited = 2, kRegisterGlobal = 4, kPrivate = 8,
+                kRegisterPrivate = 16, kSyncCore = 32, kRegisterSyncCore = 64, kRegistrations = 512;
+  const auto command = static_cast<u32>(args.a0);
+  if (static_cast<u32>(args.a1) != 0) {
+    return -kEINVAL;
+  }
+  u32& registered = current_process().barriers;
+  switch (command) {
+    case kQuery:
+      return kGlobal | kGlobalExpedited | kRegisterGlobal | kPrivate | kRegisterPrivate | kSyncCore |
+             kRegisterSyncCore | kRegistrations;
+    case kGlobal:
+    case kGlobalExpedited:
+      return 0;
+    case kRegisterGlobal:
+    case kRegisterPrivate:
+    case kRegisterSyncCore:
+      registered |= command;
+      return 0;
+    case kPrivate:
+      return (registered & kRegisterPrivate) != 0 ? 0 : -kEPERM;
+    case kSyncCore:
+      return (registered & kRegisterSyncCore) != 0 ? 0 : -kEPERM;
+    case kRegistrations:
+      return registered;
+    default:
+      return -kEINVAL;
+  }
+}
+
+}  // namespace nopte::guest
