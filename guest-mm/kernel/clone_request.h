@@ -28,8 +28,8 @@ CloneRequest clone_request(const SyscallArgs& args);
 // clone3(2)'s: 0, or -E2BIG, -EFAULT, -EINVAL.
 i64 load_clone_request(u64 address, u64 bytes, CloneRequest& request);
 // These need no check.
-inline constexpr u64 kCloneSimple =
-    kCloneVm | kCloneFs | kCloneFiles | kCloneVfork | kCloneParentSettid | kCloneChildCleartid | kCloneChildSettid;
+inline constexpr u64 kCloneSimple = kCloneVm | kCloneFs | kCloneFiles | kCloneVfork | kCloneParentSettid |
+                                    kCloneChildCleartid | kCloneChildSettid;
 // What must go together, must not, or is not there at all: 0, or -EINVAL, -EPERM.
 i64 check_clone_request(const CloneRequest& request, bool by_init);
 

@@ -141,7 +141,8 @@ void forget_signal(Process& process, i32 signal);
 // Replaces the blocked set (SIGKILL and SIGSTOP stay deliverable).
 void set_blocked_signals(Thread& thread, SignalSet blocked);
 // After a change of what is pending or blocked, or of the process's stop: whether deliver_signals() has
-// something to do, which is the answer. What another thread took meanwhile may be counted still; signal_pending() looks again.
+// something to do, which is the answer. What another thread took meanwhile may be counted still;
+// signal_pending() looks again.
 bool refresh_signals(Thread& thread);
 // Another thread of the process takes those of its pending signals that this thread takes no more.
 void retarget_signals(const Thread& thread, SignalSet refused);

@@ -87,9 +87,7 @@ inline Thread& current() { return *g_current; }
 // The slice of the running thread is up; looked at on the way to user mode.
 extern bool g_resched;
 
-inline bool signal_pending() {
-  return g_current->signal_ready && refresh_signals(*g_current);
-}
+inline bool signal_pending() { return g_current->signal_ready && refresh_signals(*g_current); }
 
 // Any thread, ended ones that nobody has waited for included.
 Thread* find_thread(i32 tid);

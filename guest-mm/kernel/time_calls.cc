@@ -23,8 +23,8 @@ enum Clock : u64 {
 // A timer that fires more often than this would leave the program no time to run.
 constexpr u64 kLeastIntervalNs = 50'000;
 
-// The processor time of a process or thread as a clock (Linux's posix-timers.h): its number inverted, above three
-// bits.
+// The processor time of a process or thread as a clock (Linux's posix-timers.h): its number inverted, above
+// three bits.
 struct CpuClock {
   explicit CpuClock(u64 clock) {
     constexpr u32 kOfThread = 4, kKind = 3, kScheduled = 2;
