@@ -114,6 +114,11 @@ Result<Gva> AddressSpace::map(const MapRequest& request) {
     }
   }
 
+  const bool data = is_data(request.sharing, request.perm, flags);
+  if (!may_grow(pages, data) && !may_grow(pages - pages_in(spec.range), data)) [[unlikely]] {
+    return Fail(Status::kNoMemory);
+  }
+
   Ref<MemoryObject> object = request.object;
   const bool shared_anonymous = !object && request.sharing == Sharing::kShared;
   const bool reserves = shared_anonymous ? (flags & kVmaNoReserve) == 0
@@ -171,8 +176,9 @@ Result<void> AddressSpace::protect(VaRange range, Perm perm) {
         refused = Status::kPermission;
         break;
       }
+      const u64 pages = node->range().intersect(range).pages();
       if (counts_against_memory(node->spec.sharing, perm, node->tag) &&
-          !may_commit(node->range().intersect(range).pages())) {
+          (!may_commit(pages) || (limits_.data_bytes != kUnlimited && !within_limits(pages, true)))) {
         refused = Status::kNoMemory;
         break;
       }

@@ -15,11 +15,11 @@
 
 #include "guest-mm/core/ref.h"
 #include "guest-mm/core/region_nodes.h"
+#include "guest-mm/core/space_limits.h"
 #include "guest-mm/core/vma.h"
 
 namespace nopte::guest {
 
-inline constexpr u64 kStackLimitBytes = 8 << 20;      // RLIMIT_STACK
 inline constexpr u64 kStackGuardPages = 256;          // free pages kept below a growing stack
 inline constexpr u64 kStackInitialBytes = 132 << 10;  // promised at exec
 inline constexpr u64 kMostRegions = 65530;            // Linux's max_map_count
@@ -106,6 +106,8 @@ class AddressSpace {
   [[nodiscard]] u64 locked_pages() const;
   // Whether any region may have one of these flags: false is certain.
   [[nodiscard]] bool may_have(u32 flags) const { return (seen_flags_ & flags) != 0; }
+  // What it may come to from now on; a clone has the same.
+  void set_limits(const SpaceLimits& limits) { limits_ = limits; }
   // Whether the program is to have large leaves at all, now and later; a clone says the same. Cannot fail.
   void bar_large_leaves(bool barred);
   [[nodiscard]] bool large_leaves_barred() const { return unasked_.barred(); }
@@ -172,11 +174,21 @@ class AddressSpace {
   // What a clone does not take over. Errors: kNoMemory.
   Result<void> forget_what_stays_with_the_parent();
   // A change that adds none is always fine: there may be more than `most` already.
+  // Whether so many pages more are within the limits; of a private region that may be written, `data`, within
+  // RLIMIT_DATA too (mm/mmap.c, may_expand_vm).
+  [[nodiscard]] bool may_grow(u64 pages, bool data) const {
+    return (limits_.bytes == kUnlimited && (!data || limits_.data_bytes == kUnlimited)) ||
+           within_limits(pages, data);
+  }
+  [[nodiscard]] bool within_limits(u64 pages, bool data) const;
+  // How many pages of the range are promised.
+  [[nodiscard]] u64 pages_in(VaRange range) const;
   [[nodiscard]] bool may_add(unsigned regions, u64 most) const {
     return regions == 0 || tree_.regions() + regions <= most;
   }
 
   u32 references_ = 1;
+  SpaceLimits limits_;
   Usage unasked_{};       // of a region of which the program has said nothing
   u32 future_flags_ = 0;  // VmaFlag of what is mapped from now on
   u32 seen_flags_ = 0;    // VmaFlag that some region had, once

@@ -1,4 +1,6 @@
-// AddressSpace: the heap that brk moves and the stack that grows.
+// AddressSpace: limits, the heap that brk moves and the stack that grows.
+#include <algorithm>
+
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/core/commit_limit.h"
 
@@ -10,6 +12,26 @@ namespace {
 constexpr u64 kStackStepBytes = 64 << 10;
 
 }  // namespace
+
+// --- limits --------------------------------------------------------------------------------------------
+
+bool AddressSpace::within_limits(u64 pages, bool data) const {
+  if (tree_.pages() + pages > limits_.bytes >> kPageShift) return false;
+  if (!data || limits_.data_bytes == kUnlimited) return true;
+  for (const RegionNode* node = tree_.first(); node != nullptr; node = tree_.next(*node)) {
+    if (is_data(node->spec.sharing, node->spec.perm, node->tag)) pages += node->range().pages();
+  }
+  return pages <= limits_.data_bytes >> kPageShift;
+}
+
+u64 AddressSpace::pages_in(VaRange range) const {
+  u64 pages = 0;
+  for (const RegionNode* node = tree_.at_or_after(range.begin);
+       node != nullptr && node->range().begin < range.end; node = tree_.next(*node)) {
+    pages += node->range().intersect(range).pages();
+  }
+  return pages;
+}
 
 // --- heap ----------------------------------------------------------------------------------------------
 
@@ -31,6 +53,7 @@ Gva AddressSpace::set_brk(Gva end) {
     const u64 keep = above != nullptr && (above->tag & kVmaGrowsDown) != 0 ? kStackGuardPages : 1;
     if (above != nullptr && above->range().begin < more.end + pages_to_bytes(keep)) return brk_;
     if (tree_.regions() > kMostRegions || !may_commit(more.pages())) return brk_;
+    if (end - brk_start_ > limits_.data_bytes || !may_grow(more.pages(), true)) return brk_;
     if (!insert({.range = more, .perm = kPermRW, .usage = unasked_}, future_flags_, nullptr)) return brk_;
     install_locked(future_flags_, more);
   }
@@ -48,7 +71,8 @@ Result<void> AddressSpace::map_stack() {
 bool AddressSpace::grow_stack(Gva va) {
   const RegionNode* stack = tree_.at_or_after(va);
   if (stack == nullptr || (stack->tag & kVmaGrowsDown) == 0 || stack->range().begin <= va) return false;
-  if (va < kUserRange.begin || stack->range().end - va.page_base() > kStackLimitBytes) return false;
+  const u64 most = std::min(limits_.stack_bytes, kUserRange.bytes());
+  if (va < kUserRange.begin || stack->range().end - va.page_base() > most) return false;
   // A stack or something inaccessible below needs no gap: touching it does no harm.
   const RegionNode* below = tree_.previous(*stack);
   Gva lowest = kUserRange.begin;
@@ -58,10 +82,10 @@ bool AddressSpace::grow_stack(Gva va) {
   }
   if (va.page_base() < lowest) return false;
   Gva begin{va.value() & ~(kStackStepBytes - 1)};
-  if (begin < lowest || stack->range().end - begin > kStackLimitBytes) begin = va.page_base();
+  if (begin < lowest || stack->range().end - begin > most) begin = va.page_base();
   RegionSpec more = stack->spec;
   more.range = {begin, stack->range().begin};
-  if (more.object != ObjectId::kNone) return false;
+  if (more.object != ObjectId::kNone || !may_grow(more.range.pages(), false)) return false;
   return insert(more, stack->tag, nullptr).has_value();
 }
 

@@ -23,6 +23,7 @@ Result<Ref<AddressSpace>> AddressSpace::clone() {
   child->brk_start_ = brk_start_;
   child->brk_ = brk_;
   child->unasked_ = unasked_;
+  child->limits_ = limits_;
   child->seen_flags_ = seen_flags_;
   if (may_have(kVmaForkFlags)) NOPTE_TRY(child->forget_what_stays_with_the_parent());
   return child;

@@ -131,6 +131,9 @@ Result<Gva> AddressSpace::remap(const RemapRequest& request) {
           (~u64{0} >> kPageShift)) {
     return Fail(Status::kInvalid);
   }
+  if (more != 0 && !may_grow(more, is_data(node->spec.sharing, node->spec.perm, node->tag))) {
+    return Fail(Status::kNoMemory);
+  }
   if (old.empty()) return duplicate(request);
   if (request.keeps_source) return move_and_keep(request);
   if (more != 0 && counts_against_memory(node->spec.sharing, node->spec.perm, node->tag) &&

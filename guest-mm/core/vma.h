@@ -27,6 +27,11 @@ constexpr bool counts_against_memory(Sharing sharing, Perm perm, u32 flags) {
   return sharing == Sharing::kPrivate && perm.write() && (flags & kVmaNoReserve) == 0;
 }
 
+// Whether RLIMIT_DATA counts it.
+constexpr bool is_data(Sharing sharing, Perm perm, u32 flags) {
+  return sharing == Sharing::kPrivate && perm.write() && (flags & kVmaGrowsDown) == 0;
+}
+
 // One VMA, as /proc/self/maps shows it.
 struct Vma {
   VaRange range;

@@ -83,6 +83,7 @@ Result<Ref<AddressSpace>> build_space(const Program& program) {
     NOPTE_TRY(map_image(**space, program.interpreter));
   }
   NOPTE_TRY((*space)->map_stack());
+  (*space)->set_limits(current_process().limits->of_space());
   const elf::Layout& layout = program.main.layout;
   (*space)->set_brk_start(layout.span.end + layout.bias);
   return space;

@@ -102,6 +102,10 @@ void copy_process(Process& child, Process& parent, const CloneRequest& request) 
   if (child.executable != nullptr) {
     child.executable->retain();
   }
+  if (child.limits != parent.limits) {
+    parent.limits->retain();
+    std::exchange(child.limits, parent.limits)->release();
+  }
   child.barriers = parent.barriers;
   child.maker_tid = current().tid;
   if ((request.flags & kCloneParent) != 0) {

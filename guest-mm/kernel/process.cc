@@ -86,6 +86,8 @@ Result<Process*> create_process() {
   process.pid = leader.tid;
   process.last_thread = &leader;
   process.started_ns = platform_ops().now_ns();
+  process.limits = &Limits::initial();
+  process.limits->retain();
   if (g_init == nullptr) {
     g_init = &process;
   }
@@ -147,6 +149,7 @@ void release_process(Process& process) {
   NOPTE_ASSERT(!leader.queued && &leader != g_current && process.last_thread == &leader);
   set_parent(process, nullptr);
   timer_stop(process.alarm);
+  process.limits->release();
   if (process.signals.shared != nullptr) [[unlikely]] {
     drop_signal_actions(process);
   }

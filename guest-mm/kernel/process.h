@@ -7,6 +7,7 @@
 // Concurrency: one CPU, non-preemptible kernel.
 #pragma once
 
+#include "guest-mm/kernel/limits.h"
 #include "guest-mm/kernel/thread.h"
 
 namespace nopte::guest {
@@ -60,6 +61,8 @@ struct Process {
     u64 interval_ns = 0;
   };
   Alarm alarm;  // ITIMER_REAL
+
+  Limits* limits;  // one reference
 
   u32 barriers = 0;  // what membarrier(2) was told will be asked for; fork copies it
 

@@ -5,7 +5,6 @@
 
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/kernel/errno.h"
-#include "guest-mm/kernel/files/file_table.h"
 #include "guest-mm/kernel/machine_end.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/rusage.h"
@@ -38,51 +37,6 @@ struct SystemInfo {
 };
 static_assert(sizeof(SystemInfo) == 112);
 
-struct Limit {
-  u64 now;
-  u64 most;
-};
-constexpr u64 kUnlimited = ~u64{0};
-
-enum class Resource : u64 { kStack = 3, kCore = 4, kProcesses = 6, kOpenFiles = 7, kCount = 16 };
-
-Limit limit_of(u64 resource) {
-  switch (static_cast<Resource>(resource)) {
-    case Resource::kStack:
-      return {kStackLimitBytes, kStackLimitBytes};
-    case Resource::kCore:
-      return {0, 0};
-    case Resource::kOpenFiles:
-      return {files::FileTable::kLimit, files::FileTable::kLimit};
-    default:
-      return {kUnlimited, kUnlimited};
-  }
-}
-
-i64 get_limit(u64 resource, u64 address) {
-  const Limit limit = limit_of(resource);
-  return arch::copy_to_user(Gva{address}, &limit, sizeof(limit)) ? 0 : -kEFAULT;
-}
-
-// Limits are fixed: setting what holds is fine, anything else is refused.
-i64 set_limit(u64 resource, u64 address) {
-  Limit wanted;
-  if (!arch::copy_from_user(&wanted, Gva{address}, sizeof(wanted))) {
-    return -kEFAULT;
-  }
-  const Limit limit = limit_of(resource);
-  if (wanted.now > wanted.most) {
-    return -kEINVAL;
-  }
-  return wanted.now == limit.now && wanted.most == limit.most ? 0 : -kEPERM;
-}
-
-bool valid_resource(u64 resource) { return resource < static_cast<u64>(Resource::kCount); }
-
-bool known_process(u64 pid) {
-  return static_cast<i32>(pid) == 0 || find_process(static_cast<i32>(pid)) != nullptr;
-}
-
 }  // namespace
 
 i64 sys_uname(const SyscallArgs& args) {
@@ -98,29 +52,6 @@ i64 sys_sysinfo(const SyscallArgs& args) {
   info.free_bytes = pages_to_bytes(memory.free_pages);
   info.processes = static_cast<u16>(thread_count());
   return arch::copy_to_user(Gva{args.a0}, &info, sizeof(info)) ? 0 : -kEFAULT;
-}
-
-i64 sys_getrlimit(const SyscallArgs& args) {
-  return valid_resource(args.a0) ? get_limit(args.a0, args.a1) : -kEINVAL;
-}
-
-i64 sys_setrlimit(const SyscallArgs& args) {
-  return valid_resource(args.a0) ? set_limit(args.a0, args.a1) : -kEINVAL;
-}
-
-i64 sys_prlimit64(const SyscallArgs& args) {
-  if (!valid_resource(args.a1)) {
-    return -kEINVAL;
-  }
-  if (!known_process(args.a0)) {
-    return -kESRCH;
-  }
-  if (args.a2 != 0) {
-    if (const i64 error = set_limit(args.a1, args.a2); error != 0) {
-      return error;
-    }
-  }
-  return args.a3 != 0 ? get_limit(args.a1, args.a3) : 0;
 }
 
 i64 sys_getrusage(const SyscallArgs& args) {

@@ -1,11 +1,25 @@
 #include "guest-mm/kernel/files/call_support.h"
 
+#include <algorithm>
+
 #include "guest-mm/kernel/process.h"
 
 namespace nopte::guest::files {
 
 ProcessFiles& current_files() { return *current().files; }
 ProcessFiles& current_directories() { return *current().directories; }
+
+u64 within_file_limit_slow(const File& file, u64 offset, u64 bytes) {
+  const u64 limit = current_process().limits->of(Resource::kFileBytes).now;
+  if (bytes == 0 || file.inode() == nullptr || !file.inode()->is_regular()) {
+    return bytes;
+  }
+  if (offset >= limit) {
+    send_signal(current(), kSIGXFSZ);
+    return 0;
+  }
+  return std::min(bytes, limit - offset);
+}
 
 PathStart path_start(u64 directory_descriptor, std::string_view path) {
   if (static_cast<i32>(directory_descriptor) == kAtCwd || path.starts_with('/')) {

@@ -5,6 +5,7 @@
 #include "guest-mm/kernel/files/path_walk.h"
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/files/user_path.h"
+#include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/syscall.h"
 
 namespace nopte::guest::files {
@@ -15,6 +16,14 @@ inline constexpr u64 kTransferLimit = 0x7fff'f000;
 inline File* file_of(u64 descriptor) { return current_files().table.get(static_cast<u32>(descriptor)); }
 
 inline i64 negated(Errno error) { return -static_cast<i64>(error); }
+
+// How many of the bytes a write to the file may move from `offset` on (RLIMIT_FSIZE, of regular files). 0,
+// when `bytes` is not: the process was sent SIGXFSZ, and the call answers -EFBIG.
+u64 within_file_limit_slow(const File& file, u64 offset, u64 bytes);
+inline u64 within_file_limit(const File& file, u64 offset, u64 bytes) {
+  const u64 limit = current_process().limits->of(Resource::kFileBytes).now;
+  return limit == kUnlimited ? bytes : within_file_limit_slow(file, offset, bytes);
+}
 
 // Where a path of an *at call begins. `start` is null for the working directory.
 struct PathStart {

@@ -143,7 +143,8 @@ i64 sys_close_range(const SyscallArgs& args) {
     return -kEINVAL;
   }
   FileTable& table = current_files().table;
-  for (u64 descriptor = first; descriptor <= last && descriptor < FileTable::kLimit; ++descriptor) {
+  const u64 bound = table.bound();
+  for (u64 descriptor = first; descriptor <= last && descriptor < bound; ++descriptor) {
     if (table.get(descriptor) == nullptr) {
       continue;
     }

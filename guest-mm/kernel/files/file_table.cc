@@ -13,28 +13,40 @@ FileTable::~FileTable() { close_all(); }
 
 u64 FileTable::bound() const {
   for (u64 word = words(); word-- > 0;) {
-    if (open_bits_[word] != 0) {
-      return word * 64 + static_cast<u64>(std::bit_width(open_bits_[word]));
+    if (bits_[word] != 0) {
+      return word * 64 + static_cast<u64>(std::bit_width(bits_[word]));
     }
   }
   return 0;
+}
+
+void FileTable::give_back_block() {
+  if (files_ != inline_files_.data()) {
+    heap_free(files_, block_bytes(capacity_));
+  } else {
+    inline_files_ = {};
+    inline_bits_ = {};
+  }
 }
 
 bool FileTable::reserve(u64 descriptors) {
   if (descriptors <= capacity_) {
     return true;
   }
-  const u32 capacity = static_cast<u32>(std::bit_ceil(descriptors));
-  auto** files = static_cast<File**>(heap_alloc(capacity * sizeof(File*)));
+  const u64 capacity = std::bit_ceil(std::max<u64>(descriptors, 64));
+  auto** files = static_cast<File**>(heap_alloc(block_bytes(capacity)));
   if (files == nullptr) {
     return false;
   }
+  auto* const bits = reinterpret_cast<u64*>(files + capacity);
+  std::memset(files, 0, block_bytes(capacity));
   std::memcpy(files, files_, capacity_ * sizeof(File*));
-  if (files_ != inline_files_.data()) {
-    heap_free(files_, capacity_ * sizeof(File*));
-  }
+  std::memcpy(bits, bits_, words() * sizeof(u64));
+  std::memcpy(bits + words_of(capacity), close_bits(), words() * sizeof(u64));
+  give_back_block();
   files_ = files;
-  capacity_ = capacity;
+  bits_ = bits;
+  capacity_ = static_cast<u32>(capacity);
   return true;
 }
 
@@ -43,10 +55,11 @@ bool FileTable::copy_from(const FileTable& other) {
   if (!reserve(count)) {
     return false;
   }
+  limit_ = other.limit_;
   for (u64 word = 0; word * 64 < count; ++word) {
-    open_bits_[word] = other.open_bits_[word];
-    close_bits_[word] = other.close_bits_[word];
-    for (u64 left = open_bits_[word]; left != 0; left &= left - 1) {
+    bits_[word] = other.bits_[word];
+    close_bits()[word] = other.bits_[other.words() + word];
+    for (u64 left = bits_[word]; left != 0; left &= left - 1) {
       const u64 descriptor = word * 64 + static_cast<u64>(std::countr_zero(left));
       files_[descriptor] = other.files_[descriptor];
       files_[descriptor]->retain();
@@ -57,7 +70,7 @@ bool FileTable::copy_from(const FileTable& other) {
 
 void FileTable::close_on_exec() {
   for (u64 word = 0; word < words(); ++word) {
-    for (u64 left = open_bits_[word] & close_bits_[word]; left != 0; left &= left - 1) {
+    for (u64 left = bits_[word] & close_bits()[word]; left != 0; left &= left - 1) {
       close(word * 64 + static_cast<u64>(std::countr_zero(left)));
     }
   }
@@ -66,43 +79,46 @@ void FileTable::close_on_exec() {
 void FileTable::close_all() {
   for (u64 word = 0; word < words(); ++word) {
     // A file's end may run anything; the table is consistent before.
-    for (u64 left = std::exchange(open_bits_[word], 0); left != 0; left &= left - 1) {
-      Ref<File>::adopt(files_[word * 64 + static_cast<u64>(std::countr_zero(left))]);
+    for (u64 left = std::exchange(bits_[word], 0); left != 0; left &= left - 1) {
+      Ref<File>::adopt(std::exchange(files_[word * 64 + static_cast<u64>(std::countr_zero(left))], nullptr));
     }
   }
   if (files_ != inline_files_.data()) {
-    heap_free(files_, capacity_ * sizeof(File*));
+    give_back_block();
     files_ = inline_files_.data();
+    bits_ = inline_bits_.data();
     capacity_ = kInline;
   }
 }
 
-i64 FileTable::insert(Ref<File> file, CloseOnExec close_on_exec, u64 minimum) {
-  if (minimum >= kLimit) {
-    return -kEINVAL;
-  }
-  u64 word = minimum / 64;
-  u64 free_bits = ~open_bits_[word] & ~u64{0} << (minimum % 64);
-  while (free_bits == 0) {
-    if (++word == kWords) {
-      return -kEMFILE;
+u64 FileTable::lowest_free(u64 minimum) const {
+  u64 keep = ~u64{0} << (minimum % 64);
+  for (u64 word = minimum / 64; word < words(); ++word, keep = ~u64{0}) {
+    if (const u64 free = ~bits_[word] & keep; free != 0) {
+      return word * 64 + static_cast<u64>(std::countr_zero(free));
     }
-    free_bits = ~open_bits_[word];
   }
-  return replace(word * 64 + static_cast<u64>(std::countr_zero(free_bits)), std::move(file), close_on_exec);
+  return std::max<u64>(minimum, words() * 64);
+}
+
+i64 FileTable::insert(Ref<File> file, CloseOnExec close_on_exec, u64 minimum) {
+  if (minimum >= limit_) {
+    return minimum == 0 ? -kEMFILE : -kEINVAL;
+  }
+  const u64 descriptor = lowest_free(minimum);
+  return descriptor < limit_ ? replace(descriptor, std::move(file), close_on_exec) : -kEMFILE;
 }
 
 i64 FileTable::replace(u64 descriptor, Ref<File> file, CloseOnExec close_on_exec) {
-  if (descriptor >= kLimit) {
+  if (descriptor >= limit_) {
     return -kEBADF;
   }
   if (!reserve(descriptor + 1)) {
     return -kENOMEM;
   }
   // The old file's end may run anything; the table is consistent before.
-  const Ref<File> old = is_open(descriptor) ? Ref<File>::adopt(files_[descriptor]) : nullptr;
-  files_[descriptor] = file.detach();
-  open_bits_[descriptor / 64] |= u64{1} << (descriptor % 64);
+  const Ref<File> old = Ref<File>::adopt(std::exchange(files_[descriptor], file.detach()));
+  bits_[descriptor / 64] |= u64{1} << (descriptor % 64);
   set_close_on_exec(descriptor, close_on_exec);
   return static_cast<i64>(descriptor);
 }
@@ -111,14 +127,14 @@ i64 FileTable::close(u64 descriptor) {
   if (get(descriptor) == nullptr) {
     return -kEBADF;
   }
-  const Ref<File> old = Ref<File>::adopt(files_[descriptor]);
-  open_bits_[descriptor / 64] &= ~(u64{1} << (descriptor % 64));
+  const Ref<File> old = Ref<File>::adopt(std::exchange(files_[descriptor], nullptr));
+  bits_[descriptor / 64] &= ~(u64{1} << (descriptor % 64));
   return 0;
 }
 
 void FileTable::set_close_on_exec(u64 descriptor, CloseOnExec value) {
   const u64 bit = u64{1} << (descriptor % 64);
-  u64& word = close_bits_[descriptor / 64];
+  u64& word = close_bits()[descriptor / 64];
   word = value == CloseOnExec::kYes ? word | bit : word & ~bit;
 }
 

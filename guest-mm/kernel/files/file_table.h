@@ -11,7 +11,7 @@ enum class CloseOnExec : bool { kNo, kYes };
 
 class FileTable {
  public:
-  static constexpr u32 kLimit = 1024;
+  static constexpr u32 kMost = 1 << 20;  // Linux's sysctl_nr_open
 
   FileTable() = default;
   FileTable(const FileTable&) = delete;
@@ -26,8 +26,11 @@ class FileTable {
 
   // The open file, or null. Valid until the descriptor closes: hold a Ref across anything that blocks.
   [[nodiscard]] File* get(u64 descriptor) const {
-    return descriptor < capacity_ && is_open(descriptor) ? files_[descriptor] : nullptr;
+    return descriptor < capacity_ ? files_[descriptor] : nullptr;
   }
+  // New descriptors are below it (RLIMIT_NOFILE); higher ones that are open stay. At most kMost.
+  [[nodiscard]] u32 limit() const { return limit_; }
+  void set_limit(u32 limit) { limit_ = limit; }
   // The lowest free descriptor >= minimum; -EMFILE, -EINVAL (minimum beyond the limit), -ENOMEM.
   i64 insert(Ref<File> file, CloseOnExec close_on_exec, u64 minimum = 0);
   // Puts the file at exactly this number, closing what was there. -EBADF beyond the limit, -ENOMEM.
@@ -36,7 +39,7 @@ class FileTable {
   i64 close(u64 descriptor);
 
   [[nodiscard]] bool close_on_exec(u64 descriptor) const {
-    return close_bits_[descriptor / 64] >> (descriptor % 64) & 1;
+    return bits_[words() + descriptor / 64] >> (descriptor % 64) & 1;
   }
   void set_close_on_exec(u64 descriptor, CloseOnExec value);
   // One past the highest open number, for walks.
@@ -44,20 +47,26 @@ class FileTable {
 
  private:
   static constexpr u32 kInline = 16;
-  static constexpr u32 kWords = kLimit / 64;
+  static constexpr u32 kUsualLimit = 1024;
 
-  [[nodiscard]] bool is_open(u64 descriptor) const {
-    return open_bits_[descriptor / 64] >> (descriptor % 64) & 1;
+  // Words of bits for the open descriptors, and as many for those that exec closes.
+  static constexpr u64 words_of(u64 capacity) { return (capacity + 63) / 64; }
+  [[nodiscard]] u64 words() const { return words_of(capacity_); }
+  static constexpr u64 block_bytes(u64 capacity) {
+    return capacity * sizeof(File*) + 2 * words_of(capacity) * sizeof(u64);
   }
-  // How many words of the bits may say something.
-  [[nodiscard]] u64 words() const { return (capacity_ + 63) / 64; }
+  [[nodiscard]] u64* close_bits() { return bits_ + words(); }
+  [[nodiscard]] u64 lowest_free(u64 minimum) const;
   [[nodiscard]] bool reserve(u64 descriptors);
+  void give_back_block();
 
-  std::array<u64, kWords> open_bits_{};
-  std::array<u64, kWords> close_bits_{};
+  // The files and behind them the bits are one block once there are more than fit here.
   std::array<File*, kInline> inline_files_{};
-  File** files_ = inline_files_.data();
+  std::array<u64, 2> inline_bits_{};
+  File** files_ = inline_files_.data();  // null where nothing is open
+  u64* bits_ = inline_bits_.data();
   u32 capacity_ = kInline;
+  u32 limit_ = kUsualLimit;
 };
 
 }  // namespace nopte::guest::files

@@ -201,7 +201,7 @@ class TemporarySignalMask {
 };
 
 i64 poll_entries(u64 address, u64 count, u64 deadline_ns) {
-  if (count > FileTable::kLimit) {
+  if (count > current_process().limits->of(Resource::kOpenFiles).now) {
     return -kEINVAL;
   }
   SmallArray<PollEntry, 8> entries;

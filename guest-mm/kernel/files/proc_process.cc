@@ -67,6 +67,7 @@ struct ThreadEntry {
 };
 constexpr ThreadEntry kThreadFiles[] = {
     {"maps", proc_process_maps},
+    {"limits", proc_process_limits},
     {"stat", proc_process_stat},
     {"statm", proc_process_statm},
     {"status", proc_process_status},

@@ -26,6 +26,7 @@ void proc_process_smaps(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_stat(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_statm(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_status(TextBuilder& out, Thread& thread, ProcScope scope);
+void proc_process_limits(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_comm(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_cmdline(TextBuilder& out, Thread& thread, ProcScope scope);
 

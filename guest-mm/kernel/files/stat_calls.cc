@@ -155,9 +155,22 @@ i64 put_statfs(const Inode& inode, u64 out) {
   return put_user(out, answer);
 }
 
+// Growing a file obeys RLIMIT_FSIZE (fs/attr.c, inode_newsize_ok).
+bool may_become(const Inode& inode, u64 bytes) {
+  const bool may =
+      bytes <= inode.size_bytes() || bytes <= current_process().limits->of(Resource::kFileBytes).now;
+  if (!may) {
+    send_signal(current(), kSIGXFSZ);
+  }
+  return may;
+}
+
 i64 truncate_inode(Inode& inode, u64 bytes) {
   if (static_cast<i64>(bytes) < 0) {
     return -kEINVAL;
+  }
+  if (inode.is_regular() && !may_become(inode, bytes)) {
+    return -kEFBIG;
   }
   return inode.is_directory() ? -kEISDIR : inode.truncate(bytes);
 }
@@ -292,7 +305,8 @@ i64 sys_ftruncate(const SyscallArgs& args) {
   if (!file->writable() || static_cast<i64>(args.a1) < 0) {
     return -kEINVAL;
   }
-  return file->truncate(args.a1);
+  return file->inode()->is_regular() && !may_become(*file->inode(), args.a1) ? -kEFBIG
+                                                                             : file->truncate(args.a1);
 }
 
 i64 sys_fallocate(const SyscallArgs& args) {
@@ -320,6 +334,9 @@ i64 sys_fallocate(const SyscallArgs& args) {
   }
   if ((args.a1 & kPunchHole) != 0) {
     return file->punch(args.a2, args.a3);
+  }
+  if ((args.a1 & kKeepSize) == 0 && !may_become(*file->inode(), static_cast<u64>(end))) {
+    return -kEFBIG;
   }
   if (const i64 error = file->allocate(args.a2, args.a3); error != 0) {
     return error;

@@ -37,6 +37,11 @@ i64 transfer(File& file, Direction direction, IoBuffer buffer, u64 bytes) {
     }
     return done;
   }
+  const u64 asked = bytes;
+  bytes = within_file_limit(file, file.append() ? file.end_bytes() : file.position, bytes);
+  if (bytes == 0 && asked != 0) {
+    return -kEFBIG;
+  }
   u64 end = 0;
   const i64 done = file.write(buffer, bytes, file.position, &end);
   if (done > 0 && file.seekable()) {
@@ -48,8 +53,11 @@ i64 transfer(File& file, Direction direction, IoBuffer buffer, u64 bytes) {
 // The positioned form: the file's own position stays.
 i64 transfer_at(File& file, Direction direction, IoBuffer buffer, u64 bytes, u64 offset) {
   bytes = std::min(bytes, kTransferLimit);
-  return direction == Direction::kRead ? file.read(buffer, bytes, offset)
-                                       : file.write(buffer, bytes, offset, nullptr);
+  if (direction == Direction::kRead) {
+    return file.read(buffer, bytes, offset);
+  }
+  const u64 allowed = within_file_limit(file, file.append() ? file.end_bytes() : offset, bytes);
+  return allowed == 0 && bytes != 0 ? -kEFBIG : file.write(buffer, allowed, offset, nullptr);
 }
 
 i64 positioned(const SyscallArgs& args, Direction direction) {

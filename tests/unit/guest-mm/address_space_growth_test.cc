@@ -26,7 +26,7 @@ TEST_F(AddressSpaceTest, BrkMovesByBytesAndMapsByPages) {
 
 TEST_F(AddressSpaceTest, TheStackGrowsToItsLimitAndKeepsAGap) {
   ASSERT_TRUE(space->map_stack());
-  const Gva lowest = kStackTop - kStackLimitBytes;
+  const Gva lowest = kStackTop - SpaceLimits().stack_bytes;
   EXPECT_FALSE(space->grow_stack(kStackTop - kPageBytes));  // there already
   EXPECT_TRUE(space->grow_stack(kStackTop - kStackInitialBytes - 1));
   EXPECT_TRUE(space->grow_stack(lowest));

@@ -250,7 +250,7 @@ void RandomRun::stack(Entry& entry) {
   u64 stack_end = 0;
   if (allowed) {
     stack_end = model.region_end(above->first);
-    allowed = stack_end - va <= kStackLimitBytes >> kPageShift;
+    allowed = stack_end - va <= SpaceLimits().stack_bytes >> kPageShift;
     if (above != model.pages.begin()) {
       const auto under = std::prev(above);
       const bool harmless = under->second.perm.none() || (under->second.flags & kVmaGrowsDown) != 0;
@@ -265,7 +265,7 @@ void RandomRun::stack(Entry& entry) {
   const u64 begin = std::max(lowest, entry.space->find(address(va))->range.begin.page());
   EXPECT_LE(begin, va);
   EXPECT_FALSE(model.any(begin, above->first - begin));
-  EXPECT_LE(pages_to_bytes(stack_end - begin), kStackLimitBytes);
+  EXPECT_LE(pages_to_bytes(stack_end - begin), SpaceLimits().stack_bytes);
   const u64 end = above->first;
   add(model, begin, end - begin, ModelPage(above->second));
 }

@@ -24,19 +24,41 @@ TEST_F(FileTableTest, GivesTheLowestFreeNumber) {
   EXPECT_EQ(table.insert(file(), CloseOnExec::kNo), 100);
   EXPECT_EQ(table.insert(file(), CloseOnExec::kNo, 500), 500);
   EXPECT_EQ(table.bound(), 501u);
-  EXPECT_EQ(table.insert(file(), CloseOnExec::kNo, FileTable::kLimit), -kEINVAL);
+  EXPECT_EQ(table.insert(file(), CloseOnExec::kNo, table.limit()), -kEINVAL);
 }
 
 TEST_F(FileTableTest, EndsAtTheLimit) {
+  const Ref<File> one = file();
+  for (const u32 limit : {16u, 64u, 65u, 1024u, 5000u}) {
+    FileTable table;
+    table.set_limit(limit);
+    for (u32 i = 0; i < limit; ++i) {
+      ASSERT_EQ(table.insert(one, i % 3 == 0 ? CloseOnExec::kYes : CloseOnExec::kNo), static_cast<i64>(i));
+    }
+    EXPECT_EQ(table.insert(one, CloseOnExec::kNo), -kEMFILE);
+    EXPECT_EQ(table.replace(limit, one, CloseOnExec::kNo), -kEBADF);
+    EXPECT_EQ(table.get(limit), nullptr);
+    EXPECT_EQ(table.get(~u64{0}), nullptr);
+    FileTable copy;
+    ASSERT_TRUE(copy.copy_from(table));
+    EXPECT_EQ(copy.limit(), limit);
+    copy.close_on_exec();
+    for (u32 i = 0; i < limit; ++i) ASSERT_EQ(copy.get(i) == nullptr, i % 3 == 0) << i;
+  }
+}
+
+TEST_F(FileTableTest, WhatIsOpenAboveALowerLimitStays) {
   FileTable table;
   const Ref<File> one = file();
-  for (u32 i = 0; i < FileTable::kLimit; ++i) {
-    ASSERT_EQ(table.insert(one, CloseOnExec::kNo), static_cast<i64>(i));
-  }
+  ASSERT_EQ(table.replace(700, one, CloseOnExec::kNo), 700);
+  table.set_limit(3);
+  EXPECT_EQ(table.get(700), one.get());
+  for (i64 i = 0; i < 3; ++i) EXPECT_EQ(table.insert(one, CloseOnExec::kNo), i);
   EXPECT_EQ(table.insert(one, CloseOnExec::kNo), -kEMFILE);
-  EXPECT_EQ(table.replace(FileTable::kLimit, one, CloseOnExec::kNo), -kEBADF);
-  EXPECT_EQ(table.get(FileTable::kLimit), nullptr);
-  EXPECT_EQ(table.get(~u64{0}), nullptr);
+  EXPECT_EQ(table.insert(one, CloseOnExec::kNo, 3), -kEINVAL);
+  EXPECT_EQ(table.close(700), 0);
+  table.set_limit(0);
+  EXPECT_EQ(table.insert(one, CloseOnExec::kNo), -kEMFILE);
 }
 
 TEST_F(FileTableTest, CopiesAndClosesOnExec) {
