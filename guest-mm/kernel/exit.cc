@@ -102,6 +102,8 @@ void end_process(Process& process) {
               signal != 0 ? signal : process.exit_status >> 8);
   if (process.unclaimed) {
     set_parent(process, nullptr);
+  } else {
+    note_ended(process);
   }
 }
 
@@ -124,6 +126,9 @@ void leave_process(Thread& self, Process& process) {
 void exit_process(i32 wait_status) {
   Thread& self = current();
   Process& process = *self.process;
+  if (process.live_threads == 1 && process.ending == Ending::kNo) {
+    exit_thread(wait_status);
+  }
   const bool dies_alone = process.ending == Ending::kExec && process.survivor != &self;
   if (process.ending != Ending::kExit && !dies_alone) {
     if (&process == init_process()) {
