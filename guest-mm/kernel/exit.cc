@@ -175,9 +175,6 @@ void exit_thread(i32 wait_status) {
 bool end_other_threads() {
   Thread& self = current();
   Process& process = *self.process;
-  if (process.live_threads == 1) {
-    return true;
-  }
   if (process.ending != Ending::kNo) {
     return false;
   }
@@ -202,8 +199,7 @@ void go_on_as_leader(void (*entry)(void*)) {
   *leader.registers = *self.registers;
   std::memcpy(leader.comm, self.comm, sizeof(leader.comm));
   leader.signals = self.signals;
-  leader.policy = self.policy;
-  leader.priority = self.priority;
+  leader.scheduling = self.scheduling;
   leader.fs_base = 0;
   leader.set_child_tid = leader.clear_child_tid = leader.robust_list = 0;
   leader.restart = {};

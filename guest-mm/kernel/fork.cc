@@ -73,8 +73,7 @@ void copy_thread(Thread& child, const Thread& parent, const CloneRequest& reques
   child.fs_base = (request.flags & kCloneSettls) != 0 ? request.tls : arch::fs_base();
   arch::save_fpu(child.fpu);
   std::memcpy(child.comm, parent.comm, sizeof(child.comm));
-  child.policy = parent.policy;
-  child.priority = parent.priority;
+  child.scheduling = parent.scheduling;
   child.signals.blocked = parent.signals.blocked;
   if ((request.flags & kCloneVm) == 0 || (request.flags & kCloneVfork) != 0) {
     child.signals.alternate = parent.signals.alternate;
