@@ -12,7 +12,7 @@ namespace nopte::guest {
 
 namespace {
 
-constexpr u64 kSignalMask = 0xff, kLegacyFlags = 0xffff'ffff, kNewTime = 0x80;
+constexpr u64 kSignalMask = kCloneSignalMask, kLegacyFlags = 0xffff'ffff, kNewTime = 0x80;
 // Tracing is not there, I/O contexts and semaphore undo lists would do nothing.
 constexpr u64 kKnown = kCloneVm | kCloneFs | kCloneFiles | kCloneSighand | kClonePtrace | kCloneVfork |
                        kCloneParent | kCloneThread | kCloneSysvsem | kCloneSettls | kCloneParentSettid |
@@ -64,15 +64,6 @@ bool valid(const CloneArguments& arguments, u64 bytes) {
 }
 
 }  // namespace
-
-CloneRequest clone_request(const SyscallArgs& args) {
-  return {.flags = args.a0 & kLegacyFlags & ~kSignalMask,
-          .exit_signal = static_cast<i32>(args.a0 & kSignalMask),
-          .stack = args.a1,
-          .parent_tid = args.a2,
-          .child_tid = args.a3,
-          .tls = args.a4};
-}
 
 i64 load_clone_request(u64 address, u64 bytes, CloneRequest& request) {
   if (bytes > kPageBytes) {

@@ -14,6 +14,8 @@ inline constexpr u64 kCloneVm = 0x100, kCloneFs = 0x200, kCloneFiles = 0x400, kC
                      kCloneIo = 0x8000'0000, kCloneClearSighand = 0x1'0000'0000,
                      kCloneIntoCgroup = 0x2'0000'0000;
 
+inline constexpr u64 kCloneSignalMask = 0xff;
+
 struct CloneRequest {
   u64 flags = 0;  // without the signal
   i32 exit_signal = 0;
@@ -24,7 +26,14 @@ struct CloneRequest {
 };
 
 // clone(2)'s arguments; nothing of them is checked.
-CloneRequest clone_request(const SyscallArgs& args);
+inline CloneRequest clone_request(const SyscallArgs& args) {
+  return {.flags = static_cast<u32>(args.a0) & ~kCloneSignalMask,
+          .exit_signal = static_cast<i32>(args.a0 & kCloneSignalMask),
+          .stack = args.a1,
+          .parent_tid = args.a2,
+          .child_tid = args.a3,
+          .tls = args.a4};
+}
 // clone3(2)'s: 0, or -E2BIG, -EFAULT, -EINVAL.
 i64 load_clone_request(u64 address, u64 bytes, CloneRequest& request);
 // These need no check.

@@ -145,8 +145,8 @@ void become(Thread& self, NewImage& image) {
   if (image.owes) {
     activate_space(self.space);
     settle_words(self);
+    activate_space(image.space.get());
   }
-  activate_space(image.space.get());
   AddressSpace* old = std::exchange(self.space, image.space.detach());
   if (old != nullptr) {
     old->release();
@@ -271,9 +271,12 @@ i64 execute(const SyscallArgs& args) {
     return error;
   }
   // The wait for the other threads comes last: another process may exec meanwhile, and uses the scratch data.
-  if (!end_other_threads()) {
-    activate_space(current().space);
-    return -kEAGAIN;
+  if (current_process().live_threads > 1) {
+    const bool alone = end_other_threads();
+    activate_space(alone ? image.space.get() : current().space);
+    if (!alone) {
+      return -kEAGAIN;
+    }
   }
   become(current(), image);
   return 0;

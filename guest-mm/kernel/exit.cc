@@ -102,6 +102,8 @@ void end_process(Process& process) {
               signal != 0 ? signal : process.exit_status >> 8);
   if (process.unclaimed) {
     set_parent(process, nullptr);
+  } else {
+    note_ended(process);
   }
 }
 
@@ -124,6 +126,9 @@ void leave_process(Thread& self, Process& process) {
 void exit_process(i32 wait_status) {
   Thread& self = current();
   Process& process = *self.process;
+  if (process.live_threads == 1 && process.ending == Ending::kNo) {
+    exit_thread(wait_status);
+  }
   const bool dies_alone = process.ending == Ending::kExec && process.survivor != &self;
   if (process.ending != Ending::kExit && !dies_alone) {
     if (&process == init_process()) {
@@ -170,9 +175,6 @@ void exit_thread(i32 wait_status) {
 bool end_other_threads() {
   Thread& self = current();
   Process& process = *self.process;
-  if (process.live_threads == 1) {
-    return true;
-  }
   if (process.ending != Ending::kNo) {
     return false;
   }
@@ -197,8 +199,7 @@ void go_on_as_leader(void (*entry)(void*)) {
   *leader.registers = *self.registers;
   std::memcpy(leader.comm, self.comm, sizeof(leader.comm));
   leader.signals = self.signals;
-  leader.policy = self.policy;
-  leader.priority = self.priority;
+  leader.scheduling = self.scheduling;
   leader.fs_base = 0;
   leader.set_child_tid = leader.clear_child_tid = leader.robust_list = 0;
   leader.restart = {};

@@ -40,7 +40,7 @@ Result<void> give_space(Thread& child, Thread& parent, u64 flags) {
   return {};
 }
 
-// Each half shared or copied; two copies are one.
+// Each half shared or copied; two copies are one. After an error what the child has, it holds.
 Result<void> give_files(Thread& child, Thread& parent, u64 flags) {
   const bool same_table = (flags & kCloneFiles) != 0;
   const bool same_directories = (flags & kCloneFs) != 0;
@@ -55,13 +55,10 @@ Result<void> give_files(Thread& child, Thread& parent, u64 flags) {
   } else {
     child.directories = same_table ? parent.directories->clone_directories().detach() : child.files;
   }
-  if (child.files == nullptr || child.directories == nullptr) {
-    return Fail(Status::kNoMemory);
-  }
-  if (same_directories || !same_table) {
+  if (child.directories != nullptr && (same_directories || !same_table)) {
     child.directories->retain();
   }
-  return {};
+  return child.files != nullptr && child.directories != nullptr ? Result<void>{} : Fail(Status::kNoMemory);
 }
 
 void copy_thread(Thread& child, const Thread& parent, const CloneRequest& request) {
@@ -73,8 +70,7 @@ void copy_thread(Thread& child, const Thread& parent, const CloneRequest& reques
   child.fs_base = (request.flags & kCloneSettls) != 0 ? request.tls : arch::fs_base();
   arch::save_fpu(child.fpu);
   std::memcpy(child.comm, parent.comm, sizeof(child.comm));
-  child.policy = parent.policy;
-  child.priority = parent.priority;
+  child.scheduling = parent.scheduling;
   child.signals.blocked = parent.signals.blocked;
   if ((request.flags & kCloneVm) == 0 || (request.flags & kCloneVfork) != 0) {
     child.signals.alternate = parent.signals.alternate;

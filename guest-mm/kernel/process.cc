@@ -10,6 +10,7 @@
 namespace nopte::guest {
 
 Thread* g_current = nullptr;
+Process* g_init = nullptr;
 
 namespace {
 
@@ -17,7 +18,6 @@ constexpr i32 kMaxPid = 1 << 22;  // Linux's on 64-bit machines
 constexpr u32 kBuckets = 256;
 
 Thread* g_by_tid[kBuckets] = {};
-Process* g_init = nullptr;
 u64 g_count = 0;
 u64 g_most_threads = 0;  // 0: no limit
 i32 g_last_id = 0;
@@ -94,20 +94,57 @@ Result<Process*> create_process() {
   return &process;
 }
 
+namespace {
+
+void leave_parent(Process& process, Process& parent) {
+  (process.previous_sibling != nullptr ? process.previous_sibling->next_sibling : parent.first_child) =
+      process.next_sibling;
+  (process.next_sibling != nullptr ? process.next_sibling->previous_sibling : parent.last_child) =
+      process.previous_sibling;
+  if (parent.last_ended_child == &process) {
+    parent.last_ended_child = process.previous_sibling;
+  }
+}
+
+// Puts it behind `place`; null: first.
+void join_siblings(Process& process, Process& parent, Process* place) {
+  process.previous_sibling = place;
+  process.next_sibling = place != nullptr ? place->next_sibling : parent.first_child;
+  (place != nullptr ? place->next_sibling : parent.first_child) = &process;
+  (process.next_sibling != nullptr ? process.next_sibling->previous_sibling : parent.last_child) = &process;
+}
+
+}  // namespace
+
 void set_parent(Process& process, Process* parent) {
-  if (Process* old = process.parent; old != nullptr) {
-    (process.previous_sibling != nullptr ? process.previous_sibling->next_sibling : old->first_child) =
-        process.next_sibling;
-    (process.next_sibling != nullptr ? process.next_sibling->previous_sibling : old->last_child) =
-        process.previous_sibling;
+  if (process.parent != nullptr) {
+    leave_parent(process, *process.parent);
   }
   process.parent = parent;
-  process.previous_sibling = nullptr;
-  process.next_sibling = nullptr;
-  if (parent != nullptr) {
-    process.previous_sibling = parent->last_child;
-    (parent->last_child != nullptr ? parent->last_child->next_sibling : parent->first_child) = &process;
-    parent->last_child = &process;
+  if (parent == nullptr) {
+    process.previous_sibling = nullptr;
+    process.next_sibling = nullptr;
+  } else if (!process.ended()) {
+    join_siblings(process, *parent, parent->last_child);
+  } else {
+    Process* older = parent->last_ended_child;
+    while (older != nullptr && older->pid > process.pid) {
+      older = older->previous_sibling;
+    }
+    join_siblings(process, *parent, older);
+    if (older == parent->last_ended_child) {
+      parent->last_ended_child = &process;
+    }
+  }
+}
+
+void note_ended(Process& process) {
+  Process& parent = *process.parent;
+  Process* const last = parent.last_ended_child;
+  if (process.previous_sibling == last && (last == nullptr || last->pid < process.pid)) {
+    parent.last_ended_child = &process;  // it is there already
+  } else {
+    set_parent(process, &parent);
   }
 }
 
@@ -147,7 +184,9 @@ void release_process(Process& process) {
   Thread& leader = process.leader();
   NOPTE_ASSERT(leader.space == nullptr && leader.files == nullptr && process.first_child == nullptr);
   NOPTE_ASSERT(!leader.queued && &leader != g_current && process.last_thread == &leader);
-  set_parent(process, nullptr);
+  if (process.parent != nullptr) {
+    leave_parent(process, *process.parent);
+  }
   timer_stop(process.alarm);
   process.limits->release();
   if (process.signals.shared != nullptr) [[unlikely]] {
@@ -158,8 +197,6 @@ void release_process(Process& process) {
   leader.~Thread();
   give_process_slot(&leader);
 }
-
-Process* init_process() { return g_init; }
 
 Thread* find_thread(i32 tid) {
   Thread* thread = bucket(tid);

@@ -35,10 +35,12 @@ struct Process {
   files::Inode* executable = nullptr;  // one reference: the program that runs; null for none
   Gva initial_stack;                   // where the program found argc; /proc/<pid>/cmdline reads there
 
-  // Family. Zombies stay among the children until they are waited for.
+  // Family. Zombies stay among the children until they are waited for, before those that live, both in the
+  // order of their coming: who waits for any need not look at all.
   Process* parent = nullptr;
-  Process* first_child = nullptr;  // the oldest
+  Process* first_child = nullptr;
   Process* last_child = nullptr;
+  Process* last_ended_child = nullptr;
   Process* next_sibling = nullptr;
   Process* previous_sibling = nullptr;
   i32 maker_tid = 0;      // of the parent's thread whose child it is under __WNOTHREAD
@@ -103,10 +105,13 @@ void release_thread(Thread& thread);
 void set_thread_limit(u64 memory_bytes);
 // Makes `parent` (may be null) the parent; leaves an earlier one.
 void set_parent(Process& process, Process* parent);
+// Puts a process that ended before its siblings that live.
+void note_ended(Process& process);
 // Takes the process and its leader out of the table and the family and frees them, kernel stack included.
 // Preconditions: it ended, no other thread of it is left, it does not run, it has no children.
 void release_process(Process& process);
-Process* init_process();
+extern Process* g_init;
+inline Process* init_process() { return g_init; }
 
 Process* find_process(i32 pid);
 void for_each_process(FunctionRef<void(Process&)> visit);

@@ -39,12 +39,12 @@ i64 set_scheduler(u64 tid, i32 policy, u64 address) {
   if (thread == nullptr) {
     return -kESRCH;
   }
-  const i32 wanted = policy < 0 ? thread->policy : policy & ~kResetOnFork;
+  const i32 wanted = policy < 0 ? thread->scheduling.policy : policy & ~kResetOnFork;
   if (!known(wanted) || !valid_priority(wanted, priority)) {
     return -kEINVAL;
   }
-  thread->policy = static_cast<u8>(wanted);
-  thread->priority = static_cast<u8>(priority);
+  thread->scheduling.policy = static_cast<u8>(wanted);
+  thread->scheduling.priority = static_cast<u8>(priority);
   return 0;
 }
 
@@ -67,7 +67,7 @@ i64 sys_sched_getscheduler(const SyscallArgs& args) {
     return -kEINVAL;
   }
   const Thread* const thread = thread_or_self(args.a0);
-  return thread != nullptr ? thread->policy : -kESRCH;
+  return thread != nullptr ? thread->scheduling.policy : -kESRCH;
 }
 
 i64 sys_sched_getparam(const SyscallArgs& args) {
@@ -78,7 +78,7 @@ i64 sys_sched_getparam(const SyscallArgs& args) {
   if (thread == nullptr) {
     return -kESRCH;
   }
-  const i32 priority = thread->priority;
+  const i32 priority = thread->scheduling.priority;
   return arch::copy_to_user(Gva{args.a1}, &priority, sizeof(priority)) ? 0 : -kEFAULT;
 }
 
@@ -100,7 +100,7 @@ i64 sys_sched_rr_get_interval(const SyscallArgs& args) {
   if (thread == nullptr) {
     return -kESRCH;
   }
-  const Timespec slice = to_timespec(thread->policy == kFifo ? 0 : kSliceNs);
+  const Timespec slice = to_timespec(thread->scheduling.policy == kFifo ? 0 : kSliceNs);
   return arch::copy_to_user(Gva{args.a1}, &slice, sizeof(slice)) ? 0 : -kEFAULT;
 }
 

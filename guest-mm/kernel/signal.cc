@@ -44,7 +44,7 @@ void flush(Process& process, SignalSet set) {
 
 // What comes before queueing: stopping and going on take each other's signals away. False: nobody is there to
 // get it, or `target`, which decides for all, ignores it.
-bool prepare(Process& process, const Thread& target, i32 signal) {
+[[gnu::always_inline]] inline bool prepare(Process& process, const Thread& target, i32 signal) {
   if (process.ended()) {
     return false;
   }

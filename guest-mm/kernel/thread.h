@@ -67,8 +67,11 @@ struct Thread {
   u64 robust_list = 0;      // user address of the list's head (robust_list.h); 0: none
 
   u64 cpu_ns = 0;  // until it last left the CPU
-  u8 policy = 0;   // SCHED_OTHER and its like; none makes a difference here
-  u8 priority = 0;
+  struct Scheduling {
+    u8 policy = 0;  // SCHED_OTHER and its like; none makes a difference here
+    u8 priority = 0;
+  };
+  Scheduling scheduling;
   Restart restart;
 
   // The last fault of user code, for the next signal frame.

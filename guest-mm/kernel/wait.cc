@@ -47,7 +47,7 @@ const Thread& maker_of(const Process& child) {
 }
 
 bool matches(const Process& child, const WaitRequest& request) {
-  if ((request.options & kNoThread) != 0 && &maker_of(child) != &current()) {
+  if ((request.options & kNoThread) != 0 && &maker_of(child) != &current()) [[unlikely]] {
     return false;
   }
   const bool clone = child.exit_signal != kSIGCHLD;
@@ -56,9 +56,8 @@ bool matches(const Process& child, const WaitRequest& request) {
   }
   switch (request.which) {
     case Which::kAny:
+    case Which::kPid:  // found by it
       return true;
-    case Which::kPid:
-      return child.pid == request.id;
     case Which::kGroup:
       return child.pgid == request.id;
   }
@@ -107,21 +106,43 @@ ChildEvent take_event(Process& child, u64 options) {
   return {};
 }
 
+Process* first_to_ask(Process& self, const WaitRequest& request) {
+  if (request.which != Which::kPid) {
+    return self.first_child;
+  }
+  Process* const child = find_process(request.id);
+  return child != nullptr && child->parent == &self ? child : nullptr;
+}
+
+// Whether a child may have an event that is asked for; `event` is that of the first one that has. Of those
+// that live one is enough where only ends are asked for.
+bool look_for_event(Process& self, const WaitRequest& request, ChildEvent& event) {
+  const bool of_the_living = (request.options & (kStoppedToo | kContinuedToo)) != 0;
+  bool any = false;
+  for (Process* child = first_to_ask(self, request); child != nullptr;) {
+    Process* const next = request.which == Which::kPid ? nullptr : child->next_sibling;
+    if (matches(*child, request) && may_report(*child, request.options)) {
+      any = true;
+      event = take_event(*child, request.options);
+      if (event.pid != 0) {
+        break;
+      }
+    }
+    if (any && !of_the_living && (next == nullptr || !next->ended())) {
+      break;
+    }
+    child = next;
+  }
+  return any;
+}
+
 // 0 and *event, or a negative errno.
 i64 wait_for_child(const WaitRequest& request, ChildEvent& event) {
   Process& self = current_process();
   for (;;) {
-    bool any = false;
-    for (Process* child = self.first_child; child != nullptr;) {
-      Process* next = child->next_sibling;
-      if (matches(*child, request) && may_report(*child, request.options)) {
-        any = true;
-        event = take_event(*child, request.options);
-        if (event.pid != 0) {
-          return 0;
-        }
-      }
-      child = next;
+    const bool any = look_for_event(self, request, event);
+    if (event.pid != 0) {
+      return 0;
     }
     if (!any) {
       return -kECHILD;

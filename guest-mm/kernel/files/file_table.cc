@@ -51,7 +51,7 @@ bool FileTable::reserve(u64 descriptors) {
 }
 
 bool FileTable::copy_from(const FileTable& other) {
-  const u64 count = other.bound();
+  const u64 count = other.capacity_ == kInline ? kInline : other.bound();
   if (!reserve(count)) {
     return false;
   }

@@ -59,7 +59,6 @@ void clone_fails_cleanly() {
                           kThreadFlags & ~kCloneFs & ~kCloneFiles, kCloneVm | kCloneSighand | kSIGCHLD}) {
     run_in_threads([] {});
     const Thread& self = current();
-    u64 failures = 0;
     for (u64 nth = 1;; ++nth) {
       kernel().mm.fail_at(nth);
       const i64 result = call(sys_clone, flags);
@@ -69,7 +68,6 @@ void clone_fails_cleanly() {
         EXPECT_GT(result, 0);
         break;
       }
-      ++failures;
       EXPECT_EQ(result, -kENOMEM) << nth;
       EXPECT_EQ(thread_count(), 1u);
       EXPECT_EQ(self.process->live_threads, 1u);
@@ -77,7 +75,73 @@ void clone_fails_cleanly() {
       EXPECT_FALSE(self.files->table_shared());
       EXPECT_FALSE(self.space->shared());
     }
-    EXPECT_TRUE(failures != 0 || flags == kThreadFlags) << std::hex << flags;
+    let_all_end();
+    Kernel::wait_all();
+    EXPECT_EQ(thread_count(), 1u) << std::hex << flags;
+    unshare_signal_actions(*self.process);
+  }
+}
+
+// The heap's free pieces of a size are taken while it lives, and it cannot grow.
+class DrainedHeap {
+ public:
+  // But for `left` of each.
+  explicit DrainedHeap(u64 left) {
+    kernel().mm.forbid_kmem(true);
+    for (const u64 bytes : {sizeof(files::ProcessFiles), sizeof(SignalAction) * kSignals + sizeof(u64)}) {
+      while (void* const piece = heap_alloc(bytes)) {
+        pieces_.push_back({piece, bytes});
+      }
+      for (u64 freed = 0; freed < left && !pieces_.empty() && pieces_.back().bytes == bytes; ++freed) {
+        free_last();
+      }
+    }
+  }
+  ~DrainedHeap() {
+    while (!pieces_.empty()) {
+      free_last();
+    }
+    kernel().mm.forbid_kmem(false);
+  }
+  DrainedHeap(const DrainedHeap&) = delete;
+  DrainedHeap& operator=(const DrainedHeap&) = delete;
+
+ private:
+  struct Piece {
+    void* at;
+    u64 bytes;
+  };
+  void free_last() {
+    heap_free(pieces_.back().at, pieces_.back().bytes);
+    pieces_.pop_back();
+  }
+  std::vector<Piece> pieces_;
+};
+
+// The same for pieces of the heap: with 0, 1, 2 … of them left.
+void clone_fails_cleanly_without_heap() {
+  for (const u64 flags : {kCloneFiles | kSIGCHLD, kCloneFs | kSIGCHLD, kThreadFlags & ~kCloneFiles,
+                          kThreadFlags & ~kCloneFs, kThreadFlags & ~kCloneFs & ~kCloneFiles,
+                          kCloneVm | kCloneFs | kCloneFiles | kCloneSighand | kSIGCHLD}) {
+    run_in_threads([] {});
+    const Thread& self = current();
+    i64 result = 0;
+    for (u64 left = 0; result <= 0; ++left) {
+      ASSERT_LT(left, 10u);
+      {
+        const DrainedHeap drained(left);
+        result = call(sys_clone, flags);
+      }
+      EXPECT_TRUE(left != 0 || result == -kENOMEM) << std::hex << flags;
+      if (result <= 0) {
+        EXPECT_EQ(result, -kENOMEM);
+        EXPECT_EQ(thread_count(), 1u);
+        EXPECT_EQ(self.process->live_threads, 1u);
+        EXPECT_EQ(self.process->first_child, nullptr);
+        EXPECT_FALSE(self.files->table_shared());
+        EXPECT_FALSE(self.space->shared());
+      }
+    }
     let_all_end();
     Kernel::wait_all();
     EXPECT_EQ(thread_count(), 1u) << std::hex << flags;
@@ -251,6 +315,7 @@ std::span<const Scenario> thread_scenarios() {
   static constexpr Scenario kScenarios[] = {
       {"threads share and leave", threads_share_and_leave},
       {"clone fails cleanly", clone_fails_cleanly},
+      {"clone fails cleanly without heap", clone_fails_cleanly_without_heap},
       {"no room for a thread", no_room_for_a_thread},
       {"a bomb leaves nothing", a_bomb_leaves_nothing},
       {"signals find who takes them", signals_find_who_takes_them},
