@@ -41,6 +41,23 @@ Result<void> AddressSpace::declare(const RegionSpec& spec, u32 flags, MemoryObje
   return {};
 }
 
+Result<void> AddressSpace::declare_object(RegionSpec spec, u32 flags, MemoryObject& object, u64 page,
+                                          u32 map_flags) {
+  const VaRange whole = spec.range;
+  const u64 inside = page < object.pages() ? object.pages() - page : 0;
+  const bool split = object.is_view() && inside != 0 && inside < whole.pages();
+  if (split) {
+    spec.range = {whole.begin + pages_to_bytes(inside), whole.end};
+    spec.object_page = object.page_in_whole(page + inside);
+    NOPTE_TRY(declare(spec, flags, &object, map_flags & ~kMapPopulate));
+    spec.range = {whole.begin, spec.range.begin};
+  }
+  spec.object_page = object.page_in_whole(page);
+  const auto declared = declare(spec, flags, &object, map_flags);
+  if (!declared && split) (void)unmap({spec.range.end, whole.end});
+  return declared;
+}
+
 namespace {
 
 // Owners of paging map and share 2 MiB and 1 GiB at a time: what is a multiple of one begins at one, where
@@ -122,13 +139,16 @@ Result<Gva> AddressSpace::map(const MapRequest& request) {
   if (object) {
     NOPTE_TRY(object->materialize());
     spec.object = object->id();
-    spec.object_page = request.offset_bytes >> kPageShift;
   }
 
   const bool replaces = request.placement == Placement::kFixed && !tree_.free(spec.range);
   const bool populates = request.populate && !spec.perm.none();
-  NOPTE_TRY(declare(spec, request.flags, object.get(),
-                    (replaces ? kMapReplace : 0) | (populates ? kMapPopulate : 0)));
+  const u32 map_flags = (replaces ? kMapReplace : 0) | (populates ? kMapPopulate : 0);
+  if (object) {
+    NOPTE_TRY(declare_object(spec, request.flags, *object, request.offset_bytes >> kPageShift, map_flags));
+  } else {
+    NOPTE_TRY(declare(spec, request.flags, nullptr, map_flags));
+  }
   return spec.range.begin;
 }
 
@@ -224,8 +244,10 @@ void AddressSpace::bar_large_leaves(bool barred) {
 Result<void> AddressSpace::insert_continuation(const RegionNode& node, Gva end, Gva at, u64 pages) {
   RegionSpec more = node.spec;
   more.range = VaRange::of_pages(at, pages);
-  if (more.object != ObjectId::kNone) more.object_page += (end - node.range().begin) >> kPageShift;
-  return insert(more, node.tag, static_cast<MemoryObject*>(node.object_list));
+  if (more.object == ObjectId::kNone) return insert(more, node.tag, nullptr);
+  auto& object = *static_cast<MemoryObject*>(node.object_list);
+  const u64 page = object.page_of_own(more.object_page) + ((end - node.range().begin) >> kPageShift);
+  return declare_object(more, node.tag, object, page, 0);
 }
 
 Result<Gva> AddressSpace::move(VaRange old, u64 new_pages, Gva to) {

@@ -133,6 +133,10 @@ class AddressSpace {
   Result<void> insert(const RegionSpec& spec, u32 flags, MemoryObject* object) {
     return declare(spec, flags, object, 0);
   }
+  // Declares a region that shows the object from its page `page` on: what of it lies past the end of a view
+  // is a region of its own. Errors: those of declare(); then nothing of the range is promised, or with
+  // kMapReplace what was.
+  Result<void> declare_object(RegionSpec spec, u32 flags, MemoryObject& object, u64 page, u32 map_flags);
   // Declares `pages` more after the region that ends at `end`, continuing it at `at`.
   Result<void> insert_continuation(const RegionNode& node, Gva end, Gva at, u64 pages);
   Result<Gva> find_place(Gva hint, u64 pages);

@@ -36,7 +36,7 @@ class TmpfsOpenFile final : public File {
     if (!readable() || (sharing == Sharing::kShared && perm.write() && !writable())) {
       return ErrnoFail(kEACCES);
     }
-    return file_.mappable_object();
+    return file_.mappable_object(sharing);
   }
 
  private:
@@ -121,6 +121,9 @@ i64 TmpfsFile::read_piece(IoBuffer to, u64 bytes, u64 offset) {
 }
 
 Result<const char*> TmpfsFile::contents(u64 offset, u64 bytes) {
+  if (part_) {
+    return part_.archive->prepare(pages_to_bytes(part_.first_page) + offset, bytes, Access::kRead);
+  }
   if (!object_) {
     return small_.data() + offset;
   }
@@ -128,6 +131,9 @@ Result<const char*> TmpfsFile::contents(u64 offset, u64 bytes) {
 }
 
 i64 TmpfsFile::write_piece(IoBuffer from, u64 bytes, u64 offset) {
+  if (part_ && !leave_archive(bytes_)) {
+    return -kENOSPC;
+  }
   if (!object_) {
     if (offset + bytes <= SmallContents::kMostBytes) {
       return write_small(from, bytes, offset);
@@ -226,6 +232,9 @@ i64 TmpfsFile::allocate(u64 offset, u64 bytes) {
   if (offset >= kLimitBytes || bytes > kLimitBytes - offset) {
     return -kEFBIG;
   }
+  if (part_ && !leave_archive(bytes_)) {
+    return -kENOSPC;
+  }
   if (!object_ && offset + bytes <= SmallContents::kMostBytes) {
     return reserve_small(offset + bytes);
   }
@@ -244,6 +253,43 @@ i64 TmpfsFile::allocate(u64 offset, u64 bytes) {
 void TmpfsFile::forget_pages(u64 from) {
   written_.cut(from);
   charge_.lower(pages_to_bytes(written_.pages()));
+}
+
+bool TmpfsFile::show(ArchivePart part, u64 bytes) {
+  if (!charge_.raise(pages_to_bytes(bytes_to_pages(bytes)))) {
+    return false;
+  }
+  part_ = std::move(part);
+  bytes_ = data_end_ = bytes;
+  return true;
+}
+
+Result<void> TmpfsFile::leave_archive(u64 kept) {
+  Ref<MemoryObject> own;
+  if (kept != 0) {
+    const PageRun run{0, bytes_to_pages(kept)};
+    Result<Ref<MemoryObject>> made = MemoryObject::create(pages_to_bytes(run.pages));
+    if (!made || !written_.add(run)) {
+      return Fail(made ? Status::kNoMemory : made.error());
+    }
+    own = std::move(*made);
+    for (u64 done = 0; done < kept;) {
+      const u64 piece = std::min(kept - done, kPieceBytes);
+      const Result<const char*> from = contents(done, piece);
+      const Result<char*> to = window_.prepare(*own, done, piece, Access::kWrite);
+      if (!from || !to || !arch::copy_fallible(*to, *from, piece)) {
+        window_.close();
+        written_.cut(0);
+        return Fail(Status::kNoMemory);
+      }
+      done += piece;
+    }
+  }
+  part_ = {};
+  object_ = std::move(own);
+  bytes_ = data_end_ = kept;
+  forget_pages(bytes_to_pages(kept));
+  return {};
 }
 
 Result<void> TmpfsFile::leave_small(u64 bytes) {
@@ -276,6 +322,9 @@ Result<void> TmpfsFile::leave_small(u64 bytes) {
 i64 TmpfsFile::truncate(u64 bytes) {
   if (bytes > kLimitBytes) {
     return -kEFBIG;
+  }
+  if (part_ && bytes != bytes_ && !leave_archive(std::min(bytes, bytes_))) {
+    return -kENOSPC;
   }
   if (object_ && bytes != bytes_) {
     const i64 error = bytes < bytes_ ? shrink_object(bytes) : grow_object(bytes);
@@ -316,7 +365,25 @@ i64 TmpfsFile::grow_object(u64 bytes) {
   return reserve(bytes) ? 0 : -kENOSPC;
 }
 
-ErrnoOr<MemoryObject*> TmpfsFile::mappable_object() {
+ErrnoOr<MemoryObject*> TmpfsFile::mappable_object(Sharing sharing) {
+  if (!part_ || sharing == Sharing::kShared) {
+    return own_object();
+  }
+  if (!object_) {
+    auto view = MemoryObject::view(part_.archive->object(), part_.first_page, bytes_);
+    if (!view) {
+      return ErrnoFail(kENOMEM);
+    }
+    object_ = std::move(*view);
+    name_object();
+  }
+  return Ref<MemoryObject>(object_).detach();
+}
+
+ErrnoOr<MemoryObject*> TmpfsFile::own_object() {
+  if (part_ && !leave_archive(bytes_)) {
+    return ErrnoFail(kENOMEM);
+  }
   if (!object_) {
     if (!leave_small(bytes_)) {
       return ErrnoFail(kENOMEM);
@@ -332,12 +399,16 @@ ErrnoOr<MemoryObject*> TmpfsFile::mappable_object() {
       return ErrnoFail(kENOMEM);
     }
     mapped_ = true;
-    object_->set_inode(number);
-    char path[128];
-    const i64 bytes = path_of(*this, path, sizeof path);
-    object_->set_name({path, bytes > 0 ? static_cast<u64>(bytes) : 0});
+    name_object();
   }
   return Ref<MemoryObject>(object_).detach();
+}
+
+void TmpfsFile::name_object() {
+  object_->set_inode(number);
+  char path[128];
+  const i64 bytes = path_of(*this, path, sizeof path);
+  object_->set_name({path, bytes > 0 ? static_cast<u64>(bytes) : 0});
 }
 
 Result<void> TmpfsFile::reserve(u64 bytes) {
