@@ -41,20 +41,17 @@ Result<void> AddressSpace::declare(const RegionSpec& spec, u32 flags, MemoryObje
   return {};
 }
 
-Result<void> AddressSpace::declare_object(RegionSpec spec, u32 flags, MemoryObject& object, u64 page,
-                                          u32 map_flags) {
+Result<void> AddressSpace::declare_past_end(RegionSpec& spec, u32 flags, MemoryObject& view, u64 page,
+                                            u32 map_flags) {
   const VaRange whole = spec.range;
-  const u64 inside = page < object.pages() ? object.pages() - page : 0;
-  const bool split = object.is_view() && inside != 0 && inside < whole.pages();
-  if (split) {
-    spec.range = {whole.begin + pages_to_bytes(inside), whole.end};
-    spec.object_page = object.page_in_whole(page + inside);
-    NOPTE_TRY(declare(spec, flags, &object, map_flags & ~kMapPopulate));
-    spec.range = {whole.begin, spec.range.begin};
-  }
-  spec.object_page = object.page_in_whole(page);
-  const auto declared = declare(spec, flags, &object, map_flags);
-  if (!declared && split) (void)unmap({spec.range.end, whole.end});
+  const Gva end = whole.begin + pages_to_bytes(view.pages() - page);
+  spec.range = {end, whole.end};
+  spec.object_page = view.page_in_whole(view.pages());
+  NOPTE_TRY(declare(spec, flags, &view, map_flags & ~kMapPopulate));
+  spec.range = {whole.begin, end};
+  spec.object_page = view.page_in_whole(page);
+  const auto declared = declare(spec, flags, &view, map_flags);
+  if (!declared) (void)unmap({end, whole.end});
   return declared;
 }
 

@@ -35,6 +35,10 @@ class MemoryObject final : public RegionList {
   [[nodiscard]] u64 bytes() const { return bytes_; }
   [[nodiscard]] u64 pages() const { return bytes_to_pages(bytes_); }
   [[nodiscard]] bool is_view() const { return static_cast<bool>(whole_); }
+  // Whether it is a view, and its end lies inside of these pages.
+  [[nodiscard]] bool ends_within(u64 page, u64 count) const {
+    return whole_ && page < pages() && pages() - page < count;
+  }
   // Which page of the object with this id() is its page `page`; and back. What lies past a view's end is past
   // the whole's end, too, so that nobody sees there what follows the view.
   [[nodiscard]] u64 page_in_whole(u64 page) const {
