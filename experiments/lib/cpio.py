@@ -12,6 +12,10 @@ from .errors import UserError
 _MAGIC = b"070701"
 _TRAILER = "TRAILER!!!"
 _LARGEST_FILE = 0xFFFFFFFF
+_HEADER_BYTES = 110
+_PAGE = 4096
+# With what ends it: PATH_MAX.
+_LONGEST_NAME = 4096
 # On the way to a file, as on Linux.
 _MOST_LINKS = 40
 
@@ -49,9 +53,12 @@ class Archive:
         return not path or path in self._entries
 
     def bytes(self):
-        parts = []
+        parts, length = [], 0
         for inode, (path, (mode, data, major, minor)) in enumerate(self._entries.items(), start=1):
-            parts += _entry(path, inode, mode, data, major, minor)
+            # Contents of more than a page begin at one, so that the guest need not copy them.
+            entry = _entry(path, inode, mode, data, major, minor, length if len(data) > _PAGE else None)
+            parts += entry
+            length += sum(map(len, entry))
         parts += _entry(_TRAILER, 0, 0, b"", 0, 0)
         parts.append(bytes(-sum(map(len, parts)) % 512))
         return b"".join(parts)
@@ -104,8 +111,13 @@ def _inside(path):
     return "/".join(parts)
 
 
-def _entry(path, inode, mode, data, major, minor):
+def _entry(path, inode, mode, data, major, minor, offset=None):
+    """`offset`: where the entry will lie, if its data is to begin at a page. Zeros behind the name bring it there, where a
+    name may be so long."""
     name = path.encode() + b"\0"
+    padded = len(name) + (-(offset + _HEADER_BYTES + len(name)) % _PAGE if offset is not None else 0)
+    if padded <= _LONGEST_NAME:
+        name += bytes(padded - len(name))
     links = 2 if stat.S_ISDIR(mode) else 1
     fields = (inode, mode, 0, 0, links, 0, len(data), 0, 0, major, minor, len(name), 0)
     header = _MAGIC + b"".join(b"%08X" % field for field in fields) + name

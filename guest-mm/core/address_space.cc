@@ -29,6 +29,20 @@ Result<void> AddressSpace::declare(const RegionSpec& spec, u32 flags, MemoryObje
   return {};
 }
 
+Result<void> AddressSpace::declare_past_end(RegionSpec& spec, u32 flags, MemoryObject& view, u64 page,
+                                            u32 map_flags) {
+  const VaRange whole = spec.range;
+  const Gva end = whole.begin + pages_to_bytes(view.pages() - page);
+  spec.range = {end, whole.end};
+  spec.object_page = view.page_in_whole(view.pages());
+  NOPTE_TRY(declare(spec, flags, &view, map_flags & ~kMapPopulate));
+  spec.range = {whole.begin, end};
+  spec.object_page = view.page_in_whole(page);
+  const auto declared = declare(spec, flags, &view, map_flags);
+  if (!declared) (void)unmap({end, whole.end});
+  return declared;
+}
+
 namespace {
 
 // Where Linux puts what MAP_32BIT asks for (arch/x86/kernel/sys_x86_64.c).
@@ -133,14 +147,17 @@ Result<Gva> AddressSpace::map(const MapRequest& request) {
   if (object) {
     NOPTE_TRY(object->materialize());
     spec.object = object->id();
-    spec.object_page = request.offset_bytes >> kPageShift;
   }
 
   const bool replaces = request.placement == Placement::kFixed && !tree_.free(spec.range);
   if (flags != 0) [[unlikely]]
     seen_flags_ |= flags;
-  NOPTE_TRY(declare(spec, flags, object.get(),
-                    (replaces ? kMapReplace : 0) | (populates && !spec.perm.none() ? kMapPopulate : 0)));
+  const u32 map_flags = (replaces ? kMapReplace : 0) | (populates && !spec.perm.none() ? kMapPopulate : 0);
+  if (object) {
+    NOPTE_TRY(declare_object(spec, flags, *object, request.offset_bytes >> kPageShift, map_flags));
+  } else {
+    NOPTE_TRY(declare(spec, flags, nullptr, map_flags));
+  }
   return spec.range.begin;
 }
 

@@ -155,6 +155,17 @@ class AddressSpace {
   Result<void> insert(const RegionSpec& spec, u32 flags, MemoryObject* object) {
     return declare(spec, flags, object, 0);
   }
+  // Declares a region that shows the object from its page `page` on. Errors: those of declare().
+  Result<void> declare_object(RegionSpec& spec, u32 flags, MemoryObject& object, u64 page, u32 map_flags) {
+    if (object.ends_within(page, spec.range.pages())) [[unlikely]] {
+      return declare_past_end(spec, flags, object, page, map_flags);
+    }
+    spec.object_page = object.page_in_whole(page);
+    return declare(spec, flags, &object, map_flags);
+  }
+  // The same where it begins inside a view and ends behind it: what lies behind is a region of its own. After
+  // an error nothing of the range is promised, or with kMapReplace what was.
+  Result<void> declare_past_end(RegionSpec& spec, u32 flags, MemoryObject& view, u64 page, u32 map_flags);
   // Declares `pages` more after the region that ends at `end`, continuing it at `at`.
   Result<void> insert_continuation(const RegionNode& node, Gva end, Gva at, u64 pages);
   Result<Gva> find_place(Gva hint, u64 pages);

@@ -7,8 +7,10 @@ namespace nopte::guest {
 Result<void> AddressSpace::insert_continuation(const RegionNode& node, Gva end, Gva at, u64 pages) {
   RegionSpec more = node.spec;
   more.range = VaRange::of_pages(at, pages);
-  if (more.object != ObjectId::kNone) more.object_page += (end - node.range().begin) >> kPageShift;
-  return insert(more, node.tag, object_of(node));
+  if (more.object == ObjectId::kNone) return insert(more, node.tag, nullptr);
+  MemoryObject& object = *object_of(node);
+  const u64 page = object.page_of_own(more.object_page) + ((end - node.range().begin) >> kPageShift);
+  return declare_object(more, node.tag, object, page, 0);
 }
 
 Result<Gva> AddressSpace::move(VaRange old, u64 new_pages, Gva to) {

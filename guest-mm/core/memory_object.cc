@@ -1,6 +1,9 @@
 #include "guest-mm/core/memory_object.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "pvops/base/panic.h"
 
 namespace nopte::guest {
 
@@ -41,6 +44,15 @@ Result<Ref<MemoryObject>> MemoryObject::adopt(ObjectId id, u64 bytes) {
   return object;
 }
 
+Result<Ref<MemoryObject>> MemoryObject::view(Ref<MemoryObject> whole, u64 first_page, u64 bytes) {
+  auto object = make_of(whole->id(), bytes);
+  if (object) {
+    (*object)->first_page_ = first_page;
+    (*object)->whole_ = std::move(whole);
+  }
+  return object;
+}
+
 Result<Ref<MemoryObject>> MemoryObject::make_of(ObjectId id, u64 bytes) {
   MemoryObject* object = make<MemoryObject>();
   if (object == nullptr) return Fail(Status::kNoMemory);
@@ -51,6 +63,7 @@ Result<Ref<MemoryObject>> MemoryObject::make_of(ObjectId id, u64 bytes) {
 }
 
 Result<void> MemoryObject::resize(u64 bytes) {
+  NOPTE_ASSERT(!whole_);
   if (bytes > kMostBytes) return Fail(Status::kLimit);
   const u64 wanted = bytes_to_pages(bytes);
   if (wanted != capacity_pages_) {
@@ -82,7 +95,7 @@ void MemoryObject::emptied() {
 
 void MemoryObject::dispose() {
   // Fails only for an object that a region shows: none does.
-  if (id_ != ObjectId::kNone) (void)mm_ops().object_destroy(id_);
+  if (id_ != ObjectId::kNone && !whole_) (void)mm_ops().object_destroy(id_);
   if (g_boot_mappings.object == this) g_boot_mappings.object = nullptr;
   destroy(this);
 }

@@ -2,7 +2,8 @@
 // list of regions that show it; its pages belong to the paging engine.
 //
 // It lives as long as someone holds a Ref or a region shows it; then the backend is told to free the pages.
-// Concurrency: the kernel's.
+// A view is a part of another object under a name of its own, as files of the initramfs are of that: it has
+// no pages of its own, keeps the other alive, and changes no size. Concurrency: the kernel's.
 #pragma once
 
 #include <string_view>
@@ -23,12 +24,29 @@ class MemoryObject final : public RegionList {
   // kNoMemory.
   static Result<Ref<MemoryObject>> adopt(ObjectId id, u64 bytes);
 
+  // What shows pages [first_page, ...) of `whole` as `bytes` bytes. Precondition: they lie inside it; it has
+  // an id and keeps its size. Errors: kNoMemory.
+  static Result<Ref<MemoryObject>> view(Ref<MemoryObject> whole, u64 first_page, u64 bytes);
+
   // kNone while the object has never had a page nor been mapped.
   [[nodiscard]] ObjectId id() const { return id_; }
   // Makes sure that it has an id. Errors: kNoMemory, kLimit.
   Result<void> materialize();
   [[nodiscard]] u64 bytes() const { return bytes_; }
   [[nodiscard]] u64 pages() const { return bytes_to_pages(bytes_); }
+  [[nodiscard]] bool is_view() const { return static_cast<bool>(whole_); }
+  // Whether it is a view, and its end lies inside of these pages.
+  [[nodiscard]] bool ends_within(u64 page, u64 count) const {
+    return whole_ && page < pages() && pages() - page < count;
+  }
+  // Which page of the object with this id() is its page `page`; and back. What lies past a view's end is past
+  // the whole's end, too, so that nobody sees there what follows the view.
+  [[nodiscard]] u64 page_in_whole(u64 page) const {
+    return !whole_ ? page : first_page_ + page + (page < pages() ? 0 : whole_->pages());
+  }
+  [[nodiscard]] u64 page_of_own(u64 page) const {
+    return !whole_ ? page : page - first_page_ - (page < whole_->pages() ? 0 : whole_->pages());
+  }
 
   // Changes the size. Growing within the pages that are there is free of calls; shrinking takes pages past
   // the end out of every mapping. The bytes between the new end and the end of its page are the caller's to
@@ -60,7 +78,9 @@ class MemoryObject final : public RegionList {
   ObjectId id_ = ObjectId::kNone;
   u32 references_ = 1;
   u64 bytes_ = 0;
-  u64 capacity_pages_ = 0;  // what the backend knows as the size
+  u64 capacity_pages_ = 0;   // what the backend knows as the size
+  Ref<MemoryObject> whole_;  // of a view
+  u64 first_page_ = 0;       // of a view, there
   u64 inode_ = 0;
   u32 name_bytes_ = 0;
   char name_[kNameBytes] = {};

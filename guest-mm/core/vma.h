@@ -49,9 +49,10 @@ inline MemoryObject* object_of(const RegionNode& node) {
 }
 
 inline Vma vma_of(const RegionNode& node) {
-  return {node.spec.range, node.spec.perm, node.spec.sharing,
-          node.spec.usage, node.tag,       pages_to_bytes(node.spec.object_page),
-          object_of(node)};
+  MemoryObject* const object = object_of(node);
+  const u64 page = object != nullptr ? object->page_of_own(node.spec.object_page) : 0;
+  return {node.spec.range,      node.spec.perm, node.spec.sharing, node.spec.usage, node.tag,
+          pages_to_bytes(page), object};
 }
 
 }  // namespace nopte::guest

@@ -39,10 +39,15 @@ i64 read_whole(files::File& file, u64 offset, void* to, u64 bytes) {
   return read < 0 ? read : read == static_cast<i64>(bytes) ? 0 : -kEIO;
 }
 
-// Whether the image's header and program headers can be read and are good.
-bool read_headers(Image& image, elf::Role role) {
+// The first bytes of the image's file, into its header; how many there are.
+i64 read_file_header(Image& image) {
   image.file_bytes = image.file->end_bytes();
-  if (read_whole(*image.file, 0, &image.header, sizeof(image.header)) != 0 ||
+  return files::read_at(*image.file, 0, &image.header, sizeof(image.header));
+}
+
+// Whether the header, of which `bytes` were read, and the program headers are good.
+bool read_headers(Image& image, i64 bytes, elf::Role role) {
+  if (bytes != static_cast<i64>(sizeof(image.header)) ||
       elf::check_header(image.header, image.file_bytes) != elf::Check::kGood ||
       read_whole(*image.file, image.header.program_headers, image.headers, image.segments().size_bytes()) !=
           0) {
@@ -75,10 +80,11 @@ i64 find_interpreter(Program& program) {
     return -static_cast<i64>(opened.error());
   }
   program.interpreter.file = std::move(*opened);
-  if (program.interpreter.file->end_bytes() < sizeof(elf::FileHeader)) {
-    return -kEIO;
+  const i64 bytes = read_file_header(program.interpreter);
+  if (bytes < static_cast<i64>(sizeof(elf::FileHeader))) {
+    return bytes < 0 ? bytes : -kEIO;
   }
-  return read_headers(program.interpreter, elf::Role::kInterpreter) ? 0 : -kELIBBAD;
+  return read_headers(program.interpreter, bytes, elf::Role::kInterpreter) ? 0 : -kELIBBAD;
 }
 
 }  // namespace
@@ -91,9 +97,11 @@ i64 find_program(Program& program, std::string_view path) {
       return -static_cast<i64>(opened.error());
     }
     files::File& file = *(program.main.file = std::move(*opened));
-    char mark[2];
-    if (files::read_at(file, 0, mark, sizeof(mark)) != 2 || mark[0] != '#' || mark[1] != '!') {
-      return read_headers(program.main, elf::Role::kProgram) ? find_interpreter(program) : -kENOEXEC;
+    const i64 header_bytes = read_file_header(program.main);
+    const u8* const mark = program.main.header.ident;
+    if (header_bytes < 2 || mark[0] != '#' || mark[1] != '!') {
+      return read_headers(program.main, header_bytes, elf::Role::kProgram) ? find_interpreter(program)
+                                                                           : -kENOEXEC;
     }
     if (program.scripts == kMostScripts) {
       return -kELOOP;

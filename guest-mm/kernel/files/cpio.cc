@@ -1,5 +1,6 @@
 #include "guest-mm/kernel/files/cpio.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace nopte::guest::files {
@@ -92,7 +93,7 @@ std::expected<std::optional<CpioEntry>, const char*> CpioReader::next() {
     return std::unexpected("a name without its terminator");
   }
   const std::string_view name(name_, std::strlen(name_));
-  if (name.size() + 1 != name_bytes) {
+  if (std::any_of(name_ + name.size(), name_ + name_bytes, [](char byte) { return byte != 0; })) {
     return std::unexpected("a name with a terminator inside");
   }
   const u64 data_offset = aligned(name_offset + name_bytes);

@@ -1,7 +1,8 @@
 // The cpio "newc" archive format, as an initramfs has it. Pure: reads through a callback, trusts nothing.
 //
-//   header (110 bytes: magic 070701 or 070702, 13 fields of 8 hex digits), name with its terminator, padding
-//   to 4, data, padding to 4; ends with the entry TRAILER!!!
+//   header (110 bytes: magic 070701 or 070702, 13 fields of 8 hex digits), name with its terminator or
+//   several, by which archives bring data to a page's beginning, padding to 4, data, padding to 4; ends with
+//   the entry TRAILER!!!
 //
 // Source: Linux Documentation/driver-api/early-userspace/buffer-format.rst; cpio(5).
 #pragma once
@@ -18,7 +19,7 @@ namespace nopte::guest::files {
 struct CpioEntry {
   u32 inode, mode, uid, gid, links, modified_s;
   u32 device_major, device_minor, node_major, node_minor;
-  std::string_view name;  // without leading "/" and "./"; valid until the next call
+  std::string_view name;  // without leading "/", "./" and the zeros behind it; valid until the next call
   u64 data_offset;        // in the archive; the data lies wholly inside
   u64 data_bytes;
 };

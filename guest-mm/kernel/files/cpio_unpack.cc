@@ -4,7 +4,7 @@
 #include <boost/intrusive/set.hpp>
 
 #include "guest-mm/kernel/files/cpio.h"
-#include "guest-mm/kernel/files/object_window.h"
+#include "guest-mm/kernel/files/tmpfs.h"
 #include "guest-mm/kernel/log.h"
 #include "pvops/platform_ops.h"
 
@@ -28,8 +28,8 @@ struct LinkedFile : boost::intrusive::set_base_hook<> {
 
 class Unpacker {
  public:
-  Unpacker(MemoryObject& archive, u64 bytes, Directory& root)
-      : archive_(archive), bytes_(bytes), root_(root) {}
+  Unpacker(Ref<Archive> archive, u64 bytes, Directory& root)
+      : archive_(std::move(archive)), bytes_(bytes), root_(root) {}
   ~Unpacker() {
     linked_.clear_and_dispose([](LinkedFile* file) { destroy(file); });
   }
@@ -37,7 +37,7 @@ class Unpacker {
   // What is wrong, or null. Then entry_offset() tells where.
   const char* run() {
     auto read = [this](u64 offset, void* to, u64 bytes) {
-      const Result<char*> from = window_.prepare(archive_, offset, bytes, Access::kRead);
+      const Result<char*> from = archive_->prepare(offset, bytes, Access::kRead);
       return from && arch::copy_fallible(to, *from, bytes).has_value();
     };
     const UniquePtr<CpioReader> reader(make<CpioReader>(bytes_, CpioReader::ReadBytes(read)));
@@ -51,7 +51,7 @@ class Unpacker {
         return entry.error();
       }
       if (!*entry) {
-        return nullptr;
+        return clear_tail() ? nullptr : kNoMemory;
       }
       if (const char* problem = unpack(**entry); problem != nullptr) {
         return problem;
@@ -63,16 +63,21 @@ class Unpacker {
  private:
   const char* unpack(const CpioEntry& entry);
   const char* fill(Inode& inode, const CpioEntry& entry);
+  // Lets the file show its data where it lies.
+  const char* show(TmpfsFile& file, const CpioEntry& entry);
+  // Zeroes what follows the last shown file in its page: headers that have been read by then. False: no
+  // memory.
+  bool clear_tail();
   // The directory that the name's last component belongs into, made where it is missing; null: no memory or a
   // component that is no directory.
   Directory* parent_of(std::string_view& name);
   LinkedFile* find_linked(const CpioEntry& entry);
   static void set_attributes(Inode& inode, const CpioEntry& entry);
 
-  MemoryObject& archive_;
+  Ref<Archive> archive_;
   u64 bytes_;
   Directory& root_;
-  ObjectWindow window_;
+  u64 tail_ = 0;  // where the last shown file ends
   u64 entry_offset_ = 0;
   boost::intrusive::set<LinkedFile> linked_;
 };
@@ -134,13 +139,31 @@ const char* Unpacker::fill(Inode& inode, const CpioEntry& entry) {
   }
   for (u64 done = 0; done < entry.data_bytes;) {
     const u64 piece = std::min(entry.data_bytes - done, kCopyBytes);
-    const Result<char*> from = window_.prepare(archive_, entry.data_offset + done, piece, Access::kRead);
+    const Result<char*> from = archive_->prepare(entry.data_offset + done, piece, Access::kRead);
     if (!from || (*file)->write(IoBuffer::kernel(static_cast<const void*>(*from)), piece, done, nullptr) !=
                      static_cast<i64>(piece)) {
       return kNoMemory;
     }
     done += piece;
   }
+  return nullptr;
+}
+
+bool Unpacker::clear_tail() {
+  const u64 bytes = -tail_ & kPageMask;
+  if (bytes == 0) {
+    return true;
+  }
+  static constexpr char kZeros[kPageBytes] = {};
+  const Result<char*> to = archive_->prepare(tail_, bytes, Access::kWrite);
+  return to && arch::copy_fallible(*to, kZeros, bytes).has_value();
+}
+
+const char* Unpacker::show(TmpfsFile& file, const CpioEntry& entry) {
+  if (!clear_tail() || !file.show({archive_, entry.data_offset >> kPageShift}, entry.data_bytes)) {
+    return kNoMemory;
+  }
+  tail_ = entry.data_offset + entry.data_bytes;
   return nullptr;
 }
 
@@ -173,7 +196,7 @@ const char* Unpacker::unpack(const CpioEntry& entry) {
     if (entry.data_bytes == 0 || entry.data_bytes >= kSymlinkBytes) {
       return "a symbolic link of impossible length";
     }
-    const Result<char*> from = window_.prepare(archive_, entry.data_offset, entry.data_bytes, Access::kRead);
+    const Result<char*> from = archive_->prepare(entry.data_offset, entry.data_bytes, Access::kRead);
     if (!from || !arch::copy_fallible(target, *from, entry.data_bytes)) {
       return "not enough memory to read it";
     }
@@ -197,7 +220,11 @@ const char* Unpacker::unpack(const CpioEntry& entry) {
   }
   // Of a file with several names, one entry carries the data.
   if (type == kModeRegular && entry.data_bytes != 0) {
-    if (const char* problem = fill(*inode, entry); problem != nullptr) {
+    const bool in_place = entry.data_bytes > SmallContents::kMostBytes &&
+                          (entry.data_offset & kPageMask) == 0 && inode->size_bytes() == 0;
+    // tmpfs made it.
+    const char* const problem = in_place ? show(static_cast<TmpfsFile&>(*inode), entry) : fill(*inode, entry);
+    if (problem != nullptr) {
       return problem;
     }
   }
@@ -226,11 +253,12 @@ const char* Unpacker::unpack(const CpioEntry& entry) {
 }  // namespace
 
 void unpack_initramfs(ObjectId archive, u64 bytes, Directory& root) {
-  const Result<Ref<MemoryObject>> object = MemoryObject::adopt(archive, bytes);
-  if (!object) {
+  Result<Ref<MemoryObject>> object = MemoryObject::adopt(archive, bytes);
+  Ref<Archive> kept = object ? make_counted<Archive>(std::move(*object)) : nullptr;
+  if (!kept) {
     refuse("not enough memory", 0);
   }
-  Unpacker unpacker(**object, bytes, root);
+  Unpacker unpacker(std::move(kept), bytes, root);
   if (const char* problem = unpacker.run(); problem != nullptr) {
     refuse(problem, unpacker.entry_offset());
   }

@@ -38,7 +38,7 @@ class TmpfsOpenFile final : public File {
     if (!readable() || (sharing == Sharing::kShared && perm.write() && !writable())) {
       return ErrnoFail(kEACCES);
     }
-    return file_.mappable_object();
+    return file_.mappable_object(sharing);
   }
 
  private:
@@ -129,6 +129,9 @@ i64 TmpfsFile::read_piece(IoBuffer to, u64 bytes, u64 offset) {
 }
 
 Result<const char*> TmpfsFile::contents(u64 offset, u64 bytes) {
+  if (part_) {
+    return part_.archive->prepare(pages_to_bytes(part_.first_page) + offset, bytes, Access::kRead);
+  }
   if (!object_) {
     return small_.data() + offset;
   }
@@ -136,6 +139,9 @@ Result<const char*> TmpfsFile::contents(u64 offset, u64 bytes) {
 }
 
 i64 TmpfsFile::write_piece(IoBuffer from, u64 bytes, u64 offset) {
+  if (part_ && !leave_archive(bytes_)) {
+    return -kENOSPC;
+  }
   if (!object_) {
     if (offset + bytes <= SmallContents::kMostBytes) {
       return write_small(from, bytes, offset);
@@ -269,6 +275,9 @@ i64 TmpfsFile::truncate(u64 bytes) {
   if ((bytes < bytes_ && (seals_ & kSealShrink) != 0) || (bytes > bytes_ && (seals_ & kSealGrow) != 0)) {
     return -kEPERM;
   }
+  if (part_ && bytes != bytes_ && !leave_archive(std::min(bytes, bytes_))) {
+    return -kENOSPC;
+  }
   if (object_ && bytes != bytes_) {
     const i64 error = bytes < bytes_ ? shrink_object(bytes) : grow_object(bytes);
     if (error != 0) {
@@ -306,30 +315,6 @@ i64 TmpfsFile::grow_object(u64 bytes) {
     return -kENOSPC;
   }
   return reserve(bytes) ? 0 : -kENOSPC;
-}
-
-ErrnoOr<MemoryObject*> TmpfsFile::mappable_object() {
-  if (!object_) {
-    if (!leave_small(bytes_)) {
-      return ErrnoFail(kENOMEM);
-    }
-    // A window for every file that was ever mapped would be a region for each.
-    window_.close();
-  }
-  if (!reserve(bytes_)) {
-    return ErrnoFail(kENOMEM);
-  }
-  if (!mapped_) {
-    if (!object_->resize(pages_to_bytes(bytes_to_pages(bytes_)))) {
-      return ErrnoFail(kENOMEM);
-    }
-    mapped_ = true;
-    object_->set_inode(number);
-    char path[128];
-    const i64 bytes = path_of(*this, path, sizeof path);
-    object_->set_name({path, bytes > 0 ? static_cast<u64>(bytes) : 0});
-  }
-  return Ref<MemoryObject>(object_).detach();
 }
 
 Result<void> TmpfsFile::reserve(u64 bytes) {

@@ -1,9 +1,10 @@
 // tmpfs: the one file system that holds data. Regular files are memory objects, small ones until they are
-// mapped kernel memory, as directories, links and device nodes are. What it holds in all has a limit
-// (tmpfs_limit.h).
+// mapped kernel memory; those of the initramfs stay in it until they change (archive.h), as directories,
+// links and device nodes are. What it holds in all has a limit (tmpfs_limit.h).
 #pragma once
 
 #include "guest-mm/core/memory_object.h"
+#include "guest-mm/kernel/files/archive.h"
 #include "guest-mm/kernel/files/inode.h"
 #include "guest-mm/kernel/files/object_window.h"
 #include "guest-mm/kernel/files/page_runs.h"
@@ -47,7 +48,11 @@ class TmpfsFile final : public Inode {
   // Charges the whole range, or nothing of it. Errors: kENOSPC.
   i64 allocate(u64 offset, u64 bytes);
   // The object (the reference is the caller's), made to end where the file ends from now on. Errors: kENOMEM.
-  ErrnoOr<MemoryObject*> mappable_object();
+  // Private mappings of what is in the archive go on to show that when the file changes.
+  ErrnoOr<MemoryObject*> mappable_object(Sharing sharing);
+  // Makes the empty file's contents the part of the archive from that page on; zeros follow them in their
+  // last page. False: the file system is full, and nothing has changed.
+  [[nodiscard]] bool show(ArchivePart part, u64 bytes);
 
  private:
   static constexpr u64 kPieceBytes = u64{4} << 20;
@@ -63,6 +68,12 @@ class TmpfsFile final : public Inode {
   i64 write_object(IoBuffer from, u64 bytes, u64 offset);
   // Gives the file an object with room for `bytes`. Errors: kNoMemory, kLimit; it is then as before.
   Result<void> leave_small(u64 bytes);
+  // Gives the file its own copy of its first `kept` bytes of the archive, and ends it there. Errors:
+  // kNoMemory, kLimit; it is then as before. Without bytes it cannot fail.
+  Result<void> leave_archive(u64 kept);
+  ErrnoOr<MemoryObject*> own_object();
+  // The name that maps show.
+  void name_object();
   // Charges the pages of a write to the object; how many of the bytes they cover, 0 when the file system is
   // full.
   u64 charge(u64 offset, u64 bytes);
@@ -79,6 +90,7 @@ class TmpfsFile final : public Inode {
   Result<void> zero_written(u64 begin, u64 end);
 
   SmallContents small_;       // the bytes below data_end_, while there is no object
+  ArchivePart part_;          // where all bytes are; then object_ is a view, or null
   Ref<MemoryObject> object_;  // null while the file is small and was never mapped
   ObjectWindow window_;
   PageRuns written_;  // pages of the object that calls wrote

@@ -48,6 +48,9 @@ i64 TmpfsFile::allocate(u64 offset, u64 bytes) {
   if (offset + bytes > bytes_ && (seals_ & kSealGrow) != 0) {
     return -kEPERM;
   }
+  if (part_ && !leave_archive(bytes_)) {
+    return -kENOSPC;
+  }
   if (!object_ && offset + bytes <= SmallContents::kMostBytes) {
     return reserve_small(offset + bytes);
   }
@@ -66,6 +69,9 @@ i64 TmpfsFile::allocate(u64 offset, u64 bytes) {
 i64 TmpfsFile::punch(u64 offset, u64 bytes) {
   if ((seals_ & kWriteSeals) != 0) {
     return -kEPERM;
+  }
+  if (part_ && !leave_archive(bytes_)) {
+    return -kENOSPC;
   }
   const u64 limit = object_ ? pages_to_bytes(object_->pages()) : data_end_;
   if (offset >= limit) {

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # Three compressors, there and back, by one thread.
 set -e
 cd /tmp

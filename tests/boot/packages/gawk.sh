@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # Fields, arrays, regular expressions, formats, pipes to and from programs.
 gawk 'BEGIN {
   for (i = 1; i <= 20000; i++) { words["key" i % 1000] += i; text = text " " i }

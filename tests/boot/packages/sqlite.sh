@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # A database of 20 MB in a file: built, indexed, queried, changed in transactions, and whole at the end.
 file=/tmp/test.db
 rm -f $file

@@ -33,6 +33,20 @@ class CpioTest(unittest.TestCase):
         self.assertEqual(data[116:120], b"xyz\0")
         self.assertEqual(data[120:126], b"070701")
 
+    def test_contents_of_more_than_a_page_begin_at_one(self):
+        archive = sample()
+        for size in (4096, 4097, 20000):
+            archive.file(f"sizes/{size}", (b"%d|" % size * size)[:size])
+        data = archive.bytes()
+        self.assertNotEqual(data.index(b"4096|") % 4096, 0)
+        self.assertEqual((data.index(b"4097|") % 4096, data.index(b"20000|") % 4096), (0, 0))
+
+    def test_no_name_gets_too_long_for_it(self):
+        for length in range(3500, 4090, 7):
+            archive = cpio.Archive()
+            archive.file("n" * length, bytes(5000))
+            self.assertLessEqual(int(archive.bytes()[94:102], 16), 4096)
+
     def test_folders_come_before_what_they_hold(self):
         data = sample().bytes()
         self.assertLess(data.index(b"deep\0"), data.index(b"deep/er\0"))
@@ -59,6 +73,7 @@ class CpioTest(unittest.TestCase):
                            cwd=folder, check=True)
             root = pathlib.Path(folder)
             self.assertEqual((root / "deep/er/file").read_bytes(), b"contents")
+            self.assertEqual((root / "large").read_bytes(), b"large" * 10000)
             self.assertEqual((root / "deep/er/file").stat().st_mode & 0o777, 0o755)
             self.assertEqual((root / "bin/sh").readlink(), pathlib.Path("busybox"))
             self.assertEqual((root / "tmp").stat().st_mode & 0o7777, 0o1777)
@@ -68,6 +83,7 @@ def sample_without_device():
     archive = cpio.Archive()
     archive.folder("tmp", 0o1777)
     archive.file("deep/er/file", b"contents", 0o755)
+    archive.file("large", b"large" * 10000)
     archive.symlink("bin/sh", "busybox")
     return archive.bytes()
 

@@ -15,14 +15,15 @@ struct Written {
   std::string data{};
   u32 inode = 1;
   u32 links = 1;
+  u64 name_zeros = 0;  // behind the one that ends it
 };
 
 std::string entry(const Written& written) {
   char header[CpioReader::kHeaderBytes + 1];
   snprintf(header, sizeof header, "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", written.inode,
            written.mode, 3u, 4u, written.links, 1000u, static_cast<u32>(written.data.size()), 0u, 1u, 5u, 6u,
-           static_cast<u32>(written.name.size() + 1), 0u);
-  std::string bytes = header + written.name + '\0';
+           static_cast<u32>(written.name.size() + 1 + written.name_zeros), 0u);
+  std::string bytes = header + written.name + std::string(1 + written.name_zeros, '\0');
   bytes.resize((bytes.size() + 3) / 4 * 4);
   bytes += written.data;
   bytes.resize((bytes.size() + 3) / 4 * 4);
@@ -98,6 +99,8 @@ TEST(Cpio, EveryTruncationAndEveryBadFieldIsAnError) {
   std::string unterminated = whole;
   unterminated[CpioReader::kHeaderBytes + 4] = 'x';
   EXPECT_EQ(names_in(unterminated), "error: a name without its terminator");
+  EXPECT_EQ(names_in(archive({{.name = "padded", .data = "x", .name_zeros = 9}, {.name = "next"}})),
+            "padded;next;");
   std::string inside = whole;
   inside[CpioReader::kHeaderBytes + 2] = 0;
   EXPECT_EQ(names_in(inside), "error: a name with a terminator inside");
@@ -158,6 +161,100 @@ TEST_F(CpioUnpackTest, MakesTheTree) {
   EXPECT_EQ(at("one")->links, 2u);
   EXPECT_EQ(contents(*at("one")), "shared");
   EXPECT_EQ(at("null")->device, device_number(5, 6));
+}
+
+// A file whose contents begin at a page of the archive, as experiments/lib/cpio.py places them.
+class ShownFileTest : public CpioUnpackTest {
+ protected:
+  ShownFileTest() {
+    for (u64 byte = 0; byte < 3 * kPageBytes + 100; ++byte) text += static_cast<char>('a' + byte % 23);
+    const u64 head = CpioReader::kHeaderBytes + 5;  // "file" and what ends it
+    unpack(archive({{.name = "file", .data = text, .name_zeros = kPageBytes - head},
+                    {.name = "next", .data = std::string(500, 'n')}}));
+  }
+  Ref<MemoryObject> mapped(Sharing sharing) {
+    const Ref<File> file = at("file")->open(kOpenReadWrite).value();
+    const auto object = file->mmap_object(kPermR, sharing);
+    return object ? Ref<MemoryObject>::adopt(*object) : nullptr;
+  }
+  i64 write(std::string_view bytes, u64 offset) {
+    const Ref<File> file = at("file")->open(kOpenReadWrite).value();
+    return file->write(IoBuffer::kernel(static_cast<const void*>(bytes.data())), bytes.size(), offset,
+                       nullptr);
+  }
+  std::string text;
+};
+
+TEST_F(ShownFileTest, IsAViewWithZerosBehindIt) {
+  EXPECT_EQ(contents(*at("file")), text);
+  EXPECT_EQ(contents(*at("next")), std::string(500, 'n'));
+  const Ref<MemoryObject> object = mapped(Sharing::kPrivate);
+  ASSERT_TRUE(object && object->is_view());
+  EXPECT_EQ(object->bytes(), text.size());
+  EXPECT_EQ(object->name(), "/file");
+  EXPECT_EQ(object->page_in_whole(0), 1u);
+  EXPECT_EQ(object->page_in_whole(3), 4u);
+  for (const u64 page : {0, 3, 4, 5, 1000}) EXPECT_EQ(object->page_of_own(object->page_in_whole(page)), page);
+  // Past its end lies nothing that the archive has.
+  EXPECT_GE(object->page_in_whole(4), bytes_to_pages(text.size() + 2 * kPageBytes));
+  const Ref<MemoryObject> whole = MemoryObject::adopt(object->id(), 5 * kPageBytes).value();
+  KernelWindow window;
+  ASSERT_TRUE(window.open(*whole));
+  std::string tail(kPageBytes - 100, 'x');
+  ASSERT_TRUE(arch::copy_fallible(tail.data(), window.at(4 * kPageBytes + 100), tail.size()));
+  EXPECT_EQ(tail, std::string(kPageBytes - 100, '\0'));
+  window.close();
+  whole->retain();  // it is the archive's, and not this one's to destroy
+}
+
+TEST_F(ShownFileTest, IsCopiedWhenItChanges) {
+  const Ref<MemoryObject> before = mapped(Sharing::kPrivate);
+  EXPECT_EQ(write("new", 5000), 3);
+  text.replace(5000, 3, "new");
+  EXPECT_EQ(contents(*at("file")), text);
+  EXPECT_EQ(write("end", text.size() + 10), 3);
+  text += std::string(10, '\0') + "end";
+  EXPECT_EQ(contents(*at("file")), text);
+  EXPECT_FALSE(mapped(Sharing::kPrivate)->is_view());
+  EXPECT_TRUE(before->is_view());
+}
+
+TEST_F(ShownFileTest, IsCopiedToBeShared) {
+  EXPECT_FALSE(mapped(Sharing::kShared)->is_view());
+  EXPECT_EQ(contents(*at("file")), text);
+}
+
+TEST_F(ShownFileTest, IsCut) {
+  for (const u64 bytes : {2 * kPageBytes + 1, kPageBytes, u64{10}}) {
+    EXPECT_EQ(at("file")->truncate(bytes), 0);
+    EXPECT_EQ(contents(*at("file")), text.substr(0, bytes));
+  }
+  EXPECT_EQ(at("file")->truncate(5000), 0);
+  EXPECT_EQ(contents(*at("file")), text.substr(0, 10) + std::string(4990, '\0'));
+}
+
+TEST_F(ShownFileTest, IsEmptiedWithoutMemory) {
+  mm.forbid_growth(true);
+  EXPECT_EQ(at("file")->truncate(0), 0);
+  mm.forbid_growth(false);
+  EXPECT_EQ(contents(*at("file")), "");
+  EXPECT_EQ(write("again", 0), 5);
+  EXPECT_EQ(contents(*at("file")), "again");
+}
+
+TEST_F(ShownFileTest, IsAsBeforeWithoutMemory) {
+  u64 nth = 0;
+  for (bool done = false; !done;) {
+    ASSERT_LT(++nth, 100u);
+    mm.fail_at(nth);
+    done = write("new", 5000) == 3;
+    const bool failed = mm.failed();
+    mm.fail_at(0);
+    EXPECT_TRUE(done || failed);
+    if (done) text.replace(5000, 3, "new");
+    EXPECT_EQ(contents(*at("file")), text) << nth;
+  }
+  EXPECT_GT(nth, 1u);
 }
 
 TEST_F(CpioUnpackTest, RefusesWithAMessage) {
