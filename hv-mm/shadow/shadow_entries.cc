@@ -17,7 +17,7 @@ void ShadowTables::put(PageIndex index, unsigned slot, Entry old, Entry value) {
       page.installed[slot / 64] &= ~bit;
       --page.live;
     }
-    if (takes_away(old, value)) needs_flush_ = true;
+    if (takes_away(old, value)) lost(index, slot);
   } else {
     pt::store_entry(table(index), slot, value);
     page.installed[slot / 64] |= bit;
@@ -142,7 +142,7 @@ void ShadowTables::show_leaf(PageIndex index, unsigned slot, Entry guest) {
 
 unsigned ShadowTables::refresh(PageIndex index, unsigned first, u64 which) {
   const u8* const guest_table = guest_.table(pages_[index].gfn);
-  if (told_) return refresh_told(pages_[index], guest_table, table(index), first, which);
+  if (told_) return refresh_told(index, guest_table, table(index), first, which);
   unsigned changed = 0;
   for (; which != 0; which &= which - 1) {
     const unsigned slot = first + static_cast<unsigned>(std::countr_zero(which));

@@ -43,6 +43,7 @@ struct ShadowPage {
   bool unsync = false;      // level 1: the guest writes its table without exits
   bool referenced = false;  // used by a fault since the recycler last looked
   bool detached = false;    // not known by frame any more (ShadowTables::detach)
+  bool stale = false;       // a root: what the processor knows of it from before may be shown no more
   u8 clears = 0;            // entries that the guest emptied in a row
 };
 
