@@ -24,14 +24,11 @@ class GuestTlb {
   GuestTlb(Vcpu& vcpu, Host& host) : GuestTlb(vcpu, host.cpuid(kSvmFeatures, 0)) {}
 
   void load_root(pt::PhysAddr root) {
-    if (vmcb_.tlb_control == kTlbFlushAsid) [[unlikely]]
-      postpone_flush();
+    const u32* const asid = asids_.find(root);
+    if (asid == nullptr || vmcb_.tlb_control == kTlbFlushAsid) [[unlikely]]
+      return load_slowly(root);
     vmcb_.cr3 = root.value();
-    if (const u32* const asid = asids_.find(root)) [[likely]] {
-      vmcb_.asid = *asid;
-    } else {
-      take_new_asid();
-    }
+    vmcb_.asid = *asid;
   }
   [[nodiscard]] bool runs(pt::PhysAddr root) const { return vmcb_.cr3 == root.value(); }
   [[nodiscard]] u32 asid() const { return vmcb_.asid; }
@@ -63,10 +60,18 @@ class GuestTlb {
     vmcb_.asid = given.asid;
     if (given.forget_all) vcpu_.flush_tlb_at_entry();
   }
-  // The next entry is another root's: the flush that is due would be of that one's ASID.
-  [[gnu::noinline]] void postpone_flush() {
-    vmcb_.tlb_control = kTlbKeep;
-    forget(pt::PhysAddr(vmcb_.cr3));
+  [[gnu::noinline]] void load_slowly(pt::PhysAddr root) {
+    if (vmcb_.tlb_control == kTlbFlushAsid) {
+      // Of another root's ASID, that flush would be.
+      vmcb_.tlb_control = kTlbKeep;
+      forget(pt::PhysAddr(vmcb_.cr3));
+    }
+    vmcb_.cr3 = root.value();
+    if (const u32* const asid = asids_.find(root)) {
+      vmcb_.asid = *asid;
+    } else {
+      take_new_asid();
+    }
   }
 
   Vmcb& vmcb_;  // the vCPU's

@@ -128,16 +128,18 @@ class ShadowMmu {
 
   // Ends an exit.
   void end_exit() { tables_.end_exit(); }
-  // Then: whether the processor must forget something before the guest runs, and what.
-  [[nodiscard]] bool any_losses() const { return tables_.any_losses(); }
-  [[nodiscard]] ShadowLosses take_losses() { return tables_.take_losses(); }
+  // Then: what the processor must forget before the guest runs; and that it did.
+  [[nodiscard]] const ShadowLosses& losses() const { return tables_.losses(); }
+  void forgive_losses() { tables_.forgive_losses(); }
 
   [[nodiscard]] const ShadowCounters& counters() const { return tables_.counters(); }
   [[nodiscard]] const GuestMemory& guest() const { return guest_; }
   // Tests.
   [[nodiscard]] bool take_flush() {
     end_exit();
-    return take_losses().any();
+    const bool any = losses().any();
+    forgive_losses();
+    return any;
   }
   [[nodiscard]] ShadowTables& tables() { return tables_; }
   [[nodiscard]] PageIndex root() const { return root_; }

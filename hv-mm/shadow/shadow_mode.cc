@@ -67,21 +67,22 @@ void ShadowMode::start_on(Vcpu& vcpu, Host& host) {
   host_ = &host;
   tlb_.emplace(vcpu, host);
   tlb_->load_root(mmu_.host_root());
-  (void)mmu_.take_losses();
+  mmu_.forgive_losses();
 }
 
 void ShadowMode::forget_losses() {
-  const ShadowLosses losses = mmu_.take_losses();
-  if (losses.everywhere) {
+  const ShadowLosses& losses = mmu_.losses();
+  if (losses.everywhere()) {
     tlb_->flush_everything();
-  } else if (losses.root) {
+    ++flushes_;
+  } else if (losses.root()) {
     tlb_->flush();
+    ++flushes_;
   } else {
-    page_flushes_ += losses.count;
+    page_flushes_ += losses.pages().size();
     for (const Gva va : losses.pages()) host_->forget_page(va, tlb_->asid());
-    return;
   }
-  ++flushes_;
+  mmu_.forgive_losses();
 }
 
 void ShadowMode::write_counters(JsonWriter& json) const {

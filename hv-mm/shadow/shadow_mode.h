@@ -46,6 +46,7 @@ class ShadowMode : public ModeHandler {
   Result<void> write_cr3(Vcpu&, u64 value) override {
     const auto root = mmu_.set_root(value);
     if (!root) return Fail(root.error());
+    tlb_->load_root(*root);
     settle();
     return {};
   }
@@ -75,11 +76,14 @@ class ShadowMode : public ModeHandler {
  protected:
   ~ShadowMode() = default;
 
+  // Something else than write_cr3() may have loaded a root.
+  void use_root() {
+    if (!tlb_->runs(mmu_.host_root())) tlb_->load_root(mmu_.host_root());
+  }
   // Ends an exit: the processor goes on with the root in use, and knows nothing that is shown no more.
   void settle() {
     mmu_.end_exit();
-    if (!tlb_->runs(mmu_.host_root())) tlb_->load_root(mmu_.host_root());
-    if (mmu_.any_losses()) forget_losses();
+    if (mmu_.losses().any()) forget_losses();
   }
 
  private:

@@ -172,11 +172,23 @@ class ShadowTables {
     if (told_) reap();
     noted_ = 0;
   }
-  // What exits took away, since it was asked last.
-  [[nodiscard]] ShadowLosses take_losses() { return std::exchange(losses_, {}); }
-  [[nodiscard]] bool any_losses() const { return losses_.any(); }
+  // What exits took away, since they were forgiven.
+  [[nodiscard]] const ShadowLosses& losses() const { return losses_; }
+  void forgive_losses() { losses_.clear(); }
   // The guest runs on this root when the exit ends; what was taken from it meanwhile is a loss.
-  void run_on(PageIndex root);
+  void run_on(PageIndex root) {
+    if (root == running_) return;
+    if (losses_.any()) [[unlikely]]
+      pages_[running_].stale = true;
+    losses_.switch_root();
+    ShadowPage& page = pages_[root];
+    if (page.stale) {
+      page.stale = false;
+      losses_.lose_root();
+    }
+    running_ = root;
+    noted_ = 0;
+  }
 
   [[nodiscard]] u32 free_tables() const { return free_tables_; }
   [[nodiscard]] const GuestMemory& guest() const { return guest_; }
@@ -236,13 +248,18 @@ class ShadowTables {
 
   [[nodiscard]] pt::Entry allowed(pt::Entry guest) const;
   unsigned refresh_told(PageIndex page, const u8* guest_table, u8* own_table, unsigned first, u64 which);
-  void update_leaf(PageIndex page, unsigned index, pt::Entry old, pt::Entry value, u64 gfn);
+  bool update_leaf(PageIndex page, unsigned index, pt::Entry old, pt::Entry value, u64 gfn);
+  bool replace(PageIndex page, unsigned index, pt::Entry old, pt::Entry value);
   void put(PageIndex page, unsigned index, pt::Entry old, pt::Entry value);
   void forget(PageIndex page, unsigned index, pt::Entry old);
+  void link_changed() { links_changed_ += links_changed_ == ~u32{0} ? 2 : 1; }
   void lost(PageIndex page, unsigned index) {
     if (page != noted_) note_loss(page, index);
   }
-  void note_loss(PageIndex page, unsigned index);
+  [[gnu::noinline, gnu::cold]] void note_loss(PageIndex page, unsigned index);
+  [[gnu::noinline, gnu::cold]] void find_losers(PageIndex page, unsigned index);
+  // The entries first + n of a leaf table, for each bit n.
+  void note_losses(PageIndex page, unsigned first, u64 which);
   void lose_write(EntryRef ref);
   void drop_for(PageIndex page, unsigned index);
   void empty_leaves(PageIndex page);
@@ -290,8 +307,9 @@ class ShadowTables {
   u32 zaps_left_ = 0;  // of orphans, in this operation; trapped
   ShadowLosses losses_;
   PageIndex running_ = 0;
-  PageIndex noted_ = 0;  // more losses there say nothing new in this exit
-  bool told_ = false;    // no frame is ever protected, and writers are not listed
+  PageIndex noted_ = 0;    // more losses there say nothing new in this exit
+  u32 links_changed_ = 1;  // how often; never 0, which no page's is
+  bool told_ = false;      // no frame is ever protected, and writers are not listed
   ShadowCounters counters_;
 };
 

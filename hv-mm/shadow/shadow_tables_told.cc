@@ -17,6 +17,7 @@ unsigned ShadowTables::refresh_told(PageIndex index, const u8* guest_table, u8* 
   const GuestMemory memory = guest_;
   u64 installed = page.installed[first / 64];
   unsigned changed = 0, live = page.live;
+  u64 lost_slots = 0;
   for (; which != 0; which &= which - 1) {
     const unsigned slot = first + static_cast<unsigned>(std::countr_zero(which));
     const Entry guest = pt::load_entry(guest_table, slot);
@@ -29,7 +30,7 @@ unsigned ShadowTables::refresh_told(PageIndex index, const u8* guest_table, u8* 
     pt::store_entry(own_table, slot, value);
     const u64 bit = which & -which;
     if (old.present()) {
-      if (takes_away(old, value)) lost(index, slot);
+      if (takes_away(old, value)) lost_slots |= bit;
       if (!value.present()) {
         installed &= ~bit;
         --live;
@@ -42,6 +43,7 @@ unsigned ShadowTables::refresh_told(PageIndex index, const u8* guest_table, u8* 
   }
   page.installed[first / 64] = installed;
   page.live = static_cast<u16>(live);
+  if (lost_slots != 0) note_losses(index, first, lost_slots);
   counters_.entries_written += changed;
   return changed;
 }

@@ -92,7 +92,7 @@ XenErrno PageTypes::update(u64 frame, unsigned index, Entry entry, bool preserve
   pt::store_entry(table, index,
                   preserve ? entry.with(old.word() & (Entry::kAccessed | Entry::kDirty)) : entry);
   ++counters_.entries_written;
-  if (old.present() && loses(old, entry)) {
+  if (old.present() && (!flush_.others || level > 1) && loses(old, entry)) {
     flush_.others = lost_ = true;
     way_lost_ = way_lost_ || level > 1;
   }

@@ -27,7 +27,6 @@
 
 #include <array>
 #include <span>
-#include <utility>
 
 #include "hv-mm/xen/machine_frames.h"
 #include "pvops/base/function_ref.h"
@@ -87,11 +86,12 @@ class PageTypes {
     bool everything = false;
     bool others = false;  // all roots but the base
     bool base = false;    // the base, whole
-    u32 count = 0;
-    std::array<Gva, kMostPages> addresses{};  // of the base, one page each
+    u8 count = 0;
+    std::array<Gva, kMostPages> addresses;  // of the base, one page each
 
     [[nodiscard]] bool any() const { return everything || others || base || count != 0; }
     [[nodiscard]] std::span<const Gva> pages() const { return {addresses.data(), count}; }
+    void clear() { everything = others = base = false, count = 0; }
   };
   void flush_everything() {
     flush_.everything = true;
@@ -104,11 +104,11 @@ class PageTypes {
     if (way_lost_ || flush_.count == Flush::kMostPages) return flush();
     flush_.addresses[flush_.count++] = va;
   }
-  [[nodiscard]] bool flush_due() const { return flush_.any(); }
-  // Asked once before the guest runs.
-  [[nodiscard]] Flush take_flush() {
+  [[nodiscard]] const Flush& due() const { return flush_; }
+  // It is forgotten.
+  void flushed() {
     if (flush_.everything || flush_.base) lost_ = way_lost_ = false;
-    return std::exchange(flush_, {});
+    flush_.clear();
   }
 
   [[nodiscard]] u64 base() const { return base_; }

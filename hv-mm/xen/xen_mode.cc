@@ -19,19 +19,24 @@ Result<pt::Entry> map_machine_to_physical(BootMemory& own, const MachineFrames& 
 
 }  // namespace
 
-void XenMode::forget(const PageTypes::Flush& due) {
+void XenMode::forget() {
+  const PageTypes::Flush& due = types_.due();
   if (due.everything) {
     tlb_.flush_everything();
   } else {
-    if (due.others) tlb_.flush_others();
+    if (due.others && others_known_) {
+      tlb_.flush_others();
+      others_known_ = false;
+    }
     if (due.base) tlb_.flush();
   }
   if (due.everything || due.base) {
     ++flushes_;
-    return;
+  } else {
+    page_flushes_ += due.count;
+    for (const Gva va : due.pages()) stop_.host.forget_page(va, tlb_.asid());
   }
-  page_flushes_ += due.count;
-  for (const Gva va : due.pages()) stop_.host.forget_page(va, tlb_.asid());
+  types_.flushed();
 }
 
 void XenMode::write_counters(JsonWriter& json) const {

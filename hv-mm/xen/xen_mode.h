@@ -52,7 +52,7 @@ class XenMode final : public ModeHandler {
     if (error != XenErrno::kNone || types_.set_base(root) != XenErrno::kNone) return false;
     // All is forgotten at the first entry.
     tlb_.load_root(pt::PhysAddr(pages_to_bytes(types_.base())));
-    (void)types_.take_flush();
+    types_.flushed();
     return true;
   }
 
@@ -62,10 +62,13 @@ class XenMode final : public ModeHandler {
   // Ends an exit: the processor goes on with the base, and knows nothing that it has to forget.
   void settle() {
     const pt::PhysAddr base(pages_to_bytes(types_.base()));
-    if (!tlb_.runs(base)) tlb_.load_root(base);
-    if (types_.flush_due()) forget(types_.take_flush());
+    if (!tlb_.runs(base)) {
+      tlb_.load_root(base);
+      others_known_ = true;
+    }
+    if (types_.due().any()) forget();
   }
-  [[gnu::noinline]] void forget(const PageTypes::Flush& due);
+  [[gnu::noinline]] void forget();
 
   struct Stop {
     Host& host;
@@ -77,6 +80,7 @@ class XenMode final : public ModeHandler {
   GuestTlb tlb_;
   PageTypes types_;
   XenCalls calls_;
+  bool others_known_ = false;  // of others than the base something may be known
   u64 flushes_ = 0;
   u64 page_flushes_ = 0;
 };

@@ -16,9 +16,10 @@ class RootTlb {
   // An exit ends.
   void forget(hv::ShadowMmu& mmu) {
     mmu.end_exit();
-    const hv::ShadowLosses losses = mmu.take_losses();
-    if (losses.everywhere) roots_.clear();
-    if (losses.root) here(mmu).clear();
+    const hv::ShadowLosses losses = mmu.losses();
+    mmu.forgive_losses();
+    if (losses.everywhere()) roots_.clear();
+    if (losses.root()) here(mmu).clear();
     for (const Gva va : losses.pages()) here(mmu).erase(va.value());
   }
 

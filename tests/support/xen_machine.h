@@ -49,7 +49,7 @@ class XenMachine {
       if (types.begin_call()) error = types.pin(machine(kRoot), 4);
     }
     NOPTE_ASSERT(error == XenErrno::kNone && types.set_base(machine(kRoot)) == XenErrno::kNone);
-    (void)types.take_flush();
+    types.flushed();
     pins_[kRoot] = 4;
     base_ = kRoot;
     check();
@@ -103,8 +103,9 @@ class XenMachine {
     const CallResult result = calls.call(number, arguments);
     stop.meter.look();
     NOPTE_ASSERT(stop.meter.kept());
-    flushed = types.take_flush();
+    flushed = types.due();
     forget(flushed);
+    types.flushed();
     return result;
   }
 
@@ -139,7 +140,7 @@ class XenMachine {
   }
   XenErrno operate(std::span<const Operation> list) { return batch(abi::xen::kMmuextOp, list); }
   // What the last call had forgotten.
-  PageTypes::Flush flushed;
+  PageTypes::Flush flushed{};
   // Steps of the last list that were done.
   u32 done = 0;
 
