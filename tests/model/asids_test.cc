@@ -9,15 +9,6 @@
 namespace nopte::model {
 namespace {
 
-// Machines that are made while this lives have FlushByAsid, or have not.
-class Processors {
- public:
-  explicit Processors(bool flush_by_asid) { HostHere::machines_flush_by_asid = flush_by_asid; }
-  ~Processors() { HostHere::machines_flush_by_asid = false; }
-  Processors(const Processors&) = delete;
-  Processors& operator=(const Processors&) = delete;
-};
-
 class Asids : public testing::TestWithParam<const KindRow*> {};
 INSTANTIATE_TEST_SUITE_P(Kinds, Asids,
                          testing::Values(&kXen, &kToldByKvmPv, &kToldByVmi, &kToldByLguest, &kShadowed),

@@ -50,6 +50,15 @@ class HostHere final : public hv::Host {
   inline static bool machines_flush_by_asid = false;
 };
 
+// Machines that are made while this lives have FlushByAsid, or have not.
+class Processors {
+ public:
+  explicit Processors(bool flush_by_asid) { HostHere::machines_flush_by_asid = flush_by_asid; }
+  ~Processors() { HostHere::machines_flush_by_asid = false; }
+  Processors(const Processors&) = delete;
+  Processors& operator=(const Processors&) = delete;
+};
+
 // Another guest has run under the same ASIDs, and its TLB entries are still there. Its tables are the
 // `kTraceFrames` frames that the machine's walker finds at `physical`.
 inline constexpr u64 kTraceFrames = 4;
