@@ -12,9 +12,9 @@ class GuestTlbTest : public testing::Test {
   static constexpr pt::PhysAddr kA{0x5000}, kB{0x6000};
 
   // An exit, after which the guest runs on `root`. Its ASID.
-  u32 load(GuestTlb& tlb, pt::PhysAddr root) {
+  u32 load(GuestTlb& of, pt::PhysAddr root) {
     vcpu.collect_events();
-    tlb.load_root(root);
+    of.load_root(root);
     EXPECT_EQ(vmcb.cr3, root.value());
     return vmcb.asid;
   }
