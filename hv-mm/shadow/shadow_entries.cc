@@ -43,7 +43,6 @@ void ShadowTables::forget(PageIndex index, unsigned slot, Entry old) {
     if (old.writable()) refs_.remove(spans_[span_of(guest_.gfn_of(old.frame()))].large, ref);
   } else {
     refs_.remove(pages_[child_of(old)].parents, ref);
-    link_changed();
   }
 }
 
@@ -76,7 +75,7 @@ void ShadowTables::drop_for(PageIndex index, unsigned slot) {
 
 void ShadowTables::add_parent(PageIndex child, u32 ref) {
   RefList& parents = pages_[child].parents;
-  link_changed();
+  link_added();
   if (refs_.add(parents, ref)) return;
   // No node left: an older parent gives way and faults again.
   const EntryRef victim = EntryRef::of(refs_.pop(parents));

@@ -8,7 +8,7 @@ namespace nopte::hv {
 // By the one way that was there before, mostly.
 void ShadowTables::note_loss(PageIndex index, unsigned slot) {
   const ShadowPage& page = pages_[index];
-  if (page.ways == links_changed_ && page.top == running_ &&
+  if (page.ways == links_added_ && page.top == running_ &&
       losses_.lose_page(Gva(page.way + pages_to_bytes(slot)))) [[likely]] {
     return;
   }
@@ -38,7 +38,7 @@ void ShadowTables::find_losers(PageIndex index, unsigned slot) {
   if (page.level == 1) {
     page.top = top;
     page.way = static_cast<u64>(static_cast<i64>(va << 16) >> 16);
-    page.ways = links_changed_;
+    page.ways = links_added_;
     if (losses_.lose_page(Gva(page.way + pages_to_bytes(slot)))) return;
   }
   losses_.lose_root();

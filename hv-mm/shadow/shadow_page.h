@@ -38,7 +38,7 @@ struct ShadowPage {
   PageIndex older = 0, newer = 0;                 // by age; free pages: newer chains them
   PageIndex unsync_before = 0, unsync_after = 0;  // list of unsynchronised, of detached, or of root pages
   PageIndex top = 0;                              // what one way leads here from, while `ways` is
-  u32 ways = 0;                                   // ShadowTables' number of changed links as it was then
+  u32 ways = 0;                                   // ShadowTables' number of added links as it was then
   u64 way = 0;                                    // the address of entry 0 by that way
   u16 live = 0;                                   // installed entries
   u8 level = 0;

@@ -95,7 +95,6 @@ void ShadowTables::remove_mirror(PageIndex index) {
 }
 
 void ShadowTables::zap(PageIndex index, Orphans orphans) {
-  link_changed();
   ShadowPage& page = pages_[index];
   while (!page.parents.empty()) {
     const EntryRef ref = EntryRef::of(refs_.pop(page.parents));

@@ -187,7 +187,6 @@ class ShadowTables {
       losses_.lose_root();
     }
     running_ = root;
-    noted_ = 0;
   }
 
   [[nodiscard]] u32 free_tables() const { return free_tables_; }
@@ -252,7 +251,7 @@ class ShadowTables {
   bool replace(PageIndex page, unsigned index, pt::Entry old, pt::Entry value);
   void put(PageIndex page, unsigned index, pt::Entry old, pt::Entry value);
   void forget(PageIndex page, unsigned index, pt::Entry old);
-  void link_changed() { links_changed_ += links_changed_ == ~u32{0} ? 2 : 1; }
+  void link_added() { links_added_ += links_added_ == ~u32{0} ? 2 : 1; }
   void lost(PageIndex page, unsigned index) {
     if (page != noted_) note_loss(page, index);
   }
@@ -307,9 +306,9 @@ class ShadowTables {
   u32 zaps_left_ = 0;  // of orphans, in this operation; trapped
   ShadowLosses losses_;
   PageIndex running_ = 0;
-  PageIndex noted_ = 0;    // more losses there say nothing new in this exit
-  u32 links_changed_ = 1;  // how often; never 0, which no page's is
-  bool told_ = false;      // no frame is ever protected, and writers are not listed
+  PageIndex noted_ = 0;  // more losses there say nothing new in this exit
+  u32 links_added_ = 1;  // how often; never 0, which no page's is
+  bool told_ = false;    // no frame is ever protected, and writers are not listed
   ShadowCounters counters_;
 };
 

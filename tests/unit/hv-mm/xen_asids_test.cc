@@ -13,6 +13,7 @@ using namespace abi::xen;
 //   both        [direct map]
 class XenAsids : public ::testing::Test {
  protected:
+  XenMachine machine{64};
   static constexpr u64 kFirst = XenMachine::kRoot, kUser = 0;
   const u64 second = frame(0), u3 = frame(1), u2 = frame(2), u1 = frame(3), page = frame(4);
 
@@ -34,8 +35,6 @@ class XenAsids : public ::testing::Test {
   u64 frame(u64 n) { return machine.first_free() + n; }
   void load(u64 root) { ASSERT_EQ(machine.set_base(root), XenErrno::kNone); }
   void lose() { ASSERT_EQ(machine.update(u1, 0, 0), XenErrno::kNone); }
-
-  XenMachine machine{64};
 };
 
 TEST_F(XenAsids, ASwitchForgetsNothing) {
