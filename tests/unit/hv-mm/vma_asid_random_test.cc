@@ -1,5 +1,6 @@
 // Many spaces on few ASIDs: calls on those that run and those that do not, on objects and kernel memory,
-// between accesses and switches; some processors have FlushByAsid. NOPTE_SEED=n NOPTE_OPERATIONS=100000000 is the long run.
+// between accesses and switches; some processors have FlushByAsid. NOPTE_SEED=n NOPTE_OPERATIONS=100000000 is
+// the long run.
 #include <map>
 #include <random>
 
