@@ -5,7 +5,7 @@
 #include <optional>
 #include <string_view>
 
-#include "pvops/base/types.h"
+#include "pvops/base/addr.h"
 
 namespace nopte::hv {
 
@@ -44,6 +44,8 @@ class Host {
   };
   virtual Signals signals() = 0;
 
+  // The processor forgets this page of the guest that runs under this ASID (INVLPGA).
+  virtual void forget_page(Gva va, u32 asid) = 0;
   // CPUID of the processor below.
   virtual CpuidLeaf cpuid(u32 leaf, u32 subleaf) = 0;
   // XCR0, which stays in the processor. Precondition for setting: a subset of what CPUID leaf 13 offers,

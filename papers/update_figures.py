@@ -126,7 +126,8 @@ def readme(data, peers, aims):
     lines += ["", "The translation layer on other hypervisors' interfaces, instructions and exits per operation, the same run:", ""]
     lines += row_table(data["rows"], ("shadow", *INTERFACES), ("", "native"))
     lines += ["", *mean_table(data["means"], machine.MODES)]
-    lines += ["", "The fast paths: instructions before them, now, and what they aim at.", "", *aim_table(data, aims)]
+    lines += ["", "The fast paths: instructions before them, now, and what they aim at ([papers/floors.md](papers/floors.md): what is "
+              "below those that miss it).", "", *aim_table(data, aims)]
     return lines + ["", f"Counted by {data['about']['QEMU']}; images by {data['about']['compiler']}."]
 
 

@@ -7,6 +7,10 @@ import machine
 _TABLES_GO = "each page is a leaf table that goes, told and emptied by itself; shadow gives the table above up at once"
 _BY_CALLS = "the engine asks whether entries are told, and does by calls what shadow's guest has inline"
 _TOLD = "the fault's entry is told; shadow's guest writes it to a table that is out of sync, without an exit"
+_RANGE = {row: "each entry is told; shadow's guest writes the leaf table unseen, which is looked at once"
+          for row in ("protect-mib", "protect-none")}
+_RING = {row: "256 calls fill the ring four times, each is looked up from its root; shadow looks once at the table"
+         for row in ("protect-mib", "protect-none")}
 _UNMAPS = {f"unmap-{count}": _BY_CALLS for count in ("10", "1k", "60k")}
 _SMALL = "entries of 4 KiB are told one by one; shadow's guest has leaves of 2 MiB"
 _CHECKED = "every entry is checked and counted against the frame that it names"
@@ -16,12 +20,11 @@ _REASONS = {
     "vma": {"map-unmap": "two calls for memory that is never touched: shadow has nothing to do",
             **{f"{call}-{count}": "a call for memory that nobody touched: shadow has nothing to do"
                for call in ("map", "protect", "unmap") for count in ("10", "1k", "60k")}},
-    "kvmpv": _UNMAPS | {"map-unmap": _BY_CALLS, "populate": _SMALL, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL, "cow-child": _TOLD},
-    "vmi": _UNMAPS | {"map-unmap": _BY_CALLS, "populate": _SMALL, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL, "cow-child": _TOLD},
-    "lguest": _UNMAPS | {"map-unmap": _BY_CALLS, "populate": _SMALL, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL,
+    "kvmpv": _UNMAPS | _RANGE | {"map-unmap": _BY_CALLS, "populate": _SMALL, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL, "cow-child": _TOLD},
+    "vmi": _UNMAPS | _RANGE | {"map-unmap": _BY_CALLS, "populate": _SMALL, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL, "cow-child": _TOLD},
+    "lguest": _UNMAPS | _RING | {"map-unmap": _BY_CALLS, "populate": _SMALL, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL,
                "cow-parent": "rights that come back for a page's neighbours are told one by one",
                "fork-64m": "a table has one root: each page is copied into one of the clone's, where shadow's guest links 32 tables",
-               "protect-mib": "256 calls fill the ring four times, each is looked up from its root; shadow looks once at the table",
                "mremap-move": "a table cannot be moved: every leaf is told as gone"},
     "xen": {"map-unmap": "the sink looks whether calls wait before it reads the tables",
             "map-touch-unmap-bare": _VALIDATED, "fork-small": _VALIDATED, "fork-64m": _VALIDATED, "fork-exec": _VALIDATED,

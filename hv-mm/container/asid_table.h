@@ -52,6 +52,13 @@ class AsidTable {
     Entry& entry = entries_[index(root)];
     if (entry.key == key(root)) entry.key = 0;
   }
+  // No root has one but this, if it has one.
+  constexpr void take_others(pt::PhysAddr root) {
+    const u32* const own = find(root);
+    const u32 asid = own != nullptr ? *own : 0;
+    take_all();
+    if (asid != 0) entries_[index(root)] = {key(root), asid};
+  }
   constexpr void take_all() {
     if (++generation_ != kGenerations) return;
     // From the first again, of which entries may be left.

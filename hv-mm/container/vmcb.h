@@ -99,6 +99,7 @@ inline constexpr unsigned kVirqVectorShift = 32;
 inline constexpr u64 kNestedPaging = 1;
 inline constexpr u8 kTlbKeep = 0;
 inline constexpr u8 kTlbFlushAll = 1;
+inline constexpr u8 kTlbFlushAsid = 3;  // with FlushByAsid alone
 
 // exit_int_info and event_injection
 inline constexpr u64 kEventValid = u64{1} << 31;

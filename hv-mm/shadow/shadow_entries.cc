@@ -7,8 +7,9 @@ namespace nopte::hv {
 
 using pt::Entry;
 
-// The store into a shadow table. Bookkeeping of `old` is done already.
-void ShadowTables::put(PageIndex index, unsigned slot, Entry old, Entry value) {
+// The store into a shadow table. Bookkeeping of `old` is done already. Whether it takes something away.
+inline bool ShadowTables::replace(PageIndex index, unsigned slot, Entry old, Entry value) {
+  ++counters_.entries_written;
   ShadowPage& page = pages_[index];
   const u64 bit = u64{1} << (slot % 64);
   if (old.present()) {
@@ -17,13 +18,16 @@ void ShadowTables::put(PageIndex index, unsigned slot, Entry old, Entry value) {
       page.installed[slot / 64] &= ~bit;
       --page.live;
     }
-    if (takes_away(old, value)) needs_flush_ = true;
-  } else {
-    pt::store_entry(table(index), slot, value);
-    page.installed[slot / 64] |= bit;
-    ++page.live;
+    return takes_away(old, value);
   }
-  ++counters_.entries_written;
+  pt::store_entry(table(index), slot, value);
+  page.installed[slot / 64] |= bit;
+  ++page.live;
+  return false;
+}
+
+void ShadowTables::put(PageIndex index, unsigned slot, Entry old, Entry value) {
+  if (replace(index, slot, old, value)) lost(index, slot);
 }
 
 // Takes a present entry out of the reverse lists.
@@ -71,6 +75,7 @@ void ShadowTables::drop_for(PageIndex index, unsigned slot) {
 
 void ShadowTables::add_parent(PageIndex child, u32 ref) {
   RefList& parents = pages_[child].parents;
+  link_added();
   if (refs_.add(parents, ref)) return;
   // No node left: an older parent gives way and faults again.
   const EntryRef victim = EntryRef::of(refs_.pop(parents));
@@ -108,22 +113,21 @@ void ShadowTables::link(PageIndex index, unsigned slot, PageIndex child, u64 rig
 }
 
 // A leaf table's entry in a mirror becomes `value`, which is not present or shows gfn, and is not `old`.
-inline void ShadowTables::update_leaf(PageIndex index, unsigned slot, Entry old, Entry value, u64 gfn) {
-  if (told_) {
-    put(index, slot, old, value);
-    return;
-  }
+// Whether that takes something away.
+inline bool ShadowTables::update_leaf(PageIndex index, unsigned slot, Entry old, Entry value, u64 gfn) {
+  if (told_) return replace(index, slot, old, value);
   const u32 ref = EntryRef{index, slot}.packed();
   const bool same_writer = old.writable() && value.writable() && old.frame() == value.frame();
   if (old.writable() && !same_writer) refs_.remove(frames_[guest_.gfn_of(old.frame())].writers, ref);
-  put(index, slot, old, value);
+  const bool takes = replace(index, slot, old, value);
   if (value.writable() && !same_writer) add_writer(frames_[gfn].writers, ref);
+  return takes;
 }
 
 void ShadowTables::set_leaf(PageIndex index, unsigned slot, u64 gfn, u64 rights) {
   const Entry value = leaf_entry(gfn, rights);
   const Entry old = entry(index, slot);
-  if (old != value) update_leaf(index, slot, old, value, gfn);
+  if (old != value && update_leaf(index, slot, old, value, gfn)) lost(index, slot);
 }
 
 // What a leaf table's entry in a mirror shows of this guest entry.
@@ -137,22 +141,24 @@ inline Entry ShadowTables::allowed(Entry guest) const {
 void ShadowTables::show_leaf(PageIndex index, unsigned slot, Entry guest) {
   const Entry old = entry(index, slot);
   const Entry value = allowed(guest);
-  if (old != value) update_leaf(index, slot, old, value, guest.frame().number());
+  if (old != value && update_leaf(index, slot, old, value, guest.frame().number())) lost(index, slot);
 }
 
 unsigned ShadowTables::refresh(PageIndex index, unsigned first, u64 which) {
   const u8* const guest_table = guest_.table(pages_[index].gfn);
-  if (told_) return refresh_told(pages_[index], guest_table, table(index), first, which);
+  if (told_) return refresh_told(index, guest_table, table(index), first, which);
   unsigned changed = 0;
+  u64 lost_slots = 0;
   for (; which != 0; which &= which - 1) {
     const unsigned slot = first + static_cast<unsigned>(std::countr_zero(which));
     const Entry guest = pt::load_entry(guest_table, slot);
     const Entry old = entry(index, slot);
     const Entry value = allowed(guest);
     if (old == value) continue;
-    update_leaf(index, slot, old, value, guest.frame().number());
+    if (update_leaf(index, slot, old, value, guest.frame().number())) lost_slots |= which & -which;
     ++changed;
   }
+  if (lost_slots != 0) note_losses(index, first, lost_slots);
   return changed;
 }
 

@@ -126,17 +126,21 @@ class ShadowMmu {
     return Gpa(pages_to_bytes(walk.gfn(va)) | va.page_offset());
   }
 
-  // Ends an exit. Whether rights were taken away: the guest's TLB entries must go before it runs.
-  [[nodiscard]] bool take_flush() {
-    if (tables_.told()) tables_.reap();
-    const bool flush = tables_.needs_flush();
-    tables_.flushed();
-    return flush;
-  }
+  // Ends an exit.
+  void end_exit() { tables_.end_exit(); }
+  // Then: what the processor must forget before the guest runs; and that it did.
+  [[nodiscard]] const ShadowLosses& losses() const { return tables_.losses(); }
+  void forgive_losses() { tables_.forgive_losses(); }
 
   [[nodiscard]] const ShadowCounters& counters() const { return tables_.counters(); }
   [[nodiscard]] const GuestMemory& guest() const { return guest_; }
   // Tests.
+  [[nodiscard]] bool take_flush() {
+    end_exit();
+    const bool any = losses().any();
+    forgive_losses();
+    return any;
+  }
   [[nodiscard]] ShadowTables& tables() { return tables_; }
   [[nodiscard]] PageIndex root() const { return root_; }
 

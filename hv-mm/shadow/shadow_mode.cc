@@ -63,10 +63,33 @@ bool ShadowMode::emulate_store(Vcpu& vcpu, Gva va, Gpa gpa) {
   return true;
 }
 
+void ShadowMode::start_on(Vcpu& vcpu, Host& host) {
+  host_ = &host;
+  tlb_.emplace(vcpu, host);
+  tlb_->load_root(mmu_.host_root());
+  mmu_.forgive_losses();
+}
+
+void ShadowMode::forget_losses() {
+  const ShadowLosses& losses = mmu_.losses();
+  if (losses.everywhere()) {
+    tlb_->flush_everything();
+    ++flushes_;
+  } else if (losses.root()) {
+    tlb_->flush();
+    ++flushes_;
+  } else {
+    page_flushes_ += losses.pages().size();
+    for (const Gva va : losses.pages()) host_->forget_page(va, tlb_->asid());
+  }
+  mmu_.forgive_losses();
+}
+
 void ShadowMode::write_counters(JsonWriter& json) const {
   for_each_counter(mmu_.counters(),
                    [&](std::string_view counter, u64 value) { json.member(counter, value); });
   json.member("tlb_flushes", flushes_);
+  json.member("tlb_page_flushes", page_flushes_);
   json.member("accesses_outside_memory", outside_);
 }
 
@@ -94,10 +117,10 @@ StartResult start_shadowed(const Launch& launch, ShadowMode& mode, Tracking trac
   mmu.set_smep((abi::kEntryCr4 & kCr4Smep) != 0);
 
   const abi::EntryNote& entry = launch.image->entry();
-  const auto root = mmu.set_root(entry.boot_root);
-  if (!root) return std::unexpected("the guest image's boot_root lies outside memory=");
+  if (!mmu.set_root(entry.boot_root))
+    return std::unexpected("the guest image's boot_root lies outside memory=");
   intercept_paging(*launch.vcpu);
-  launch.vcpu->vmcb().cr3 = root->value();
+  mode.start_on(*launch.vcpu, *launch.host);
   set_entry_state(*launch.vcpu, entry.entry_va, *boot_block);
   return &mode;
 }

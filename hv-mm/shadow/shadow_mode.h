@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
+#include "hv-mm/container/guest_tlb.h"
 #include "hv-mm/launch.h"
 #include "hv-mm/shadow/shadow_mmu.h"
 
@@ -13,6 +15,9 @@ namespace nopte::hv {
 class ShadowMode : public ModeHandler {
  public:
   [[nodiscard]] ShadowMmu& mmu() { return mmu_; }
+
+  // Before the first exit, when a root is loaded. All is forgotten at the first entry.
+  void start_on(Vcpu& vcpu, Host& host);
 
   [[nodiscard]] const char* name() const override { return "shadow"; }
   [[nodiscard]] PagingControl paging_control() const override { return PagingControl::kShadowed; }
@@ -33,25 +38,25 @@ class ShadowMode : public ModeHandler {
         vcpu.inject_exception(kVectorGeneralProtection, 0);
         break;
     }
-    flush_if_needed(vcpu);
+    settle();
   }
   void on_nested_fault(Vcpu&, u64, u64) override {}  // nested paging is off
 
   Result<u64> read_cr3(Vcpu&) override { return mmu_.guest_root(); }
-  Result<void> write_cr3(Vcpu& vcpu, u64 value) override {
+  Result<void> write_cr3(Vcpu&, u64 value) override {
     const auto root = mmu_.set_root(value);
     if (!root) return Fail(root.error());
-    vcpu.vmcb().cr3 = root->value();
-    flush_if_needed(vcpu);
+    tlb_->load_root(*root);
+    settle();
     return {};
   }
-  void on_control_changed(Vcpu& vcpu) override {
+  void on_control_changed(Vcpu&) override {
     mmu_.flush();
-    flush_if_needed(vcpu);
+    settle();
   }
-  void on_invlpg(Vcpu& vcpu, Gva va) override {
+  void on_invlpg(Vcpu&, Gva va) override {
     mmu_.invlpg(va);
-    flush_if_needed(vcpu);
+    settle();
   }
   // One page at a time, and short: every CR3 load and INVLPG fetches its instruction by this.
   Result<void> read_guest(const Vcpu&, Gva va, std::span<u8> bytes) override {
@@ -71,11 +76,14 @@ class ShadowMode : public ModeHandler {
  protected:
   ~ShadowMode() = default;
 
-  void flush_if_needed(Vcpu& vcpu) {
-    if (mmu_.take_flush()) {
-      ++flushes_;
-      vcpu.flush_tlb_at_entry();
-    }
+  // Something else than write_cr3() may have loaded a root.
+  void use_root() {
+    if (!tlb_->runs(mmu_.host_root())) tlb_->load_root(mmu_.host_root());
+  }
+  // Ends an exit: the processor goes on with the root in use, and knows nothing that is shown no more.
+  void settle() {
+    mmu_.end_exit();
+    if (mmu_.losses().any()) forget_losses();
   }
 
  private:
@@ -84,9 +92,13 @@ class ShadowMode : public ModeHandler {
   // event: nothing has happened then.
   bool emulate_store(Vcpu& vcpu, Gva va, Gpa gpa);
 
+  [[gnu::noinline]] void forget_losses();
   ShadowMmu mmu_;
+  Host* host_ = nullptr;
+  std::optional<GuestTlb> tlb_;
   u64 outside_ = 0;
   u64 flushes_ = 0;
+  u64 page_flushes_ = 0;
 };
 
 // Loads the guest and starts it on `mode`'s MMU, made as tracking says.

@@ -37,12 +37,16 @@ struct ShadowPage {
   PageIndex alias = 0;                            // next mirror of the same guest frame, at another level
   PageIndex older = 0, newer = 0;                 // by age; free pages: newer chains them
   PageIndex unsync_before = 0, unsync_after = 0;  // list of unsynchronised, of detached, or of root pages
+  PageIndex top = 0;                              // what one way leads here from, while `ways` is
+  u32 ways = 0;                                   // ShadowTables' number of added links as it was then
+  u64 way = 0;                                    // the address of entry 0 by that way
   u16 live = 0;                                   // installed entries
   u8 level = 0;
   ShadowKind kind = ShadowKind::kFree;
   bool unsync = false;      // level 1: the guest writes its table without exits
   bool referenced = false;  // used by a fault since the recycler last looked
   bool detached = false;    // not known by frame any more (ShadowTables::detach)
+  bool stale = false;       // a root: what the processor knows of it from before may be shown no more
   u8 clears = 0;            // entries that the guest emptied in a row
 };
 

@@ -23,6 +23,7 @@ PageIndex ShadowTables::take_page(ShadowKind kind, u64 gfn, unsigned level) {
   page.gfn = static_cast<u32>(gfn);
   page.level = static_cast<u8>(level);
   page.referenced = true;
+  page.stale = level == pt::kLevels;  // another root may have had the frame
   age_append(index);
   ++counters_.pages_allocated;
   return index;
@@ -141,11 +142,10 @@ void ShadowTables::zap(PageIndex index, Orphans orphans) {
 }
 
 // A trapping mirror of a leaf table that is linked no more, whole: what goes entry by entry is its place in
-// the frames' lists alone.
+// the frames' lists alone. Losing the last link was the loss.
 void ShadowTables::empty_mirror(PageIndex index) {
   ShadowPage& page = pages_[index];
   if (page.live == 0) return;
-  needs_flush_ = true;
   counters_.entries_written += page.live;
   for (unsigned word = 0; word < pt::kEntriesPerTable / 64; ++word) {
     for (u64 left = page.installed[word]; left != 0; left &= left - 1) {

@@ -1,4 +1,5 @@
-// The synchronisation points of ShadowMmu: CR3 loads, INVLPG, flushes, and looking at leaf tables.
+// The synchronisation points of ShadowMmu: CR3 loads, INVLPG, flushes, and looking at leaf tables. The TLB
+// holds what is shown: what it has to forget is what that loses here, and nothing else.
 #include <bit>
 
 #include "hv-mm/shadow/shadow_mmu.h"
@@ -80,6 +81,7 @@ Result<pt::PhysAddr> ShadowMmu::set_root(u64 cr3) {
     root = mirror_for_use(gfn, pt::kLevels);
   }
   root_ = root;
+  tables_.run_on(root);
   root_gfn_ = gfn;
   root_cr3_ = cr3;
   tables_.page(root).referenced = true;
@@ -89,7 +91,6 @@ Result<pt::PhysAddr> ShadowMmu::set_root(u64 cr3) {
   }
   forget_detached();
   sync_reachable();
-  tables_.request_flush();
   return tables_.host_address(root);
 }
 
@@ -114,7 +115,6 @@ void ShadowMmu::copy_entries(PageIndex from, PageIndex to, unsigned first, unsig
   }
 }
 
-// The TLB holds what the shadow shows: it is flushed where that loses rights here.
 void ShadowMmu::invlpg(Gva va) {
   ++tables_.counters().invlpgs;
   if (!pt::canonical(va)) return;
@@ -138,7 +138,6 @@ void ShadowMmu::invlpg(Gva va) {
 void ShadowMmu::flush() {
   forget_detached();
   while (const PageIndex page = tables_.first_unsync()) sync(page);
-  tables_.request_flush();
 }
 
 }  // namespace nopte::hv

@@ -15,17 +15,20 @@
 //   - every mapping lies inside guest memory;
 //   - a free page's table is all zero.
 //
-// Taking rights away sets needs_flush(); the owner flushes the guest's TLB before it runs again.
+// Where rights are taken away, losses() says so of the root in use, and a root's page of any other; the owner
+// has the processor forget that before the guest runs there.
 // Concurrency: the owner serialises; the guest is stopped.
-// In files: shadow_tables.cc (memory), shadow_entries.cc, shadow_pages.cc, shadow_protect.cc,
-// shadow_tables_told.cc, shadow_check.cc (tests).
+// In files: shadow_tables.cc (memory), shadow_entries.cc, shadow_losses.cc, shadow_pages.cc,
+// shadow_protect.cc, shadow_tables_told.cc, shadow_check.cc (tests).
 #pragma once
 
 #include <span>
+#include <utility>
 
 #include "hv-mm/shadow/guest_memory.h"
 #include "hv-mm/shadow/operation_budget.h"
 #include "hv-mm/shadow/shadow_counters.h"
+#include "hv-mm/shadow/shadow_losses.h"
 #include "hv-mm/shadow/shadow_page.h"
 #include "pvops/base/result.h"
 
@@ -164,9 +167,27 @@ class ShadowTables {
   [[nodiscard]] PageIndex oldest_unsync() const { return unsync_.oldest; }
   [[nodiscard]] u32 unsync_pages() const { return unsync_.pages; }
 
-  [[nodiscard]] bool needs_flush() const { return needs_flush_; }
-  void flushed() { needs_flush_ = false; }
-  void request_flush() { needs_flush_ = true; }
+  // At the end of each exit. Told: empties some of those that wait.
+  void end_exit() {
+    if (told_) reap();
+    noted_ = 0;
+  }
+  // What exits took away, since they were forgiven.
+  [[nodiscard]] const ShadowLosses& losses() const { return losses_; }
+  void forgive_losses() { losses_.clear(); }
+  // The guest runs on this root when the exit ends; what was taken from it meanwhile is a loss.
+  void run_on(PageIndex root) {
+    if (root == running_) return;
+    if (losses_.any()) [[unlikely]]
+      pages_[running_].stale = true;
+    losses_.switch_root();
+    ShadowPage& page = pages_[root];
+    if (page.stale) {
+      page.stale = false;
+      losses_.lose_root();
+    }
+    running_ = root;
+  }
 
   [[nodiscard]] u32 free_tables() const { return free_tables_; }
   [[nodiscard]] const GuestMemory& guest() const { return guest_; }
@@ -225,10 +246,19 @@ class ShadowTables {
   [[nodiscard]] bool whole_span(u64 span) const { return (span + 1) << pt::kIndexBits <= guest_.frames; }
 
   [[nodiscard]] pt::Entry allowed(pt::Entry guest) const;
-  unsigned refresh_told(ShadowPage& page, const u8* guest_table, u8* own_table, unsigned first, u64 which);
-  void update_leaf(PageIndex page, unsigned index, pt::Entry old, pt::Entry value, u64 gfn);
+  unsigned refresh_told(PageIndex page, const u8* guest_table, u8* own_table, unsigned first, u64 which);
+  bool update_leaf(PageIndex page, unsigned index, pt::Entry old, pt::Entry value, u64 gfn);
+  bool replace(PageIndex page, unsigned index, pt::Entry old, pt::Entry value);
   void put(PageIndex page, unsigned index, pt::Entry old, pt::Entry value);
   void forget(PageIndex page, unsigned index, pt::Entry old);
+  void link_added() { links_added_ += links_added_ == ~u32{0} ? 2 : 1; }
+  void lost(PageIndex page, unsigned index) {
+    if (page != noted_) note_loss(page, index);
+  }
+  [[gnu::noinline, gnu::cold]] void note_loss(PageIndex page, unsigned index);
+  [[gnu::noinline, gnu::cold]] void find_losers(PageIndex page, unsigned index);
+  // The entries first + n of a leaf table, for each bit n.
+  void note_losses(PageIndex page, unsigned first, u64 which);
   void lose_write(EntryRef ref);
   void drop_for(PageIndex page, unsigned index);
   void empty_leaves(PageIndex page);
@@ -274,8 +304,11 @@ class ShadowTables {
   PageList detached_;
   PageList roots_;     // told only
   u32 zaps_left_ = 0;  // of orphans, in this operation; trapped
-  bool needs_flush_ = false;
-  bool told_ = false;  // no frame is ever protected, and writers are not listed
+  ShadowLosses losses_;
+  PageIndex running_ = 0;
+  PageIndex noted_ = 0;  // more losses there say nothing new in this exit
+  u32 links_added_ = 1;  // how often; never 0, which no page's is
+  bool told_ = false;    // no frame is ever protected, and writers are not listed
   ShadowCounters counters_;
 };
 

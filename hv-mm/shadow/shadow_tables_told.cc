@@ -11,12 +11,13 @@ using pt::Entry;
 
 // No list knows a told guest's leaves, no frame is protected, and the processor writes none of the entries: A
 // and D are preset. What runs for every entry is kept short.
-unsigned ShadowTables::refresh_told(ShadowPage& page, const u8* guest_table, u8* own_table, unsigned first,
+unsigned ShadowTables::refresh_told(PageIndex index, const u8* guest_table, u8* own_table, unsigned first,
                                     u64 which) {
+  ShadowPage& page = pages_[index];
   const GuestMemory memory = guest_;
   u64 installed = page.installed[first / 64];
   unsigned changed = 0, live = page.live;
-  bool taken_away = false;
+  u64 lost_slots = 0;
   for (; which != 0; which &= which - 1) {
     const unsigned slot = first + static_cast<unsigned>(std::countr_zero(which));
     const Entry guest = pt::load_entry(guest_table, slot);
@@ -29,7 +30,7 @@ unsigned ShadowTables::refresh_told(ShadowPage& page, const u8* guest_table, u8*
     pt::store_entry(own_table, slot, value);
     const u64 bit = which & -which;
     if (old.present()) {
-      taken_away |= takes_away(old, value);
+      if (takes_away(old, value)) lost_slots |= bit;
       if (!value.present()) {
         installed &= ~bit;
         --live;
@@ -42,13 +43,12 @@ unsigned ShadowTables::refresh_told(ShadowPage& page, const u8* guest_table, u8*
   }
   page.installed[first / 64] = installed;
   page.live = static_cast<u16>(live);
-  needs_flush_ |= taken_away;
+  if (lost_slots != 0) note_losses(index, first, lost_slots);
   counters_.entries_written += changed;
   return changed;
 }
 
-// A told leaf table that is linked no more: no list knows its entries, and losing the last link has asked for
-// the flush.
+// A told leaf table that is linked no more: no list knows its entries, and losing the last link was the loss.
 void ShadowTables::empty_leaves(PageIndex index) {
   constexpr unsigned kFew = 64;  // entries; more, and the whole page is cleared at once
   ShadowPage& page = pages_[index];

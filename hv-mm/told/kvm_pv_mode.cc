@@ -13,10 +13,10 @@ class KvmPvMode final : public ShadowMode {
   Result<void> write_msr(u32 msr, u64 value) override {
     return msr == abi::kvmpv::kBufferMsr ? calls_.set_buffer(value) : Fail(Status::kPermission);
   }
-  CallResult on_memory_call(Vcpu& vcpu, u64 number, const abi::Registers& arguments) override {
+  CallResult on_memory_call(Vcpu&, u64 number, const abi::Registers& arguments) override {
     if (!abi::is_of(number, abi::Interface::kKvmPv)) return {Status::kUnsupported, 0};
     const CallResult result = calls_.call(number & 0xffff'ffff, arguments);
-    flush_if_needed(vcpu);
+    settle();
     return result;
   }
   void write_counters(JsonWriter& json) const override {

@@ -15,8 +15,8 @@ class QueueMode : public ShadowMode {
   CallResult on_memory_call(Vcpu& vcpu, u64 number, const abi::Registers& arguments) final {
     if (!abi::is_of(number, interface)) return {Status::kUnsupported, 0};
     const CallResult result = calls_.call(number & 0xffff'ffff, arguments);
-    vcpu.vmcb().cr3 = mmu().host_root().value();
-    flush_if_needed(vcpu);
+    use_root();
+    settle();
     goes_on(vcpu);
     return result;
   }
@@ -41,6 +41,7 @@ class QueueMode : public ShadowMode {
  private:
   bool drain(Vcpu& vcpu) {
     calls_.drain();
+    use_root();
     return goes_on(vcpu);
   }
   bool goes_on(Vcpu& vcpu) {

@@ -18,7 +18,7 @@ class VmaMode final : public ModeHandler {
   VmaMode(const Launch& launch, Instructions instructions)
       : stop_{*launch.host},
         window_{launch.own->pointer(0), launch.guest.begin + launch.guest.bytes},
-        processor_(*launch.vcpu, launch.host->cpuid(kSvmFeatures, 0).ebx, instructions),
+        processor_(*launch.vcpu, *launch.host, instructions),
         sink_(frames_, processor_),
         engine_(sink_, frames_),
         memory_(engine_, frames_, stop_) {}
@@ -55,7 +55,6 @@ class VmaMode final : public ModeHandler {
 
  private:
   using Sink = pt::StoreSink<VcpuProcessor<Instructions>>;
-  static constexpr u32 kSvmFeatures = 0x8000'000a;  // CPUID
   static constexpr const char* kTooLittle =
       "too little memory: memory= does not hold the guest image and its initramfs";
 

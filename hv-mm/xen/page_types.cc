@@ -50,6 +50,13 @@ constexpr bool counts_alike(Entry a, Entry b, unsigned level) {
   return ((a.word() ^ b.word()) & counted) == 0;
 }
 
+// More rights, or the same for the same frame, lose nothing.
+constexpr bool loses(Entry old, Entry entry) {
+  constexpr u64 kGained = Entry::kWritable | Entry::kUser | Entry::kAccessed | Entry::kDirty;
+  return ((old.word() ^ entry.word()) & ~(kGained | Entry::kSoftwareMask | kHighSoftwareBits)) != 0 ||
+         (old.word() & ~entry.word() & kGained) != 0;
+}
+
 }  // namespace
 
 bool PageTypes::finish() {
@@ -85,6 +92,10 @@ XenErrno PageTypes::update(u64 frame, unsigned index, Entry entry, bool preserve
   pt::store_entry(table, index,
                   preserve ? entry.with(old.word() & (Entry::kAccessed | Entry::kDirty)) : entry);
   ++counters_.entries_written;
+  if (old.present() && (!flush_.others || level > 1) && loses(old, entry)) {
+    flush_.others = lost_ = true;
+    way_lost_ = way_lost_ || level > 1;
+  }
   if (old.present() && !alike && !count_out(old, level)) {
     unfinished_[unfinished_count_++] = old.frame().number();
   }
@@ -117,9 +128,22 @@ XenErrno PageTypes::set_base(u64 frame) {
   const u64 old = base_;
   base_ = frame;
   ++counters_.bases;
-  flush();
-  if (old != kNoBase) end_use_later(old);
+  if (old == kNoBase) {
+    flush_everything();
+  } else {
+    change_flush(old);
+    end_use_later(old);
+  }
   return XenErrno::kNone;
+}
+
+// What was lost with `old` as the base, it will not know when it is loaded again, as on a processor. A base
+// that is loaded is flushed where it is the old one, or what was lost in this call may be its.
+void PageTypes::change_flush(u64 old) {
+  flush_.base = old == base_ || flush_.others;
+  flush_.others = flush_.others || (old != base_ && lost_);
+  flush_.count = 0;
+  lost_ = way_lost_ = false;
 }
 
 // Counts one more use of the frame, as `type`.
@@ -132,7 +156,7 @@ XenErrno PageTypes::use(u64 frame, FrameType type) {
     if (info.type != type) {
       if (info.validated != 0 && !invalidate(frame, info)) return XenErrno::kRestart;
       if (info.stamp == clock_) {
-        flush();
+        flush_everything();
         ++counters_.type_flushes;
       }
       info.type = type;

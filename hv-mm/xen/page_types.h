@@ -9,7 +9,11 @@
 //     pinned is checked whole. A table that leads to itself is refused: levels only descend.
 //
 // Before a frame changes its type, translations made while it had the old one are flushed: each frame keeps
-// the time of its last use by a clock that counts flushes.
+// the time of its last use by a clock that counts flushes of everything.
+//
+// What the processor knows is tagged by root (container/guest_tlb.h), so that to load one flushes nothing. It
+// is not known which roots lead to a table: where an entry loses rights, all but the base are stale. What the
+// base loses the guest has flushed itself, as on a processor.
 //
 // Work is bounded: after so many tables and entries it is looked whether an interrupt waits. If so, it stops:
 //   - a first use that was not checked to the end answers kRestart; the entries counted so far stay counted
@@ -20,6 +24,9 @@
 // Nothing that a guest passes trips an assertion. Everything that fails has changed nothing, but for what
 // kRestart says. Hosted. Concurrency: one vCPU, stopped.
 #pragma once
+
+#include <array>
+#include <span>
 
 #include "hv-mm/xen/machine_frames.h"
 #include "pvops/base/function_ref.h"
@@ -72,16 +79,36 @@ class PageTypes {
   XenErrno hold_writable(u64 frame) { return use(frame, FrameType::kWritable); }
   void release_writable(u64 frame) { (void)end_use(frame); }
 
-  // Translations are dropped before the guest runs again.
-  void flush() {
-    flush_ = true;
+  // What is forgotten before the guest runs again.
+  struct Flush {
+    static constexpr u32 kMostPages = 8;
+
+    bool everything = false;
+    bool others = false;  // all roots but the base
+    bool base = false;    // the base, whole
+    u8 count = 0;
+    std::array<Gva, kMostPages> addresses;  // of the base, one page each
+
+    [[nodiscard]] bool any() const { return everything || others || base || count != 0; }
+    [[nodiscard]] std::span<const Gva> pages() const { return {addresses.data(), count}; }
+    void clear() { everything = others = base = false, count = 0; }
+  };
+  void flush_everything() {
+    flush_.everything = true;
     ++clock_;
   }
-  // Whether they have to be; asked once before the guest runs.
-  [[nodiscard]] bool take_flush() {
-    const bool due = flush_;
-    flush_ = false;
-    return due;
+  // As the guest asks for it: what its processor knows of the base.
+  void flush() { flush_.base = true; }
+  // The page, and the way there.
+  void flush_page(Gva va) {
+    if (way_lost_ || flush_.count == Flush::kMostPages) return flush();
+    flush_.addresses[flush_.count++] = va;
+  }
+  [[nodiscard]] const Flush& due() const { return flush_; }
+  // It is forgotten.
+  void flushed() {
+    if (flush_.everything || flush_.base) lost_ = way_lost_ = false;
+    flush_.clear();
   }
 
   [[nodiscard]] u64 base() const { return base_; }
@@ -111,6 +138,7 @@ class PageTypes {
     budget_ -= entries;
     return true;
   }
+  void change_flush(u64 old);
   XenErrno use(u64 frame, FrameType type);
   XenErrno begin_table(u64 frame, FrameInfo& info);
   // False: an interrupt waits; the use, the last one, is still counted.
@@ -135,7 +163,9 @@ class PageTypes {
   u64 base_ = kNoBase;
   u64 budget_ = 0;
   u32 clock_ = 1;
-  bool flush_ = false;
+  Flush flush_;
+  // Since the base was flushed whole an entry lost rights; one above the leaves.
+  bool lost_ = false, way_lost_ = false;
   u64 unfinished_count_ = 0;
   u64 unfinished_[kMaxUnfinished];
   Counters counters_;

@@ -124,11 +124,12 @@ XenErrno XenCalls::update_va_mapping(Gva va, u64 value, u64 flags) {
   const auto table = pointers_.leaf_table(va);
   if (!table) return XenErrno::kInval;
   const XenErrno error = types_.update(*table, pt::table_index(va, 1), pt::Entry(value), false);
-  if (error == XenErrno::kNone && flush) types_.flush();
+  if (error == XenErrno::kNone && flush) {
+    type == kFlushPage ? types_.flush_page(va) : types_.flush();
+  }
   return error;
 }
 
-// One page is flushed as everything is. INVLPGA would keep the rest; a refill costs nothing on this machine.
 XenErrno XenCalls::one_operation(const MmuextOp& operation) {
   switch (static_cast<Mmuext>(operation.cmd)) {
     case Mmuext::kPinL1:
@@ -141,10 +142,12 @@ XenErrno XenCalls::one_operation(const MmuextOp& operation) {
     case Mmuext::kNewBaseptr:
       return types_.set_base(operation.arg1);
     case Mmuext::kTlbFlushLocal:
-    case Mmuext::kInvlpgLocal:
     case Mmuext::kTlbFlushAll:
-    case Mmuext::kInvlpgAll:
       types_.flush();
+      return XenErrno::kNone;
+    case Mmuext::kInvlpgLocal:
+    case Mmuext::kInvlpgAll:
+      types_.flush_page(Gva(operation.arg1));
       return XenErrno::kNone;
     case Mmuext::kTlbFlushMulti:
     case Mmuext::kInvlpgMulti:

@@ -19,6 +19,26 @@ Result<pt::Entry> map_machine_to_physical(BootMemory& own, const MachineFrames& 
 
 }  // namespace
 
+void XenMode::forget() {
+  const PageTypes::Flush& due = types_.due();
+  if (due.everything) {
+    tlb_.flush_everything();
+  } else {
+    if (due.others && others_known_) {
+      tlb_.flush_others();
+      others_known_ = false;
+    }
+    if (due.base) tlb_.flush();
+  }
+  if (due.everything || due.base) {
+    ++flushes_;
+  } else {
+    page_flushes_ += due.count;
+    for (const Gva va : due.pages()) stop_.host.forget_page(va, tlb_.asid());
+  }
+  types_.flushed();
+}
+
 void XenMode::write_counters(JsonWriter& json) const {
   const PageTypes::Counters& types = types_.counters();
   const XenCalls::Counters& calls = calls_.counters();
@@ -30,6 +50,7 @@ void XenMode::write_counters(JsonWriter& json) const {
   json.member("base_loads", types.bases);
   json.member("type_flushes", types.type_flushes);
   json.member("tlb_flushes", flushes_);
+  json.member("tlb_page_flushes", page_flushes_);
   json.member("mmu_updates", calls.mmu_updates);
   json.member("mmuext_ops", calls.mmuext_ops);
   json.member("multicalls", calls.multicalls);
@@ -64,10 +85,9 @@ StartResult start_xen_with(const Launch& launch, XenCalls::ZeroPage zero, XenCal
   if (!builder.build(*launch.image, loaded_end, block)) return std::unexpected(kTooLittle);
 
   const u64 root = FrameOrder(frames.begin(), count).machine(block.boot_root);
-  const auto mode = own.make<XenMode>(*launch.host, frames, *reserved, zero, copy);
+  const auto mode = own.make<XenMode>(*launch.vcpu, *launch.host, frames, *reserved, zero, copy);
   if (!mode) return std::unexpected(kNoMemory);
   if (!(*mode)->start_on(root)) return std::unexpected("the first tables of mode xen are not valid");
-  launch.vcpu->vmcb().cr3 = pages_to_bytes(root);
   set_entry_state(*launch.vcpu, launch.image->entry().entry_va, abi::kMachineDirectBase + *block_at);
   intercept_paging(*launch.vcpu, PageFaults::kGuest);
   return *mode;

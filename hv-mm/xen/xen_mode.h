@@ -2,6 +2,7 @@
 // fault is the guest's own affair and does not come here.
 #pragma once
 
+#include "hv-mm/container/guest_tlb.h"
 #include "hv-mm/launch.h"
 #include "hv-mm/xen/xen_calls.h"
 
@@ -10,9 +11,9 @@ namespace nopte::hv {
 class XenMode final : public ModeHandler {
  public:
   // `reserved`: the hypervisor's own entry in each root. `zero`, `copy`: as XenCalls has them.
-  XenMode(Host& host, const MachineFrames& frames, pt::Entry reserved, XenCalls::ZeroPage zero,
+  XenMode(Vcpu& vcpu, Host& host, const MachineFrames& frames, pt::Entry reserved, XenCalls::ZeroPage zero,
           XenCalls::CopyPage copy)
-      : stop_{host}, types_(frames, reserved, stop_), calls_(types_, zero, copy) {}
+      : stop_{host}, tlb_(vcpu, host), types_(frames, reserved, stop_), calls_(types_, zero, copy) {}
 
   [[nodiscard]] const char* name() const override { return "xen"; }
   [[nodiscard]] u64 features() const override { return abi::kFeatureXen; }
@@ -23,15 +24,15 @@ class XenMode final : public ModeHandler {
 
   Result<u64> read_cr3(Vcpu&) override { return pages_to_bytes(types_.base()); }
   Result<void> write_cr3(Vcpu&, u64) override { return Fail(Status::kPermission); }
-  void on_invlpg(Vcpu& vcpu, Gva) override {
-    types_.flush();
-    enter_flushed(vcpu);
+  void on_invlpg(Vcpu&, Gva va) override {
+    types_.flush_page(va);
+    settle();
   }
 
-  CallResult on_memory_call(Vcpu& vcpu, u64 number, const abi::Registers& arguments) override {
+  CallResult on_memory_call(Vcpu&, u64 number, const abi::Registers& arguments) override {
     if (!abi::is_of(number, abi::Interface::kXen)) return {Status::kUnsupported, 0};
     const CallResult result = calls_.call(number & 0xffff'ffff, arguments);
-    enter_flushed(vcpu);
+    settle();
     return result;
   }
   Result<void> read_guest(const Vcpu&, Gva va, std::span<u8> bytes) override {
@@ -48,19 +49,26 @@ class XenMode final : public ModeHandler {
       if (types_.begin_call()) error = types_.pin(root, pt::kLevels);
     }
     stop_.runs = true;
-    return error == XenErrno::kNone && types_.set_base(root) == XenErrno::kNone;
+    if (error != XenErrno::kNone || types_.set_base(root) != XenErrno::kNone) return false;
+    // All is forgotten at the first entry.
+    tlb_.load_root(pt::PhysAddr(pages_to_bytes(types_.base())));
+    types_.flushed();
+    return true;
   }
 
   [[nodiscard]] PageTypes& types() { return types_; }
 
  private:
-  // What was taken away since the last entry is forgotten at the next.
-  void enter_flushed(Vcpu& vcpu) {
-    if (!types_.take_flush()) return;
-    ++flushes_;
-    vcpu.vmcb().cr3 = pages_to_bytes(types_.base());
-    vcpu.flush_tlb_at_entry();
+  // Ends an exit: the processor goes on with the base, and knows nothing that it has to forget.
+  void settle() {
+    const pt::PhysAddr base(pages_to_bytes(types_.base()));
+    if (!tlb_.runs(base)) {
+      tlb_.load_root(base);
+      others_known_ = true;
+    }
+    if (types_.due().any()) forget();
   }
+  [[gnu::noinline]] void forget();
 
   struct Stop {
     Host& host;
@@ -69,9 +77,12 @@ class XenMode final : public ModeHandler {
   };
 
   Stop stop_;
+  GuestTlb tlb_;
   PageTypes types_;
   XenCalls calls_;
+  bool others_known_ = false;  // of others than the base something may be known
   u64 flushes_ = 0;
+  u64 page_flushes_ = 0;
 };
 
 // What start_xen() (launch.h) is made of.

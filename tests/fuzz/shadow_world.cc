@@ -53,14 +53,15 @@ void ShadowWorld::said(u64 gpa) {
 ShadowWorld::Done ShadowWorld::access(u64 va, u64 kind, u64 value, bool decodable) {
   constexpr int kMostExits = 8;
   for (int tries = 0; tries < kMostExits; ++tries) {
-    const auto cached = tlb_.find(va & ~u64{4095});
+    auto& known = tlb_.here(mmu_);
+    const auto cached = known.find(va & ~u64{4095});
     const Translation shown = walk_tables(pool(), kPoolBase, mmu_.host_root().value(), va, kind, true);
     NOPTE_ASSERT(!shown.outside);
-    if (cached != tlb_.end() && (!(kind & 2) || (cached->second.rights & kW)) && shown.ok) {
+    if (cached != known.end() && (!(kind & 2) || (cached->second.rights & kW)) && shown.ok) {
       return {true, false, cached->second.physical - kHostBase + va % kPageBytes};
     }
     if (shown.ok) {
-      tlb_[va & ~u64{4095}] = {shown.physical, shown.rights};
+      known[va & ~u64{4095}] = {shown.physical, shown.rights};
       return {true, false, shown.physical - kHostBase + va % kPageBytes};
     }
     const ShadowMmu::Fault fault = mmu_.on_page_fault(Gva(va), shown.error);
@@ -108,7 +109,7 @@ void ShadowWorld::load_root(u64 cr3) {
   NOPTE_ASSERT(root.has_value() == ((cr3 & hv::testing::kFrames) < kFrames * kPageBytes));
   flushed();
   if (!root) return;
-  NOPTE_ASSERT(tlb_.empty());
+  tlb_is_shown();
   all_shown_is_allowed({});  // nothing that the new root reaches may be as it was
 }
 
@@ -150,7 +151,7 @@ void ShadowWorld::check(bool thorough) {
 }
 
 void ShadowWorld::tlb_is_shown() {
-  for (const auto& [va, cached] : tlb_) {
+  for (const auto& [va, cached] : tlb_.here(mmu_)) {
     const Translation shown = walk_tables(pool(), kPoolBase, mmu_.host_root().value(), va, 0, false);
     NOPTE_ASSERT(shown.ok && shown.physical == cached.physical);
     NOPTE_ASSERT(!(cached.rights & ~shown.rights & (kW | kU)) && !(shown.rights & ~cached.rights & kNx));

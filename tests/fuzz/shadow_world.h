@@ -10,11 +10,11 @@
 //   - the shadow's counts are right (ShadowTables::check_invariants).
 #pragma once
 
-#include <map>
 #include <vector>
 
 #include "hv-mm/shadow/shadow_mmu.h"
 #include "pvops/base/panic.h"
+#include "tests/fuzz/root_tlb.h"
 #include "tests/support/table_walk.h"
 
 namespace nopte::fuzz {
@@ -112,9 +112,7 @@ class ShadowWorld {
   void set(u64 frame, u64 slot, u64 value);
   void said(u64 gpa);
   [[nodiscard]] bool may_lag(u64 frame);
-  void flushed() {
-    if (mmu_.take_flush()) tlb_.clear();
-  }
+  void flushed() { tlb_.forget(mmu_); }
 
   void tlb_is_shown();
   // Whether some mixture of what the entries say and said allows what is shown.
@@ -127,7 +125,7 @@ class ShadowWorld {
   std::vector<u64> metadata_;
   std::vector<u64> written_;
   History all_said_;
-  std::map<u64, Cached> tlb_;
+  RootTlb<Cached> tlb_;
 };
 
 }  // namespace nopte::fuzz

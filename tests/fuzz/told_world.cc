@@ -36,12 +36,13 @@ void ToldWorld::load_root(u64 cr3) {
 void ToldWorld::access(u64 va, u64 kind) {
   constexpr int kMostExits = 6;
   for (int tries = 0; tries < kMostExits; ++tries) {
-    const auto cached = tlb_.find(va & ~u64{4095});
-    if (cached != tlb_.end() && allows(cached->second.rights, kind)) return;
+    auto& known = tlb_.here(mmu_);
+    const auto cached = known.find(va & ~u64{4095});
+    if (cached != known.end() && allows(cached->second.rights, kind)) return;
     const Translation shown = walk_tables(pool(), kPoolBase, host_root_, va, kind, true);
     NOPTE_ASSERT(!shown.outside);
     if (shown.ok) {
-      tlb_[va & ~u64{4095}] = {shown.physical, shown.rights};
+      known[va & ~u64{4095}] = {shown.physical, shown.rights};
       return;
     }
     const ShadowMmu::Fault fault = mmu_.on_page_fault(Gva(va), shown.error);
@@ -67,7 +68,7 @@ void ToldWorld::access(u64 va, u64 kind) {
 // --- checks ------------------------------------------------------------------------------------------------
 
 void ToldWorld::check() {
-  if (mmu_.take_flush()) tlb_.clear();
+  tlb_.forget(mmu_);
   hv::ShadowTables& tables = mmu_.tables();
   tables.check_invariants();
   std::erase_if(said_, [&](const Said& said) { return tables.first_mirror(said.gpa / kPageBytes) == 0; });
@@ -81,7 +82,7 @@ void ToldWorld::check() {
       NOPTE_ASSERT(table_allowed(tables.host_address(page).value(), gfn, 4));
     }
   }
-  for (const auto& [va, cached] : tlb_) {
+  for (const auto& [va, cached] : tlb_.here(mmu_)) {
     const Translation shown = walk_tables(pool(), kPoolBase, host_root_, va, 0, false);
     NOPTE_ASSERT(shown.ok && shown.physical == cached.physical);
     NOPTE_ASSERT(!(cached.rights & ~shown.rights & (kW | kU)) && !(shown.rights & ~cached.rights & kNx));

@@ -13,13 +13,13 @@
 // Faults end as on a processor that walks the guest's own tables.
 #pragma once
 
-#include <map>
 #include <vector>
 
 #include "hv-mm/mode_handler.h"
 #include "hv-mm/shadow/shadow_mmu.h"
 #include "pvops/base/panic.h"
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/root_tlb.h"
 #include "tests/support/table_walk.h"
 
 namespace nopte::fuzz {
@@ -177,7 +177,7 @@ class ToldWorld {
   std::vector<u64> metadata_;
   std::vector<Said> said_;
   std::vector<u64> written_;
-  std::map<u64, Cached> tlb_;
+  RootTlb<Cached> tlb_;
   std::vector<Seen> seen_;  // in one check
   u64 cr3_ = 0;
   u64 host_root_ = 0;

@@ -16,17 +16,25 @@ inline void enter(Machine& machine, const hv::Vmcb& vmcb) {
 // From an exit of the guest to its next entry.
 class GuestExit {
  public:
-  GuestExit(Machine& machine, hv::Vcpu& vcpu) : machine_(machine), vcpu_(vcpu) {
+  GuestExit(Machine& machine, hv::Vcpu& vcpu)
+      : machine_(machine), vcpu_(vcpu), asid_(vcpu.vmcb().asid), page_flushes_(machine.page_flushes) {
     machine.leave();
     vcpu.collect_events();
   }
   ~GuestExit() { enter(machine_, vcpu_.vmcb()); }
   GuestExit(const GuestExit&) = delete;
   GuestExit& operator=(const GuestExit&) = delete;
+  // Something that the guest knew is forgotten, or it runs under another ASID.
+  [[nodiscard]] bool forgets() const {
+    return vcpu_.vmcb().tlb_control != hv::kTlbKeep || vcpu_.vmcb().asid != asid_ ||
+           machine_.page_flushes != page_flushes_;
+  }
 
  private:
   Machine& machine_;
   hv::Vcpu& vcpu_;
+  u32 asid_;
+  u64 page_flushes_;
 };
 
 }  // namespace nopte::model

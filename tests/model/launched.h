@@ -32,19 +32,37 @@ class HostHere final : public hv::Host {
   hv::CpuidLeaf cpuid(u32 leaf, u32) override {
     return {.eax = leaf == 0x8000'0008 ? kPhysicalBits : 0,
             .ebx = leaf == 0x8000'000a ? asids : 0,
-            .edx = leaf == 0x8000'0001 ? 1u << 26 : 0};
+            .edx = leaf == 0x8000'0001                    ? 1u << 26
+                   : leaf == 0x8000'000a && flush_by_asid ? 1u << 6
+                                                          : 0};
   }
+  void forget_page(Gva va, u32 asid) override { forget(va, asid); }
   void set_xcr0(u64) override {}
   [[noreturn]] void power_off(u8) override { NOPTE_PANIC("the guest ended"); }
 
   std::function<bool()> stop;  // an interrupt waits
-  u32 asids = 2;
+  std::function<void(Gva, u32)> forget;
+  // What the processor has: ASIDs, the host's among them, and FlushByAsid.
+  static constexpr u32 kAsids = 4;
+  u32 asids = kAsids;
+  bool flush_by_asid = machines_flush_by_asid;
+  // Of those that are made from now on.
+  inline static bool machines_flush_by_asid = false;
+};
+
+// Machines that are made while this lives have FlushByAsid, or have not.
+class Processors {
+ public:
+  explicit Processors(bool flush_by_asid) { HostHere::machines_flush_by_asid = flush_by_asid; }
+  ~Processors() { HostHere::machines_flush_by_asid = false; }
+  Processors(const Processors&) = delete;
+  Processors& operator=(const Processors&) = delete;
 };
 
 // Another guest has run under the same ASIDs, and its TLB entries are still there. Its tables are the
 // `kTraceFrames` frames that the machine's walker finds at `physical`.
 inline constexpr u64 kTraceFrames = 4;
-inline void leave_traces(Machine& machine, u8* tables, u64 physical, u32 asids = hv::Vcpu::kAsid + 1) {
+inline void leave_traces(Machine& machine, u8* tables, u64 physical, u32 asids = HostHere::kAsids) {
   constexpr u64 kEverything = 0x67;  // present, writable, user, accessed, dirty
   std::memset(tables, 0, pages_to_bytes(kTraceFrames));
   for (u64 n = 0; n < kTraceFrames; ++n) {

@@ -197,7 +197,10 @@ void Machine::enter(u32 asid, PhysAddr root, u8 tlb_control) {
   }
 }
 
-void Machine::invlpga(Gva va, u32 asid) { tlb(cpus_[current_], asid).forget_page(va); }
+void Machine::invlpga(Gva va, u32 asid) {
+  ++page_flushes;
+  if (!ignore_flushes) tlb(cpus_[current_], asid).forget_page(va);
+}
 
 void Machine::load_root(PhysAddr root) {
   Cpu& cpu = cpus_[current_];

@@ -32,6 +32,7 @@ class ShadowHost : public LongModeWalker, public FaultIntercept {
   // The guest starts. `start` is the mode's.
   void start(Machine& machine, FunctionRef<hv::StartResult(const hv::Launch&)> start) {
     machine_ = &machine;
+    launched_.host.forget = [&machine](Gva va, u32 asid) { machine.invlpga(va, asid); };
     const u64 traces = pages_to_bytes(guest_frames_ + own_of(memory_.range().frames()));
     leave_traces(machine, memory_.alias(Frame::at(PhysAddr(traces))), kGuestAt + traces);
     const auto mode = start(launched_.launch);
@@ -107,7 +108,7 @@ class ShadowHost : public LongModeWalker, public FaultIntercept {
   u64 exits = 0;
 
  protected:
-  // The TLB was flushed at an entry.
+  // Something that the guest knew is forgotten, or it runs under another ASID.
   virtual void flushed() {}
   [[nodiscard]] Machine& machine() { return *machine_; }
 
@@ -122,7 +123,7 @@ class ShadowHost : public LongModeWalker, public FaultIntercept {
     explicit Exit(ShadowHost& host) : host_(host), exit_(*host.machine_, host.vcpu()) { ++host.exits; }
     ~Exit() {
       NOPTE_ASSERT(!host_.vcpu().shutdown_pending());
-      if (host_.vmcb().tlb_control != hv::kTlbKeep) host_.flushed();
+      if (exit_.forgets()) host_.flushed();
     }
     Exit(const Exit&) = delete;
     Exit& operator=(const Exit&) = delete;

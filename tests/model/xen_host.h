@@ -51,11 +51,11 @@ class XenHost {
   // Before the guest runs.
   void start(Machine& machine) {
     machine_ = &machine;
-    // As set_up_container() and start_xen_with() leave it.
-    vmcb_.asid = hv::Vcpu::kAsid;
-    vmcb_.cr3 = Frame(types.base()).address().value();
+    host_.forget = [&machine](Gva va, u32 asid) { machine.invlpga(va, asid); };
+    // As set_up_container() leaves it.
     vcpu_.flush_tlb_at_entry();
-    resume();
+    enter(machine, vmcb_);
+    show_direct_map(true);
   }
   // By addresses in the direct map.
   hv::CallResult call(u64 number, const abi::Registers& arguments) {
@@ -64,13 +64,15 @@ class XenHost {
     // What the guest's calls do between two looks of the guest's is counted without what is done here,
     // between looks of the hypervisor's own (xen_machine.h).
     const auto guests_work = work::g_done;
+    bool forgets = false;
     {
       const GuestExit exit(*machine_, vcpu_);
       result =
           mode_.on_memory_call(vcpu_, abi::tagged(abi::Interface::kXen, static_cast<u32>(number)), arguments);
+      forgets = exit.forgets();
     }
     work::g_done = guests_work;
-    show_direct_map(vmcb_.tlb_control != hv::kTlbKeep);
+    show_direct_map(forgets);
     return result;
   }
   // The guest ends: it runs on the domain builder's root, and its own has nothing in it that is not its own.
@@ -80,6 +82,7 @@ class XenHost {
     const unsigned slot = pt::table_index(Gva(abi::kMachineDirectBase), pt::kLevels);
     NOPTE_ASSERT(types.update(root, slot, Entry(), false) == hv::XenErrno::kNone);
     pt::store_entry(machine_frames_.window(root), abi::xen::kReservedSlot, Entry());
+    types.flush_everything();
     invlpg(Gva());
   }
   // The guest's instruction exits.
@@ -88,7 +91,7 @@ class XenHost {
       const GuestExit exit(*machine_, vcpu_);
       mode_.on_invlpg(vcpu_, va);
     }
-    show_direct_map(vmcb_.tlb_control != hv::kTlbKeep);
+    show_direct_map(true);
   }
 
   [[nodiscard]] Frame guest_frame(Frame machine) const {
@@ -111,10 +114,6 @@ class XenHost {
   static constexpr u64 kReserved = 0x7001;  // the hypervisor's own, in each root
 
   void run_on_boot_root() { NOPTE_ASSERT(mode_.start_on(order_.machine(block.boot_root))); }
-  void resume() {
-    enter(*machine_, vmcb_);
-    show_direct_map(vmcb_.tlb_control != hv::kTlbKeep);
-  }
   void show_direct_map(bool flushed) {
     const u8* leaves = nullptr;
     for (u64 frame = 0; frame < writable_.size(); ++frame) {
@@ -140,7 +139,10 @@ class XenHost {
   hv::Vmcb vmcb_{};
   hv::Vcpu vcpu_{vmcb_, 0};
   HostHere host_;
-  hv::XenMode mode_{host_, machine_frames_, pt::Entry(kReserved),
+  hv::XenMode mode_{vcpu_,
+                    host_,
+                    machine_frames_,
+                    pt::Entry(kReserved),
                     [](u8* page) { std::fill_n(page, kPageBytes, u8{0}); },
                     [](u8* to, const u8* from) { std::copy_n(from, kPageBytes, to); }};
 

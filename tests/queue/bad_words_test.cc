@@ -54,6 +54,17 @@ TEST_F(BadWordsTest, WhatIsDyingIsNotTouched) {
   EXPECT_EQ(guest_.store(1, 1), kNone);
 }
 
+// A word that is true of its range says nothing of what lies behind that.
+TEST_F(BadWordsTest, AnUnmapOfMoreThanIsUntouchedIsLeftOut) {
+  map_heard(4, 4);
+  EXPECT_EQ(guest_.store(4, 1), kNone);
+  map_heard(0, 4);
+  put_unmap(0, 8);
+  heard(a_);
+  EXPECT_EQ(guest_.store(5, 1), kNone);
+  EXPECT_EQ(guest_.store(1, 1), kNone);
+}
+
 // Nor does another take its word, so that its unmap, when it comes, is done.
 TEST_F(BadWordsTest, WhatIsDyingKeepsItsWord) {
   map_heard(0);

@@ -268,12 +268,14 @@ TEST_F(BadQueueTest, RightsThatAreLostAreNotQueued) {
   put_map(0);
   put_map(1, 1);
   EXPECT_EQ(guest_.store(0, 1), kNone);
-  put(kProtect, {kA.value(), 1, 1, 0, 0});      // loses
+  put(kProtect, {kA.value(), 1, 1, 0, 0});  // loses
+  put(kProtect, {kA.value() + kPageBytes, 1, 0, 0, 0});
   put(kProtect, {kA.value(), 3, 7, 0, 0});      // a hole
   put(kProtect, {kA.value(), 1, 8 | 3, 0, 0});  // no right
   put(kProtect, {kA.value(), u64{1} << 40, 7, 0, 0});
   put(kProtect, {kA.value() + 1, 1, 7, 0, 0});
   EXPECT_EQ(guest_.store(1, 1), kPermission);
+  EXPECT_EQ(guest_.touch(kA + kPageBytes, Access::kRead), kNone);
   EXPECT_EQ(guest_.store(0, 2), kNone);
   EXPECT_EQ(guest_.touch(kA, Access::kExec), kPermission);
   EXPECT_EQ(queue_->head, queue_->tail);

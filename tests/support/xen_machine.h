@@ -1,5 +1,5 @@
 // A machine for direct paging: memory, the validator, the calls, and a guest that may write what its tables
-// show it writable, through a TLB that forgets nothing until it is flushed.
+// show it writable, through a TLB that is tagged by root and forgets nothing until it is flushed.
 //
 // The first frames are a root with one table of each level, by which frame n is seen at page n of kDirect:
 // all frames but these four writable.
@@ -49,7 +49,7 @@ class XenMachine {
       if (types.begin_call()) error = types.pin(machine(kRoot), 4);
     }
     NOPTE_ASSERT(error == XenErrno::kNone && types.set_base(machine(kRoot)) == XenErrno::kNone);
-    (void)types.take_flush();
+    types.flushed();
     pins_[kRoot] = 4;
     base_ = kRoot;
     check();
@@ -71,20 +71,20 @@ class XenMachine {
 
   // A store by the guest. False: a page fault.
   bool store(u64 va, u64 value) {
-    const auto cached = tlb_.find(va >> 12);
-    if (cached == tlb_.end() || !cached->second.writable) {
-      tlb_.erase(va >> 12);
+    const auto cached = tlb().find(va >> 12);
+    if (cached == tlb().end() || !cached->second.writable) {
+      tlb().erase(va >> 12);
       if (!walk(va)) return false;
     }
-    const Cached& found = tlb_.at(va >> 12);
+    const Cached& found = tlb().at(va >> 12);
     if (!found.writable) return false;
     raw(found.frame, (va & 4095) / 8) = value;
     return true;
   }
   // The frame that the guest sees at va, or nothing.
   std::optional<u64> load(u64 va) {
-    if (!tlb_.contains(va >> 12) && !walk(va)) return std::nullopt;
-    return tlb_.at(va >> 12).frame;
+    if (!tlb().contains(va >> 12) && !walk(va)) return std::nullopt;
+    return tlb().at(va >> 12).frame;
   }
 
   // Every call is held to what it may do between two looks at whether an interrupt waits.
@@ -103,7 +103,9 @@ class XenMachine {
     const CallResult result = calls.call(number, arguments);
     stop.meter.look();
     NOPTE_ASSERT(stop.meter.kept());
-    if (types.take_flush()) tlb_.clear();
+    flushed = types.due();
+    forget(flushed);
+    types.flushed();
     return result;
   }
 
@@ -137,6 +139,8 @@ class XenMachine {
     return error;
   }
   XenErrno operate(std::span<const Operation> list) { return batch(abi::xen::kMmuextOp, list); }
+  // What the last call had forgotten.
+  PageTypes::Flush flushed{};
   // Steps of the last list that were done.
   u32 done = 0;
 
@@ -144,11 +148,13 @@ class XenMachine {
   void check() {
     XenCount(types, kReserved, pins_, base_).check();
     // A translation that was made before is kept by some processor.
-    for (const auto& [page, cached] : tlb_) {
-      const FrameInfo& info = infos_[cached.frame];
-      NOPTE_ASSERT(!cached.writable || info.uses == 0 || !is_table(info.type));
-      for (const u64 table : cached.tables) {
-        NOPTE_ASSERT(infos_[table].uses == 0 || infos_[table].type != FrameType::kWritable);
+    for (const auto& [base, known] : tlbs_) {
+      for (const auto& [page, cached] : known) {
+        const FrameInfo& info = infos_[cached.frame];
+        NOPTE_ASSERT(!cached.writable || info.uses == 0 || !is_table(info.type));
+        for (const u64 table : cached.tables) {
+          NOPTE_ASSERT(infos_[table].uses == 0 || infos_[table].type != FrameType::kWritable);
+        }
       }
     }
   }
@@ -182,6 +188,14 @@ class XenMachine {
     done = static_cast<u32>(raw(first_list() + kListPages - 1, 0));
     return result.status == Status::kOk ? XenErrno::kNone : static_cast<XenErrno>(~result.value + 1);
   }
+  // What is known under the base.
+  std::map<u64, Cached>& tlb() { return tlbs_[types.base()]; }
+  void forget(const PageTypes::Flush& flush) {
+    if (flush.everything) tlbs_.clear();
+    if (flush.others) std::erase_if(tlbs_, [this](const auto& known) { return known.first != types.base(); });
+    if (flush.base) tlb().clear();
+    for (const Gva va : flush.pages()) tlb().erase(va.page());
+  }
   bool walk(u64 va) {
     Cached found{base_, true, {}};
     for (unsigned level = 4; level != 0; --level) {
@@ -192,7 +206,7 @@ class XenMachine {
       found.writable = found.writable && (e & kXW);
       found.frame = ((e & kXFrame) >> 12) - kBegin;
     }
-    tlb_[va >> 12] = found;
+    tlb()[va >> 12] = found;
     return true;
   }
 
@@ -202,7 +216,7 @@ class XenMachine {
   std::vector<FrameInfo> infos_;
   std::map<u64, unsigned> pins_;
   u64 base_ = 0;
-  std::map<u64, Cached> tlb_;
+  std::map<u64, std::map<u64, Cached>> tlbs_;  // by root
 
  public:
   Stop stop;

@@ -95,6 +95,8 @@ Host::Signals Machine::signals() {
   return {(came & kNmi) != 0, (came & kInit) != 0};
 }
 
+void Machine::forget_page(Gva va, u32 asid) { cpu::invlpga(va.value(), asid); }
+
 CpuidLeaf Machine::cpuid(u32 leaf, u32 subleaf) {
   const cpu::CpuidResult r = cpu::cpuid(leaf, subleaf);
   return {r.eax, r.ebx, r.ecx, r.edx};

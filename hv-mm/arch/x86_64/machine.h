@@ -35,6 +35,7 @@ class Machine final : public Host {
   void wait_for_interrupt() override;
   u32 raised_interrupts() override;
   Signals signals() override;
+  void forget_page(Gva va, u32 asid) override;
   CpuidLeaf cpuid(u32 leaf, u32 subleaf) override;
   void set_xcr0(u64 value) override;
   [[noreturn]] void power_off(u8 status) override;

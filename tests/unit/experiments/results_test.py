@@ -10,7 +10,7 @@ from unittest import mock
 
 import support
 import machine
-from lib import comparison, counters, launcher, losses, results, side_by_side, tables
+from lib import comparison, counters, launcher, losses, paper_data, results, side_by_side, tables
 from lib.errors import UserError
 
 # As the file has them, but for what the tests below count with: the file is measured anew now and then.
@@ -225,6 +225,12 @@ class LossesTest(unittest.TestCase):
 
     def test_without_shadow_nothing_is_lost(self):
         self.assertEqual(self.losses(vmi={"getpid": (1000, 100_000, 0, 0)}), {})
+
+    def test_every_loss_of_the_kept_run_has_its_reason(self):
+        kept = paper_data.read()
+        found = losses.losses(kept.by_mode, kept.comparison.peers)
+        self.assertGreater({loss.mode for loss in found}, {"vma", "kvmpv", "vmi", "lguest"})
+        self.assertEqual([(loss.mode, loss.row) for loss in found if not loss.reason], [])
 
     def test_reasons_are_of_rows_and_modes_that_exist(self):
         names = {peer["name"] for peer in PEERS} | {None}

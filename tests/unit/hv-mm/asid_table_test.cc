@@ -56,6 +56,18 @@ TEST(AsidTable, EveryRootLosesItsOwnAtOnce) {
 }
 
 // With as few as the architecture allows, and fewer.
+TEST(AsidTable, OneKeepsItsOwnWhileTheOthersLoseTheirs) {
+  AsidTable table(8);
+  const u32 a = table.give(kA).asid;
+  static_cast<void>(table.give(kB));
+  table.take_others(kA);
+  EXPECT_EQ(asid_of(table, kA), a);
+  EXPECT_EQ(table.find(kB), nullptr);
+  table.take_others(kB);  // which has none
+  EXPECT_EQ(table.find(kA), nullptr);
+  EXPECT_EQ(table.find(kB), nullptr);
+}
+
 TEST(AsidTable, UsedUpTheyBeginAgainAndAllIsForgotten) {
   for (const u32 asids : {0u, 1u, 2u, 3u, 4u, 16u}) {
     AsidTable table(asids);

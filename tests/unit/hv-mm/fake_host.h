@@ -4,6 +4,8 @@
 #include <deque>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "hv-mm/exits.h"
 
@@ -26,6 +28,7 @@ class FakeHost final : public Host {
   u64 xcr0 = 1;
   unsigned taken = 0;
   Signals came;
+  std::vector<std::pair<Gva, u32>> forgotten;
 
   void console_write(std::string_view text) override { console += text; }
   std::optional<u8> console_read() override {
@@ -52,6 +55,7 @@ class FakeHost final : public Host {
     raised |= 1;
   }
   u32 raised_interrupts() override { return std::exchange(raised, 0); }
+  void forget_page(Gva va, u32 asid) override { forgotten.emplace_back(va, asid); }
   CpuidLeaf cpuid(u32 leaf, u32) override {
     return leaf == 0xd ? CpuidLeaf{7, 0, 0, 0} : CpuidLeaf{leaf, 1, 2, 3};
   }

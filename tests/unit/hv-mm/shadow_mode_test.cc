@@ -2,6 +2,7 @@
 // a processor puts it, or faults as there and changes nothing.
 #include "hv-mm/shadow/shadow_mode.h"
 
+#include "fake_host.h"
 #include "shadow_machine.h"
 
 namespace nopte::hv::testing {
@@ -32,6 +33,7 @@ class ShadowModeTest : public ::testing::Test {
       for (u64 slot = 0; slot < 512; ++slot) set(frame(i), slot, pattern(i, slot));
     }
     machine.load_root(kRoot * 4096);
+    mode.start_on(vcpu, host);
   }
 
   // Not in a row: a store that runs into the next page does not run into the next frame.
@@ -98,6 +100,7 @@ class ShadowModeTest : public ::testing::Test {
   class Mode final : public ShadowMode {};
   Mode mode;
   ShadowMachine machine;
+  FakeHost host;
   Vmcb vmcb{};
   Vcpu vcpu{vmcb, 0};
   unsigned exits = 0;
@@ -219,7 +222,7 @@ TEST_F(ShadowModeTest, WhereAnOperandLies) {
 }
 
 // What a guest took away in a table that it may write to is forgotten when it writes CR0 or CR4.
-TEST_F(ShadowModeTest, AWriteOfAControlRegisterFlushes) {
+TEST_F(ShadowModeTest, AWriteOfAControlRegisterForgetsWhatWentMeanwhile) {
   ASSERT_EQ(machine.access(kPages, 2).end, ShadowMachine::Access::End::kDone);
   mode.mmu().release(Gpa(kL1 * 4096));
   static_cast<void>(mode.mmu().take_flush());
@@ -228,7 +231,9 @@ TEST_F(ShadowModeTest, AWriteOfAControlRegisterFlushes) {
   ASSERT_TRUE(machine.shadow_walk(kPages, 0).ok);
   mode.on_control_changed(vcpu);
   EXPECT_FALSE(machine.shadow_walk(kPages, 0).ok);
-  EXPECT_EQ(vmcb.tlb_control, kTlbFlushAll);
+  EXPECT_EQ(vmcb.tlb_control, kTlbKeep);
+  ASSERT_EQ(host.forgotten.size(), 1u);
+  EXPECT_EQ(host.forgotten[0], std::pair(Gva(kPages), vmcb.asid));
 }
 
 }  // namespace

@@ -109,15 +109,20 @@ TEST_F(XenCall, AMulticallIsNoLongerThanTwoLists) {
 TEST_F(XenCall, FlushesAreDueWhenAskedFor) {
   const u64 va = XenMachine::address(frame(0));
   const auto flushed = [&](u64 flags) {
-    const u32 before = machine.types.clock();
     EXPECT_EQ(machine.call(kUpdateVaMapping, {va, XenMachine::entry(frame(0)), flags}).status, Status::kOk);
-    return machine.types.clock() != before;
+    return machine.flushed.any();
+  };
+  const auto page_alone = [&] {
+    return !machine.flushed.base && machine.flushed.count == 1 && machine.flushed.addresses[0] == Gva(va);
   };
   EXPECT_FALSE(flushed(kFlushNone));
   EXPECT_TRUE(flushed(kFlushTlb | kFlushLocal));
+  EXPECT_TRUE(machine.flushed.base);
   EXPECT_TRUE(flushed(kFlushPage | kFlushAllVcpus));
+  EXPECT_TRUE(page_alone());
   machine.raw(page(0), 0) = 1;
   EXPECT_TRUE(flushed(kFlushPage | at(0)));
+  EXPECT_TRUE(page_alone());
   machine.raw(page(0), 0) = 2;  // another vCPU's, which there is not
   EXPECT_FALSE(flushed(kFlushTlb | at(0)));
   EXPECT_FALSE(flushed(kFlushTypeMask));  // no type: Xen asks no more
@@ -130,10 +135,9 @@ TEST_F(XenCall, FlushesAreDueWhenAskedFor) {
 
 TEST_F(XenCall, FlushOperationsFlush) {
   const auto flushed = [&](Mmuext command, u64 mask_at = 0) {
-    const u32 before = machine.types.clock();
     const auto operation = XenMachine::operation(command, XenMachine::address(frame(0)), mask_at);
     EXPECT_EQ(machine.operate({&operation, 1}), XenErrno::kNone);
-    return machine.types.clock() != before;
+    return machine.flushed.any();
   };
   for (const Mmuext command :
        {Mmuext::kTlbFlushLocal, Mmuext::kInvlpgLocal, Mmuext::kTlbFlushAll, Mmuext::kInvlpgAll}) {
