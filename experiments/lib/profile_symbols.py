@@ -19,6 +19,8 @@ from .errors import UserError
 _UNKNOWN = (("firmware", "firmware and loader"), ("nopte-hv", "unknown"), ("nopte-guest", "unknown"),
             ("programs", "unknown program"))
 FIRST_EXIT = 1 << 30
+# What images of KVM's host are called before their own name: its kernel, its modules, the monitor.
+KVM_HOST = "host/"
 
 # guest-mm/kernel/elf.cc: where position-independent programs are loaded.
 PIE_BASE = 0x5555_5555_4000
@@ -93,12 +95,12 @@ class Table:
 
     def add_kvm(self):
         """KVM's host: its kernel and modules, and the monitor."""
-        self._functions[1] = Function("kvm-host", "unknown")
+        self._functions[1] = Function(f"{KVM_HOST}unknown", "unknown")
         self._lines += ["host", "image hypervisor"]
         for symbol in kvm_host.symbols():
-            self._add(symbol.image, symbol)
+            self._add(KVM_HOST + symbol.image, symbol)
         for symbol in symbols(kvm_host.MONITOR):
-            self._add(kvm_host.MONITOR.name, symbol)
+            self._add(KVM_HOST + kvm_host.MONITOR.name, symbol)
 
     def add_kernel(self, path=images.GUEST):
         self._lines.append("image kernel")
