@@ -187,11 +187,11 @@ def xen_rows(comparison):
 
 def xen_note(comparison):
     prices = bounces(comparison.by_mode, comparison.peers)
-    source = ("measured with this image on Xen: getpid, and a hop of the ring" if comparison.by_mode.get("xenpv")
+    source = ("measured with this image on Xen: getpid, and the least of ring and pipe" if comparison.by_mode.get("xenpv")
               else "which is what Xen PV adds to Linux's getpid")
     return (f"Mode xen over native, and Linux on Xen PV over Linux. Modelled: what the container does not charge, {prices.entry:,.0f} "
             f"instructions for each entry of the kernel from user mode and {prices.switch:,.0f} for each switch of processes, {source}. "
-            "Page faults are as counted natively.")
+            "Page faults are as counted there, natively where it was not run.")
 
 
 def _xen(comparison):

@@ -97,6 +97,7 @@ template <class Way>
                                                                        u64 page, Access access) {
   const RegionSpec& region = promise.region;
   if (!way<Way>().plain_tables() && cursor.level() == 2 && Format::table_index(cursor.va(), 1) == 0 &&
+      (promise.object != nullptr || space.ahead.paid_to_edge()) &&
       fill_next_table(space, id, promise, cursor.va(), page, access)) [[unlikely]] {
     return {};
   }
@@ -226,7 +227,7 @@ template <PageTableSink Sink>
   }
   u64 pages = std::min<u64>(VaRange{va, region.range.end}.pages(), Format::kEntriesPerTable);
   if (pays) {
-    if (space.ahead.paid_to_edge() && space.ahead.step_before(va) != 0) space.ahead.fault_at(va, 1);
+    if (space.ahead.step_before(va) != 0) space.ahead.fault_at(va, 1);
     pages = std::min({pages, u64{space.ahead.pages()} + 1, frames_.free_frames() / AheadPolicy::kFreeParts});
   } else {
     pages = std::min(pages, promise.object->pages - page);

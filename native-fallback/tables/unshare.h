@@ -82,20 +82,24 @@ template <PageTableSink Sink>
 [[gnu::noinline, gnu::cold]] void Cursor<Sink>::keep_what_it_may(Frame table, Entry link, VaRange decided,
                                                                  TlbBatch<Sink>& batch) {
   work::did(work::Unit::kTable);
-  if (link != Format::table_entry(table, privilege(), 2).without(Entry::kWritable)) batch.all_pages();
+  const bool restricted = link != Format::table_entry(table, privilege(), 2).without(Entry::kWritable);
+  if (restricted) batch.all_pages();
   const typename Entry::Restriction restriction(link);
   const FrameTable::Metas metas = memory_.frames.metas();
   auto edits = memory_.sink.edits({table, root_, table_begin(1)});
-  for (TableScan<Sink> scan(memory_.sink, memory_.frames.meta(table), table, 0, Format::kEntriesPerTable - 1);
-       scan.next();) {
-    Entry kept = scan.entry();
-    if (!decided.contains(leaf_va(scan.index()))) kept = restriction.leaf(kept);
-    if (kept.writable()) {
-      const FrameMeta& page = metas(kept.frame());
-      if (page.kind == FrameKind::kAnon && page.refs != 1) kept = kept.without(Entry::kWritable);
-    }
-    if (kept != scan.entry()) edits.replace(scan.index(), scan.entry(), kept);
-  }
+  for_each_entry(memory_.sink, memory_.frames.meta(table), table, 0, Format::kEntriesPerTable - 1,
+                 [&](unsigned index, Entry entry) __attribute__((always_inline)) {
+                   if (!restricted && !entry.writable()) return true;
+                   Entry kept = entry;
+                   if (restricted && !decided.contains(leaf_va(index))) kept = restriction.leaf(entry);
+                   if (kept.writable()) {
+                     const FrameMeta& page = metas(entry.frame());
+                     if (page.kind == FrameKind::kAnon && page.refs != 1)
+                       kept = kept.without(Entry::kWritable);
+                   }
+                   if (kept != entry) edits.replace(index, entry, kept);
+                   return true;
+                 });
 }
 
 template <PageTableSink Sink>
