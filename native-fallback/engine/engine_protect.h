@@ -27,14 +27,16 @@ void Engine<Sink>::protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm p
   const unsigned last = Format::table_index(part.end - kPageBytes, 1);
   // One page that is not there needs no loop.
   if (first != last || !cursor.entry().empty()) {
-    if (perm.none()) {
+    if (first != last && !sink_.plain_tables() && restrict_table(cursor, first, last, perm, batch))
+        [[unlikely]] {
+      ++counters_.entries_written;
+    } else if (perm.none()) {
       hide_pages(cursor, first, last, batch);
     } else {
       choose_way(sink_, [&]<class Way>() __attribute__((always_inline)) {
         const LazyUpdates lazy(way<Way>());
         if constexpr (requires { Way::kOneCopy; }) {
-          if (!restrict_table(cursor, first, last, perm, batch))
-            give_rights<Way>(cursor, first, last, perm, perm.write(), batch);
+          give_rights<Way>(cursor, first, last, perm, perm.write(), batch);
         } else if (perm.write()) {
           give_rights<Way>(cursor, first, last, perm, std::true_type(), batch);
         } else {
@@ -53,8 +55,7 @@ template <PageTableSink Sink>
                                                                unsigned last, Perm perm, Batch& batch) {
   constexpr unsigned kFew = 4;
   const unsigned end = Format::kEntriesPerTable;
-  if (sink_.plain_tables() || first == last || perm.write() || !Format::kUserRange.contains(cursor.va()))
-    return false;
+  if (perm.write() || !Format::kUserRange.contains(cursor.va())) return false;
   if (first != 0 && cursor.scan(0, first - 1).next()) return false;
   if (last != end - 1 && cursor.scan(last + 1, end - 1).next()) return false;
   unsigned lose = 0;
@@ -68,7 +69,6 @@ template <PageTableSink Sink>
   });
   if (gain || lose < kFew) return false;
   cursor.restrict_own(perm, batch);
-  ++counters_.entries_written;
   return true;
 }
 
@@ -76,12 +76,8 @@ template <PageTableSink Sink>
 template <PageTableSink Sink>
 [[gnu::noinline]] void Engine<Sink>::hide_pages(Cursor<Sink>& cursor, unsigned first, unsigned last,
                                                 Batch& batch) {
-  choose_way(sink_, [&]<class Way>() __attribute__((always_inline)) {
-    if constexpr (requires { Way::kOneCopy; }) {
-      if (restrict_table(cursor, first, last, kPermNone, batch)) return;
-    }
-    hide_entries<Way>(cursor, first, last, batch);
-  });
+  choose_way(sink_, [&]<class Way>()
+                        __attribute__((always_inline)) { hide_entries<Way>(cursor, first, last, batch); });
 }
 
 template <PageTableSink Sink>
