@@ -1,4 +1,5 @@
-// Engine: what a program wants installed before it touches it (EngineCore::populate). Included by engine.h.
+// Engine: what a program wants installed before it touches it (EngineCore::populate), and leaf tables that
+// are filled before they are linked. Included by engine.h.
 #pragma once
 
 namespace nopte::pt {
@@ -30,6 +31,41 @@ Result<Gva> Engine<Sink>::install_promised(Space& space, SpaceId id, const Promi
     }));
   }
   return va;
+}
+
+// Where a run of touches goes on in a table that is not there yet, and tables are checked whole for less than
+// entry by entry: installs all that the object has there, or what the space's account pays for, where that is
+// more than a step. False: nothing has changed.
+template <PageTableSink Sink>
+[[gnu::noinline, gnu::cold]] bool Engine<Sink>::fill_next_table(Space& space, SpaceId id,
+                                                                const Promise& promise, Gva va, u64 page,
+                                                                Access access) {
+  const RegionSpec& region = promise.region;
+  const u64 before = VaRange{region.range.begin, va}.pages();
+  if (promise.pattern == AccessPattern::kRandom || before < AheadPolicy::kMost) return false;
+  const bool pays = promise.object == nullptr;
+  if (!pays && region.sharing == Sharing::kPrivate) return false;
+  const Cursor<Sink> run(tables_, space.root, va - kPageBytes);
+  if (run.level() != 1 || AheadPolicy::step_at(Format::kEntriesPerTable, [&](unsigned at) {
+                            return sink_.read(run.leaf_slot(at)).touched();
+                          }) < AheadPolicy::kMost) {
+    return false;
+  }
+  u64 pages = std::min<u64>(VaRange{va, region.range.end}.pages(), Format::kEntriesPerTable);
+  if (pays) {
+    if (space.ahead.step_before(va) != 0) space.ahead.fault_at(va, 1);
+    pages = std::min({pages, u64{space.ahead.pages()} + 1, frames_.free_frames() / AheadPolicy::kFreeParts});
+  } else {
+    pages = std::min(pages, promise.object->pages - page);
+  }
+  if (pages <= AheadPolicy::kMost) return false;
+  const Entry model =
+      Entry::leaf(Frame(), region.perm, privilege_of(id), access).without(Entry::kAccessed | Entry::kDirty);
+  const u64 made = install_new_table(space, VaRange::of_pages(va, pages), promise, page, model);
+  if (made <= 1) return made != 0;
+  if (pays) space.ahead.pay(va + pages_to_bytes(made), static_cast<unsigned>(made - 1));
+  counters_.pages_ahead += made - 1;
+  return true;
 }
 
 // Makes the leaf table of the first of these pages, if there is none, and fills it, with as many of them as
