@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import machine  # noqa: E402
-from lib import boots, comparison, errors, images, peers, report, side_by_side, tables, walks  # noqa: E402
+from lib import boots, comparison, errors, images, peers, profiler, report, shares, side_by_side, tables, walks  # noqa: E402
 
 EPILOG = """\
 Workloads: mmlat, memory operations one by one; script, a busybox shell script as a whole program; with --walks also
@@ -29,7 +29,7 @@ def parse(arguments):
                         help=f"some of {', '.join(machine.MODES)} (default: all of these), and of "
                              f"{', '.join(machine.FOREIGN_MODES)}, for which Debian's packages are downloaded; all: of both")
     parser.add_argument("--workload", default="all", choices=("all", *comparison.WORKLOADS, "none"),
-                        help="what to run (default: all; none: only what --walks runs)")
+                        help="what to run (default: all; none: only what --walks and --profile run)")
     parser.add_argument("--rows", metavar="ROW,...", help="of mmlat, these rows only")
     parser.add_argument("--large", action="store_true",
                         help="mmlat's rows of up to 4 GiB, too: the guest gets 5 GiB, each mode takes some minutes more")
@@ -38,6 +38,9 @@ def parse(arguments):
     parser.add_argument("--walks", action="store_true",
                         help="also count TLB misses and the references of page walks, by a plugin of QEMU: chase, which "
                              "follows pointers, the script and mmlat in every mode, some minutes more for each")
+    parser.add_argument("--profile", nargs="?", const=shares.ROWS, default="", metavar="ROW,...",
+                        help="also profile these rows of mmlat in every mode, by a plugin of QEMU: whose instructions they are, "
+                             f"hypercalls to Xen, and flame graphs in the report ({shares.ROWS} unless named), some minutes more")
     parser.add_argument("--peers", nargs="?", const=",".join(peers.NAMES), default="", metavar="PEER,...",
                         help="also run mmlat and the script on Debian's Linux, whose packages are downloaded: by itself, under "
                              f"KVM, on Xen, in user mode ({', '.join(peers.NAMES)}; all unless named). Writes "
@@ -57,8 +60,8 @@ def parse(arguments):
     for name in options.peers:
         if name not in peers.NAMES:
             raise errors.UserError(f"--peers: there is no peer {name}", f"peers are {', '.join(peers.NAMES)}")
-    if options.workload == "none" and not options.walks and not options.peers:
-        raise errors.UserError("--workload none: there is nothing to run", "add --walks or --peers, or name a workload")
+    if options.workload == "none" and not options.walks and not options.peers and not options.profile:
+        raise errors.UserError("--workload none: there is nothing to run", "add --walks, --profile or --peers, or name a workload")
     options.guest_mib = comparison.LARGE_GUEST_MIB if options.large else machine.GUEST_MIB
     options.peer_timeout = options.timeout or PEER_SECONDS
     if options.jobs is None:
@@ -88,7 +91,10 @@ def main():
     report.check_destination(options.out)
     if options.walks:
         walks.require()
+    if options.profile:
+        walks.require("experiments/compare --profile")
     also = {target for mode in options.modes for target in boots.targets(mode)} | set(walks.TARGETS if options.walks else ())
+    also |= set(profiler.TARGETS if options.profile else ())
     also |= set(peers.TARGETS if options.peers else ())
     images.prepare(also=sorted(also), report=True)
     theirs, ours = peers.jobs(options), comparison.jobs(options)
@@ -99,7 +105,7 @@ def main():
     found.by_peer = linux.by_peer
     found.runs += linux.runs
     found.problems += linux.problems
-    if found.by_mode or found.script or found.walks or found.by_peer:
+    if found.by_mode or found.script or found.walks or found.profiles or found.by_peer:
         print(tables.terminal(found))
         report.write(found, options.out)
         print(f"report: {options.out}/report.html")

@@ -32,7 +32,7 @@ SECONDS = 300
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="experiments/profile", description=__doc__, epilog=EPILOG,
                                      formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    parser.add_argument("--mode", default="vma", choices=(*machine.MODES, machine.XEN_PV), help="default: vma")
+    parser.add_argument("--mode", default="vma", choices=(*machine.MODES, *machine.FOREIGN_MODES), help="default: vma")
     parser.add_argument("--rows", metavar="ROW,...", help="rows of mmlat, instead of a program")
     parser.add_argument("--scale", type=int, metavar="PERCENT",
                         help="of mmlat's repetitions and sizes (default 100, experiments/compare's)")
@@ -78,7 +78,7 @@ def main():
         images.prepare()
         return perf.run(options)
     walks.require("experiments/profile")
-    images.prepare(also=profiler.TARGETS)
+    images.prepare(also=(*profiler.TARGETS, *boots.targets(options.mode)))
     return run(options)
 
 

@@ -13,7 +13,7 @@ import tempfile
 
 import machine
 
-from . import boots, counters, images, initramfs, launcher, picture, results, side_by_side, walks
+from . import boots, counters, images, initramfs, launcher, picture, profiler, results, side_by_side, walks
 from .errors import UserError
 
 WORKLOADS = ("mmlat", "script")
@@ -41,6 +41,7 @@ class Comparison:
     misses: list = dataclasses.field(default_factory=list)
     walks: list = dataclasses.field(default_factory=list)  # a walks.Walked for each row counted by the plugin
     picture: object = None  # of a space: a picture.Picture
+    profiles: list = dataclasses.field(default_factory=list)  # profiler.Profile, mode by mode
     by_peer: dict = dataclasses.field(default_factory=dict)  # a key of peers.json → peers.Measured
     peers_script: dict = dataclasses.field(default_factory=dict)  # a key of peers.json → what the script takes there
     walk_titles: dict = dataclasses.field(default_factory=dict)  # program → what it is called
@@ -68,6 +69,9 @@ def row_names():
 
 def check_measure_options(options):
     """Of a command that measures rows: --rows, --scale and --timeout are such as can be run."""
+    for row in (getattr(options, "profile", "") or "").split(","):
+        if row and row not in row_names():
+            raise UserError(f"--profile: there is no row {row}", f"rows are {', '.join(row_names())}")
     for row in (options.rows or "").split(","):
         if row and row not in row_names():
             raise UserError(f"--rows: there is no row {row}", f"rows are {', '.join(row_names())}")
@@ -99,12 +103,27 @@ def jobs(options):
         return side_by_side.Job(mode, f"{program.name}, walks", lambda console: walks.run(program, mode, options.guest_mib,
                                                                                           options.timeout, console))
 
+    def profile(mode):
+        return side_by_side.Job(mode, "profile", lambda console: _profile(mode, options, console),
+                                _FOREIGN_WEIGHT * (mode in machine.FOREIGN_MODES))
+
     def drawn(mode):
         return side_by_side.Job(mode, "a picture of a space", lambda console: _draw(mode, options, console))
 
     return ([drawn(mode) for mode in _drawn(options)]
             + [boot(mode, workload) for mode in options.modes for workload in _workloads(options) for _ in range(_rounds(options))]
-            + [walk(program, mode) for program in _walked(options) for mode in options.modes])
+            + [walk(program, mode) for program in _walked(options) for mode in options.modes]
+            + [profile(mode) for mode in _profiled(options)])
+
+
+def _profiled(options):
+    return options.modes if options.profile else []
+
+
+def _profile(mode, options, console):
+    timeout = options.peer_timeout if mode in machine.FOREIGN_MODES else options.timeout
+    command = ["/bin/mmlat", "--scale", str(options.scale), "--rows", options.profile]
+    return profiler.record(mode, command, guest_mib=options.guest_mib, timeout=timeout, output=console)
 
 
 def _drawn(options):
@@ -168,8 +187,22 @@ def gather(options, outcomes):
     for program in walked:
         for mode in options.modes:
             _walk(found, program, mode, next(outcomes))
+    for mode in _profiled(options):
+        _take_profiles(found, mode, options, next(outcomes))
     found.misses = results.misses(found.by_mode, found.peers) if options.scale == 100 else []
     return found
+
+
+def _take_profiles(found, mode, options, outcome):
+    try:
+        if outcome.error is not None:
+            raise outcome.error
+        profiles, failed = profiler.rows(outcome.value, mode, options.profile.split(","), {peer["name"]: peer["title"] for peer in found.peers})
+    except UserError as error:
+        found.problems.append(f"{mode}, profile: {error}")
+        return
+    found.profiles += profiles
+    found.problems += [f"{mode}, profile, row {row}: {why}" for row, why in failed.items()]
 
 
 def _walk(found, program, mode, outcome):

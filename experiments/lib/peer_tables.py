@@ -187,7 +187,7 @@ def xen_table(comparison):
     prices = results.bounces(comparison.by_mode, comparison.peers)
     return Table("xen-itself", head, rows, "Instructions per operation. Modelled: what the container does not charge, "
                                            f"{prices.entry:,.0f} for each entry of the kernel from user mode and {prices.switch:,.0f} for each switch of "
-                                           "processes, both measured on Xen with this image (getpid; a hop of the ring). Not explained: what Xen "
+                                           "processes, both measured on Xen with this image (getpid; the least of ring and pipe). Not explained: what Xen "
                                            "takes more for the same calls.")
 
 

@@ -4,14 +4,18 @@ import csv
 import io
 import json
 
-from . import call_tree
+from . import call_tree, profile_symbols
 
 # Whose instructions they are, as the table's summary calls it; anything else is a program's.
 OWNERS = {"nopte-guest": "guest kernel", "nopte-hv": "hypervisor", "exits": "hypervisor", "xen": "hypervisor", "firmware": "firmware"}
 
 
+def owner_of(image):
+    return "hypervisor" if image.startswith(profile_symbols.KVM_HOST) else OWNERS.get(image, "program")
+
+
 def owner(function):
-    return OWNERS.get(function.image, "program")
+    return owner_of(function.image)
 
 
 def short(name):
@@ -53,7 +57,7 @@ def terminal(profile, top):
     all_ = max(profile.instructions, 1)
     owners = {}
     for image, own in call_tree.by_image(profile.tree):
-        name = OWNERS.get(image, "program")
+        name = owner_of(image)
         owners[name] = owners.get(name, 0) + own
     unit = "instructions" if profile.ops == 1 else f"instructions per operation, of {profile.ops:,}"
     lines = [f"== {profile.title}, mode {profile.mode}: {_per(profile.instructions, profile.ops)} {unit}",

@@ -12,13 +12,15 @@ import subprocess
 
 import machine
 
-from . import images, xen_host
+from . import images, kvm_host, xen_host
 from .errors import UserError
 
 # What the plugin says where the table has no function: experiments/profiler/table.h.
 _UNKNOWN = (("firmware", "firmware and loader"), ("nopte-hv", "unknown"), ("nopte-guest", "unknown"),
             ("programs", "unknown program"))
 FIRST_EXIT = 1 << 30
+# What images of KVM's host are called before their own name: its kernel, its modules, the monitor.
+KVM_HOST = "host/"
 
 # guest-mm/kernel/elf.cc: where position-independent programs are loaded.
 PIE_BASE = 0x5555_5555_4000
@@ -90,6 +92,15 @@ class Table:
         for symbol in symbols(path) if path else ():
             vector = _XEN_VECTORS.get(symbol.name)
             self._add("xen", symbol, "" if vector is None else f" vector={vector}")
+
+    def add_kvm(self):
+        """KVM's host: its kernel and modules, and the monitor."""
+        self._functions[1] = Function(f"{KVM_HOST}unknown", "unknown")
+        self._lines += ["host", "image hypervisor"]
+        for symbol in kvm_host.symbols():
+            self._add(KVM_HOST + symbol.image, symbol)
+        for symbol in symbols(kvm_host.MONITOR):
+            self._add(KVM_HOST + kvm_host.MONITOR.name, symbol)
 
     def add_kernel(self, path=images.GUEST):
         self._lines.append("image kernel")
@@ -215,6 +226,8 @@ def table(mode, extra=()):
     made = Table()
     if mode == machine.XEN_PV:
         made.add_xen(xen_host.symbols())
+    elif mode in machine.KVM_MODES:
+        made.add_kvm()
     elif mode != "native":
         made.add_hypervisor()
     made.add_kernel()

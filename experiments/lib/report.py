@@ -10,7 +10,7 @@ import shutil
 
 import machine
 
-from . import peer_tables, picture, tables, walk_tables, walks
+from . import flame, peer_tables, picture, shares, tables, walk_tables, walks
 from .errors import UserError
 from .losses import losses
 
@@ -53,6 +53,8 @@ def write(comparison, out):
         (new / "results.csv").write_text(tables.csv_text(comparison))
         if comparison.walks:
             (new / "walks.csv").write_text(walk_tables.csv_text(comparison.walks))
+        if comparison.profiles:
+            (new / "profiles.csv").write_text(shares.csv_text(comparison.profiles))
         if comparison.picture is not None:
             (new / "space.svg").write_text(_space_svg(comparison))
             (new / "space.txt").write_text(picture.text(comparison.picture))
@@ -80,6 +82,7 @@ def as_json(comparison):
                                  tables.mean_ratios(comparison, mode))) for mode in comparison.by_mode},
         "losses_to_shadow": [dataclasses.asdict(loss) for loss in losses(comparison.by_mode, comparison.peers)],
         "walks": walks.as_json(comparison.walks),
+        "profiles": shares.as_json(comparison.profiles),
         "misses": [dataclasses.asdict(miss) for miss in comparison.misses],
         "problems": comparison.problems,
         "runs": comparison.runs,
@@ -125,7 +128,7 @@ def as_html(comparison, drawn):
         data = base64.b64encode(png).decode()
         parts.append(f"<h2>{html.escape(heading)}</h2><p class=note>{html.escape(caption)}</p>"
                      f'<img alt="{html.escape(heading)}" src="data:image/png;base64,{data}">')
-    parts += [make(comparison) for make in (_table, _walks, _losses, _ahead, _xen, _peers, _bars, _space, _facts)]
+    parts += [make(comparison) for make in (_table, _walks, _losses, _ahead, _xen, _peers, _bars, _profiles, _space, _facts)]
     return "\n".join(parts) + "\n"
 
 
@@ -198,6 +201,14 @@ def _xen(comparison):
 def _peers(comparison):
     return "".join(table(found.head[0][0].upper() + found.head[0][1:], found.note or PEERS_NOTE, found.head, found.rows)
                    for found in peer_tables.all_tables(comparison))
+
+
+def _profiles(comparison):
+    if not comparison.profiles:
+        return ""
+    graphs = "".join(f"<details><summary>{html.escape(profile.title)}, mode {profile.mode}</summary>{flame.svg(profile)}</details>"
+                     for profile in comparison.profiles)
+    return table("Whose instructions they are", shares.NOTE, shares.HEAD, shares.rows(comparison.profiles)) + graphs
 
 
 def _space_svg(comparison):

@@ -5,7 +5,7 @@ import io
 
 import machine
 
-from . import peer_tables, walk_tables
+from . import peer_tables, shares, walk_tables
 from .losses import losses
 from .results import EXIT_COSTS, bounces, xen_modelled
 
@@ -27,7 +27,8 @@ def csv_text(comparison):
     """One line per row and mode."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("row", "title", "mode", "ops", "guest", *_COLUMNS, "idle ns", "linux", "kvm shadow exits"))
+    writer.writerow(("row", "title", "mode", "ops", "guest", *_COLUMNS, "idle ns", "linux", "kvm shadow exits",
+                     *(f"exits: {reason}" for reason, _ in peer_tables.KVMS)))
     for peer in comparison.rows():
         for mode in comparison.modes:
             figure = comparison.by_mode.get(mode, {}).get(peer["name"])
@@ -35,12 +36,19 @@ def csv_text(comparison):
                 native = comparison.by_mode.get("native", {}).get(peer["name"])
                 writer.writerow((peer["name"], peer["title"], mode, figure.ops,
                                  _exact(figure.guest_instructions), *map(_exact, _values(figure, native)),
-                                 _exact(figure.idle_ns), _exact(peer["linux"]), _exact(peer["kvm_shadow_exits"])))
+                                 _exact(figure.idle_ns), _exact(peer["linux"]), _exact(peer["kvm_shadow_exits"]), *_reasons(figure)))
     for mode, figure in comparison.script.items():
         writer.writerow(("script", "busybox script", mode, 1, _exact(figure.guest_instructions),
                          *map(_exact, _values(figure, comparison.script.get("native"))),
-                         _exact(figure.idle_ns), "", ""))
+                         _exact(figure.idle_ns), "", "", *_reasons(figure)))
     return out.getvalue()
+
+
+def _reasons(figure):
+    """Exits per operation by reason, of KVM's shadow and ours."""
+    counts = peer_tables.OURS if figure.mode == "shadow" else peer_tables.KVMS
+    known = figure.mode == "shadow" or figure.mode in machine.KVM_MODES
+    return [_exact(max(count(figure.counters), 0) / figure.ops) if known else "" for _, count in counts]
 
 
 def _values(figure, native):
@@ -69,6 +77,8 @@ def terminal(comparison):
     lines += peer_tables.terminal(comparison)
     if comparison.walks:
         lines.append(walk_tables.terminal(comparison.walks, comparison.walk_titles))
+    if comparison.profiles:
+        lines.append(shares.terminal(comparison.profiles))
     if comparison.misses:
         lines += ["", "Bars missed:"]
         lines += [f"  {miss.mode:<{_MODE}} {miss.row:<22} {miss.what}{': ' if miss.reason else ''}{miss.reason}"
@@ -187,11 +197,11 @@ def xen_rows(comparison):
 
 def xen_note(comparison):
     prices = bounces(comparison.by_mode, comparison.peers)
-    source = ("measured with this image on Xen: getpid, and a hop of the ring" if comparison.by_mode.get("xenpv")
+    source = ("measured with this image on Xen: getpid, and the least of ring and pipe" if comparison.by_mode.get("xenpv")
               else "which is what Xen PV adds to Linux's getpid")
     return (f"Mode xen over native, and Linux on Xen PV over Linux. Modelled: what the container does not charge, {prices.entry:,.0f} "
             f"instructions for each entry of the kernel from user mode and {prices.switch:,.0f} for each switch of processes, {source}. "
-            "Page faults are as counted natively.")
+            "Page faults are as counted there, natively where it was not run.")
 
 
 def _xen(comparison):

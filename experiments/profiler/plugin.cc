@@ -42,6 +42,7 @@ struct Plugin {
   plugins::Memory memory;
   plugins::ControlBlock control_block;
   std::set<const void*> after_vmrun;
+  bool in_guest = false;     // behind a VMRUN: what is translated now is the guest's
   std::deque<Block> blocks;  // QEMU may come back to each until its end
 };
 
@@ -71,6 +72,8 @@ void on_cut(Cut cut) { write_cut(cut == Cut::kMark ? "mark" : cut == Cut::kTicks
 
 void on_block(unsigned, void* data) {
   const Block& block = *static_cast<const Block*>(data);
+  if (block.after_vmrun) g_plugin->in_guest = false;
+  if (block.branch == Branch::kVmrun) g_plugin->in_guest = true;
   if (!block.after_vmrun || !g_plugin->control_block.known()) return g_plugin->follower.enter(block);
   const plugins::Memory& memory = g_plugin->memory;
   const plugins::ControlBlock& control = g_plugin->control_block;
@@ -142,7 +145,9 @@ Block& describe(const qemu_plugin_tb* translated) {
   const void* in_qemu = qemu_plugin_insn_haddr(qemu_plugin_tb_get_insn(translated, 0));
   g_plugin->memory.learn(block.begin(), in_qemu);
   block.after_vmrun = g_plugin->after_vmrun.contains(in_qemu);
-  block.place = g_plugin->table.find(block.begin(), g_plugin->memory.physical_of(in_qemu), code);
+  const bool in_host = g_plugin->table.has_host() && (block.after_vmrun || !g_plugin->in_guest);
+  block.place = in_host ? g_plugin->table.find_in_host(block.begin())
+                        : g_plugin->table.find(block.begin(), g_plugin->memory.physical_of(in_qemu), code);
   return block;
 }
 

@@ -39,6 +39,9 @@ std::string Table::read(std::istream& lines) {
     words >> kind >> std::hex;
     if (kind == "hypervisor") {
       words >> hypervisor_begin_ >> hypervisor_end_;
+    } else if (kind == "host") {
+      has_host_ = true;
+      continue;
     } else if (kind == "ring0") {
       words >> ring0_begin_ >> ring0_end_;
     } else if (kind == "image") {
@@ -106,11 +109,13 @@ Place Table::in_program(uint64_t address, std::span<const uint8_t> code) {
   return place;
 }
 
+Place Table::find_in_host(uint64_t address) const {
+  const Entry* entry = entry_at(hypervisor_, address);
+  return {World::kHypervisor, entry != nullptr ? *entry : Entry{0, 0, kUnknownHypervisor, true}, 0};
+}
+
 Place Table::find(uint64_t address, uint64_t physical, std::span<const uint8_t> code) {
-  if (physical >= hypervisor_begin_ && physical < hypervisor_end_) {
-    const Entry* entry = entry_at(hypervisor_, address);
-    return {World::kHypervisor, entry != nullptr ? *entry : Entry{0, 0, kUnknownHypervisor, true}, 0};
-  }
+  if (physical >= hypervisor_begin_ && physical < hypervisor_end_) return find_in_host(address);
   if (address >= ring0_begin_ && address < ring0_end_) {
     const Entry* entry = entry_at(hypervisor_, address);
     return {World::kRing0, entry != nullptr ? *entry : Entry{0, 0, kUnknownHypervisor, true}, 0};

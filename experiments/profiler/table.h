@@ -3,10 +3,11 @@
 //
 // Lines of words; numbers are hexadecimal, functions decimal:
 //   hypervisor BEGIN END             physical addresses of the hypervisor's image
-//   ring0 BEGIN END                  addresses of a hypervisor below a kernel at ring 3, in every address
-//   space image hypervisor | kernel        begins an image; its functions follow program FILE begins a
-//   program, whose segments and functions follow segment ADDRESS OFFSET BYTES     of code: where it is
-//   loaded, and where it lies in FILE function BEGIN END NUMBER [WHAT...]   WHAT: whole | mark | switch |
+//   host                             the machine is a hypervisor's, with its programs: what is not below a
+//   VMRUN is its ring0 BEGIN END                  addresses of a hypervisor below a kernel at ring 3, in
+//   every address space image hypervisor | kernel        begins an image; its functions follow program FILE
+//   begins a program, whose segments and functions follow segment ADDRESS OFFSET BYTES     of code: where it
+//   is loaded, and where it lies in FILE function BEGIN END NUMBER [WHAT...]   WHAT: whole | mark | switch |
 //   start | bounce | vector=N
 #pragma once
 
@@ -62,6 +63,9 @@ class Table {
   // `physical`: where the code lies; the images' addresses may be the same. `code`: its bytes, as far as they
   // are known, by which programs are told apart.
   [[nodiscard]] Place find(uint64_t address, uint64_t physical, std::span<const uint8_t> code);
+  // What is not below a VMRUN is the hypervisor's.
+  [[nodiscard]] bool has_host() const { return has_host_; }
+  [[nodiscard]] Place find_in_host(uint64_t address) const;
 
  private:
   struct Segment {
@@ -81,6 +85,7 @@ class Table {
   uint64_t hypervisor_end_ = 0;
   uint64_t ring0_begin_ = 0;
   uint64_t ring0_end_ = 0;
+  bool has_host_ = false;
   Image hypervisor_;
   Image kernel_;
   std::vector<Image> programs_;

@@ -178,6 +178,7 @@ class Engine final : public EngineCore {
   Result<void> zap(SpaceId id, Space& space, VaRange range, Whose whose, Checkpoint* checkpoint) override;
   Result<Gva> install_promised(Space& space, SpaceId id, const Promise& promise, VaRange pages,
                                Access access) override;
+  [[nodiscard]] bool fills_new_tables() const override { return !sink_.plain_tables(); }
   Result<void> commit(Gva va) override;
 
   // --- pages (engine_fault.h) ---
@@ -205,6 +206,8 @@ class Engine final : public EngineCore {
   template <class Way>
   unsigned install_run(const LeafTable& table, unsigned first, unsigned pages, const Promise& promise,
                        u64 page, Entry model);
+  u64 install_new_table(const Space& space, VaRange pages, const Promise& promise, u64 page, Entry model);
+  bool fill_next_table(Space& space, SpaceId id, const Promise& promise, Gva va, u64 page, Access access);
   enum class Holes : u8 { kEnd, kStay };  // where there is no frame for an entry
   template <Holes kHoles, class Way, class SlotOf>
   unsigned fill_run(const LeafTable& table, unsigned first, unsigned pages, Entry model,
@@ -265,6 +268,7 @@ class Engine final : public EngineCore {
 
   // --- rights (engine_protect.h) ---
   void protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm perm, Batch& batch);
+  bool restrict_table(Cursor<Sink>& cursor, unsigned first, unsigned last, Perm perm, Batch& batch);
   void hide_pages(Cursor<Sink>& cursor, unsigned first, unsigned last, Batch& batch);
   template <class Way>
   void hide_entries(Cursor<Sink>& cursor, unsigned first, unsigned last, Batch& batch);

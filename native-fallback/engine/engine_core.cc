@@ -174,20 +174,22 @@ Result<void> EngineCore::populate(SpaceId id, Space& space, VaRange range, Advic
       }
       if (va == end) break;
       const u64 asked_for = VaRange{va, end}.pages();
-      const bool large = may_be_large && va.page() % kBlockFrames == 0 && asked_for >= kBlockFrames;
+      // Neither stops on its way.
+      const bool fills = !will_need && region->object == ObjectId::kNone && fills_new_tables();
+      const bool large = !fills && may_be_large && va.page() % kBlockFrames == 0 && asked_for >= kBlockFrames;
       region->usage = Usage(AccessPattern::kRandom, large ? LargeLeaves::kWanted : LargeLeaves::kNever);
-      if (large && installed) left = 0;  // all that may be done at once
+      if ((large || fills) && installed) left = 0;  // all that may be done at once
       if (stop_at(va)) return Fail(Status::kAgain);
       // As many as may be done before the next check, or to where a large page could begin, and the first
       // that is past the object's end.
       u64 more = kBlockFrames - 1 - va.page() % kBlockFrames;
-      more = will_need || large ? 0 : std::min({more, left, asked_for - 1});
+      more = will_need || large ? 0 : std::min({more, fills ? more : left, asked_for - 1});
       if (region->object != ObjectId::kNone) {
         const u64 page = region->object_page + (va - region->range.begin) / kPageBytes;
         const u64 pages = promise.object == nullptr ? 0 : promise.object->pages;
         more = std::min(more, pages < page ? 0 : pages - page);
       }
-      left -= more;
+      left -= std::min(left, more);
       const auto reached = install_promised(space, id, promise, VaRange::of_pages(va, 1 + more), access);
       if (!reached && reached.error() == Status::kPastEnd) break;
       if (!reached) return will_need ? Result<void>() : Fail(reached.error());

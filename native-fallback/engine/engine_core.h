@@ -137,6 +137,8 @@ class EngineCore {
   // them, where they end in a large page. Errors: kNoMemory, kPastEnd; a prefix is installed.
   virtual Result<Gva> install_promised(Space& space, SpaceId id, const Promise& promise, VaRange pages,
                                        Access access) = 0;
+  // It makes a leaf table with all that is to be there, for less than page by page.
+  [[nodiscard]] virtual bool fills_new_tables() const = 0;
   // Installs a zeroed page at va, a kernel address that shows nothing. Errors: kNoMemory.
   virtual Result<void> commit(Gva va) = 0;
 

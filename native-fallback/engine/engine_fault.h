@@ -96,6 +96,11 @@ template <class Way>
                                                                        SpaceId id, const Promise& promise,
                                                                        u64 page, Access access) {
   const RegionSpec& region = promise.region;
+  if (!way<Way>().plain_tables() && cursor.level() == 2 && Format::table_index(cursor.va(), 1) == 0 &&
+      (promise.object != nullptr || space.ahead.paid_to_edge()) &&
+      fill_next_table(space, id, promise, cursor.va(), page, access)) [[unlikely]] {
+    return {};
+  }
   Perm perm = region.perm;
   Result<Frame> frame = Fail(Status::kNoMemory);
   bool fresh = true;  // nobody but this entry refers to the frame

@@ -27,7 +27,10 @@ void Engine<Sink>::protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm p
   const unsigned last = Format::table_index(part.end - kPageBytes, 1);
   // One page that is not there needs no loop.
   if (first != last || !cursor.entry().empty()) {
-    if (perm.none()) {
+    if (first != last && !sink_.plain_tables() && restrict_table(cursor, first, last, perm, batch))
+        [[unlikely]] {
+      ++counters_.entries_written;
+    } else if (perm.none()) {
       hide_pages(cursor, first, last, batch);
     } else {
       choose_way(sink_, [&]<class Way>() __attribute__((always_inline)) {
@@ -43,6 +46,30 @@ void Engine<Sink>::protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm p
     }
   }
   cursor.prune(batch);
+}
+
+// Where each change of an entry is checked: if [first, last] is all that a table of programs' memory has, and
+// none of it gets a right by this, the entry above takes what many would lose. False: it is for the entries.
+template <PageTableSink Sink>
+[[gnu::noinline, gnu::cold]] bool Engine<Sink>::restrict_table(Cursor<Sink>& cursor, unsigned first,
+                                                               unsigned last, Perm perm, Batch& batch) {
+  constexpr unsigned kFew = 4;
+  const unsigned end = Format::kEntriesPerTable;
+  if (perm.write() || !Format::kUserRange.contains(cursor.va())) return false;
+  if (first != 0 && cursor.scan(0, first - 1).next()) return false;
+  if (last != end - 1 && cursor.scan(last + 1, end - 1).next()) return false;
+  unsigned lose = 0;
+  bool gain = false;
+  cursor.for_each(first, last, [&](unsigned, Entry entry) {
+    work::did(work::Unit::kPage);
+    const Perm had = entry.perm();
+    gain = (had & perm) != perm;
+    if ((had & perm) != had) ++lose;
+    return !gain;
+  });
+  if (gain || lose < kFew) return false;
+  cursor.restrict_own(perm, batch);
+  return true;
 }
 
 // No access to the pages of the entries [first, last] any more. An object's go: its index finds them again.

@@ -112,7 +112,7 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
       if (whose == Whose::kEverybodys) {
         batch.everywhere();
       } else {
-        while (!cursor.mine() && cursor.take_back(batch)) {
+        while (!cursor.mine() && cursor.take_back(part, batch)) {
         }
         if (!cursor.mine()) part = cursor.shared_range();
       }

@@ -43,7 +43,7 @@ template <auto call>
 template <auto call>
 void XenTables<call>::run_user_on(Frame root) {
   if (!user_roots_.any() || root == kernel_root_) return;
-  XenUserRoots::Root* user = user_roots_.follower_of(root);
+  XenUserRoots::Root* user = user_roots_.next_for(root);
   if (user == nullptr) follow(*(user = &user_roots_.choose()), root);
   if (user_roots_.load(*user)) operation(Mmuext::kNewUserBaseptr, machine(user_roots_.frame(*user)));
 }

@@ -75,6 +75,8 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
     // Xen keeps both marks or none: one that is taken back here is not set by another processor meanwhile.
     constexpr u64 kMarks = Entry::kAccessed | Entry::kDirty;
     const bool takes_marks = (expected.word() & ~desired.word() & kMarks) != 0;
+    // A table that is refused for a while stays one, or all of it would be counted out, and checked again.
+    if (slot.level > 1 && expected.present() && !desired.present()) pin(expected.frame());
     change(slot, desired, takes_marks ? abi::xen::kNormalUpdate : command_for(desired),
            takes_marks || loses(expected, desired));
     followed(slot, desired);

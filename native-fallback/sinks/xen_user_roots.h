@@ -12,6 +12,7 @@ class XenUserRoots {
     Frame follows;   // 0: nothing, and none of its slots is in use
     u64 groups = 0;  // of its slots that may be in use, as FrameMeta::back
     u32 waits = 0;   // the queue's number while changes of its slots wait
+    u32 then = 0;    // which one was loaded after it, the last time
   };
 
   // Before anything else: `first` is what the processor runs user mode on. 0: there are none.
@@ -26,6 +27,11 @@ class XenUserRoots {
     }
     return nullptr;
   }
+  // The same, for a switch: processes take turns, so that it mostly is at the first look.
+  [[nodiscard]] Root* next_for(Frame root) {
+    if (loaded_ != nullptr && roots_[loaded_->then].follows == root) return &roots_[loaded_->then];
+    return follower_of(root);
+  }
   // For a root that none follows: one without any, else the next in turn; not the one that is loaded.
   [[nodiscard]] Root& choose() {
     if (Root* const idle = follower_of(Frame())) return *idle;
@@ -35,9 +41,10 @@ class XenUserRoots {
   }
   // False: it is loaded.
   [[nodiscard]] bool load(Root& root) {
-    const bool other = loaded_ != &root;
+    if (loaded_ == &root) return false;
+    if (loaded_ != nullptr) loaded_->then = static_cast<u32>(&root - roots_);
     loaded_ = &root;
-    return other;
+    return true;
   }
 
  private:

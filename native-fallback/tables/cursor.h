@@ -284,13 +284,16 @@ class Cursor {
   // Makes every table on the way, down to this level or as far as there are, this root's alone; the cursor is
   // then at the same address. Errors: kNoMemory; no page is shown otherwise than before.
   Result<void> own(unsigned lowest, TlbBatch<Sink>& batch);
-  // The same of the highest shared table, if it has no other parent any more. True if so.
-  bool take_back(TlbBatch<Sink>& batch);
+  // The same of the highest shared table: true, if it has no other parent any more. Its pages lose what the
+  // way there had taken, but for those of `decided`, whose rights are about to be given.
+  bool take_back(VaRange decided, TlbBatch<Sink>& batch);
   // Drops the highest shared table, and what becomes empty above it. Precondition: it has other parents.
   void drop_shared(TlbBatch<Sink>& batch);
-  // The pages below the highest shared table keep at most these rights, for this root. True if that changed
-  // something.
+  // The pages below the highest shared table keep at most these rights, for this root. True: that was a
+  // change.
   bool restrict_shared(Perm perm, TlbBatch<Sink>& batch);
+  // The same of a leaf table that is mine() and not plain; its entries have all that `perm`, no write, gives.
+  [[gnu::cold]] void restrict_own(Perm perm, TlbBatch<Sink>& batch);
   // Links in another root's table `theirs`, at the same address, the table that entry `link` of this root, at
   // `ours`, leads to: both lose the right to write.
   void share_with(const Cursor& to, const Slot& ours, Entry link, Frame theirs) const;
@@ -325,8 +328,9 @@ class Cursor {
     return Slot::of<Format>(Frame(path_.tables[level + 1]), root_, va_, level + 1);
   }
   [[nodiscard]] unsigned shared_level() const;
-  void regain(unsigned level, Entry link, TlbBatch<Sink>& batch);
-
+  void regain(unsigned level, Entry link, VaRange decided, TlbBatch<Sink>& batch);
+  void keep_what_it_may(Frame table, Entry link, VaRange decided, TlbBatch<Sink>& batch);
+  void take_write(Frame table, unsigned level, unsigned index, Entry entry) const;
   // For what is rare and long.
   [[gnu::noinline]] static void replace_apart(EditsOf<Sink>& edits, unsigned index, Entry expected,
                                               Entry desired) {

@@ -15,6 +15,11 @@
 //
 // Rights that one root takes from all that lies below a shared table are taken in the entry above
 // (X86Entry::restricted_to), and in the table itself when it is the root's own.
+//
+// Where another side checks each change of an entry (not plain_tables()), one entry above is cheaper than
+// many below. A leaf table that is a root's own is restricted like a shared one there (restrict_own), and one
+// that was copied keeps its rights to write, which count for nothing while the entry above has none: they are
+// looked at when that gets its own back (keep_what_it_may).
 #pragma once
 
 namespace nopte::pt {
@@ -51,10 +56,12 @@ unsigned Cursor<Sink>::shared_level() const {
 // The table of this level has no parent but `link`: gives that full rights. What it had taken is taken below;
 // a shadow that shows entries one by one must know that before it shows more of the way.
 template <PageTableSink Sink>
-void Cursor<Sink>::regain(unsigned level, Entry link, TlbBatch<Sink>& batch) {
+void Cursor<Sink>::regain(unsigned level, Entry link, VaRange decided, TlbBatch<Sink>& batch) {
   const Frame table = link.frame();
   const Entry full = Format::table_entry(table, privilege(), level + 1);
-  if (link != full.without(Entry::kWritable)) {
+  if (level == 1 && !memory_.sink.plain_tables()) [[unlikely]] {
+    keep_what_it_may(table, link, decided, batch);
+  } else if (link != full.without(Entry::kWritable)) {
     work::did(work::Unit::kTable);
     batch.all_pages();
     for (auto scan = TableScan<Sink>(memory_.sink, memory_.frames.meta(table), table, 0,
@@ -69,11 +76,37 @@ void Cursor<Sink>::regain(unsigned level, Entry link, TlbBatch<Sink>& batch) {
   memory_.sink.exchange(above(level), link, full);
 }
 
+// The entries of a leaf table lose what the entry above it had taken, but for those of `decided`, and the
+// right to write to pages that others have too.
 template <PageTableSink Sink>
-bool Cursor<Sink>::take_back(TlbBatch<Sink>& batch) {
+[[gnu::noinline, gnu::cold]] void Cursor<Sink>::keep_what_it_may(Frame table, Entry link, VaRange decided,
+                                                                 TlbBatch<Sink>& batch) {
+  work::did(work::Unit::kTable);
+  const bool restricted = link != Format::table_entry(table, privilege(), 2).without(Entry::kWritable);
+  if (restricted) batch.all_pages();
+  const typename Entry::Restriction restriction(link);
+  const FrameTable::Metas metas = memory_.frames.metas();
+  auto edits = memory_.sink.edits({table, root_, table_begin(1)});
+  for_each_entry(memory_.sink, memory_.frames.meta(table), table, 0, Format::kEntriesPerTable - 1,
+                 [&](unsigned index, Entry entry) __attribute__((always_inline)) {
+                   if (!restricted && !entry.writable()) return true;
+                   Entry kept = entry;
+                   if (restricted && !decided.contains(leaf_va(index))) kept = restriction.leaf(entry);
+                   if (kept.writable()) {
+                     const FrameMeta& page = metas(entry.frame());
+                     if (page.kind == FrameKind::kAnon && page.refs != 1)
+                       kept = kept.without(Entry::kWritable);
+                   }
+                   if (kept != entry) edits.replace(index, entry, kept);
+                   return true;
+                 });
+}
+
+template <PageTableSink Sink>
+bool Cursor<Sink>::take_back(VaRange decided, TlbBatch<Sink>& batch) {
   const unsigned level = shared_level();
   if (memory_.frames.meta(Frame(path_.tables[level])).refs != 1) return false;
-  regain(level, memory_.sink.read(above(level)), batch);
+  regain(level, memory_.sink.read(above(level)), decided, batch);
   walk(va_);
   if (kept()) walk_on();
   return true;
@@ -98,6 +131,14 @@ bool Cursor<Sink>::restrict_shared(Perm perm, TlbBatch<Sink>& batch) {
 }
 
 template <PageTableSink Sink>
+void Cursor<Sink>::restrict_own(Perm perm, TlbBatch<Sink>& batch) {
+  const Slot slot = above(1);
+  const Entry link = memory_.sink.read(slot);
+  memory_.sink.exchange(slot, link, link.without(Entry::kWritable).restricted_to(perm));
+  batch.all_pages();
+}
+
+template <PageTableSink Sink>
 void Cursor<Sink>::share_with(const Cursor& to, const Slot& ours, Entry link, Frame theirs) const {
   const Entry shared = link.without(Entry::kWritable);
   if (link.writable()) memory_.sink.exchange(ours, link, shared);
@@ -116,6 +157,8 @@ void Cursor<Sink>::copy_pages_here(Frame table, Frame copy, Entry above, WhichPa
   const FrameMeta& from = memory_.frames.meta(table);
   const FrameTable::Metas metas = memory_.frames.metas();
   const typename Entry::Restriction restriction(above);
+  // None of the entries that lead to it can be written then.
+  const bool keeps_rights = which == WhichPages::kAll && !memory_.sink.plain_tables();
   u16 copied = 0;
   for_each_entry(memory_.sink, from, table, 0, Format::kEntriesPerTable - 1,
                  [&](unsigned index, Entry entry) __attribute__((always_inline)) {
@@ -124,7 +167,7 @@ void Cursor<Sink>::copy_pages_here(Frame table, Frame copy, Entry above, WhichPa
                    FrameMeta& page = metas(entry.frame());
                    Entry same = restriction.leaf(entry);
                    if (page.kind == FrameKind::kAnon) {
-                     if (entry.writable()) [[unlikely]] {
+                     if (entry.writable() && !keeps_rights) [[unlikely]] {
                        if (writable.count != writable.most) {
                          writable.pages[writable.count++] = {index, entry};
                          return true;
@@ -151,6 +194,12 @@ void Cursor<Sink>::copy_pages_here(Frame table, Frame copy, Entry above, WhichPa
 }
 
 template <PageTableSink Sink>
+void Cursor<Sink>::take_write(Frame table, unsigned level, unsigned index, Entry entry) const {
+  const Gva va = table_begin(level) + index * Format::entry_bytes(level);
+  memory_.sink.exchange({table, root_, va, level, index}, entry, entry.without(Entry::kWritable));
+}
+
+template <PageTableSink Sink>
 void Cursor<Sink>::copy_table(Frame table, Frame copy, unsigned level, Entry above, unsigned skipped) {
   if (level == 1) {
     LeftOut<Format> none(0);
@@ -165,8 +214,13 @@ void Cursor<Sink>::copy_table(Frame table, Frame copy, unsigned level, Entry abo
   const FrameTable::Metas metas = memory_.frames.metas();
   const typename Entry::Restriction restriction(above);
   for (TableScan<Sink> scan(memory_.sink, from, table, 0, Format::kEntriesPerTable - 1); scan.next();) {
-    if (scan.index() == skipped) continue;
     const Entry entry = scan.entry();
+    if (scan.index() == skipped) {
+      if (level == 2 && entry.writable() && !memory_.sink.plain_tables()) [[unlikely]] {
+        take_write(table, level, skipped, entry);
+      }
+      continue;
+    }
     Entry same = restriction.table(entry);
     if (kLargePages<Sink> && level == 2 && entry.large()) [[unlikely]] {
       Blocks(memory_.frames).add_large(entry.large_frame());
@@ -174,10 +228,7 @@ void Cursor<Sink>::copy_table(Frame table, Frame copy, unsigned level, Entry abo
     } else {
       ++metas(entry.frame()).refs;
     }
-    if (entry.writable()) {
-      const Gva va = table_begin(level) + scan.index() * Format::entry_bytes(level);
-      memory_.sink.exchange({table, root_, va, level, scan.index()}, entry, entry.without(Entry::kWritable));
-    }
+    if (entry.writable()) take_write(table, level, scan.index(), entry);
     filler.fill(scan.index(), same.without(Entry::kWritable));
   }
 }
@@ -194,7 +245,7 @@ Result<void> Cursor<Sink>::own(unsigned lowest, TlbBatch<Sink>& batch) {
     path_.tables[top] = links[top].frame().number();
     if (links[top].writable()) continue;
     if (memory_.frames.meta(links[top].frame()).refs != 1) break;
-    regain(top, links[top], batch);
+    regain(top, links[top], VaRange(), batch);
     regained = true;
   }
   if (top < lowest || ends_way(links[top])) {

@@ -14,6 +14,7 @@ import machine
 from lib import boots, images, kvm_host, launcher
 
 SECONDS = 300
+PROFILE = foreign.ROOT / "experiments" / "profile"
 COMPARE = foreign.ROOT / "experiments" / "compare"
 
 
@@ -34,6 +35,26 @@ class CountsTest(unittest.TestCase):
         self.assertEqual([round(row["memory_exits"]) for row in kept], [0, 3, 0])
         self.assertGreater(kept[1]["instructions"], 2 * kept[0]["instructions"])
         self.assertLess(kept[2]["instructions"], 1.05 * kept[0]["instructions"])
+
+
+@foreign.needs(machine.KVM_SHADOW)
+class ProfileTest(unittest.TestCase):
+    def test_whose_instructions(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run([PROFILE, "--mode", "kvm-shadow", "--rows", "map-touch-unmap-kept", "--scale", "50", "--out", folder],
+                                  capture_output=True, text=True, timeout=SECONDS * 2, check=False)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            found = json.loads((pathlib.Path(folder) / "map-touch-unmap-kept-kvm-shadow.json").read_text())
+        self.assertIn("(the row and an empty span): the same", done.stdout)
+        functions = {(one["image"], one["function"]): one for one in found["functions"]}
+        ops = found["operations"]
+        # A fault of the guest's own, one of the shadow's, an INVLPG; each is left by a VMRUN.
+        self.assertEqual(round(functions["exits", "[exit 0x4e: page fault]"]["calls"] / ops), 2)
+        self.assertEqual(round(functions["exits", "[exit 0x79: INVLPG]"]["calls"] / ops), 1)
+        self.assertEqual(round(functions["host/kvm", "kvm_handle_page_fault"]["calls"] / ops), 2)
+        self.assertEqual(round(functions["host/kvm_amd", "svm_handle_exit"]["calls"] / ops), 3)
+        # A program's page fault and system calls enter the guest's kernel, not the host's.
+        self.assertEqual(round(functions["nopte-guest", "page_fault_entry"]["calls"] / ops), 1)
 
 
 @foreign.needs(machine.KVM_SHADOW)

@@ -17,6 +17,9 @@ namespace kvm_monitor {
 // options in each line.
 void start_host();
 
+// Says where the kernel's functions are, and ends the machine: events "symbols", whose text is "ADDRESS NAME
+// IMAGE;" for each.
+[[noreturn]] void say_symbols();
 // KVM's second-level tables are on.
 [[nodiscard]] bool nested_paging();
 

@@ -159,6 +159,7 @@ class Monitor {
 
 int run() {
   start_host();
+  if (access("/say-symbols", F_OK) == 0) say_symbols();
   const GuestMemory memory(guest_bytes(read_file("/guest/memory")));
   Monitor monitor(memory);
   const auto start = load_pvh(memory, read_file("/guest/kernel"), read_file("/guest/module"),

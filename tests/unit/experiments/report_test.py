@@ -7,7 +7,7 @@ import unittest
 from unittest import mock
 
 import support
-from lib import comparison, counters, picture, plots, report, results, tables
+from lib import call_tree, comparison, counters, picture, plots, profile_symbols, profiler, report, results, tables
 from lib.errors import UserError
 
 PUBLISHED = json.loads((support.ROOT / "experiments" / "peers.json").read_text())
@@ -49,6 +49,25 @@ class ReportTest(unittest.TestCase):
         self.assertEqual(data["facts"]["guest image SHA-256"], "0" * 64)
         lines = list(csv.DictReader(io.StringIO((self.out / "results.csv").read_text())))
         self.assertEqual(len(lines), len(PUBLISHED["rows"]) * 4 + 4)
+
+    @mock.patch.object(plots, "all_plots", lambda _: {})
+    def test_profiles_are_a_table_and_flame_graphs(self):
+        found = made_up()
+        report.write(found, self.out)
+        self.assertFalse((self.out / "profiles.csv").exists())
+        functions = {4: ("mmlat", "main"), 5: ("nopte-guest", "handle_syscall"), 6: ("xen", "pv_hypercall"), 7: ("host/kvm", "svm_handle_exit"),
+                     8: ("exits", "[exit 0x4e: page fault]")}
+        recording = call_tree.read(["node 1 0 4", "node 2 1 5", "node 3 2 6", "node 4 2 8", "node 5 4 7", "count 1 10 1", "count 2 20 4",
+                                    "count 3 30 6", "count 4 0 2", "count 5 40 2", "cut end"])
+        tree = call_tree.tree(recording, recording.cuts, lambda number: profile_symbols.Function(*functions[number]))
+        found.profiles = [profiler.Profile("brk", "brk < grow", "xenpv", 2, tree)]
+        report.write(found, self.out)
+        rows = list(csv.DictReader(io.StringIO((self.out / "profiles.csv").read_text())))
+        self.assertEqual([rows[0][name] for name in ("program", "guest kernel", "hypervisor", "exits", "hypercalls")],
+                         ["5.0", "10.0", "35.0", "1.0", "3.0"])
+        text = (self.out / "report.html").read_text()
+        self.assertIn("brk &lt; grow, mode xenpv</summary><svg", text)
+        self.assertEqual(json.loads((self.out / "results.json").read_text())["profiles"][0]["hypercalls"], 3)
 
     @mock.patch.object(plots, "all_plots", lambda _: {})
     def test_a_space_is_drawn_where_one_was_taken(self):

@@ -54,6 +54,19 @@ class TableTest : public testing::Test {
   Table table_;
 };
 
+TEST_F(TableTest, AHostHasWhatIsNotBelowAVmrun) {
+  read_all();
+  EXPECT_FALSE(table_.has_host());
+  EXPECT_EQ(read("host\nimage hypervisor\nfunction 401000 401008 40\n"), "");
+  EXPECT_TRUE(table_.has_host());
+  const Place known = table_.find_in_host(0x401004);
+  EXPECT_EQ(known.world, World::kHypervisor);
+  EXPECT_EQ(known.entry.function, 40u);
+  EXPECT_EQ(table_.find_in_host(0x402000).entry.function, kUnknownHypervisor);
+  // The same address of the guest's is a program's.
+  EXPECT_EQ(program(0x401000, "one-bytes").world, World::kProgram);
+}
+
 TEST_F(TableTest, ImagesOfOneAddressAreToldApartByWhereTheyLie) {
   read_all();
   const Place hypervisor = table_.find(kImage + 0x20, 0x100020, {});
