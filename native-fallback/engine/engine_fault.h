@@ -325,7 +325,7 @@ template <class Way>
     Entry desired = entry.with_perm(region.perm);
     if (!way<Way>().processor_marks()) desired = desired.with(Entry::kAccessed | Entry::kDirty);
     if (desired == entry) continue;
-    cursor.replace(i, entry, desired);
+    cursor.replace_here(i, entry, desired);
     ++counters_.entries_written;
   }
 }

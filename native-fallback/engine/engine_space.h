@@ -81,7 +81,7 @@ Result<void> Engine<Sink>::clone_leaf_table(Cursor<Way>& from, Cursor<Way>& to, 
     const Result<Frame> frame =
         entry.dirty() && !writable.are_more ? copied_frame(entry.frame()) : Fail(Status::kInvalid);
     const Entry kept = entry.without(frame ? Entry::kDirty : Entry::kWritable);
-    from.replace(index, entry, kept);
+    from.replace_here(index, entry, kept);
     if (frame) {
       filler.fill(index, kept.with_frame(*frame).with(Entry::kCopiedAhead));
       ++counters_.pages_ahead;

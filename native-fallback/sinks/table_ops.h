@@ -206,7 +206,11 @@ class TableOpsSink {
       use(PlainView{frames_.window(table)});
     }
   }
-  Entry exchange(const Slot& slot, Entry expected, Entry desired) {
+  // Once for all that call it, and a copy for a loop.
+  [[gnu::noinline]] Entry exchange(const Slot& slot, Entry expected, Entry desired) {
+    return exchange_here(slot, expected, desired);
+  }
+  [[gnu::always_inline]] Entry exchange_here(const Slot& slot, Entry expected, Entry desired) {
     if (translates_) [[unlikely]]
       return ops_->exchange(slot, expected, desired);
     const Entry old = exchange_entry(frames_.window(slot.table), slot.index, expected, desired);

@@ -71,8 +71,8 @@ class XenQueue {
         m_.done[1] =
             ask(abi::xen::kMmuextOp, o, operations, address(1)) ? static_cast<u32>(operations) : m_.done[1];
       } else {
-        m_.calls[0] = {abi::xen::kMmuUpdate, 0, {u, updates, address(0), abi::xen::kDomainSelf}};
-        m_.calls[1] = {abi::xen::kMmuextOp, 0, {o, operations, address(1), abi::xen::kDomainSelf}};
+        prepare(0, abi::xen::kMmuUpdate, u, updates);
+        prepare(1, abi::xen::kMmuextOp, o, operations);
         (void)ask(abi::xen::kMulticall, reinterpret_cast<u64>(m_.calls), 2, 0);
         for (unsigned i = 0; i < 2; ++i) {
           const auto& entry = m_.calls[i];
@@ -111,7 +111,7 @@ class XenQueue {
       for (List& list : lists) {
         if (list.count == 0) continue;
         m_.done[count] = 0;
-        m_.calls[count] = {list.number, 0, {list.address, list.count, address(count), abi::xen::kDomainSelf}};
+        prepare(count, list.number, list.address, list.count);
         waits[count++] = &list;
       }
       if (count == 0) break;
@@ -124,6 +124,16 @@ class XenQueue {
       }
     }
     updates_ = operations_ = pins_ = 0;
+  }
+  // A call of many; it has no more arguments than these.
+  void prepare(unsigned i, u64 number, u64 list, u64 count) {
+    abi::xen::MulticallEntry& entry = m_.calls[i];
+    entry.op = number;
+    entry.result = 0;
+    entry.args[0] = list;
+    entry.args[1] = count;
+    entry.args[2] = address(i);
+    entry.args[3] = abi::xen::kDomainSelf;
   }
   [[nodiscard]] u64 address(unsigned i) const { return reinterpret_cast<u64>(&m_.done[i]); }
 

@@ -43,7 +43,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   constexpr XenTables(FrameTable& frames, XenQueueMemory& memory)
       : TableOps(frames, {.translates = true, .large_leaves = false, .completes = true}), queue_(memory) {}
   // Before anything else.
-  void start(const XenMemory& memory) {
+  [[gnu::cold]] void start(const XenMemory& memory) {
     memory_ = memory;
     numbers_ = {memory.to_machine, memory.to_physical};
     user_roots_.start(memory.user_roots);
@@ -111,7 +111,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   }
   void set(const Slot& slot, Entry entry) override {
     if (live(slot.table)) {
-      change(slot, entry, abi::xen::kNormalUpdate, false);
+      change_here(slot, entry, abi::xen::kNormalUpdate, false);
     } else {
       store_entry(frames_.window(slot.table), slot.index, encode_new(entry));
     }
@@ -122,7 +122,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
     set(slot, entry);
     followed(slot, entry);
   }
-  void relink(const Slot& slot, Entry entry) override {
+  [[gnu::cold]] void relink(const Slot& slot, Entry entry) override {
     if (live(slot.table)) {
       make_live(entry.frame(), slot.level - 1);
       change(slot, entry, abi::xen::kNormalUpdate, true);
@@ -142,7 +142,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
     }
   }
 
-  void root_create(Frame root) override {
+  [[gnu::cold]] void root_create(Frame root) override {
     if (kernel_root_ == Frame()) kernel_root_ = root;
   }
   // A small tree is taken apart table by table, and those of few entries are kept. Of another the root is
@@ -182,7 +182,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
     }
   }
   // A root that is not ours (the domain builder's) and does not run is pinned no longer.
-  void unpin_foreign(Frame root) {
+  [[gnu::cold]] void unpin_foreign(Frame root) {
     operation(Mmuext::kUnpin, machine(root));
     issue();
   }
@@ -206,7 +206,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
            first < (table.index >> 16 & 0xffff);
   }
   // Entries [first, end) wait, or some of them.
-  void note_waiting(FrameMeta& table, u64 first, u64 end) {
+  [[gnu::always_inline]] void note_waiting(FrameMeta& table, u64 first, u64 end) {
     unsettled_ = true;
     if (has_waiting(table) && (table.index >> 16 & 0xffff) != 0) {
       const u64 known_first = table.index & 0xffff, known_end = table.index >> 16 & 0xffff;
@@ -228,7 +228,10 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
                : kNoSingle;
   }
   // Replaces an entry of a live table, sooner or later.
-  void change(const Slot& slot, Entry entry, u64 command, bool loses) {
+  [[gnu::noinline]] void change(const Slot& slot, Entry entry, u64 command, bool loses) {
+    change_here(slot, entry, command, loses);
+  }
+  [[gnu::always_inline]] void change_here(const Slot& slot, Entry entry, u64 command, bool loses) {
     make_room();
     single_ = queue_.updates() == 0 ? single_address(slot, command) : kNoSingle;
     queue_.update(pages_to_bytes(machine(slot.table)) + slot.index * sizeof(u64) + command,
@@ -263,7 +266,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   }
   void change_user_slot(XenUserRoots::Root& user, unsigned index, Entry encoded);
   // User mode's root gets the user slots of `root`, or of none.
-  void follow(XenUserRoots::Root& user, Frame root);
+  [[gnu::cold]] void follow(XenUserRoots::Root& user, Frame root);
   // The kernel's own root has no user slots: none follows it.
   void run_user_on(Frame root);
   // The leaf that shows the frame in the direct map.

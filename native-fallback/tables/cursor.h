@@ -185,6 +185,14 @@ class Cursor {
   [[gnu::always_inline]] Entry replace(unsigned index, Entry expected, Entry desired) {
     return memory_.sink.exchange(leaf_slot(index), expected, desired);
   }
+  // The same in a loop.
+  [[gnu::always_inline]] Entry replace_here(unsigned index, Entry expected, Entry desired) {
+    if constexpr (requires { memory_.sink.exchange_here(leaf_slot(index), expected, desired); }) {
+      return memory_.sink.exchange_here(leaf_slot(index), expected, desired);
+    } else {
+      return replace(index, expected, desired);
+    }
+  }
 
   // Changes of many leaves, as EditsOf says; prune() comes after. Precondition: level() == 1.
   template <class Way = Sink>

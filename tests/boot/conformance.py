@@ -89,13 +89,14 @@ def check(done, show_exits, bounded=True):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--exits", action="store_true", help="print what each case took and what it may take")
-    parser.add_argument("--modes", action="store_true", help="print MODE LABEL for each mode")
+    parser.add_argument("--list", action="store_true", help="print TEST SECONDS LABEL MODE for each mode")
     parser.add_argument("mode", nargs="?", choices=machine.ALL_MODES)
     parser.add_argument("cases", nargs="*", metavar="CASE")
     options = parser.parse_args()
-    if options.modes:
+    if options.list:
         for mode in machine.ALL_MODES:
-            print(mode, "long" if mode in machine.FOREIGN_MODES and mode not in SAMPLE else "boot")
+            long = mode in machine.FOREIGN_MODES and mode not in SAMPLE
+            print(f"{mode}_conformance {SECONDS} conformance,{'long' if long else 'boot'} {mode}")
         return 0
     if options.mode is None:
         parser.error("a mode is missing")

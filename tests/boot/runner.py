@@ -152,7 +152,7 @@ def record():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--list", action="store_true", help="print MODE NAME TIMEOUT LABEL for each boot of one row")
+    parser.add_argument("--list", action="store_true", help="print TEST SECONDS LABEL MODE ARGUMENT... for each boot of one row")
     parser.add_argument("--record", action="store_true", help="write expected/ anew, from this machine's Linux")
     parser.add_argument("mode", nargs="?", choices=machine.ALL_MODES)
     parser.add_argument("name", nargs="?")
@@ -160,7 +160,7 @@ def main():
     if options.list:
         for row in filter(Row.has_own_boot, rows()):
             for mode in row.all_modes():
-                print(f"{mode} {row.name} {row.seconds(mode):g} {'long' if mode in machine.FOREIGN_MODES else 'boot'}")
+                print(f"{mode}_{row.name} {row.seconds(mode):g} {'long' if mode in machine.FOREIGN_MODES else 'boot'} {mode} {row.name}")
         return 0
     if options.record:
         try:

@@ -2,7 +2,7 @@
 """Runs the boot rows (rows.toml) that share a boot: a shell starts one after the other.
 
 together.py MODE [ROW...]      without rows, all that the mode has; --sample: those of a few seconds
-together.py --list             MODE SECONDS LABEL for each mode, for CMake; of a sample, MODE-sample
+together.py --list             TEST SECONDS LABEL MODE ARGUMENT... for each mode, and each sample
 
 Status 77, with a line that says so: the mode needs a package that cannot be had.
 """
@@ -89,9 +89,9 @@ def run_together(rows, mode, folder, extra=(), tree=None, guest_mib=runner.USUAL
 def listed():
     for mode in machine.ALL_MODES:
         long = mode in machine.FOREIGN_MODES
-        print(f"{mode} {seconds(rows_of(mode), mode):g} {'long' if long else 'boot'}")
+        print(f"{mode}_rows {seconds(rows_of(mode), mode):g} {'long' if long else 'boot'} {mode}")
         if mode in runner.SAMPLE:
-            print(f"{mode}-sample {seconds(rows_of(mode, runner.SAMPLE[mode]), mode):g} boot")
+            print(f"{mode}_sample {seconds(rows_of(mode, runner.SAMPLE[mode]), mode):g} boot {mode} --sample")
 
 
 def main():

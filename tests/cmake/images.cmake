@@ -38,6 +38,13 @@ function(nopte_image name script)
     -Wl,--no-warn-rwx-segments -T ${CMAKE_SOURCE_DIR}/${script})
 endfunction()
 
+# nopte_compiled_for_size(FILE...): of an image, what runs once. Precompiled headers are not for other levels of
+# optimisation; what they begin with is included.
+function(nopte_compiled_for_size)
+  set_source_files_properties(${ARGN} PROPERTIES SKIP_PRECOMPILE_HEADERS ON
+    COMPILE_OPTIONS "-Os;-include;${CMAKE_SOURCE_DIR}/pvops/freestanding/boost_shim.h")
+endfunction()
+
 function(nopte_part name)
   if(NOT "${ARGN}" STREQUAL "")
     add_library(${name} OBJECT ${ARGN})
@@ -84,6 +91,7 @@ nopte_part(image_translation_bare ${translation_bare})
 set_source_files_properties(${CMAKE_SOURCE_DIR}/native-fallback/guest/arch/x86_64/interfaces_home.cc
   ${CMAKE_SOURCE_DIR}/native-fallback/guest/arch/x86_64/without_paravirt/bound_calls.cc PROPERTIES COMPILE_OPTIONS
   "-fno-devirtualize-speculatively;-falign-functions=1;-falign-loops=1;-falign-jumps=1;-falign-labels=1")
+nopte_compiled_for_size(${CMAKE_SOURCE_DIR}/native-fallback/guest/arch/x86_64/xenpv_boot.cc)
 nopte_part(image_translation_interfaces ${translation_interfaces})
 # kernel_main() and what traps lead to apart: the conformance image puts its own in that place.
 set(guest_main ${CMAKE_SOURCE_DIR}/guest-mm/kernel/main.cc ${CMAKE_SOURCE_DIR}/guest-mm/kernel/traps.cc)
@@ -92,6 +100,9 @@ list(REMOVE_ITEM guest_without_main ${guest_main})
 set(guest_choice ${NOPTE_ARCH_GUEST})
 list(FILTER guest_choice INCLUDE REGEX "/(choose_backend|call_sites)\\.cc$|/x86_64_pv/")
 list(REMOVE_ITEM NOPTE_ARCH_GUEST ${guest_choice})
+set(choosing ${guest_choice})
+list(FILTER choosing INCLUDE REGEX "\\.cc$")
+nopte_compiled_for_size(${choosing} ${CMAKE_SOURCE_DIR}/guest-mm/arch/x86_64/without_paravirt/choose_native.cc)
 nopte_part(image_guest ${guest_without_main} ${NOPTE_ARCH_GUEST})
 nopte_part(image_choice ${guest_choice})
 nopte_part(image_guest_main ${guest_main})

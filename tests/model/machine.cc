@@ -105,9 +105,8 @@ std::expected<u8*, u64> Machine::translate(Cpu& cpu, Gva va, Access access, Priv
   return byte(*walk);
 }
 
-bool Machine::is_stale(const Cpu& cpu, Gva va, const Walk& known) {
-  Ways ways;
-  const auto now = walker_.look(cpu.root, va, ways);
+bool Machine::is_stale(const Cpu& cpu, Gva va, const Walk& known, Ways& way) {
+  const auto now = walker_.look(cpu.root, va, way);
   if (known.large && !(now && now->large)) {
     // All that a processor may still use it for.
     const u64 pages = u64{1} << (walker_.leaf_table_shift() - kPageShift);
@@ -115,17 +114,16 @@ bool Machine::is_stale(const Cpu& cpu, Gva va, const Walk& known) {
     page.large = false;
     bool stale = false;
     for (u64 i = 0; i < pages && !stale; ++i, page.frame = page.frame + 1) {
-      stale = is_stale(cpu, va + pages_to_bytes(i), page);
+      stale = is_stale(cpu, va + pages_to_bytes(i), page, way);
     }
     return stale;
   }
   return !now || now->frame != known.frame || !now->perm.contains(known.perm) || (known.user && !now->user);
 }
 
-bool Machine::is_stale(const Cpu& cpu, Gva va, unsigned level, const Way& known) {
-  Ways ways;
-  (void)walker_.look(cpu.root, va, ways);
-  const auto& now = ways.at[level];
+bool Machine::is_stale(const Cpu& cpu, Gva va, unsigned level, const Way& known, Ways& way) {
+  (void)walker_.look(cpu.root, va, way);
+  const auto& now = way.at[level];
   return !now || now->table != known.table || !now->perm.contains(known.perm) || (known.user && !now->user);
 }
 
@@ -134,9 +132,22 @@ u64 Machine::stale_translations() {
   for (Cpu& cpu : cpus_) {
     if (!cpu.in_guest) continue;
     if (walker_.load(cpu.root.address) != cpu.root) ++stale;
-    tlb(cpu).for_each_page([&](Gva va, const Walk& known) { stale += is_stale(cpu, va, known) ? 1 : 0; });
-    tlb(cpu).for_each_way(
-        [&](Gva va, unsigned level, const Way& known) { stale += is_stale(cpu, va, level, known) ? 1 : 0; });
+    // Nothing changes meanwhile: the way to each leaf table is looked up once, mostly.
+    struct {
+      u64 part = ~u64{0};
+      Ways ways;
+    } seen[16];
+    const auto way_to = [&](Gva va) -> Ways& {
+      const u64 part = va.value() >> walker_.leaf_table_shift();
+      auto& slot = seen[part % std::size(seen)];
+      if (slot.part != part) slot = {part, {}};
+      return slot.ways;
+    };
+    tlb(cpu).for_each_page(
+        [&](Gva va, const Walk& known) { stale += is_stale(cpu, va, known, way_to(va)) ? 1 : 0; });
+    tlb(cpu).for_each_way([&](Gva va, unsigned level, const Way& known) {
+      stale += is_stale(cpu, va, level, known, way_to(va)) ? 1 : 0;
+    });
   }
   return stale;
 }
@@ -152,14 +163,16 @@ void Machine::note_late(Cpu& cpu, std::optional<Gva> of) {
     return kind == pt::FrameKind::kFree || kind == pt::FrameKind::kFreeBlock;
   };
   const auto note_page = [&](Gva va, const Walk& known) {
+    Ways way;
     if (is_free(known.frame) && frames_->handed_out_soon(known.frame, kSinceLastFlush) &&
-        is_stale(cpu, va, known)) {
+        is_stale(cpu, va, known, way)) {
       ++too_late_;
     }
   };
   const auto note = [&](Gva va, unsigned level, const Way& known) {
     const auto table = walker_.table_frame(known.table);
-    if (table && is_free(*table) && is_stale(cpu, va, level, known)) ++too_late_;
+    Ways way;
+    if (table && is_free(*table) && is_stale(cpu, va, level, known, way)) ++too_late_;
   };
   if (!of) {
     tlb(cpu).for_each_page(note_page);

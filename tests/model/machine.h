@@ -155,8 +155,9 @@ class Machine {
     return cpu.tlbs.try_emplace(asid, walker_.leaf_table_shift()).first->second;
   }
   Tlb& tlb(Cpu& cpu) { return tlb(cpu, cpu.asid); }
-  [[nodiscard]] bool is_stale(const Cpu& cpu, Gva va, const Walk& known);
-  [[nodiscard]] bool is_stale(const Cpu& cpu, Gva va, unsigned level, const Way& known);
+  // `way`: what the tables say of the way there, as far as that has been looked up.
+  [[nodiscard]] bool is_stale(const Cpu& cpu, Gva va, const Walk& known, Ways& way);
+  [[nodiscard]] bool is_stale(const Cpu& cpu, Gva va, unsigned level, const Way& known, Ways& way);
   // Before a CPU forgets what it has of one address, or of all.
   void note_late(Cpu& cpu, std::optional<Gva> of = std::nullopt);
 

@@ -26,7 +26,6 @@ void RandomRun::run(u64 operations) {
   ASSERT_TRUE(world_.start());
   reference_.spaces[SpaceId::kKernel].regions = &world_.regions(SpaceId::kKernel);
   for (u64 i = 0; i < operations; ++i) {
-    SCOPED_TRACE(testing::Message() << "operation " << i << ", seed and history decide it");
     // Every now and then one of the next allocations fails.
     failing_ = below(6) == 0;
     if (failing_) world_.frames().fail_allocation(1 + below(one_in(2) ? 2 : 6));
@@ -34,7 +33,10 @@ void RandomRun::run(u64 operations) {
     world_.frames().fail_allocation(0);
     EXPECT_EQ(world_.machine().stale_translations(), 0u);
     if (i % 64 == 63) compare();
-    if (testing::Test::HasFailure()) return;
+    if (testing::Test::HasFailure()) {
+      ADD_FAILURE() << "operation " << i << ", seed and history decide it";
+      return;
+    }
   }
   compare();
   counters = engine().counters();

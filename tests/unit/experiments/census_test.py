@@ -91,6 +91,13 @@ class FiguresTest(unittest.TestCase):
         self.assertIn("more than 1% more", census.beyond("cow-child", 101.1, 100, 12)[0])
         self.assertIn("more than 6% less", census.beyond("protect-page", 93.9, 100, 12)[0])
 
+    def test_the_text_may_not_grow_again(self):
+        def grown(more):
+            return census.Census({}, census.CallSites(), [{"part": "all", "with": 10_000 + more, "without": 10_000}])
+        at_bar = round(10_000 * census.MOST_GROWTH) - 1
+        self.assertEqual(census.overgrown(grown(at_bar), 12) + census.overgrown(grown(at_bar + 100), 14), [])
+        self.assertIn("larger, which may be", census.overgrown(grown(at_bar + 2), 12)[0])
+
     def test_the_build_says_which_compiler_it_was(self):
         folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         with mock.patch.object(census.images, "BUILD", folder):
