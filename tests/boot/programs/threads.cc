@@ -2,6 +2,7 @@
 // what /proc says of them.
 #include <dirent.h>
 #include <fcntl.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
