@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/copy_between.h"
 
 namespace nopte::guest {
 
@@ -9,7 +10,6 @@ using namespace files;  // NOLINT(google-build-using-namespace): the calls are t
 
 namespace {
 
-constexpr u64 kBufferBytes = 32 << 10;
 constexpr u64 kLargestOffset = ~u64{0} >> 1;
 
 // The offset that a call works from: the one at `address`, or the file's position where that is null.
@@ -63,34 +63,18 @@ i64 sys_copy_file_range(const SyscallArgs& args) {
   if (in->inode() == out->inode() && to + bytes > from && from + bytes > to && bytes != 0) {
     return -kEINVAL;
   }
-  const HeapBuffer buffer(std::min(std::max<u64>(bytes, 1), kBufferBytes));
-  if (!buffer) {
-    return -kENOMEM;
+  const i64 done = copy_between(*in, from, bytes, [&](IoBuffer buffer, u64 got, u64 before) -> i64 {
+    const u64 allowed = within_file_limit(*out, to + before, got);
+    return allowed == 0 ? -kEFBIG : out->write(buffer, allowed, to + before, nullptr);
+  });
+  if (done <= 0) {
+    return done;
   }
-  u64 done = 0;
-  i64 error = 0;
-  while (done < bytes) {
-    const i64 got = in->read(IoBuffer::kernel(static_cast<void*>(buffer.data())),
-                             std::min(bytes - done, buffer.bytes()), from + done);
-    const i64 put = got <= 0 ? got
-                             : out->write(IoBuffer::kernel(static_cast<const void*>(buffer.data())),
-                                          static_cast<u64>(got), to + done, nullptr);
-    if (put <= 0) {
-      error = put;
-      break;
-    }
-    done += static_cast<u64>(put);
-    if (put < got) {
-      break;
-    }
-  }
-  if (done == 0) {
-    return error;
-  }
-  if (advance(*in, args.a1, from + done) != 0 || advance(*out, args.a3, to + done) != 0) {
+  if (advance(*in, args.a1, from + static_cast<u64>(done)) != 0 ||
+      advance(*out, args.a3, to + static_cast<u64>(done)) != 0) {
     return -kEFAULT;
   }
-  return static_cast<i64>(done);
+  return done;
 }
 
 }  // namespace nopte::guest

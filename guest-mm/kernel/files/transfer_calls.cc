@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/copy_between.h"
 
 namespace nopte::guest {
 
@@ -227,39 +228,16 @@ i64 sys_sendfile(const SyscallArgs& args) {
   if (in->inode()->is_directory() || !in->seekable()) {
     return -kEINVAL;
   }
-  constexpr u64 kBufferBytes = 32 << 10;
-  const u64 bytes = std::min(args.a3, kTransferLimit);
-  const HeapBuffer buffer(std::min(std::max<u64>(bytes, 1), kBufferBytes));
-  if (!buffer) {
-    return -kENOMEM;
-  }
-  u64 done = 0;
-  i64 error = 0;
-  while (done < bytes) {
-    const i64 got = in->read(IoBuffer::kernel(static_cast<void*>(buffer.data())),
-                             std::min(bytes - done, buffer.bytes()), offset + done);
-    if (got <= 0) {
-      error = got;
-      break;
-    }
-    const i64 put =
-        transfer(*out, Direction::kWrite, IoBuffer::kernel(static_cast<const void*>(buffer.data())),
-                 static_cast<u64>(got));
-    if (put < 0) {
-      error = put;
-      break;
-    }
-    done += static_cast<u64>(put);
-    if (put < got) {
-      break;
-    }
-  }
+  const i64 done = copy_between(
+      *in, offset, std::min(args.a3, kTransferLimit),
+      [&](IoBuffer buffer, u64 got, u64) { return transfer(*out, Direction::kWrite, buffer, got); });
+  const u64 end = offset + (done > 0 ? static_cast<u64>(done) : 0);
   if (own_position) {
-    in->position = offset + done;
-  } else if (const i64 fault = put_user(args.a2, offset + done); fault != 0) {
+    in->position = end;
+  } else if (const i64 fault = put_user(args.a2, end); fault != 0) {
     return fault;
   }
-  return done != 0 ? static_cast<i64>(done) : error;
+  return done;
 }
 
 }  // namespace nopte::guest

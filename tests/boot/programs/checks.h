@@ -61,14 +61,18 @@ int status_of_child(Body body) {
   return status;
 }
 
-// Returns once /proc calls the process's state by this letter ('S': it sleeps).
-inline void await_state(pid_t pid, char state) {
-  char path[32], now = 0;
-  snprintf(path, sizeof(path), "/proc/%d/stat", static_cast<int>(pid));
+// Returns once such a file in /proc calls the state by this letter ('S': it sleeps).
+inline void await_state_in(const char* path, char state) {
+  char now = 0;
   do {
     sched_yield();
     FILE* const file = fopen(path, "r");
     CHECK(file != nullptr && fscanf(file, "%*d %*s %c", &now) == 1);
     fclose(file);
   } while (now != state);
+}
+inline void await_state(pid_t pid, char state) {
+  char path[32];
+  snprintf(path, sizeof(path), "/proc/%d/stat", static_cast<int>(pid));
+  await_state_in(path, state);
 }

@@ -25,14 +25,9 @@ inline void join(pthread_t thread) { CHECK(pthread_join(thread, nullptr) == 0); 
 
 // Returns once /proc calls the thread of this process by this letter.
 inline void await_thread_state(pid_t thread, char state) {
-  char path[64], now = 0;
+  char path[64];
   snprintf(path, sizeof(path), "/proc/self/task/%d/stat", static_cast<int>(thread));
-  do {
-    sched_yield();
-    FILE* const file = fopen(path, "r");
-    CHECK(file != nullptr && fscanf(file, "%*d %*s %c", &now) == 1);
-    fclose(file);
-  } while (now != state);
+  await_state_in(path, state);
 }
 
 // A word that one thread sets and another waits for.
