@@ -187,11 +187,7 @@ class Cursor {
   }
   // The same in a loop.
   [[gnu::always_inline]] Entry replace_here(unsigned index, Entry expected, Entry desired) {
-    if constexpr (requires { memory_.sink.exchange_here(leaf_slot(index), expected, desired); }) {
-      return memory_.sink.exchange_here(leaf_slot(index), expected, desired);
-    } else {
-      return replace(index, expected, desired);
-    }
+    return exchange_in_loop(memory_.sink, leaf_slot(index), expected, desired);
   }
 
   // Changes of many leaves, as EditsOf says; prune() comes after. Precondition: level() == 1.

@@ -172,6 +172,17 @@ template <class Way, class Sink>
   }
 }
 
+// exchange() for a loop, where the sink has a copy of it for those.
+template <class Sink>
+[[gnu::always_inline]] inline EntryOf<Sink> exchange_in_loop(Sink& sink, const Slot& slot,
+                                                             EntryOf<Sink> expected, EntryOf<Sink> desired) {
+  if constexpr (requires { sink.exchange_here(slot, expected, desired); }) {
+    return sink.exchange_here(slot, expected, desired);
+  } else {
+    return sink.exchange(slot, expected, desired);
+  }
+}
+
 // begin/end as a guard.
 template <PageTableSink Sink>
 class LazyUpdates {
