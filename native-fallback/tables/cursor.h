@@ -363,21 +363,7 @@ class Cursor {
   }
 
   // The walk ended above a leaf table.
-  [[gnu::noinline]] bool seek_further(Gva end) {
-    for (;;) {
-      if (kept()) {
-        walk_on();
-        if (path_.level == 1 || at_large_page()) return true;
-      }
-      // Nothing lies below this entry.
-      if (entry_end() > end - 1) return false;
-      const Gva here = next_address();
-      // Wrapped at the top of the address space, or past the end.
-      if (here <= va_ || here >= end) return false;
-      walk(here);
-      if (path_.level == 1 || at_large_page()) return true;
-    }
-  }
+  [[gnu::noinline]] bool seek_further(Gva end);
 
   // Tables of this level and above stay linked for ever.
   [[nodiscard]] unsigned lowest_fixed() const {
@@ -400,5 +386,6 @@ class Cursor {
 }  // namespace nopte::pt
 
 #include "native-fallback/tables/large_leaf.h"
+#include "native-fallback/tables/seek_further.h"
 #include "native-fallback/tables/table_life.h"
 #include "native-fallback/tables/unshare.h"
