@@ -21,7 +21,7 @@ _REASONS = {
             **{f"{call}-{count}": "a call for memory that nobody touched: shadow has nothing to do"
                for call in ("map", "protect", "unmap") for count in ("10", "1k", "60k")}},
     "kvmpv": _UNMAPS | _RANGE | {"map-unmap": _BY_CALLS, "populate": _SMALL, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL, "cow-child": _TOLD},
-    "vmi": _UNMAPS | _RANGE | {"map-unmap": _BY_CALLS, "populate": _SMALL, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL, "cow-child": _TOLD},
+    "vmi": _UNMAPS | _RANGE | {"protect-page": _TOLD, "segv-barrier": _TOLD, "map-unmap": _BY_CALLS, "populate": _SMALL, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL, "cow-child": _TOLD},
     "lguest": _UNMAPS | _RING | {"map-unmap": _BY_CALLS, "populate": _SMALL, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL,
                "cow-parent": "rights that come back for a page's neighbours are told one by one",
                "fork-64m": "a table has one root: each page is copied into one of the clone's, where shadow's guest links 32 tables",

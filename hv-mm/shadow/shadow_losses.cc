@@ -28,7 +28,7 @@ void ShadowTables::find_losers(PageIndex index, unsigned slot) {
     if (!RefPool::single(parents)) return losses_.lose_everywhere();
     const EntryRef link = EntryRef::of(parents.head);
     top = link.page;
-    va |= u64{link.index} << (kPageShift + level * pt::kIndexBits);
+    va |= u64{link.index} << (kPageShift + u64{level} * pt::kIndexBits);
   }
   if (top != running_) {
     pages_[top].stale = true;
