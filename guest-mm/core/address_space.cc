@@ -12,7 +12,7 @@ Result<void> AddressSpace::declare(const RegionSpec& spec, u32 flags, MemoryObje
   auto plan = (map_flags & kMapReplace) != 0 ? tree_.prepare_replace(spec, flags, object)
                                              : tree_.prepare_insert(spec, flags, object);
   if (!plan) return Fail(plan.error());
-  if (!may_add(plan->nodes_held(), kMostRegions + 1)) return Fail(Status::kNoMemory);
+  if (!may_add(plan->nodes_held(), g_most_regions + 1)) return Fail(Status::kNoMemory);
   const auto mapped = mm_ops().region_map(id(), spec, map_flags);
   if (!mapped) {
     // As on Linux, what was there is gone; the backend may not have come so far.
@@ -100,7 +100,7 @@ Result<Gva> AddressSpace::map(const MapRequest& request) {
   if (request.bytes == 0) return Fail(Status::kInvalid);
   if (request.bytes > kUserRange.bytes()) return Fail(Status::kNoMemory);
   if ((request.flags & kVmaNoWrite) != 0 && request.perm.write()) return Fail(Status::kPermission);
-  if (tree_.regions() > kMostRegions) return Fail(Status::kNoMemory);
+  if (tree_.regions() > g_most_regions) return Fail(Status::kNoMemory);
   const u64 pages = bytes_to_pages(request.bytes);
   const u32 flags = request.flags | future_flags_;
   bool populates = request.populate;
@@ -170,7 +170,7 @@ Result<void> AddressSpace::unmap(VaRange range) {
   auto plan = tree_.prepare_unmap(range);
   if (!plan) return Fail(plan.error());
   if (!plan->changes()) return {};
-  if (!may_add(plan->nodes_held(), kMostRegions)) return Fail(Status::kNoMemory);
+  if (!may_add(plan->nodes_held(), g_most_regions)) return Fail(Status::kNoMemory);
   NOPTE_TRY(mm_ops().region_unmap(id(), range));
   tree_.commit(*plan);
   return {};
@@ -208,7 +208,7 @@ Result<void> AddressSpace::protect(VaRange range, Perm perm) {
     auto plan = tree_.prepare_protect(range, perm);
     if (!plan) return Fail(plan.error());
     if (plan->changes()) {
-      if (!may_add(plan->nodes_held(), kMostRegions)) return Fail(Status::kNoMemory);
+      if (!may_add(plan->nodes_held(), g_most_regions)) return Fail(Status::kNoMemory);
       NOPTE_TRY(mm_ops().region_protect(id(), range, perm,
                                         before.none() ? RightsChange::kFromNone : RightsChange::kAny));
       tree_.commit(*plan);
@@ -232,7 +232,7 @@ Result<void> AddressSpace::use(VaRange range, Advice advice) {
     auto plan = tree_.prepare_use(inside, usage_change(advice));
     if (!plan) return Fail(plan.error());
     if (plan->changes()) {
-      if (!may_add(plan->nodes_held(), kMostRegions)) return Fail(Status::kNoMemory);
+      if (!may_add(plan->nodes_held(), g_most_regions)) return Fail(Status::kNoMemory);
       // Who cannot keep note of it does without.
       (void)mm_ops().region_advise(id(), inside, advice);
       tree_.commit(*plan);

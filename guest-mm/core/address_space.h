@@ -13,6 +13,8 @@
 // Concurrency: the kernel's.
 #pragma once
 
+#include <utility>
+
 #include "guest-mm/core/ref.h"
 #include "guest-mm/core/region_nodes.h"
 #include "guest-mm/core/space_limits.h"
@@ -22,7 +24,6 @@ namespace nopte::guest {
 
 inline constexpr u64 kStackGuardPages = 256;          // free pages kept below a growing stack
 inline constexpr u64 kStackInitialBytes = 132 << 10;  // promised at exec
-inline constexpr u64 kMostRegions = 65530;            // Linux's max_map_count
 inline constexpr Gva kStackTop{0x7fff'ffff'0000};     // end of the stack (kUserRange's)
 inline constexpr Gva kMmapTop{0x7fff'f700'0000};      // mmap places below this
 inline constexpr Gva kMmapBottom{0x1'0000};           // and not below this (mmap_min_addr)
@@ -137,6 +138,10 @@ class AddressSpace {
   [[nodiscard]] std::optional<Vma> find(Gva va) const;
   // The VMA that contains va or the next above it: /proc/self/maps walks with va = the last one's end.
   [[nodiscard]] std::optional<Vma> at_or_after(Gva va) const;
+  // What of it may have to be committed (commit_limit.h).
+  [[nodiscard]] u64 committed_pages() const;
+  // Whether this walk over all spaces comes here for the first time.
+  [[nodiscard]] bool first_visit(u64 walk) { return std::exchange(last_walk_, walk) != walk; }
   [[nodiscard]] u64 pages() const { return tree_.pages(); }
   [[nodiscard]] u64 regions() const { return tree_.regions(); }
   [[nodiscard]] const RegionTree& tree() const { return tree_; }
@@ -203,6 +208,7 @@ class AddressSpace {
   Usage unasked_{};       // of a region of which the program has said nothing
   u32 future_flags_ = 0;  // VmaFlag of what is mapped from now on
   u32 seen_flags_ = 0;    // VmaFlag that some region had, once
+  u64 last_walk_ = 0;
   GapIndex gaps_;
   RegionTree tree_;
   Gva brk_start_{};

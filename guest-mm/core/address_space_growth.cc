@@ -24,6 +24,15 @@ bool AddressSpace::within_limits(u64 pages, bool data) const {
   return pages <= limits_.data_bytes >> kPageShift;
 }
 
+u64 AddressSpace::committed_pages() const {
+  u64 pages = 0;
+  for (const RegionNode* node = tree_.first(); node != nullptr; node = tree_.next(*node)) {
+    const RegionSpec& spec = node->spec;
+    if (counts_against_memory(spec.sharing, spec.perm, node->tag)) pages += node->range().pages();
+  }
+  return pages;
+}
+
 u64 AddressSpace::pages_in(VaRange range) const {
   u64 pages = 0;
   for (const RegionNode* node = tree_.at_or_after(range.begin);
@@ -52,7 +61,7 @@ Gva AddressSpace::set_brk(Gva end) {
     const RegionNode* above = tree_.at_or_after(more.begin);
     const u64 keep = above != nullptr && (above->tag & kVmaGrowsDown) != 0 ? kStackGuardPages : 1;
     if (above != nullptr && above->range().begin < more.end + pages_to_bytes(keep)) return brk_;
-    if (tree_.regions() > kMostRegions || !may_commit(more.pages())) return brk_;
+    if (tree_.regions() > g_most_regions || !may_commit(more.pages())) return brk_;
     if (end - brk_start_ > limits_.data_bytes || !may_grow(more.pages(), true)) return brk_;
     if (!insert({.range = more, .perm = kPermRW, .usage = unasked_}, future_flags_, nullptr)) return brk_;
     install_locked(future_flags_, more);

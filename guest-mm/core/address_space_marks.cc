@@ -10,7 +10,7 @@ Result<void> AddressSpace::mark(VaRange range, u32 mask, u32 bits) {
     auto plan = tree_.prepare_mark(inside, mask, bits);
     if (!plan) return Fail(plan.error());
     if (plan->changes()) {
-      if (!may_add(plan->nodes_held(), kMostRegions)) return Fail(Status::kNoMemory);
+      if (!may_add(plan->nodes_held(), g_most_regions)) return Fail(Status::kNoMemory);
       seen_flags_ |= bits;
       tree_.commit(*plan);
     }

@@ -22,7 +22,7 @@ Result<Gva> AddressSpace::move(VaRange old, u64 new_pages, Gva to) {
   }
   auto plan = tree_.prepare_move(old, to);
   Status failed = plan ? Status::kOk : plan.error();
-  if (plan && !may_add(plan->nodes_held(), kMostRegions)) failed = Status::kNoMemory;
+  if (plan && !may_add(plan->nodes_held(), g_most_regions)) failed = Status::kNoMemory;
   if (failed == Status::kOk) {
     const auto moved = mm_ops().region_move(id(), old, to);
     if (moved) {
@@ -39,7 +39,7 @@ Result<Gva> AddressSpace::move(VaRange old, u64 new_pages, Gva to) {
 
 // mremap's own rule: what a move may split on both sides, and a little (mm/mremap.c).
 Result<void> AddressSpace::may_move() const {
-  return tree_.regions() < kMostRegions - 3 ? Result<void>{} : Fail(Status::kNoMemory);
+  return tree_.regions() + 3 < g_most_regions ? Result<void>{} : Fail(Status::kNoMemory);
 }
 
 // Every region of `old` moves by the same distance.
@@ -113,7 +113,7 @@ Result<Gva> AddressSpace::remap(const RemapRequest& request) {
     return Fail(Status::kInvalid);
   }
   if (tree_.find_node(old.begin) == nullptr) return Fail(Status::kBadAddress);
-  if ((request.fixed || request.keeps_source) && tree_.regions() + 2 >= kMostRegions - 3) {
+  if ((request.fixed || request.keeps_source) && tree_.regions() + 2 + 3 >= g_most_regions) {
     return Fail(Status::kNoMemory);
   }
   if (request.fixed && !request.keeps_source && request.new_pages == old.pages()) return move_each(request);

@@ -12,6 +12,7 @@
 #include "guest-mm/kernel/log.h"
 #include "guest-mm/kernel/machine_end.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process_space.h"
 #include "pvops/base/command_words.h"
 #include "pvops/platform_ops.h"
 
@@ -119,7 +120,7 @@ void run_init(void*) {
 
 void kernel_main(const BootInfo& boot) {
   const MemoryInfo memory = mm_ops().memory_info();
-  set_commit_limit(memory.total_pages);
+  set_commit_limit(memory.total_pages, committed_pages);
   set_thread_limit(pages_to_bytes(memory.total_pages));
   g_init_program = parse_command_line(boot.command_line);
   say_mode(boot, memory, g_init_program.verbose);

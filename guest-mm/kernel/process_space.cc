@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "guest-mm/core/address_space.h"
+#include "guest-mm/kernel/thread.h"
 #include "pvops/base/panic.h"
 
 namespace nopte::guest {
@@ -46,6 +47,16 @@ void switch_space(AddressSpace* next) {
   } else {
     activate_space(next);
   }
+}
+
+u64 committed_pages() {
+  static constinit u64 walk = 0;
+  ++walk;
+  u64 pages = 0;
+  for_each_thread([&](Thread& thread) {
+    if (thread.space != nullptr && thread.space->first_visit(walk)) pages += thread.space->committed_pages();
+  });
+  return pages;
 }
 
 void leave_ended_space() {

@@ -4,6 +4,8 @@
 // anyway, in one operation, so that exit costs no activation of its own.
 #pragma once
 
+#include "pvops/base/types.h"
+
 namespace nopte::guest {
 
 class AddressSpace;
@@ -16,6 +18,8 @@ AddressSpace* active_space();
 void end_space_later(AddressSpace* space);
 // activate_space(), and what end_space_later() took is given up.
 void switch_space(AddressSpace* next);
+// What the spaces of all threads were promised of memory that may have to be committed, in pages.
+u64 committed_pages();
 // If it took something: the same with the kernel space, as nothing else is there to be activated.
 void leave_ended_space();
 

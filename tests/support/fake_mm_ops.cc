@@ -232,7 +232,7 @@ FakeMmOps::FakeMmOps(u64 total_pages)
   EXPECT_EQ(g_fake, nullptr);
   g_fake = this;
   g_mm_ops = &ops_;
-  guest::set_commit_limit(total_pages);
+  guest::set_commit_limit(total_pages, nullptr);
 }
 
 FakeMmOps::~FakeMmOps() {

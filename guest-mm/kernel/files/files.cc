@@ -5,6 +5,7 @@
 #include "guest-mm/kernel/files/cpio_unpack.h"
 #include "guest-mm/kernel/files/device_nodes.h"
 #include "guest-mm/kernel/files/proc.h"
+#include "guest-mm/kernel/files/setting.h"
 #include "guest-mm/kernel/files/tmpfs.h"
 #include "guest-mm/kernel/files/tmpfs_directory.h"
 
@@ -50,6 +51,11 @@ void mount_initramfs(ObjectId archive, u64 bytes) {
   Ref<Inode> proc = make_proc_root();
   if (!proc || g_root->link("proc", proc) != 0) {
     NOPTE_PANIC("no memory for /proc");
+  }
+  static_cast<void>(g_root->unlink("sys"));
+  const ErrnoOr<Ref<Inode>> sys = make_setting_root(kSys, Ref<Inode>(g_root));
+  if (!sys || g_root->link("sys", *sys) != 0) {
+    NOPTE_PANIC("no memory for /sys");
   }
 }
 

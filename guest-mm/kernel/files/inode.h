@@ -12,6 +12,8 @@ class TmpfsFile;
 
 // st_dev of everything here.
 inline constexpr u64 kFileSystemDevice = device_number(0, 2);
+// That of /sys.
+inline constexpr u64 kSysDevice = device_number(0, 4);
 
 class Inode : public RefCounted {
  public:

@@ -343,7 +343,7 @@ i64 sys_umask(const SyscallArgs& args) {
   return std::exchange(current_directories().umask, static_cast<u32>(args.a0) & 0777);
 }
 
-// mount: /proc and /dev are there from the start; asking for them again changes nothing.
+// mount: /proc, /dev and /sys are there from the start; asking for them again changes nothing.
 i64 sys_mount(const SyscallArgs& args) {
   UserPath type;
   if (const i64 error = type.load(args.a2); error != 0) {
@@ -357,7 +357,10 @@ i64 sys_mount(const SyscallArgs& args) {
     const ErrnoOr<Ref<Inode>> known = root_directory().lookup(name);
     return known && *known == *where;
   };
-  return (type.text() == "proc" && is("proc")) || (type.text() == "devtmpfs" && is("dev")) ? 0 : -kENODEV;
+  return (type.text() == "proc" && is("proc")) || (type.text() == "devtmpfs" && is("dev")) ||
+                 (type.text() == "sysfs" && is("sys"))
+             ? 0
+             : -kENODEV;
 }
 
 }  // namespace nopte::guest

@@ -2,6 +2,7 @@
 
 #include "guest-mm/kernel/files/proc_inodes.h"
 #include "guest-mm/kernel/files/proc_texts.h"
+#include "guest-mm/kernel/files/setting.h"
 
 namespace nopte::guest::files {
 
@@ -72,6 +73,7 @@ struct SystemEntry {
   std::string_view name;
   ProcText make;
 };
+constexpr const SettingTree* kTrees[] = {&kProcSys};
 constexpr SystemEntry kSystemFiles[] = {
     {"meminfo", proc_meminfo}, {"uptime", proc_uptime},           {"loadavg", proc_loadavg},
     {"mounts", proc_mounts},   {"version", proc_version},         {"cpuinfo", proc_cpuinfo},
@@ -97,6 +99,11 @@ class ProcRoot final : public ProcDirectory {
     if (name == "self") {
       return made<ProcLink>(index, Digits(current_process().pid).text());
     }
+    for (const SettingTree* tree : kTrees) {
+      if (tree->name == name) {
+        return make_setting_root(*tree, Ref<Inode>(this));
+      }
+    }
     // Not listed: nothing that reads all of /proc comes across it.
     if (name == "sysrq-trigger") {
       return made<SysrqTrigger>(index + 1);
@@ -108,6 +115,7 @@ class ProcRoot final : public ProcDirectory {
   }
   void iterate(u64 cookie, DirectoryVisitor visit) override {
     constexpr u64 kFiles = std::size(kSystemFiles);
+    constexpr u64 kFixed = kFiles + 1 + std::size(kTrees);
     u64 index = cookie - 2;
     for (; index < kFiles; ++index) {
       if (!visit(kSystemFiles[index].name, kFileNumbers + index, kModeRegular, index + 3)) {
@@ -120,8 +128,14 @@ class ProcRoot final : public ProcDirectory {
       }
       ++index;
     }
+    for (; index < kFixed; ++index) {
+      const SettingTree& tree = *kTrees[index - kFiles - 1];
+      if (!visit(tree.name, tree.first_number + tree.rows.size(), kModeDirectory, index + 3)) {
+        return;
+      }
+    }
     // Processes in the order of their ids, so that those that come and go between two calls do not shift it.
-    for (i32 after = static_cast<i32>(index - kFiles - 1);;) {
+    for (i32 after = static_cast<i32>(index - kFixed);;) {
       i32 next = 0;
       for_each_process([&](Process& process) {
         if (process.pid > after && (next == 0 || process.pid < next)) {
@@ -132,7 +146,7 @@ class ProcRoot final : public ProcDirectory {
         return;
       }
       if (!visit(Digits(next).text(), process_number(next), kModeDirectory,
-                 kFiles + 1 + static_cast<u64>(next) + 2)) {
+                 kFixed + static_cast<u64>(next) + 2)) {
         return;
       }
       after = next;

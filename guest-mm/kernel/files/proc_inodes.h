@@ -87,7 +87,7 @@ class ProcDirectory : public ProcInode<Directory> {
  private:
   Ref<Inode> above_;
   u64 name_bytes_;
-  char name_[12];
+  char name_[24];
 };
 
 // /proc/<pid>, if there is such a thread. Errors: kENOENT, kENOMEM.

@@ -1,7 +1,9 @@
 // /proc files about the whole system.
+#include "guest-mm/core/commit_limit.h"
 #include "guest-mm/core/heap.h"
 #include "guest-mm/kernel/arch.h"
 #include "guest-mm/kernel/files/proc_texts.h"
+#include "guest-mm/kernel/process_space.h"
 #include "guest-mm/kernel/scheduler.h"
 #include "pvops/mm_ops.h"
 #include "pvops/platform_ops.h"
@@ -10,6 +12,7 @@ namespace nopte::guest::files {
 
 namespace {
 
+constexpr u64 kLargeLeafPages = 512;
 constexpr u64 kNsPerTick = 10'000'000;  // USER_HZ 100
 
 void add_kib(TextBuilder& out, std::string_view name, u64 pages) {
@@ -43,6 +46,13 @@ void proc_meminfo(TextBuilder& out) {
   add_kib(out, "Slab", heap_info().granted_pages);
   add_kib(out, "SReclaimable", 0);
   add_kib(out, "SUnreclaim", heap_info().granted_pages);
+  add_kib(out, "CommitLimit", commit_limit_pages());
+  add_kib(out, "Committed_AS", committed_pages());
+  out.add(
+      "HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\nHugePages_Surp:        "
+      "0\n");
+  add_kib(out, "Hugepagesize", kLargeLeafPages);
+  add_kib(out, "Hugetlb", 0);
 }
 
 void proc_uptime(TextBuilder& out) {
@@ -61,7 +71,9 @@ void proc_loadavg(TextBuilder& out) {
 }
 
 void proc_mounts(TextBuilder& out) {
-  out.add("rootfs / tmpfs rw 0 0\ndevtmpfs /dev devtmpfs rw 0 0\nproc /proc proc rw 0 0\n");
+  out.add(
+      "rootfs / tmpfs rw 0 0\ndevtmpfs /dev devtmpfs rw 0 0\nproc /proc proc rw 0 0\nsysfs /sys sysfs rw 0 "
+      "0\n");
 }
 
 void proc_version(TextBuilder& out) { out.add("Linux version 6.1.0 (nopte)\n"); }
@@ -82,7 +94,9 @@ void proc_stat(TextBuilder& out) {
           "\nprocs_running ", runnable_threads(), "\nprocs_blocked 0\n");
 }
 
-void proc_filesystems(TextBuilder& out) { out.add("nodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tproc\n"); }
+void proc_filesystems(TextBuilder& out) {
+  out.add("nodev\tsysfs\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tproc\n");
+}
 
 void proc_nopte(TextBuilder& out) {
   const arch::CallSites sites = arch::call_sites();

@@ -231,7 +231,7 @@ TEST_F(AddressSpaceTest, ACloneIsEqualAndIndependent) {
 TEST_F(AddressSpaceTest, TheNumberOfRegionsIsLimited) {
   // Linux's edges: mmap makes one more than the limit, a split needs two below it, a move that splits more.
   ASSERT_TRUE(map(0, 3));
-  for (u64 i = 2; i <= kMostRegions; ++i) ASSERT_TRUE(map(2 * i, 1)) << i;
+  for (u64 i = 2; i <= kMostRegionsByDefault; ++i) ASSERT_TRUE(map(2 * i, 1)) << i;
   const auto grow = [&] {
     return status(space->remap({.old = pages(6, 1), .new_pages = 2, .may_move = true}));
   };
@@ -240,32 +240,32 @@ TEST_F(AddressSpaceTest, TheNumberOfRegionsIsLimited) {
                                 .new_pages = 1,
                                 .may_move = true,
                                 .fixed = true,
-                                .new_address = pages(3 * kMostRegions, 1).begin}));
+                                .new_address = pages(3 * kMostRegionsByDefault, 1).begin}));
   };
-  EXPECT_EQ(space->regions(), kMostRegions);
+  EXPECT_EQ(space->regions(), kMostRegionsByDefault);
   EXPECT_EQ(status(space->unmap(pages(1, 1))), Status::kNoMemory);
   EXPECT_EQ(status(space->protect(pages(1, 1), kPermR)), Status::kNoMemory);
-  EXPECT_TRUE(map(2 * kMostRegions + 2, 1));
-  EXPECT_EQ(space->regions(), kMostRegions + 1);
-  EXPECT_EQ(status(map(2 * kMostRegions + 4, 1)), Status::kNoMemory);
+  EXPECT_TRUE(map(2 * kMostRegionsByDefault + 2, 1));
+  EXPECT_EQ(space->regions(), kMostRegionsByDefault + 1);
+  EXPECT_EQ(status(map(2 * kMostRegionsByDefault + 4, 1)), Status::kNoMemory);
   EXPECT_EQ(status(map(5, 1)), Status::kNoMemory) << "it would merge, but Linux counts first";
   const auto unmap_to = [&](u64 count) {
-    for (u64 i = 2 * kMostRegions + 2; space->regions() > count; i -= 2)
+    for (u64 i = 2 * kMostRegionsByDefault + 2; space->regions() > count; i -= 2)
       ASSERT_TRUE(space->unmap(pages(i, 1)));
   };
-  unmap_to(kMostRegions - 3);
+  unmap_to(kMostRegionsByDefault - 3);
   ASSERT_TRUE(map(7, 1)) << "in the way of growing in place";
   ASSERT_TRUE(space->protect(pages(7, 1), kPermR));
   ASSERT_TRUE(space->unmap(pages(10, 1)));
-  EXPECT_EQ(space->regions(), kMostRegions - 3);
+  EXPECT_EQ(space->regions(), kMostRegionsByDefault - 3);
   EXPECT_EQ(grow(), Status::kNoMemory);
   EXPECT_EQ(move(), Status::kNoMemory);
-  unmap_to(kMostRegions - 4);
+  unmap_to(kMostRegionsByDefault - 4);
   EXPECT_EQ(grow(), Status::kOk);
   ASSERT_TRUE(map(6, 1));
-  unmap_to(kMostRegions - 5);
+  unmap_to(kMostRegionsByDefault - 5);
   EXPECT_EQ(move(), Status::kNoMemory);
-  unmap_to(kMostRegions - 6);
+  unmap_to(kMostRegionsByDefault - 6);
   EXPECT_EQ(move(), Status::kOk);
   ASSERT_TRUE(space->unmap({kUserRange.begin, kUserRange.end}));
 }

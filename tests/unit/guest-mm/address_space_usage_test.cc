@@ -50,7 +50,7 @@ TEST_F(AddressSpaceUsageTest, ABackendThatKnowsNoUsageIsDoneWithout) {
 }
 
 TEST_F(AddressSpaceUsageTest, TooManyRegionsAreRefusedAndNothingChanges) {
-  for (u64 i = 0; i < kMostRegions - 1; ++i) ASSERT_TRUE(map(4 * i, i == 0 ? 3 : 1)) << i;
+  for (u64 i = 0; i < kMostRegionsByDefault - 1; ++i) ASSERT_TRUE(map(4 * i, i == 0 ? 3 : 1)) << i;
   EXPECT_EQ(status(space->use(pages(1, 1), Advice::kRandom)), Status::kNoMemory);
   EXPECT_EQ(at(1), Usage());
   EXPECT_TRUE(space->use(pages(2, 1), Advice::kRandom));

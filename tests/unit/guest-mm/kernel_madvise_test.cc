@@ -87,7 +87,7 @@ void populating_says_when_memory_ends() {
 void a_note_that_the_kernel_has_no_room_for_can_be_tried_again() {
   const u64 at = map(4);
   std::vector<u64> others;
-  while (current().space->regions() < kMostRegions) {
+  while (current().space->regions() < kMostRegionsByDefault) {
     const i64 other = call(sys_mmap, 0, kPageBytes, others.size() % 2, kPrivateAnonymous, ~u64{0});
     ASSERT_GT(other, 0);
     others.push_back(static_cast<u64>(other));

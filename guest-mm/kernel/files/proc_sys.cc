@@ -1,0 +1,53 @@
+// /proc/sys: one row a file (Documentation/admin-guide/sysctl of Linux).
+#include "guest-mm/core/address_space.h"
+#include "guest-mm/core/commit_limit.h"
+#include "guest-mm/kernel/files/proc_inodes.h"
+#include "guest-mm/kernel/files/setting.h"
+#include "guest-mm/kernel/memory_settings.h"
+
+namespace nopte::guest::files {
+
+namespace {
+
+using Vm = MemorySettings;
+
+constexpr Setting kRows[] = {
+    // kernel
+    NOPTE_FIXED("kernel/ostype", "Linux"),
+    // vm
+    number<Vm::admin_reserve_kbytes>("vm/admin_reserve_kbytes"),
+    number<Vm::compaction_proactiveness, 0, 100>("vm/compaction_proactiveness"),
+    number<Vm::dirty_background_ratio, 0, 100>("vm/dirty_background_ratio"),
+    number<Vm::dirty_expire_centisecs>("vm/dirty_expire_centisecs"),
+    number<Vm::dirty_ratio, 0, 100>("vm/dirty_ratio"),
+    number<Vm::dirty_writeback_centisecs>("vm/dirty_writeback_centisecs"),
+    number<Vm::drop_caches, 1, 4>("vm/drop_caches"),
+    number<Vm::extfrag_threshold, 0, 1000>("vm/extfrag_threshold"),
+    number<Vm::laptop_mode>("vm/laptop_mode"),
+    number<Vm::legacy_va_layout>("vm/legacy_va_layout"),
+    number<Vm::lowmem_reserve_ratio>("vm/lowmem_reserve_ratio"),
+    number<g_most_regions>("vm/max_map_count"),
+    number<Vm::memory_failure_early_kill, 0, 1>("vm/memory_failure_early_kill"),
+    number<Vm::memory_failure_recovery, 0, 1>("vm/memory_failure_recovery"),
+    number<Vm::min_free_kbytes>("vm/min_free_kbytes"),
+    number<Vm::mmap_min_addr, 65536, 65536>("vm/mmap_min_addr"),
+    number<Vm::oom_dump_tasks>("vm/oom_dump_tasks"),
+    number<Vm::oom_kill_allocating_task>("vm/oom_kill_allocating_task"),
+    number<g_overcommit.kbytes>("vm/overcommit_kbytes"),
+    number<g_overcommit.mode, 0, 2>("vm/overcommit_memory"),
+    number<g_overcommit.ratio>("vm/overcommit_ratio"),
+    number<Vm::page_cluster, 0, 31>("vm/page-cluster"),
+    number<Vm::panic_on_oom, 0, 2>("vm/panic_on_oom"),
+    number<Vm::swappiness, 0, 200>("vm/swappiness"),
+    number<Vm::unprivileged_userfaultfd, 0, 1>("vm/unprivileged_userfaultfd"),
+    number<Vm::user_reserve_kbytes>("vm/user_reserve_kbytes"),
+    number<Vm::vfs_cache_pressure>("vm/vfs_cache_pressure"),
+    number<Vm::watermark_boost_factor>("vm/watermark_boost_factor"),
+    number<Vm::watermark_scale_factor, 1, 3000>("vm/watermark_scale_factor"),
+};
+
+}  // namespace
+
+constexpr SettingTree kProcSys{.name = "sys", .rows = kRows, .first_number = 1 << 12, .device = kProcDevice};
+
+}  // namespace nopte::guest::files
