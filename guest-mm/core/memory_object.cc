@@ -90,7 +90,11 @@ void MemoryObject::release() {
 }
 
 void MemoryObject::emptied() {
-  if (references_ == 0) dispose();
+  if (references_ == 0) {
+    dispose();
+  } else if (watcher_ != nullptr) [[unlikely]] {
+    watcher_->unmapped(*this);
+  }
 }
 
 void MemoryObject::dispose() {

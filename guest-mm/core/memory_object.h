@@ -17,6 +17,16 @@ namespace nopte::guest {
 
 class MemoryObject final : public RegionList {
  public:
+  // Who wants to know when the last region that shows it went away.
+  class Watcher {
+   public:
+    // May release what it holds of the object.
+    virtual void unmapped(MemoryObject& object) = 0;
+
+   protected:
+    ~Watcher() = default;
+  };
+
   // An object of `bytes` zero bytes. The backend is not told of an object without pages. Errors: kNoMemory,
   // kLimit.
   static Result<Ref<MemoryObject>> create(u64 bytes);
@@ -56,6 +66,8 @@ class MemoryObject final : public RegionList {
   // What /proc/self/maps shows. The text is cut to fit.
   void set_name(std::string_view name);
   [[nodiscard]] std::string_view name() const { return {name_, name_bytes_}; }
+  void set_watcher(Watcher* watcher) { watcher_ = watcher; }
+  [[nodiscard]] Watcher* watcher() const { return watcher_; }
   void set_inode(u64 inode) { inode_ = inode; }
   [[nodiscard]] u64 inode() const { return inode_; }
 
@@ -82,6 +94,7 @@ class MemoryObject final : public RegionList {
   Ref<MemoryObject> whole_;  // of a view
   u64 first_page_ = 0;       // of a view, there
   u64 inode_ = 0;
+  Watcher* watcher_ = nullptr;
   u32 name_bytes_ = 0;
   char name_[kNameBytes] = {};
 };

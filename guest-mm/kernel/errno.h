@@ -44,6 +44,8 @@ enum Errno : i64 {
   kENOSYS = 38,
   kENOTEMPTY = 39,
   kELOOP = 40,
+  kENOMSG = 42,
+  kEIDRM = 43,
   kEOVERFLOW = 75,
   kELIBBAD = 80,
   kEOPNOTSUPP = 95,

@@ -5,6 +5,7 @@
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/futex.h"
+#include "guest-mm/kernel/ipc/sem.h"
 #include "guest-mm/kernel/machine_end.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/process_space.h"
@@ -92,6 +93,9 @@ void report_stop(Process& process) {
 // The last thread of it ended.
 void end_process(Process& process) {
   timer_stop(process.alarm);
+  if (process.semaphore_undos != nullptr) [[unlikely]] {
+    ipc::undo_semaphores(process);
+  }
   if (process.executable != nullptr) {
     std::exchange(process.executable, nullptr)->release();
   }

@@ -15,6 +15,9 @@ namespace nopte::guest {
 namespace files {
 class Inode;
 }  // namespace files
+namespace ipc {
+struct Undo;
+}  // namespace ipc
 
 // Why threads of a process are to end. Each has SIGKILL pending then.
 enum class Ending : u8 {
@@ -67,6 +70,8 @@ struct Process {
   Limits* limits;  // one reference
 
   u32 barriers = 0;  // what membarrier(2) was told will be asked for; fork copies it
+
+  ipc::Undo* semaphore_undos = nullptr;  // what the end of it undoes
 
   GroupSignals signals;
 

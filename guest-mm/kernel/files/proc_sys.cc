@@ -3,6 +3,9 @@
 #include "guest-mm/core/commit_limit.h"
 #include "guest-mm/kernel/files/proc_inodes.h"
 #include "guest-mm/kernel/files/setting.h"
+#include "guest-mm/kernel/ipc/msg.h"
+#include "guest-mm/kernel/ipc/sem.h"
+#include "guest-mm/kernel/ipc/shm.h"
 #include "guest-mm/kernel/memory_settings.h"
 
 namespace nopte::guest::files {
@@ -14,6 +17,13 @@ using Vm = MemorySettings;
 constexpr Setting kRows[] = {
     // kernel
     NOPTE_FIXED("kernel/ostype", "Linux"),
+    number<ipc::g_msg_limits.message_bytes>("kernel/msgmax"),
+    number<ipc::g_msg_limits.queue_bytes>("kernel/msgmnb"),
+    number<ipc::g_msg_limits.queues, 0, 32768>("kernel/msgmni"),
+    number<ipc::g_sem_limits>("kernel/sem"),
+    number<ipc::g_shm_limits.pages, 0, ~u64{0}>("kernel/shmall"),
+    number<ipc::g_shm_limits.bytes, 0, ~u64{0}>("kernel/shmmax"),
+    number<ipc::g_shm_limits.segments, 0, 32768>("kernel/shmmni"),
     // vm
     number<Vm::admin_reserve_kbytes>("vm/admin_reserve_kbytes"),
     number<Vm::compaction_proactiveness, 0, 100>("vm/compaction_proactiveness"),

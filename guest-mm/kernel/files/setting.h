@@ -95,8 +95,9 @@ struct SettingTree {
 // Errors: kENOMEM.
 ErrnoOr<Ref<Inode>> make_setting_root(const SettingTree& tree, Ref<Inode> above);
 
-// The trees that there are: proc_sys.cc, sys.cc.
+// The trees that there are: proc_sys.cc, proc_sysvipc.cc, sys.cc.
 extern const SettingTree kProcSys;
+extern const SettingTree kProcSysVIpc;
 extern const SettingTree kSys;
 
 }  // namespace nopte::guest::files
