@@ -17,7 +17,11 @@ enum VmaFlag : u32 {
   kVmaDontDump = 1 << 5,     // for /proc alone: there are no core dumps
   kVmaLocked = 1 << 6,       // mlock
   kVmaLockOnFault = 1 << 7,  // beside kVmaLocked: what is not touched need not be there
+  kVmaSealed = 1 << 8,       // mseal: neither unmapped nor moved, nor given other rights
 };
+// mbind's word, for get_mempolicy to tell again: five bits of the policy, and whether it named the node.
+inline constexpr u32 kVmaPolicyShift = 24;
+inline constexpr u32 kVmaPolicyMask = u32{0x3f} << kVmaPolicyShift;
 inline constexpr u32 kVmaLockFlags = kVmaLocked | kVmaLockOnFault;
 // What a clone has to look after.
 inline constexpr u32 kVmaForkFlags = kVmaDontFork | kVmaWipeOnFork | kVmaLockFlags;

@@ -109,7 +109,21 @@ i64 collapse(VaRange range) {
   });
 }
 
+// Sealed anonymous memory that cannot be written cannot be emptied either (mm/mseal.c).
+bool emptying_is_sealed(VaRange range, u64 value) {
+  if (!space().may_have(kVmaSealed) ||
+      !(value == kMadvFree || value == kMadvDontNeed || value == kMadvDontNeedLocked ||
+        value == kMadvRemove || value == kMadvDontFork || value == kMadvWipeOnFork)) {
+    return false;
+  }
+  return for_each_part(range, [](const Vma& vma, VaRange) -> i64 {
+           const bool kept = (vma.flags & kVmaSealed) != 0 && vma.object == nullptr && !vma.perm.write();
+           return kept ? -kEPERM : 0;
+         }) == -kEPERM;
+}
+
 i64 act(VaRange range, u64 value) {
+  if (emptying_is_sealed(range, value)) return -kEPERM;
   switch (value) {
     case kMadvFree:
       return drop_anonymous(range);

@@ -51,6 +51,12 @@ i64 answer(Result<Gva> result) {
   return result ? static_cast<i64>(result->value()) : to_errno(result.error());
 }
 
+// No large pages are reserved, and there are those of two sizes; no file is of such.
+i64 refuse_large(u64 flags, bool anonymous) {
+  const u64 size = flags >> 26 & 63;
+  return anonymous && (size == 0 || size == 21 || size == 30) ? -kENOMEM : -kEINVAL;
+}
+
 // The file's part of an mmap: object and flags. Negative errno, or 0.
 i64 take_file(u64 descriptor, u64 flags, MapRequest& request) {
   files::File* file = files::current_files().table.get(descriptor);
@@ -94,7 +100,8 @@ i64 sys_mmap(const SyscallArgs& args) {
   const bool anonymous = (flags & kMapAnonymous) != 0;
   if (!anonymous && files::current_files().table.get(args.a4) == nullptr) return -kEBADF;
   if (bytes == 0) return -kEINVAL;
-  if (round_up(bytes) == 0 || (flags & kMapHugeTlb) != 0) return -kENOMEM;
+  if (round_up(bytes) == 0) return -kENOMEM;
+  if ((flags & kMapHugeTlb) != 0) return refuse_large(flags, anonymous);
   if (offset + round_up(bytes) < offset) return -kEOVERFLOW;
 
   if ((flags & (kMapFixed | kMapFixedNoReplace)) != 0) {
@@ -103,6 +110,9 @@ i64 sys_mmap(const SyscallArgs& args) {
     if (!aligned(args.a0)) return -kEINVAL;
     if (request.hint < kUserRange.begin) return -kEPERM;
     request.placement = (flags & kMapFixedNoReplace) != 0 ? Placement::kFixedNoReplace : Placement::kFixed;
+    if (sealed(range_of(args.a0, rounded))) {
+      return request.placement == Placement::kFixed ? -kEPERM : -kEEXIST;
+    }
   }
   if ((flags & (kMapNoReserve | kMap32Bit | kMapLocked)) != 0) [[unlikely]] {
     if ((flags & kMap32Bit) != 0 && request.placement == Placement::kAnywhere) {
@@ -142,6 +152,7 @@ i64 sys_munmap(const SyscallArgs& args) {
   if (!aligned(start) || start > kUserEnd || args.a1 > kUserEnd - start) return -kEINVAL;
   const u64 bytes = round_up(args.a1);
   if (bytes == 0) return -kEINVAL;
+  if (sealed(range_of(start, bytes))) return -kEPERM;
   return answer(space().unmap(range_of(start, bytes)));
 }
 
@@ -161,6 +172,7 @@ i64 sys_mprotect(const SyscallArgs& args) {
     if (grows == kProtGrowsUp || (vma->flags & kVmaGrowsDown) == 0) return -kEINVAL;
     start = vma->range.begin.value();
   }
+  if (sealed({Gva{start}, Gva{end}})) return -kEPERM;
   return answer(space().protect({Gva{start}, Gva{end}}, Perm(static_cast<u8>(prot & Perm::kAll))));
 }
 
@@ -186,7 +198,46 @@ i64 sys_mremap(const SyscallArgs& args) {
                        .keeps_source = keeps_source,
                        .new_address = Gva{args.a4}};
   if ((fixed || keeps_source) && (!aligned(args.a4) || args.a4 > kUserEnd - new_bytes)) return -kEINVAL;
+  if (sealed(request.old) || (fixed && sealed(range_of(args.a4, new_bytes)))) return -kEPERM;
   return answer(space().remap(request));
+}
+
+// As mmap does it, for a shared mapping (mm/mmap.c): what it shows begins at another page of its object.
+i64 sys_remap_file_pages(const SyscallArgs& args) {
+  const u64 start = args.a0 & ~kPageMask;
+  const u64 bytes = args.a1 & ~kPageMask;
+  const u64 page = args.a3;
+  if (args.a2 != 0 || start + bytes <= start) return -kEINVAL;
+  if (page + (bytes >> kPageShift) < page || page + (bytes >> kPageShift) > kMostFileBytes >> kPageShift) {
+    return -kEINVAL;
+  }
+  const auto vma = space().find(Gva{start});
+  const VaRange range = range_of(start, bytes);
+  if (!vma || vma->sharing != Sharing::kShared || !space().covered(range)) return -kEINVAL;
+  for (auto next = vma; next && next->range.begin < range.end; next = space().at_or_after(next->range.end)) {
+    if (next->object != vma->object || next->flags != vma->flags) return -kEINVAL;
+  }
+  if (sealed(range)) return -kEPERM;
+  const auto mapped = space().map({.hint = Gva{start},
+                                   .bytes = bytes,
+                                   .perm = vma->perm,
+                                   .sharing = Sharing::kShared,
+                                   .placement = Placement::kFixed,
+                                   .flags = vma->flags,
+                                   .populate = true,
+                                   .object = Ref<MemoryObject>(vma->object),
+                                   .offset_bytes = pages_to_bytes(page)});
+  return mapped ? 0 : to_errno(mapped.error());
+}
+
+i64 sys_mseal(const SyscallArgs& args) {
+  const u64 start = args.a0;
+  const u64 bytes = round_up(args.a1);
+  if (args.a2 != 0 || !aligned(start) || (args.a1 != 0 && bytes == 0) || start + bytes < start)
+    return -kEINVAL;
+  if (bytes == 0) return 0;
+  if (!space().covered(range_of(start, bytes))) return -kENOMEM;
+  return answer(space().mark(range_of(start, bytes), kVmaSealed, kVmaSealed));
 }
 
 i64 sys_brk(const SyscallArgs& args) { return static_cast<i64>(space().set_brk(Gva{args.a0}).value()); }

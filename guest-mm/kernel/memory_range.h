@@ -20,6 +20,17 @@ constexpr bool aligned(u64 address) { return (address & kPageMask) == 0; }
 constexpr u64 round_up(u64 bytes) { return (bytes + kPageMask) & ~kPageMask; }
 constexpr VaRange range_of(u64 start, u64 bytes) { return {Gva{start}, Gva{start + bytes}}; }
 
+// Whether mseal forbids to take away or change any of the range.
+inline bool sealed(VaRange range) {
+  if (!space().may_have(kVmaSealed)) [[likely]]
+    return false;
+  for (auto vma = space().at_or_after(range.begin); vma && vma->range.begin < range.end;
+       vma = space().at_or_after(vma->range.end)) {
+    if ((vma->flags & kVmaSealed) != 0) return true;
+  }
+  return false;
+}
+
 enum class AtHole : u8 { kGoesOn, kStops };
 
 // Visits what is promised in `range`, region by region, as visit(vma, part of the range) -> errno, which may

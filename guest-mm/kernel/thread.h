@@ -45,6 +45,7 @@ struct Thread {
   bool queued = false;         // on the run queue
   bool interruptible = false;  // asleep, and a signal ends the sleep
   bool killable = false;       // asleep, and SIGKILL ends the sleep
+  u8 memory_policy = 0;        // set_mempolicy: memory_policy.cc
   bool signal_ready = false;   // something waits for deliver_signals(): refresh_signals() keeps it true
 
   i32 tid = 0;
