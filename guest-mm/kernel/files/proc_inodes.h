@@ -90,6 +90,10 @@ class ProcDirectory : public ProcInode<Directory> {
   char name_[24];
 };
 
+// Files in /proc/<pid> that are not texts (proc_memory_files.cc). Errors: kENOMEM.
+enum class MemoryFileKind : u8 { kContents, kPagemap, kClearRefs };
+ErrnoOr<Ref<Inode>> make_memory_file(MemoryFileKind kind, u64 number, i32 tid);
+
 // /proc/<pid>, if there is such a thread. Errors: kENOENT, kENOMEM.
 ErrnoOr<Ref<Inode>> make_process_directory(std::string_view name, Ref<Inode> above);
 

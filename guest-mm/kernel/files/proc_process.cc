@@ -75,7 +75,9 @@ constexpr ThreadEntry kThreadFiles[] = {
     {"cmdline", proc_process_cmdline},
     {"mounts", [](TextBuilder& out, Thread&, ProcScope) { proc_mounts(out); }},
     {"smaps", proc_process_smaps},
+    {"smaps_rollup", proc_process_smaps_rollup},
 };
+constexpr std::string_view kMemoryFiles[] = {"mem", "pagemap", "clear_refs"};  // as MemoryFileKind
 enum class ThreadLink : u8 { kExe, kCwd, kRoot };
 constexpr std::string_view kThreadLinks[] = {"exe", "cwd", "root"};
 
@@ -90,14 +92,16 @@ class ThreadDirectory final : public ProcDirectory {
 
   ErrnoOr<Ref<Inode>> lookup(std::string_view name) override;
   void iterate(u64 cookie, DirectoryVisitor visit) override {
-    constexpr u64 kFiles = std::size(kThreadFiles);
+    constexpr u64 kTexts = std::size(kThreadFiles);
+    constexpr u64 kFiles = kTexts + std::size(kMemoryFiles);
     constexpr u64 kLinks = kFiles + std::size(kThreadLinks);
     const u64 all = kLinks + (scope_ == ProcScope::kProcess ? 2 : 1);
     for (u64 index = cookie - 2; index < all; ++index) {
       const bool listed =
           index == kLinks       ? visit("fd", descriptors_number(), kModeDirectory, index + 3)
           : index == kLinks + 1 ? visit("task", descriptors_number() - 1, kModeDirectory, index + 3)
-          : index < kFiles      ? visit(kThreadFiles[index].name, number + 1 + index, kModeRegular, index + 3)
+          : index < kFiles ? visit(index < kTexts ? kThreadFiles[index].name : kMemoryFiles[index - kTexts],
+                                   number + 1 + index, kModeRegular, index + 3)
                            : visit(kThreadLinks[index - kFiles], number + 1 + index, kModeSymlink, index + 3);
       if (!listed) {
         return;
@@ -167,6 +171,11 @@ ErrnoOr<Ref<Inode>> ThreadDirectory::lookup(std::string_view name) {
       return made<ProcThreadFile>(index, tid_, scope_, entry.make);
     }
     ++index;
+  }
+  for (u8 kind = 0; kind < std::size(kMemoryFiles); ++kind, ++index) {
+    if (kMemoryFiles[kind] == name) {
+      return make_memory_file(MemoryFileKind{kind}, index, tid_);
+    }
   }
   for (u8 link = 0; link < std::size(kThreadLinks); ++link, ++index) {
     if (kThreadLinks[link] == name) {

@@ -56,6 +56,10 @@ i32 parent_pid(const Thread& thread) {
 
 u64 promised_pages(const Thread& thread) { return thread.space == nullptr ? 0 : thread.space->pages(); }
 
+u64 resident_of(const Thread& thread) {
+  return thread.space == nullptr ? 0 : thread.space->installed(kUserRange).value_or(InstalledPages()).pages;
+}
+
 // The region that brk moves; a program's own break may end inside a page.
 bool is_heap(const Thread& thread, const Vma& vma) {
   return vma.range.begin < thread.space->brk() && vma.range.end > thread.space->brk_start();
@@ -122,6 +126,7 @@ void add_flags(TextBuilder& out, const Vma& vma) {
                {(vma.flags & kVmaNoReserve) != 0, "nr "},
                {(vma.flags & kVmaWipeOnFork) != 0, "wf "},
                {(vma.flags & kVmaDontDump) != 0, "dd "},
+               {(vma.flags & kVmaSealed) != 0, "sl "},
                {large == LargeLeaves::kWanted, "hg "},
                {large == LargeLeaves::kNever, "nh "}};
   out.add("VmFlags: ");
@@ -154,11 +159,10 @@ void proc_process_maps(TextBuilder& out, Thread& thread, ProcScope) {
 void proc_process_smaps(TextBuilder& out, Thread& thread, ProcScope) {
   for_each_vma(thread, [&](const Vma& vma) {
     const auto kib = [](u64 pages) { return TextBuilder::Padded{pages_to_bytes(pages) >> 10, 8}; };
-    const InstalledPages installed = thread.space->installed(vma.range).value_or(InstalledPages());
     add_map(out, thread, vma);
     out.add("Size:           ", kib(vma.range.pages()), " kB\nKernelPageSize: ", kib(1),
-            " kB\nMMUPageSize:    ", kib(1), " kB\nRss:            ", kib(installed.pages),
-            " kB\nAnonHugePages:  ", kib(installed.large), " kB\n");
+            " kB\nMMUPageSize:    ", kib(1), " kB\n");
+    add_resident_lines(out, resident_pages(*thread.space, vma));
     add_flags(out, vma);
   });
 }
@@ -173,27 +177,20 @@ void proc_process_stat(TextBuilder& out, Thread& thread, ProcScope scope) {
   out.add((whole ? cpu_time_ns(process) : cpu_time_ns(thread)) / kNsPerTick, " 0 ",
           process.children_cpu_ns / kNsPerTick, " 0 20 0 ", process.live_threads, " 0 ",
           process.started_ns / kNsPerTick, ' ', pages_to_bytes(promised_pages(thread)), ' ',
-          promised_pages(thread), " 18446744073709551615 0 0 0 0 0 ");
+          resident_of(thread), " 18446744073709551615 0 0 0 0 0 ");
   out.add(set(thread.signals.pending.set), ' ', set(thread.signals.blocked), ' ', set(sets.ignored), ' ',
           set(sets.caught), " 0 0 0 ", process.exit_signal, " 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
           process.exit_status, '\n');
 }
 
-void proc_process_statm(TextBuilder& out, Thread& thread, ProcScope) {
-  const u64 pages = promised_pages(thread);
-  out.add(pages, ' ', pages, " 0 0 0 ", pages, " 0\n");
-}
-
 void proc_process_status(TextBuilder& out, Thread& thread, ProcScope) {
   const Process& process = *thread.process;
   const SignalSets sets = signal_sets(thread);
-  const u64 kib = pages_to_bytes(promised_pages(thread)) >> 10;
-  const u64 locked = thread.space == nullptr ? 0 : pages_to_bytes(thread.space->locked_pages()) >> 10;
   out.add("Name:\t", comm_of(thread), "\nState:\t", state_name(thread), "\nTgid:\t", process.pid, "\nPid:\t",
           thread.tid, "\nPPid:\t", parent_pid(thread));
-  out.add("\nTracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nVmSize:\t", TextBuilder::Padded{kib, 8},
-          " kB\nVmLck:\t", TextBuilder::Padded{locked, 8}, " kB\nVmRSS:\t", TextBuilder::Padded{kib, 8},
-          " kB\nThreads:\t", process.live_threads, '\n');
+  out.add("\nTracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n");
+  add_memory_lines(out, thread);
+  out.add("Threads:\t", process.live_threads, '\n');
   out.add("SigPnd:\t", TextBuilder::Hex{thread.signals.pending.set, 16}, "\nShdPnd:\t",
           TextBuilder::Hex{process.signals.pending.set, 16}, "\nSigBlk:\t",
           TextBuilder::Hex{thread.signals.blocked, 16}, "\nSigIgn:\t", TextBuilder::Hex{sets.ignored, 16},

@@ -1,6 +1,7 @@
 // The contents of /proc files, in Linux's formats (Documentation/filesystems/proc.rst).
 #pragma once
 
+#include "guest-mm/core/vma.h"
 #include "guest-mm/kernel/files/text_builder.h"
 #include "guest-mm/kernel/process.h"
 
@@ -27,6 +28,18 @@ void proc_process_stat(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_statm(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_status(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_limits(TextBuilder& out, Thread& thread, ProcScope scope);
+void proc_process_smaps_rollup(TextBuilder& out, Thread& thread, ProcScope scope);
+// The lines of status about memory: none of a thread that ended.
+void add_memory_lines(TextBuilder& out, const Thread& thread);
+// What smaps tells of a mapping, in pages, and how.
+struct ResidentPages {
+  u64 all = 0;
+  u64 anonymous = 0;
+  u64 large = 0;
+  u64 locked = 0;
+};
+ResidentPages resident_pages(const AddressSpace& space, const Vma& vma);
+void add_resident_lines(TextBuilder& out, const ResidentPages& pages);
 void proc_process_comm(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_cmdline(TextBuilder& out, Thread& thread, ProcScope scope);
 
