@@ -178,6 +178,12 @@ Result<void> AddressSpace::unmap(VaRange range) {
 
 Result<void> AddressSpace::protect(VaRange range, Perm perm) {
   if (range.empty() || !range.page_aligned()) return Fail(Status::kInvalid);
+  if (may_have(kVmaGuard)) [[unlikely]]
+    return protect_around_guards(range, perm);
+  return protect_plain(range, perm);
+}
+
+Result<void> AddressSpace::protect_plain(VaRange range, Perm perm) {
   // Linux changes region by region until one refuses: find out how far that is.
   Status refused = Status::kOk;
   Gva reached = range.begin;

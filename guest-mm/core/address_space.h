@@ -91,6 +91,11 @@ class AddressSpace {
   // shrunk to new_pages and regions before the one that failed moved, as in Linux; after kNoMemory with
   // keeps_source the pages may be at the target and `old` unmapped.
   Result<Gva> remap(const RemapRequest& request);
+  // Makes of a part of one region a guard, which is without pages and raises a fault until it is none again,
+  // though the rights are told, and changed, as if it were none. Nothing of what is one already changes.
+  // Errors: kNoMemory (pages may be gone).
+  Result<void> install_guard(VaRange part);
+  Result<void> remove_guard(VaRange part);
   // Drops or installs pages. Errors: kInvalid, kNoRegion (holes; the rest is done), kNoMemory (populate).
   Result<void> advise(VaRange range, Advice advice);
   // Notes how the range will be used. Errors: kInvalid, kNoRegion (holes; the rest is done), kNoMemory
@@ -178,6 +183,9 @@ class AddressSpace {
   // Whether it can lie there, below `end`.
   [[nodiscard]] bool fits(Gva hint, u64 bytes, Gva end) const;
   // Where what lies below `above` (null: nothing) has to end.
+  // protect(), where guards may be.
+  Result<void> protect_around_guards(VaRange range, Perm perm);
+  Result<void> protect_plain(VaRange range, Perm perm);
   static Gva limit_below(const RegionNode* above);
   Result<Gva> move(VaRange old, u64 new_pages, Gva to);
   // The parts of remap(), which see to it that the request makes sense.

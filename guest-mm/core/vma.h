@@ -18,7 +18,11 @@ enum VmaFlag : u32 {
   kVmaLocked = 1 << 6,       // mlock
   kVmaLockOnFault = 1 << 7,  // beside kVmaLocked: what is not touched need not be there
   kVmaSealed = 1 << 8,       // mseal: neither unmapped nor moved, nor given other rights
+  kVmaGuard = 1 << 9,        // MADV_GUARD_INSTALL: has no rights now, and keeps in the tag which it had
 };
+// What a guard's rights are once it is none.
+inline constexpr u32 kVmaGuardShift = 10;
+inline constexpr u32 kVmaGuardMask = kVmaGuard | u32{Perm::kAll} << kVmaGuardShift;
 // mbind's word, for get_mempolicy to tell again: five bits of the policy, and whether it named the node.
 inline constexpr u32 kVmaPolicyShift = 24;
 inline constexpr u32 kVmaPolicyMask = u32{0x3f} << kVmaPolicyShift;
@@ -46,6 +50,8 @@ struct Vma {
   u64 offset_bytes;      // in the file
   MemoryObject* object;  // null for anonymous memory
 };
+
+constexpr Perm guarded_perm(u32 flags) { return Perm(static_cast<u8>(flags >> kVmaGuardShift & Perm::kAll)); }
 
 // Every list of an address space's tree is a MemoryObject.
 inline MemoryObject* object_of(const RegionNode& node) {

@@ -31,6 +31,8 @@ enum MadviseValue : u64 {
   kMadvPopulateWrite = 23,
   kMadvDontNeedLocked = 24,
   kMadvCollapse = 25,
+  kMadvGuardInstall = 102,
+  kMadvGuardRemove = 103,
 };
 
 constexpr u64 kLargePageBytes = 2 << 20;
@@ -70,6 +72,7 @@ i64 remove(VaRange range) {
 
 i64 populate(VaRange range, bool write) {
   const auto install = [write](const Vma& vma, VaRange part) -> i64 {
+    if ((vma.flags & kVmaGuard) != 0) return -kEFAULT;
     if (write ? !vma.perm.write() : !vma.perm.read()) return -kEINVAL;
     // Populating for reading must not copy a file's pages.
     const bool copies = vma.object != nullptr && vma.sharing == Sharing::kPrivate;
@@ -87,6 +90,13 @@ i64 populate(VaRange range, bool write) {
     return answer(space().advise(part, advice));
   };
   return for_each_part(range, install, AtHole::kStops);
+}
+
+i64 guard(VaRange range, bool install) {
+  return for_each_part(range, [install](const Vma& vma, VaRange part) -> i64 {
+    if (install && (vma.flags & kVmaLocked) != 0) return -kEINVAL;
+    return noted(install ? space().install_guard(part) : space().remove_guard(part));
+  });
 }
 
 i64 wipe_on_fork(VaRange range) {
@@ -162,6 +172,9 @@ i64 act(VaRange range, u64 value) {
     case kMadvCold:
     case kMadvPageOut:
       return reclaim(range);
+    case kMadvGuardInstall:
+    case kMadvGuardRemove:
+      return guard(range, value == kMadvGuardInstall);
     case kMadvCollapse:
       return collapse(range);
     default:  // kMadvMergeable, kMadvUnmergeable: nobody looks for equal pages
@@ -169,7 +182,10 @@ i64 act(VaRange range, u64 value) {
   }
 }
 
-bool known(u64 value) { return value <= kMadvDontNeed || (kMadvFree <= value && value <= kMadvCollapse); }
+bool known(u64 value) {
+  return value <= kMadvDontNeed || (kMadvFree <= value && value <= kMadvCollapse) ||
+         value == kMadvGuardInstall || value == kMadvGuardRemove;
+}
 
 }  // namespace
 

@@ -57,6 +57,15 @@ i32 fpu_exception_code(Thread& self, u8 vector) {
   return kFpeFltinv;
 }
 
+// Whether the rights would have allowed it.
+bool fails_of_guard(const AddressSpace& space, Gva address, Access access) {
+  if (!space.may_have(kVmaGuard)) [[likely]] {
+    return false;
+  }
+  const auto vma = space.find(address);
+  return vma && (vma->flags & kVmaGuard) != 0 && allows(guarded_perm(vma->flags), access);
+}
+
 }  // namespace
 
 void handle_violation(UserRegisters&, Gva address, Access access, ViolationReason reason) {
@@ -76,7 +85,8 @@ void handle_violation(UserRegisters&, Gva address, Access access, ViolationReaso
       force_fault(kSIGBUS, kBusAdrerr, address.value());
       break;
     case ViolationReason::kPermission:
-      force_fault(kSIGSEGV, kSegvAccerr, address.value());
+      force_fault(kSIGSEGV, fails_of_guard(*self.space, address, access) ? kSegvMaperr : kSegvAccerr,
+                  address.value());
       break;
     default:
       force_fault(kSIGSEGV, kSegvMaperr, address.value());

@@ -55,7 +55,8 @@ class ContentsFile final : public MemoryFile {
     if (access()) return true;
     const auto vma = space.find(at);
     const bool private_or_read = needed == kPermR || (vma && vma->sharing == Sharing::kPrivate);
-    if (!vma || !private_or_read || (vma->flags & kVmaNoWrite & (needed.write() ? ~0u : 0u)) != 0) {
+    if (!vma || !private_or_read || (vma->flags & kVmaGuard) != 0 ||
+        (vma->flags & kVmaNoWrite & (needed.write() ? ~0u : 0u)) != 0) {
       return false;
     }
     const VaRange page = VaRange::of_pages(at.page_base(), 1);

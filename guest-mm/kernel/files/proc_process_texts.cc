@@ -138,14 +138,34 @@ void add_flags(TextBuilder& out, const Vma& vma) {
   out.add('\n');
 }
 
+// A guard is part of what surrounds it (MADV_GUARD_INSTALL).
+Vma without_guard(Vma vma) {
+  if ((vma.flags & kVmaGuard) != 0) {
+    vma.perm = guarded_perm(vma.flags);
+    vma.flags &= ~kVmaGuardMask;
+  }
+  return vma;
+}
+bool continues(const Vma& vma, const Vma& next) {
+  return vma.range.end == next.range.begin && vma.perm == next.perm && vma.sharing == next.sharing &&
+         vma.usage == next.usage && vma.flags == next.flags && vma.object == next.object &&
+         (vma.object == nullptr || vma.offset_bytes + vma.range.bytes() == next.offset_bytes);
+}
+
 template <class Add>
 void for_each_vma(const Thread& thread, Add add) {
   if (thread.space == nullptr) {
     return;
   }
-  for (auto vma = thread.space->at_or_after(kUserRange.begin); vma;
-       vma = thread.space->at_or_after(vma->range.end)) {
-    add(*vma);
+  const AddressSpace& space = *thread.space;
+  const bool guards = space.may_have(kVmaGuard);
+  for (auto vma = space.at_or_after(kUserRange.begin); vma;) {
+    Vma whole = without_guard(*vma);
+    for (vma = space.at_or_after(whole.range.end); guards && vma && continues(whole, without_guard(*vma));
+         vma = space.at_or_after(whole.range.end)) {
+      whole.range.end = vma->range.end;
+    }
+    add(whole);
   }
 }
 
