@@ -16,7 +16,8 @@ constexpr Timeval to_timeval(u64 ns) {
 struct Rusage {
   Timeval user;
   Timeval system;
-  i64 other[14] = {};
+  i64 most_resident_kib = 0;
+  i64 other[13] = {};
 };
 static_assert(sizeof(Rusage) == 144);
 

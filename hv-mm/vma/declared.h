@@ -11,9 +11,9 @@
 
 namespace nopte::hv {
 
-// A bound on the work of one call and on what a guest can make us keep: what Linux's mmap comes to with the
-// default max_map_count, 65,530.
-inline constexpr u64 kMaxRegionsPerSpace = 65531;
+// A bound on the work of one call and on what a guest can make us keep: what Linux's mmap comes to with a
+// max_map_count of 65,536, a little above the default.
+inline constexpr u64 kMaxRegionsPerSpace = 65537;
 
 // The regions' memory, and a reserve of it: a call that stops has changed a prefix, and what the rest of it
 // needs must be had. It takes from the reserve what it cannot have otherwise, and gives back as much.

@@ -125,6 +125,28 @@ void max_map_count_holds() {
   CHECK(made > 100 && made < 201);
 }
 
+void max_map_count_can_be_more() {
+  const std::string before = read_all(kMaps);
+  CHECK(write_all(kMaps, "65536") == 0);
+  CHECK(status_of_child([] {
+          for (int made = 0;; ++made) {
+            if (mmap(nullptr, 4096, made % 2 == 0 ? PROT_READ : PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                     0) == MAP_FAILED) {
+              break;
+            }
+          }
+          CHECK(errno == ENOMEM);
+          const int file = open("/proc/self/maps", O_RDONLY);
+          static char text[1 << 16];
+          size_t lines = 0;
+          for (ssize_t bytes = 0; (bytes = read(file, text, sizeof text)) > 0;) {
+            lines += size_t(std::count(text, text + bytes, '\n'));
+          }
+          CHECK(lines == 65537);
+        }) == 0);
+  CHECK(write_all(kMaps, before.c_str()) == 0);
+}
+
 }  // namespace
 
 int main() {
@@ -134,5 +156,6 @@ int main() {
   check("sys has what allocators read", sys_has_what_allocators_read);
   check("overcommit has three modes", overcommit_has_three_modes);
   check("max_map_count holds", max_map_count_holds);
+  check("max_map_count can be more", max_map_count_can_be_more);
   return finish();
 }

@@ -119,7 +119,7 @@ void windows_lie_in_their_range(Scene& s) {
   EXPECT(s.destroy_object(o) == kOk);
 }
 void the_regions_of_a_space_are_limited(Scene& s) {
-  constexpr u64 kMostRegions = 65531;
+  constexpr u64 kMostRegions = 65537;
   const SpaceId a = s.create_active();
   for (u64 page = 0; page < kMostRegions; ++page) {
     if (s.map_unlisted(a, page, page % 2 != 0 ? kPermR : kPermRW) != kOk) {
