@@ -160,6 +160,7 @@ void become(Thread& self, NewImage& image) {
   std::memcpy(self.comm, image.comm, sizeof(self.comm));
   reset_signals(self);
   self.process->exit_signal = kSIGCHLD;
+  self.process->executed = true;
   self.process->initial_stack = image.stack;
   self.process->barriers = 0;
   self.clear_child_tid = 0;

@@ -52,6 +52,7 @@ struct Process {
   bool stopped = false;  // all have, and the parent was told
   bool stop_reported = true;
   bool continue_reported = true;
+  bool executed = false;   // since its fork: setpgid is not its parent's any more
   bool unclaimed = false;  // a zombie that nobody will wait for
 
   // Time, in nanoseconds.
