@@ -6,6 +6,7 @@
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/futex.h"
 #include "guest-mm/kernel/machine_end.h"
+#include "guest-mm/kernel/posix_timers.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/process_space.h"
 #include "guest-mm/kernel/robust_list.h"
@@ -137,6 +138,9 @@ void report_stop(Process& process) {
 
 // The last thread of it ended.
 void end_process(Process& process) {
+  if (process.timers != nullptr) [[unlikely]] {
+    drop_timers(process);
+  }
   if (process.signals.pending.queue != nullptr) [[unlikely]] {
     drop_pending(process.signals.pending, ~SignalSet{0});
   }

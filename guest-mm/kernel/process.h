@@ -12,6 +12,7 @@
 
 namespace nopte::guest {
 
+struct PosixTimer;  // guest-mm/kernel/posix_timers.cc
 namespace files {
 class Inode;
 }  // namespace files
@@ -64,6 +65,7 @@ struct Process {
     u64 interval_ns = 0;
   };
   Alarm alarm;  // ITIMER_REAL
+  PosixTimer* timers = nullptr;  // the others; owned
 
   Limits* limits;  // one reference
 
