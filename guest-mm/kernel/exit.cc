@@ -270,6 +270,7 @@ void go_on_as_leader(void (*entry)(void*)) {
   leader.signals.saved_blocked = self.signals.saved_blocked;
   leader.signals.restore_saved = self.signals.restore_saved;
   leader.scheduling = self.scheduling;
+  leader.personality = self.personality;
   leader.fs_base = 0;
   leader.set_child_tid = leader.clear_child_tid = leader.robust_list = 0;
   leader.restart = {};

@@ -71,6 +71,7 @@ void copy_thread(Thread& child, const Thread& parent, const CloneRequest& reques
   arch::save_fpu(child.fpu);
   std::memcpy(child.comm, parent.comm, sizeof(child.comm));
   child.scheduling = parent.scheduling;
+  child.personality = parent.personality;
   child.signals.blocked = parent.signals.blocked;
   if ((request.flags & kCloneVm) == 0 || (request.flags & kCloneVfork) != 0) {
     child.signals.alternate = parent.signals.alternate;
