@@ -64,7 +64,7 @@ struct Process {
     Process* process = nullptr;
     u64 interval_ns = 0;
   };
-  Alarm alarm;  // ITIMER_REAL
+  Alarm alarm;                   // ITIMER_REAL
   PosixTimer* timers = nullptr;  // the others; owned
 
   Limits* limits;  // one reference
