@@ -107,8 +107,8 @@ void stacks() {
   action.sa_handler = look;
   action.sa_flags = SA_ONSTACK;
   CHECK(sigaction(SIGUSR2, &action, nullptr) == 0);
-  for (const int flags :
-       {0, int{SS_ONSTACK}, kAutodisarm, int(kAutodisarm | SS_ONSTACK), int{SS_DISABLE}, int(kAutodisarm | SS_DISABLE)}) {
+  for (const int flags : {0, int{SS_ONSTACK}, kAutodisarm, int(kAutodisarm | SS_ONSTACK), int{SS_DISABLE},
+                          int(kAutodisarm | SS_DISABLE)}) {
     print("set", put(flags, sizeof(memory)));
     CHECK(raise(SIGUSR2) == 0);
     stack_t after;
