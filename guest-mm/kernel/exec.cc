@@ -12,6 +12,7 @@
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/initial_stack.h"
 #include "guest-mm/kernel/log.h"
+#include "guest-mm/kernel/posix_timers.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/process_space.h"
 #include "guest-mm/kernel/program.h"
@@ -160,6 +161,8 @@ void become(Thread& self, NewImage& image) {
   std::memcpy(self.comm, image.comm, sizeof(self.comm));
   reset_signals(self);
   self.process->exit_signal = kSIGCHLD;
+  self.process->executed = true;
+  drop_numbered_timers(*self.process);
   self.process->initial_stack = image.stack;
   self.process->barriers = 0;
   self.clear_child_tid = 0;

@@ -7,9 +7,11 @@
 #include "guest-mm/kernel/futex.h"
 #include "guest-mm/kernel/ipc/sem.h"
 #include "guest-mm/kernel/machine_end.h"
+#include "guest-mm/kernel/posix_timers.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/process_space.h"
 #include "guest-mm/kernel/robust_list.h"
+#include "guest-mm/kernel/signal_queue.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/thread_group.h"
 #include "guest-mm/kernel/wait.h"
@@ -36,6 +38,25 @@ void tell_parent(Process& process, i32 code, i32 status) {
   wake(parent.child_event);
 }
 
+u64 g_stopped_processes = 0;
+
+// Whether it was.
+bool forget_stop(Process& process) {
+  const bool was = std::exchange(process.stopped, false);
+  g_stopped_processes -= was ? 1 : 0;
+  return was;
+}
+
+// It stopped, or goes on.
+void tell_of_stop(const Process& process, i32 code, i32 signal) {
+  Process& parent = *process.parent;
+  if ((parent.signals.actions[kSIGCHLD - 1].flags & kSaNocldstop) == 0) {
+    send_signal(parent, kSIGCHLD,
+                SignalInfo{.code = code, .pid = process.pid, .value = static_cast<u64>(signal)});
+  }
+  wake(parent.child_event);
+}
+
 // Children go to init; those that ended already are its to collect.
 void give_children_to_init(Process& process) {
   Process* init = init_process();
@@ -51,7 +72,36 @@ void give_children_to_init(Process& process) {
   }
 }
 
+// The group's tie to its session goes with `leaving`: those of it that are stopped are told and go on
+// (POSIX, _exit).
+void release_orphans(i32 pgid, const Process* leaving) {
+  if (!orphaned_group(pgid, leaving)) {
+    return;
+  }
+  bool stopped = false;
+  for_each_process([&](const Process& process) { stopped |= process.pgid == pgid && process.stopped; });
+  if (stopped) {
+    signal_group(pgid, kSIGHUP, SignalInfo{.code = kSiKernel});
+    signal_group(pgid, kSIGCONT, SignalInfo{.code = kSiKernel});
+  }
+}
+
 }  // namespace
+
+bool orphaned_group(i32 pgid, const Process* without) {
+  // Whoever came to init for want of a parent does not count; the jobs of an init that is a shell do.
+  const Process* const init = init_process();
+  bool orphaned = true;
+  for_each_process([&](const Process& process) {
+    const Process* const parent = process.parent;
+    if (process.pgid == pgid && &process != without && !process.ended() && parent != nullptr &&
+        parent != without && (parent != init || process.maker_tid == init->pid) && parent->pgid != pgid &&
+        parent->sid == process.sid) {
+      orphaned = false;
+    }
+  });
+  return orphaned;
+}
 
 void finish_vfork(Thread& thread) {
   if (Thread* const parent = std::exchange(thread.vfork_parent, nullptr)) {
@@ -66,7 +116,7 @@ namespace {
 void doom_others(const Thread& self, Process& process) {
   process.stop_signal = 0;
   process.parked = 0;
-  process.stopped = false;
+  forget_stop(process);
   process.for_each_thread([&](Thread& thread) {
     if (&thread == &self || thread.state == ThreadState::kEnded) {
       return;
@@ -81,23 +131,36 @@ void doom_others(const Thread& self, Process& process) {
 
 void report_stop(Process& process) {
   process.stopped = true;
+  ++g_stopped_processes;
   process.stop_reported = false;
   process.continue_reported = true;
-  if ((process.parent->signals.actions[kSIGCHLD - 1].flags & kSaNocldstop) == 0) {
-    tell_parent(process, kCldStopped, process.stop_signal);
-  } else {
-    wake(process.parent->child_event);
-  }
+  tell_of_stop(process, kCldStopped, process.stop_signal);
 }
 
 // The last thread of it ended.
 void end_process(Process& process) {
+  if (process.timers != nullptr) [[unlikely]] {
+    drop_timers(process);
+  }
+  if (process.signals.pending.queue != nullptr) [[unlikely]] {
+    drop_pending(process.signals.pending, ~SignalSet{0});
+  }
   timer_stop(process.alarm);
   if (process.semaphore_undos != nullptr) [[unlikely]] {
     ipc::undo_semaphores(process);
   }
   if (process.executable != nullptr) {
     std::exchange(process.executable, nullptr)->release();
+  }
+  if (g_stopped_processes != 0) [[unlikely]] {
+    release_orphans(process.pgid, &process);
+    for (const Process* child = process.first_child; child != nullptr;) {
+      const Process* const next = child->next_sibling;
+      if (child->pgid != process.pgid) {
+        release_orphans(child->pgid, &process);
+      }
+      child = next;
+    }
   }
   give_children_to_init(process);
   const i32 signal = termination_signal(process.exit_status);
@@ -159,6 +222,9 @@ void exit_thread(i32 wait_status) {
     end_machine_of(process.exit_status);
   }
   settle_words(self);
+  if (self.signals.pending.queue != nullptr) [[unlikely]] {
+    drop_pending(self.signals.pending, ~SignalSet{0});
+  }
   finish_vfork(self);
   std::exchange(self.directories, nullptr)->release();
   std::exchange(self.files, nullptr)->release_table();
@@ -202,8 +268,13 @@ void go_on_as_leader(void (*entry)(void*)) {
   leader.directories = std::exchange(self.directories, nullptr);
   *leader.registers = *self.registers;
   std::memcpy(leader.comm, self.comm, sizeof(leader.comm));
-  leader.signals = self.signals;
+  drop_pending(leader.signals.pending, ~SignalSet{0});
+  move_pending(leader.signals.pending, self.signals.pending);
+  leader.signals.blocked = self.signals.blocked;
+  leader.signals.saved_blocked = self.signals.saved_blocked;
+  leader.signals.restore_saved = self.signals.restore_saved;
   leader.scheduling = self.scheduling;
+  leader.personality = self.personality;
   leader.fs_base = 0;
   leader.set_child_tid = leader.clear_child_tid = leader.robust_list = 0;
   leader.restart = {};
@@ -248,7 +319,7 @@ void park_thread() {
 }
 
 void note_continued(Process& process) {
-  const bool was_stopped = std::exchange(process.stopped, false);
+  const bool was_stopped = forget_stop(process);
   process.stop_signal = 0;
   process.parked = 0;
   process.for_each_thread([](Thread& thread) {
@@ -259,7 +330,7 @@ void note_continued(Process& process) {
   if (was_stopped) {
     process.stop_reported = true;
     process.continue_reported = false;
-    wake(process.parent->child_event);
+    tell_of_stop(process, kCldContinued, kSIGCONT);
   }
 }
 

@@ -72,6 +72,7 @@ void copy_thread(Thread& child, const Thread& parent, const CloneRequest& reques
   std::memcpy(child.comm, parent.comm, sizeof(child.comm));
   child.scheduling = parent.scheduling;
   child.memory_policy = parent.memory_policy;
+  child.personality = parent.personality;
   child.signals.blocked = parent.signals.blocked;
   if ((request.flags & kCloneVm) == 0 || (request.flags & kCloneVfork) != 0) {
     child.signals.alternate = parent.signals.alternate;

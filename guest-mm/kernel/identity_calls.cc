@@ -96,6 +96,9 @@ i64 sys_setpgid(const SyscallArgs& args) {
   if (process->sid != self.sid || process->sid == process->pid) {
     return -kEPERM;
   }
+  if (process != &self && process->executed) {
+    return -kEACCES;
+  }
   const i32 group = static_cast<i32>(args.a1) == 0 ? process->pid : static_cast<i32>(args.a1);
   if (group != process->pid) {
     bool exists = false;
@@ -111,7 +114,7 @@ i64 sys_setpgid(const SyscallArgs& args) {
 
 i64 sys_setsid(const SyscallArgs&) {
   Process& self = current_process();
-  bool leader = false;
+  bool leader = self.sid == self.pid;
   for_each_process([&](Process& other) { leader = leader || other.pgid == self.pid; });
   if (leader) {
     return -kEPERM;

@@ -21,6 +21,7 @@ constexpr std::array<Limit, kResources> kInitial = [] {
   set(Resource::kCoreBytes, 0, kUnlimited);
   set(Resource::kOpenFiles, 1024, 4096);
   set(Resource::kLockedBytes, 8 << 20, 8 << 20);
+  set(Resource::kPendingSignals, 4096, 4096);
   set(Resource::kQueueBytes, 819'200, 819'200);
   set(Resource::kNice, 0, 0);
   set(Resource::kRealTimePriority, 0, 0);

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "guest-mm/kernel/process_slots.h"
+#include "guest-mm/kernel/signal_queue.h"
 #include "pvops/base/panic.h"
 #include "pvops/platform_ops.h"
 
@@ -175,6 +176,9 @@ void release_thread(Thread& thread) {
     (thread.next_in_group != nullptr ? thread.next_in_group->previous_in_group : process->last_thread) =
         thread.previous_in_group;
   }
+  if (thread.signals.pending.queue != nullptr) [[unlikely]] {
+    drop_pending(thread.signals.pending, ~SignalSet{0});  // sent after it ended
+  }
   forget_id(thread);
   thread.~Thread();
   give_process_slot(&thread);
@@ -188,6 +192,9 @@ void release_process(Process& process) {
     leave_parent(process, *process.parent);
   }
   timer_stop(process.alarm);
+  if (leader.signals.pending.queue != nullptr) [[unlikely]] {
+    drop_pending(leader.signals.pending, ~SignalSet{0});
+  }
   process.limits->release();
   if (process.signals.shared != nullptr) [[unlikely]] {
     drop_signal_actions(process);

@@ -12,6 +12,7 @@
 
 namespace nopte::guest {
 
+struct PosixTimer;  // guest-mm/kernel/posix_timers.cc
 namespace files {
 class Inode;
 }  // namespace files
@@ -55,6 +56,7 @@ struct Process {
   bool stopped = false;  // all have, and the parent was told
   bool stop_reported = true;
   bool continue_reported = true;
+  bool executed = false;   // since its fork: setpgid is not its parent's any more
   bool unclaimed = false;  // a zombie that nobody will wait for
 
   // Time, in nanoseconds.
@@ -65,7 +67,8 @@ struct Process {
     Process* process = nullptr;
     u64 interval_ns = 0;
   };
-  Alarm alarm;  // ITIMER_REAL
+  Alarm alarm;                   // ITIMER_REAL
+  PosixTimer* timers = nullptr;  // the others; owned
 
   Limits* limits;  // one reference
 

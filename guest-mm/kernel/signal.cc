@@ -6,6 +6,7 @@
 
 #include "guest-mm/core/heap.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/signal_queue.h"
 #include "guest-mm/kernel/wait.h"
 
 namespace nopte::guest {
@@ -29,17 +30,10 @@ bool ignored(const Thread& target, i32 signal) {
          (handler == SignalAction::kDefault && (kIgnoredByDefault & signal_bit(signal)) != 0);
 }
 
-void make_pending(PendingSignals& pending, i32 signal, const SignalInfo& info) {
-  if ((pending.set & signal_bit(signal)) == 0) {
-    pending.set |= signal_bit(signal);
-    pending.info[signal - 1] = info;
-  }
-}
-
 // The ones of the set are pending nowhere in the process.
 void flush(Process& process, SignalSet set) {
-  process.signals.pending.set &= ~set;
-  process.for_each_thread([set](Thread& thread) { thread.signals.pending.set &= ~set; });
+  drop_pending(process.signals.pending, set);
+  process.for_each_thread([set](Thread& thread) { drop_pending(thread.signals.pending, set); });
 }
 
 // What comes before queueing: stopping and going on take each other's signals away. False: nobody is there to
@@ -78,6 +72,14 @@ Thread* taker(Process& process, i32 signal) {
   });
   return found;
 }
+
+void wake_taker(Process& process, i32 signal) {
+  if (Thread* const thread = taker(process, signal)) {
+    wake_for_signal(*thread, signal);
+  }
+}
+
+u64 most_queued(const Process& process) { return process.limits->of(Resource::kPendingSignals).now; }
 
 }  // namespace
 
@@ -138,21 +140,35 @@ void wake_for_signal(Thread& thread, i32 signal) {
   }
 }
 
-void send_signal(Process& target, i32 signal, const SignalInfo& info) {
+bool send_signal(Process& target, i32 signal, const SignalInfo& info) {
   if (!prepare(target, target.leader(), signal)) {
-    return;
+    return true;
   }
-  make_pending(target.signals.pending, signal, info);
-  if (Thread* const thread = taker(target, signal)) {
-    wake_for_signal(*thread, signal);
-  }
+  const bool kept = make_pending(target.signals.pending, signal, info, most_queued(target));
+  wake_taker(target, signal);
+  return kept;
 }
 
-void send_signal(Thread& target, i32 signal, const SignalInfo& info) {
-  if (prepare(*target.process, target, signal)) {
-    make_pending(target.signals.pending, signal, info);
-    wake_for_signal(target, signal);
+bool send_signal(Thread& target, i32 signal, const SignalInfo& info) {
+  if (!prepare(*target.process, target, signal)) {
+    return true;
   }
+  const bool kept = make_pending(target.signals.pending, signal, info, most_queued(*target.process));
+  wake_for_signal(target, signal);
+  return kept;
+}
+
+bool send_signal(Process& target, Thread* thread, QueuedSignal& queued) {
+  if (!prepare(target, thread != nullptr ? *thread : target.leader(), queued.signal)) {
+    return false;
+  }
+  make_pending(thread != nullptr ? thread->signals.pending : target.signals.pending, queued);
+  if (thread != nullptr) {
+    wake_for_signal(*thread, queued.signal);
+  } else {
+    wake_taker(target, queued.signal);
+  }
+  return true;
 }
 
 u64 signal_group(i32 pgid, i32 signal, const SignalInfo& info) {
@@ -175,6 +191,7 @@ void force_signal(i32 signal, const SignalInfo& info) {
     signals.blocked &= ~signal_bit(signal);
   }
   signals.pending.set |= signal_bit(signal);
+  signals.pending.plain |= signal_bit(signal);
   signals.pending.info[signal - 1] = info;
   self.signal_ready = true;
 }

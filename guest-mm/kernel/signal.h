@@ -1,8 +1,8 @@
 // Signals: numbers, dispositions and delivery. The layouts are Linux's on x86-64 (asm/signal.h,
 // asm-generic/siginfo.h); signal_frame.h holds what a handler sees on its stack.
 //
-// A signal of one number is pending at most once, as Linux's classic signals are; the first sender's
-// information is kept.
+// A signal of one number below 32 is pending at most once, and the first sender's information is kept; those
+// of real time queue, in order, as long as RLIMIT_SIGPENDING and memory allow (signal_queue.h).
 #pragma once
 
 #include "guest-mm/kernel/arch.h"
@@ -54,17 +54,19 @@ constexpr SignalSet signal_bit(i32 signal) { return SignalSet{1} << (signal - 1)
 inline constexpr SignalSet kUnblockable = signal_bit(kSIGKILL) | signal_bit(kSIGSTOP);
 
 // si_code.
-inline constexpr i32 kSiUser = 0, kSiKernel = 0x80, kSiTimer = -2, kSiTkill = -6;
+inline constexpr i32 kSiUser = 0, kSiKernel = 0x80, kSiQueue = -1, kSiTimer = -2, kSiTkill = -6;
 inline constexpr i32 kSegvMaperr = 1, kSegvAccerr = 2, kBusAdraln = 1, kBusAdrerr = 2;
 inline constexpr i32 kFpeIntdiv = 1, kFpeFltinv = 7, kIllIllopn = 2, kTrapBrkpt = 1, kTrapTrace = 2;
 inline constexpr i32 kCldExited = 1, kCldKilled = 2, kCldDumped = 3, kCldStopped = 5, kCldContinued = 6;
 
 // What a handler with SA_SIGINFO learns; the fields that the code makes meaningful.
 struct SignalInfo {
-  i32 code;
-  i32 pid;  // sender or child
-  // Fault: si_addr. Child: its exit status or signal.
-  u64 value;
+  i32 code = 0;
+  i32 pid = 0;  // sender or child; the number of a timer
+  // Fault: si_addr. Child: its exit status or signal. Queued or of a timer: si_value.
+  u64 value = 0;
+  u32 uid = 0;    // sender or child; the overruns of a timer
+  i32 error = 0;  // si_errno
 };
 
 // struct sigaction as rt_sigaction passes it.
@@ -76,19 +78,30 @@ struct SignalAction {
 
   static constexpr u64 kDefault = 0, kIgnore = 1;
 };
+inline constexpr u64 kSaKnown =
+    0x0001 | 0x0002 | 0x0004 | 0x0800 | 0x0400'0000 | 0x0800'0000 | 0x1000'0000 | 0x4000'0000 | 0x8000'0000;
 inline constexpr u64 kSaNocldstop = 1, kSaNocldwait = 2, kSaSiginfo = 4, kSaRestorer = 0x0400'0000,
                      kSaOnstack = 0x0800'0000, kSaRestart = 0x1000'0000, kSaNodefer = 0x4000'0000,
                      kSaResethand = 0x8000'0000;
 
 struct AlternateStack {
   u64 base = 0;
-  u64 bytes = 0;  // 0: none
+  u64 bytes = 0;         // 0: none
+  bool disarms = false;  // SS_AUTODISARM: there is none while a handler runs on it
 };
 
-// Not initialised on purpose: info is written when a signal becomes pending.
+struct QueuedSignal;  // guest-mm/kernel/signal_queue.h
+
+inline constexpr i32 kFirstRealTime = 32;
+
 struct PendingSignals {
+  PendingSignals() {}  // NOLINT: `info` is written when a signal becomes pending
   SignalSet set = 0;
-  SignalInfo info[kSignals];
+  SignalSet plain = 0;            // of these, whose information lies in `info`
+  QueuedSignal* queue = nullptr;  // the others', the oldest first; owned
+  union {
+    SignalInfo info[kFirstRealTime - 1];
+  };
 };
 
 // Of one thread. `pending` was sent to it alone.
@@ -123,9 +136,10 @@ void clear_signal_handlers(Process& process);
 void drop_signal_actions(Process& process);
 
 // Makes `signal` (1..64) pending for a process, or for one thread, and wakes who takes it; ignored ones
-// vanish, SIGCONT and SIGKILL resume a stopped process. The target may be the running one.
-void send_signal(Process& target, i32 signal, const SignalInfo& info = {});
-void send_signal(Thread& target, i32 signal, const SignalInfo& info = {});
+// vanish, SIGCONT and SIGKILL resume a stopped process. The target may be the running one. False: there was
+// no room for one of real time, and nothing was sent.
+bool send_signal(Process& target, i32 signal, const SignalInfo& info = {});
+bool send_signal(Thread& target, i32 signal, const SignalInfo& info = {});
 // To every process of the group; the number of processes that got it.
 u64 signal_group(i32 pgid, i32 signal, const SignalInfo& info = {});
 // What the terminal does at Ctrl-C and friends.

@@ -4,6 +4,7 @@
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/signal_frame.h"
+#include "guest-mm/kernel/signal_queue.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/time.h"
 
@@ -12,7 +13,6 @@ namespace nopte::guest {
 namespace {
 
 constexpr u64 kSetBytes = sizeof(SignalSet);
-constexpr u64 kMinSignalStackBytes = 2048;
 
 bool valid_signal(i64 signal) { return signal >= 1 && signal <= kSignals; }
 
@@ -32,10 +32,8 @@ i64 send_checked(Target* target, i32 signal, i32 code) {
   if (target == nullptr) {
     return -kESRCH;
   }
-  if (signal != 0) {
-    send_signal(*target, signal, SignalInfo{.code = code, .pid = current_process().pid, .value = 0});
-  }
-  return 0;
+  const SignalInfo info{.code = code, .pid = current_process().pid};
+  return signal == 0 || send_signal(*target, signal, info) ? 0 : -kEAGAIN;
 }
 
 }  // namespace
@@ -58,6 +56,7 @@ i64 sys_rt_sigaction(const SyscallArgs& args) {
       return -kEINVAL;
     }
     action.mask &= ~kUnblockable;
+    action.flags &= kSaKnown;
     slot = action;
     const bool ignores =
         action.handler == SignalAction::kIgnore ||
@@ -162,10 +161,10 @@ i64 sys_rt_sigtimedwait(const SyscallArgs& args) {
     PendingSignals& from = (signals.pending.set & set) != 0 ? signals.pending : shared;
     if (const SignalSet ready = from.set & set; ready != 0) {
       const i32 signal = __builtin_ctzll(ready) + 1;
-      from.set &= ~signal_bit(signal);
+      const SignalInfo taken = take_pending(from, signal);
       refresh_signals(self);
       if (args.a1 != 0) {
-        const UserSigInfo info = user_info(signal, from.info[signal - 1]);
+        const UserSigInfo info = user_info(signal, taken);
         if (!arch::copy_to_user(Gva{args.a1}, &info, sizeof(info))) {
           return -kEFAULT;
         }
@@ -193,29 +192,14 @@ i64 sys_sigaltstack(const SyscallArgs& args) {
   Thread& self = current();
   AlternateStack& stack = self.signals.alternate;
   const u64 rsp = args.registers.rsp;
-  const bool on_it = stack.bytes != 0 && rsp > stack.base && rsp - stack.base <= stack.bytes;
-  const UserSignalStack old{.base = stack.base,
-                            .flags = stack.bytes == 0 ? kSsDisable
-                                     : on_it          ? kSsOnstack
-                                                      : 0,
-                            .pad = 0,
-                            .bytes = stack.bytes};
+  const UserSignalStack old = user_stack(stack, rsp);
   if (args.a0 != 0) {
     UserSignalStack wanted;
     if (!arch::copy_from_user(&wanted, Gva{args.a0}, sizeof(wanted))) {
       return -kEFAULT;
     }
-    if (on_it) {
-      return -kEPERM;
-    }
-    if (wanted.flags == kSsDisable) {
-      stack = {};
-    } else if (wanted.flags != 0 && wanted.flags != kSsOnstack) {
-      return -kEINVAL;
-    } else if (wanted.bytes < kMinSignalStackBytes) {
-      return -kENOMEM;
-    } else {
-      stack = {.base = wanted.base, .bytes = wanted.bytes};
+    if (const i64 error = set_alternate_stack(stack, wanted, rsp); error != 0) {
+      return error;
     }
   }
   if (args.a1 != 0 && !arch::copy_to_user(Gva{args.a1}, &old, sizeof(old))) {
@@ -250,6 +234,65 @@ i64 sys_kill(const SyscallArgs& args) {
     }
   });
   return reached != 0 ? 0 : -kESRCH;
+}
+
+namespace {
+
+// What rt_sigqueueinfo takes from the program. 0, or -EFAULT, or -EPERM: only the kernel speaks to others as
+// itself or as tkill does.
+i64 load_info(u64 address, i32 target, SignalInfo& info) {
+  UserSigInfo given;
+  if (!arch::copy_from_user(&given, Gva{address}, sizeof(given))) {
+    return -kEFAULT;
+  }
+  if ((given.code >= 0 || given.code == kSiTkill) && target != current_process().pid) {
+    return -kEPERM;
+  }
+  info = {.code = given.code,
+          .pid = given.from.pid,
+          .value = given.words[1],
+          .uid = given.from.uid,
+          .error = given.error};
+  return 0;
+}
+
+template <class Target>
+i64 queue_checked(Target* target, i32 signal, const SignalInfo& info) {
+  if (target == nullptr) {
+    return -kESRCH;
+  }
+  if (signal != 0 && !valid_signal(signal)) {
+    return -kEINVAL;
+  }
+  return signal == 0 || send_signal(*target, signal, info) ? 0 : -kEAGAIN;
+}
+
+}  // namespace
+
+i64 sys_rt_sigqueueinfo(const SyscallArgs& args) {
+  const auto pid = static_cast<i32>(args.a0);
+  SignalInfo info;
+  if (const i64 error = load_info(args.a2, pid, info); error != 0) {
+    return error;
+  }
+  Thread* const thread = find_thread(pid);
+  return queue_checked(thread != nullptr ? thread->process : nullptr, static_cast<i32>(args.a1), info);
+}
+
+i64 sys_rt_tgsigqueueinfo(const SyscallArgs& args) {
+  const auto group = static_cast<i32>(args.a0);
+  const auto tid = static_cast<i32>(args.a1);
+  SignalInfo info;
+  if (const i64 error = load_info(args.a3, tid, info); error == -kEFAULT) {
+    return error;
+  } else if (group <= 0 || tid <= 0) {
+    return -kEINVAL;
+  } else if (error != 0) {
+    return error;
+  }
+  Thread* const thread = find_thread(tid);
+  return queue_checked(thread != nullptr && thread->process->pid == group ? thread : nullptr,
+                       static_cast<i32>(args.a2), info);
 }
 
 i64 sys_tgkill(const SyscallArgs& args) {

@@ -5,6 +5,7 @@
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/signal_frame.h"
+#include "guest-mm/kernel/signal_queue.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/wait.h"
 #include "pvops/mm_ops.h"
@@ -70,10 +71,6 @@ void settle_interrupted_call(UserRegisters& registers, const SignalAction* actio
   registers.orig_rax = kNotASyscall;
 }
 
-bool on_alternate_stack(const AlternateStack& stack, u64 rsp) {
-  return stack.bytes != 0 && rsp > stack.base && rsp - stack.base <= stack.bytes;
-}
-
 // The XSAVE image and its end mark at a user address.
 Result<void> write_fpu_frame(Thread& self, Gva at) {
   arch::save_fpu(self.fpu);
@@ -124,7 +121,7 @@ void fill_machine_context(UserMachineContext& out, const UserRegisters& r, const
 bool enter_handler(UserRegisters& registers, i32 signal, const SignalAction& action, const SignalInfo& info,
                    SignalSet blocked_before) {
   Thread& self = current();
-  const AlternateStack& alternate = self.signals.alternate;
+  AlternateStack& alternate = self.signals.alternate;
   u64 top = registers.rsp - kRedZoneBytes;
   const bool switches = (action.flags & kSaOnstack) != 0 && alternate.bytes != 0 &&
                         !on_alternate_stack(alternate, registers.rsp);
@@ -145,17 +142,15 @@ bool enter_handler(UserRegisters& registers, i32 signal, const SignalAction& act
   frame.return_address = action.restorer;
   frame.context.flags = kContextFlags;
   frame.context.link = 0;
-  frame.context.stack = {.base = alternate.base,
-                         .flags = alternate.bytes == 0                           ? kSsDisable
-                                  : on_alternate_stack(alternate, registers.rsp) ? kSsOnstack
-                                                                                 : 0,
-                         .pad = 0,
-                         .bytes = alternate.bytes};
+  frame.context.stack = user_stack(alternate, registers.rsp);
   fill_machine_context(frame.context.machine, registers, self, fpu_at);
   frame.context.blocked = blocked_before;
   frame.info = user_info(signal, info);
   if (!write_fpu_frame(self, Gva{fpu_at}) || !arch::copy_to_user(Gva{frame_at}, &frame, sizeof(frame))) {
     return false;
+  }
+  if (alternate.disarms) [[unlikely]] {
+    alternate = {};
   }
   registers.rsp = frame_at;
   registers.rip = action.handler;
@@ -199,15 +194,44 @@ UserSigInfo user_info(i32 signal, const SignalInfo& info) {
   UserSigInfo out;
   out.signal = signal;
   out.code = info.code;
+  out.error = info.error;
   const bool fault = info.code > 0 && info.code < kSiKernel && signal != kSIGCHLD;
   if (fault) {
     out.address = info.value;
   } else {
-    out.from.pid = info.pid;
-    out.from.uid = 0;
-    out.from.status = static_cast<i32>(info.value);
+    out.words[0] = static_cast<u32>(info.pid) | u64{info.uid} << 32;
+    out.words[1] = info.value;
   }
   return out;
+}
+
+UserSignalStack user_stack(const AlternateStack& stack, u64 rsp) {
+  const i32 mode = stack.bytes == 0 ? kSsDisable : on_alternate_stack(stack, rsp) ? kSsOnstack : 0;
+  return {.base = stack.base,
+          .flags = mode | (stack.disarms ? kSsAutodisarm : 0),
+          .pad = 0,
+          .bytes = stack.bytes};
+}
+
+i64 set_alternate_stack(AlternateStack& stack, const UserSignalStack& wanted, u64 rsp) {
+  constexpr u64 kLeastBytes = 2048;
+  if (on_alternate_stack(stack, rsp)) {
+    return -kEPERM;
+  }
+  const bool disarms = (wanted.flags & kSsAutodisarm) != 0;
+  const i32 mode = wanted.flags & ~kSsAutodisarm;
+  if (mode != 0 && mode != kSsDisable && mode != kSsOnstack) {
+    return -kEINVAL;
+  }
+  if (mode == kSsDisable) {
+    stack = {.base = 0, .bytes = 0, .disarms = disarms};
+    return 0;
+  }
+  if (wanted.bytes < kLeastBytes) {
+    return -kENOMEM;
+  }
+  stack = {.base = wanted.base, .bytes = wanted.bytes, .disarms = disarms};
+  return 0;
 }
 
 void deliver_signals(UserRegisters& registers) {
@@ -227,10 +251,10 @@ void deliver_signals(UserRegisters& registers) {
       continue;
     }
     const i32 signal = next_signal(ready);
-    from.set &= ~signal_bit(signal);
+    const SignalInfo info = take_pending(from, signal);
     const u64 handler = group.actions[signal - 1].handler;
     if (handler > SignalAction::kIgnore) {
-      handle_one(registers, signal, from.info[signal - 1]);
+      handle_one(registers, signal, info);
       continue;
     }
     refresh_signals(self);
@@ -241,7 +265,9 @@ void deliver_signals(UserRegisters& registers) {
       case DefaultAction::kIgnore:
         break;
       case DefaultAction::kStop:
-        stop_process(signal);
+        if (signal == kSIGSTOP || !orphaned_group(self.process->pgid)) {
+          stop_process(signal);
+        }
         break;
       case DefaultAction::kEnd:
         exit_process(signal);
@@ -303,6 +329,8 @@ i64 sys_rt_sigreturn(const SyscallArgs& args) {
        .rsp = m.rsp,
        .ss = r.ss};
   set_blocked_signals(self, context.blocked);
+  // As Linux: what is refused, as on the stack itself, is left as it is.
+  (void)set_alternate_stack(self.signals.alternate, context.stack, m.rsp);
   return static_cast<i64>(m.rax);
 }
 

@@ -2,6 +2,8 @@
 // asm-generic/siginfo.h).
 #pragma once
 
+#include <cstdint>
+
 #include "guest-mm/kernel/signal.h"
 #include "pvops/base/types.h"
 
@@ -44,7 +46,15 @@ struct UserSignalStack {
   i32 pad = 0;
   u64 bytes = 0;
 };
-inline constexpr i32 kSsOnstack = 1, kSsDisable = 2;
+inline constexpr i32 kSsOnstack = 1, kSsDisable = 2, kSsAutodisarm = INT32_MIN;
+
+inline bool on_alternate_stack(const AlternateStack& stack, u64 rsp) {
+  return stack.bytes != 0 && !stack.disarms && rsp > stack.base && rsp - stack.base <= stack.bytes;
+}
+// As a program sees it whose stack pointer is `rsp`.
+UserSignalStack user_stack(const AlternateStack& stack, u64 rsp);
+// sigaltstack(2): 0, or -EPERM (it is in use), -EINVAL, -ENOMEM (too small); unchanged then.
+i64 set_alternate_stack(AlternateStack& stack, const UserSignalStack& wanted, u64 rsp);
 
 struct UserContext {
   u64 flags;

@@ -15,16 +15,6 @@ namespace nopte::guest {
 
 namespace {
 
-// struct new_utsname.
-struct SystemNames {
-  char system[65] = "Linux";
-  char node[65] = "nopte";
-  char release[65] = "6.1.0-nopte";
-  char version[65] = "#1";
-  char machine[65] = "x86_64";
-  char domain[65] = "(none)";
-};
-
 // struct sysinfo.
 struct SystemInfo {
   i64 uptime_seconds = 0;
@@ -38,11 +28,6 @@ struct SystemInfo {
 static_assert(sizeof(SystemInfo) == 112);
 
 }  // namespace
-
-i64 sys_uname(const SyscallArgs& args) {
-  const SystemNames names;
-  return arch::copy_to_user(Gva{args.a0}, &names, sizeof(names)) ? 0 : -kEFAULT;
-}
 
 i64 sys_sysinfo(const SyscallArgs& args) {
   const MemoryInfo memory = mm_ops().memory_info();
@@ -79,16 +64,6 @@ i64 sys_getrusage(const SyscallArgs& args) {
       return -kEINVAL;
   }
   return arch::copy_to_user(Gva{args.a1}, &usage, sizeof(usage)) ? 0 : -kEFAULT;
-}
-
-// Nice values: 0 for everyone; the call answers 20 - nice.
-i64 sys_getpriority(const SyscallArgs& args) { return args.a0 <= 2 ? 20 : -kEINVAL; }
-
-i64 sys_setpriority(const SyscallArgs& args) {
-  if (args.a0 > 2) {
-    return -kEINVAL;
-  }
-  return static_cast<i32>(args.a2) == 0 ? 0 : -kEPERM;
 }
 
 i64 sys_prctl(const SyscallArgs& args) {

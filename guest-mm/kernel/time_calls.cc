@@ -1,5 +1,7 @@
 // Clocks, sleeping and ITIMER_REAL.
+#include "guest-mm/kernel/clocks.h"
 #include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/posix_timers.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/rusage.h"
 #include "guest-mm/kernel/syscall.h"
@@ -8,17 +10,6 @@
 namespace nopte::guest {
 
 namespace {
-
-enum Clock : u64 {
-  kRealtime = 0,
-  kMonotonic = 1,
-  kProcessCpu = 2,
-  kThreadCpu = 3,
-  kMonotonicRaw = 4,
-  kRealtimeCoarse = 5,
-  kMonotonicCoarse = 6,
-  kBoottime = 7,
-};
 
 // A timer that fires more often than this would leave the program no time to run.
 constexpr u64 kLeastIntervalNs = 50'000;
@@ -42,10 +33,6 @@ struct CpuClock {
   bool known = false;
   bool whole = false;
 };
-bool is_cpu_clock(u64 clock) { return (clock & 0x8000'0000) != 0; }
-
-bool valid_clock(u64 clock) { return is_cpu_clock(clock) ? CpuClock(clock).known : clock <= kBoottime; }
-
 u64 read_clock(u64 clock) {
   if (is_cpu_clock(clock)) {
     return CpuClock(clock).ns();
@@ -141,6 +128,13 @@ void set_alarm(Process& process, u64 value_ns, u64 interval_ns) {
 
 }  // namespace
 
+bool valid_clock(u64 clock) { return is_cpu_clock(clock) ? CpuClock(clock).known : clock <= kBoottime; }
+
+i32 thread_of_cpu_clock(u64 clock) {
+  const CpuClock cpu(clock);
+  return cpu.whole || !cpu.known ? 0 : cpu.thread->tid;
+}
+
 i64 sys_clock_gettime(const SyscallArgs& args) {
   const u64 clock = args.a0 & 0xffff'ffff;
   return valid_clock(clock) ? put_timespec(args.a1, read_clock(clock)) : -kEINVAL;
@@ -231,22 +225,22 @@ i64 sys_getitimer(const SyscallArgs& args) {
     return -kEINVAL;
   }
   IntervalTimer timer;
-  if (which == 0) {
+  if (which != 0) {
+    const TimerSetting now = cpu_alarm(self, which == 1 ? CpuAlarm::kVirtual : CpuAlarm::kProfiling);
+    timer = {to_timeval(now.interval_ns), to_timeval(now.value_ns)};
+  } else {
     timer = {to_timeval(self.alarm.interval_ns), to_timeval(remaining_alarm_ns(self))};
   }
   return arch::copy_to_user(Gva{args.a1}, &timer, sizeof(timer)) ? 0 : -kEFAULT;
 }
 
 i64 sys_setitimer(const SyscallArgs& args) {
-  // Only real time is there.
-  if ((args.a0 & 0xffff'ffff) != 0) {
-    return -kEINVAL;
-  }
+  const u64 which = args.a0 & 0xffff'ffff;
   IntervalTimer timer;
   if (args.a1 != 0 && !arch::copy_from_user(&timer, Gva{args.a1}, sizeof(timer))) {
     return -kEFAULT;
   }
-  if (!valid(timer.interval) || !valid(timer.value)) {
+  if (which > 2 || !valid(timer.interval) || !valid(timer.value)) {
     return -kEINVAL;
   }
   if (args.a2 != 0) {
@@ -255,6 +249,11 @@ i64 sys_setitimer(const SyscallArgs& args) {
     if (const i64 error = sys_getitimer(old); error != 0) {
       return error;
     }
+  }
+  if (which != 0) {
+    const CpuAlarm alarm = which == 1 ? CpuAlarm::kVirtual : CpuAlarm::kProfiling;
+    const TimerSetting setting{.interval_ns = to_ns(timer.interval), .value_ns = to_ns(timer.value)};
+    return set_cpu_alarm(current_process(), alarm, setting) ? 0 : -kENOMEM;
   }
   set_alarm(current_process(), to_ns(timer.value), to_ns(timer.interval));
   return 0;

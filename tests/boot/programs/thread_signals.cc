@@ -294,6 +294,7 @@ void stop_and_go_on() {
   fflush(stdout);
   const pid_t child = fork();
   if (child == 0) {
+    CHECK(setpgid(0, 0) == 0);  // not in an orphaned group, which SIGTSTP does not stop
     static int out;
     out = pipes[1];
     auto body = [] {

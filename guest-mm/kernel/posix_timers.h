@@ -1,0 +1,28 @@
+// Timers with a number (timer_create), and the interval timers of processor time (setitimer): owned by the
+// process, on its list. A clock of processor time runs no faster than real time on one CPU, so that its
+// timers look again when it could have come so far at the earliest.
+#pragma once
+
+#include "pvops/base/types.h"
+
+namespace nopte::guest {
+
+struct Process;
+
+struct TimerSetting {
+  u64 interval_ns = 0;
+  u64 value_ns = 0;  // from now; 0: not armed
+};
+
+// ITIMER_VIRTUAL and ITIMER_PROF, which count all processor time.
+enum class CpuAlarm : i32 { kVirtual = -1, kProfiling = -2 };
+TimerSetting cpu_alarm(const Process& process, CpuAlarm which);
+// False: no memory.
+bool set_cpu_alarm(Process& process, CpuAlarm which, const TimerSetting& setting);
+
+// As exec does: those with a number end.
+void drop_numbered_timers(Process& process);
+// All of them, as the process ends.
+void drop_timers(Process& process);
+
+}  // namespace nopte::guest
