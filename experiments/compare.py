@@ -7,11 +7,11 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import machine  # noqa: E402
-from lib import boots, comparison, errors, images, peers, profiler, report, shares, side_by_side, tables, walks  # noqa: E402
+from lib import boots, comparison, errors, images, peers, profiler, programs, report, shares, side_by_side, tables, walks  # noqa: E402
 
 EPILOG = """\
-Workloads: mmlat, memory operations one by one; script, a busybox shell script as a whole program; with --walks also
-chase, which follows pointers.
+Workloads: mmlat, memory operations one by one; script, a busybox shell script as a whole program; Debian's programs, each in
+a boot of its own over the files of its packages; with --walks also chase, which follows pointers.
 Figures are executed instructions, which repeat exactly. Modelled figures add 1,000 or 2,000 cycles per exit, which the
 emulated machine does not charge. Ends with status 1 if a mode did not boot, a row failed or idled, output differs
 from the host's, or --check found a difference; everything else is reported all the same.
@@ -28,8 +28,10 @@ def parse(arguments):
     parser.add_argument("--modes", default=",".join(machine.MODES), metavar="MODE,...",
                         help=f"some of {', '.join(machine.MODES)} (default: all of these), and of "
                              f"{', '.join(machine.FOREIGN_MODES)}, for which Debian's packages are downloaded; all: of both")
-    parser.add_argument("--workload", default="all", choices=("all", *comparison.WORKLOADS, "none"),
-                        help="what to run (default: all; none: only what --walks and --profile run)")
+    parser.add_argument("--workload", default="all", metavar="NAME,...",
+                        help=f"what to run: some of {', '.join(comparison.workload_names())}; all: {' and '.join(comparison.USUAL_WORKLOADS)} "
+                             "(the default); programs: Debian's programs, all that are named here behind these, whose packages "
+                             "are downloaded; none: only what --walks and --profile run")
     parser.add_argument("--rows", metavar="ROW,...", help="of mmlat, these rows only")
     parser.add_argument("--large", action="store_true",
                         help="mmlat's rows of up to 4 GiB, too: the guest gets 5 GiB, each mode takes some minutes more")
@@ -60,7 +62,8 @@ def parse(arguments):
     for name in options.peers:
         if name not in peers.NAMES:
             raise errors.UserError(f"--peers: there is no peer {name}", f"peers are {', '.join(peers.NAMES)}")
-    if options.workload == "none" and not options.walks and not options.peers and not options.profile:
+    options.workloads = parse_workloads(options.workload)
+    if not options.workloads and not options.walks and not options.peers and not options.profile:
         raise errors.UserError("--workload none: there is nothing to run", "add --walks, --profile or --peers, or name a workload")
     options.guest_mib = comparison.LARGE_GUEST_MIB if options.large else machine.GUEST_MIB
     options.peer_timeout = options.timeout or PEER_SECONDS
@@ -72,6 +75,16 @@ def parse(arguments):
         options.timeout = LARGE_SECONDS if options.large else SECONDS
     comparison.check_measure_options(options)
     return options
+
+
+def parse_workloads(text):
+    """The workloads that are named, in their usual order."""
+    sets = {"all": comparison.USUAL_WORKLOADS, "programs": tuple(programs.load()), "none": ()}
+    named = [workload for name in text.split(",") if name for workload in sets.get(name, (name,))]
+    for name in named:
+        if name not in comparison.workload_names():
+            raise errors.UserError(f"--workload: there is no {name}", f"workloads are {', '.join((*comparison.workload_names(), *sets))}")
+    return [name for name in comparison.workload_names() if name in named]
 
 
 def parse_modes(text):
@@ -105,7 +118,7 @@ def main():
     found.by_peer = linux.by_peer
     found.runs += linux.runs
     found.problems += linux.problems
-    if found.by_mode or found.script or found.walks or found.profiles or found.by_peer:
+    if found.by_mode or any(found.programs.values()) or found.walks or found.profiles or found.by_peer:
         print(tables.terminal(found))
         report.write(found, options.out)
         print(f"report: {options.out}/report.html")

@@ -52,7 +52,7 @@ def kept(found):
     measured = {name: modes for name, modes in measured.items() if any(modes.values())}
     missing = [f"{mode}: {name}" for name, modes in measured.items() for mode, row in modes.items()
                if row is None and name not in large]
-    missing += [f"mode {mode}" for mode in machine.ALL_MODES if mode not in found["modes"] or mode not in found["script"]]
+    missing += [f"mode {mode}" for mode in machine.ALL_MODES if mode not in found["modes"] or mode not in found["programs"].get("script", {})]
     missing += [f"peer {peer}" for peer in peers.NAMES if peer not in found.get("peers", {})]
     if found["published"]["rows"] != json.loads(comparison.PEERS.read_text())["rows"]:
         missing.append("the figures of experiments/peers.json, which another run has written since")
@@ -61,7 +61,7 @@ def kept(found):
     table = [{"row": name, "title": rows[name], "modes": {mode: figure(row) for mode, row in modes.items()}}
              for name, modes in measured.items()]
     table.append({"row": "script", "title": "busybox script",
-                  "modes": {mode: figure(found["script"][mode]) for mode in found["modes"]}})
+                  "modes": {mode: figure(found["programs"]["script"][mode]) for mode in found["modes"]}})
     return {"about": found["facts"], "means": found["means"], "rows": table}, []
 
 

@@ -53,7 +53,7 @@ def checked(found, where):
         if name not in names:
             raise UserError(f"{where}: {name} means nothing", f"a campaign has {', '.join(names)}")
     modes = _names(found, "modes", machine.ALL_MODES, where)
-    workloads = _names(found, "workloads", comparison.WORKLOADS, where)
+    workloads = _names(found, "workloads", comparison.workload_names(), where)
     parameters = found.get("parameters") or {"usual": []}
     if not isinstance(parameters, dict):
         raise UserError(f"{where}: parameters is a map of a name to options of experiments/compare")

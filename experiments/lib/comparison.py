@@ -13,19 +13,31 @@ import tempfile
 
 import machine
 
-from . import boots, counters, images, initramfs, launcher, picture, profiler, results, side_by_side, walks
+from . import boots, counters, images, initramfs, launcher, picture, profiler, programs, results, side_by_side, walks
 from .errors import UserError
+from .programs import SCRIPT
 
-WORKLOADS = ("mmlat", "script")
+# What is run unless others are named.
+USUAL_WORKLOADS = ("mmlat", SCRIPT)
 # What the guest gets when mmlat's large rows are asked for: 4 GiB touched, and what a mode needs to map them.
 LARGE_GUEST_MIB = 5120
 PEERS = images.ROOT / "experiments" / "peers.json"
 
-# The script between marks of its own; its status is the whole's.
-_MARKED_SCRIPT = ("printf 'begin script' >/dev/nopte-mark; /bin/busybox sh /script.sh; status=$?; "
-                  "printf 'end script' >/dev/nopte-mark; exit $status")
+# A whole program between marks of its own.
+_MARKED = """printf "begin $0" >/dev/nopte-mark; "$@"; status=$?; printf "end $0" >/dev/nopte-mark; exit $status"""
 
-_SCRIPT_COMMAND = ["/bin/busybox", "sh", "-c", _MARKED_SCRIPT]
+
+def marked(name, command):
+    """The command between marks of its own; its status is the whole's."""
+    return ["/bin/busybox", "sh", "-c", _MARKED, name, *command]
+
+
+_SCRIPT_COMMAND = marked(SCRIPT, ["/bin/busybox", "sh", "/script.sh"])
+
+
+def workload_names():
+    """All that can be run: the usual ones, and Debian's programs."""
+    return (*USUAL_WORKLOADS, *programs.load())
 
 
 @dataclasses.dataclass
@@ -34,7 +46,7 @@ class Comparison:
     peers: list
     about_peers: str
     by_mode: dict = dataclasses.field(default_factory=dict)  # mode → row → Figure
-    script: dict = dataclasses.field(default_factory=dict)  # mode → Figure
+    programs: dict = dataclasses.field(default_factory=dict)  # whole program → mode → Figure
     runs: list = dataclasses.field(default_factory=list)  # command line, seconds, events of each boot
     problems: list = dataclasses.field(default_factory=list)
     facts: dict = dataclasses.field(default_factory=dict)  # versions and sums
@@ -44,11 +56,23 @@ class Comparison:
     profiles: list = dataclasses.field(default_factory=list)  # profiler.Profile, mode by mode
     by_peer: dict = dataclasses.field(default_factory=dict)  # a key of peers.json → peers.Measured
     peers_script: dict = dataclasses.field(default_factory=dict)  # a key of peers.json → what the script takes there
+    peers_programs: dict = dataclasses.field(default_factory=dict)  # Debian's program → the same
     walk_titles: dict = dataclasses.field(default_factory=dict)  # program → what it is called
 
+    @property
+    def script(self):
+        """Mode → Figure of the usual whole program."""
+        return self.programs.get(SCRIPT, {})
+
     def figure(self, mode, row):
-        """A row's Figure, or the script's; None where there is none."""
-        return self.script.get(mode) if row == "script" else self.by_mode.get(mode, {}).get(row)
+        """A row's Figure, or a whole program's; None where there is none."""
+        return self.programs[row].get(mode) if row in self.programs else self.by_mode.get(mode, {}).get(row)
+
+    def on_linux(self, program):
+        """What a whole program takes on Debian's Linux by itself, measured now or kept; None: neither."""
+        now = self.by_peer.get("linux")
+        kept = self.peers_script if program == SCRIPT else self.peers_programs.get(program, {})
+        return (now.instructions if now else {}).get(program, kept.get("linux"))
 
     def rows(self):
         """The peers that some mode measured, in the published order."""
@@ -111,7 +135,7 @@ def jobs(options):
         return side_by_side.Job(mode, "a picture of a space", lambda console: _draw(mode, options, console))
 
     return ([drawn(mode) for mode in _drawn(options)]
-            + [boot(mode, workload) for mode in options.modes for workload in _workloads(options) for _ in range(_rounds(options))]
+            + [boot(mode, workload) for mode in options.modes for workload in options.workloads for _ in range(_rounds(options))]
             + [walk(program, mode) for program in _walked(options) for mode in options.modes]
             + [profile(mode) for mode in _profiled(options)])
 
@@ -128,7 +152,7 @@ def _profile(mode, options, console):
 
 def _drawn(options):
     """The mode that a picture of a space is drawn in, if any: for looking, beside all of mmlat."""
-    found = [mode for mode in _DRAWN if mode in options.modes and "mmlat" in _workloads(options) and not options.rows]
+    found = [mode for mode in _DRAWN if mode in options.modes and "mmlat" in options.workloads and not options.rows]
     return found[:1]
 
 
@@ -139,10 +163,6 @@ def _draw(mode, options, console):
         arguments = machine.command(boot)
         done = launcher.run(arguments, boot.counters, options.timeout, output=console)
     return arguments, done, picture.chosen(picture.all_of(done), f"begin {_DRAWN_ROW}")
-
-
-def _workloads(options):
-    return WORKLOADS if options.workload == "all" else () if options.workload == "none" else (options.workload,)
 
 
 def _rounds(options):
@@ -156,7 +176,8 @@ def _walked(options):
 def gather(options, outcomes):
     """The comparison, from the outcomes of jobs(). Mode by mode, in their order."""
     published = json.loads(PEERS.read_text())
-    found = Comparison(options.modes, published["rows"], published["about"], peers_script=published["script"])
+    found = Comparison(options.modes, published["rows"], published["about"], peers_script=published["script"],
+                       peers_programs=published.get("programs", {}))
     found.facts = facts(options.guest_mib)
     walked = _walked(options)
     found.walk_titles = {program.name: program.title for program in walked}
@@ -169,7 +190,7 @@ def gather(options, outcomes):
         command, done, found.picture = outcome.value
         found.runs.append(run_of(mode, "a picture of a space", command, done))
     for mode in options.modes:
-        for workload in _workloads(options):
+        for workload in options.workloads:
             first = None
             for _ in range(_rounds(options)):
                 outcome = next(outcomes)
@@ -231,14 +252,19 @@ def run_of(mode, workload, command, done):
 
 def _boot(mode, workload, options, console):
     """QEMU's command, and a launcher.Run."""
+    extra, tree, guest_mib = (), None, options.guest_mib
     if workload == "mmlat":
         command = ["/bin/mmlat", "--scale", str(options.scale)] + (["--rows", options.rows] if options.rows else [])
         command += ["--large"] if options.large else []
-    else:
+    elif workload == SCRIPT:
         command = _SCRIPT_COMMAND
+    else:
+        program = programs.load()[workload]
+        command, extra, tree = marked(program.name, program.arguments()), programs.extra(), programs.tree([program])
+        guest_mib = max(guest_mib, programs.GUEST_MIB)
     timeout = options.peer_timeout if mode in machine.FOREIGN_MODES else options.timeout
     with tempfile.TemporaryDirectory(prefix="nopte-compare-") as folder:
-        boot = boots.make(pathlib.Path(folder), mode, command, guest_mib=options.guest_mib)
+        boot = boots.make(pathlib.Path(folder), mode, command, extra=extra, tree=tree, guest_mib=guest_mib)
         arguments = machine.command(boot)
         return arguments, launcher.run(arguments, boot.counters, timeout, output=console, hidden=boot.hidden)
 
@@ -255,11 +281,11 @@ def _take(found, mode, workload, command, done):
         if done.status != 0 and not failed:
             found.problems.append(f"{mode}, mmlat: ended with status {done.status}")
         return
-    found.script[mode] = results.whole_program("script", mode, done.events)
+    found.programs.setdefault(workload, {})[mode] = results.whole_program(workload, mode, done.events)
     if done.status != 0:
-        found.problems.append(f"{mode}, script: ended with status {done.status}")
-    if difference := script_difference(done.console):
-        found.problems.append(f"{mode}, script: {difference}")
+        found.problems.append(f"{mode}, {workload}: ended with status {done.status}")
+    if difference := difference_from_linux(workload, done.console):
+        found.problems.append(f"{mode}, {workload}: {difference}")
 
 
 def script_on_host():
@@ -279,17 +305,18 @@ def script_on_host():
     return done.stdout.decode()
 
 
-def script_difference(console):
-    """What in `console` differs from the host's output; empty when it is all there, line after line."""
-    here = script_on_host().splitlines()
+def difference_from_linux(program, console):
+    """What in `console` differs from what the program prints on Linux; empty when it is all there, line after line."""
+    there = script_on_host() if program == SCRIPT else programs.load()[program].expected().decode(errors="replace")
+    there = there.splitlines()
     lines = console.decode(errors="replace").replace("\r", "").split("\n")
-    if here[0] not in lines:
-        return "it printed nothing of what the host prints"
-    lines = lines[lines.index(here[0]):]
-    for number, line in enumerate(here):
+    if there[0] not in lines:
+        return "it printed nothing of what it prints on Linux"
+    lines = lines[lines.index(there[0]):]
+    for number, line in enumerate(there):
         if number >= len(lines) or lines[number] != line:
             got = lines[number] if number < len(lines) else "the end"
-            return f"line {number + 1} is {got!r}, on the host {line!r}"
+            return f"line {number + 1} is {got!r}, on Linux {line!r}"
     return ""
 
 

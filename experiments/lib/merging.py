@@ -18,9 +18,10 @@ def _figure(found):
 def of_json(found):
     """What report.as_json() made, without walks and peers. Raises KeyError or TypeError where it is something else."""
     read = comparison.Comparison(found["modes"], found["published"]["rows"], found["published"]["about"],
-                                 peers_script=found["published"].get("script", {}))
+                                 peers_script=found["published"].get("script", {}),
+                                 peers_programs=found["published"].get("programs", {}))
     read.by_mode = {mode: {row["row"]: _figure(row) for row in rows} for mode, rows in found["rows"].items()}
-    read.script = {mode: _figure(figure) for mode, figure in found["script"].items()}
+    read.programs = {name: {mode: _figure(figure) for mode, figure in by_mode.items()} for name, by_mode in found["programs"].items()}
     read.runs, read.problems, read.facts = found["runs"], found["problems"], found["facts"]
     return read
 
@@ -50,7 +51,8 @@ def merge(parts):
                 whole.modes.append(mode)
         for mode, rows in part.by_mode.items():
             whole.by_mode.setdefault(mode, {}).update(rows)
-        whole.script.update(part.script)
+        for program, by_mode in part.programs.items():
+            whole.programs.setdefault(program, {}).update(by_mode)
         whole.runs += part.runs
         whole.problems += part.problems
     if "native" in whole.by_mode:

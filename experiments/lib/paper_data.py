@@ -99,7 +99,7 @@ def _comparison(found, peers):
                                  figure["memory_exits"], figure["platform_exits"], 0.0,
                                  {"faults": figure["faults"]} | figure.get("reasons", {}))
             if row["row"] == "script":
-                read_.script[mode] = one
+                read_.programs.setdefault("script", {})[mode] = one
             else:
                 read_.by_mode.setdefault(mode, {})[row["row"]] = one
     return read_

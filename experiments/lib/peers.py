@@ -13,7 +13,7 @@ import tempfile
 
 import machine
 
-from . import comparison, cpio, images, initramfs, kvm_host, launcher, linux, packages, results, side_by_side
+from . import comparison, cpio, images, initramfs, kvm_host, launcher, linux, packages, programs as whole_programs, results, side_by_side
 from .errors import UserError
 
 INIT = images.PROGRAMS / "peer-init"
@@ -41,7 +41,7 @@ class Peer:
     name: str  # its key in peers.json
     title: str
     packages: tuple
-    boot: object  # (folder, programs) → machine.Boot
+    boot: object  # (folder, commands, folder with more files or None) → machine.Boot
     marked: bool = False  # its marks come with exits
     weight: int = 2  # side_by_side.Job's
     percent: int = 100  # of mmlat's repetitions and sizes; at less than 100 rows of the means alone, and none whose figure is of a size
@@ -56,6 +56,12 @@ class Measured:
     reasons: dict  # row → KVM's counter → per operation
     failed: dict  # row → why
 
+    def beside(self, other):
+        """Both as one; `other` may be None."""
+        if other is None:
+            return self
+        return Measured(*({**theirs, **ours} for theirs, ours in zip(dataclasses.astuple(other), dataclasses.astuple(self))))
+
 
 def programs(scale, rows):
     """Name → command line: what every peer runs."""
@@ -63,18 +69,18 @@ def programs(scale, rows):
     return {"mmlat": mmlat, "script": ["/bin/busybox", "sh", "/script.sh"]}
 
 
-def archive(commands, extra=()):
-    """The initramfs of a Linux that runs `commands`. Two archives, one behind the other, which the kernel reads as one."""
+def archive(commands, extra=(), tree=None):
+    """The initramfs of a Linux that runs `commands` over the files of `tree`, if there is one, and of programs. Two archives, one behind the other, which the kernel reads as one."""
     files = cpio.Archive()
     files.file("init", INIT.read_bytes(), 0o755)
     files.file("peer/programs", "".join("\t".join((name, *words)) + "\n" for name, words in commands.items()).encode())
     for guest, host, mode in extra:
         files.file(guest, host if isinstance(host, bytes) else pathlib.Path(host).read_bytes(), mode)
-    return initramfs.build().bytes() + files.bytes()
+    return initramfs.build(whole_programs.extra() if tree else (), tree).bytes() + files.bytes()
 
 
-def _natively(folder, commands):
-    return _linux(folder, archive(commands), GUEST_MIB)
+def _natively(folder, commands, tree):
+    return _linux(folder, archive(commands, tree=tree), GUEST_MIB)
 
 
 def _linux(folder, files, mib):
@@ -85,23 +91,23 @@ def _linux(folder, files, mib):
 
 
 def _under_kvm(mode):
-    def boot(folder, commands):
+    def boot(folder, commands, tree):
         host = linux.kernel()
         module = folder / "kvm-host.cpio"
         line = " ".join((*_MARKED, *linux.OPTIONS))
-        module.write_bytes(kvm_host.archive(mode, host.elf.read_bytes(), archive(commands), line, GUEST_MIB))
+        module.write_bytes(kvm_host.archive(mode, host.elf.read_bytes(), archive(commands, tree=tree), line, GUEST_MIB))
         return machine.Boot(mode, host.elf, module, kvm_host.command_line(), folder / "counters.jsonl",
                             module_bytes=module.stat().st_size, guest_mib=GUEST_MIB)
 
     return boot
 
 
-def _on_xen(folder, commands):
+def _on_xen(folder, commands, tree):
     xen = packages.files(packages.fetch("xen"), lambda path: re.fullmatch(r"boot/xen-[\d.]+-amd64\.gz", path))
     if len(xen) != 1:
         raise UserError("Xen's package holds no hypervisor, or several", f"delete {packages.FOLDER / 'xen'}, and run this again")
     (folder / "xen").write_bytes(gzip.decompress(next(iter(xen.values()))))
-    (folder / "initramfs.cpio").write_bytes(archive(commands))
+    (folder / "initramfs.cpio").write_bytes(archive(commands, tree=tree))
     line = " ".join((*_CONSOLE, "console=hvc0", "peer_console=hvc0", *linux.OPTIONS))
     # QEMU's list of modules: each a file and what follows its name on its command line; a comma in it is doubled.
     modules = f"{linux.kernel().image} {line.replace(',', ',,')},{folder / 'initramfs.cpio'}"
@@ -109,7 +115,7 @@ def _on_xen(folder, commands):
     return machine.Boot("native", folder / "xen", modules, options, folder / "counters.jsonl", guest_mib=GUEST_MIB + XEN_MIB)
 
 
-def _in_user_mode(folder, commands):
+def _in_user_mode(folder, commands, _):
     kernel = packages.files(packages.fetch("user-mode-linux"), lambda path: path == "usr/bin/linux.uml")
     if not kernel:
         raise UserError("the package user-mode-linux holds no usr/bin/linux.uml",
@@ -147,15 +153,27 @@ def _asked(options):
 
 
 def jobs(options):
-    """A boot for each peer that is asked for, as side_by_side runs it."""
-    return [side_by_side.Job(peer.title, "mmlat and script", lambda console, peer=peer: _boot(peer, options, console), peer.weight)
-            for peer in _asked(options)]
+    """A boot for each peer that is asked for, and one for each of Debian's programs there, as side_by_side runs it."""
+    return [side_by_side.Job(peer.title, what, lambda console, peer=peer, program=program: _boot(peer, program, options, console), peer.weight)
+            for peer, program, what in _boots(options)]
 
 
-def _boot(peer, options, console):
+def _boots(options):
+    """(peer, Debian's program or None, what it is called)."""
+    found = []
+    for peer in _asked(options):
+        found.append((peer, None, "mmlat and script"))
+        found += [(peer, known, known.name) for name in options.workloads if peer.percent == 100 and (known := whole_programs.load().get(name))]
+    return found
+
+
+def _boot(peer, program, options, console):
     """QEMU's command, and a launcher.Run."""
+    commands = ({program.name: program.arguments()} if program
+                else programs(max(1, options.scale * peer.percent // 100), options.rows or rows_of(peer)))
+    tree = whole_programs.tree([program]) if program else None
     with tempfile.TemporaryDirectory(prefix="nopte-peer-") as name:
-        boot = peer.boot(pathlib.Path(name), programs(max(1, options.scale * peer.percent // 100), options.rows or rows_of(peer)))
+        boot = peer.boot(pathlib.Path(name), commands, tree)
         command = machine.command(boot)
         return command, launcher.run(command, boot.counters, options.peer_timeout, output=console)
 
@@ -171,17 +189,17 @@ def gather(options, outcomes):
     """What the outcomes of jobs() measured; writes peers.json when it was all of mmlat. A peer that cannot be had or fails is a
     problem, and no more."""
     found = Peers()
-    for peer, outcome in zip(_asked(options), outcomes, strict=True):
+    for (peer, program, what), outcome in zip(_boots(options), outcomes, strict=True):
         try:
             if outcome.error is not None:
                 raise outcome.error
             command, done = outcome.value
-            here = measured(peer, done)
+            here = measured(peer, done) if program is None else measured_program(peer, program, done)
         except UserError as error:
-            found.problems.append(f"{peer.title}: {error}")
+            found.problems.append(f"{peer.title}{f', {what}' if program else ''}: {error}")
             continue
-        found.by_peer[peer.name] = here
-        found.runs.append(comparison.run_of(peer.title, "mmlat and script", command, done))
+        found.by_peer[peer.name] = here.beside(found.by_peer.get(peer.name))
+        found.runs.append(comparison.run_of(peer.title, what, command, done))
         found.problems += [f"{peer.title}, {row}: {why}" for row, why in here.failed.items()]
     if found.by_peer and options.scale == 100 and not options.rows:
         write(comparison.PEERS, found.by_peer, comparison.facts())
@@ -191,8 +209,11 @@ def gather(options, outcomes):
 def write(path, by_peer, facts):
     """Puts what was measured into peers.json. Figures of peers that were not measured now stay, and so does what they are of."""
     kept = json.loads(path.read_text())
-    for row in [*kept["rows"], kept["script"]]:
-        name = row.get("name", "script")
+    whole = {"script": kept["script"]} | kept.setdefault("programs", {})
+    for here in by_peer.values():
+        for name in here.instructions.keys() & whole_programs.load().keys():
+            whole[name] = kept["programs"].setdefault(name, {})
+    for name, row in [*((row["name"], row) for row in kept["rows"]), *whole.items()]:
         for peer, here in by_peer.items():
             if name in here.instructions:
                 row[peer] = round(here.instructions[name])
@@ -217,20 +238,36 @@ def measured(peer, done):
         raise UserError(f"{peer.title}: mmlat measured nothing", f"its console:\n{console[-2000:]}")
     left_out = ("empty", *(_SIZED if peer.percent != 100 else ()))
     found = Measured({row: ticks / ops for row, (ops, ticks) in rows.items() if row not in left_out}, {}, {}, failed)
-    for name, status, ticks in _PROGRAM.findall(console):
-        if name == "script":
-            found.instructions[name] = int(ticks)
-        if status != "0":
-            failed[name] = f"ended with status {status}"
-    if "script" not in found.instructions:
-        failed["script"] = "it did not end"
-    elif difference := comparison.script_difference(done.console):
-        failed["script"] = difference
+    _take_program(found, comparison.SCRIPT, console, done.console)
     if peer.marked:
         figures, missed = results.figures(peer.name, done.console, done.events)
         failed.update(missed)
         figures["script"] = results.whole_program("script", peer.name, done.events)
-        found.exits = {row: figure.memory_exits for row, figure in figures.items()}
-        found.reasons = {row: {name: value / figure.ops for name, value in figure.counters.items()}
-                         for row, figure in figures.items()}
+        _take_exits(found, figures)
     return found
+
+
+def measured_program(peer, program, done):
+    """The same of a boot for one of Debian's programs."""
+    found = Measured({}, {}, {}, {})
+    _take_program(found, program.name, done.console.decode(errors="replace").replace("\r", ""), done.console)
+    if peer.marked and program.name not in found.failed:
+        _take_exits(found, {program.name: results.whole_program(program.name, peer.name, done.events)})
+    return found
+
+
+def _take_program(found, name, text, console):
+    for ended, status, ticks in _PROGRAM.findall(text):
+        if status != "0":
+            found.failed[ended] = f"ended with status {status}"
+        if ended == name:
+            found.instructions[name] = int(ticks)
+    if name not in found.instructions:
+        found.failed[name] = "it did not end"
+    elif difference := comparison.difference_from_linux(name, console):
+        found.failed[name] = difference
+
+
+def _take_exits(found, figures):
+    found.exits = {row: figure.memory_exits for row, figure in figures.items()}
+    found.reasons = {row: {name: value / figure.ops for name, value in figure.counters.items()} for row, figure in figures.items()}

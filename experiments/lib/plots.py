@@ -55,6 +55,9 @@ def all_plots(comparison):
             ("script.png", "A whole program: the busybox script",
              "Instructions in the guest (solid) and in the hypervisor (hatched); beside each bar its "
              "exits for memory.", _script),
+            ("programs.png", "Whole programs, over what they take natively",
+             "Filled: instructions. Hollow: with 1,000 cycles for each exit, modelled. What the program does itself is the same everywhere.",
+             _programs),
             ("walks.png", "References of page walks, modelled",
              "What a TLB miss costs in each mode. Filled: the dimensions and leaf sizes that the mode has; hollow: what the "
              "same accesses would take with others. The guest's leaf comes first.", walk_plots.references),
@@ -292,4 +295,28 @@ def _script(comparison):
            lambda found: f"{found.instructions / 1e6:,.0f}M\n{found.memory_exits:,.0f} exits")
     axes.set_ylabel("instructions")
     axes.margins(y=0.22)
+    return figure
+
+
+def _programs(comparison):
+    found = [(title, by_mode) for name, title, by_mode in tables.whole_programs(comparison) if "native" in by_mode]
+    modes = [mode for mode in comparison.modes if mode != "native" and any(mode in by_mode for _, by_mode in found)]
+    if len(found) < 2 or not modes:
+        return None
+    figure, axes = plt.subplots(figsize=(9.5, 1.4 + 0.5 * len(found)))
+    places = range(len(found), 0, -1)
+    for index, mode in enumerate(modes):
+        lift = 0.3 - 0.6 * (index + 0.5) / len(modes)
+        native = [(by_mode["native"].instructions, by_mode[mode], place + lift) for (_, by_mode), place in zip(found, places) if mode in by_mode]
+        axes.scatter([here.instructions / base for base, here, _ in native], [y for _, _, y in native], s=36, color=COLOURS[mode], label=mode, zorder=3)
+        if mode != machine.XEN_PV:
+            axes.scatter([here.modelled(1000) / base for base, here, _ in native], [y for _, _, y in native], s=36, facecolors="none",
+                         edgecolors=COLOURS[mode], linewidths=1.2, zorder=2)
+    axes.axvline(1, color=COLOURS["native"], linewidth=1.4, zorder=1)
+    _times(axes)
+    axes.set_yticks(list(places), [title for title, _ in found])
+    axes.set_ylim(0.4, len(found) + 0.6)
+    axes.set_xlabel("÷ native")
+    axes.grid(True, axis="both", color="#e5e7eb", linewidth=0.7)
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=5, handletextpad=0.2, columnspacing=1.2)
     return figure

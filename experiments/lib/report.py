@@ -77,7 +77,7 @@ def as_json(comparison):
         "facts": comparison.facts,
         "modes": comparison.modes,
         "rows": {mode: [_figure(figure) for figure in rows.values()] for mode, rows in comparison.by_mode.items()},
-        "script": {mode: _figure(figure) for mode, figure in comparison.script.items()},
+        "programs": {name: {mode: _figure(figure) for mode, figure in by_mode.items()} for name, by_mode in comparison.programs.items()},
         "means": {mode: dict(zip(("instructions", "modelled_1000", "modelled_2000"),
                                  tables.mean_ratios(comparison, mode))) for mode in comparison.by_mode},
         "losses_to_shadow": [dataclasses.asdict(loss) for loss in losses(comparison.by_mode, comparison.peers)],
@@ -87,7 +87,8 @@ def as_json(comparison):
         "problems": comparison.problems,
         "runs": comparison.runs,
         "peers": {name: dataclasses.asdict(here) for name, here in comparison.by_peer.items()},
-        "published": {"about": comparison.about_peers, "script": comparison.peers_script, "rows": comparison.peers},
+        "published": {"about": comparison.about_peers, "script": comparison.peers_script, "programs": comparison.peers_programs,
+                      "rows": comparison.peers},
     }
 
 
@@ -128,7 +129,7 @@ def as_html(comparison, drawn):
         data = base64.b64encode(png).decode()
         parts.append(f"<h2>{html.escape(heading)}</h2><p class=note>{html.escape(caption)}</p>"
                      f'<img alt="{html.escape(heading)}" src="data:image/png;base64,{data}">')
-    parts += [make(comparison) for make in (_table, _walks, _losses, _ahead, _xen, _peers, _bars, _profiles, _space, _facts)]
+    parts += [make(comparison) for make in (_table, _programs, _walks, _losses, _ahead, _xen, _peers, _bars, _profiles, _space, _facts)]
     return "\n".join(parts) + "\n"
 
 
@@ -176,6 +177,14 @@ def table(heading, note, columns, rows):
     body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}" for cell in cells) for cells in rows)
     return (f"<h2>{html.escape(heading)}</h2><p class=note>{html.escape(note)}</p>"
             f"<table><thead><tr>{''.join(f'<th>{html.escape(cell)}' for cell in columns)}</thead>{body}</table>")
+
+
+PROGRAMS_NOTE = ("Everything that the program does, its shell included, without the time that it sleeps. × Linux: of what the same files take on "
+                 "Debian's Linux by itself on the same emulated machine, where nobody tells sleep from work: it is in both.")
+
+
+def _programs(comparison):
+    return table("Whole programs", PROGRAMS_NOTE, tables.PROGRAM_HEAD, tables.program_rows(comparison))
 
 
 def _walks(comparison):

@@ -5,7 +5,7 @@ import io
 
 import machine
 
-from . import peer_tables, shares, walk_tables
+from . import peer_tables, programs, shares, walk_tables
 from .losses import losses
 from .results import EXIT_COSTS, bounces, xen_modelled
 
@@ -37,10 +37,10 @@ def csv_text(comparison):
                 writer.writerow((peer["name"], peer["title"], mode, figure.ops,
                                  _exact(figure.guest_instructions), *map(_exact, _values(figure, native)),
                                  _exact(figure.idle_ns), _exact(peer["linux"]), _exact(peer["kvm_shadow_exits"]), *_reasons(figure)))
-    for mode, figure in comparison.script.items():
-        writer.writerow(("script", "busybox script", mode, 1, _exact(figure.guest_instructions),
-                         *map(_exact, _values(figure, comparison.script.get("native"))),
-                         _exact(figure.idle_ns), "", "", *_reasons(figure)))
+    for name, title, by_mode in whole_programs(comparison):
+        for mode, figure in by_mode.items():
+            writer.writerow((name, title, mode, 1, _exact(figure.guest_instructions), *map(_exact, _values(figure, by_mode.get("native"))),
+                             _exact(figure.idle_ns), "", "", *_reasons(figure)))
     return out.getvalue()
 
 
@@ -71,8 +71,7 @@ def terminal(comparison):
         lines += _means(comparison)
         lines += _losses(comparison)
         lines += _xen(comparison)
-    if comparison.script:
-        lines += _script(comparison)
+    lines += _programs(comparison)
     lines += _ahead(comparison)
     lines += peer_tables.terminal(comparison)
     if comparison.walks:
@@ -164,10 +163,11 @@ AHEAD_HEAD = ("pages installed ahead of their fault", "mode", "ahead", "never to
 
 
 def ahead_rows(comparison):
-    """AHEAD_HEAD's cells for all of mmlat's rows together and for the script, by mode."""
+    """AHEAD_HEAD's cells for all of mmlat's rows together and for each whole program, by mode."""
     rows = []
     for title, by_mode in (("mmlat, all rows", {mode: figures.values() for mode, figures in comparison.by_mode.items()}),
-                           ("busybox script", {mode: [figure] for mode, figure in comparison.script.items()})):
+                           *((title, {mode: [figure] for mode, figure in by_mode.items()})
+                             for _, title, by_mode in whole_programs(comparison))):
         for mode, figures in by_mode.items():
             counted = [figure.counters for figure in figures if "pages_ahead" in figure.counters]
             if counted:
@@ -212,14 +212,40 @@ def _xen(comparison):
     return ["", *lines, xen_note(comparison)]
 
 
-def _script(comparison):
-    lines = ["", f"{'busybox script, whole program':<{_WIDTH}} {'mode':<{_MODE}}{'total':>12}{'hypervisor':>12}{'exits':>9}"
-                 f"{'platform':>9}{'+1000/exit':>12}{'+2000/exit':>12}{'× native':>9}"]
-    for mode, figure in comparison.script.items():
-        ratio = ""
-        if "native" in comparison.script:
-            ratio = f"{figure.instructions / comparison.script['native'].instructions:>9.2f}"
-        lines.append(f"{'':<{_WIDTH}} {mode:<{_MODE}}{figure.instructions:>12,.0f}{figure.hypervisor_instructions:>12,.0f}"
-                     f"{figure.memory_exits:>9,.0f}{figure.platform_exits:>9,.0f}{figure.modelled(1000):>12,.0f}"
-                     f"{figure.modelled(2000):>12,.0f}{ratio}")
-    return lines
+def whole_programs(comparison):
+    """(name, title, mode → Figure) of each whole program that was run."""
+    titles = programs.titles()
+    return [(name, titles.get(name, name), by_mode) for name, by_mode in comparison.programs.items() if by_mode]
+
+
+PROGRAM_HEAD = ("whole program", "mode", "instructions", "in the hypervisor", "exits", "platform exits", "+1,000 per exit",
+                "+2,000 per exit", "× native", "+1,000, × native", "× Linux")
+
+
+def program_rows(comparison):
+    """PROGRAM_HEAD's cells of each program and mode. × Linux: the whole time, idling included as it is
+    there, of what it takes on Debian's Linux by itself, where that was run."""
+    rows = []
+    for name, title, by_mode in whole_programs(comparison):
+        native, linux = by_mode.get("native"), comparison.on_linux(name)
+        for mode, figure in by_mode.items():
+            ratios = [_over(value, native and native.instructions) for value in (figure.instructions, figure.modelled(EXIT_COSTS[0]))]
+            split = f"{figure.hypervisor_instructions:,.0f}" if mode not in _UNSPLIT else "-"
+            exits = ([f"{value:,.0f}" for value in (figure.memory_exits, figure.platform_exits, *map(figure.modelled, EXIT_COSTS))]
+                     if mode not in _UNCOUNTED else ["-"] * 4)
+            rows.append((title, mode, f"{figure.instructions:,.0f}", split, *exits, ratios[0], ratios[1] if mode not in _UNCOUNTED else "-",
+                         _over(figure.instructions + figure.idle_ns, linux)))
+            title = ""
+    return rows
+
+
+def _over(value, base):
+    return f"{value / base:.3f}" if base else "-"
+
+
+def _programs(comparison):
+    rows = program_rows(comparison)
+    if not rows:
+        return []
+    return ["", *(f"{cells[0]:<{_WIDTH}} {cells[1]:<{_MODE}}{cells[2]:>16}{cells[3]:>18}{cells[4]:>11}{cells[5]:>15}"
+                  f"{cells[6]:>16}{cells[7]:>16}{cells[8]:>10}{cells[9]:>18}{cells[10]:>9}" for cells in (PROGRAM_HEAD, *rows))]

@@ -24,7 +24,7 @@ def only(found, modes, workload):
     if workload == "mmlat":
         part.by_mode = {mode: found.by_mode[mode] for mode in modes}
     else:
-        part.script = {mode: found.script[mode] for mode in modes}
+        part.programs = {"script": {mode: found.script[mode] for mode in modes}}
     return part
 
 

@@ -12,7 +12,7 @@ from lib.errors import UserError  # noqa: E402
 
 class RunTest(unittest.TestCase):
     def test_what_cannot_be_made_ready_fails_under_its_own_name(self):
-        options = argparse.Namespace(modes=["native", "kvm-shadow"], workload="script", check=False, walks=False, profile="", large=False,
+        options = argparse.Namespace(modes=["native", "kvm-shadow"], workloads=("script",), check=False, walks=False, profile="", large=False,
                                      guest_mib=1024, scale=100, rows=None, timeout=1, peer_timeout=1)
         said = io.StringIO()
         with mock.patch.object(comparison, "facts", lambda guest_mib: {}), contextlib.redirect_stderr(said), \

@@ -34,7 +34,7 @@ def results_folder(folder, modes, rows=("map-unmap", "anon-touch"), walks=()):
         return {"row": row, "mode": mode, "ops": 1, "instructions": 100.0 * (1 + len(mode)), "hypervisor_instructions": 1.0,
                 "memory_exits": 0.0, "platform_exits": 0.0, "idle_ns": 0.0, "counters": {}}
 
-    found = {"modes": list(modes), "rows": {mode: [figure(row, mode) for row in rows] for mode in modes}, "script": {},
+    found = {"modes": list(modes), "rows": {mode: [figure(row, mode) for row in rows] for mode in modes}, "programs": {},
              "means": {mode: {"instructions": 1.0, "modelled_1000": 1.0, "modelled_2000": 1.0} for mode in modes},
              "walks": list(walks), "runs": [], "problems": [], "facts": {"QEMU": "QEMU 1_2 & more"},
              "published": {"about": published["about"], "rows": published["rows"]}}

@@ -30,7 +30,7 @@ class PapersTest(unittest.TestCase):
         published = json.loads((support.ROOT / "experiments" / "peers.json").read_text())
 
         def refused(peers, modes, published):
-            (folder / "results.json").write_text(json.dumps({"modes": modes, "rows": {mode: [] for mode in modes}, "script": dict.fromkeys(modes),
+            (folder / "results.json").write_text(json.dumps({"modes": modes, "rows": {mode: [] for mode in modes}, "programs": {"script": dict.fromkeys(modes)},
                                                              "peers": dict.fromkeys(peers), "published": published}))
             done = run("update_figures.py", folder)
             self.assertEqual(done.returncode, 2)

@@ -7,7 +7,7 @@ from unittest import mock
 
 import support
 
-from lib import comparison, peer_tables, peers, results  # noqa: E402
+from lib import comparison, peer_tables, peers, programs, results  # noqa: E402
 from lib.errors import UserError  # noqa: E402
 from lib.launcher import Run  # noqa: E402
 
@@ -37,6 +37,17 @@ class MeasuredTest(unittest.TestCase):
     def test_exits_come_by_marks(self):
         found = peers.measured(PEER["kvm_shadow"], done({"brk": (10, 4000, 20, 0)}))
         self.assertEqual(found.exits, {"brk": 2, "script": 30})
+
+    def test_a_program_of_its_own_boot(self):
+        perl = programs.load()["perl"]
+        console = perl.expected() + b"program perl status 0 instructions 7000\r\n"
+        events = [support.mark("begin", "perl", 0, **support.exits(0, 0, 0)), support.mark("end", "perl", 7000, **support.exits(40, 4, 0))]
+        found = peers.measured_program(PEER["kvm_shadow"], perl, Run(0, console, events, 1.0))
+        self.assertEqual((found.instructions, found.exits, found.failed), ({"perl": 7000}, {"perl": 40}, {}))
+        both = found.beside(peers.measured(PEER["linux"], done({"brk": (10, 4000, 0, 0)}, marks=False)))
+        self.assertEqual(both.instructions, {"brk": 400, "script": 5000, "perl": 7000})
+        found = peers.measured_program(PEER["linux"], perl, Run(0, console.replace(b"the end", b"the end?"), [], 1.0))
+        self.assertEqual(set(found.failed), {"perl"})
 
     def test_a_row_of_a_size_is_left_out_at_another_scale(self):
         rows = {"brk": (10, 4000, 0, 0), "fork-64m": (1, 4000, 0, 0)}
@@ -102,7 +113,7 @@ class TablesTest(unittest.TestCase):
         for mode, factor in modes:
             found.by_mode[mode] = {row["name"]: results.Figure(row["name"], mode, 10, 100.0 * factor, 0, 2.5, 0.5, 0, counters.get(mode, {}))
                                    for row in rows}
-            found.script[mode] = results.Figure("script", mode, 1, 1000.0 * factor, 0, 9, 0, 0, {})
+            found.programs.setdefault("script", {})[mode] = results.Figure("script", mode, 1, 1000.0 * factor, 0, 9, 0, 0, {})
         found.by_peer = {"linux": peers.Measured({"brk": 1000, "populate": 1000}, {}, {}, {}),
                          "uml": peers.Measured({"brk": 4000, "populate": 9000}, {}, {}, {})}
         return found

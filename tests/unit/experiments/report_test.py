@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import io
 import json
 import pathlib
@@ -7,7 +8,7 @@ import unittest
 from unittest import mock
 
 import support
-from lib import call_tree, comparison, counters, picture, plots, profile_symbols, profiler, report, results, tables
+from lib import call_tree, comparison, counters, merging, picture, plots, profile_symbols, profiler, report, results, tables
 from lib.errors import UserError
 
 PUBLISHED = json.loads((support.ROOT / "experiments" / "peers.json").read_text())
@@ -23,7 +24,7 @@ def made_up():
         assert not failed
         events = [support.mark("begin", "script", 0, **support.exits(0, 0, 0)),
                   support.mark("end", "script", int(5e7 * factor), **support.exits(exits * 1000, 5, exits * 100_000))]
-        found.script[mode] = results.whole_program("script", mode, events)
+        found.programs.setdefault("script", {})[mode] = results.whole_program("script", mode, events)
     found.misses = results.misses(found.by_mode, found.peers)
     found.facts = {"guest image SHA-256": "0" * 64}
     found.runs = [{"mode": "vma", "workload": "mmlat", "command": "qemu", "status": 0, "seconds": 1.0,
@@ -124,7 +125,7 @@ class ReportTest(unittest.TestCase):
         found = made_up()
         found.modes = ["vma"]
         found.by_mode = {"vma": found.by_mode["vma"]}
-        found.script = {}
+        found.programs = {}
         report.write(found, self.out)
         self.assertIsNone(plots._ratios(found))
         self.assertNotIn("geometric mean", tables.terminal(found))
@@ -135,6 +136,21 @@ class ReportTest(unittest.TestCase):
         report.write(found, self.out)
         self.assertTrue((self.out / "script.png").exists())
         self.assertIn("whole program", tables.terminal(found))
+
+    def test_programs_beside_each_other(self):
+        found = made_up()
+        found.programs["perl"] = {mode: dataclasses.replace(figure, instructions=figure.instructions * 2, idle_ns=5e7)
+                                  for mode, figure in found.script.items()}
+        found.peers_programs = {"perl": {"linux": 300_000_000}}
+        report.write(found, self.out)
+        self.assertTrue((self.out / "programs.png").exists())
+        rows = {(title, mode): cells for title, mode, *cells in tables.program_rows(found)}
+        native = found.programs["perl"]["native"]
+        self.assertEqual(rows["perl", "native"][-1], f"{(native.instructions + 5e7) / 3e8:.3f}")
+        self.assertEqual(rows["", "vma"][-3:], [f"{found.programs['perl']['vma'].instructions / native.instructions:.3f}",
+                                               f"{found.programs['perl']['vma'].modelled(1000) / native.instructions:.3f}",
+                                               f"{(found.programs['perl']['vma'].instructions + 5e7) / 3e8:.3f}"])
+        self.assertEqual(merging.load(self.out / "results.json").programs, found.programs)
 
 
 if __name__ == "__main__":

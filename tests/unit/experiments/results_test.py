@@ -254,7 +254,7 @@ class CheckTest(unittest.TestCase):
                 raise UserError("the guest did not end within 1 s")
             return ["qemu"], launcher.Run(0, *support.mmlat_run({"brk": (1, 10, 0, 0)}), 0.1)
 
-        options = argparse.Namespace(modes=["native", "nested", "vma"], workload="mmlat", check=False, scale=100,
+        options = argparse.Namespace(modes=["native", "nested", "vma"], workloads=("mmlat",), check=False, scale=100,
                                      large=False, walks=False, profile="", guest_mib=machine.GUEST_MIB, rows="brk")
         with mock.patch.object(comparison, "_boot", boot), mock.patch.object(comparison, "facts", lambda _: {}), \
                 contextlib.redirect_stderr(io.StringIO()):
