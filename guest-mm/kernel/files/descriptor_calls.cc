@@ -26,6 +26,7 @@ enum Command : u32 {
   kOfdSetLock = 37,
   kOfdSetLockWait = 38,
   kDupFdCloseOnExec = 1030,
+  kSetPipeSize = 1031,
   kGetPipeSize = 1032,
   kAddSeals = 1033,
   kGetSeals = 1034,
@@ -210,7 +211,14 @@ i64 sys_fcntl(const SyscallArgs& args) {
     case kGetOwner:
       return 0;
     case kGetPipeSize:
-      return file->inode()->type() == kModeFifo ? static_cast<i64>(PipeRing::kCapacityBytes) : -kEBADF;
+    case kSetPipeSize: {
+      PipeInode* const pipe = file->path_only() ? nullptr : file->inode()->as_pipe();
+      if (pipe == nullptr) {
+        return -kEBADF;
+      }
+      return static_cast<u32>(args.a1) == kGetPipeSize ? static_cast<i64>(pipe->ring.capacity())
+                                                       : pipe->set_capacity(args.a2);
+    }
     case kAddSeals:
       return add_seals(*file, args.a2);
     case kGetSeals: {

@@ -8,6 +8,7 @@
 namespace nopte::guest::files {
 
 class Directory;
+class PipeInode;
 class TmpfsFile;
 
 // st_dev of everything here.
@@ -46,6 +47,8 @@ class Inode : public RefCounted {
   virtual Directory* as_directory() { return nullptr; }
   // The regular file of tmpfs that it is; null for everything else.
   virtual TmpfsFile* as_tmpfs_file() { return nullptr; }
+  // The pipe that it is; null for everything else.
+  virtual PipeInode* as_pipe() { return nullptr; }
   // Target of a symbolic link, valid as long as the inode; empty for everything else.
   [[nodiscard]] virtual std::string_view link_text() const { return {}; }
   // A link that leads straight to an inode (/proc/self/fd/N, exe), whatever its text says; null: follow the

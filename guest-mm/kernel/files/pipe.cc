@@ -1,5 +1,7 @@
 #include "guest-mm/kernel/files/pipe.h"
 
+#include <bit>
+
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/scheduler.h"
@@ -72,10 +74,7 @@ void PipeInode::detach(u32 flags) {
   }
 }
 
-i64 PipeInode::read(IoBuffer to, u64 bytes, u32 flags) {
-  if (bytes == 0) {
-    return 0;
-  }
+i64 PipeInode::wait_for_data(u32 flags) {
   while (ring.used() == 0) {
     if (writers == 0) {
       return 0;
@@ -87,41 +86,90 @@ i64 PipeInode::read(IoBuffer to, u64 bytes, u32 flags) {
       return -kERESTARTSYS;
     }
   }
+  return 1;
+}
+
+i64 PipeInode::wait_for_room(u64 bytes, u32 flags) {
+  for (;;) {
+    if (readers == 0) {
+      send_signal(current(), kSIGPIPE);
+      return -kEPIPE;
+    }
+    if (ring.room() >= bytes) {
+      return 1;
+    }
+    if (flags & kOpenNonBlock) {
+      return -kEAGAIN;
+    }
+    if (block_on(writers_queue) == WakeReason::kSignal) {
+      return -kERESTARTSYS;
+    }
+  }
+}
+
+void PipeInode::drop(u64 bytes) {
   const u64 room_before = ring.room();
-  const IoBuffer::Copied copied = ring.take(to, bytes);
+  ring.drop(bytes);
   if (room_before < PipeRing::kAtomicBytes && ring.room() >= PipeRing::kAtomicBytes) {
     wake(writers_queue);
   }
+}
+
+IoBuffer::Copied PipeInode::put(IoBuffer from, u64 bytes) {
+  const bool was_empty = ring.used() == 0;
+  const IoBuffer::Copied copied = ring.put(from, bytes);
+  if (was_empty && copied.bytes != 0) {
+    wake(readers_queue);
+  }
+  return copied;
+}
+
+i64 PipeInode::set_capacity(u64 bytes) {
+  constexpr u64 kMost = u64{1} << 31;
+  constexpr u64 kUnprivilegedMost = 1 << 20;  // /proc/sys/fs/pipe-max-size
+  if (bytes > kMost) {
+    return -kEINVAL;
+  }
+  const u64 rounded = std::bit_ceil(std::max(bytes, kPageBytes));
+  if (rounded > kUnprivilegedMost) {
+    return -kEPERM;
+  }
+  if (rounded < ring.used()) {
+    return -kEBUSY;
+  }
+  const bool was_full = ring.room() < PipeRing::kAtomicBytes;
+  ring.set_capacity(rounded);
+  if (was_full) {
+    wake(writers_queue);
+  }
+  return static_cast<i64>(rounded);
+}
+
+i64 PipeInode::read(IoBuffer to, u64 bytes, u32 flags) {
+  if (bytes == 0) {
+    return 0;
+  }
+  if (const i64 ready = wait_for_data(flags); ready <= 0) {
+    return ready;
+  }
+  const IoBuffer::Copied copied = ring.copy_out(to, bytes);
+  if (copied.bytes != 0) drop(copied.bytes);
   return copied.bytes != 0 ? static_cast<i64>(copied.bytes) : to_errno(copied.status);
 }
 
 i64 PipeInode::write(IoBuffer from, u64 bytes, u32 flags) {
   u64 done = 0;
   while (done < bytes) {
-    if (readers == 0) {
-      send_signal(current(), kSIGPIPE);
-      return done != 0 ? static_cast<i64>(done) : -kEPIPE;
-    }
     const u64 left = bytes - done;
     // Up to PIPE_BUF goes in whole or not at all. A blocking writer of more waits for as much room, so that
     // two sides do not change places for every byte.
     const bool whole = bytes <= PipeRing::kAtomicBytes;
     const u64 needed = whole ? bytes : flags & kOpenNonBlock ? 1 : std::min(left, PipeRing::kAtomicBytes);
-    if (ring.room() < needed) {
-      if (flags & kOpenNonBlock) {
-        return done != 0 ? static_cast<i64>(done) : -kEAGAIN;
-      }
-      if (block_on(writers_queue) == WakeReason::kSignal) {
-        return done != 0 ? static_cast<i64>(done) : -kERESTARTSYS;
-      }
-      continue;
+    if (const i64 ready = wait_for_room(needed, flags); ready <= 0) {
+      return done != 0 ? static_cast<i64>(done) : ready;
     }
-    const bool was_empty = ring.used() == 0;
-    const IoBuffer::Copied copied = ring.put(from.after(done), left);
+    const IoBuffer::Copied copied = put(from.after(done), left);
     done += copied.bytes;
-    if (was_empty && copied.bytes != 0) {
-      wake(readers_queue);
-    }
     if (copied.status != Status::kOk) {
       return done != 0 ? static_cast<i64>(done) : to_errno(copied.status);
     }

@@ -19,6 +19,17 @@ class PipeInode final : public Inode {
 
   i64 read(IoBuffer to, u64 bytes, u32 flags);
   i64 write(IoBuffer from, u64 bytes, u32 flags);
+  // Waits until there is something to read, unless kOpenNonBlock: 1, 0 at the end, or a negative errno.
+  i64 wait_for_data(u32 flags);
+  // Waits for `bytes` of room, unless kOpenNonBlock: 1, or a negative errno. -kEPIPE: nobody reads; the
+  // thread was sent SIGPIPE.
+  i64 wait_for_room(u64 bytes, u32 flags);
+  // To the ring's bytes: wakes who waited for what changed. The bytes themselves are put() and drop()'s.
+  IoBuffer::Copied put(IoBuffer from, u64 bytes);
+  void drop(u64 bytes);
+  // F_SETPIPE_SZ: the new capacity, or a negative errno.
+  i64 set_capacity(u64 bytes);
+  [[nodiscard]] PipeInode* as_pipe() override { return this; }
   void attach(u32 flags);
   void detach(u32 flags);
 

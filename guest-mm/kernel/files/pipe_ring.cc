@@ -21,7 +21,20 @@ bool PipeRing::grow(u64 bytes) {
   return true;
 }
 
+namespace {
+
+// Of `copied` bytes that came or went before a fault, those in whole pieces: one of `first` bytes (may be 0),
+// then pages.
+u64 whole_pieces(u64 copied, u64 first) {
+  return copied < first ? 0 : first + (copied - first) / kPageBytes * kPageBytes;
+}
+
+}  // namespace
+
 IoBuffer::Copied PipeRing::put(IoBuffer from, u64 bytes) {
+  // What is not whole pages goes into the last page, if it has room for that.
+  u64 merged = bytes % kPageBytes;
+  if (used_ == 0 || last_piece_ + merged > kPageBytes) merged = 0;
   bytes = std::min(bytes, room());
   if (used_ + bytes > storage_.bytes() && !grow(used_ + bytes)) {
     bytes = storage_.bytes() - used_;
@@ -37,11 +50,19 @@ IoBuffer::Copied PipeRing::put(IoBuffer from, u64 bytes) {
     const IoBuffer::Copied rest = from.after(head).get(storage_.data(), bytes - head);
     copied = {head + rest.bytes, rest.status};
   }
+  if (copied.status != Status::kOk) [[unlikely]] {
+    copied.bytes = whole_pieces(copied.bytes, merged);
+  }
+  if (copied.bytes > merged) {
+    last_piece_ = (copied.bytes - merged - 1) % kPageBytes + 1;
+  } else {
+    last_piece_ += copied.bytes;
+  }
   used_ += copied.bytes;
   return copied;
 }
 
-IoBuffer::Copied PipeRing::take(IoBuffer to, u64 bytes) {
+IoBuffer::Copied PipeRing::copy_out(IoBuffer to, u64 bytes) const {
   bytes = std::min(bytes, used_);
   const u64 head = std::min(bytes, storage_.bytes() - begin_);
   IoBuffer::Copied copied = to.put(storage_.data() + begin_, head);
@@ -49,8 +70,23 @@ IoBuffer::Copied PipeRing::take(IoBuffer to, u64 bytes) {
     const IoBuffer::Copied rest = to.after(head).put(storage_.data(), bytes - head);
     copied = {head + rest.bytes, rest.status};
   }
-  used_ -= copied.bytes;
-  begin_ = used_ == 0 ? 0 : (begin_ + copied.bytes) & (storage_.bytes() - 1);
+  if (copied.status != Status::kOk) [[unlikely]] {
+    copied.bytes = whole_pieces(copied.bytes, 0);
+  }
+  return copied;
+}
+
+void PipeRing::drop(u64 bytes) {
+  used_ -= bytes;
+  begin_ = used_ == 0 ? 0 : (begin_ + bytes) & (storage_.bytes() - 1);
+  if (used_ == 0 && storage_.bytes() > capacity_) [[unlikely]] {
+    storage_ = HeapBuffer();
+  }
+}
+
+IoBuffer::Copied PipeRing::take(IoBuffer to, u64 bytes) {
+  const IoBuffer::Copied copied = copy_out(to, bytes);
+  if (copied.bytes != 0) drop(copied.bytes);
   return copied;
 }
 

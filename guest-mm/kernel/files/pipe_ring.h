@@ -1,4 +1,5 @@
-// The bytes inside a pipe: a ring in kernel memory that starts at one page and grows to 64 KiB as it fills.
+// The bytes inside a pipe: a ring in kernel memory that starts at one page and grows to the pipe's capacity
+// (64 KiB unless told otherwise) as it fills.
 #pragma once
 
 #include "guest-mm/core/heap.h"
@@ -8,25 +9,37 @@ namespace nopte::guest::files {
 
 class PipeRing {
  public:
-  static constexpr u64 kCapacityBytes = 64 << 10;
+  static constexpr u64 kUsualCapacityBytes = 64 << 10;
   static constexpr u64 kFirstBytes = 4 << 10;
   static constexpr u64 kAtomicBytes = 4096;  // PIPE_BUF
 
   [[nodiscard]] u64 used() const { return used_; }
-  [[nodiscard]] u64 room() const { return kCapacityBytes - used_; }
+  [[nodiscard]] u64 capacity() const { return capacity_; }
+  [[nodiscard]] u64 room() const { return capacity_ - used_; }
+  // Precondition: a power of two, a page or more, and not less than used(). Memory that is not needed any
+  // more goes back when the ring is empty.
+  void set_capacity(u64 bytes) { capacity_ = bytes; }
 
   // Appends min(bytes, room()) of the buffer's bytes. bytes == 0 with kNoMemory: the ring could not grow and
-  // is full. After a fault the bytes before it are in.
+  // is full. Of the page-sized pieces in which Linux's pipe takes them (fs/pipe.c, pipe_write) one with a
+  // fault is not in, nor is what comes behind it.
   IoBuffer::Copied put(IoBuffer from, u64 bytes);
-  // Moves min(bytes, used()) bytes out. What a fault kept from leaving stays.
+  // Copies min(bytes, used()) bytes, which stay. Of pieces of a page, counted from the first byte, one with a
+  // fault counts for nothing.
+  [[nodiscard]] IoBuffer::Copied copy_out(IoBuffer to, u64 bytes) const;
+  // Takes away the first of them. Precondition: there are so many.
+  void drop(u64 bytes);
+  // Both.
   IoBuffer::Copied take(IoBuffer to, u64 bytes);
 
  private:
   [[nodiscard]] bool grow(u64 bytes);
 
   HeapBuffer storage_;  // a power of two
+  u64 capacity_ = kUsualCapacityBytes;
   u64 begin_ = 0;
   u64 used_ = 0;
+  u64 last_piece_ = 0;  // bytes in the last page of Linux's pipe, which takes more
 };
 
 }  // namespace nopte::guest::files

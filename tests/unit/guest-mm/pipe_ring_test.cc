@@ -23,7 +23,7 @@ TEST_F(PipeRingTest, IsAQueueOfBytes) {
       }
       const IoBuffer::Copied put = ring.put(IoBuffer::kernel(static_cast<const void*>(text.data())), bytes);
       ASSERT_EQ(put.status, Status::kOk);
-      ASSERT_EQ(put.bytes, std::min(bytes, PipeRing::kCapacityBytes - model.size()));
+      ASSERT_EQ(put.bytes, std::min(bytes, PipeRing::kUsualCapacityBytes - model.size()));
       model += text.substr(0, put.bytes);
       next = static_cast<char>(next - static_cast<char>(bytes - put.bytes));
     } else {
@@ -33,7 +33,7 @@ TEST_F(PipeRingTest, IsAQueueOfBytes) {
       model.erase(0, taken.bytes);
     }
     ASSERT_EQ(ring.used(), model.size());
-    ASSERT_EQ(ring.room(), PipeRing::kCapacityBytes - model.size());
+    ASSERT_EQ(ring.room(), PipeRing::kUsualCapacityBytes - model.size());
   }
 }
 
