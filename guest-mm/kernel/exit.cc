@@ -199,6 +199,7 @@ void go_on_as_leader(void (*entry)(void*)) {
   *leader.registers = *self.registers;
   std::memcpy(leader.comm, self.comm, sizeof(leader.comm));
   leader.signals = self.signals;
+  std::swap(leader.credentials, self.credentials);
   leader.scheduling = self.scheduling;
   leader.fs_base = 0;
   leader.set_child_tid = leader.clear_child_tid = leader.robust_list = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/process_slots.h"
 #include "pvops/base/panic.h"
 #include "pvops/platform_ops.h"
@@ -59,6 +60,8 @@ Result<void*> take_slot() {
 
 inline void begin_thread(Thread& thread) {
   thread.stack_top = Gva{reinterpret_cast<u64>(&thread) + kSlotBytes};
+  thread.credentials = &(g_current != nullptr ? *g_current->credentials : Credentials::initial());
+  thread.credentials->retain();
   thread.registers = &arch::user_registers(thread.stack_top);
   thread.tid = next_id();
   thread.next_by_tid = bucket(thread.tid);
@@ -176,6 +179,7 @@ void release_thread(Thread& thread) {
         thread.previous_in_group;
   }
   forget_id(thread);
+  thread.credentials->release();
   thread.~Thread();
   give_process_slot(&thread);
 }
@@ -193,6 +197,7 @@ void release_process(Process& process) {
     drop_signal_actions(process);
   }
   forget_id(leader);
+  leader.credentials->release();
   process.~Process();
   leader.~Thread();
   give_process_slot(&leader);
