@@ -92,6 +92,9 @@ i64 remove_name(u64 directory, u64 path) {
   if (const i64 error = walk_user_path(directory, path, FinalLink::kStay, target); error != 0) {
     return error;
   }
+  if (target.last != PathTarget::Last::kName) {
+    return -kEISDIR;
+  }
   if (!target.inode) {
     return -kENOENT;
   }

@@ -95,6 +95,9 @@ void files_of_others() {
     CHECK(open("sticky/roots", O_RDONLY) >= 0);
     CHECK_ERRNO(open("sticky/roots", O_RDWR), EACCES);
   });
+  CHECK_ERRNO(unlink("/"), EISDIR);
+  CHECK_ERRNO(unlink("."), EISDIR);
+  CHECK_ERRNO(unlink(".."), EISDIR);
   CHECK(unlink("sticky/roots") == 0 && rmdir("sticky") == 0 && rmdir("shut") == 0);
 }
 
