@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "guest-mm/core/address_space.h"
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/initial_stack.h"
@@ -111,6 +112,7 @@ struct NewImage {
   char comm[sizeof(Thread::comm)] = {};
   Gva entry;
   Gva stack;
+  ExecIdentity identity;
   bool owes = false;  // settle_words() has something to do
 };
 
@@ -140,6 +142,21 @@ void unshare_table(Thread& self) {
   std::exchange(self.files, table.detach())->release_table();
 }
 
+// As Linux, what is readable to its own user alone cannot be looked into.
+void take_identity(Thread& self, ExecIdentity& now) {
+  const Identity& before = identity_of(self);
+  self.process->dumpable = !now.secure;
+  if (now.identity == before) {
+    return;
+  }
+  if (now.secure) {
+    self.process->parent_death_signal = 0;
+  }
+  if (commit_identity(self, std::move(now.identity)) != 0) {
+    exit_process(kSIGKILL);
+  }
+}
+
 // The running thread, alone in its process, becomes the new program.
 void become(Thread& self, NewImage& image) {
   unshare_table(self);
@@ -159,6 +176,7 @@ void become(Thread& self, NewImage& image) {
     before->release();
   }
   std::memcpy(self.comm, image.comm, sizeof(self.comm));
+  take_identity(self, image.identity);
   reset_signals(self);
   self.process->exit_signal = kSIGCHLD;
   self.process->executed = true;
@@ -190,10 +208,18 @@ i64 make_image(Program& program, std::string_view path, ProgramArguments& argume
                                                                                   : to_errno(space.error());
   }
   const Image& interpreter = program.interpreter;
+  const files::Inode& owner = *program.main.file->inode();
+  image.identity = identity_after_exec(identity(), {owner.mode, owner.uid, owner.gid});
+  const Identity& next = image.identity.identity;
   const ImageFacts facts{.program_headers = program.main.layout.headers_at,
                          .program_header_count = program.main.header.program_header_count,
                          .entry = program.main.entry(),
-                         .interpreter_base = interpreter.file ? interpreter.layout.bias : 0};
+                         .interpreter_base = interpreter.file ? interpreter.layout.bias : 0,
+                         .user = next.user.real,
+                         .effective_user = next.user.effective,
+                         .group = next.group.real,
+                         .effective_group = next.group.effective,
+                         .secure = image.identity.secure};
   const Result<InitialStack> stack = stage_initial_stack(arguments, facts, path, kStackTop);
   if (!stack) {
     return errno_of_arguments(stack.error());

@@ -273,6 +273,7 @@ void go_on_as_leader(void (*entry)(void*)) {
   leader.signals.blocked = self.signals.blocked;
   leader.signals.saved_blocked = self.signals.saved_blocked;
   leader.signals.restore_saved = self.signals.restore_saved;
+  std::swap(leader.credentials, self.credentials);
   leader.scheduling = self.scheduling;
   leader.personality = self.personality;
   leader.fs_base = 0;

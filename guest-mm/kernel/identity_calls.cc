@@ -1,4 +1,4 @@
-// Who a process is: numbers, groups, sessions, users (everyone is root).
+// Who a process is: numbers, groups, sessions. Users: credential_calls.cc.
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/syscall.h"
@@ -7,19 +7,6 @@
 namespace nopte::guest {
 
 namespace {
-
-i64 put_zeros(u64 a, u64 b, u64 c) {
-  const u32 zero = 0;
-  for (const u64 address : {a, b, c}) {
-    if (!arch::copy_to_user(Gva{address}, &zero, sizeof(zero))) {
-      return -kEFAULT;
-    }
-  }
-  return 0;
-}
-
-// There is one user and one group, 0; becoming another one is not possible, staying is.
-i64 only_root(u64 id) { return static_cast<u32>(id) == 0 || static_cast<u32>(id) == ~u32{0} ? 0 : -kEPERM; }
 
 Process* process_or_self(u64 pid) {
   return static_cast<i32>(pid) == 0 ? &current_process() : find_process(static_cast<i32>(pid));
@@ -37,39 +24,6 @@ i64 sys_gettid(const SyscallArgs&) { return current().tid; }
 i64 sys_getppid(const SyscallArgs&) {
   const Process* const parent = current_process().parent;
   return parent != nullptr ? parent->pid : 0;
-}
-i64 sys_getuid(const SyscallArgs&) { return 0; }
-i64 sys_geteuid(const SyscallArgs&) { return 0; }
-i64 sys_getgid(const SyscallArgs&) { return 0; }
-i64 sys_getegid(const SyscallArgs&) { return 0; }
-i64 sys_setuid(const SyscallArgs& args) { return only_root(args.a0); }
-i64 sys_setgid(const SyscallArgs& args) { return only_root(args.a0); }
-
-i64 sys_setreuid(const SyscallArgs& args) {
-  const i64 real = only_root(args.a0);
-  return real != 0 ? real : only_root(args.a1);
-}
-i64 sys_setregid(const SyscallArgs& args) { return sys_setreuid(args); }
-i64 sys_setresuid(const SyscallArgs& args) {
-  const i64 first = sys_setreuid(args);
-  return first != 0 ? first : only_root(args.a2);
-}
-i64 sys_setresgid(const SyscallArgs& args) { return sys_setresuid(args); }
-
-i64 sys_getresuid(const SyscallArgs& args) { return put_zeros(args.a0, args.a1, args.a2); }
-i64 sys_getresgid(const SyscallArgs& args) { return put_zeros(args.a0, args.a1, args.a2); }
-
-// One supplementary group: 0, as the host's root has.
-i64 sys_getgroups(const SyscallArgs& args) {
-  const auto room = static_cast<i32>(args.a0);
-  if (room < 0) {
-    return -kEINVAL;
-  }
-  const u32 root = 0;
-  if (room != 0 && !arch::copy_to_user(Gva{args.a1}, &root, sizeof(root))) {
-    return -kEFAULT;
-  }
-  return 1;
 }
 
 i64 sys_getpgrp(const SyscallArgs&) { return current_process().pgid; }

@@ -97,11 +97,11 @@ Result<InitialStack> stage_initial_stack(ProgramArguments& arguments, const Imag
   out.put(kBase, facts.interpreter_base);
   out.put(kFlags, 0);
   out.put(kEntry, facts.entry);
-  out.put(kUid, 0);
-  out.put(kEuid, 0);
-  out.put(kGid, 0);
-  out.put(kEgid, 0);
-  out.put(kSecure, 0);
+  out.put(kUid, facts.user);
+  out.put(kEuid, facts.effective_user);
+  out.put(kGid, facts.group);
+  out.put(kEgid, facts.effective_group);
+  out.put(kSecure, facts.secure ? 1 : 0);
   out.put(kRandom, (text + random_offset).value());
   out.put(kHwcap2, 0);
   out.put(kExecfn, (text + strings_bytes).value());

@@ -13,6 +13,8 @@ struct ImageFacts {
   u64 program_header_count = 0;
   u64 entry = 0;             // the program's own
   u64 interpreter_base = 0;  // 0: there is none
+  u32 user = 0, effective_user = 0, group = 0, effective_group = 0;
+  bool secure = false;  // AT_SECURE
 };
 
 // The image of the stack's upper end; lies in the arguments' staging area until that is changed.

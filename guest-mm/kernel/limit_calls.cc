@@ -1,4 +1,5 @@
 // getrlimit, setrlimit, prlimit64.
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/syscall.h"
@@ -12,6 +13,16 @@ Resource resource_of(u64 resource) { return static_cast<Resource>(resource); }
 
 i64 put_limit(const Limit& limit, u64 address) {
   return arch::copy_to_user(Gva{address}, &limit, sizeof(limit)) ? 0 : -kEFAULT;
+}
+
+// Of another process: its users and groups must all be the caller's (kernel/sys.c, check_prlimit_permission).
+bool may_change_limits(const Identity& other) {
+  const Identity& own = identity();
+  const auto all = [](const Ids& ids, u32 id) {
+    return ids.real == id && ids.effective == id && ids.saved == id;
+  };
+  return (all(other.user, own.user.real) && all(other.group, own.group.real)) ||
+         own.has(Capability::kSysResource);
 }
 
 }  // namespace
@@ -41,6 +52,9 @@ i64 sys_prlimit64(const SyscallArgs& args) {
   Process* const process = pid == 0 ? &current_process() : find_process(pid);
   if (process == nullptr) {
     return -kESRCH;
+  }
+  if (process != &current_process() && !may_change_limits(identity_of(process->leader()))) {
+    return -kEPERM;
   }
   const Limit before = process->limits->of(resource_of(args.a1));
   if (args.a2 != 0) {

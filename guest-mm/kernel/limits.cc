@@ -3,6 +3,7 @@
 #include <new>
 
 #include "guest-mm/core/address_space.h"
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/process.h"
@@ -51,6 +52,9 @@ i64 set_limit(Process& process, Resource resource, const Limit& limit) {
     return -kEPERM;
   }
   Limits* limits = process.limits;
+  if (limit.most > limits->of(resource).most && !capable(Capability::kSysResource)) {
+    return -kEPERM;
+  }
   if (limits->references_ > 1) {
     void* const memory = heap_alloc(sizeof(Limits));
     if (memory == nullptr) {

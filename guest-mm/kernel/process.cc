@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/process_slots.h"
 #include "guest-mm/kernel/signal_queue.h"
 #include "pvops/base/panic.h"
@@ -60,6 +61,8 @@ Result<void*> take_slot() {
 
 inline void begin_thread(Thread& thread) {
   thread.stack_top = Gva{reinterpret_cast<u64>(&thread) + kSlotBytes};
+  thread.credentials = &(g_current != nullptr ? *g_current->credentials : Credentials::initial());
+  thread.credentials->retain();
   thread.registers = &arch::user_registers(thread.stack_top);
   thread.tid = next_id();
   thread.next_by_tid = bucket(thread.tid);
@@ -180,6 +183,7 @@ void release_thread(Thread& thread) {
     drop_pending(thread.signals.pending, ~SignalSet{0});  // sent after it ended
   }
   forget_id(thread);
+  thread.credentials->release();
   thread.~Thread();
   give_process_slot(&thread);
 }
@@ -200,6 +204,7 @@ void release_process(Process& process) {
     drop_signal_actions(process);
   }
   forget_id(leader);
+  leader.credentials->release();
   process.~Process();
   leader.~Thread();
   give_process_slot(&leader);

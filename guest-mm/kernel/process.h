@@ -72,6 +72,10 @@ struct Process {
 
   Limits* limits;  // one reference
 
+  bool dumpable = true;  // prctl(2); others of its user may look into it
+  bool child_subreaper = false;
+  i32 parent_death_signal = 0;  // 0: none
+
   u32 barriers = 0;  // what membarrier(2) was told will be asked for; fork copies it
 
   ipc::Undo* semaphore_undos = nullptr;  // what the end of it undoes

@@ -1,6 +1,7 @@
 // System calls about signals, but for rt_sigreturn (signal_delivery.cc).
 #include <utility>
 
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/signal_frame.h"
@@ -27,8 +28,17 @@ i64 write_set(u64 address, SignalSet set) {
 }
 
 // Signal 0 asks whether the target exists.
+bool may_send(const Thread& target, i32) { return may_signal(target); }
+// Its own session a process may tell to go on.
+bool may_send(const Process& target, i32 signal) {
+  return (signal == kSIGCONT && target.sid == current_process().sid) || may_signal(target.leader());
+}
+
 template <class Target>
 i64 send_checked(Target* target, i32 signal, i32 code) {
+  if (target != nullptr && !may_send(*target, signal)) {
+    return -kEPERM;
+  }
   if (target == nullptr) {
     return -kESRCH;
   }
@@ -226,14 +236,14 @@ i64 sys_kill(const SyscallArgs& args) {
   Process& self = current_process();
   const i32 group = pid == 0 ? self.pgid : -pid;
   u64 reached = 0;
+  u64 refused = 0;
   for_each_process([&](Process& process) {
     const bool meant = pid == -1 ? process.pid != 1 && &process != &self : process.pgid == group;
     if (meant) {
-      (void)send_checked(&process, signal, kSiUser);
-      ++reached;
+      ++(send_checked(&process, signal, kSiUser) == -kEPERM ? refused : reached);
     }
   });
-  return reached != 0 ? 0 : -kESRCH;
+  return reached != 0 ? 0 : refused != 0 ? -kEPERM : -kESRCH;
 }
 
 namespace {

@@ -17,6 +17,7 @@ namespace nopte::guest {
 
 struct Process;      // guest-mm/kernel/process.h
 class AddressSpace;  // guest-mm/core/address_space.h
+class Credentials;   // guest-mm/kernel/credentials.h
 namespace files {
 class ProcessFiles;  // guest-mm/kernel/files/files.h
 }  // namespace files
@@ -63,9 +64,11 @@ struct Thread {
   Thread* vfork_parent = nullptr;  // whose vfork_child we are
   WaitQueue vfork_event;
 
-  u64 set_child_tid = 0;    // user address, written when the thread starts; 0: none
-  u64 clear_child_tid = 0;  // user address, written and woken at exit; 0: none
-  u64 robust_list = 0;      // user address of the list's head (robust_list.h); 0: none
+  u64 set_child_tid = 0;               // user address, written when the thread starts; 0: none
+  u64 clear_child_tid = 0;             // user address, written and woken at exit; 0: none
+  Credentials* credentials = nullptr;  // one reference, until the thread is released
+
+  u64 robust_list = 0;  // user address of the list's head (robust_list.h); 0: none
 
   u64 cpu_ns = 0;  // until it last left the CPU
   struct Scheduling {

@@ -4,6 +4,7 @@
 
 #include "guest-mm/kernel/files/cpio_unpack.h"
 #include "guest-mm/kernel/files/device_nodes.h"
+#include "guest-mm/kernel/files/permission.h"
 #include "guest-mm/kernel/files/proc.h"
 #include "guest-mm/kernel/files/setting.h"
 #include "guest-mm/kernel/files/tmpfs.h"
@@ -98,7 +99,7 @@ ErrnoOr<Ref<File>> open_executable(ProcessFiles& view, std::string_view path) {
   if (!inode) {
     return ErrnoFail(inode.error());
   }
-  if (!(*inode)->is_regular() || ((*inode)->mode & 0111) == 0) {
+  if (!(*inode)->is_regular() || permission(**inode, kMayExecute) != 0) {
     return ErrnoFail(kEACCES);
   }
   return (*inode)->open(kOpenReadOnly);

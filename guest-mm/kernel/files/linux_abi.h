@@ -20,6 +20,7 @@ inline constexpr u32 kOpenNonBlock = 04000;
 inline constexpr u32 kOpenLargeFile = 0100000;
 inline constexpr u32 kOpenDirectory = 0200000;
 inline constexpr u32 kOpenNoFollow = 0400000;
+inline constexpr u32 kOpenNoAccessTime = 01000000;
 inline constexpr u32 kOpenCloseOnExec = 02000000;
 inline constexpr u32 kOpenPath = 010000000;
 inline constexpr u32 kOpenTmpFile = 020000000;
@@ -40,6 +41,7 @@ constexpr u8 dirent_type(u32 mode) { return static_cast<u8>((mode & kModeTypeMas
 
 inline constexpr i32 kAtCwd = -100;
 inline constexpr u32 kAtSymlinkNoFollow = 0x100;
+inline constexpr u32 kAtEffectiveAccess = 0x200;  // faccessat2
 inline constexpr u32 kAtRemoveDir = 0x200;
 inline constexpr u32 kAtSymlinkFollow = 0x400;
 inline constexpr u32 kAtEmptyPath = 0x1000;

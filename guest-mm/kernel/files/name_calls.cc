@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/permission.h"
 
 namespace nopte::guest {
 
@@ -16,13 +17,14 @@ i64 walk_to_new(u64 directory, u64 path, PathTarget& target) {
   if (const i64 error = walk_user_path(directory, path, FinalLink::kStay, target); error != 0) {
     return error;
   }
-  return target.inode ? -kEEXIST : 0;
+  return target.inode ? -kEEXIST : may_create(*target.directory);
 }
 
-i64 link_new(PathTarget& target, ErrnoOr<Ref<Inode>> inode) {
+i64 link_made(PathTarget& target, ErrnoOr<Ref<Inode>> inode) {
   if (!inode) {
     return negated(inode.error());
   }
+  give_owner(**inode, target.directory.get());
   return target.directory->as_directory()->link(target.name(), std::move(*inode));
 }
 
@@ -32,7 +34,7 @@ i64 make_directory(u64 directory, u64 path, u64 mode) {
     return error;
   }
   const u32 permissions = static_cast<u32>(mode) & 01777 & ~current_directories().umask;
-  return link_new(target, target.directory->as_directory()->create(kModeDirectory | permissions, 0, {}));
+  return link_made(target, target.directory->as_directory()->create(kModeDirectory | permissions, 0, {}));
 }
 
 i64 make_node(u64 directory, u64 path, u32 mode, u64 device) {
@@ -47,8 +49,11 @@ i64 make_node(u64 directory, u64 path, u32 mode, u64 device) {
   if (target.trailing_slash) {
     return -kENOENT;
   }
+  if ((type == kModeCharacter || type == kModeBlock) && !capable(Capability::kMknod)) {
+    return -kEPERM;
+  }
   const u32 permissions = mode & kModePermMask & ~current_directories().umask;
-  return link_new(target, target.directory->as_directory()->create(type | permissions, device, {}));
+  return link_made(target, target.directory->as_directory()->create(type | permissions, device, {}));
 }
 
 i64 remove_directory(u64 directory, u64 path) {
@@ -69,6 +74,9 @@ i64 remove_directory(u64 directory, u64 path) {
   if (!target.inode) {
     return -kENOENT;
   }
+  if (const i64 error = may_remove(*target.directory, *target.inode); error != 0) {
+    return error;
+  }
   Directory* const victim = target.inode->as_directory();
   if (victim == nullptr) {
     return -kENOTDIR;
@@ -84,8 +92,14 @@ i64 remove_name(u64 directory, u64 path) {
   if (const i64 error = walk_user_path(directory, path, FinalLink::kStay, target); error != 0) {
     return error;
   }
+  if (target.last != PathTarget::Last::kName) {
+    return -kEISDIR;
+  }
   if (!target.inode) {
     return -kENOENT;
+  }
+  if (const i64 error = may_remove(*target.directory, *target.inode); error != 0) {
+    return error;
   }
   if (target.inode->is_directory()) {
     return -kEISDIR;
@@ -112,7 +126,7 @@ i64 make_hard_link(u64 old_directory, u64 old_path, u64 new_directory, u64 new_p
   if ((*inode)->device_of_file_system() != kFileSystemDevice) {
     return -kEXDEV;
   }
-  return link_new(target, *inode);
+  return target.directory->as_directory()->link(target.name(), *inode);
 }
 
 i64 make_symbolic_link(u64 text_address, u64 directory, u64 path) {
@@ -130,7 +144,7 @@ i64 make_symbolic_link(u64 text_address, u64 directory, u64 path) {
   if (target.trailing_slash) {
     return -kENOENT;
   }
-  return link_new(target, target.directory->as_directory()->create(kModeSymlink | 0777, 0, text.text()));
+  return link_made(target, target.directory->as_directory()->create(kModeSymlink | 0777, 0, text.text()));
 }
 
 // Whether `inode` is `directory` or above it.
@@ -182,6 +196,19 @@ i64 rename_path(u64 old_directory, u64 old_path, u64 new_directory, u64 new_path
   }
   if (from.inode->is_directory() && above(*from.inode, *to.directory)) {
     return -kEINVAL;
+  }
+  if (const i64 error = may_remove(*from.directory, *from.inode); error != 0) {
+    return error;
+  }
+  if (const i64 error = to.inode ? may_remove(*to.directory, *to.inode) : may_create(*to.directory);
+      error != 0) {
+    return error;
+  }
+  // Its ".." is written.
+  if (from.inode->is_directory() && from.directory != to.directory) {
+    if (const i64 error = permission(*from.inode, kMayWrite); error != 0) {
+      return error;
+    }
   }
   if (to.inode && to.inode != from.inode) {
     if (const i64 error = may_replace(*from.inode, *to.inode); error != 0) {
@@ -311,6 +338,9 @@ i64 sys_chdir(const SyscallArgs& args) {
   if (!(*inode)->is_directory()) {
     return -kENOTDIR;
   }
+  if (const i64 error = permission(**inode, kMayExecute); error != 0) {
+    return error;
+  }
   current_directories().cwd = std::move(*inode);
   return 0;
 }
@@ -323,6 +353,9 @@ i64 sys_fchdir(const SyscallArgs& args) {
   if (!file->inode()->is_directory()) {
     return -kENOTDIR;
   }
+  if (const i64 error = permission(*file->inode(), kMayExecute); error != 0) {
+    return error;
+  }
   current_directories().cwd = Ref<Inode>(file->inode());
   return 0;
 }
@@ -334,6 +367,12 @@ i64 sys_chroot(const SyscallArgs& args) {
   }
   if (!(*inode)->is_directory()) {
     return -kENOTDIR;
+  }
+  if (const i64 error = permission(**inode, kMayExecute); error != 0) {
+    return error;
+  }
+  if (!capable(Capability::kSysChroot)) {
+    return -kEPERM;
   }
   current_directories().root = std::move(*inode);
   return 0;
@@ -352,6 +391,9 @@ i64 sys_mount(const SyscallArgs& args) {
   const ErrnoOr<Ref<Inode>> where = inode_of_user_path(kCwd, args.a1, FinalLink::kFollow);
   if (!where) {
     return negated(where.error());
+  }
+  if (!capable(Capability::kSysAdmin)) {
+    return -kEPERM;
   }
   const auto is = [&](std::string_view name) {
     const ErrnoOr<Ref<Inode>> known = root_directory().lookup(name);

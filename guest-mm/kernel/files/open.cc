@@ -1,6 +1,7 @@
 // open(2): what to create, what to refuse.
 #include "guest-mm/kernel/files/path_file.h"
 #include "guest-mm/kernel/files/path_walk.h"
+#include "guest-mm/kernel/files/permission.h"
 
 namespace nopte::guest::files {
 
@@ -11,10 +12,14 @@ ErrnoOr<Ref<Inode>> create_at(ProcessFiles& view, PathTarget& target, u32 mode) 
     return ErrnoFail(kEISDIR);
   }
   Directory& directory = *target.directory->as_directory();
+  if (const i64 error = may_create(directory); error != 0) {
+    return ErrnoFail(static_cast<Errno>(-error));
+  }
   ErrnoOr<Ref<Inode>> inode = directory.create(kModeRegular | (mode & kModePermMask & ~view.umask), 0, {});
   if (!inode) {
     return inode;
   }
+  give_owner(**inode, &directory);
   if (const i64 error = directory.link(target.name(), *inode); error != 0) {
     return ErrnoFail(static_cast<Errno>(-error));
   }
@@ -30,9 +35,27 @@ ErrnoOr<Ref<File>> open_unnamed(ProcessFiles& view, Inode& where, u32 flags, u32
   if ((flags & kOpenAccessMask) == kOpenReadOnly) {
     return ErrnoFail(kEINVAL);
   }
+  if (const i64 error = may_create(*directory); error != 0) {
+    return ErrnoFail(static_cast<Errno>(-error));
+  }
   const ErrnoOr<Ref<Inode>> inode =
       directory->create(kModeRegular | (mode & kModePermMask & ~view.umask), 0, {});
-  return inode ? (*inode)->open(flags) : ErrnoFail(inode.error());
+  if (!inode) {
+    return ErrnoFail(inode.error());
+  }
+  give_owner(**inode, directory);
+  (*inode)->links = 0;
+  return (*inode)->open(flags);
+}
+
+// What a file that was there must allow (fs/namei.c, may_open).
+i64 may_open(const Inode& inode, u32 flags) {
+  constexpr u32 kWanted[] = {kMayRead, kMayWrite, kMayRead | kMayWrite, kMayRead | kMayWrite};
+  const u32 truncates = (flags & kOpenTruncate) != 0 ? kMayWrite : 0;
+  if (const i64 error = permission(inode, kWanted[flags & kOpenAccessMask] | truncates); error != 0) {
+    return error;
+  }
+  return (flags & kOpenNoAccessTime) != 0 && !owns(inode) ? -kEPERM : 0;
 }
 
 }  // namespace
@@ -78,12 +101,18 @@ ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u3
   if (inode.is_directory() && ((flags & kOpenAccessMask) != kOpenReadOnly || (flags & kOpenCreate))) {
     return ErrnoFail(kEISDIR);
   }
+  if (!created) {
+    if (const i64 error = may_open(inode, flags); error != 0) {
+      return ErrnoFail(static_cast<Errno>(-error));
+    }
+  }
   ErrnoOr<Ref<File>> file = inode.open(flags & ~(kOpenCreate | kOpenExclusive | kOpenTruncate | kOpenNoTty |
                                                  kOpenCloseOnExec | kOpenNoFollow));
   if (file && !created && (flags & kOpenTruncate) && inode.is_regular()) {
     if (const i64 error = inode.truncate(0); error != 0) {
       return ErrnoFail(static_cast<Errno>(-error));
     }
+    drop_privileged_bits(inode);
   }
   return file;
 }

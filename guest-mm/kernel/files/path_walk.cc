@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "guest-mm/kernel/files/permission.h"
+
 namespace nopte::guest::files {
 
 namespace {
@@ -104,6 +106,9 @@ i64 walk_path(ProcessFiles& view, std::string_view path, FinalLink final, Inode*
     Directory* const directory = here->as_directory();
     if (directory == nullptr) {
       return -kENOTDIR;
+    }
+    if (!may_search(*directory)) {
+      return -kEACCES;
     }
     if (name == ".") {
       target.last = PathTarget::Last::kDot;

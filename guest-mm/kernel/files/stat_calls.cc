@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/permission.h"
 #include "guest-mm/kernel/files/tmpfs.h"
 #include "guest-mm/kernel/files/tmpfs_limit.h"
 #include "guest-mm/kernel/files/wall_clock.h"
@@ -60,21 +61,56 @@ i64 stat_path(u64 directory, u64 path, u64 out, u32 flags) {
 
 StatxTime statx_time(const Timespec& time) { return {time.seconds, static_cast<u32>(time.nanoseconds), 0}; }
 
-i64 access_path(u64 directory, u64 path, u64 mode, u32 flags) {
-  constexpr u64 kExecute = 1;
-  if ((mode & ~u64{7}) != 0) {
-    return -kEINVAL;
+// Whom access(2) asks for: the real user, with what capabilities that one has.
+i64 as_real_user(Identity& who) {
+  who.user.file = who.user.real;
+  who.group.file = who.group.real;
+  if ((who.secure_bits & kSecureNoSetuidFixup) == 0) {
+    who.effective = who.user.real == 0 ? who.permitted : 0;
   }
+  return commit_identity(current(), who);
+}
+
+i64 access_inode(u64 directory, u64 path, u32 mode, u32 flags) {
   const ErrnoOr<Ref<Inode>> inode = inode_of_user_path(
       directory, path, flags & kAtSymlinkNoFollow ? FinalLink::kStay : FinalLink::kFollow, flags);
   if (!inode) {
     return negated(inode.error());
   }
-  // The superuser may all, but execute only what somebody may.
-  return (mode & kExecute) && !(*inode)->is_directory() && ((*inode)->mode & 0111) == 0 ? -kEACCES : 0;
+  return mode == 0 ? 0 : permission(**inode, mode);
+}
+
+i64 access_path(u64 directory, u64 path, u64 mode, u32 flags) {
+  constexpr u32 kKnown = kAtEffectiveAccess | kAtSymlinkNoFollow | kAtEmptyPath;
+  const auto wanted = static_cast<u32>(mode);
+  if ((wanted & ~7u) != 0 || (flags & ~kKnown) != 0) {
+    return -kEINVAL;
+  }
+  const Identity& own = identity();
+  const bool same = own.user.file == own.user.real && own.group.file == own.group.real &&
+                    own.effective == (own.user.real == 0 ? own.permitted : 0);
+  if (same || (flags & kAtEffectiveAccess) != 0) {
+    return access_inode(directory, path, wanted, flags);
+  }
+  // The walk asks for that user, too: the thread is that one meanwhile.
+  const Ref<Credentials> before(current().credentials);
+  Identity who = own;
+  if (const i64 error = as_real_user(who); error != 0) {
+    return error;
+  }
+  const i64 answer = access_inode(directory, path, wanted, flags);
+  std::exchange(current().credentials, Ref<Credentials>(before).detach())->release();
+  return answer;
 }
 
 i64 set_mode(Inode& inode, u64 mode) {
+  constexpr u32 kSetGroup = 02000;
+  if (!owns(inode)) {
+    return -kEPERM;
+  }
+  if (!identity().in_group(inode.gid) && !capable(Capability::kFsetid)) {
+    mode &= ~u64{kSetGroup};
+  }
   constexpr u64 kAnyMayExecute = 0111;
   const TmpfsFile* const file = inode.as_tmpfs_file();
   if (file != nullptr && (file->seals() & kSealExec) != 0 && ((inode.mode ^ mode) & kAnyMayExecute) != 0) {
@@ -86,7 +122,23 @@ i64 set_mode(Inode& inode, u64 mode) {
 }
 
 i64 set_owner(Inode& inode, u64 uid, u64 gid) {
-  constexpr u32 kKeep = ~u32{0};
+  constexpr u32 kKeep = ~u32{0}, kSetUser = 04000, kSetGroup = 02000, kGroupExecute = 010;
+  const auto user = static_cast<u32>(uid);
+  const auto group = static_cast<u32>(gid);
+  const Identity& who = identity();
+  if (!who.has(Capability::kChown)) {
+    const bool owner = who.user.file == inode.uid;
+    if ((user != kKeep && (!owner || user != inode.uid)) ||
+        (group != kKeep && (!owner || (group != inode.gid && !who.in_group(group))))) {
+      return -kEPERM;
+    }
+  }
+  if (!inode.is_directory()) {
+    inode.mode &= ~kSetUser;
+    if ((inode.mode & kGroupExecute) != 0) {
+      inode.mode &= ~kSetGroup;
+    }
+  }
   inode.uid = static_cast<u32>(uid) == kKeep ? inode.uid : static_cast<u32>(uid);
   inode.gid = static_cast<u32>(gid) == kKeep ? inode.gid : static_cast<u32>(gid);
   inode.changed_ns = wall_clock_ns();
@@ -108,6 +160,19 @@ constexpr i64 kTimeNow = 0x3fff'ffff;
 constexpr i64 kTimeOmit = 0x3fff'fffe;
 
 i64 set_times(Inode& inode, const Timespec (&times)[2]) {
+  const auto both = [&](i64 what) { return times[0].nanoseconds == what && times[1].nanoseconds == what; };
+  if (both(kTimeOmit)) {
+    return 0;
+  }
+  // To the present who may write may set them; to anything else the owner alone.
+  if (!owns(inode)) {
+    if (!both(kTimeNow)) {
+      return -kEPERM;
+    }
+    if (const i64 error = permission(inode, kMayWrite); error != 0) {
+      return error;
+    }
+  }
   const u64 now = wall_clock_ns();
   u64* const fields[2] = {&inode.accessed_ns, &inode.modified_ns};
   for (int i = 0; i < 2; ++i) {
@@ -170,10 +235,20 @@ i64 truncate_inode(Inode& inode, u64 bytes) {
   if (static_cast<i64>(bytes) < 0) {
     return -kEINVAL;
   }
-  if (inode.is_regular() && !may_become(inode, bytes)) {
+  if (inode.is_directory()) {
+    return -kEISDIR;
+  }
+  if (const i64 error = inode.is_regular() ? permission(inode, kMayWrite) : -kEINVAL; error != 0) {
+    return error;
+  }
+  if (!may_become(inode, bytes)) {
     return -kEFBIG;
   }
-  return inode.is_directory() ? -kEISDIR : inode.truncate(bytes);
+  const i64 error = inode.truncate(bytes);
+  if (error == 0) {
+    drop_privileged_bits(inode);
+  }
+  return error;
 }
 
 constexpr u64 kCwd = static_cast<u64>(kAtCwd);

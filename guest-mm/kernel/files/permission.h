@@ -1,0 +1,37 @@
+// What mode bits, owners and capabilities allow the running thread (path_resolution(7), credentials(7);
+// fs/namei.c, generic_permission and may_delete).
+#pragma once
+
+#include "guest-mm/kernel/credentials.h"
+#include "guest-mm/kernel/files/inode.h"
+
+namespace nopte::guest::files {
+
+inline constexpr u32 kMayExecute = 1;
+inline constexpr u32 kMayWrite = 2;
+inline constexpr u32 kMayRead = 4;
+
+// Whether `who` may do all of `wanted` with the inode.
+bool may_slow(const Identity& who, const Inode& inode, u32 wanted);
+
+// Whether the running thread may search the directory: root's case costs one test.
+inline bool may_search(const Inode& directory) {
+  const Identity& who = identity();
+  return who.has(Capability::kDacOverride) || may_slow(who, directory, kMayExecute);
+}
+// 0, or -EACCES.
+inline i64 permission(const Inode& inode, u32 wanted) {
+  return may_slow(identity(), inode, wanted) ? 0 : -kEACCES;
+}
+// Owner, or CAP_FOWNER.
+bool owns(const Inode& inode);
+// 0, or why no name may be made in the directory: -EACCES; -ENOENT when it was removed.
+i64 may_create(const Inode& directory);
+// 0, or why the name of `victim` may not be taken from the directory: -EACCES; -EPERM in a sticky one.
+i64 may_remove(const Inode& directory, const Inode& victim);
+// Owner and group of what the running thread makes in the directory; set-group-ID directories hand theirs on.
+void give_owner(Inode& made, const Inode* directory);
+// Takes set-user-ID and set-group-ID away from a file that is written, unless the writer has CAP_FSETID.
+void drop_privileged_bits(Inode& inode);
+
+}  // namespace nopte::guest::files
