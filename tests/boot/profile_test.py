@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ sys.path[:0] = [str(HERE), str(EXPERIMENTS)]
 
 import foreign  # noqa: E402
 import machine  # noqa: E402
-from lib import boots, call_tree, launcher, profile_formats, profiler, results, walks  # noqa: E402
+from lib import boots, call_tree, comparison, launcher, profile_formats, profiler, results, walks  # noqa: E402
 from lib.errors import UserError  # noqa: E402
 
 SECONDS = 200
@@ -44,6 +45,11 @@ int main(int, char** argv) {
 """
 
 
+def _qemu():
+    """The first number of QEMU's version."""
+    return int(re.search(r"version (\d+)", comparison.qemu_version())[1])
+
+
 class RowsTest(unittest.TestCase):
     def test_counts_are_those_of_compare(self):
         for mode in machine.MODES:
@@ -70,7 +76,11 @@ class RowsTest(unittest.TestCase):
         self.assertEqual((recorded.run.status, [one.name for one in found], failed), (0, ROWS, {}))
         for one in found:
             with self.subTest(one.name):
-                self.assertEqual(one.instructions, one.clock)
+                if _qemu() < 10:
+                    self.assertEqual(one.instructions, one.clock)
+                else:  # its clock is behind by up to one in 5,000 on Xen: papers/caveats.md
+                    self.assertLess(one.instructions, one.clock * 1.0005)
+                    self.assertGreaterEqual(one.instructions, one.clock)
         lines = profile_formats.folded(found[-1])
         self.assertRegex(lines, r"(?m)^mmlat(;\w+)*;ring3_syscall_entry;guest::handle_syscall;.*;pv_hypercall;")
 
