@@ -40,9 +40,10 @@ enum RandomRequest : u32 {
 };
 
 // What is written, or said to be entropy, changes nothing: the sequence is the kernel's.
-class RandomFile final : public DeviceFile {
+class RandomFile final : public File {
  public:
-  RandomFile(Ref<Inode> node, u32 flags, u32 events) : DeviceFile(std::move(node), flags), events_(events) {}
+  RandomFile(Ref<Inode> node, u32 flags, u32 events) : File(std::move(node), flags), events_(events) {}
+  [[nodiscard]] bool seekable() const override { return true; }  // lseek answers 0
   u32 poll() override { return events_; }
   i64 read(IoBuffer to, u64 bytes, u64) override { return give_random(to, bytes); }
   i64 write(IoBuffer from, u64 bytes, u64, u64*) override {
