@@ -2,9 +2,6 @@
 
 #include <cstring>
 
-#include "guest-mm/kernel/errno.h"
-#include "guest-mm/kernel/syscall.h"
-
 namespace nopte::guest {
 
 namespace {
@@ -29,25 +26,6 @@ void fill_random(void* to, u64 bytes) {
     out += part;
     bytes -= part;
   }
-}
-
-i64 sys_getrandom(const SyscallArgs& args) {
-  constexpr u64 kKnownFlags = 7;
-  if ((args.a2 & ~kKnownFlags) != 0) {
-    return -kEINVAL;
-  }
-  constexpr u64 kMost = 32 << 20;  // as Linux
-  const u64 bytes = args.a1 < kMost ? args.a1 : kMost;
-  u8 buffer[256];
-  for (u64 done = 0; done < bytes;) {
-    const u64 part = bytes - done < sizeof(buffer) ? bytes - done : sizeof(buffer);
-    fill_random(buffer, part);
-    if (!arch::copy_to_user(Gva{args.a0 + done}, buffer, part)) {
-      return done != 0 ? static_cast<i64>(done) : -kEFAULT;
-    }
-    done += part;
-  }
-  return static_cast<i64>(bytes);
 }
 
 }  // namespace nopte::guest

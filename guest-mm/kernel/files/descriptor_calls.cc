@@ -1,4 +1,4 @@
-// Calls on descriptors: open, close, dup, fcntl, ioctl, pipe.
+// Calls on descriptors: open, close, dup, fcntl, pipe.
 #include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/pipe.h"
 #include "guest-mm/kernel/files/tmpfs.h"
@@ -231,34 +231,6 @@ i64 sys_fcntl(const SyscallArgs& args) {
 }
 
 i64 sys_flock(const SyscallArgs& args) { return file_of(args.a0) == nullptr ? -kEBADF : 0; }
-
-i64 sys_ioctl(const SyscallArgs& args) {
-  constexpr u32 kFionbio = 0x5421;
-  constexpr u32 kFionclex = 0x5450;
-  constexpr u32 kFioclex = 0x5451;
-  const u64 descriptor = static_cast<u32>(args.a0);
-  FileTable& table = current_files().table;
-  File* const file = table.get(descriptor);
-  if (file == nullptr) {
-    return -kEBADF;
-  }
-  switch (const u32 request = static_cast<u32>(args.a1)) {
-    case kFioclex:
-    case kFionclex:
-      table.set_close_on_exec(descriptor, request == kFioclex ? CloseOnExec::kYes : CloseOnExec::kNo);
-      return 0;
-    case kFionbio: {
-      i32 on = 0;
-      if (const i64 error = get_user(on, args.a2); error != 0) {
-        return error;
-      }
-      file->set_status_flags(on != 0 ? file->flags() | kOpenNonBlock : file->flags() & ~kOpenNonBlock);
-      return 0;
-    }
-    default:
-      return file->ioctl(request, args.a2);
-  }
-}
 
 i64 sys_pipe(const SyscallArgs& args) { return make_pipe_descriptors(args.a0, 0); }
 i64 sys_pipe2(const SyscallArgs& args) { return make_pipe_descriptors(args.a0, static_cast<u32>(args.a1)); }

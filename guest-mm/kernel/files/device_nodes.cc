@@ -20,7 +20,7 @@ constexpr Device kDevices[] = {
     {"zero", device_number(1, 5), 0666, open_zero},
     {"full", device_number(1, 7), 0666, open_full},
     {"random", device_number(1, 8), 0666, open_random},
-    {"urandom", device_number(1, 9), 0666, open_random},
+    {"urandom", device_number(1, 9), 0666, open_urandom},
     {"tty", device_number(5, 0), 0666, open_terminal},
     {"console", device_number(5, 1), 0600, open_terminal},
     // Counter marks (PlatformOps::mark): absent on Linux. The number is from the range for local use.
@@ -38,6 +38,17 @@ bool add(Directory& dev, std::string_view name, u32 mode, u64 number, std::strin
   static_cast<void>(dev.unlink(name));
   const ErrnoOr<Ref<Inode>> node = tmpfs_create(mode, number, target);
   return node && dev.link(name, *node) == 0;
+}
+
+// What the initramfs has below it stays.
+bool add_shm(Directory& dev) {
+  constexpr std::string_view kName = "shm";
+  constexpr u32 kPermissions = 01777;
+  if (const ErrnoOr<Ref<Inode>> found = dev.lookup(kName); found && (*found)->is_directory()) {
+    (*found)->mode = kModeDirectory | kPermissions;
+    return true;
+  }
+  return add(dev, kName, kModeDirectory | kPermissions, 0, {});
 }
 
 }  // namespace
@@ -66,7 +77,7 @@ bool make_device_nodes(Directory& dev) {
       return false;
     }
   }
-  return true;
+  return add_shm(dev);
 }
 
 }  // namespace nopte::guest::files

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "guest-mm/kernel/random.h"
 #include "pvops/platform_ops.h"
 
 namespace nopte::guest::files {
@@ -17,13 +16,14 @@ i64 transferred(const IoBuffer::Copied& copied) {
 class DeviceFile : public File {
  public:
   using File::File;
-  // Positions mean nothing, but seeking is no error.
+  // Positions mean nothing, but seeking is no error: lseek answers 0.
   [[nodiscard]] bool seekable() const override { return true; }
 };
 
 class NullFile final : public DeviceFile {
  public:
   using DeviceFile::DeviceFile;
+  [[nodiscard]] bool splices_out() const override { return false; }
   i64 read(IoBuffer, u64, u64) override { return 0; }
   i64 write(IoBuffer, u64 bytes, u64, u64*) override { return static_cast<i64>(bytes); }
 };
@@ -32,6 +32,7 @@ class NullFile final : public DeviceFile {
 class ZeroFile final : public DeviceFile {
  public:
   ZeroFile(Ref<Inode> node, u32 flags, bool full) : DeviceFile(std::move(node), flags), full_(full) {}
+  [[nodiscard]] bool splices_in() const override { return !full_; }
   i64 read(IoBuffer to, u64 bytes, u64) override { return transferred(to.put_zeros(bytes)); }
   i64 write(IoBuffer, u64 bytes, u64, u64*) override { return full_ ? -kENOSPC : static_cast<i64>(bytes); }
   ErrnoOr<MemoryObject*> mmap_object(Perm, Sharing) override {
@@ -43,26 +44,6 @@ class ZeroFile final : public DeviceFile {
 
  private:
   bool full_;
-};
-
-class RandomFile final : public DeviceFile {
- public:
-  using DeviceFile::DeviceFile;
-  i64 read(IoBuffer to, u64 bytes, u64) override {
-    u64 done = 0;
-    while (done < bytes) {
-      u64 buffer[64];
-      const u64 piece = std::min<u64>(bytes - done, sizeof buffer);
-      fill_random(buffer, piece);
-      const IoBuffer::Copied copied = to.after(done).put(buffer, piece);
-      done += copied.bytes;
-      if (copied.status != Status::kOk) {
-        return done != 0 ? static_cast<i64>(done) : to_errno(copied.status);
-      }
-    }
-    return static_cast<i64>(done);
-  }
-  i64 write(IoBuffer, u64 bytes, u64, u64*) override { return static_cast<i64>(bytes); }
 };
 
 class MarkFile final : public DeviceFile {
@@ -94,7 +75,6 @@ Ref<File> open_zero(Ref<Inode> node, u32 flags) {
 Ref<File> open_full(Ref<Inode> node, u32 flags) {
   return make_counted<ZeroFile>(std::move(node), flags, true);
 }
-Ref<File> open_random(Ref<Inode> node, u32 flags) { return make_counted<RandomFile>(std::move(node), flags); }
 Ref<File> open_mark(Ref<Inode> node, u32 flags) { return make_counted<MarkFile>(std::move(node), flags); }
 
 }  // namespace nopte::guest::files

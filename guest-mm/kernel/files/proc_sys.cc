@@ -7,12 +7,35 @@
 #include "guest-mm/kernel/ipc/sem.h"
 #include "guest-mm/kernel/ipc/shm.h"
 #include "guest-mm/kernel/memory_settings.h"
+#include "guest-mm/kernel/random.h"
 
 namespace nopte::guest::files {
 
 namespace {
 
 using Vm = MemorySettings;
+
+// A random identifier, version 4 of RFC 9562.
+void put_identifier(TextBuilder& out, const u8 (&bytes)[16]) {
+  for (u64 i = 0; i < sizeof bytes; ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) out.add('-');
+    const u8 byte = i == 6 ? (bytes[i] & 0x0f) | 0x40 : i == 8 ? (bytes[i] & 0x3f) | 0x80 : bytes[i];
+    out.add(TextBuilder::Hex{byte, 2});
+  }
+  out.add('\n');
+}
+void new_identifier(TextBuilder& out) {
+  u8 bytes[16];
+  fill_random(bytes, sizeof bytes);
+  put_identifier(out, bytes);
+}
+void identifier_of_boot(TextBuilder& out) {
+  static constinit u8 bytes[16] = {};
+  static constinit bool made = false;
+  if (!made) fill_random(bytes, sizeof bytes);
+  made = true;
+  put_identifier(out, bytes);
+}
 
 constexpr Setting kRows[] = {
     // kernel
@@ -24,6 +47,10 @@ constexpr Setting kRows[] = {
     number<ipc::g_shm_limits.pages, 0, ~u64{0}>("kernel/shmall"),
     number<ipc::g_shm_limits.bytes, 0, ~u64{0}>("kernel/shmmax"),
     number<ipc::g_shm_limits.segments, 0, 32768>("kernel/shmmni"),
+    {.path = "kernel/random/boot_id", .read = identifier_of_boot},
+    NOPTE_FIXED("kernel/random/entropy_avail", "256"),
+    NOPTE_FIXED("kernel/random/poolsize", "256"),
+    {.path = "kernel/random/uuid", .read = new_identifier},
     // vm
     number<Vm::admin_reserve_kbytes>("vm/admin_reserve_kbytes"),
     number<Vm::compaction_proactiveness, 0, 100>("vm/compaction_proactiveness"),

@@ -184,13 +184,13 @@ i64 sys_splice(const SyscallArgs& args) {
     if (const i64 error = place.load(*out, args.a3); error != 0) {
       return error;
     }
-    if (out->append()) {
+    if (out->append() || !out->splices_in()) {
       return -kEINVAL;
     }
     return place.finish(*out,
                         from_pipe(*from, *out, place.offset, bytes, waiting | (in->flags() & kOpenNonBlock)));
   }
-  if (to == nullptr || in->inode()->is_directory()) {
+  if (to == nullptr || in->inode()->is_directory() || !in->splices_out()) {
     return -kEINVAL;
   }
   if (const i64 error = place.load(*in, args.a1); error != 0) {

@@ -159,6 +159,9 @@ i64 sys_lseek(const SyscallArgs& args) {
     default:
       return -kEINVAL;
   }
+  if (file->inode()->type() == kModeCharacter) {
+    return 0;
+  }
   i64 position = 0;
   if (__builtin_add_overflow(base, offset, &position) || position < 0) {
     return -kEINVAL;
@@ -189,7 +192,8 @@ i64 sys_sendfile(const SyscallArgs& args) {
       return -kEINVAL;
     }
   }
-  if (in->inode()->is_directory() || !in->seekable()) {
+  if (in->inode()->is_directory() || !in->seekable() || !in->splices_out() || !out->splices_in() ||
+      (out->append() && out->inode()->as_pipe() == nullptr)) {
     return -kEINVAL;
   }
   const i64 done = copy_between(

@@ -1,0 +1,81 @@
+// ioctl: what every file answers (fs/ioctl.c of Linux); the rest is the file's own.
+#include "guest-mm/kernel/files/call_support.h"
+
+namespace nopte::guest {
+
+using namespace files;  // NOLINT(google-build-using-namespace): the calls are this folder's
+
+namespace {
+
+// uapi/linux/fs.h, asm-generic/ioctls.h
+enum Request : u32 {
+  kBlockOf = 1,    // FIBMAP
+  kBlockSize = 2,  // FIGETBSZ
+  kAvailable = 0x541b,
+  kNonBlock = 0x5421,
+  kKeepOnExec = 0x5450,
+  kCloseOnExec = 0x5451,
+  kSignalled = 0x5452,  // FIOASYNC
+  kUsedBytes = 0x5460,  // FIOQSIZE
+};
+constexpr u64 kBlockBytes = 512;
+
+// Of a regular file.
+i64 regular_ioctl(File& file, u32 request, u64 argument) {
+  switch (request) {
+    case kBlockOf: {
+      i32 block = 0;
+      const i64 error = get_user(block, argument);
+      return error != 0 ? error : -kEINVAL;  // there are none
+    }
+    case kAvailable:
+      return put_user(argument, static_cast<i32>(file.end_bytes() - file.position));
+    default:
+      return file.ioctl(request, argument);
+  }
+}
+
+}  // namespace
+
+i64 sys_ioctl(const SyscallArgs& args) {
+  const u64 descriptor = static_cast<u32>(args.a0);
+  FileTable& table = current_files().table;
+  File* const file = table.get(descriptor);
+  if (file == nullptr || file->path_only()) {
+    return -kEBADF;
+  }
+  i32 on = 0;
+  switch (const u32 request = static_cast<u32>(args.a1)) {
+    case kCloseOnExec:
+    case kKeepOnExec:
+      table.set_close_on_exec(descriptor, request == kCloseOnExec ? CloseOnExec::kYes : CloseOnExec::kNo);
+      return 0;
+    case kNonBlock:
+      if (const i64 error = get_user(on, args.a2); error != 0) {
+        return error;
+      }
+      file->set_status_flags(on != 0 ? file->flags() | kOpenNonBlock : file->flags() & ~kOpenNonBlock);
+      return 0;
+    case kSignalled:  // nothing can
+      if (const i64 error = get_user(on, args.a2); error != 0) {
+        return error;
+      }
+      return on == 0 ? 0 : -kENOTTY;
+    case kUsedBytes: {
+      const Inode& inode = *file->inode();
+      if (!inode.is_regular() && !inode.is_directory()) {
+        return -kENOTTY;
+      }
+      Stat stat;
+      file->stat(stat);
+      return put_user(args.a2, stat.blocks_512 * static_cast<i64>(kBlockBytes));
+    }
+    case kBlockSize:
+      return put_user(args.a2, static_cast<i32>(kPageBytes));
+    default:
+      return file->inode()->is_regular() ? regular_ioctl(*file, request, args.a2)
+                                         : file->ioctl(request, args.a2);
+  }
+}
+
+}  // namespace nopte::guest
