@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
+#include "guest-mm/kernel/files/pidfd.h"
 #include "guest-mm/kernel/process_slots.h"
 #include "pvops/base/panic.h"
 #include "pvops/platform_ops.h"
@@ -49,6 +51,9 @@ void forget_id(Thread& thread) {
   }
   *link = thread.next_by_tid;
   --g_count;
+  if (thread.watch != nullptr) [[unlikely]] {
+    std::exchange(thread.watch, nullptr)->released();
+  }
 }
 
 static_assert(sizeof(ThreadAndProcess) + u64{14} * 1024 <= kSlotBytes, "room for the kernel stack");

@@ -19,6 +19,7 @@ struct Process;      // guest-mm/kernel/process.h
 class AddressSpace;  // guest-mm/core/address_space.h
 namespace files {
 class ProcessFiles;  // guest-mm/kernel/files/files.h
+class ThreadWatch;   // guest-mm/kernel/files/pidfd.h
 }  // namespace files
 
 enum class ThreadState : u8 { kRunnable, kSleeping, kStopped, kEnded };
@@ -66,6 +67,8 @@ struct Thread {
   u64 set_child_tid = 0;    // user address, written when the thread starts; 0: none
   u64 clear_child_tid = 0;  // user address, written and woken at exit; 0: none
   u64 robust_list = 0;      // user address of the list's head (robust_list.h); 0: none
+
+  files::ThreadWatch* watch = nullptr;  // by pidfds; not owned
 
   u64 cpu_ns = 0;  // until it last left the CPU
   struct Scheduling {

@@ -46,6 +46,8 @@ class Inode : public RefCounted {
   virtual Directory* as_directory() { return nullptr; }
   // The regular file of tmpfs that it is; null for everything else.
   virtual TmpfsFile* as_tmpfs_file() { return nullptr; }
+  // Whose directory in /proc it is; 0 for everything else.
+  [[nodiscard]] virtual i32 process_id() const { return 0; }
   // Target of a symbolic link, valid as long as the inode; empty for everything else.
   [[nodiscard]] virtual std::string_view link_text() const { return {}; }
   // A link that leads straight to an inode (/proc/self/fd/N, exe), whatever its text says; null: follow the
