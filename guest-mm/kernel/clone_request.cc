@@ -14,10 +14,10 @@ namespace {
 
 constexpr u64 kSignalMask = kCloneSignalMask, kLegacyFlags = 0xffff'ffff, kNewTime = 0x80;
 // Tracing is not there, I/O contexts and semaphore undo lists would do nothing.
-constexpr u64 kKnown = kCloneVm | kCloneFs | kCloneFiles | kCloneSighand | kClonePtrace | kCloneVfork |
-                       kCloneParent | kCloneThread | kCloneSysvsem | kCloneSettls | kCloneParentSettid |
-                       kCloneChildCleartid | kCloneDetached | kCloneUntraced | kCloneChildSettid | kCloneIo |
-                       kCloneClearSighand;
+constexpr u64 kKnown = kCloneVm | kCloneFs | kCloneFiles | kCloneSighand | kClonePidfd | kClonePtrace |
+                       kCloneVfork | kCloneParent | kCloneThread | kCloneSysvsem | kCloneSettls |
+                       kCloneParentSettid | kCloneChildCleartid | kCloneDetached | kCloneUntraced |
+                       kCloneChildSettid | kCloneIo | kCloneClearSighand;
 
 // struct clone_args.
 struct CloneArguments {
@@ -95,14 +95,17 @@ i64 load_clone_request(u64 address, u64 bytes, CloneRequest& request) {
              .stack = arguments.stack + arguments.stack_bytes,
              .parent_tid = arguments.parent_tid,
              .child_tid = arguments.child_tid,
-             .tls = arguments.tls};
+             .tls = arguments.tls,
+             .pidfd = arguments.pidfd};
   return 0;
 }
 
 i64 check_clone_request(const CloneRequest& request, bool by_init) {
   const u64 flags = request.flags;
   if ((flags & ~kKnown) != 0 || (has(flags, kCloneThread) && !has(flags, kCloneSighand)) ||
-      (has(flags, kCloneSighand) && !has(flags, kCloneVm)) || (has(flags, kCloneParent) && by_init)) {
+      (has(flags, kCloneSighand) && !has(flags, kCloneVm)) || (has(flags, kCloneParent) && by_init) ||
+      has(flags, kClonePidfd | kCloneDetached) ||
+      (has(flags, kClonePidfd | kCloneParentSettid) && request.pidfd == request.parent_tid)) {
     return -kEINVAL;
   }
   return has(flags, kCloneSettls) && request.tls >= kUserRange.end.value() ? -kEPERM : 0;

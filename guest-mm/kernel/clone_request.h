@@ -23,6 +23,7 @@ struct CloneRequest {
   u64 parent_tid = 0;
   u64 child_tid = 0;
   u64 tls = 0;
+  u64 pidfd = 0;  // where its number goes
 };
 
 // clone(2)'s arguments; nothing of them is checked.
@@ -32,7 +33,8 @@ inline CloneRequest clone_request(const SyscallArgs& args) {
           .stack = args.a1,
           .parent_tid = args.a2,
           .child_tid = args.a3,
-          .tls = args.a4};
+          .tls = args.a4,
+          .pidfd = args.a2};
 }
 // clone3(2)'s: 0, or -E2BIG, -EFAULT, -EINVAL.
 i64 load_clone_request(u64 address, u64 bytes, CloneRequest& request);

@@ -4,6 +4,7 @@
 
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/files/pidfd.h"
 #include "guest-mm/kernel/futex.h"
 #include "guest-mm/kernel/ipc/sem.h"
 #include "guest-mm/kernel/machine_end.h"
@@ -163,6 +164,9 @@ void end_process(Process& process) {
     }
   }
   give_children_to_init(process);
+  if (files::ThreadWatch* const watch = process.leader().watch; watch != nullptr) [[unlikely]] {
+    watch->ended();
+  }
   const i32 signal = termination_signal(process.exit_status);
   process.unclaimed = parent_ignores_children(*process.parent) && process.exit_signal == kSIGCHLD;
   tell_parent(process, signal != 0 ? kCldKilled : kCldExited,
@@ -230,6 +234,9 @@ void exit_thread(i32 wait_status) {
   std::exchange(self.files, nullptr)->release_table();
   end_space_later(std::exchange(self.space, nullptr));
   self.state = ThreadState::kEnded;
+  if (self.watch != nullptr) [[unlikely]] {
+    self.watch->ended();
+  }
   if (--process.live_threads == 0) {
     end_process(process);
   } else {

@@ -6,6 +6,8 @@
 #include "guest-mm/kernel/clone_request.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/files/pidfd.h"
+#include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/syscall.h"
 
@@ -128,6 +130,26 @@ void wait_for_vfork_child(Thread& parent, Thread& child) {
   }
 }
 
+// CLONE_PIDFD: a descriptor of the child, in the parent's table. Its number, or a negative errno.
+i64 give_pidfd(Thread& child, Thread& parent, const CloneRequest& request) {
+  const bool of_thread = (request.flags & kCloneThread) != 0;
+  Ref<files::File> file =
+      files::make_pidfd(child, of_thread ? files::Pidfd::Of::kThread : files::Pidfd::Of::kProcess, 0);
+  if (!file) {
+    return -kENOMEM;
+  }
+  files::FileTable& table = parent.files->table;
+  const i64 descriptor = table.insert(std::move(file), files::CloseOnExec::kYes);
+  if (descriptor < 0) {
+    return descriptor;
+  }
+  if (const i64 error = files::put_user(request.pidfd, static_cast<i32>(descriptor)); error != 0) {
+    table.close(static_cast<u64>(descriptor));
+    return error;
+  }
+  return descriptor;
+}
+
 Result<Thread*> create(u64 flags) {
   if ((flags & kCloneThread) != 0) {
     return create_thread();
@@ -175,6 +197,13 @@ i64 clone(const CloneRequest& request) {
   if (!given) {
     discard(child);
     return to_errno(given.error());
+  }
+  if ((flags & kClonePidfd) != 0) [[unlikely]] {
+    if (const i64 pidfd = give_pidfd(child, parent, request); pidfd < 0) {
+      std::exchange(child.space, nullptr)->release();
+      discard(child);
+      return pidfd;
+    }
   }
   copy_thread(child, parent, request);
   if (child.process == nullptr) {

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "guest-mm/kernel/credentials.h"
+#include "guest-mm/kernel/files/pidfd.h"
 #include "guest-mm/kernel/process_slots.h"
 #include "guest-mm/kernel/signal_queue.h"
 #include "pvops/base/panic.h"
@@ -51,6 +53,9 @@ void forget_id(Thread& thread) {
   }
   *link = thread.next_by_tid;
   --g_count;
+  if (thread.watch != nullptr) [[unlikely]] {
+    std::exchange(thread.watch, nullptr)->released();
+  }
 }
 
 static_assert(sizeof(ThreadAndProcess) + u64{14} * 1024 <= kSlotBytes, "room for the kernel stack");

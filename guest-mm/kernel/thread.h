@@ -20,6 +20,7 @@ class AddressSpace;  // guest-mm/core/address_space.h
 class Credentials;   // guest-mm/kernel/credentials.h
 namespace files {
 class ProcessFiles;  // guest-mm/kernel/files/files.h
+class ThreadWatch;   // guest-mm/kernel/files/pidfd.h
 }  // namespace files
 
 enum class ThreadState : u8 { kRunnable, kSleeping, kStopped, kEnded };
@@ -69,6 +70,8 @@ struct Thread {
   Credentials* credentials = nullptr;  // one reference, until the thread is released
 
   u64 robust_list = 0;  // user address of the list's head (robust_list.h); 0: none
+
+  files::ThreadWatch* watch = nullptr;  // by pidfds; not owned
 
   u64 cpu_ns = 0;  // until it last left the CPU
   struct Scheduling {

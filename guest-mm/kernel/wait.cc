@@ -2,6 +2,8 @@
 #include "guest-mm/kernel/wait.h"
 
 #include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/files/pidfd.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/rusage.h"
 #include "guest-mm/kernel/signal_frame.h"
@@ -156,6 +158,22 @@ i64 wait_for_child(const WaitRequest& request, ChildEvent& event) {
   }
 }
 
+// P_PIDFD: the process that the descriptor means.
+i64 take_pidfd(i32 descriptor, WaitRequest& request) {
+  if (descriptor < 0) {
+    return -kEINVAL;
+  }
+  files::File* const file = files::current_files().table.get(static_cast<u32>(descriptor));
+  const files::Pidfd* const pidfd = file != nullptr ? file->as_pidfd() : nullptr;
+  if (pidfd == nullptr) {
+    return -kEBADF;
+  }
+  request.which = Which::kPid;
+  request.id = pidfd->thread() != nullptr ? pidfd->thread()->tid : 0;
+  request.options |= pidfd->non_blocking() ? kNoHang : 0;
+  return 0;
+}
+
 i64 write_rusage(u64 address, u64 cpu_ns) {
   if (address == 0) {
     return 0;
@@ -204,7 +222,7 @@ i64 sys_wait4(const SyscallArgs& args) {
 i64 sys_waitid(const SyscallArgs& args) {
   constexpr u64 kKnown =
       kNoHang | kStoppedToo | kEnded | kContinuedToo | kLeaveIt | kNoThread | kAnyClone | kCloneOnly;
-  constexpr u64 kPAll = 0, kPPid = 1, kPPgid = 2;
+  constexpr u64 kPAll = 0, kPPid = 1, kPPgid = 2, kPPidfd = 3;
   const u64 options = args.a3 & 0xffff'ffff;
   const auto id = static_cast<i32>(args.a1);
   if ((options & ~kKnown) != 0 || (options & (kEnded | kStoppedToo | kContinuedToo)) == 0) {
@@ -228,12 +246,20 @@ i64 sys_waitid(const SyscallArgs& args) {
       request.which = Which::kGroup;
       request.id = id == 0 ? current_process().pgid : id;
       break;
+    case kPPidfd:
+      if (const i64 error = take_pidfd(id, request); error != 0) {
+        return error;
+      }
+      break;
     default:
       return -kEINVAL;
   }
   ChildEvent event;
   if (const i64 error = wait_for_child(request, event); error != 0) {
     return error;
+  }
+  if (event.pid == 0 && (options & kNoHang) == 0) {
+    return -kEAGAIN;  // the descriptor does not block
   }
   if (const i64 error = write_rusage(args.a4, event.cpu_ns); error != 0) {
     return error;

@@ -17,6 +17,7 @@ class WaitQueue;
 namespace nopte::guest::files {
 
 class Inode;
+class Pidfd;
 
 // Receives directory entries; false: no room, stop before this one.
 using DirectoryVisitor = FunctionRef<bool(std::string_view name, u64 ino, u32 mode, u64 next_cookie)>;
@@ -42,6 +43,8 @@ class File : public RefCounted {
 
   // Opened with O_PATH: names an inode, nothing else.
   [[nodiscard]] virtual bool path_only() const { return false; }
+  // The pidfd that it is; null for everything else.
+  virtual Pidfd* as_pidfd() { return nullptr; }
   // Whether the position means something (lseek, pread).
   [[nodiscard]] virtual bool seekable() const { return false; }
   // Whether splice and sendfile can take bytes from it, or give it some.

@@ -49,6 +49,8 @@ class Inode : public RefCounted {
   virtual TmpfsFile* as_tmpfs_file() { return nullptr; }
   // The pipe that it is; null for everything else.
   virtual PipeInode* as_pipe() { return nullptr; }
+  // Whose directory in /proc it is; 0 for everything else.
+  [[nodiscard]] virtual i32 process_id() const { return 0; }
   // Target of a symbolic link, valid as long as the inode; empty for everything else.
   [[nodiscard]] virtual std::string_view link_text() const { return {}; }
   // A link that leads straight to an inode (/proc/self/fd/N, exe), whatever its text says; null: follow the

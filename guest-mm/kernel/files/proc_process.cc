@@ -90,6 +90,7 @@ class ThreadDirectory final : public ProcDirectory {
         tid_(tid),
         scope_(scope) {}
 
+  [[nodiscard]] i32 process_id() const override { return scope_ == ProcScope::kProcess ? tid_ : 0; }
   ErrnoOr<Ref<Inode>> lookup(std::string_view name) override;
   void iterate(u64 cookie, DirectoryVisitor visit) override {
     constexpr u64 kTexts = std::size(kThreadFiles);

@@ -1,0 +1,54 @@
+// Descriptors of processes and threads: pidfd_open(2), CLONE_PIDFD (kernel/pid.c, fs/pidfs.c of 6.12).
+//
+// All descriptors of one thread share a watch, which that thread knows while there is one; a process is
+// watched through its leader. Neither owns the other: whoever goes first tells.
+#pragma once
+
+#include "guest-mm/kernel/files/inode.h"
+#include "guest-mm/kernel/wait_queue.h"
+
+namespace nopte::guest {
+struct Thread;
+}  // namespace nopte::guest
+
+namespace nopte::guest::files {
+
+class ThreadWatch final : public Inode {
+ public:
+  explicit ThreadWatch(Thread& watched);
+
+  ErrnoOr<Ref<File>> open(u32) override { return ErrnoFail(kENXIO); }
+  // Null once it was released.
+  [[nodiscard]] Thread* thread() const { return thread_; }
+  // It ended, or its process did.
+  void ended();
+  void released();
+
+  WaitQueue changed;
+
+ private:
+  ~ThreadWatch() override;
+  Thread* thread_;
+};
+
+class Pidfd final : public File {
+ public:
+  // What it names: the process that a leader leads, or one thread.
+  enum class Of : bool { kProcess, kThread };
+  Pidfd(Ref<ThreadWatch> watch, Of of, u32 flags);
+
+  Pidfd* as_pidfd() override { return this; }
+  u32 poll() override;
+  WaitQueue* poll_queue() override { return &watch_.changed; }
+  [[nodiscard]] Of of() const { return of_; }
+  [[nodiscard]] Thread* thread() const { return watch_.thread(); }
+
+ private:
+  ThreadWatch& watch_;  // held by the base
+  Of of_;
+};
+
+// flags: kOpenNonBlock. Null: no memory.
+Ref<File> make_pidfd(Thread& thread, Pidfd::Of of, u32 flags);
+
+}  // namespace nopte::guest::files
