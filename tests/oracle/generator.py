@@ -173,7 +173,28 @@ _WEIGHTS = [OPERATIONS[name][0] for name in _NAMES]
 
 def operation(r, who):
     name = r.choices(_NAMES, _WEIGHTS)[0]
-    return Operation(who, name, tuple(kind.choose(r) for kind in OPERATIONS[name][1]))
+    numbers = [kind.choose(r) for kind in OPERATIONS[name][1]]
+    return Operation(who, name, tuple(_EXCLUDED.get(name, list)(numbers)))
+
+
+# What Linux's versions differ in, or what depends on the machine (papers/linux.md): such numbers become others.
+
+def _mmap(numbers):
+    if numbers[0] < 0:  # who may map address 0 depends on capabilities
+        numbers[3] &= ~(FIXED | NOREPLACE)
+    return numbers
+
+
+def _mremap(numbers):
+    old, old_pages, new_pages, flags, new = numbers
+    if flags & 4:  # several mappings at once: since 6.17
+        old_pages = new_pages = 1
+    if flags & 2 and new < old + old_pages and old < new + new_pages:  # EINVAL, or EFAULT, which is first depends on the version
+        new = old + old_pages
+    return [old, old_pages, new_pages, flags, new]
+
+
+_EXCLUDED = {"mmap": _mmap, "mremap": _mremap}
 
 
 def _first(r):
