@@ -182,6 +182,10 @@ def operation(r, who):
 def _mmap(numbers):
     if numbers[0] < 0:  # who may map address 0 depends on capabilities
         numbers[3] &= ~(FIXED | NOREPLACE)
+    if numbers[3] & NOREPLACE:  # open: EEXIST comes before what is wrong with the rest
+        numbers[3] = PRIVATE | ANONYMOUS | NOREPLACE
+    if not numbers[3] & ANONYMOUS:  # depends on what is mounted noexec
+        numbers[2] &= ~4
     return numbers
 
 
@@ -189,12 +193,18 @@ def _mremap(numbers):
     old, old_pages, new_pages, flags, new = numbers
     if flags & 4:  # several mappings at once: since 6.17
         old_pages = new_pages = 1
-    if flags & 2 and new < old + old_pages and old < new + new_pages:  # EINVAL, or EFAULT, which is first depends on the version
+    if flags & 2 and old_pages > 1:  # open: several mappings that grow are EFAULT
+        new_pages = old_pages
+    if flags & 6 and new < old + old_pages and old < new + new_pages:  # EINVAL, or EFAULT, which is first depends on the version
         new = old + old_pages
     return [old, old_pages, new_pages, flags, new]
 
 
-_EXCLUDED = {"mmap": _mmap, "mremap": _mremap}
+def _mlock(numbers):
+    return [*numbers[:2], numbers[2] or 1]  # open: past the end of a shared file it is ENOMEM, without ONFAULT
+
+
+_EXCLUDED = {"mmap": _mmap, "mremap": _mremap, "mlock": _mlock}
 
 
 def _first(r):
