@@ -191,10 +191,12 @@ def _mmap(numbers):
 
 def _mremap(numbers):
     old, old_pages, new_pages, flags, new = numbers
+    if flags & 6:  # nothing to move, EINVAL or EFAULT: which is first depends on the version
+        old_pages = max(old_pages, 1)
     if flags & 4:  # several mappings at once: since 6.17
         old_pages = new_pages = 1
-    if flags & 2 and old_pages > 1:  # open: several mappings that grow are EFAULT
-        new_pages = old_pages
+    if old_pages > 1:  # several mappings do not grow, and which are several on Linux depends on what was written (anon_vma)
+        new_pages = old_pages if flags & 2 else min(old_pages, new_pages)
     if flags & 6 and new < old + old_pages and old < new + new_pages:  # EINVAL, or EFAULT, which is first depends on the version
         new = old + old_pages
     return [old, old_pages, new_pages, flags, new]
