@@ -111,14 +111,14 @@ i64 get_lock(u64 address) {
 }
 
 i64 add_seals(const File& file, u64 seals) {
-  TmpfsFile* const sealed = file.inode()->as_tmpfs_file();
-  if (sealed == nullptr) {
-    return -kEINVAL;
-  }
   if (!file.writable()) {
     return -kEPERM;
   }
-  return (seals & ~u64{kAllSeals}) != 0 ? -kEINVAL : sealed->add_seals(static_cast<u32>(seals));
+  TmpfsFile* const sealed = file.inode()->as_tmpfs_file();
+  if (sealed == nullptr || (seals & ~u64{kAllSeals}) != 0) {
+    return -kEINVAL;
+  }
+  return sealed->add_seals(static_cast<u32>(seals));
 }
 
 }  // namespace

@@ -374,11 +374,14 @@ i64 sys_truncate(const SyscallArgs& args) {
   return on_path(kCwd, args.a0, 0, [&](Inode& inode) { return truncate_inode(inode, args.a1); });
 }
 i64 sys_ftruncate(const SyscallArgs& args) {
+  if (static_cast<i64>(args.a1) < 0) {
+    return -kEINVAL;
+  }
   File* const file = file_of(args.a0);
   if (file == nullptr) {
     return -kEBADF;
   }
-  if (!file->writable() || static_cast<i64>(args.a1) < 0) {
+  if (!file->writable()) {
     return -kEINVAL;
   }
   return file->inode()->is_regular() && !may_become(*file->inode(), args.a1) ? -kEFBIG
@@ -390,23 +393,27 @@ i64 sys_fallocate(const SyscallArgs& args) {
   constexpr u64 kKeepSize = 1;
   constexpr u64 kPunchHole = 2;
   File* const file = file_of(args.a0);
-  if (file == nullptr || !file->writable()) {
+  if (file == nullptr) {
     return -kEBADF;
   }
+  // In the order of vfs_fallocate.
   const i64 offset = static_cast<i64>(args.a2);
   const i64 bytes = static_cast<i64>(args.a3);
   i64 end = 0;
   if (offset < 0 || bytes <= 0) {
     return -kEINVAL;
   }
-  if (__builtin_add_overflow(offset, bytes, &end)) {
-    return -kEFBIG;
-  }
   if ((args.a1 & ~(kKeepSize | kPunchHole)) != 0 || args.a1 == kPunchHole) {
     return -kEOPNOTSUPP;
   }
+  if (!file->writable()) {
+    return -kEBADF;
+  }
   if (!file->inode()->is_regular()) {
     return file->seekable() ? -kENODEV : -kESPIPE;
+  }
+  if (__builtin_add_overflow(offset, bytes, &end)) {
+    return -kEFBIG;
   }
   if ((args.a1 & kPunchHole) != 0) {
     return file->punch(args.a2, args.a3);

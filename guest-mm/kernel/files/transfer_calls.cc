@@ -56,15 +56,15 @@ i64 transfer_at(File& file, Direction direction, IoBuffer buffer, u64 bytes, u64
 }
 
 i64 positioned(const SyscallArgs& args, Direction direction) {
-  File* const file = file_of(args.a0);
-  if (const i64 error = usable(file, direction); error != 0) {
-    return error;
-  }
-  if (!file->seekable()) {
-    return -kESPIPE;
-  }
   if (static_cast<i64>(args.a3) < 0) {
     return -kEINVAL;
+  }
+  File* const file = file_of(args.a0);
+  if (file != nullptr && !file->path_only() && !file->seekable()) {
+    return -kESPIPE;
+  }
+  if (const i64 error = usable(file, direction); error != 0) {
+    return error;
   }
   return transfer_at(*file, direction, IoBuffer::user(args.a1), args.a2, args.a3);
 }
@@ -133,13 +133,16 @@ i64 sys_lseek(const SyscallArgs& args) {
   if (file == nullptr || file->path_only()) {
     return -kEBADF;
   }
+  constexpr u32 kSeekData = 3;
+  constexpr u32 kSeekHole = 4;
+  if (static_cast<u32>(args.a2) > kSeekHole) {
+    return -kEINVAL;
+  }
   if (!file->seekable()) {
     return -kESPIPE;
   }
   const i64 offset = static_cast<i64>(args.a1);
   i64 base = 0;
-  constexpr u32 kSeekData = 3;
-  constexpr u32 kSeekHole = 4;
   switch (static_cast<u32>(args.a2)) {
     case static_cast<u32>(Whence::kSet):
       break;
