@@ -5,6 +5,10 @@
 
 #include "guest-mm/kernel/files/file.h"
 
+namespace nopte::guest::net {
+class Socket;
+}
+
 namespace nopte::guest::files {
 
 class Directory;
@@ -44,6 +48,8 @@ class Inode : public RefCounted {
   virtual Directory* as_directory() { return nullptr; }
   // The regular file of tmpfs that it is; null for everything else.
   virtual TmpfsFile* as_tmpfs_file() { return nullptr; }
+  // The socket that it is; null for everything else, names of sockets included.
+  virtual net::Socket* as_socket() { return nullptr; }
   // Target of a symbolic link, valid as long as the inode; empty for everything else.
   [[nodiscard]] virtual std::string_view link_text() const { return {}; }
   // A link that leads straight to an inode (/proc/self/fd/N, exe), whatever its text says; null: follow the
