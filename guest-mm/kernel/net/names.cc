@@ -21,8 +21,8 @@ i64 check_address(const SocketAddress& address, u64 bytes) {
 
 // What a name's bytes are: up to the first 0 for a path, all for an abstract one.
 std::string_view text_of(const SocketAddress& address, u64 bytes) {
-  const u64 room = bytes - kFamilyBytes;
-  return {address.text, address.text[0] == 0 ? room : strnlen(address.text, room)};
+  const std::string_view all(address.text, bytes - kFamilyBytes);
+  return all[0] == 0 ? all : all.substr(0, all.find('\0'));
 }
 
 bool abstract(std::string_view text) { return text[0] == 0; }
@@ -85,7 +85,7 @@ i64 Socket::bind(const SocketAddress& address, u64 bytes) {
     return error;
   }
   const std::string_view text = text_of(address, bytes);
-  if (text.empty() || abstract(text)) {
+  if (abstract(text)) {
     if (name) {
       return -kEINVAL;
     }

@@ -32,7 +32,7 @@ inline i64 load_address(SocketAddress& to, u64 address, u64 bytes) {
   if (length < 0 || static_cast<u64>(length) > sizeof to) {
     return -kEINVAL;
   }
-  std::memset(&to, 0, sizeof to);
+  to = SocketAddress{.family = kFamilyUnspecified, .text = {}};
   const bool copied = length == 0 || arch::copy_from_user(&to, Gva(address), static_cast<u64>(length));
   return copied ? 0 : -kEFAULT;
 }
