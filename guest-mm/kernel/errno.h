@@ -48,8 +48,22 @@ enum Errno : i64 {
   kEIDRM = 43,
   kEOVERFLOW = 75,
   kELIBBAD = 80,
+  kENOTSOCK = 88,
+  kEMSGSIZE = 90,
+  kEPROTOTYPE = 91,
+  kENOPROTOOPT = 92,
+  kEPROTONOSUPPORT = 93,
+  kESOCKTNOSUPPORT = 94,
   kEOPNOTSUPP = 95,
+  kEAFNOSUPPORT = 97,
+  kEADDRINUSE = 98,
+  kECONNRESET = 104,
+  kENOBUFS = 105,
+  kEISCONN = 106,
+  kENOTCONN = 107,
+  kETOOMANYREFS = 109,
   kETIMEDOUT = 110,
+  kECONNREFUSED = 111,
   // Never seen by programs: a signal interrupted the call. What becomes of it is decided when the signal is
   // delivered: RESTARTSYS is called again under SA_RESTART or without a handler, RESTARTNOHAND without a
   // handler only, RESTART_RESTARTBLOCK (Process::restart) goes on with what is left of its time without a

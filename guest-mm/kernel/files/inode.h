@@ -5,6 +5,10 @@
 
 #include "guest-mm/kernel/files/file.h"
 
+namespace nopte::guest::net {
+class Socket;
+}
+
 namespace nopte::guest::files {
 
 class Directory;
@@ -51,6 +55,8 @@ class Inode : public RefCounted {
   virtual PipeInode* as_pipe() { return nullptr; }
   // Whose directory in /proc it is; 0 for everything else.
   [[nodiscard]] virtual i32 process_id() const { return 0; }
+  // The socket that it is; null for everything else, names of sockets included.
+  virtual net::Socket* as_socket() { return nullptr; }
   // Target of a symbolic link, valid as long as the inode; empty for everything else.
   [[nodiscard]] virtual std::string_view link_text() const { return {}; }
   // A link that leads straight to an inode (/proc/self/fd/N, exe), whatever its text says; null: follow the

@@ -177,6 +177,8 @@ void ProcLink::set_text(const Inode& target) {
   TextBuilder text;
   if (target.type() == kModeFifo) {
     text.add("pipe:[", target.number, ']');
+  } else if (target.type() == kModeSocket) {
+    text.add("socket:[", target.number, ']');
   } else {
     text.add("/#", target.number, " (deleted)");
   }

@@ -356,6 +356,9 @@ ErrnoOr<Ref<Inode>> tmpfs_create(u32 mode, u64 device, std::string_view link_tar
     case kModeFifo:
       inode = make_fifo(permissions);
       break;
+    case kModeSocket:
+      inode = make_socket_name(permissions);
+      break;
     default:
       return ErrnoFail(kEINVAL);
   }

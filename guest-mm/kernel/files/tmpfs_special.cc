@@ -17,7 +17,16 @@ class TmpfsSymlink final : public Inode {
   HeapBuffer text_;
 };
 
+// What a socket was bound to; the socket knows it, not the other way round.
+class SocketName final : public Inode {
+ public:
+  explicit SocketName(u32 permissions) : Inode(kModeSocket | permissions) {}
+  ErrnoOr<Ref<File>> open(u32) override { return ErrnoFail(kENXIO); }
+};
+
 }  // namespace
+
+Ref<Inode> make_socket_name(u32 permissions) { return make_counted<SocketName>(permissions); }
 
 Ref<Inode> make_symlink(std::string_view target) {
   HeapBuffer text(target.size());

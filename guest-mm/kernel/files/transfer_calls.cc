@@ -4,6 +4,7 @@
 #include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/copy_between.h"
 #include "guest-mm/kernel/files/io_vectors.h"
+#include "guest-mm/kernel/net/socket.h"
 
 namespace nopte::guest {
 
@@ -75,6 +76,14 @@ i64 vectored(const SyscallArgs& args, Direction direction) {
     return error;
   }
   const Ref<File> hold = held(file);
+  if (net::Socket* const socket = file->inode() == nullptr ? nullptr : file->inode()->as_socket()) {
+    net::IoCursor parts;  // one message, not one for each part
+    if (const i64 error = parts.load(args.a1, static_cast<u32>(args.a2)); error != 0) {
+      return error == -kEMSGSIZE ? -kEINVAL : error;
+    }
+    return direction == Direction::kRead ? net::read_parts(*file, *socket, parts)
+                                         : net::write_parts(*file, *socket, parts);
+  }
   return for_each_vector(args.a1, static_cast<u32>(args.a2), [&](u64 address, u64 bytes, u64 done) -> i64 {
     // What a stream gave already must not wait for more.
     if (done != 0 && direction == Direction::kRead && !file->seekable() && !(file->poll() & kPollIn)) {

@@ -1,0 +1,77 @@
+// What waits in a socket: a list of records, each what one send brought or a piece of it. Streams run them
+// together, the other types give them out one by one.
+#pragma once
+
+#include "guest-mm/kernel/files/file.h"
+#include "guest-mm/kernel/net/linux_sockets.h"
+
+namespace nopte::guest::net {
+
+// A socket's name: a path with its terminator, or an abstract one, whose first byte is 0.
+class Name final : public files::RefCounted {
+ public:
+  u64 bytes = 0;
+  char text[kNameBytes + 1];
+};
+
+// Open files on their way (SCM_RIGHTS).
+class PassedFiles final : public HeapAllocated {
+ public:
+  PassedFiles() = default;
+  PassedFiles(const PassedFiles&) = delete;
+  PassedFiles& operator=(const PassedFiles&) = delete;
+  ~PassedFiles();
+  // False: too many are on their way in all the system. There is no search for sockets that only wait in
+  // themselves: they stay for ever, and this is their bound.
+  [[nodiscard]] bool add(Ref<files::File> file);
+  [[nodiscard]] u32 count() const { return count_; }
+  [[nodiscard]] const Ref<files::File>& operator[](u32 i) const { return files_[i]; }
+
+ private:
+  u32 count_ = 0;
+  Ref<files::File> files_[kMostPassedFiles];
+};
+
+struct Record {
+  Record* next = nullptr;
+  u64 bytes = 0;
+  u64 taken = 0;  // of a stream's
+  Credentials sender;
+  Ref<Name> from;  // null: from a socket without a name
+  UniquePtr<PassedFiles> files;
+
+  char* data() { return reinterpret_cast<char*>(this + 1); }
+  // What it counts for against the sender's buffer.
+  [[nodiscard]] u64 charge() const { return sizeof(Record) + bytes; }
+};
+
+// A record with room for the bytes, in no queue; null: no memory.
+Record* make_record(u64 bytes);
+// Files that it carries may be sockets with records that carry files: never more than one deep on the stack.
+void free_record(Record* record);
+
+class RecordQueue {
+ public:
+  RecordQueue() = default;
+  RecordQueue(const RecordQueue&) = delete;
+  RecordQueue& operator=(const RecordQueue&) = delete;
+  ~RecordQueue() { clear(); }
+
+  [[nodiscard]] Record* first() const { return first_; }
+  [[nodiscard]] u64 count() const { return count_; }
+  [[nodiscard]] u64 charged() const { return charged_; }
+  // Bytes that nobody took.
+  [[nodiscard]] u64 waiting_bytes() const;
+  void append(Record* record);
+  // The first one is the caller's. Precondition: there is one.
+  Record* pop();
+  void clear();
+
+ private:
+  Record* first_ = nullptr;
+  Record** end_ = &first_;
+  u64 count_ = 0;
+  u64 charged_ = 0;
+};
+
+}  // namespace nopte::guest::net

@@ -1,0 +1,68 @@
+// What the calls on sockets share.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/net/socket.h"
+
+namespace nopte::guest::net {
+
+// The descriptor's socket, kept; or -EBADF, -ENOTSOCK.
+struct SocketOf {
+  explicit SocketOf(u64 descriptor) : file(files::file_of(descriptor)) {
+    if (!file || file->path_only()) {
+      error = -kEBADF;
+    } else {
+      socket = file->inode() != nullptr ? file->inode()->as_socket() : nullptr;
+      error = socket == nullptr ? -kENOTSOCK : 0;
+    }
+  }
+  [[nodiscard]] u32 flags() const { return file->non_blocking() ? kMessageDontWait : 0; }
+
+  Ref<files::File> file;
+  Socket* socket = nullptr;
+  i64 error = 0;
+};
+
+// An address argument. Errors: -EINVAL, -EFAULT.
+inline i64 load_address(SocketAddress& to, u64 address, u64 bytes) {
+  const auto length = static_cast<i32>(bytes);
+  if (length < 0 || static_cast<u64>(length) > sizeof to) {
+    return -kEINVAL;
+  }
+  to = SocketAddress{.family = kFamilyUnspecified, .text = {}};
+  const bool copied = length == 0 || arch::copy_from_user(&to, Gva(address), static_cast<u64>(length));
+  return copied ? 0 : -kEFAULT;
+}
+
+// Writes as much of a name (null: none) as fits in `room` bytes. Its whole length, or -EFAULT.
+inline i64 store_name(const Name* name, u64 address, u64 room) {
+  SocketAddress out;
+  const u64 text_bytes = name != nullptr ? name->bytes : 0;
+  if (text_bytes != 0) {
+    std::memcpy(out.text, name->text, text_bytes);
+  }
+  const u64 bytes = 2 + text_bytes;
+  return arch::copy_to_user(Gva(address), &out, std::min(bytes, room)) ? static_cast<i64>(bytes) : -kEFAULT;
+}
+
+// As move_addr_to_user(): the length lies in memory, too. 0, -EFAULT, -EINVAL.
+inline i64 store_address(const Name* name, u64 address, u64 bytes_address) {
+  i32 room = 0;
+  if (const i64 error = files::get_user(room, bytes_address); error != 0) {
+    return error;
+  }
+  if (room < 0) {
+    return -kEINVAL;
+  }
+  const i64 bytes = store_name(name, address, static_cast<u64>(room));
+  return bytes < 0 ? bytes : files::put_user(bytes_address, static_cast<i32>(bytes));
+}
+
+// Reads what a message carries besides its bytes (sendmsg), or writes it (recvmsg): control.cc.
+i64 load_control(u64 address, u64 bytes, Sending& message);
+void store_control(MessageHeader& header, u32 flags, bool credentials, Receiving& message);
+
+}  // namespace nopte::guest::net
