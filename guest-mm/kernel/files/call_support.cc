@@ -64,4 +64,10 @@ ErrnoOr<Ref<Inode>> inode_of_user_path(u64 directory_descriptor, u64 path_addres
   return lookup(current_directories(), path.text(), final, start.start);
 }
 
+i64 on_path(u64 directory, u64 path, u32 flags, FunctionRef<i64(Inode&)> change) {
+  const ErrnoOr<Ref<Inode>> inode = inode_of_user_path(
+      directory, path, flags & kAtSymlinkNoFollow ? FinalLink::kStay : FinalLink::kFollow, flags);
+  return inode ? change(**inode) : negated(inode.error());
+}
+
 }  // namespace nopte::guest::files

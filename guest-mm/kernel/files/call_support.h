@@ -13,6 +13,9 @@ namespace nopte::guest::files {
 // Linux's MAX_RW_COUNT: one call moves no more.
 inline constexpr u64 kTransferLimit = 0x7fff'f000;
 
+// The working directory, as a call's argument.
+inline constexpr u64 kCwd = static_cast<u64>(kAtCwd);
+
 inline File* file_of(u64 descriptor) { return current_files().table.get(static_cast<u32>(descriptor)); }
 
 inline i64 negated(Errno error) { return -static_cast<i64>(error); }
@@ -37,5 +40,8 @@ i64 walk_user_path(u64 directory_descriptor, u64 path_address, FinalLink final, 
 // The same for calls that need an inode; with kAtEmptyPath in flags, an empty path is the descriptor itself.
 ErrnoOr<Ref<Inode>> inode_of_user_path(u64 directory_descriptor, u64 path_address, FinalLink final,
                                        u32 flags = 0);
+
+// change() of the inode of a path, with inode_of_user_path's flags: its answer, or a negative errno.
+i64 on_path(u64 directory_descriptor, u64 path_address, u32 flags, FunctionRef<i64(Inode&)> change);
 
 }  // namespace nopte::guest::files

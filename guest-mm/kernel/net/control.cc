@@ -1,4 +1,5 @@
 // Control messages: SCM_RIGHTS and SCM_CREDENTIALS (net/core/scm.c of Linux 6.12).
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/net/socket_support.h"
 
 namespace nopte::guest::net {
@@ -48,6 +49,16 @@ i64 set_credentials(const char* data, u64 bytes, Sending& message) {
   }
   if (named.uid == ~u32{0} || named.gid == ~u32{0}) {
     return -kEINVAL;
+  }
+  // Somebody else's name is for who may become them (net/core/scm.c, scm_check_creds).
+  const Identity& own = identity();
+  const auto is_one_of = [](u32 id, const Ids& ids) {
+    return id == ids.real || id == ids.effective || id == ids.saved;
+  };
+  if ((named.pid != current_process().pid && !own.has(Capability::kSysAdmin)) ||
+      (!is_one_of(named.uid, own.user) && !own.has(Capability::kSetuid)) ||
+      (!is_one_of(named.gid, own.group) && !own.has(Capability::kSetgid))) {
+    return -kEPERM;
   }
   message.sender = named;
   return 0;

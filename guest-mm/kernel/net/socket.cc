@@ -1,6 +1,7 @@
 // A socket's life, and what its file answers.
 #include "guest-mm/kernel/net/socket.h"
 
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/scheduler.h"
@@ -35,7 +36,12 @@ u32 flags_of(const files::File& file) { return file.non_blocking() ? kMessageDon
 
 }  // namespace
 
-Credentials own_credentials() { return {current_process().pid, 0, 0}; }
+Credentials own_credentials() {
+  return {current_process().pid, identity().user.effective, identity().group.effective};
+}
+Credentials sender_credentials() {
+  return {current_process().pid, identity().user.real, identity().group.real};
+}
 
 Ref<files::File> make_socket_file(Ref<Socket> socket, u32 flags) {
   Ref<files::File> file = files::make_counted<SocketFile>(socket, flags);

@@ -14,13 +14,15 @@ namespace nopte::guest::net {
 
 // Of the running process. One user and group, 0.
 Credentials own_credentials();
+// What goes with a message unless it names others: the real ids.
+Credentials sender_credentials();
 
 struct Sending {
   IoCursor& data;
   u32 flags;                          // kMessage..., kMessageDontWait for a file that does not block
   const SocketAddress* to = nullptr;  // null: the peer
   u64 to_bytes = 0;
-  Credentials sender = own_credentials();
+  Credentials sender = sender_credentials();
   UniquePtr<PassedFiles> files = {};
 };
 
