@@ -293,11 +293,11 @@ i64 sys_rt_tgsigqueueinfo(const SyscallArgs& args) {
   const auto group = static_cast<i32>(args.a0);
   const auto tid = static_cast<i32>(args.a1);
   SignalInfo info;
-  if (const i64 error = load_info(args.a3, tid, info); error == -kEFAULT) {
-    return error;
-  } else if (group <= 0 || tid <= 0) {
+  const i64 error = load_info(args.a3, tid, info);
+  if (error != -kEFAULT && (group <= 0 || tid <= 0)) {
     return -kEINVAL;
-  } else if (error != 0) {
+  }
+  if (error != 0) {
     return error;
   }
   Thread* const thread = find_thread(tid);

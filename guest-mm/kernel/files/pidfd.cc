@@ -20,7 +20,7 @@ void ThreadWatch::released() {
   wake(changed);
 }
 
-Pidfd::Pidfd(Ref<ThreadWatch> watch, Of of, u32 flags)
+Pidfd::Pidfd(const Ref<ThreadWatch>& watch, Of of, u32 flags)
     : File(watch, flags | kOpenReadWrite), watch_(*watch), of_(of) {}
 
 u32 Pidfd::poll() {

@@ -35,7 +35,7 @@ class Pidfd final : public File {
  public:
   // What it names: the process that a leader leads, or one thread.
   enum class Of : bool { kProcess, kThread };
-  Pidfd(Ref<ThreadWatch> watch, Of of, u32 flags);
+  Pidfd(const Ref<ThreadWatch>& watch, Of of, u32 flags);
 
   Pidfd* as_pidfd() override { return this; }
   u32 poll() override;

@@ -13,7 +13,8 @@ namespace {
 
 class SocketFile final : public files::File {
  public:
-  SocketFile(Ref<Socket> socket, u32 flags) : File(socket, flags | files::kOpenReadWrite), socket_(*socket) {}
+  SocketFile(const Ref<Socket>& socket, u32 flags)
+      : File(socket, flags | files::kOpenReadWrite), socket_(*socket) {}
   ~SocketFile() override { socket_.close(); }
 
   i64 read(files::IoBuffer to, u64 bytes, u64) override {
@@ -43,7 +44,7 @@ Credentials sender_credentials() {
   return {current_process().pid, identity().user.real, identity().group.real};
 }
 
-Ref<files::File> make_socket_file(Ref<Socket> socket, u32 flags) {
+Ref<files::File> make_socket_file(const Ref<Socket>& socket, u32 flags) {
   Ref<files::File> file = files::make_counted<SocketFile>(socket, flags);
   if (!file) {
     socket->close();

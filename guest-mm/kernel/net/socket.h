@@ -128,7 +128,7 @@ class Socket final : public files::Inode {
 };
 
 // A new file on it. Null: no memory, and the socket is closed.
-Ref<files::File> make_socket_file(Ref<Socket> socket, u32 flags);
+Ref<files::File> make_socket_file(const Ref<Socket>& socket, u32 flags);
 // readv and writev.
 i64 read_parts(files::File& file, Socket& socket, IoCursor& parts);
 i64 write_parts(files::File& file, Socket& socket, IoCursor& parts);
