@@ -52,6 +52,19 @@ bool may_signal(const Thread& target) {
          own.user.real == other.user.saved || own.user.real == other.user.real || own.has(Capability::kKill);
 }
 
+bool may_inspect(const Thread& target) {
+  const Identity& own = identity();
+  if (target.process == current().process || own.has(Capability::kSysPtrace)) {
+    return true;
+  }
+  const Identity& other = identity_of(target);
+  const auto all_are = [](const Ids& ids, u32 id) {
+    return ids.real == id && ids.effective == id && ids.saved == id;
+  };
+  return all_are(other.user, own.user.real) && all_are(other.group, own.group.real) &&
+         target.process->dumpable && (other.permitted & ~own.permitted) == 0;
+}
+
 bool owns_thread(const Thread& target) {
   const Ids& other = identity_of(target).user;
   const u32 own = identity().user.effective;

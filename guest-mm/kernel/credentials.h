@@ -132,6 +132,10 @@ inline bool capable(Capability capability) { return identity().has(capability); 
 i64 commit_identity(Thread& thread, Identity identity);
 // Whether the running thread may send the signal's like to that one (kill(2)).
 bool may_signal(const Thread& target);
+// Whether the running thread may look into that one's memory and descriptors, and change them
+// (kernel/ptrace.c,
+// __ptrace_may_access with real credentials).
+bool may_inspect(const Thread& target);
 // Whether the running thread is that one's user, or may change others' scheduling (kernel/sched/syscalls.c,
 // check_same_owner).
 bool owns_thread(const Thread& target);

@@ -1,6 +1,7 @@
 // process_vm_readv and process_vm_writev (mm/process_vm_access.c of Linux 6.12).
 #include <algorithm>
 
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/io_buffer.h"
 #include "guest-mm/kernel/process.h"
@@ -61,11 +62,6 @@ class Vectors {
   u64 index_ = 0;
 };
 
-AddressSpace* space_of(i32 pid) {
-  const Thread* const thread = find_thread(pid);
-  return thread != nullptr ? thread->space : nullptr;
-}
-
 // Page by page of the other side: what is in one is moved, or nothing of it is.
 i64 move(const SyscallArgs& args, bool write) {
   if (args.a5 != 0) return -kEINVAL;
@@ -75,8 +71,10 @@ i64 move(const SyscallArgs& args, bool write) {
   if (local.piece() == 0) return 0;
   if (const i64 error = remote.load(args.a3, args.a4, false); error != 0) return error;
   if (remote.piece() == 0) return 0;
-  AddressSpace* const space = space_of(static_cast<i32>(args.a0));
+  const Thread* const thread = find_thread(static_cast<i32>(args.a0));
+  AddressSpace* const space = thread != nullptr ? thread->space : nullptr;
   if (space == nullptr) return -kESRCH;
+  if (!may_inspect(*thread)) return -kEPERM;
   const HeapBuffer page(kPageBytes);
   if (!page) return -kENOMEM;
   u64 moved = 0;

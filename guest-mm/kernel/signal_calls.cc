@@ -35,18 +35,38 @@ bool may_send(const Process& target, i32 signal) {
 }
 
 template <class Target>
-i64 send_checked(Target* target, i32 signal, i32 code) {
-  if (target != nullptr && !may_send(*target, signal)) {
-    return -kEPERM;
-  }
+i64 send(Target* target, i32 signal, const SignalInfo& info) {
   if (target == nullptr) {
     return -kESRCH;
   }
-  const SignalInfo info{.code = code, .pid = current_process().pid};
+  if (signal != 0 && !valid_signal(signal)) {
+    return -kEINVAL;
+  }
+  if (!may_send(*target, signal)) {
+    return -kEPERM;
+  }
   return signal == 0 || send_signal(*target, signal, info) ? 0 : -kEAGAIN;
 }
 
+SignalInfo from_self(i32 code) {
+  return {.code = code, .pid = current_process().pid, .uid = identity().user.real};
+}
+
 }  // namespace
+
+i64 send_checked(Thread* target, i32 signal, const SignalInfo& info) { return send(target, signal, info); }
+i64 send_checked(Process* target, i32 signal, const SignalInfo& info) { return send(target, signal, info); }
+
+i64 send_to_all(FunctionRef<bool(const Process&)> meant, i32 signal, const SignalInfo& info) {
+  u64 reached = 0;
+  u64 refused = 0;
+  for_each_process([&](Process& process) {
+    if (meant(process)) {
+      ++(send(&process, signal, info) == -kEPERM ? refused : reached);
+    }
+  });
+  return reached != 0 ? 0 : refused != 0 ? -kEPERM : -kESRCH;
+}
 
 i64 sys_rt_sigaction(const SyscallArgs& args) {
   const auto signal = static_cast<i32>(args.a0);
@@ -227,7 +247,7 @@ i64 sys_kill(const SyscallArgs& args) {
   if (pid > 0) {
     // As Linux: any thread's number means its process.
     Thread* const thread = find_thread(pid);
-    return send_checked(thread != nullptr ? thread->process : nullptr, signal, kSiUser);
+    return send_checked(thread != nullptr ? thread->process : nullptr, signal, from_self(kSiUser));
   }
   if (pid == INT32_MIN) {
     return -kESRCH;
@@ -235,15 +255,11 @@ i64 sys_kill(const SyscallArgs& args) {
   // A group, or everyone but init and ourselves.
   Process& self = current_process();
   const i32 group = pid == 0 ? self.pgid : -pid;
-  u64 reached = 0;
-  u64 refused = 0;
-  for_each_process([&](Process& process) {
-    const bool meant = pid == -1 ? process.pid != 1 && &process != &self : process.pgid == group;
-    if (meant) {
-      ++(send_checked(&process, signal, kSiUser) == -kEPERM ? refused : reached);
-    }
-  });
-  return reached != 0 ? 0 : refused != 0 ? -kEPERM : -kESRCH;
+  return send_to_all(
+      [&](const Process& process) {
+        return pid == -1 ? process.pid != 1 && &process != &self : process.pgid == group;
+      },
+      signal, from_self(kSiUser));
 }
 
 namespace {
@@ -266,17 +282,6 @@ i64 load_info(u64 address, i32 target, SignalInfo& info) {
   return 0;
 }
 
-template <class Target>
-i64 queue_checked(Target* target, i32 signal, const SignalInfo& info) {
-  if (target == nullptr) {
-    return -kESRCH;
-  }
-  if (signal != 0 && !valid_signal(signal)) {
-    return -kEINVAL;
-  }
-  return signal == 0 || send_signal(*target, signal, info) ? 0 : -kEAGAIN;
-}
-
 }  // namespace
 
 i64 sys_rt_sigqueueinfo(const SyscallArgs& args) {
@@ -286,7 +291,7 @@ i64 sys_rt_sigqueueinfo(const SyscallArgs& args) {
     return error;
   }
   Thread* const thread = find_thread(pid);
-  return queue_checked(thread != nullptr ? thread->process : nullptr, static_cast<i32>(args.a1), info);
+  return send_checked(thread != nullptr ? thread->process : nullptr, static_cast<i32>(args.a1), info);
 }
 
 i64 sys_rt_tgsigqueueinfo(const SyscallArgs& args) {
@@ -301,8 +306,8 @@ i64 sys_rt_tgsigqueueinfo(const SyscallArgs& args) {
     return error;
   }
   Thread* const thread = find_thread(tid);
-  return queue_checked(thread != nullptr && thread->process->pid == group ? thread : nullptr,
-                       static_cast<i32>(args.a2), info);
+  return send_checked(thread != nullptr && thread->process->pid == group ? thread : nullptr,
+                      static_cast<i32>(args.a2), info);
 }
 
 i64 sys_tgkill(const SyscallArgs& args) {
@@ -313,8 +318,9 @@ i64 sys_tgkill(const SyscallArgs& args) {
     return -kEINVAL;
   }
   Thread* const thread = find_thread(tid);
-  return thread != nullptr && thread->process->pid == group ? send_checked(thread, signal, kSiTkill)
-                                                            : -kESRCH;
+  return thread != nullptr && thread->process->pid == group
+             ? send_checked(thread, signal, from_self(kSiTkill))
+             : -kESRCH;
 }
 
 i64 sys_tkill(const SyscallArgs& args) {
@@ -323,7 +329,7 @@ i64 sys_tkill(const SyscallArgs& args) {
   if (tid <= 0 || (signal != 0 && !valid_signal(signal))) {
     return -kEINVAL;
   }
-  return send_checked(find_thread(tid), signal, kSiTkill);
+  return send_checked(find_thread(tid), signal, from_self(kSiTkill));
 }
 
 }  // namespace nopte::guest

@@ -1,4 +1,5 @@
 // pidfd_open, pidfd_send_signal, pidfd_getfd.
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/pidfd.h"
 #include "guest-mm/kernel/signal_frame.h"
@@ -84,7 +85,9 @@ i64 sys_pidfd_send_signal(const SyscallArgs& args) {
     return target.error;
   }
   const u64 to = flags != 0 ? flags : target.of == Pidfd::Of::kThread ? kToThread : kToProcess;
-  SignalInfo info{.code = to == kToThread ? kSiTkill : kSiUser, .pid = current_process().pid, .value = 0};
+  SignalInfo info{.code = to == kToThread ? kSiTkill : kSiUser,
+                  .pid = current_process().pid,
+                  .uid = identity().user.real};
   if (args.a2 != 0) {
     const bool to_itself = target.thread == &current() && to != kToGroup;
     if (const i64 error = load_info(args.a2, signal, to_itself, info); error != 0) {
@@ -97,18 +100,11 @@ i64 sys_pidfd_send_signal(const SyscallArgs& args) {
   if (target.error != 0) {
     return target.error;
   }
-  if (signal == 0) {
-    return 0;
-  }
-  if (to == kToGroup) {
-    return signal_group(target.thread->tid, signal, info) != 0 ? 0 : -kESRCH;
-  }
-  if (to == kToThread) {
-    send_signal(*target.thread, signal, info);
-  } else {
-    send_signal(*target.thread->process, signal, info);
-  }
-  return 0;
+  return to == kToGroup
+             ? send_to_all([&](const Process& process) { return process.pgid == target.thread->tid; }, signal,
+                           info)
+         : to == kToThread ? send_checked(target.thread, signal, info)
+                           : send_checked(target.thread->process, signal, info);
 }
 
 i64 sys_pidfd_getfd(const SyscallArgs& args) {
@@ -123,6 +119,9 @@ i64 sys_pidfd_getfd(const SyscallArgs& args) {
   const Thread* const thread = pidfd->thread();
   if (thread == nullptr || thread->files == nullptr) {
     return -kESRCH;
+  }
+  if (!may_inspect(*thread)) {
+    return -kEPERM;
   }
   File* const wanted = thread->files->table.get(static_cast<u32>(args.a1));
   return wanted != nullptr ? current_files().table.insert(Ref<File>(wanted), CloseOnExec::kYes) : -kEBADF;

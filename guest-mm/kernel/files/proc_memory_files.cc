@@ -1,4 +1,5 @@
 // /proc/<pid>/mem, pagemap and clear_refs: a process's memory and what is there of it, by address.
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/proc_inodes.h"
 #include "guest-mm/kernel/files/proc_texts.h"
 #include "guest-mm/kernel/files/user_memory.h"
@@ -156,7 +157,9 @@ class MemoryInode final : public ProcInode<Inode> {
       : ProcInode(kModeRegular | permissions, inode_number), tid_(tid) {}
   i64 truncate(u64) override { return 0; }
   ErrnoOr<Ref<File>> open(u32 flags) override {
-    if (space_of(tid_) == nullptr) return ErrnoFail(kESRCH);
+    const Thread* const thread = find_thread(tid_);
+    if (thread == nullptr || thread->space == nullptr) return ErrnoFail(kESRCH);
+    if (!may_inspect(*thread)) return ErrnoFail(kEACCES);
     Ref<File> file = make_counted<Opened>(Ref<Inode>(this), flags, tid_);
     if (!file) return ErrnoFail(kENOMEM);
     return file;

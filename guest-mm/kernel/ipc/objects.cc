@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/time.h"
 
 namespace nopte::guest::ipc {
@@ -12,30 +13,23 @@ constexpr u64 kFewestSlots = 64;  // that are given before one is given again
 constexpr u32 kMostSequence = (u32{1} << 31 >> Table::kSlotBits) - 1;
 constexpr u32 kPermissionBits = 0777;
 
-// Who the running process is. Everybody is root, whom no bits bind.
-struct Caller {
-  u32 uid = 0;
-  u32 gid = 0;
-  [[nodiscard]] bool privileged() const { return uid == 0; }
-};
-Caller caller() { return {}; }
-
 }  // namespace
 
 i64 now_seconds() { return static_cast<i64>(wall_ns() / kNsPerSecond); }
 
 bool permitted(const Object& object, u32 rights) {
-  const Caller who = caller();
+  const Identity& who = identity();
   const Permissions& has = object.permissions;
-  const bool owner = who.uid == has.uid || who.uid == has.creator_uid;
-  const bool group = who.gid == has.gid || who.gid == has.creator_gid;
-  const u32 granted = owner ? has.mode >> 6 : group ? has.mode >> 3 : has.mode;
-  return who.privileged() || (rights & ~granted) == 0;
+  const auto in = [&](u32 group) { return who.group.effective == group || who.in_group(group); };
+  const bool owner = who.user.effective == has.uid || who.user.effective == has.creator_uid;
+  const u32 granted = owner ? has.mode >> 6 : in(has.gid) || in(has.creator_gid) ? has.mode >> 3 : has.mode;
+  return (rights & ~granted) == 0 || who.has(Capability::kIpcOwner);
 }
 
 bool may_change(const Object& object) {
-  const Caller who = caller();
-  return who.privileged() || who.uid == object.permissions.uid || who.uid == object.permissions.creator_uid;
+  const u32 user = identity().user.effective;
+  return user == object.permissions.uid || user == object.permissions.creator_uid ||
+         capable(Capability::kSysAdmin);
 }
 
 bool Table::make_room(u64 wanted) {
@@ -71,14 +65,15 @@ i64 Table::add(Ref<Object> object, i32 key, u32 flags, u32 most) {
   const u32 sequence = sequence_;
   last_given_ = slot;
   any_given_ = true;
-  const Caller who = caller();
+  const u32 user = identity().user.effective;
+  const u32 group = identity().group.effective;
   Object& added = *object;
   added.id_ = static_cast<i32>(sequence << kSlotBits | slot);
   added.permissions = {.key = key,
-                       .uid = who.uid,
-                       .gid = who.gid,
-                       .creator_uid = who.uid,
-                       .creator_gid = who.gid,
+                       .uid = user,
+                       .gid = group,
+                       .creator_uid = user,
+                       .creator_gid = group,
                        .mode = flags & kPermissionBits,
                        .sequence = static_cast<u16>(sequence)};
   at(slot) = object.detach();

@@ -14,8 +14,8 @@ files::CloseOnExec close_on_exec(u32 flags) {
 }
 
 // A new descriptor on the socket, which is closed if there is none.
-i64 insert(Ref<Socket> socket, u32 flags) {
-  Ref<files::File> file = make_socket_file(std::move(socket), flags & files::kOpenNonBlock);
+i64 insert(const Ref<Socket>& socket, u32 flags) {
+  Ref<files::File> file = make_socket_file(socket, flags & files::kOpenNonBlock);
   return file ? files::current_files().table.insert(std::move(file), close_on_exec(flags)) : -kENFILE;
 }
 
@@ -82,7 +82,7 @@ i64 sys_socket(const SyscallArgs& args) {
     return error;
   }
   Ref<Socket> socket = files::make_counted<Socket>(type);
-  return socket ? insert(std::move(socket), static_cast<u32>(args.a1)) : -kENFILE;
+  return socket ? insert(socket, static_cast<u32>(args.a1)) : -kENFILE;
 }
 
 i64 sys_socketpair(const SyscallArgs& args) {

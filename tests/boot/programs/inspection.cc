@@ -1,0 +1,87 @@
+// What another user's process does not let one do: signals, memory, descriptors, System V objects.
+// Prints the same on Linux as root, where it works in a fresh directory below /tmp.
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "tests/boot/programs/file_checks.h"
+
+namespace {
+
+int g_word = 4711;
+
+// In a child that has become user 1000 without any capability.
+void as_other(const char* name, void (*body)(pid_t root)) {
+  check(name, [&] {
+    const pid_t root = getpid();
+    const int status = status_of_child([&] {
+      CHECK(syscall(SYS_setresgid, 1000, 1000, 1000) == 0 && syscall(SYS_setresuid, 1000, 1000, 1000) == 0);
+      body(root);
+    });
+    CHECK(status == 0);
+  });
+}
+
+void signals(pid_t root) {
+  siginfo_t info{};
+  info.si_code = SI_QUEUE;
+  const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, root, 0));
+  CHECK(pidfd >= 0);
+  CHECK_ERRNO(kill(root, 0), EPERM);
+  CHECK_ERRNO(syscall(SYS_tgkill, root, root, SIGUSR1), EPERM);
+  CHECK_ERRNO(syscall(SYS_rt_sigqueueinfo, root, SIGUSR1, &info), EPERM);
+  CHECK_ERRNO(syscall(SYS_rt_tgsigqueueinfo, root, root, SIGUSR1, &info), EPERM);
+  CHECK_ERRNO(syscall(SYS_pidfd_send_signal, pidfd, SIGUSR1, nullptr, 0), EPERM);
+  CHECK_ERRNO(syscall(SYS_pidfd_send_signal, pidfd, 0, nullptr, 0), EPERM);
+  CHECK_ERRNO(syscall(SYS_pidfd_getfd, pidfd, 0, 0), EPERM);
+  const pid_t own = fork();
+  if (own == 0) {
+    pause();
+  }
+  CHECK(kill(own, SIGTERM) == 0 && waitpid(own, nullptr, 0) == own);
+}
+
+void memory(pid_t root) {
+  int here = 0;
+  iovec local = {&here, sizeof here}, remote = {&g_word, sizeof g_word};
+  CHECK_ERRNO(process_vm_readv(root, &local, 1, &remote, 1, 0), EPERM);
+  CHECK_ERRNO(process_vm_writev(root, &local, 1, &remote, 1, 0), EPERM);
+  CHECK(process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == sizeof here && here == 4711);
+  const std::string mem = "/proc/" + std::to_string(root) + "/mem";
+  CHECK_ERRNO(open(mem.c_str(), O_RDONLY), EACCES);
+}
+
+int g_ids[3];
+
+void objects(pid_t) {
+  msqid_ds queue;
+  CHECK_ERRNO(msgctl(g_ids[0], IPC_STAT, &queue), EACCES);
+  CHECK_ERRNO(msgctl(g_ids[0], IPC_RMID, nullptr), EPERM);
+  sembuf one = {0, 1, 0};
+  CHECK_ERRNO(semop(g_ids[1], &one, 1), EACCES);
+  CHECK(semctl(g_ids[1], 0, GETVAL) == 0);
+  CHECK_ERRNO(semctl(g_ids[1], 0, IPC_RMID), EPERM);
+  CHECK(shmat(g_ids[2], nullptr, SHM_RDONLY) != reinterpret_cast<void*>(-1));
+  CHECK_ERRNO(reinterpret_cast<long>(shmat(g_ids[2], nullptr, 0)), EACCES);
+  const int own = msgget(IPC_PRIVATE, 0600);
+  CHECK(own >= 0 && msgctl(own, IPC_STAT, &queue) == 0 && queue.msg_perm.uid == 1000 &&
+        queue.msg_perm.cgid == 1000);
+  CHECK(msgctl(own, IPC_RMID, nullptr) == 0);
+}
+
+}  // namespace
+
+int main() {
+  begin_with_fresh_directory();
+  as_other("signals and descriptors of another user", signals);
+  as_other("memory of another user", memory);
+  g_ids[0] = msgget(IPC_PRIVATE, 0600);
+  g_ids[1] = semget(IPC_PRIVATE, 1, 0644);
+  g_ids[2] = shmget(IPC_PRIVATE, kPage, 0644);
+  as_other("System V objects of another user", objects);
+  CHECK(msgctl(g_ids[0], IPC_RMID, nullptr) == 0 && semctl(g_ids[1], 0, IPC_RMID) == 0 &&
+        shmctl(g_ids[2], IPC_RMID, nullptr) == 0);
+  return finish();
+}
