@@ -74,7 +74,7 @@ void PipeInode::detach(u32 flags) {
   }
 }
 
-i64 PipeInode::wait_for_data(u32 flags) {
+i64 PipeInode::wait_for_a_writer(u32 flags) {
   while (ring.used() == 0) {
     if (writers == 0) {
       return 0;
@@ -89,7 +89,7 @@ i64 PipeInode::wait_for_data(u32 flags) {
   return 1;
 }
 
-i64 PipeInode::wait_for_room(u64 bytes, u32 flags) {
+i64 PipeInode::wait_for_a_reader(u64 bytes, u32 flags) {
   for (;;) {
     if (readers == 0) {
       send_signal(current(), kSIGPIPE);
@@ -105,23 +105,6 @@ i64 PipeInode::wait_for_room(u64 bytes, u32 flags) {
       return -kERESTARTSYS;
     }
   }
-}
-
-void PipeInode::drop(u64 bytes) {
-  const u64 room_before = ring.room();
-  ring.drop(bytes);
-  if (room_before < PipeRing::kAtomicBytes && ring.room() >= PipeRing::kAtomicBytes) {
-    wake(writers_queue);
-  }
-}
-
-IoBuffer::Copied PipeInode::put(IoBuffer from, u64 bytes) {
-  const bool was_empty = ring.used() == 0;
-  const IoBuffer::Copied copied = ring.put(from, bytes);
-  if (was_empty && copied.bytes != 0) {
-    wake(readers_queue);
-  }
-  return copied;
 }
 
 i64 PipeInode::set_capacity(u64 bytes) {
@@ -143,6 +126,23 @@ i64 PipeInode::set_capacity(u64 bytes) {
     wake(writers_queue);
   }
   return static_cast<i64>(rounded);
+}
+
+void PipeInode::drop(u64 bytes) {
+  const u64 room_before = ring.room();
+  ring.drop(bytes);
+  if (room_before < PipeRing::kAtomicBytes && ring.room() >= PipeRing::kAtomicBytes) {
+    wake(writers_queue);
+  }
+}
+
+IoBuffer::Copied PipeInode::put(IoBuffer from, u64 bytes) {
+  const bool was_empty = ring.used() == 0;
+  const IoBuffer::Copied copied = ring.put(from, bytes);
+  if (was_empty && copied.bytes != 0) {
+    wake(readers_queue);
+  }
+  return copied;
 }
 
 i64 PipeInode::read(IoBuffer to, u64 bytes, u32 flags) {

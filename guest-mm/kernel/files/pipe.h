@@ -20,10 +20,12 @@ class PipeInode final : public Inode {
   i64 read(IoBuffer to, u64 bytes, u32 flags);
   i64 write(IoBuffer from, u64 bytes, u32 flags);
   // Waits until there is something to read, unless kOpenNonBlock: 1, 0 at the end, or a negative errno.
-  i64 wait_for_data(u32 flags);
+  i64 wait_for_data(u32 flags) { return ring.used() != 0 ? 1 : wait_for_a_writer(flags); }
   // Waits for `bytes` of room, unless kOpenNonBlock: 1, or a negative errno. -kEPIPE: nobody reads; the
   // thread was sent SIGPIPE.
-  i64 wait_for_room(u64 bytes, u32 flags);
+  i64 wait_for_room(u64 bytes, u32 flags) {
+    return readers != 0 && ring.room() >= bytes ? 1 : wait_for_a_reader(bytes, flags);
+  }
   // To the ring's bytes: wakes who waited for what changed. The bytes themselves are put() and drop()'s.
   IoBuffer::Copied put(IoBuffer from, u64 bytes);
   void drop(u64 bytes);
@@ -42,6 +44,10 @@ class PipeInode final : public Inode {
   u64 reader_generation = 0;  // opens so far: a FIFO's opener waits for a change
   u64 writer_generation = 0;
   const bool named;
+
+ private:
+  i64 wait_for_a_writer(u32 flags);
+  i64 wait_for_a_reader(u64 bytes, u32 flags);
 };
 
 struct PipeEnds {

@@ -76,14 +76,6 @@ IoBuffer::Copied PipeRing::copy_out(IoBuffer to, u64 bytes) const {
   return copied;
 }
 
-void PipeRing::drop(u64 bytes) {
-  used_ -= bytes;
-  begin_ = used_ == 0 ? 0 : (begin_ + bytes) & (storage_.bytes() - 1);
-  if (used_ == 0 && storage_.bytes() > capacity_) [[unlikely]] {
-    storage_ = HeapBuffer();
-  }
-}
-
 IoBuffer::Copied PipeRing::take(IoBuffer to, u64 bytes) {
   const IoBuffer::Copied copied = copy_out(to, bytes);
   if (copied.bytes != 0) drop(copied.bytes);

@@ -28,7 +28,12 @@ class PipeRing {
   // fault counts for nothing.
   [[nodiscard]] IoBuffer::Copied copy_out(IoBuffer to, u64 bytes) const;
   // Takes away the first of them. Precondition: there are so many.
-  void drop(u64 bytes);
+  void drop(u64 bytes) {
+    used_ -= bytes;
+    begin_ = used_ == 0 ? 0 : (begin_ + bytes) & (storage_.bytes() - 1);
+    if (used_ == 0 && storage_.bytes() > capacity_) [[unlikely]]
+      storage_ = HeapBuffer();
+  }
   // Both.
   IoBuffer::Copied take(IoBuffer to, u64 bytes);
 
