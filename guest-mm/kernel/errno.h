@@ -46,6 +46,7 @@ enum Errno : i64 {
   kELOOP = 40,
   kENOMSG = 42,
   kEIDRM = 43,
+  kENOPKG = 65,
   kEOVERFLOW = 75,
   kELIBBAD = 80,
   kENOTSOCK = 88,

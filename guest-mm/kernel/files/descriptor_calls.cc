@@ -72,11 +72,15 @@ i64 duplicate_to(u64 from, u64 to, CloseOnExec close_on_exec) {
 }
 
 i64 make_pipe_descriptors(u64 address, u32 flags) {
-  constexpr u32 kKnown = kOpenCloseOnExec | kOpenNonBlock;
+  constexpr u32 kNotifications = kOpenExclusive;  // O_NOTIFICATION_PIPE
+  constexpr u32 kKnown = kOpenCloseOnExec | kOpenNonBlock | kOpenDirect | kNotifications;
   if (flags & ~kKnown) {
     return -kEINVAL;
   }
-  ErrnoOr<PipeEnds> ends = make_pipe(flags & kOpenNonBlock);
+  if (flags & kNotifications) {
+    return -kENOPKG;  // as where it is not configured
+  }
+  ErrnoOr<PipeEnds> ends = make_pipe(flags & (kOpenNonBlock | kOpenDirect));
   if (!ends) {
     return negated(ends.error());
   }

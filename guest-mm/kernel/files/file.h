@@ -31,9 +31,9 @@ class File : public RefCounted {
   [[nodiscard]] bool writable() const { return (flags_ & kOpenAccessMask) != kOpenReadOnly; }
   [[nodiscard]] bool append() const { return flags_ & kOpenAppend; }
   [[nodiscard]] bool non_blocking() const { return flags_ & kOpenNonBlock; }
-  // fcntl F_SETFL: append and non-blocking alone can change.
+  // fcntl F_SETFL: append, direct and non-blocking alone can change.
   void set_status_flags(u32 flags) {
-    constexpr u32 kChangeable = kOpenAppend | kOpenNonBlock;
+    constexpr u32 kChangeable = kOpenAppend | kOpenDirect | kOpenNonBlock;
     flags_ = (flags_ & ~kChangeable) | (flags & kChangeable);
   }
   // The inode behind it; null only for what has none.

@@ -12,6 +12,7 @@ class PathFile final : public File {
   i64 read(IoBuffer, u64, u64) override { return -kEBADF; }
   i64 write(IoBuffer, u64, u64, u64*) override { return -kEBADF; }
   i64 truncate(u64) override { return -kEBADF; }
+  u32 poll() override { return kPollInvalid; }
   i64 ioctl(u32, u64) override { return -kEBADF; }
   i64 read_directory(u64, DirectoryVisitor) override { return -kEBADF; }
   ErrnoOr<MemoryObject*> mmap_object(Perm, Sharing) override { return ErrnoFail(kEBADF); }

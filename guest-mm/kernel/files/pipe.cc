@@ -23,7 +23,12 @@ class PipeEnd final : public File {
   ~PipeEnd() override { pipe_.detach(flags()); }
 
   i64 read(IoBuffer to, u64 bytes, u64) override { return pipe_.read(to, bytes, flags()); }
-  i64 write(IoBuffer from, u64 bytes, u64, u64*) override { return pipe_.write(from, bytes, flags()); }
+  i64 write(IoBuffer from, u64 bytes, u64, u64*) override {
+    if (flags() & kOpenDirect) [[unlikely]] {
+      return pipe_.write_packets(from, bytes, flags());
+    }
+    return pipe_.write(from, bytes, flags());
+  }
   u32 poll() override {
     u32 events = 0;
     if (readable()) {
@@ -51,6 +56,8 @@ bool reads(u32 flags) { return (flags & kOpenAccessMask) != kOpenWriteOnly; }
 bool writes(u32 flags) { return (flags & kOpenAccessMask) != kOpenReadOnly; }
 
 }  // namespace
+
+PipeLimits g_pipe_limits;
 
 void PipeInode::attach(u32 flags) {
   if (reads(flags)) {
@@ -109,15 +116,14 @@ i64 PipeInode::wait_for_a_reader(u64 bytes, u32 flags) {
 
 i64 PipeInode::set_capacity(u64 bytes) {
   constexpr u64 kMost = u64{1} << 31;
-  constexpr u64 kUnprivilegedMost = 1 << 20;  // /proc/sys/fs/pipe-max-size
   if (bytes > kMost) {
     return -kEINVAL;
   }
   const u64 rounded = std::bit_ceil(std::max(bytes, kPageBytes));
-  if (rounded > kUnprivilegedMost) {
+  if (rounded > g_pipe_limits.largest_bytes) {
     return -kEPERM;
   }
-  if (rounded < ring.used()) {
+  if (rounded < ring.occupied()) {
     return -kEBUSY;
   }
   const bool was_full = ring.room() < PipeRing::kAtomicBytes;
@@ -128,12 +134,16 @@ i64 PipeInode::set_capacity(u64 bytes) {
   return static_cast<i64>(rounded);
 }
 
-void PipeInode::drop(u64 bytes) {
-  const u64 room_before = ring.room();
-  ring.drop(bytes);
+void PipeInode::gained_room(u64 room_before) {
   if (room_before < PipeRing::kAtomicBytes && ring.room() >= PipeRing::kAtomicBytes) {
     wake(writers_queue);
   }
+}
+
+void PipeInode::drop(u64 bytes) {
+  const u64 room_before = ring.room();
+  ring.drop(bytes);
+  gained_room(room_before);
 }
 
 IoBuffer::Copied PipeInode::put(IoBuffer from, u64 bytes) {
@@ -152,9 +162,17 @@ i64 PipeInode::read(IoBuffer to, u64 bytes, u32 flags) {
   if (const i64 ready = wait_for_data(flags); ready <= 0) {
     return ready;
   }
+  if (ring.packets().any()) [[unlikely]] {
+    return read_packet(to, bytes);
+  }
   const IoBuffer::Copied copied = ring.copy_out(to, bytes);
-  if (copied.bytes != 0) drop(copied.bytes);
-  return copied.bytes != 0 ? static_cast<i64>(copied.bytes) : to_errno(copied.status);
+  if (copied.bytes == 0) {
+    return to_errno(copied.status);
+  }
+  const u64 room_before = ring.room();
+  ring.drop_plain(copied.bytes);
+  gained_room(room_before);
+  return static_cast<i64>(copied.bytes);
 }
 
 i64 PipeInode::write(IoBuffer from, u64 bytes, u32 flags) {
@@ -204,7 +222,7 @@ ErrnoOr<PipeEnds> make_pipe(u32 flags) {
   if (!pipe) {
     return ErrnoFail(kENFILE);
   }
-  PipeEnds ends{make_counted<PipeEnd>(*pipe, flags | kOpenReadOnly),
+  PipeEnds ends{make_counted<PipeEnd>(*pipe, (flags & ~kOpenDirect) | kOpenReadOnly),
                 make_counted<PipeEnd>(*pipe, flags | kOpenWriteOnly)};
   if (!ends.read_end || !ends.write_end) {
     return ErrnoFail(kENFILE);

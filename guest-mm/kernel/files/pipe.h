@@ -7,6 +7,14 @@
 
 namespace nopte::guest::files {
 
+// /proc/sys/fs/pipe-*. The pages of a user are not counted.
+struct PipeLimits {
+  u32 largest_bytes = 1 << 20;
+  u64 soft_user_pages = 16384;
+  u64 hard_user_pages = 0;
+};
+extern PipeLimits g_pipe_limits;
+
 class PipeInode final : public Inode {
  public:
   enum class Named : u8 { kNo, kYes };
@@ -29,9 +37,15 @@ class PipeInode final : public Inode {
   // To the ring's bytes: wakes who waited for what changed. The bytes themselves are put() and drop()'s.
   IoBuffer::Copied put(IoBuffer from, u64 bytes);
   void drop(u64 bytes);
+  // Bytes went: wakes who waits for room, if that is news.
+  void gained_room(u64 room_before);
   // F_SETPIPE_SZ: the new capacity, or a negative errno.
   i64 set_capacity(u64 bytes);
   [[nodiscard]] PipeInode* as_pipe() override { return this; }
+  // What a read gives of a pipe that has packets. Precondition: it has.
+  i64 read_packet(IoBuffer to, u64 bytes);
+  // With kOpenDirect, packet by packet.
+  i64 write_packets(IoBuffer from, u64 bytes, u32 flags);
   void attach(u32 flags);
   void detach(u32 flags);
 
@@ -54,7 +68,7 @@ struct PipeEnds {
   Ref<File> read_end;
   Ref<File> write_end;
 };
-// flags: kOpenNonBlock. kENFILE: no memory.
+// flags: kOpenNonBlock, kOpenDirect. kENFILE: no memory.
 ErrnoOr<PipeEnds> make_pipe(u32 flags);
 // Null: no memory.
 Ref<Inode> make_fifo(u32 permissions);

@@ -34,7 +34,7 @@ u64 whole_pieces(u64 copied, u64 first) {
 IoBuffer::Copied PipeRing::put(IoBuffer from, u64 bytes) {
   // What is not whole pages goes into the last page, if it has room for that.
   u64 merged = bytes % kPageBytes;
-  if (used_ == 0 || last_piece_ + merged > kPageBytes) merged = 0;
+  if (!joins_last_page(merged)) merged = 0;
   bytes = std::min(bytes, room());
   if (used_ + bytes > storage_.bytes() && !grow(used_ + bytes)) {
     bytes = storage_.bytes() - used_;
@@ -62,6 +62,25 @@ IoBuffer::Copied PipeRing::put(IoBuffer from, u64 bytes) {
   return copied;
 }
 
+IoBuffer::Copied PipeRing::put_packet(IoBuffer from, u64 bytes) {
+  if (!packets_.reserve()) {
+    return {0, Status::kNoMemory};
+  }
+  bytes = std::min(bytes, kPageBytes);
+  last_piece_ = kPageBytes;  // nothing is added to another's page
+  const u64 used = used_;
+  IoBuffer::Copied copied = put(from, bytes);
+  if (copied.bytes < bytes) {
+    used_ = used;
+    copied.bytes = 0;
+  } else {
+    packets_.add(used_, bytes);
+    usable_ -= kPageBytes - bytes;
+  }
+  last_piece_ = kPageBytes;
+  return copied;
+}
+
 IoBuffer::Copied PipeRing::copy_out(IoBuffer to, u64 bytes) const {
   bytes = std::min(bytes, used_);
   const u64 head = std::min(bytes, storage_.bytes() - begin_);
@@ -74,6 +93,12 @@ IoBuffer::Copied PipeRing::copy_out(IoBuffer to, u64 bytes) const {
     copied.bytes = whole_pieces(copied.bytes, 0);
   }
   return copied;
+}
+
+void PipeRing::packets_go(u64 bytes) {
+  usable_ += packets_.wasted();
+  packets_.drop(bytes);
+  usable_ -= packets_.wasted();
 }
 
 IoBuffer::Copied PipeRing::take(IoBuffer to, u64 bytes) {

@@ -58,7 +58,9 @@ class SmallArray {
   u64 count_ = 0;
 };
 
-u32 events_of(File* file, u32 wanted) { return file->poll() & (wanted | kPollError | kPollHangUp); }
+u32 events_of(File* file, u32 wanted) {
+  return file->poll() & (wanted | kPollError | kPollHangUp | kPollInvalid);
+}
 
 // Fills `happened`; how many entries have something.
 u64 look(PollEntry* entries, u64 count) {
@@ -234,9 +236,9 @@ struct DescriptorSets {
   u64 except[kSetWords] = {};
 };
 
-constexpr u32 kReadEvents = kPollIn | kPollReadNormal | kPollHangUp | kPollError;
-constexpr u32 kWriteEvents = kPollOut | kPollWriteNormal | kPollError;
-constexpr u32 kExceptEvents = kPollPriority;
+constexpr u32 kReadEvents = kPollIn | kPollReadNormal | kPollHangUp | kPollError | kPollInvalid;
+constexpr u32 kWriteEvents = kPollOut | kPollWriteNormal | kPollError | kPollInvalid;
+constexpr u32 kExceptEvents = kPollPriority | kPollInvalid;
 
 i64 select_sets(u64 limit, const u64 (&addresses)[3], u64 deadline_ns) {
   limit = std::min(limit, kSelectLimit);

@@ -1,6 +1,7 @@
 // /proc/sys: one row a file (Documentation/admin-guide/sysctl of Linux).
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/core/commit_limit.h"
+#include "guest-mm/kernel/files/pipe.h"
 #include "guest-mm/kernel/files/proc_inodes.h"
 #include "guest-mm/kernel/files/setting.h"
 #include "guest-mm/kernel/ipc/msg.h"
@@ -38,6 +39,10 @@ void identifier_of_boot(TextBuilder& out) {
 }
 
 constexpr Setting kRows[] = {
+    // fs
+    number<g_pipe_limits.largest_bytes, kPageBytes>("fs/pipe-max-size"),
+    number<g_pipe_limits.hard_user_pages>("fs/pipe-user-pages-hard"),
+    number<g_pipe_limits.soft_user_pages>("fs/pipe-user-pages-soft"),
     // kernel
     NOPTE_FIXED("kernel/ostype", "Linux"),
     number<ipc::g_msg_limits.message_bytes>("kernel/msgmax"),
