@@ -17,6 +17,7 @@ class WaitQueue;
 namespace nopte::guest::files {
 
 class Inode;
+struct Watch;  // guest-mm/kernel/files/event_poll.h
 
 // Receives directory entries; false: no room, stop before this one.
 using DirectoryVisitor = FunctionRef<bool(std::string_view name, u64 ino, u32 mode, u64 next_cookie)>;
@@ -39,6 +40,15 @@ class File : public RefCounted {
   [[nodiscard]] Inode* inode() const { return inode_.get(); }
 
   u64 position = 0;  // bytes, or a directory cookie
+
+  // With the last reference goes who watches it, as long as its poll_queue() is there.
+  void release() {
+    if (first_watch != nullptr && !shared()) [[unlikely]] {
+      end_watches();
+    }
+    RefCounted::release();
+  }
+  Watch* first_watch = nullptr;  // by epoll; not owned
 
   // Opened with O_PATH: names an inode, nothing else.
   [[nodiscard]] virtual bool path_only() const { return false; }
@@ -74,6 +84,8 @@ class File : public RefCounted {
   ~File() override;
 
  private:
+  void end_watches();
+
   Ref<Inode> inode_;
   u32 flags_;
 };

@@ -7,6 +7,7 @@
 
 namespace nopte::guest::files {
 
+class AnonymousInode;
 class Directory;
 class PipeInode;
 class TmpfsFile;
@@ -47,6 +48,8 @@ class Inode : public RefCounted {
   virtual Directory* as_directory() { return nullptr; }
   // The regular file of tmpfs that it is; null for everything else.
   virtual TmpfsFile* as_tmpfs_file() { return nullptr; }
+  // The inode that no name leads to that it is (anonymous_inode.h); null for everything else.
+  virtual const AnonymousInode* as_anonymous() const { return nullptr; }
   // The pipe that it is; null for everything else.
   virtual PipeInode* as_pipe() { return nullptr; }
   // Target of a symbolic link, valid as long as the inode; empty for everything else.
