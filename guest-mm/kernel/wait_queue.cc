@@ -17,7 +17,7 @@ void Waiter::unlink() {
   link_ = nullptr;
 }
 
-void WaitQueue::append(Waiter& waiter) {
+[[gnu::always_inline]] inline void WaitQueue::append(Waiter& waiter) {
   waiter.queue_ = this;
   waiter.next_ = nullptr;
   waiter.link_ = end_;

@@ -26,10 +26,11 @@ void watch_woken(WatchingWaiter& waiter) {
 
 }  // namespace
 
-void File::end_watches() {
+void File::end() {
   while (first_watch != nullptr) {
     first_watch->owner.drop(*first_watch);
   }
+  delete this;
 }
 
 Watch::Watch(EventPoll& of, Key what, const PolledEvent& event)

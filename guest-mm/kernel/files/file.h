@@ -41,13 +41,6 @@ class File : public RefCounted {
 
   u64 position = 0;  // bytes, or a directory cookie
 
-  // With the last reference goes who watches it, as long as its poll_queue() is there.
-  void release() {
-    if (first_watch != nullptr && !shared()) [[unlikely]] {
-      end_watches();
-    }
-    RefCounted::release();
-  }
   Watch* first_watch = nullptr;  // by epoll; not owned
 
   // Opened with O_PATH: names an inode, nothing else.
@@ -84,7 +77,8 @@ class File : public RefCounted {
   ~File() override;
 
  private:
-  void end_watches();
+  // Ends its watches while its poll_queue() is there.
+  void end() final;
 
   Ref<Inode> inode_;
   u32 flags_;

@@ -51,6 +51,16 @@ class PipeEnd final : public File {
 bool reads(u32 flags) { return (flags & kOpenAccessMask) != kOpenWriteOnly; }
 bool writes(u32 flags) { return (flags & kOpenAccessMask) != kOpenReadOnly; }
 
+// Inlined, since each write of a byte comes here.
+[[gnu::always_inline]] inline IoBuffer::Copied put_and_tell(PipeInode& pipe, IoBuffer from, u64 bytes) {
+  const bool tells = pipe.ring.used() == 0 || pipe.polled;
+  const IoBuffer::Copied copied = pipe.ring.put(from, bytes);
+  if (tells && copied.bytes != 0) {
+    wake(pipe.readers_queue);
+  }
+  return copied;
+}
+
 }  // namespace
 
 void PipeInode::attach(u32 flags) {
@@ -116,14 +126,7 @@ void PipeInode::drop(u64 bytes) {
   }
 }
 
-IoBuffer::Copied PipeInode::put(IoBuffer from, u64 bytes) {
-  const bool was_empty = ring.used() == 0;
-  const IoBuffer::Copied copied = ring.put(from, bytes);
-  if ((was_empty || polled) && copied.bytes != 0) {
-    wake(readers_queue);
-  }
-  return copied;
-}
+IoBuffer::Copied PipeInode::put(IoBuffer from, u64 bytes) { return put_and_tell(*this, from, bytes); }
 
 i64 PipeInode::set_capacity(u64 bytes) {
   constexpr u64 kMost = u64{1} << 31;
@@ -169,7 +172,7 @@ i64 PipeInode::write(IoBuffer from, u64 bytes, u32 flags) {
     if (const i64 ready = wait_for_room(needed, flags); ready <= 0) {
       return done != 0 ? static_cast<i64>(done) : ready;
     }
-    const IoBuffer::Copied copied = put(from.after(done), left);
+    const IoBuffer::Copied copied = put_and_tell(*this, from.after(done), left);
     done += copied.bytes;
     if (copied.status != Status::kOk) {
       return done != 0 ? static_cast<i64>(done) : to_errno(copied.status);
