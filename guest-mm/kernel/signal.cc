@@ -11,6 +11,8 @@
 
 namespace nopte::guest {
 
+constinit WaitQueue g_signal_watchers;
+
 namespace {
 
 constexpr SignalSet kStops =
@@ -74,6 +76,7 @@ Thread* taker(Process& process, i32 signal) {
 }
 
 void wake_taker(Process& process, i32 signal) {
+  wake(g_signal_watchers);
   if (Thread* const thread = taker(process, signal)) {
     wake_for_signal(*thread, signal);
   }
@@ -154,6 +157,7 @@ bool send_signal(Thread& target, i32 signal, const SignalInfo& info) {
     return true;
   }
   const bool kept = make_pending(target.signals.pending, signal, info, most_queued(*target.process));
+  wake(g_signal_watchers);
   wake_for_signal(target, signal);
   return kept;
 }
@@ -164,6 +168,7 @@ bool send_signal(Process& target, Thread* thread, QueuedSignal& queued) {
   }
   make_pending(thread != nullptr ? thread->signals.pending : target.signals.pending, queued);
   if (thread != nullptr) {
+    wake(g_signal_watchers);
     wake_for_signal(*thread, queued.signal);
   } else {
     wake_taker(target, queued.signal);

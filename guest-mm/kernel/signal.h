@@ -12,6 +12,7 @@ namespace nopte::guest {
 
 struct Process;
 struct Thread;
+class WaitQueue;  // guest-mm/kernel/wait_queue.h
 
 enum Signal : i32 {
   kSIGHUP = 1,
@@ -140,6 +141,9 @@ void drop_signal_actions(Process& process);
 // no room for one of real time, and nothing was sent.
 bool send_signal(Process& target, i32 signal, const SignalInfo& info = {});
 bool send_signal(Thread& target, i32 signal, const SignalInfo& info = {});
+// Woken when a signal becomes pending anywhere: who waits for one without having it delivered looks whether
+// it is its own (signalfd).
+extern WaitQueue g_signal_watchers;
 // To every process of the group; the number of processes that got it.
 u64 signal_group(i32 pgid, i32 signal, const SignalInfo& info = {});
 // As the running thread asks: 0, -ESRCH (null), -EINVAL, -EPERM, or -EAGAIN where none of real time has room.

@@ -188,11 +188,8 @@ i64 sys_rt_sigtimedwait(const SyscallArgs& args) {
   PendingSignals& shared = self.process->signals.pending;
   const SignalSet set = *wanted & ~kUnblockable;
   for (;;) {
-    PendingSignals& from = (signals.pending.set & set) != 0 ? signals.pending : shared;
-    if (const SignalSet ready = from.set & set; ready != 0) {
-      const i32 signal = __builtin_ctzll(ready) + 1;
-      const SignalInfo taken = take_pending(from, signal);
-      refresh_signals(self);
+    SignalInfo taken;
+    if (const i32 signal = take_pending(self, set, taken); signal != 0) {
       if (args.a1 != 0) {
         const UserSigInfo info = user_info(signal, taken);
         if (!arch::copy_to_user(Gva{args.a1}, &info, sizeof(info))) {

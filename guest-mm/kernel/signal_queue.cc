@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "guest-mm/kernel/process.h"
+
 namespace nopte::guest {
 
 namespace {
@@ -86,6 +88,18 @@ SignalInfo take_pending(PendingSignals& pending, i32 signal) {
     pending.set &= ~bit;
   }
   return info;
+}
+
+i32 take_pending(Thread& thread, SignalSet set, SignalInfo& info) {
+  PendingSignals& own = thread.signals.pending;
+  PendingSignals& from = (own.set & set) != 0 ? own : thread.process->signals.pending;
+  if ((from.set & set) == 0) {
+    return 0;
+  }
+  const i32 signal = __builtin_ctzll(from.set & set) + 1;
+  info = take_pending(from, signal);
+  refresh_signals(thread);
+  return signal;
 }
 
 void drop_pending(PendingSignals& pending, SignalSet set) {

@@ -22,6 +22,8 @@ bool make_pending(PendingSignals& pending, i32 signal, const SignalInfo& info, u
 void make_pending(PendingSignals& pending, QueuedSignal& queued);
 // The oldest one of the number, which is pending no more unless there is another one.
 SignalInfo take_pending(PendingSignals& pending, i32 signal);
+// Takes one of the set, the thread's own before its process's; which one, 0 for none.
+i32 take_pending(Thread& thread, SignalSet set, SignalInfo& info);
 // None of the set is pending.
 void drop_pending(PendingSignals& pending, SignalSet set);
 // Takes one of a timer off its queue, if it is on one.

@@ -17,8 +17,7 @@ void Waiter::unlink() {
   link_ = nullptr;
 }
 
-void WaitQueue::add(Waiter& waiter) {
-  waiter.thread_ = &current();
+[[gnu::always_inline]] inline void WaitQueue::append(Waiter& waiter) {
   waiter.queue_ = this;
   waiter.next_ = nullptr;
   waiter.link_ = end_;
@@ -26,15 +25,27 @@ void WaitQueue::add(Waiter& waiter) {
   end_ = &waiter.next_;
 }
 
+void WaitQueue::add(Waiter& waiter) {
+  waiter.thread_ = &current();
+  append(waiter);
+}
+
+void WaitQueue::watch(WatchingWaiter& waiter) { append(waiter); }
+
 void WaitQueue::wake_all() {
   for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next_) {
-    make_runnable(*waiter->thread_);
+    if (waiter->thread_ != nullptr) [[likely]] {
+      make_runnable(*waiter->thread_);
+    } else {
+      auto& watching = static_cast<WatchingWaiter&>(*waiter);
+      watching.woken_(watching);
+    }
   }
 }
 
 bool WaitQueue::wake_one() {
   for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next_) {
-    if (waiter->thread_->state == ThreadState::kSleeping) {
+    if (waiter->thread_ != nullptr && waiter->thread_->state == ThreadState::kSleeping) {
       make_runnable(*waiter->thread_);
       return true;
     }

@@ -8,7 +8,8 @@
 //     if (block_on(queue) == WakeReason::kSignal) return -kERESTARTSYS;
 //   }
 //
-// poll-like callers add one Waiter to each of several queues and sleep once with sleep_until().
+// poll-like callers add one Waiter to each of several queues and sleep once with sleep_until(). What watches
+// a queue for longer than a call is told by a WatchingWaiter.
 #pragma once
 
 #include "pvops/base/types.h"
@@ -29,10 +30,21 @@ class Waiter {
 
  private:
   friend class WaitQueue;
-  Thread* thread_ = nullptr;
+  Thread* thread_ = nullptr;  // null: a WatchingWaiter
   WaitQueue* queue_ = nullptr;
   Waiter* next_ = nullptr;
   Waiter** link_ = nullptr;  // what points to this one; null when on no queue
+};
+
+// One place on a queue that stays there whoever runs, and is called where a thread would be woken: possibly
+// in interrupt context. The call may wake other queues and must not change this one.
+class WatchingWaiter : public Waiter {
+ public:
+  explicit WatchingWaiter(void (*woken)(WatchingWaiter&)) : woken_(woken) {}
+
+ private:
+  friend class WaitQueue;
+  void (*woken_)(WatchingWaiter&);
 };
 
 class WaitQueue {
@@ -43,13 +55,18 @@ class WaitQueue {
 
   // Puts the running thread at the end. Precondition: waiter is on no queue.
   void add(Waiter& waiter);
+  // Puts one that is called at the end. Precondition: it is on no queue.
+  void watch(WatchingWaiter& waiter);
   [[nodiscard]] bool empty() const { return first_ == nullptr; }
-  // Makes every waiting thread runnable; they stay on the queue until they leave it themselves.
+  // Makes every waiting thread runnable and calls who watches; they stay on the queue until they leave it
+  // themselves.
   void wake_all();
-  // Makes the first waiting thread that still sleeps runnable; false when there is none.
+  // Makes the first waiting thread that still sleeps runnable; false when there is none. Calls nobody.
   bool wake_one();
 
  private:
+  void append(Waiter& waiter);
+
   friend class Waiter;
   Waiter* first_ = nullptr;
   Waiter** end_ = &first_;

@@ -43,6 +43,12 @@ struct FileLock {
 };
 constexpr u16 kUnlocked = 2;
 
+// By a name, and not by a call of its own.
+bool was_opened(const File& file) {
+  const PipeInode* const pipe = file.inode()->as_pipe();
+  return file.inode()->as_anonymous() == nullptr && (pipe == nullptr || pipe->named);
+}
+
 CloseOnExec close_on_exec_of(u64 flags) {
   return flags & kOpenCloseOnExec ? CloseOnExec::kYes : CloseOnExec::kNo;
 }
@@ -197,7 +203,7 @@ i64 sys_fcntl(const SyscallArgs& args) {
       table.set_close_on_exec(descriptor, args.a2 & kFdCloseOnExec ? CloseOnExec::kYes : CloseOnExec::kNo);
       return 0;
     case kGetFl:
-      return file->flags() | kOpenLargeFile;
+      return file->flags() | (was_opened(*file) ? kOpenLargeFile : 0);
     case kSetFl:
       file->set_status_flags(static_cast<u32>(args.a2));
       return 0;

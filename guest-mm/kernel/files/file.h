@@ -18,6 +18,7 @@ namespace nopte::guest::files {
 
 class Inode;
 class Pidfd;
+struct Watch;  // guest-mm/kernel/files/event_poll.h
 
 // Receives directory entries; false: no room, stop before this one.
 using DirectoryVisitor = FunctionRef<bool(std::string_view name, u64 ino, u32 mode, u64 next_cookie)>;
@@ -40,6 +41,8 @@ class File : public RefCounted {
   [[nodiscard]] Inode* inode() const { return inode_.get(); }
 
   u64 position = 0;  // bytes, or a directory cookie
+
+  Watch* first_watch = nullptr;  // by epoll; not owned
 
   // Opened with O_PATH: names an inode, nothing else.
   [[nodiscard]] virtual bool path_only() const { return false; }
@@ -80,6 +83,9 @@ class File : public RefCounted {
   ~File() override;
 
  private:
+  // Ends its watches while its poll_queue() is there.
+  void end() final;
+
   Ref<Inode> inode_;
   u32 flags_;
 };

@@ -11,6 +11,7 @@ class Socket;
 
 namespace nopte::guest::files {
 
+class AnonymousInode;
 class Directory;
 class PipeInode;
 class TmpfsFile;
@@ -51,6 +52,8 @@ class Inode : public RefCounted {
   virtual Directory* as_directory() { return nullptr; }
   // The regular file of tmpfs that it is; null for everything else.
   virtual TmpfsFile* as_tmpfs_file() { return nullptr; }
+  // The inode that no name leads to that it is (anonymous_inode.h); null for everything else.
+  virtual const AnonymousInode* as_anonymous() const { return nullptr; }
   // The pipe that it is; null for everything else.
   virtual PipeInode* as_pipe() { return nullptr; }
   // Whose directory in /proc it is; 0 for everything else.

@@ -22,11 +22,11 @@ i64 PipeInode::write_packets(IoBuffer from, u64 bytes, u32 flags) {
     if (const i64 ready = wait_for_room(joins ? odd : kPageBytes, flags); ready <= 0) {
       return done != 0 ? static_cast<i64>(done) : ready;
     }
-    const bool was_empty = ring.used() == 0;
+    const bool tells = ring.used() == 0 || polled;
     const IoBuffer::Copied copied =
         joins ? ring.put(from, odd) : ring.put_packet(from.after(done), bytes - done);
     joins = false;
-    if (was_empty && copied.bytes != 0) {
+    if (tells && copied.bytes != 0) {
       wake(readers_queue);
     }
     done += copied.bytes;

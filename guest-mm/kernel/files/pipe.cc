@@ -31,6 +31,7 @@ class PipeEnd final : public File {
   }
   u32 poll() override {
     u32 events = 0;
+    pipe_.polled = true;
     if (readable()) {
       events |= pipe_.ring.used() != 0 ? kPollIn | kPollReadNormal : 0;
       const bool hung_up = pipe_.writers == 0 && pipe_.writer_generation != writers_before_;
@@ -147,9 +148,9 @@ void PipeInode::drop(u64 bytes) {
 }
 
 IoBuffer::Copied PipeInode::put(IoBuffer from, u64 bytes) {
-  const bool was_empty = ring.used() == 0;
+  const bool tells = ring.used() == 0 || polled;
   const IoBuffer::Copied copied = ring.put(from, bytes);
-  if (was_empty && copied.bytes != 0) {
+  if (tells && copied.bytes != 0) {
     wake(readers_queue);
   }
   return copied;

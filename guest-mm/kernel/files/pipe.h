@@ -58,6 +58,7 @@ class PipeInode final : public Inode {
   u64 reader_generation = 0;  // opens so far: a FIFO's opener waits for a change
   u64 writer_generation = 0;
   const bool named;
+  bool polled = false;  // once: each write wakes readers then, for who wants to know of each (EPOLLET)
 
  private:
   i64 wait_for_a_writer(u32 flags);

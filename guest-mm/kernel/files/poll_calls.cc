@@ -1,9 +1,9 @@
 // poll, ppoll, select, pselect6: all are one wait over an array of poll entries.
 #include <algorithm>
 #include <memory>
-#include <optional>
 
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/timed_wait.h"
 #include "guest-mm/kernel/files/wall_clock.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/scheduler.h"
@@ -23,7 +23,6 @@ struct PollEntry {
 
 constexpr u64 kSelectLimit = 1024;  // FD_SETSIZE
 constexpr u64 kSetWords = kSelectLimit / 64;
-constexpr u64 kSignalSetBytes = 8;
 
 // n default-constructed T, the first few without an allocation.
 template <class T, u64 kInline>
@@ -116,40 +115,6 @@ i64 wait_for_events(PollEntry* entries, u64 count, u64 deadline_ns) {
   }
 }
 
-// Platform time at which a wait of that length ends; 0 for no wait at all.
-u64 deadline_after(u64 ns) {
-  if (ns == 0) {
-    return 0;
-  }
-  const u64 now = platform_ops().now_ns();
-  return ns > kNoDeadline - now ? kNoDeadline : now + ns;
-}
-
-std::optional<u64> ns_of(const files::Timespec& time) {
-  if (time.seconds < 0 || time.nanoseconds < 0 || time.nanoseconds >= 1'000'000'000) {
-    return std::nullopt;
-  }
-  return static_cast<u64>(time.seconds) > kNoDeadline / 1'000'000'000 - 1 ? kNoDeadline : from_timespec(time);
-}
-
-// The deadline that a user's timespec means (null: none). Errors: -EFAULT, -EINVAL.
-i64 load_deadline(u64 address, u64& deadline_ns) {
-  deadline_ns = kNoDeadline;
-  if (address == 0) {
-    return 0;
-  }
-  files::Timespec time;
-  if (const i64 error = get_user(time, address); error != 0) {
-    return error;
-  }
-  const std::optional<u64> ns = ns_of(time);
-  if (!ns) {
-    return -kEINVAL;
-  }
-  deadline_ns = deadline_after(*ns);
-  return 0;
-}
-
 enum class TimeUnit : u16 { kMicrosecond = 1000, kNanosecond = 1 };
 
 // The end of a call whose timeout lies at `address` (0: none): as Linux, what is left of the time is written
@@ -165,42 +130,6 @@ i64 report_rest(u64 address, u64 deadline_ns, TimeUnit unit, i64 result) {
   const bool written = put_user(address, rest) == 0;
   return written || result != -kERESTARTNOHAND ? result : -kEINTR;
 }
-
-// Blocks other signals during a wait. When the wait ends by a signal, its handler still runs under the
-// temporary mask and delivery goes back to the old one; otherwise finish() does.
-class TemporarySignalMask {
- public:
-  // address 0: nothing to do. Errors: -EINVAL, -EFAULT.
-  i64 begin(u64 address, u64 bytes) {
-    if (address == 0) {
-      return 0;
-    }
-    SignalSet set = 0;
-    if (bytes != kSignalSetBytes) {
-      return -kEINVAL;
-    }
-    if (const i64 error = get_user(set, address); error != 0) {
-      return error;
-    }
-    ThreadSignals& signals = current().signals;
-    signals.saved_blocked = signals.blocked;
-    signals.restore_saved = true;
-    set_blocked_signals(current(), set);
-    active_ = true;
-    return 0;
-  }
-  i64 finish(i64 result) {
-    if (active_ && result != -kERESTARTNOHAND) {
-      ThreadSignals& signals = current().signals;
-      signals.restore_saved = false;
-      set_blocked_signals(current(), signals.saved_blocked);
-    }
-    return result;
-  }
-
- private:
-  bool active_ = false;
-};
 
 i64 poll_entries(u64 address, u64 count, u64 deadline_ns) {
   if (count > current_process().limits->of(Resource::kOpenFiles).now) {
@@ -334,7 +263,7 @@ i64 sys_select(const SyscallArgs& args) {
     // Microseconds of a second and more are legal here.
     time.seconds += time.nanoseconds / 1'000'000;
     time.nanoseconds = time.nanoseconds % 1'000'000 * 1000;
-    deadline_ns = deadline_after(*ns_of(time));
+    deadline_ns = deadline_after(time);
   }
   const i64 ready = select_sets(static_cast<u32>(args.a0), {args.a1, args.a2, args.a3}, deadline_ns);
   return report_rest(args.a4, deadline_ns, TimeUnit::kMicrosecond, ready);

@@ -1,5 +1,6 @@
 #include "guest-mm/kernel/files/proc.h"
 
+#include "guest-mm/kernel/files/anonymous_inode.h"
 #include "guest-mm/kernel/files/proc_inodes.h"
 #include "guest-mm/kernel/files/proc_texts.h"
 #include "guest-mm/kernel/files/setting.h"
@@ -175,7 +176,9 @@ void ProcLink::set_text(const Inode& target) {
     return;
   }
   TextBuilder text;
-  if (target.type() == kModeFifo) {
+  if (const AnonymousInode* const anonymous = target.as_anonymous()) {
+    text.add("anon_inode:[", anonymous->name(), ']');
+  } else if (target.type() == kModeFifo) {
     text.add("pipe:[", target.number, ']');
   } else if (target.type() == kModeSocket) {
     text.add("socket:[", target.number, ']');

@@ -30,12 +30,14 @@ class RefCounted : public HeapAllocated {
   void release() {
     NOPTE_ASSERT(references_ > 0);
     if (--references_ == 0) {
-      delete this;
+      end();
     }
   }
 
  protected:
   virtual ~RefCounted() = default;
+  // Nobody holds it any more. It is whole, as a destructor's object is not.
+  virtual void end() { delete this; }
 
  private:
   u32 references_ = 1;
