@@ -1,5 +1,6 @@
 // Calls on descriptors: open, close, dup, fcntl, ioctl, pipe.
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/lock_calls.h"
 #include "guest-mm/kernel/files/pipe.h"
 #include "guest-mm/kernel/files/tmpfs.h"
 #include "guest-mm/kernel/process.h"
@@ -32,16 +33,6 @@ enum Command : u32 {
   kGetSeals = 1034,
 };
 constexpr u64 kFdCloseOnExec = 1;
-
-// struct flock; a lock is never in anybody's way.
-struct FileLock {
-  u16 type;
-  u16 whence;
-  i64 start;
-  i64 bytes;
-  i32 pid;
-};
-constexpr u16 kUnlocked = 2;
 
 CloseOnExec close_on_exec_of(u64 flags) {
   return flags & kOpenCloseOnExec ? CloseOnExec::kYes : CloseOnExec::kNo;
@@ -101,13 +92,10 @@ i64 make_pipe_descriptors(u64 address, u32 flags) {
   return error;
 }
 
-i64 get_lock(u64 address) {
-  FileLock lock{};
-  if (const i64 error = get_user(lock, address); error != 0) {
-    return error;
-  }
-  lock.type = kUnlocked;
-  return put_user(address, lock);
+// Those that a descriptor of O_PATH answers, too.
+bool asks_of_descriptor(u64 command) {
+  const auto which = static_cast<u32>(command);
+  return which <= kGetFl || which == kDupFdCloseOnExec;
 }
 
 i64 add_seals(const File& file, u64 seals) {
@@ -179,7 +167,7 @@ i64 sys_fcntl(const SyscallArgs& args) {
   const u64 descriptor = static_cast<u32>(args.a0);
   FileTable& table = current_files().table;
   File* const file = table.get(descriptor);
-  if (file == nullptr) {
+  if (file == nullptr || (!asks_of_descriptor(args.a1) && file->path_only())) {
     return -kEBADF;
   }
   switch (static_cast<u32>(args.a1)) {
@@ -198,15 +186,17 @@ i64 sys_fcntl(const SyscallArgs& args) {
       file->set_status_flags(static_cast<u32>(args.a2));
       return 0;
     case kGetLock:
+      return get_file_lock(*file, LockOwner::kProcess, args.a2);
     case kOfdGetLock:
-      return get_lock(args.a2);
+      return get_file_lock(*file, LockOwner::kOpenFile, args.a2);
     case kSetLock:
+      return set_file_lock(*file, descriptor, LockOwner::kProcess, Wait::kNo, args.a2);
     case kSetLockWait:
+      return set_file_lock(*file, descriptor, LockOwner::kProcess, Wait::kYes, args.a2);
     case kOfdSetLock:
-    case kOfdSetLockWait: {
-      FileLock lock{};
-      return get_user(lock, args.a2);
-    }
+      return set_file_lock(*file, descriptor, LockOwner::kOpenFile, Wait::kNo, args.a2);
+    case kOfdSetLockWait:
+      return set_file_lock(*file, descriptor, LockOwner::kOpenFile, Wait::kYes, args.a2);
     case kSetOwner:
     case kGetOwner:
       return 0;
@@ -229,8 +219,6 @@ i64 sys_fcntl(const SyscallArgs& args) {
       return -kEINVAL;
   }
 }
-
-i64 sys_flock(const SyscallArgs& args) { return file_of(args.a0) == nullptr ? -kEBADF : 0; }
 
 i64 sys_ioctl(const SyscallArgs& args) {
   constexpr u32 kFionbio = 0x5421;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "guest-mm/core/heap.h"
+#include "guest-mm/kernel/files/inode.h"
 
 namespace nopte::guest::files {
 
@@ -50,6 +51,15 @@ bool FileTable::reserve(u64 descriptors) {
   return true;
 }
 
+void FileTable::let_go(File* file) const {
+  if (Inode* const inode = file->inode(); inode != nullptr && inode->locks) [[unlikely]] {
+    if (!file->path_only()) {
+      inode->locks->drop(this);
+    }
+  }
+  file->release();
+}
+
 bool FileTable::copy_from(const FileTable& other) {
   const u64 count = other.capacity_ == kInline ? kInline : other.bound();
   if (!reserve(count)) {
@@ -80,7 +90,7 @@ void FileTable::close_all() {
   for (u64 word = 0; word < words(); ++word) {
     // A file's end may run anything; the table is consistent before.
     for (u64 left = std::exchange(bits_[word], 0); left != 0; left &= left - 1) {
-      Ref<File>::adopt(std::exchange(files_[word * 64 + static_cast<u64>(std::countr_zero(left))], nullptr));
+      let_go(std::exchange(files_[word * 64 + static_cast<u64>(std::countr_zero(left))], nullptr));
     }
   }
   if (files_ != inline_files_.data()) {
@@ -117,9 +127,12 @@ i64 FileTable::replace(u64 descriptor, Ref<File> file, CloseOnExec close_on_exec
     return -kENOMEM;
   }
   // The old file's end may run anything; the table is consistent before.
-  const Ref<File> old = Ref<File>::adopt(std::exchange(files_[descriptor], file.detach()));
+  File* const old = std::exchange(files_[descriptor], file.detach());
   bits_[descriptor / 64] |= u64{1} << (descriptor % 64);
   set_close_on_exec(descriptor, close_on_exec);
+  if (old != nullptr) {
+    let_go(old);
+  }
   return static_cast<i64>(descriptor);
 }
 
@@ -127,8 +140,9 @@ i64 FileTable::close(u64 descriptor) {
   if (get(descriptor) == nullptr) {
     return -kEBADF;
   }
-  const Ref<File> old = Ref<File>::adopt(std::exchange(files_[descriptor], nullptr));
+  File* const old = std::exchange(files_[descriptor], nullptr);
   bits_[descriptor / 64] &= ~(u64{1} << (descriptor % 64));
+  let_go(old);
   return 0;
 }
 

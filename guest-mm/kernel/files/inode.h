@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "guest-mm/kernel/files/file.h"
+#include "guest-mm/kernel/files/file_locks.h"
 
 namespace nopte::guest::files {
 
@@ -29,6 +30,7 @@ class Inode : public RefCounted {
   u64 changed_ns;
   // Where it was linked last: what ".." means, itself at the root. Null when it is not linked.
   Directory* parent = nullptr;
+  UniquePtr<FileLocks> locks;  // null until the first one
 
   [[nodiscard]] u32 type() const { return mode & kModeTypeMask; }
   [[nodiscard]] bool is_directory() const { return type() == kModeDirectory; }
