@@ -79,6 +79,8 @@ class Directory : public Inode {
   virtual i64 unlink(std::string_view name);
   // Moves an entry, over a replaceable one of that name. -EXDEV: not the same file system.
   virtual i64 rename(std::string_view name, Directory& to, std::string_view new_name);
+  // Each of two entries leads to what the other did.
+  virtual i64 exchange(std::string_view name, Directory& to, std::string_view new_name);
   // A new regular file, directory, device node, fifo or symbolic link of this file system, not linked yet.
   virtual ErrnoOr<Ref<Inode>> create(u32 mode, u64 device, std::string_view link_target);
   [[nodiscard]] virtual bool empty() const { return false; }

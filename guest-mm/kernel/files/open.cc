@@ -61,7 +61,12 @@ i64 may_open(const Inode& inode, u32 flags) {
 }  // namespace
 
 ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u32 mode, Inode* start) {
-  if ((flags & kOpenAccessMask) == kOpenAccessMask) {
+  if ((flags & kOpenPath) != 0) {
+    flags &= kOpenPath | kOpenDirectory | kOpenNoFollow | kOpenCloseOnExec;
+  }
+  if ((flags & kOpenAccessMask) == kOpenAccessMask ||
+      (flags & (kOpenCreate | kOpenDirectory)) == (kOpenCreate | kOpenDirectory) ||
+      (flags & (kOpenTmpFile | kOpenDirectory)) == kOpenTmpFile) {
     return ErrnoFail(kEINVAL);
   }
   const bool exclusive = (flags & kOpenCreate) && (flags & kOpenExclusive);
@@ -98,7 +103,8 @@ ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u3
   if ((flags & kOpenTmpFile) == kOpenTmpFile && (flags & kOpenDirectory)) {
     return open_unnamed(view, inode, flags & ~(kOpenDirectory | kOpenTmpFile), mode);
   }
-  if (inode.is_directory() && ((flags & kOpenAccessMask) != kOpenReadOnly || (flags & kOpenCreate))) {
+  if (inode.is_directory() &&
+      ((flags & kOpenAccessMask) != kOpenReadOnly || (flags & (kOpenCreate | kOpenTruncate)))) {
     return ErrnoFail(kEISDIR);
   }
   if (!created) {
