@@ -38,16 +38,17 @@ CloseOnExec close_on_exec_of(u64 flags) {
   return flags & kOpenCloseOnExec ? CloseOnExec::kYes : CloseOnExec::kNo;
 }
 
-i64 open_path(u64 directory, u64 path_address, u32 flags, u32 mode) {
+i64 open_path(u64 directory, u64 path_address, u32 flags, u32 mode, u32 resolve = 0) {
   UserPath path;
   if (const i64 error = path.load(path_address); error != 0) {
     return error;
   }
-  const PathStart start = path_start(directory, path.text());
+  // Where the start is the root every path begins there.
+  const PathStart start = path_start(directory, (resolve & kResolveInRoot) != 0 ? "." : path.text());
   if (start.error != 0) {
     return start.error;
   }
-  ErrnoOr<Ref<File>> file = open(current_directories(), path.text(), flags, mode, start.start);
+  ErrnoOr<Ref<File>> file = open(current_directories(), path.text(), flags, mode, start.start, resolve);
   if (!file) {
     return negated(file.error());
   }
@@ -116,6 +117,29 @@ i64 sys_open(const SyscallArgs& args) {
 }
 i64 sys_openat(const SyscallArgs& args) {
   return open_path(args.a0, args.a1, static_cast<u32>(args.a2), static_cast<u32>(args.a3));
+}
+// What open ignores it refuses (fs/open.c, build_open_flags).
+i64 sys_openat2(const SyscallArgs& args) {
+  struct {
+    u64 flags = 0, mode = 0, resolve = 0;
+  } how;
+  constexpr u64 kKnownFlags = 037777703,
+                kPathFlags = kOpenPath | kOpenDirectory | kOpenNoFollow | kOpenCloseOnExec;
+  constexpr u32 kScoped = kResolveBeneath | kResolveInRoot, kKnownRules = 2 * kResolveCached - 1;
+  if (const i64 error = get_grown_user(how, args.a2, args.a3, sizeof how); error != 0) {
+    return error;
+  }
+  const bool makes = (how.flags & (kOpenCreate | kOpenTmpFile)) != 0;
+  if ((how.flags & ~kKnownFlags) != 0 || (how.resolve & ~u64{kKnownRules}) != 0 ||
+      (how.resolve & kScoped) == kScoped || (how.mode & ~u64{makes ? kModePermMask : 0}) != 0 ||
+      ((how.flags & kOpenPath) != 0 && (how.flags & ~kPathFlags) != 0)) {
+    return -kEINVAL;
+  }
+  if ((how.resolve & kResolveCached) != 0 && (makes || (how.flags & kOpenTruncate) != 0)) {
+    return -kEAGAIN;
+  }
+  return open_path(args.a0, args.a1, static_cast<u32>(how.flags), static_cast<u32>(how.mode),
+                   static_cast<u32>(how.resolve));
 }
 i64 sys_creat(const SyscallArgs& args) {
   return open_path(static_cast<u64>(kAtCwd), args.a0, kOpenCreate | kOpenWriteOnly | kOpenTruncate,
