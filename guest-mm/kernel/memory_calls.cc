@@ -58,6 +58,21 @@ i64 refuse_large(u64 flags, bool anonymous) {
   return anonymous && (size == 0 || size == 21 || size == 30) ? -kENOMEM : -kEINVAL;
 }
 
+// Flags that few ask for, and memory that is to be locked. Negative errno, or 0.
+[[gnu::noinline, gnu::cold]] i64 take_rare_flags(u64 flags, MapRequest& request) {
+  const u64 pages = bytes_to_pages(request.bytes);
+  if ((flags & kMap32Bit) != 0 && request.placement == Placement::kAnywhere) {
+    request.hint = space().low_place(request.hint.page_base(), pages);
+    if (request.hint == Gva{}) return -kENOMEM;
+  }
+  if ((flags & kMapNoReserve) != 0) request.flags |= kVmaNoReserve;
+  if ((flags & kMapLocked) != 0) {
+    if (!may_lock()) return -kEPERM;
+    request.flags |= kVmaLocked;
+  }
+  return ((request.flags | space().future_flags()) & kVmaLocked) != 0 && !may_lock_more(pages) ? -kEAGAIN : 0;
+}
+
 // The file's part of an mmap: object and flags. Negative errno, or 0.
 i64 take_file(u64 descriptor, u64 flags, MapRequest& request) {
   files::File* file = files::current_files().table.get(descriptor);
@@ -116,17 +131,7 @@ i64 sys_mmap(const SyscallArgs& args) {
     }
   }
   if (((flags & (kMapNoReserve | kMap32Bit | kMapLocked)) | space().future_flags()) != 0) [[unlikely]] {
-    if ((flags & kMap32Bit) != 0 && request.placement == Placement::kAnywhere) {
-      request.hint = space().low_place(request.hint.page_base(), bytes_to_pages(bytes));
-      if (request.hint == Gva{}) return -kENOMEM;
-    }
-    if ((flags & kMapNoReserve) != 0) request.flags |= kVmaNoReserve;
-    if ((flags & kMapLocked) != 0) request.flags |= kVmaLocked;
-    if ((flags & kMapLocked) != 0 && !may_lock()) return -kEPERM;
-    if (((request.flags | space().future_flags()) & kVmaLocked) != 0 &&
-        !may_lock_more(bytes_to_pages(bytes))) {
-      return -kEAGAIN;
-    }
+    if (const i64 error = take_rare_flags(flags, request); error != 0) return error;
   }
   request.populate = (flags & kMapLocked) != 0 || (flags & (kMapPopulate | kMapNonBlock)) == kMapPopulate;
 

@@ -10,6 +10,24 @@
 
 namespace nopte::guest::files {
 
+namespace {
+
+[[gnu::noinline, gnu::cold]] void drop_locks(const File& file, const FileTable* owner) {
+  if (!file.path_only()) {
+    file.inode()->locks->drop(owner);
+  }
+}
+
+// The reference of a descriptor that is no more, and what the process locked of the file.
+inline void let_go(File* file, const FileTable* owner) {
+  if (Inode* const inode = file->inode(); inode != nullptr && inode->locks) [[unlikely]] {
+    drop_locks(*file, owner);
+  }
+  file->release();
+}
+
+}  // namespace
+
 FileTable::~FileTable() { close_all(); }
 
 u64 FileTable::bound() const {
@@ -51,15 +69,6 @@ bool FileTable::reserve(u64 descriptors) {
   return true;
 }
 
-void FileTable::let_go(File* file) const {
-  if (Inode* const inode = file->inode(); inode != nullptr && inode->locks) [[unlikely]] {
-    if (!file->path_only()) {
-      inode->locks->drop(this);
-    }
-  }
-  file->release();
-}
-
 bool FileTable::copy_from(const FileTable& other) {
   const u64 count = other.capacity_ == kInline ? kInline : other.bound();
   if (!reserve(count)) {
@@ -90,7 +99,7 @@ void FileTable::close_all() {
   for (u64 word = 0; word < words(); ++word) {
     // A file's end may run anything; the table is consistent before.
     for (u64 left = std::exchange(bits_[word], 0); left != 0; left &= left - 1) {
-      let_go(std::exchange(files_[word * 64 + static_cast<u64>(std::countr_zero(left))], nullptr));
+      let_go(std::exchange(files_[word * 64 + static_cast<u64>(std::countr_zero(left))], nullptr), this);
     }
   }
   if (files_ != inline_files_.data()) {
@@ -131,7 +140,7 @@ i64 FileTable::replace(u64 descriptor, Ref<File> file, CloseOnExec close_on_exec
   bits_[descriptor / 64] |= u64{1} << (descriptor % 64);
   set_close_on_exec(descriptor, close_on_exec);
   if (old != nullptr) {
-    let_go(old);
+    let_go(old, this);
   }
   return static_cast<i64>(descriptor);
 }
@@ -142,7 +151,7 @@ i64 FileTable::close(u64 descriptor) {
   }
   File* const old = std::exchange(files_[descriptor], nullptr);
   bits_[descriptor / 64] &= ~(u64{1} << (descriptor % 64));
-  let_go(old);
+  let_go(old, this);
   return 0;
 }
 

@@ -59,8 +59,6 @@ class FileTable {
   [[nodiscard]] u64 lowest_free(u64 minimum) const;
   [[nodiscard]] bool reserve(u64 descriptors);
   void give_back_block();
-  // The reference of a descriptor that is no more, and what this process locked of the file.
-  void let_go(File* file) const;
 
   // The files and behind them the bits are one block once there are more than fit here.
   std::array<File*, kInline> inline_files_{};
