@@ -109,6 +109,7 @@ class AddressSpace {
   Result<void> lock(VaRange range, u32 how);
   // How what comes from now on is locked; a clone begins with 0.
   void lock_future(u32 how) { future_flags_ = how; }
+  [[nodiscard]] u32 future_flags() const { return future_flags_; }
   [[nodiscard]] u64 locked_pages() const;
   // Whether any region may have one of these flags: false is certain.
   [[nodiscard]] bool may_have(u32 flags) const { return (seen_flags_ & flags) != 0; }

@@ -1,6 +1,5 @@
 #include "guest-mm/kernel/clone_request.h"
 
-#include <algorithm>
 #include <cstddef>
 
 #include "guest-mm/kernel/errno.h"
@@ -66,25 +65,9 @@ bool valid(const CloneArguments& arguments, u64 bytes) {
 }  // namespace
 
 i64 load_clone_request(u64 address, u64 bytes, CloneRequest& request) {
-  if (bytes > kPageBytes) {
-    return -kE2BIG;
-  }
-  if (bytes < kFirstBytes) {
-    return -kEINVAL;
-  }
   CloneArguments arguments;
-  // As copy_struct_from_user: what a later version has behind must be zero.
-  for (u64 at = sizeof(arguments); at < bytes; ++at) {
-    u8 byte = 0;
-    if (const i64 error = files::get_user(byte, address + at); error != 0) {
-      return error;
-    }
-    if (byte != 0) {
-      return -kE2BIG;
-    }
-  }
-  if (!arch::copy_from_user(&arguments, Gva{address}, std::min(bytes, sizeof(arguments)))) {
-    return -kEFAULT;
+  if (const i64 error = files::get_grown_user(arguments, address, bytes, kFirstBytes); error != 0) {
+    return error;
   }
   // One chooses no numbers here, and there are no control groups.
   if (!valid(arguments, bytes) || arguments.set_tid_count != 0 || (arguments.flags & kCloneIntoCgroup) != 0) {

@@ -258,14 +258,76 @@ class Scratch {
   ExecScratch* data_;
 };
 
-i64 load_program(const SyscallArgs& args, NewImage& image) {
-  Scratch scratch;
-  const Result<u64> length = arch::copy_string_from_user(scratch->path, Gva{args.a0}, sizeof(scratch->path));
+// What execve and execveat ask for: user addresses.
+struct ExecRequest {
+  u64 directory = static_cast<u64>(files::kAtCwd);
+  u64 path = 0;
+  u64 arguments = 0;
+  u64 environment = 0;
+  u32 flags = 0;
+};
+
+// What a path that begins at a descriptor is called: /dev/fd/N, and the path behind it.
+u64 write_descriptor_name(char* out, u32 descriptor) {
+  constexpr std::string_view kFolder = "/dev/fd/";
+  char digits[10];
+  u64 count = 0;
+  do {
+    digits[count++] = static_cast<char>('0' + descriptor % 10);
+    descriptor /= 10;
+  } while (descriptor != 0);
+  std::memcpy(out, kFolder.data(), kFolder.size());
+  for (u64 i = 0; i < count; ++i) {
+    out[kFolder.size() + i] = digits[count - 1 - i];
+  }
+  out[kFolder.size() + count] = '/';
+  return kFolder.size() + count + 1;
+}
+
+// Reads the path; what the program is called, and where it is.
+i64 load_path(const ExecRequest& request, ExecScratch& scratch, std::string_view& name,
+              std::string_view& path, ProgramPlace& place) {
+  const bool at_descriptor = static_cast<i32>(request.directory) != files::kAtCwd;
+  const u64 before =
+      at_descriptor ? write_descriptor_name(scratch.path, static_cast<u32>(request.directory)) : 0;
+  const Result<u64> length =
+      arch::copy_string_from_user(scratch.path + before, Gva{request.path}, sizeof(scratch.path) - before);
   if (!length) {
     return length.error() == Status::kLimit ? -kENAMETOOLONG : -kEFAULT;
   }
-  const std::string_view path(scratch->path, *length);
-  if (const i64 error = find_program(scratch->program, path); error != 0) {
+  name = path = {scratch.path + before, *length};
+  if ((request.flags & files::kAtSymlinkNoFollow) != 0) {
+    place.final = files::FinalLink::kStay;
+  }
+  const bool itself = path.empty() && (request.flags & files::kAtEmptyPath) != 0;
+  if (!at_descriptor || path.starts_with('/')) {
+    return itself ? -kEACCES : 0;  // a directory
+  }
+  if (path.empty() && !itself) {
+    return -kENOENT;
+  }
+  const files::FileTable& table = files::current_files().table;
+  const u64 descriptor = static_cast<u32>(request.directory);
+  files::File* const file = table.get(descriptor);
+  if (file == nullptr) {
+    return -kEBADF;
+  }
+  place.start = file->inode();
+  place.itself = itself;
+  place.unnamed = table.close_on_exec(descriptor);
+  name = {scratch.path, itself ? before - 1 : before + *length};
+  return 0;
+}
+
+i64 load_program(const ExecRequest& request, NewImage& image) {
+  Scratch scratch;
+  std::string_view path;
+  std::string_view within;
+  ProgramPlace place;
+  if (const i64 error = load_path(request, *scratch.operator->(), path, within, place); error != 0) {
+    return error;
+  }
+  if (const i64 error = find_program(scratch->program, within, place); error != 0) {
     return error;
   }
   ProgramArguments arguments;
@@ -274,7 +336,7 @@ i64 load_program(const SyscallArgs& args, NewImage& image) {
   if (!before) {
     return errno_of_arguments(before.error());
   }
-  const Result<u64> given = arguments.add_user_array(Gva{args.a1}, script ? 1 : 0);
+  const Result<u64> given = arguments.add_user_array(Gva{request.arguments}, script ? 1 : 0);
   if (!given) {
     return errno_of_arguments(given.error());
   }
@@ -286,7 +348,7 @@ i64 load_program(const SyscallArgs& args, NewImage& image) {
     }
     arguments.arguments = 1;
   }
-  const Result<u64> environment = arguments.add_user_array(Gva{args.a2});
+  const Result<u64> environment = arguments.add_user_array(Gva{request.environment});
   if (!environment) {
     return errno_of_arguments(environment.error());
   }
@@ -294,9 +356,9 @@ i64 load_program(const SyscallArgs& args, NewImage& image) {
   return make_image(scratch->program, path, arguments, image);
 }
 
-i64 execute(const SyscallArgs& args) {
+i64 execute(const ExecRequest& request) {
   NewImage image;
-  if (const i64 error = load_program(args, image); error != 0) {
+  if (const i64 error = load_program(request, image); error != 0) {
     return error;
   }
   // The wait for the other threads comes last: another process may exec meanwhile, and uses the scratch data.
@@ -311,14 +373,29 @@ i64 execute(const SyscallArgs& args) {
   return 0;
 }
 
-}  // namespace
-
-i64 sys_execve(const SyscallArgs& args) {
-  const i64 error = execute(args);
+i64 execute_and_lead(const ExecRequest& request) {
+  const i64 error = execute(request);
   if (error == 0 && &current() != &current_process().leader()) {
     go_on_as_leader(leader_goes_on);
   }
   return error;
+}
+
+}  // namespace
+
+i64 sys_execve(const SyscallArgs& args) {
+  return execute_and_lead({.path = args.a0, .arguments = args.a1, .environment = args.a2});
+}
+
+i64 sys_execveat(const SyscallArgs& args) {
+  if ((args.a4 & ~u64{files::kAtSymlinkNoFollow | files::kAtEmptyPath}) != 0) {
+    return -kEINVAL;
+  }
+  return execute_and_lead({.directory = args.a0,
+                           .path = args.a1,
+                           .arguments = args.a2,
+                           .environment = args.a3,
+                           .flags = static_cast<u32>(args.a4)});
 }
 
 i64 exec_first_program(std::string_view path, std::span<const std::string_view> arguments,

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "guest-mm/core/address_space.h"
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/files/pidfd.h"
 #include "guest-mm/kernel/futex.h"
@@ -58,18 +59,34 @@ void tell_of_stop(const Process& process, i32 code, i32 signal) {
   wake(parent.child_event);
 }
 
-// Children go to init; those that ended already are its to collect.
-void give_children_to_init(Process& process) {
-  Process* init = init_process();
+// Who takes the children of one that ends: the nearest above it that asked for them, or init.
+Process& reaper_of(const Process& process) {
+  Process* above = process.parent;
+  while (above != nullptr && !above->child_subreaper) {
+    above = above->parent;
+  }
+  return above != nullptr ? *above : *init_process();
+}
+
+// Those that ended already are its to collect.
+void give_children_away(Process& process) {
+  if (process.first_child == nullptr) {
+    return;
+  }
+  Process& reaper = reaper_of(process);
   bool ended = false;
   while (Process* child = process.first_child) {
     ended = ended || child->ended();
     child->exit_signal = kSIGCHLD;
-    set_parent(*child, init);
+    set_parent(*child, &reaper);
+    if (child->parent_death_signal != 0 && !child->ended()) {
+      send_signal(*child, child->parent_death_signal,
+                  SignalInfo{.code = kSiUser, .pid = process.pid, .uid = identity().user.real});
+    }
   }
   if (ended) {
-    send_signal(*init, kSIGCHLD, SignalInfo{.code = kCldExited, .pid = 0, .value = 0});
-    wake(init->child_event);
+    send_signal(reaper, kSIGCHLD, SignalInfo{.code = kCldExited, .pid = 0, .value = 0});
+    wake(reaper.child_event);
   }
 }
 
@@ -163,7 +180,7 @@ void end_process(Process& process) {
       child = next;
     }
   }
-  give_children_to_init(process);
+  give_children_away(process);
   if (files::ThreadWatch* const watch = process.leader().watch; watch != nullptr) [[unlikely]] {
     watch->ended();
   }

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/memory_lock_limit.h"
 #include "guest-mm/kernel/memory_range.h"
 #include "guest-mm/kernel/syscall.h"
 
@@ -55,6 +56,21 @@ i64 answer(Result<Gva> result) {
 i64 refuse_large(u64 flags, bool anonymous) {
   const u64 size = flags >> 26 & 63;
   return anonymous && (size == 0 || size == 21 || size == 30) ? -kENOMEM : -kEINVAL;
+}
+
+// Flags that few ask for, and memory that is to be locked. Negative errno, or 0.
+[[gnu::noinline, gnu::cold]] i64 take_rare_flags(u64 flags, MapRequest& request) {
+  const u64 pages = bytes_to_pages(request.bytes);
+  if ((flags & kMap32Bit) != 0 && request.placement == Placement::kAnywhere) {
+    request.hint = space().low_place(request.hint.page_base(), pages);
+    if (request.hint == Gva{}) return -kENOMEM;
+  }
+  if ((flags & kMapNoReserve) != 0) request.flags |= kVmaNoReserve;
+  if ((flags & kMapLocked) != 0) {
+    if (!may_lock()) return -kEPERM;
+    request.flags |= kVmaLocked;
+  }
+  return ((request.flags | space().future_flags()) & kVmaLocked) != 0 && !may_lock_more(pages) ? -kEAGAIN : 0;
 }
 
 // The file's part of an mmap: object and flags. Negative errno, or 0.
@@ -114,13 +130,8 @@ i64 sys_mmap(const SyscallArgs& args) {
       return request.placement == Placement::kFixed ? -kEPERM : -kEEXIST;
     }
   }
-  if ((flags & (kMapNoReserve | kMap32Bit | kMapLocked)) != 0) [[unlikely]] {
-    if ((flags & kMap32Bit) != 0 && request.placement == Placement::kAnywhere) {
-      request.hint = space().low_place(request.hint.page_base(), bytes_to_pages(bytes));
-      if (request.hint == Gva{}) return -kENOMEM;
-    }
-    if ((flags & kMapNoReserve) != 0) request.flags |= kVmaNoReserve;
-    if ((flags & kMapLocked) != 0) request.flags |= kVmaLocked;
+  if (((flags & (kMapNoReserve | kMap32Bit | kMapLocked)) | space().future_flags()) != 0) [[unlikely]] {
+    if (const i64 error = take_rare_flags(flags, request); error != 0) return error;
   }
   request.populate = (flags & kMapLocked) != 0 || (flags & (kMapPopulate | kMapNonBlock)) == kMapPopulate;
 
@@ -188,7 +199,8 @@ i64 sys_mremap(const SyscallArgs& args) {
   const u64 old_bytes = round_up(args.a1);
   const u64 new_bytes = round_up(args.a2);
   if (new_bytes == 0) return -kEINVAL;
-  if (!space().find(Gva{args.a0})) return -kEFAULT;
+  const auto vma = space().find(Gva{args.a0});
+  if (!vma) return -kEFAULT;
   if (args.a0 + old_bytes < args.a0 || args.a0 + old_bytes > kUserEnd) return -kEFAULT;
   if (new_bytes > kUserEnd) return fixed || keeps_source ? -kEINVAL : -kENOMEM;
   RemapRequest request{.old = range_of(args.a0, old_bytes),
@@ -199,6 +211,10 @@ i64 sys_mremap(const SyscallArgs& args) {
                        .new_address = Gva{args.a4}};
   if ((fixed || keeps_source) && (!aligned(args.a4) || args.a4 > kUserEnd - new_bytes)) return -kEINVAL;
   if (sealed(request.old) || (fixed && sealed(range_of(args.a4, new_bytes)))) return -kEPERM;
+  if ((vma->flags & kVmaLocked) != 0 && new_bytes > old_bytes &&
+      !may_lock_more((new_bytes - old_bytes) >> kPageShift)) {
+    return -kEAGAIN;
+  }
   return answer(space().remap(request));
 }
 
@@ -240,7 +256,15 @@ i64 sys_mseal(const SyscallArgs& args) {
   return answer(space().mark(range_of(start, bytes), kVmaSealed, kVmaSealed));
 }
 
-i64 sys_brk(const SyscallArgs& args) { return static_cast<i64>(space().set_brk(Gva{args.a0}).value()); }
+i64 sys_brk(const SyscallArgs& args) {
+  const Gva end = Gva{args.a0};
+  const Gva now = space().brk();
+  if (space().future_flags() != 0 && now < end && end < kUserRange.end &&
+      !may_lock_more(bytes_to_pages(round_up(end.value()) - round_up(now.value())))) [[unlikely]] {
+    return static_cast<i64>(now.value());
+  }
+  return static_cast<i64>(space().set_brk(end).value());
+}
 
 i64 sys_mincore(const SyscallArgs& args) {
   const u64 start = args.a0;

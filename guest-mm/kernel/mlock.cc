@@ -1,5 +1,7 @@
 // The mlock family: argument rules and errno values are Linux's (mm/mlock.c of 6.12). Pages never leave
 // memory, so that locking is having them there, and what Linux refuses of locked ones.
+#include "guest-mm/kernel/credentials.h"
+#include "guest-mm/kernel/memory_lock_limit.h"
 #include "guest-mm/kernel/memory_range.h"
 #include "guest-mm/kernel/syscall.h"
 
@@ -23,12 +25,32 @@ i64 install(VaRange range) {
       AtHole::kStops);
 }
 
+u64 limit_pages() {
+  return bytes_to_pages(current_process().limits->of(Resource::kLockedBytes).now & ~kPageMask);
+}
+
+// How many pages of the range are promised with all of these flags.
+u64 pages_with(u32 flags, VaRange range) {
+  u64 pages = 0;
+  for (auto vma = space().at_or_after(range.begin); vma && vma->range.begin < range.end;
+       vma = space().at_or_after(vma->range.end)) {
+    if ((vma->flags & flags) == flags) pages += vma->range.intersect(range).pages();
+  }
+  return pages;
+}
+
 i64 lock(const SyscallArgs& args, u32 how) {
+  if (how != 0 && !may_lock()) return -kEPERM;
   const u64 start = args.a0 & ~kPageMask;
   const u64 bytes = round_up(args.a1 + (args.a0 & kPageMask));
   if (start + bytes < start) return -kEINVAL;
   if (bytes == 0) return 0;
   const VaRange range = range_of(start, bytes);
+  // What is locked already counts once.
+  if (how != 0 && !may_lock_more(range.pages()) &&
+      space().locked_pages() + range.pages() - pages_with(kVmaLocked, range) > limit_pages()) {
+    return -kENOMEM;
+  }
   if (const auto locked = space().lock(range, how); !locked) return answer(locked);
   return how == kVmaLocked ? install(range) : 0;
 }
@@ -40,6 +62,14 @@ void lock_all(u32 now, u32 future) {
 }
 
 }  // namespace
+
+bool may_lock() {
+  return current_process().limits->of(Resource::kLockedBytes).now != 0 || capable(Capability::kIpcLock);
+}
+
+bool may_lock_more(u64 pages) {
+  return capable(Capability::kIpcLock) || space().locked_pages() + pages <= limit_pages();
+}
 
 i64 sys_mlock(const SyscallArgs& args) { return lock(args, kVmaLocked); }
 
@@ -54,6 +84,11 @@ i64 sys_mlockall(const SyscallArgs& args) {
   const u64 flags = args.a0;
   if ((flags & ~(kMclCurrent | kMclFuture | kMclOnFault)) != 0 || (flags & (kMclCurrent | kMclFuture)) == 0) {
     return -kEINVAL;
+  }
+  if (!may_lock()) return -kEPERM;
+  if ((flags & kMclCurrent) != 0 && !capable(Capability::kIpcLock) &&
+      pages_with(0, kUserRange) > limit_pages()) {
+    return -kENOMEM;
   }
   const u32 how = (flags & kMclOnFault) != 0 ? kVmaLockFlags : u32{kVmaLocked};
   const u32 future = (flags & kMclFuture) != 0 ? how : 0;

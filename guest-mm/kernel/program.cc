@@ -75,7 +75,7 @@ i64 find_interpreter(Program& program) {
     return -kENOEXEC;
   }
   program.interpreter_name = path;
-  auto opened = files::open_executable(*current().files, path);
+  auto opened = files::open_executable(files::current_directories(), path);
   if (!opened) {
     return -static_cast<i64>(opened.error());
   }
@@ -90,9 +90,12 @@ i64 find_interpreter(Program& program) {
 }  // namespace
 
 // Follows "#!" lines to the program that will run.
-i64 find_program(Program& program, std::string_view path) {
+i64 find_program(Program& program, std::string_view path, const ProgramPlace& place) {
   for (;;) {
-    auto opened = files::open_executable(*current().files, path);
+    files::ProcessFiles& view = files::current_directories();
+    auto opened = program.scripts != 0 ? files::open_executable(view, path)
+                  : place.itself       ? files::open_executable(*place.start)
+                                       : files::open_executable(view, path, place.final, place.start);
     if (!opened) {
       return -static_cast<i64>(opened.error());
     }
@@ -102,6 +105,9 @@ i64 find_program(Program& program, std::string_view path) {
     if (header_bytes < 2 || mark[0] != '#' || mark[1] != '!') {
       return read_headers(program.main, header_bytes, elf::Role::kProgram) ? find_interpreter(program)
                                                                            : -kENOEXEC;
+    }
+    if (place.unnamed) {
+      return -kENOENT;
     }
     if (program.scripts == kMostScripts) {
       return -kELOOP;

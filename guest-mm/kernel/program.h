@@ -49,8 +49,16 @@ struct Program {
   [[nodiscard]] u64 entry() const { return interpreter.file ? interpreter.entry() : main.entry(); }
 };
 
+// Where the first file is looked for.
+struct ProgramPlace {
+  files::Inode* start = nullptr;  // null: the working directory
+  bool itself = false;            // the start is the file
+  files::FinalLink final = files::FinalLink::kFollow;
+  bool unnamed = false;  // its name is gone once it runs: no script (-kENOENT)
+};
+
 // Fills in an empty Program. 0, or a negative errno; interpreter_name is set if it was the interpreter's.
-i64 find_program(Program& program, std::string_view path);
+i64 find_program(Program& program, std::string_view path, const ProgramPlace& place = {});
 
 // Adds what stands before the program's own arguments: the interpreters of scripts with their arguments, and
 // the script. How many. Errors: as ProgramArguments::add.

@@ -1,6 +1,5 @@
 // Questions about the system, limits and scheduling.
 #include <algorithm>
-#include <cstring>
 #include <iterator>
 
 #include "guest-mm/core/address_space.h"
@@ -64,40 +63,6 @@ i64 sys_getrusage(const SyscallArgs& args) {
       return -kEINVAL;
   }
   return arch::copy_to_user(Gva{args.a1}, &usage, sizeof(usage)) ? 0 : -kEFAULT;
-}
-
-i64 sys_prctl(const SyscallArgs& args) {
-  constexpr u64 kSetName = 15, kGetName = 16, kGetDumpable = 3, kSetThpDisable = 41, kGetThpDisable = 42;
-  Thread& self = current();
-  switch (args.a0 & 0xffff'ffff) {
-    case kSetName: {
-      char name[sizeof(self.comm)] = {};
-      const Result<u64> length = arch::copy_string_from_user(name, Gva{args.a1}, sizeof(name));
-      if (!length && length.error() != Status::kLimit) {
-        return -kEFAULT;
-      }
-      name[sizeof(name) - 1] = 0;
-      std::memcpy(self.comm, name, sizeof(name));
-      return 0;
-    }
-    case kGetName:
-      return arch::copy_to_user(Gva{args.a1}, self.comm, sizeof(self.comm)) ? 0 : -kEFAULT;
-    case kGetDumpable:
-      return 1;
-    case kSetThpDisable:
-      if (args.a2 != 0 || args.a3 != 0 || args.a4 != 0) {
-        return -kEINVAL;
-      }
-      self.space->bar_large_leaves(args.a1 != 0);
-      return 0;
-    case kGetThpDisable:
-      if (args.a1 != 0 || args.a2 != 0 || args.a3 != 0 || args.a4 != 0) {
-        return -kEINVAL;
-      }
-      return self.space->large_leaves_barred() ? 1 : 0;
-    default:
-      return -kEINVAL;
-  }
 }
 
 // reboot(2), as include/uapi/linux/reboot.h names its commands: every end of the machine is the same one.

@@ -94,11 +94,6 @@ i64 set_owner(Inode& inode, u64 uid, u64 gid) {
   return 0;
 }
 
-i64 on_descriptor(u64 descriptor, FunctionRef<i64(Inode&)> change) {
-  File* const file = file_of(descriptor);
-  return file == nullptr || file->path_only() ? -kEBADF : change(*file->inode());
-}
-
 constexpr i64 kTimeNow = 0x3fff'ffff;
 constexpr i64 kTimeOmit = 0x3fff'fffe;
 
@@ -163,6 +158,10 @@ i64 sys_fchmod(const SyscallArgs& args) {
 }
 i64 sys_fchmodat(const SyscallArgs& args) {
   return on_path(args.a0, args.a1, 0, [&](Inode& inode) { return set_mode(inode, args.a2); });
+}
+i64 sys_fchmodat2(const SyscallArgs& args) {
+  return on_path(args.a0, args.a1, static_cast<u32>(args.a3),
+                 [&](Inode& inode) { return inode.is_symlink() ? -kEOPNOTSUPP : set_mode(inode, args.a2); });
 }
 
 i64 sys_chown(const SyscallArgs& args) {

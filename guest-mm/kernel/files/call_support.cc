@@ -65,9 +65,17 @@ ErrnoOr<Ref<Inode>> inode_of_user_path(u64 directory_descriptor, u64 path_addres
 }
 
 i64 on_path(u64 directory, u64 path, u32 flags, FunctionRef<i64(Inode&)> change) {
+  if ((flags & ~(kAtSymlinkNoFollow | kAtEmptyPath)) != 0) {
+    return -kEINVAL;
+  }
   const ErrnoOr<Ref<Inode>> inode = inode_of_user_path(
       directory, path, flags & kAtSymlinkNoFollow ? FinalLink::kStay : FinalLink::kFollow, flags);
   return inode ? change(**inode) : negated(inode.error());
+}
+
+i64 on_descriptor(u64 descriptor, FunctionRef<i64(Inode&)> change) {
+  File* const file = file_of(descriptor);
+  return file == nullptr || file->path_only() ? -kEBADF : change(*file->inode());
 }
 
 }  // namespace nopte::guest::files

@@ -43,5 +43,7 @@ ErrnoOr<Ref<Inode>> inode_of_user_path(u64 directory_descriptor, u64 path_addres
 
 // change() of the inode of a path, with inode_of_user_path's flags: its answer, or a negative errno.
 i64 on_path(u64 directory_descriptor, u64 path_address, u32 flags, FunctionRef<i64(Inode&)> change);
+// The same for a descriptor; -EBADF for one that is not open, or by O_PATH only.
+i64 on_descriptor(u64 descriptor, FunctionRef<i64(Inode&)> change);
 
 }  // namespace nopte::guest::files

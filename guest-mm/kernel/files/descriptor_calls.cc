@@ -1,5 +1,6 @@
 // Calls on descriptors: open, close, dup, fcntl, pipe.
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/lock_calls.h"
 #include "guest-mm/kernel/files/pipe.h"
 #include "guest-mm/kernel/files/tmpfs.h"
 #include "guest-mm/kernel/process.h"
@@ -33,16 +34,6 @@ enum Command : u32 {
 };
 constexpr u64 kFdCloseOnExec = 1;
 
-// struct flock; a lock is never in anybody's way.
-struct FileLock {
-  u16 type;
-  u16 whence;
-  i64 start;
-  i64 bytes;
-  i32 pid;
-};
-constexpr u16 kUnlocked = 2;
-
 // By a name, and not by a call of its own.
 bool was_opened(const File& file) {
   const PipeInode* const pipe = file.inode()->as_pipe();
@@ -53,16 +44,17 @@ CloseOnExec close_on_exec_of(u64 flags) {
   return flags & kOpenCloseOnExec ? CloseOnExec::kYes : CloseOnExec::kNo;
 }
 
-i64 open_path(u64 directory, u64 path_address, u32 flags, u32 mode) {
+i64 open_path(u64 directory, u64 path_address, u32 flags, u32 mode, u32 resolve = 0) {
   UserPath path;
   if (const i64 error = path.load(path_address); error != 0) {
     return error;
   }
-  const PathStart start = path_start(directory, path.text());
+  // Where the start is the root every path begins there.
+  const PathStart start = path_start(directory, (resolve & kResolveInRoot) != 0 ? "." : path.text());
   if (start.error != 0) {
     return start.error;
   }
-  ErrnoOr<Ref<File>> file = open(current_directories(), path.text(), flags, mode, start.start);
+  ErrnoOr<Ref<File>> file = open(current_directories(), path.text(), flags, mode, start.start, resolve);
   if (!file) {
     return negated(file.error());
   }
@@ -111,13 +103,10 @@ i64 make_pipe_descriptors(u64 address, u32 flags) {
   return error;
 }
 
-i64 get_lock(u64 address) {
-  FileLock lock{};
-  if (const i64 error = get_user(lock, address); error != 0) {
-    return error;
-  }
-  lock.type = kUnlocked;
-  return put_user(address, lock);
+// Those that a descriptor of O_PATH answers, too.
+bool asks_of_descriptor(u64 command) {
+  const auto which = static_cast<u32>(command);
+  return which <= kGetFl || which == kDupFdCloseOnExec;
 }
 
 i64 add_seals(const File& file, u64 seals) {
@@ -138,6 +127,29 @@ i64 sys_open(const SyscallArgs& args) {
 }
 i64 sys_openat(const SyscallArgs& args) {
   return open_path(args.a0, args.a1, static_cast<u32>(args.a2), static_cast<u32>(args.a3));
+}
+// What open ignores it refuses (fs/open.c, build_open_flags).
+i64 sys_openat2(const SyscallArgs& args) {
+  struct {
+    u64 flags = 0, mode = 0, resolve = 0;
+  } how;
+  constexpr u64 kKnownFlags = 037777703,
+                kPathFlags = kOpenPath | kOpenDirectory | kOpenNoFollow | kOpenCloseOnExec;
+  constexpr u32 kScoped = kResolveBeneath | kResolveInRoot, kKnownRules = 2 * kResolveCached - 1;
+  if (const i64 error = get_grown_user(how, args.a2, args.a3, sizeof how); error != 0) {
+    return error;
+  }
+  const bool makes = (how.flags & (kOpenCreate | kOpenTmpFile)) != 0;
+  if ((how.flags & ~kKnownFlags) != 0 || (how.resolve & ~u64{kKnownRules}) != 0 ||
+      (how.resolve & kScoped) == kScoped || (how.mode & ~u64{makes ? kModePermMask : 0}) != 0 ||
+      ((how.flags & kOpenPath) != 0 && (how.flags & ~kPathFlags) != 0)) {
+    return -kEINVAL;
+  }
+  if ((how.resolve & kResolveCached) != 0 && (makes || (how.flags & kOpenTruncate) != 0)) {
+    return -kEAGAIN;
+  }
+  return open_path(args.a0, args.a1, static_cast<u32>(how.flags), static_cast<u32>(how.mode),
+                   static_cast<u32>(how.resolve));
 }
 i64 sys_creat(const SyscallArgs& args) {
   return open_path(static_cast<u64>(kAtCwd), args.a0, kOpenCreate | kOpenWriteOnly | kOpenTruncate,
@@ -189,7 +201,7 @@ i64 sys_fcntl(const SyscallArgs& args) {
   const u64 descriptor = static_cast<u32>(args.a0);
   FileTable& table = current_files().table;
   File* const file = table.get(descriptor);
-  if (file == nullptr) {
+  if (file == nullptr || (!asks_of_descriptor(args.a1) && file->path_only())) {
     return -kEBADF;
   }
   switch (static_cast<u32>(args.a1)) {
@@ -208,15 +220,17 @@ i64 sys_fcntl(const SyscallArgs& args) {
       file->set_status_flags(static_cast<u32>(args.a2));
       return 0;
     case kGetLock:
+      return get_file_lock(*file, LockOwner::kProcess, args.a2);
     case kOfdGetLock:
-      return get_lock(args.a2);
+      return get_file_lock(*file, LockOwner::kOpenFile, args.a2);
     case kSetLock:
+      return set_file_lock(*file, descriptor, LockOwner::kProcess, Wait::kNo, args.a2);
     case kSetLockWait:
+      return set_file_lock(*file, descriptor, LockOwner::kProcess, Wait::kYes, args.a2);
     case kOfdSetLock:
-    case kOfdSetLockWait: {
-      FileLock lock{};
-      return get_user(lock, args.a2);
-    }
+      return set_file_lock(*file, descriptor, LockOwner::kOpenFile, Wait::kNo, args.a2);
+    case kOfdSetLockWait:
+      return set_file_lock(*file, descriptor, LockOwner::kOpenFile, Wait::kYes, args.a2);
     case kSetOwner:
     case kGetOwner:
       return 0;
@@ -239,8 +253,6 @@ i64 sys_fcntl(const SyscallArgs& args) {
       return -kEINVAL;
   }
 }
-
-i64 sys_flock(const SyscallArgs& args) { return file_of(args.a0) == nullptr ? -kEBADF : 0; }
 
 i64 sys_pipe(const SyscallArgs& args) { return make_pipe_descriptors(args.a0, 0); }
 i64 sys_pipe2(const SyscallArgs& args) { return make_pipe_descriptors(args.a0, static_cast<u32>(args.a1)); }

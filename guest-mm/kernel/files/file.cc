@@ -5,7 +5,11 @@
 namespace nopte::guest::files {
 
 File::File(Ref<Inode> inode, u32 flags) : inode_(std::move(inode)), flags_(flags) {}
-File::~File() = default;
+File::~File() {
+  if (inode_ && inode_->locks) [[unlikely]] {
+    inode_->locks->drop(this);
+  }
+}
 
 i64 File::read(IoBuffer, u64, u64) { return -kEINVAL; }
 i64 File::write(IoBuffer, u64, u64, u64*) { return -kEINVAL; }

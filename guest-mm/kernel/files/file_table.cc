@@ -6,8 +6,27 @@
 #include <utility>
 
 #include "guest-mm/core/heap.h"
+#include "guest-mm/kernel/files/inode.h"
 
 namespace nopte::guest::files {
+
+namespace {
+
+[[gnu::noinline, gnu::cold]] void drop_locks(const File& file, const FileTable* owner) {
+  if (!file.path_only()) {
+    file.inode()->locks->drop(owner);
+  }
+}
+
+// The reference of a descriptor that is no more, and what the process locked of the file.
+inline void let_go(File* file, const FileTable* owner) {
+  if (Inode* const inode = file->inode(); inode != nullptr && inode->locks) [[unlikely]] {
+    drop_locks(*file, owner);
+  }
+  file->release();
+}
+
+}  // namespace
 
 FileTable::~FileTable() { close_all(); }
 
@@ -80,7 +99,7 @@ void FileTable::close_all() {
   for (u64 word = 0; word < words(); ++word) {
     // A file's end may run anything; the table is consistent before.
     for (u64 left = std::exchange(bits_[word], 0); left != 0; left &= left - 1) {
-      Ref<File>::adopt(std::exchange(files_[word * 64 + static_cast<u64>(std::countr_zero(left))], nullptr));
+      let_go(std::exchange(files_[word * 64 + static_cast<u64>(std::countr_zero(left))], nullptr), this);
     }
   }
   if (files_ != inline_files_.data()) {
@@ -117,9 +136,12 @@ i64 FileTable::replace(u64 descriptor, Ref<File> file, CloseOnExec close_on_exec
     return -kENOMEM;
   }
   // The old file's end may run anything; the table is consistent before.
-  const Ref<File> old = Ref<File>::adopt(std::exchange(files_[descriptor], file.detach()));
+  File* const old = std::exchange(files_[descriptor], file.detach());
   bits_[descriptor / 64] |= u64{1} << (descriptor % 64);
   set_close_on_exec(descriptor, close_on_exec);
+  if (old != nullptr) {
+    let_go(old, this);
+  }
   return static_cast<i64>(descriptor);
 }
 
@@ -127,8 +149,9 @@ i64 FileTable::close(u64 descriptor) {
   if (get(descriptor) == nullptr) {
     return -kEBADF;
   }
-  const Ref<File> old = Ref<File>::adopt(std::exchange(files_[descriptor], nullptr));
+  File* const old = std::exchange(files_[descriptor], nullptr);
   bits_[descriptor / 64] &= ~(u64{1} << (descriptor % 64));
+  let_go(old, this);
   return 0;
 }
 

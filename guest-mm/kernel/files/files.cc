@@ -94,15 +94,19 @@ Ref<ProcessFiles> ProcessFiles::clone(const ProcessFiles& directories) const {
   return copy && copy->table.copy_from(table) ? std::move(copy) : nullptr;
 }
 
-ErrnoOr<Ref<File>> open_executable(ProcessFiles& view, std::string_view path) {
-  const ErrnoOr<Ref<Inode>> inode = lookup(view, path);
-  if (!inode) {
-    return ErrnoFail(inode.error());
+ErrnoOr<Ref<File>> open_executable(Inode& inode) {
+  if (inode.is_symlink()) {
+    return ErrnoFail(kELOOP);
   }
-  if (!(*inode)->is_regular() || permission(**inode, kMayExecute) != 0) {
+  if (!inode.is_regular() || permission(inode, kMayExecute) != 0) {
     return ErrnoFail(kEACCES);
   }
-  return (*inode)->open(kOpenReadOnly);
+  return inode.open(kOpenReadOnly);
+}
+
+ErrnoOr<Ref<File>> open_executable(ProcessFiles& view, std::string_view path, FinalLink final, Inode* start) {
+  const ErrnoOr<Ref<Inode>> inode = lookup(view, path, final, start);
+  return inode ? open_executable(**inode) : ErrnoFail(inode.error());
 }
 
 i64 read_at(File& file, u64 offset, void* to, u64 bytes) {

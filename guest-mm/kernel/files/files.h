@@ -59,11 +59,14 @@ enum class FinalLink : bool { kFollow, kStay };
 // The inode that `path` leads to for this process view; relative paths begin at `start` (null: its cwd).
 ErrnoOr<Ref<Inode>> lookup(ProcessFiles& view, std::string_view path, FinalLink final = FinalLink::kFollow,
                            Inode* start = nullptr);
-// Opens (and creates) as open(2) does.
+// Opens (and creates) as open(2) does; `resolve` is openat2's.
 ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u32 mode = 0,
-                        Inode* start = nullptr);
-// For exec: a regular file with an x bit, for reading. kEACCES otherwise.
-ErrnoOr<Ref<File>> open_executable(ProcessFiles& view, std::string_view path);
+                        Inode* start = nullptr, u32 resolve = 0);
+// For exec: a regular file with an x bit, for reading. kEACCES otherwise; kELOOP: a link that was not
+// followed.
+ErrnoOr<Ref<File>> open_executable(Inode& inode);
+ErrnoOr<Ref<File>> open_executable(ProcessFiles& view, std::string_view path,
+                                   FinalLink final = FinalLink::kFollow, Inode* start = nullptr);
 // Kernel-internal read, as pread: bytes read (short at the end of the file) or a negative errno.
 i64 read_at(File& file, u64 offset, void* to, u64 bytes);
 // Absolute path under which an inode was linked last, seen from `root` (null: the file system's), without a

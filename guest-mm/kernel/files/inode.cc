@@ -36,6 +36,7 @@ void Inode::stat(Stat& out) const {
 i64 Directory::link(std::string_view, Ref<Inode>) { return -kEPERM; }
 i64 Directory::unlink(std::string_view) { return -kEPERM; }
 i64 Directory::rename(std::string_view, Directory&, std::string_view) { return -kEXDEV; }
+i64 Directory::exchange(std::string_view, Directory&, std::string_view) { return -kEINVAL; }
 ErrnoOr<Ref<Inode>> Directory::create(u32, u64, std::string_view) { return ErrnoFail(kEPERM); }
 
 }  // namespace nopte::guest::files

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "guest-mm/kernel/files/file.h"
+#include "guest-mm/kernel/files/file_locks.h"
 
 namespace nopte::guest::net {
 class Socket;
@@ -34,6 +35,7 @@ class Inode : public RefCounted {
   u64 changed_ns;
   // Where it was linked last: what ".." means, itself at the root. Null when it is not linked.
   Directory* parent = nullptr;
+  UniquePtr<FileLocks> locks;  // null until the first one
 
   [[nodiscard]] u32 type() const { return mode & kModeTypeMask; }
   [[nodiscard]] bool is_directory() const { return type() == kModeDirectory; }
@@ -88,6 +90,8 @@ class Directory : public Inode {
   virtual i64 unlink(std::string_view name);
   // Moves an entry, over a replaceable one of that name. -EXDEV: not the same file system.
   virtual i64 rename(std::string_view name, Directory& to, std::string_view new_name);
+  // Each of two entries leads to what the other did.
+  virtual i64 exchange(std::string_view name, Directory& to, std::string_view new_name);
   // A new regular file, directory, device node, fifo or symbolic link of this file system, not linked yet.
   virtual ErrnoOr<Ref<Inode>> create(u32 mode, u64 device, std::string_view link_target);
   [[nodiscard]] virtual bool empty() const { return false; }

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "guest-mm/core/heap.h"
+#include "pvops/mm_ops.h"
+
 namespace nopte::guest::files {
 
 namespace {
@@ -19,15 +22,35 @@ i64 for_each_vector(u64 vectors, u64 count, FunctionRef<i64(u64 address, u64 byt
   if (count > kVectorLimit) {
     return -kEINVAL;
   }
+  // All of them are looked at before anything moves, and once.
+  constexpr u64 kFew = 8;
+  IoVector few[kFew];
+  HeapBuffer many;
+  IoVector* all = few;
+  if (count > kFew) {
+    many = HeapBuffer(count * sizeof(IoVector));
+    if (!many) {
+      return -kENOMEM;
+    }
+    all = reinterpret_cast<IoVector*>(many.data());
+  }
+  if (const auto copied = arch::copy_from_user(all, Gva(vectors), count * sizeof(IoVector)); !copied) {
+    return to_errno(copied.error());
+  }
+  for (u64 i = 0; i < count; ++i) {
+    if (static_cast<i64>(all[i].bytes) < 0) {
+      return -kEINVAL;
+    }
+  }
+  for (u64 i = 0; i < count; ++i) {
+    const u64 end = kUserRange.end.value();
+    if (all[i].bytes > end || all[i].address > end - all[i].bytes) {
+      return -kEFAULT;
+    }
+  }
   u64 done = 0;
   for (u64 i = 0; i < count; ++i) {
-    IoVector vector{};
-    if (const i64 error = get_user(vector, vectors + i * sizeof vector); error != 0) {
-      return done != 0 ? static_cast<i64>(done) : error;
-    }
-    if (static_cast<i64>(vector.bytes) < 0) {
-      return done != 0 ? static_cast<i64>(done) : -kEINVAL;
-    }
+    const IoVector& vector = all[i];
     const u64 bytes = std::min(vector.bytes, kTransferLimit - done);
     if (bytes == 0) {
       continue;

@@ -45,7 +45,9 @@ inline constexpr u32 kAtSymlinkNoFollow = 0x100;
 inline constexpr u32 kAtEffectiveAccess = 0x200;  // faccessat2
 inline constexpr u32 kAtRemoveDir = 0x200;
 inline constexpr u32 kAtSymlinkFollow = 0x400;
+inline constexpr u32 kAtNoAutomount = 0x800;
 inline constexpr u32 kAtEmptyPath = 0x1000;
+inline constexpr u32 kAtSyncTypes = 0x6000;  // statx
 
 inline constexpr u64 kPathBytes = 4096;  // with the terminator
 inline constexpr u64 kNameBytes = 255;

@@ -106,6 +106,9 @@ i64 remove_name(u64 directory, u64 path) {
 }
 
 i64 make_hard_link(u64 old_directory, u64 old_path, u64 new_directory, u64 new_path, u32 flags) {
+  if ((flags & ~(kAtSymlinkFollow | kAtEmptyPath)) != 0) {
+    return -kEINVAL;
+  }
   const ErrnoOr<Ref<Inode>> inode = inode_of_user_path(
       old_directory, old_path, flags & kAtSymlinkFollow ? FinalLink::kFollow : FinalLink::kStay, flags);
   if (!inode) {
@@ -168,8 +171,9 @@ i64 may_replace(const Inode& from, Inode& to) {
 }
 
 i64 rename_path(u64 old_directory, u64 old_path, u64 new_directory, u64 new_path, u32 flags) {
-  constexpr u32 kNoReplace = 1;
-  if ((flags & ~kNoReplace) != 0) {
+  constexpr u32 kNoReplace = 1, kExchange = 2;
+  const bool exchange = (flags & kExchange) != 0;
+  if ((flags & ~(kNoReplace | kExchange)) != 0 || flags == (kNoReplace | kExchange)) {
     return -kEINVAL;
   }
   PathTarget from;
@@ -180,19 +184,26 @@ i64 rename_path(u64 old_directory, u64 old_path, u64 new_directory, u64 new_path
   if (const i64 error = walk_user_path(new_directory, new_path, FinalLink::kStay, to); error != 0) {
     return error;
   }
-  if (from.last != PathTarget::Last::kName || to.last != PathTarget::Last::kName) {
+  if (from.last != PathTarget::Last::kName) {
     return -kEBUSY;
   }
-  if (!from.inode) {
+  if (to.last != PathTarget::Last::kName) {
+    return (flags & kNoReplace) != 0 ? -kEEXIST : -kEBUSY;
+  }
+  if (!from.inode || (exchange && !to.inode)) {
     return -kENOENT;
   }
   if (to.inode && (flags & kNoReplace)) {
     return -kEEXIST;
   }
-  if (!from.inode->is_directory() && (from.trailing_slash || to.trailing_slash)) {
+  // The walk refused a slash behind what is there and no directory.
+  if (!from.inode->is_directory() && (from.trailing_slash || (to.trailing_slash && !exchange))) {
     return -kENOTDIR;
   }
   if (from.inode->is_directory() && above(*from.inode, *to.directory)) {
+    return -kEINVAL;
+  }
+  if (exchange && above(*to.inode, *from.directory)) {
     return -kEINVAL;
   }
   if (const i64 error = may_remove(*from.directory, *from.inode); error != 0) {
@@ -203,10 +214,15 @@ i64 rename_path(u64 old_directory, u64 old_path, u64 new_directory, u64 new_path
     return error;
   }
   // Its ".." is written.
-  if (from.inode->is_directory() && from.directory != to.directory) {
-    if (const i64 error = permission(*from.inode, kMayWrite); error != 0) {
-      return error;
+  for (const Inode* moved : {from.inode.get(), exchange ? to.inode.get() : nullptr}) {
+    if (moved != nullptr && moved->is_directory() && from.directory != to.directory) {
+      if (const i64 error = permission(*moved, kMayWrite); error != 0) {
+        return error;
+      }
     }
+  }
+  if (exchange) {
+    return from.directory->as_directory()->exchange(from.name(), *to.directory->as_directory(), to.name());
   }
   if (to.inode && to.inode != from.inode) {
     if (const i64 error = may_replace(*from.inode, *to.inode); error != 0) {

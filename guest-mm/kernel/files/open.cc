@@ -60,14 +60,22 @@ i64 may_open(const Inode& inode, u32 flags) {
 
 }  // namespace
 
-ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u32 mode, Inode* start) {
-  if ((flags & kOpenAccessMask) == kOpenAccessMask) {
+ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u32 mode, Inode* start,
+                        u32 resolve) {
+  if ((flags & kOpenPath) != 0) {
+    flags &= kOpenPath | kOpenDirectory | kOpenNoFollow | kOpenCloseOnExec;
+  }
+  if ((flags & kOpenAccessMask) == kOpenAccessMask ||
+      (flags & (kOpenCreate | kOpenDirectory)) == (kOpenCreate | kOpenDirectory) ||
+      (flags & (kOpenTmpFile | kOpenDirectory)) == kOpenTmpFile) {
     return ErrnoFail(kEINVAL);
   }
   const bool exclusive = (flags & kOpenCreate) && (flags & kOpenExclusive);
   PathTarget target;
   const FinalLink final = exclusive || (flags & kOpenNoFollow) ? FinalLink::kStay : FinalLink::kFollow;
-  if (const i64 error = walk_path(view, path, final, start, target); error != 0) {
+  if (const i64 error = resolve == 0 ? walk_path(view, path, final, start, target)
+                                     : walk_restricted(view, path, final, start, resolve, target);
+      error != 0) {
     return ErrnoFail(static_cast<Errno>(-error));
   }
   bool created = false;
@@ -98,7 +106,8 @@ ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u3
   if ((flags & kOpenTmpFile) == kOpenTmpFile && (flags & kOpenDirectory)) {
     return open_unnamed(view, inode, flags & ~(kOpenDirectory | kOpenTmpFile), mode);
   }
-  if (inode.is_directory() && ((flags & kOpenAccessMask) != kOpenReadOnly || (flags & kOpenCreate))) {
+  if (inode.is_directory() &&
+      ((flags & kOpenAccessMask) != kOpenReadOnly || (flags & (kOpenCreate | kOpenTruncate)))) {
     return ErrnoFail(kEISDIR);
   }
   if (!created) {

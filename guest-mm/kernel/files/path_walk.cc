@@ -75,15 +75,44 @@ u64 component_bytes(std::string_view text) {
   return bytes;
 }
 
-}  // namespace
+// 0, or why the rules forbid to follow the link; `straight`, where it jumps to, may be null.
+i64 may_follow(const Inode& link, const Inode* straight, u32 resolve) {
+  if ((resolve & kResolveNoSymlinks) != 0 || (straight != nullptr && (resolve & kResolveNoMagicLinks) != 0)) {
+    return -kELOOP;
+  }
+  if (straight == nullptr) {
+    return 0;
+  }
+  const bool crosses = straight->device_of_file_system() != link.device_of_file_system();
+  return (crosses && (resolve & kResolveNoXdev) != 0) || (resolve & (kResolveBeneath | kResolveInRoot)) != 0
+             ? -kEXDEV
+             : 0;
+}
 
-i64 walk_path(ProcessFiles& view, std::string_view path, FinalLink final, Inode* start, PathTarget& target) {
+// With the rules (openat2) or, as nearly always, without.
+template <bool kRules>
+i64 walk(ProcessFiles& view, std::string_view path, FinalLink final, Inode* start,
+         [[maybe_unused]] u32 resolve, PathTarget& target) {
   if (path.empty()) {
     return -kENOENT;
   }
+  Inode* root = view.root.get();
+  if constexpr (kRules) {
+    if ((resolve & (kResolveBeneath | kResolveInRoot)) != 0) {
+      root = start != nullptr ? start : view.cwd.get();
+    }
+    if ((resolve & kResolveBeneath) != 0 && path.front() == '/') {
+      return -kEXDEV;
+    }
+  }
+  // Whether a step from one to the other leaves the file system, and must not.
+  const auto leaves = [&](const Inode& from, const Inode& to) {
+    return kRules && (resolve & kResolveNoXdev) != 0 &&
+           from.device_of_file_system() != to.device_of_file_system();
+  };
   PendingPaths pending;
   u32 links = 0;
-  Ref<Inode> here = path.front() == '/' ? view.root : start != nullptr ? Ref<Inode>(start) : view.cwd;
+  Ref<Inode> here = path.front() == '/' ? Ref<Inode>(root) : start != nullptr ? Ref<Inode>(start) : view.cwd;
   target.last = PathTarget::Last::kRoot;
   std::string_view rest = path;
   for (;;) {
@@ -116,12 +145,18 @@ i64 walk_path(ProcessFiles& view, std::string_view path, FinalLink final, Inode*
     }
     if (name == "..") {
       target.last = PathTarget::Last::kDotDot;
-      if (here == view.root) {
+      if (here.get() == root) {
+        if (kRules && (resolve & kResolveBeneath) != 0) {
+          return -kEXDEV;
+        }
         continue;
       }
       Directory* const parent = directory->parent;
       if (parent == nullptr) {
         return -kENOENT;
+      }
+      if (leaves(*here, *parent)) {
+        return -kEXDEV;
       }
       here = Ref<Inode>(parent);
       continue;
@@ -138,7 +173,13 @@ i64 walk_path(ProcessFiles& view, std::string_view path, FinalLink final, Inode*
       if (++links > kSymlinkLimit) {
         return -kELOOP;
       }
-      if (Ref<Inode> straight = (*child)->follow()) {
+      Ref<Inode> straight = (*child)->follow();
+      if constexpr (kRules) {
+        if (const i64 error = may_follow(**child, straight.get(), resolve); error != 0) {
+          return error;
+        }
+      }
+      if (straight) {
         here = std::move(straight);
         target.last = PathTarget::Last::kRoot;
         continue;
@@ -148,12 +189,18 @@ i64 walk_path(ProcessFiles& view, std::string_view path, FinalLink final, Inode*
         return -kENOENT;
       }
       if (text.front() == '/') {
-        here = view.root;
+        if (kRules && ((resolve & kResolveBeneath) != 0 || leaves(*here, *root))) {
+          return -kEXDEV;
+        }
+        here = Ref<Inode>(root);
       }
       // A slash after the link asks for a directory, as "." does.
       pending.enter(child->detach(), slash && last ? std::string_view(".") : rest);
       rest = text;
       continue;
+    }
+    if (child && leaves(*here, **child)) {
+      return -kEXDEV;
     }
     if (!last) {
       here = std::move(*child);
@@ -174,6 +221,17 @@ i64 walk_path(ProcessFiles& view, std::string_view path, FinalLink final, Inode*
     target.directory = std::move(here);
     return 0;
   }
+}
+
+}  // namespace
+
+i64 walk_path(ProcessFiles& view, std::string_view path, FinalLink final, Inode* start, PathTarget& target) {
+  return walk<false>(view, path, final, start, 0, target);
+}
+
+i64 walk_restricted(ProcessFiles& view, std::string_view path, FinalLink final, Inode* start, u32 resolve,
+                    PathTarget& target) {
+  return walk<true>(view, path, final, start, resolve, target);
 }
 
 ErrnoOr<Ref<Inode>> lookup(ProcessFiles& view, std::string_view path, FinalLink final, Inode* start) {

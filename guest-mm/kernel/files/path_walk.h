@@ -24,4 +24,15 @@ struct PathTarget {
 // -kELOOP, -kENAMETOOLONG.
 i64 walk_path(ProcessFiles& view, std::string_view path, FinalLink final, Inode* start, PathTarget& target);
 
+// openat2's rules for a walk (uapi/linux/openat2.h).
+inline constexpr u32 kResolveNoXdev = 1;        // -kEXDEV: into another file system
+inline constexpr u32 kResolveNoMagicLinks = 2;  // -kELOOP
+inline constexpr u32 kResolveNoSymlinks = 4;    // -kELOOP
+inline constexpr u32 kResolveBeneath = 8;       // -kEXDEV: out of the start
+inline constexpr u32 kResolveInRoot = 16;       // the start is the root; -kEXDEV: a link that jumps
+inline constexpr u32 kResolveCached = 32;       // all is
+// As walk_path, under these rules.
+i64 walk_restricted(ProcessFiles& view, std::string_view path, FinalLink final, Inode* start, u32 resolve,
+                    PathTarget& target);
+
 }  // namespace nopte::guest::files

@@ -48,7 +48,12 @@ struct StatFs {
 };
 static_assert(sizeof(StatFs) == 120);
 
+constexpr u32 kStatFlags = kAtSymlinkNoFollow | kAtNoAutomount | kAtEmptyPath | kAtSyncTypes;
+
 i64 stat_path(u64 directory, u64 path, u64 out, u32 flags) {
+  if ((flags & ~kStatFlags) != 0) {
+    return -kEINVAL;
+  }
   const ErrnoOr<Ref<Inode>> inode = inode_of_user_path(
       directory, path, flags & kAtSymlinkNoFollow ? FinalLink::kStay : FinalLink::kFollow, flags);
   if (!inode) {
@@ -127,7 +132,12 @@ i64 sys_fstat(const SyscallArgs& args) {
 
 i64 sys_statx(const SyscallArgs& args) {
   constexpr u32 kBasicStats = 0x7ff;
+  constexpr u64 kReservedMask = 0x8000'0000;
   const u32 flags = static_cast<u32>(args.a2);
+  if ((args.a3 & kReservedMask) != 0 || (flags & kAtSyncTypes) == kAtSyncTypes ||
+      (flags & ~kStatFlags) != 0) {
+    return -kEINVAL;
+  }
   const ErrnoOr<Ref<Inode>> inode = inode_of_user_path(
       args.a0, args.a1, flags & kAtSymlinkNoFollow ? FinalLink::kStay : FinalLink::kFollow, flags);
   if (!inode) {
@@ -215,11 +225,26 @@ i64 sys_fallocate(const SyscallArgs& args) {
   return file->truncate(static_cast<u64>(end));
 }
 
-i64 sys_fsync(const SyscallArgs& args) { return file_of(args.a0) == nullptr ? -kEBADF : 0; }
+// There is nothing to write back, but not everything can be asked for it.
+i64 sys_fsync(const SyscallArgs& args) {
+  return on_descriptor(args.a0, [](const Inode& inode) -> i64 {
+    return inode.is_regular() || inode.is_directory() ? 0 : -kEINVAL;
+  });
+}
 i64 sys_fdatasync(const SyscallArgs& args) { return sys_fsync(args); }
-i64 sys_syncfs(const SyscallArgs& args) { return sys_fsync(args); }
+i64 sys_syncfs(const SyscallArgs& args) {
+  return on_descriptor(args.a0, [](const Inode&) -> i64 { return 0; });
+}
 i64 sys_sync(const SyscallArgs&) { return 0; }
-i64 sys_fadvise64(const SyscallArgs& args) { return sys_fsync(args); }
+i64 sys_fadvise64(const SyscallArgs& args) {
+  constexpr u32 kLastAdvice = 5;
+  return on_descriptor(args.a0, [&](const Inode& inode) -> i64 {
+    if (inode.type() == kModeFifo) {
+      return -kESPIPE;
+    }
+    return static_cast<i64>(args.a2) < 0 || static_cast<u32>(args.a3) > kLastAdvice ? -kEINVAL : 0;
+  });
+}
 
 i64 sys_statfs(const SyscallArgs& args) {
   return on_path(kCwd, args.a0, 0, [&](Inode& inode) { return put_statfs(inode, args.a1); });

@@ -142,6 +142,29 @@ i64 TmpfsDirectory::rename(std::string_view name, Directory& to, std::string_vie
   return 0;
 }
 
+i64 TmpfsDirectory::exchange(std::string_view name, Directory& to, std::string_view new_name) {
+  if (!to.is_tmpfs()) {
+    return -kEXDEV;
+  }
+  auto& target = static_cast<TmpfsDirectory&>(to);
+  const auto one = by_name_.find(key(name));
+  const auto other = target.by_name_.find(key(new_name));
+  if (one == by_name_.end() || other == target.by_name_.end()) {
+    return -kENOENT;
+  }
+  links -= one->inode->is_directory() ? 1 : 0;
+  target.links -= other->inode->is_directory() ? 1 : 0;
+  std::swap(one->inode, other->inode);
+  links += one->inode->is_directory() ? 1 : 0;
+  target.links += other->inode->is_directory() ? 1 : 0;
+  one->inode->parent = this;
+  other->inode->parent = &target;
+  touch_modified();
+  target.touch_modified();
+  one->inode->changed_ns = other->inode->changed_ns = modified_ns;
+  return 0;
+}
+
 ErrnoOr<Ref<Inode>> TmpfsDirectory::create(u32 inode_mode, u64 device_node, std::string_view link_target) {
   return tmpfs_create(inode_mode, device_node, link_target);
 }

@@ -20,6 +20,7 @@ class TmpfsDirectory final : public Directory {
   i64 link(std::string_view name, Ref<Inode> inode) override;
   i64 unlink(std::string_view name) override;
   i64 rename(std::string_view name, Directory& to, std::string_view new_name) override;
+  i64 exchange(std::string_view name, Directory& to, std::string_view new_name) override;
   ErrnoOr<Ref<Inode>> create(u32 inode_mode, u64 device_node, std::string_view link_target) override;
   [[nodiscard]] bool empty() const override { return by_name_.empty(); }
   bool entry_name(const Inode& inode, std::string_view& name) const override;

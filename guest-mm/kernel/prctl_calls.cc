@@ -1,0 +1,197 @@
+// prctl(2): what a thread or process says of itself. Rules: kernel/sys.c, security/commoncap.c of 6.12.
+#include <cstring>
+
+#include "guest-mm/core/address_space.h"
+#include "guest-mm/kernel/credentials.h"
+#include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/syscall.h"
+
+namespace nopte::guest {
+
+namespace {
+
+// uapi/linux/prctl.h.
+enum Option : u32 {
+  kSetDeathSignal = 1,
+  kGetDeathSignal = 2,
+  kGetDumpable = 3,
+  kSetDumpable = 4,
+  kGetKeepCaps = 7,
+  kSetKeepCaps = 8,
+  kGetTiming = 13,
+  kSetTiming = 14,
+  kSetName = 15,
+  kGetName = 16,
+  kReadBounding = 23,
+  kDropBounding = 24,
+  kGetSecureBits = 27,
+  kSetSecureBits = 28,
+  kSetSubreaper = 36,
+  kGetSubreaper = 37,
+  kSetNoNewPrivileges = 38,
+  kGetNoNewPrivileges = 39,
+  kSetThpDisable = 41,
+  kGetThpDisable = 42,
+  kAmbient = 47,
+};
+
+i64 put(u64 address, i32 value) {
+  return arch::copy_to_user(Gva{address}, &value, sizeof(value)) ? 0 : -kEFAULT;
+}
+
+bool valid_capability(u64 number) { return number <= kLastCapability; }
+
+i64 set_name(Thread& self, u64 address) {
+  char name[sizeof(self.comm)] = {};
+  const Result<u64> length = arch::copy_string_from_user(name, Gva{address}, sizeof(name));
+  if (!length && length.error() != Status::kLimit) {
+    return -kEFAULT;
+  }
+  name[sizeof(name) - 1] = 0;
+  std::memcpy(self.comm, name, sizeof(name));
+  return 0;
+}
+
+i64 set_secure_bits(u64 bits) {
+  const u32 old = identity().secure_bits;
+  const u32 locked = old & kSecureLocks;
+  if (((locked >> 1) & (old ^ bits)) != 0 || (locked & ~bits) != 0 || (bits & ~u64{kSecureAll}) != 0 ||
+      !capable(Capability::kSetpcap)) {
+    return -kEPERM;
+  }
+  Identity next = identity();
+  next.secure_bits = static_cast<u32>(bits);
+  return commit_identity(current(), std::move(next));
+}
+
+i64 set_keep_capabilities(u64 value) {
+  if (value > 1) {
+    return -kEINVAL;
+  }
+  Identity next = identity();
+  if ((next.secure_bits & kSecureKeepCapsLocked) != 0) {
+    return -kEPERM;
+  }
+  next.secure_bits = (next.secure_bits & ~kSecureKeepCaps) | (value != 0 ? kSecureKeepCaps : 0);
+  return commit_identity(current(), std::move(next));
+}
+
+i64 drop_bounding(u64 number) {
+  if (!capable(Capability::kSetpcap)) {
+    return -kEPERM;
+  }
+  if (!valid_capability(number)) {
+    return -kEINVAL;
+  }
+  Identity next = identity();
+  next.bounding &= ~(CapabilitySet{1} << number);
+  return commit_identity(current(), std::move(next));
+}
+
+i64 change_ambient(const SyscallArgs& args) {
+  constexpr u64 kIsSet = 1, kRaise = 2, kLower = 3, kClearAll = 4;
+  Identity next = identity();
+  if (args.a1 == kClearAll) {
+    if (args.a2 != 0 || args.a3 != 0 || args.a4 != 0) {
+      return -kEINVAL;
+    }
+    next.ambient = 0;
+    return commit_identity(current(), std::move(next));
+  }
+  if (!valid_capability(args.a2) || args.a3 != 0 || args.a4 != 0) {
+    return -kEINVAL;
+  }
+  const CapabilitySet one = CapabilitySet{1} << args.a2;
+  switch (args.a1) {
+    case kIsSet:
+      return (next.ambient & one) != 0 ? 1 : 0;
+    case kRaise:
+      if ((next.permitted & next.inheritable & one) == 0 || (next.secure_bits & kSecureNoAmbientRaise) != 0) {
+        return -kEPERM;
+      }
+      next.ambient |= one;
+      break;
+    case kLower:
+      next.ambient &= ~one;
+      break;
+    default:
+      return -kEINVAL;
+  }
+  return commit_identity(current(), std::move(next));
+}
+
+i64 set_no_new_privileges() {
+  Identity next = identity();
+  next.no_new_privileges = true;
+  return commit_identity(current(), std::move(next));
+}
+
+}  // namespace
+
+i64 sys_prctl(const SyscallArgs& args) {
+  Thread& self = current();
+  Process& process = current_process();
+  const bool more = args.a2 != 0 || args.a3 != 0 || args.a4 != 0;
+  switch (static_cast<u32>(args.a0)) {
+    case kSetDeathSignal:
+      if (args.a1 > kSignals) {
+        return -kEINVAL;
+      }
+      process.parent_death_signal = static_cast<i32>(args.a1);
+      return 0;
+    case kGetDeathSignal:
+      return put(args.a1, process.parent_death_signal);
+    case kGetDumpable:
+      return process.dumpable ? 1 : 0;
+    case kSetDumpable:
+      if (args.a1 > 1) {
+        return -kEINVAL;
+      }
+      process.dumpable = args.a1 != 0;
+      return 0;
+    case kGetKeepCaps:
+      return (identity().secure_bits & kSecureKeepCaps) != 0 ? 1 : 0;
+    case kSetKeepCaps:
+      return set_keep_capabilities(args.a1);
+    case kGetTiming:
+      return 0;  // PR_TIMING_STATISTICAL
+    case kSetTiming:
+      return args.a1 == 0 ? 0 : -kEINVAL;
+    case kSetName:
+      return set_name(self, args.a1);
+    case kGetName:
+      return arch::copy_to_user(Gva{args.a1}, self.comm, sizeof(self.comm)) ? 0 : -kEFAULT;
+    case kReadBounding:
+      return !valid_capability(args.a1) ? -kEINVAL : static_cast<i64>(identity().bounding >> args.a1 & 1);
+    case kDropBounding:
+      return drop_bounding(args.a1);
+    case kGetSecureBits:
+      return identity().secure_bits;
+    case kSetSecureBits:
+      return set_secure_bits(args.a1);
+    case kSetSubreaper:
+      process.child_subreaper = args.a1 != 0;
+      return 0;
+    case kGetSubreaper:
+      return put(args.a1, process.child_subreaper ? 1 : 0);
+    case kSetNoNewPrivileges:
+      return args.a1 != 1 || more ? -kEINVAL : set_no_new_privileges();
+    case kGetNoNewPrivileges:
+      return args.a1 != 0 || more ? -kEINVAL : static_cast<i64>(identity().no_new_privileges);
+    case kSetThpDisable:
+      if (more) {
+        return -kEINVAL;
+      }
+      self.space->bar_large_leaves(args.a1 != 0);
+      return 0;
+    case kGetThpDisable:
+      return args.a1 != 0 || more ? -kEINVAL : static_cast<i64>(self.space->large_leaves_barred());
+    case kAmbient:
+      return change_ambient(args);
+    default:
+      return -kEINVAL;
+  }
+}
+
+}  // namespace nopte::guest
