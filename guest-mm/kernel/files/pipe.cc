@@ -2,6 +2,7 @@
 
 #include <bit>
 
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/scheduler.h"
@@ -124,14 +125,14 @@ IoBuffer::Copied PipeInode::put(IoBuffer from, u64 bytes) {
   return copied;
 }
 
+u64 PipeInode::rounded_capacity(u64 bytes) { return std::bit_ceil(std::max(bytes, kPageBytes)); }
+
 i64 PipeInode::set_capacity(u64 bytes) {
-  constexpr u64 kMost = u64{1} << 31;
-  constexpr u64 kUnprivilegedMost = 1 << 20;  // /proc/sys/fs/pipe-max-size
-  if (bytes > kMost) {
+  if (bytes > kMostBytes) {
     return -kEINVAL;
   }
-  const u64 rounded = std::bit_ceil(std::max(bytes, kPageBytes));
-  if (rounded > kUnprivilegedMost) {
+  const u64 rounded = rounded_capacity(bytes);
+  if (rounded > ring.capacity() && rounded > most_bytes && !capable(Capability::kSysResource)) {
     return -kEPERM;
   }
   if (rounded < ring.used()) {

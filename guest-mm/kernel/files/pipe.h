@@ -27,6 +27,11 @@ class PipeInode final : public Inode {
   // To the ring's bytes: wakes who waited for what changed. The bytes themselves are put() and drop()'s.
   IoBuffer::Copied put(IoBuffer from, u64 bytes);
   void drop(u64 bytes);
+  static constexpr u64 kMostBytes = u64{1} << 31;
+  // /proc/sys/fs/pipe-max-size: beyond it one needs CAP_SYS_RESOURCE.
+  static inline u64 most_bytes = 1 << 20;
+  // The capacity that one gets for asking for `bytes`, at most kMostBytes.
+  static u64 rounded_capacity(u64 bytes);
   // F_SETPIPE_SZ: the new capacity, or a negative errno.
   i64 set_capacity(u64 bytes);
   [[nodiscard]] PipeInode* as_pipe() override { return this; }
