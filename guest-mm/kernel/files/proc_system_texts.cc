@@ -6,6 +6,7 @@
 #include "guest-mm/kernel/name_of_system.h"
 #include "guest-mm/kernel/process_space.h"
 #include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/wall_time.h"
 #include "pvops/mm_ops.h"
 #include "pvops/platform_ops.h"
 
@@ -105,8 +106,8 @@ void proc_stat(TextBuilder& out) {
     out.add(name, busy / kNsPerTick, " 0 0 ", idle / kNsPerTick, " 0 0 0 0 0 0\n");
   }
   out.add("intr ", interrupts_taken(), "\n");
-  out.add("btime ", platform_ops().boot_wall_ns() / 1'000'000'000, "\nprocesses ", thread_count(),
-          "\nprocs_running ", runnable_threads(), "\nprocs_blocked 0\n");
+  out.add("btime ", wall_at_boot_ns() / 1'000'000'000, "\nprocesses ", thread_count(), "\nprocs_running ",
+          runnable_threads(), "\nprocs_blocked 0\n");
 }
 
 void proc_filesystems(TextBuilder& out) {
