@@ -14,9 +14,12 @@ enum Clock : u64 {
   kRealtimeCoarse = 5,
   kMonotonicCoarse = 6,
   kBoottime = 7,
+  kTai = 11,
 };
 inline bool is_cpu_clock(u64 clock) { return (clock & 0x8000'0000) != 0; }
 bool valid_clock(u64 clock);
+// What International Atomic Time is ahead; 0 until adjtimex(2) says otherwise.
+inline constinit i32 g_tai_seconds = 0;
 // The thread whose processor time a clock of that kind is; 0: a process's.
 i32 thread_of_cpu_clock(u64 clock);
 

@@ -4,6 +4,7 @@
 
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/kernel/clone_request.h"
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/files/pidfd.h"
@@ -108,6 +109,7 @@ void copy_process(Process& child, Process& parent, const CloneRequest& request) 
   }
   child.barriers = parent.barriers;
   child.dumpable = parent.dumpable;
+  child.oom_score_adj = parent.oom_score_adj;
   child.maker_tid = current().tid;
   if ((request.flags & kCloneParent) != 0) {
     child.exit_signal = parent.exit_signal;
@@ -248,7 +250,8 @@ i64 sys_unshare(const SyscallArgs& args) {
   constexpr u64 kHere = kCloneFiles | kCloneFs | kCloneSysvsem | kCloneThread | kCloneSighand | kCloneVm;
   const u64 flags = args.a0;
   Thread& self = current();
-  if ((flags & ~kHere) != 0) {
+  constexpr u64 kNamespaces = 0x7e02'0080;
+  if ((flags & ~(kHere | kNamespaces)) != 0) {
     return -kEINVAL;
   }
   if ((flags & (kCloneThread | kCloneSighand | kCloneVm)) != 0 && self.process->live_threads > 1) {
@@ -258,6 +261,11 @@ i64 sys_unshare(const SyscallArgs& args) {
   if (((flags & kCloneVm) != 0 && self.space->shared()) ||
       ((flags & (kCloneSighand | kCloneVm)) != 0 && self.process->signals.shared != nullptr)) {
     return -kEINVAL;
+  }
+  // There is one of each namespace; only a user's own would need no rights.
+  if ((flags & kNamespaces) != 0) {
+    constexpr u64 kUsers = 0x1000'0000;
+    return (flags & kUsers) == 0 && !capable(Capability::kSysAdmin) ? -kEPERM : -kEINVAL;
   }
   Ref<files::ProcessFiles> table;
   Ref<files::ProcessFiles> directories;

@@ -8,6 +8,7 @@
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/exec.h"
 #include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/files/proc_texts.h"
 #include "guest-mm/kernel/files/tmpfs_limit.h"
 #include "guest-mm/kernel/log.h"
 #include "guest-mm/kernel/machine_end.h"
@@ -123,6 +124,7 @@ void kernel_main(const BootInfo& boot) {
   set_commit_limit(memory.total_pages, committed_pages);
   set_thread_limit(pages_to_bytes(memory.total_pages));
   g_init_program = parse_command_line(boot.command_line);
+  files::set_command_line(boot.command_line);
   say_mode(boot, memory, g_init_program.verbose);
   if (g_init_program.too_many) {
     log_line("more than ", kMostArguments, " arguments on the command line");

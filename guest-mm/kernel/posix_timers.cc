@@ -18,8 +18,9 @@ struct PosixTimer : Timer, QueuedSignal {
   Process* process = nullptr;
   i32 id = 0;
   u32 clock = 0;
-  i32 of_tid = 0;   // whose processor time, if one thread's
-  i32 to_tid = 0;   // 0: to the process
+  i32 of_tid = 0;  // whose processor time, if one thread's
+  i32 to_tid = 0;  // 0: to the process
+  bool absolute = false;
   u64 expires = 0;  // by the clock; 0: not armed
   u64 interval = 0;
   u64 overruns = 0;       // since the signal became pending
@@ -217,17 +218,28 @@ bool set_cpu_alarm(Process& process, CpuAlarm which, const TimerSetting& setting
   return true;
 }
 
+void step_wall_clock(u64 step_ns) {
+  g_wall_step_ns += step_ns;
+  for_each_process([&](Process& process) {
+    for (PosixTimer* timer = process.timers; timer != nullptr; timer = timer->next_timer) {
+      if (timer->clock != kRealtime || timer->expires == 0) continue;
+      if (!timer->absolute) timer->expires += step_ns;
+      arm(*timer);
+    }
+  });
+}
+
 void drop_numbered_timers(Process& process) { drop_if(process, false); }
 void drop_timers(Process& process) { drop_if(process, true); }
 
 i64 sys_timer_create(const SyscallArgs& args) {
-  constexpr u64 kRealtimeAlarm = 8, kBoottimeAlarm = 9, kTai = 11;
+  constexpr u64 kRealtimeAlarm = 8, kBoottimeAlarm = 9;
   const u64 clock = args.a0 & 0xffff'ffff;
   if (clock == kMonotonicRaw || clock == kRealtimeCoarse || clock == kMonotonicCoarse ||
       clock == kRealtimeAlarm || clock == kBoottimeAlarm) {
     return -kEOPNOTSUPP;  // alarms wake a machine up, which needs a clock of its own
   }
-  if (clock != kTai && !valid_clock(clock)) {
+  if (!valid_clock(clock)) {
     return -kEINVAL;
   }
   SignalEvent event{.signal = kSIGALRM};
@@ -279,6 +291,7 @@ i64 sys_timer_settime(const SyscallArgs& args) {
   const IntervalSpec old = to_spec(setting_of(*timer));
   const u64 value = spec.value.ns();
   const bool absolute = (args.a1 & kAbsolute) != 0;
+  timer->absolute = absolute;
   set(*timer, value == 0 || absolute ? value : sum(clock_now(*timer), value), spec.interval.ns());
   return args.a3 == 0 || arch::copy_to_user(Gva{args.a3}, &old, sizeof(old)) ? 0 : -kEFAULT;
 }

@@ -15,15 +15,15 @@ namespace nopte::guest {
 
 Thread* g_current = nullptr;
 Process* g_init = nullptr;
+i32 g_pid_limit = kMostPids;
+u64 g_most_threads = 0;
 
 namespace {
 
-constexpr i32 kMaxPid = 1 << 22;  // Linux's on 64-bit machines
 constexpr u32 kBuckets = 256;
 
 Thread* g_by_tid[kBuckets] = {};
 u64 g_count = 0;
-u64 g_most_threads = 0;  // 0: no limit
 i32 g_last_id = 0;
 
 Thread*& bucket(i32 tid) { return g_by_tid[static_cast<u32>(tid) % kBuckets]; }
@@ -38,7 +38,7 @@ bool id_in_use(i32 id) {
 i32 next_id() {
   static bool wrapped = false;
   do {
-    if (++g_last_id >= kMaxPid) {
+    if (++g_last_id >= g_pid_limit) {
       g_last_id = 2;
       wrapped = true;
     }
@@ -61,7 +61,7 @@ void forget_id(Thread& thread) {
 static_assert(sizeof(ThreadAndProcess) + u64{14} * 1024 <= kSlotBytes, "room for the kernel stack");
 
 Result<void*> take_slot() {
-  return g_count == g_most_threads && g_count != 0 ? Fail(Status::kAgain) : take_process_slot();
+  return g_count >= g_most_threads && g_most_threads != 0 ? Fail(Status::kAgain) : take_process_slot();
 }
 
 inline void begin_thread(Thread& thread) {

@@ -74,6 +74,7 @@ struct Process {
 
   bool dumpable = true;  // prctl(2); others of its user may look into it
   bool child_subreaper = false;
+  short oom_score_adj = 0;      // kept, inherited and told: nobody is chosen to end
   i32 parent_death_signal = 0;  // 0: none
 
   u32 barriers = 0;  // what membarrier(2) was told will be asked for; fork copies it
@@ -113,6 +114,10 @@ void join_process(Thread& thread, Process& process);
 // Takes a thread that joined none, or that ended and is not a leader, out of its process and the table and
 // frees it.
 void release_thread(Thread& thread);
+// /proc/sys/kernel: ids stay below the one, so many threads there are at most (0: any number).
+inline constexpr i32 kMostPids = 1 << 22;  // Linux's on 64-bit machines
+extern i32 g_pid_limit;
+extern u64 g_most_threads;
 // As Linux: no more threads than have their stacks in an eighth of memory.
 void set_thread_limit(u64 memory_bytes);
 // Makes `parent` (may be null) the parent; leaves an earlier one.

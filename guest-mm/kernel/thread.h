@@ -81,6 +81,7 @@ struct Thread {
     u16 io = 0;  // ioprio_set's word
   };
   Scheduling scheduling;
+  u64 deadline_times[3] = {};  // of SCHED_DEADLINE: runtime, deadline, period in ns; kept and told
   u32 personality = 0;
   Restart restart;
 

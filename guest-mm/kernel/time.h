@@ -3,6 +3,7 @@
 #pragma once
 
 #include "guest-mm/kernel/timer.h"
+#include "guest-mm/kernel/wall_time.h"
 #include "pvops/base/types.h"
 #include "pvops/platform_ops.h"
 
@@ -36,9 +37,8 @@ inline u64 deadline_in(u64 delay_ns) {
 }
 // The deadline at a Unix time; 0 when that is before boot.
 inline u64 deadline_of_wall(u64 wall_ns) {
-  const u64 boot_ns = platform_ops().boot_wall_ns();
+  const u64 boot_ns = wall_at_boot_ns();
   return wall_ns == kNoDeadline ? kNoDeadline : wall_ns > boot_ns ? wall_ns - boot_ns : 0;
 }
-inline u64 wall_ns() { return platform_ops().boot_wall_ns() + platform_ops().now_ns(); }
 
 }  // namespace nopte::guest

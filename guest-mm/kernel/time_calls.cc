@@ -1,4 +1,5 @@
 // Clocks, sleeping and ITIMER_REAL.
+#include "guest-mm/kernel/clock_setting.h"
 #include "guest-mm/kernel/clocks.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/posix_timers.h"
@@ -33,6 +34,8 @@ struct CpuClock {
   bool known = false;
   bool whole = false;
 };
+u64 tai_ns() { return static_cast<u64>(i64{g_tai_seconds}) * kNsPerSecond; }
+
 u64 read_clock(u64 clock) {
   if (is_cpu_clock(clock)) {
     return CpuClock(clock).ns();
@@ -41,6 +44,8 @@ u64 read_clock(u64 clock) {
     case kRealtime:
     case kRealtimeCoarse:
       return wall_ns();
+    case kTai:
+      return wall_ns() + tai_ns();
     case kProcessCpu:
       return cpu_time_ns(current_process());
     case kThreadCpu:
@@ -79,6 +84,29 @@ i64 sleep_and_report(u64 deadline_ns, u64 remaining_address) {
       }
     }
   }
+}
+
+// Until the clock of processor time says `until_ns`: it runs no faster than real time on one CPU.
+i64 sleep_on_cpu_clock(u64 clock, u64 until_ns, bool absolute, u64 remaining_address);
+i64 go_on_by_cpu_clock(const Restart& restart) {
+  return sleep_on_cpu_clock(restart.value, restart.deadline_ns, false, restart.address);
+}
+i64 sleep_on_cpu_clock(u64 clock, u64 until_ns, bool absolute, u64 remaining_address) {
+  constexpr u64 kLookNs = 1'000'000;
+  while (valid_clock(clock)) {
+    const u64 now_ns = read_clock(clock);
+    if (until_ns <= now_ns) return 0;
+    const u64 left_ns = until_ns - now_ns;
+    if (sleep_until(deadline_in(left_ns < kLookNs ? kLookNs : left_ns)) != WakeReason::kSignal) continue;
+    if (absolute) return -kERESTARTNOHAND;
+    if (remaining_address != 0 && put_timespec(remaining_address, left_ns) != 0) return -kEFAULT;
+    current().restart = {.go_on = go_on_by_cpu_clock,
+                         .deadline_ns = until_ns,
+                         .address = remaining_address,
+                         .value = static_cast<u32>(clock)};
+    return -kERESTART_RESTARTBLOCK;
+  }
+  return 0;  // whose clock it is ended
 }
 
 i64 go_on_sleeping(const Restart& restart) { return sleep_and_report(restart.deadline_ns, restart.address); }
@@ -128,7 +156,9 @@ void set_alarm(Process& process, u64 value_ns, u64 interval_ns) {
 
 }  // namespace
 
-bool valid_clock(u64 clock) { return is_cpu_clock(clock) ? CpuClock(clock).known : clock <= kBoottime; }
+bool valid_clock(u64 clock) {
+  return is_cpu_clock(clock) ? CpuClock(clock).known : clock <= kBoottime || clock == kTai;
+}
 
 i32 thread_of_cpu_clock(u64 clock) {
   const CpuClock cpu(clock);
@@ -156,8 +186,7 @@ i64 sys_gettimeofday(const SyscallArgs& args) {
     }
   }
   if (args.a1 != 0) {
-    const i32 utc[2] = {};
-    if (!arch::copy_to_user(Gva{args.a1}, utc, sizeof(utc))) {
+    if (!arch::copy_to_user(Gva{args.a1}, g_time_zone, sizeof(g_time_zone))) {
       return -kEFAULT;
     }
   }
@@ -186,8 +215,12 @@ i64 sys_nanosleep(const SyscallArgs& args) {
 i64 sys_clock_nanosleep(const SyscallArgs& args) {
   constexpr u64 kAbsolute = 1;
   const u64 clock = args.a0 & 0xffff'ffff;
-  if (clock != kRealtime && clock != kMonotonic && clock != kBoottime) {
+  if (!valid_clock(clock)) {
     return -kEINVAL;
+  }
+  const bool cpu = clock == kProcessCpu || is_cpu_clock(clock);
+  if (!cpu && clock != kRealtime && clock != kMonotonic && clock != kBoottime && clock != kTai) {
+    return -kEOPNOTSUPP;
   }
   Timespec time;
   if (!arch::copy_from_user(&time, Gva{args.a2}, sizeof(time))) {
@@ -196,10 +229,20 @@ i64 sys_clock_nanosleep(const SyscallArgs& args) {
   if (!time.valid()) {
     return -kEINVAL;
   }
-  if ((args.a1 & kAbsolute) == 0) {
+  const bool absolute = (args.a1 & kAbsolute) != 0;
+  if (cpu) {
+    // Nobody waits for time that only passes while he runs.
+    if (thread_of_cpu_clock(clock) == current().tid) return -kEINVAL;
+    const u64 now_ns = absolute ? 0 : read_clock(clock);
+    return sleep_on_cpu_clock(clock, time.ns() > kNoDeadline - now_ns ? kNoDeadline : now_ns + time.ns(),
+                              absolute, args.a3);
+  }
+  if (!absolute) {
     return sleep_and_report(deadline_in(time.ns()), args.a3);
   }
-  return sleep_and_report(clock == kRealtime ? deadline_of_wall(time.ns()) : time.ns(), 0);
+  if (clock == kMonotonic || clock == kBoottime) return sleep_and_report(time.ns(), 0);
+  const u64 ahead_ns = clock == kTai ? tai_ns() : 0;
+  return sleep_and_report(deadline_of_wall(time.ns() > ahead_ns ? time.ns() - ahead_ns : 0), 0);
 }
 
 // Goes on with the call that a signal without a handler interrupted. Called by a program out of the blue it

@@ -2,6 +2,7 @@
 
 #include <bit>
 
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/scheduler.h"
@@ -115,13 +116,15 @@ i64 PipeInode::wait_for_a_reader(u64 bytes, u32 flags) {
   }
 }
 
+u64 pipe_capacity_for(u64 bytes) { return std::bit_ceil(std::max(bytes, kPageBytes)); }
+
 i64 PipeInode::set_capacity(u64 bytes) {
-  constexpr u64 kMost = u64{1} << 31;
-  if (bytes > kMost) {
+  if (bytes > kMostPipeBytes) {
     return -kEINVAL;
   }
-  const u64 rounded = std::bit_ceil(std::max(bytes, kPageBytes));
-  if (rounded > g_pipe_limits.largest_bytes) {
+  const u64 rounded = pipe_capacity_for(bytes);
+  if (rounded > ring.capacity() && rounded > g_pipe_limits.largest_bytes &&
+      !capable(Capability::kSysResource)) {
     return -kEPERM;
   }
   if (rounded < ring.occupied()) {

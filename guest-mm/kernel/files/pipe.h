@@ -9,11 +9,15 @@ namespace nopte::guest::files {
 
 // /proc/sys/fs/pipe-*. The pages of a user are not counted.
 struct PipeLimits {
-  u32 largest_bytes = 1 << 20;
+  u64 largest_bytes = 1 << 20;  // beyond it one needs CAP_SYS_RESOURCE
   u64 soft_user_pages = 16384;
   u64 hard_user_pages = 0;
 };
 extern PipeLimits g_pipe_limits;
+
+inline constexpr u64 kMostPipeBytes = u64{1} << 31;
+// The capacity that one gets for asking for `bytes`, at most kMostPipeBytes.
+u64 pipe_capacity_for(u64 bytes);
 
 class PipeInode final : public Inode {
  public:

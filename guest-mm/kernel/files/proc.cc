@@ -78,7 +78,7 @@ constexpr const SettingTree* kTrees[] = {&kProcSys, &kProcSysVIpc};
 constexpr SystemEntry kSystemFiles[] = {
     {"meminfo", proc_meminfo}, {"uptime", proc_uptime},           {"loadavg", proc_loadavg},
     {"mounts", proc_mounts},   {"version", proc_version},         {"cpuinfo", proc_cpuinfo},
-    {"stat", proc_stat},       {"filesystems", proc_filesystems},
+    {"stat", proc_stat},       {"filesystems", proc_filesystems}, {"cmdline", proc_command_line},
 };
 
 // /proc

@@ -1,4 +1,5 @@
 // /proc/<pid> and /proc/<pid>/task/<tid>: directories of a process and of a thread.
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/proc_inodes.h"
 #include "guest-mm/kernel/files/proc_texts.h"
 
@@ -6,31 +7,105 @@ namespace nopte::guest::files {
 
 namespace {
 
+struct ThreadEntry {
+  std::string_view name;
+  ProcThreadText make;
+  u32 permissions = 0444;
+  i64 (*write)(Thread& thread, std::string_view text) = nullptr;  // null: nobody may
+};
+
+// An open one that may be written; what is read was made when it was opened.
+class WrittenFile final : public File {
+ public:
+  WrittenFile(Ref<Inode> inode, u32 flags, i32 tid, const ThreadEntry& entry, TextBuilder text)
+      : File(std::move(inode), flags), tid_(tid), entry_(entry), text_(std::move(text)) {}
+  [[nodiscard]] bool seekable() const override { return true; }
+  i64 read(IoBuffer to, u64 bytes, u64 offset) override {
+    const std::string_view text = text_.text();
+    if (offset >= text.size() || bytes == 0) return 0;
+    const IoBuffer::Copied copied = to.put(text.data() + offset, std::min(bytes, text.size() - offset));
+    return copied.bytes != 0 ? static_cast<i64>(copied.bytes) : to_errno(copied.status);
+  }
+  i64 write(IoBuffer from, u64 bytes, u64 offset, u64* end) override {
+    char text[32];
+    const u64 looked_at = std::min(bytes, sizeof text);
+    if (const IoBuffer::Copied copied = from.get(text, looked_at); copied.status != Status::kOk) {
+      return to_errno(copied.status);
+    }
+    Thread* const thread = find_thread(tid_);
+    if (thread == nullptr) return -kESRCH;
+    if (const i64 error = entry_.write(*thread, {text, looked_at}); error != 0) return error;
+    if (end != nullptr) *end = offset + bytes;
+    return static_cast<i64>(bytes);
+  }
+
+ private:
+  i32 tid_;
+  const ThreadEntry& entry_;
+  TextBuilder text_;
+};
+
 class ProcThreadFile final : public ProcInode<Inode> {
  public:
-  ProcThreadFile(u64 inode_number, i32 tid, ProcScope scope, ProcThreadText make)
-      : ProcInode(kModeRegular | 0444, inode_number), tid_(tid), scope_(scope), make_(make) {}
+  ProcThreadFile(u64 inode_number, i32 tid, ProcScope scope, const ThreadEntry& entry)
+      : ProcInode(kModeRegular | entry.permissions, inode_number), tid_(tid), scope_(scope), entry_(entry) {}
+  i64 truncate(u64 bytes) override { return entry_.write != nullptr ? 0 : ProcInode::truncate(bytes); }
   ErrnoOr<Ref<File>> open(u32 flags) override {
     Thread* const thread = find_thread(tid_);
     if (thread == nullptr) {
       return ErrnoFail(kENOENT);
     }
     TextBuilder text;
-    make_(text, *thread, scope_);
-    return open_text(*this, flags, std::move(text));
+    entry_.make(text, *thread, scope_);
+    if (entry_.write == nullptr || (flags & kOpenAccessMask) == kOpenReadOnly) {
+      return open_text(*this, flags, std::move(text));
+    }
+    Ref<File> file = text.failed()
+                         ? nullptr
+                         : make_counted<WrittenFile>(Ref<Inode>(this), flags, tid_, entry_, std::move(text));
+    if (!file) return ErrnoFail(kENOMEM);
+    return file;
   }
 
  private:
   i32 tid_;
   ProcScope scope_;
-  ProcThreadText make_;
+  const ThreadEntry& entry_;
 };
 
-// /proc/<pid>/fd
+// /proc/<pid>/fdinfo/<descriptor>
+class DescriptorInfo final : public ProcInode<Inode> {
+ public:
+  DescriptorInfo(u64 inode_number, i32 tid, u32 descriptor)
+      : ProcInode(kModeRegular | 0400, inode_number), tid_(tid), descriptor_(descriptor) {}
+  ErrnoOr<Ref<File>> open(u32 flags) override {
+    constexpr u32 kLargeFile = 0100000, kCloseOnExec = 02000000;  // Linux sets the first for every file
+    const Thread* const thread = find_thread(tid_);
+    const File* const file =
+        thread == nullptr || thread->files == nullptr ? nullptr : thread->files->table.get(descriptor_);
+    if (file == nullptr) return ErrnoFail(kENOENT);
+    const u32 told = (file->flags() & ~kCloseOnExec) | kLargeFile |
+                     (thread->files->table.close_on_exec(descriptor_) ? kCloseOnExec : 0);
+    TextBuilder text;
+    text.add("pos:\t", file->position, "\nflags:\t0", TextBuilder::Octal{told, 1}, "\nmnt_id:\t1\nino:\t",
+             file->inode() == nullptr ? 0 : file->inode()->number, '\n');
+    return open_text(*this, flags, std::move(text));
+  }
+
+ private:
+  i32 tid_;
+  u32 descriptor_;
+};
+
+enum class DescriptorView : u8 { kLinks, kInfo };
+
+// /proc/<pid>/fd and fdinfo
 class DescriptorDirectory final : public ProcDirectory {
  public:
-  DescriptorDirectory(i32 tid, u64 inode_number, Ref<Inode> above)
-      : ProcDirectory(inode_number, std::move(above), "fd"), tid_(tid) {}
+  DescriptorDirectory(DescriptorView view, i32 tid, u64 inode_number, Ref<Inode> above)
+      : ProcDirectory(inode_number, std::move(above), view == DescriptorView::kLinks ? "fd" : "fdinfo"),
+        view_(view),
+        tid_(tid) {}
 
   ErrnoOr<Ref<Inode>> lookup(std::string_view name) override {
     const Thread* const thread = find_thread(tid_);
@@ -41,7 +116,9 @@ class DescriptorDirectory final : public ProcDirectory {
     if (file == nullptr) {
       return ErrnoFail(kENOENT);
     }
-    return made<ProcLink>(number + 1 + *descriptor, Ref<Inode>(file->inode()));
+    const u64 its = number + 1 + *descriptor;
+    return view_ == DescriptorView::kLinks ? made<ProcLink>(its, Ref<Inode>(file->inode()))
+                                           : made<DescriptorInfo>(its, tid_, *descriptor);
   }
   void iterate(u64 cookie, DirectoryVisitor visit) override {
     const Thread* const thread = find_thread(tid_);
@@ -51,28 +128,30 @@ class DescriptorDirectory final : public ProcDirectory {
     const FileTable& table = thread->files->table;
     for (u64 descriptor = cookie - 2; descriptor < table.bound(); ++descriptor) {
       if (table.get(descriptor) != nullptr &&
-          !visit(Digits(descriptor).text(), number + 1 + descriptor, kModeSymlink, descriptor + 3)) {
+          !visit(Digits(descriptor).text(), number + 1 + descriptor,
+                 view_ == DescriptorView::kLinks ? kModeSymlink : kModeRegular, descriptor + 3)) {
         return;
       }
     }
   }
 
  private:
+  DescriptorView view_;
   i32 tid_;
 };
 
-struct ThreadEntry {
-  std::string_view name;
-  ProcThreadText make;
-};
 constexpr ThreadEntry kThreadFiles[] = {
     {"maps", proc_process_maps},
     {"limits", proc_process_limits},
     {"stat", proc_process_stat},
     {"statm", proc_process_statm},
     {"status", proc_process_status},
-    {"comm", proc_process_comm},
+    {"comm", proc_process_comm, 0644, set_proc_comm},
     {"cmdline", proc_process_cmdline},
+    {"environ", proc_process_environ, 0400},
+    {"io", proc_process_io, 0400},
+    {"oom_score_adj", proc_process_oom_score_adj, 0644, set_proc_oom_score_adj},
+    {"mountinfo", [](TextBuilder& out, Thread&, ProcScope) { proc_mountinfo(out); }},
     {"mounts", [](TextBuilder& out, Thread&, ProcScope) { proc_mounts(out); }},
     {"smaps", proc_process_smaps},
     {"smaps_rollup", proc_process_smaps_rollup},
@@ -91,16 +170,27 @@ class ThreadDirectory final : public ProcDirectory {
         scope_(scope) {}
 
   [[nodiscard]] i32 process_id() const override { return scope_ == ProcScope::kProcess ? tid_ : 0; }
-  ErrnoOr<Ref<Inode>> lookup(std::string_view name) override;
+  // All is the user's whose thread it is, or root's when others may not look into it.
+  ErrnoOr<Ref<Inode>> lookup(std::string_view name) override {
+    ErrnoOr<Ref<Inode>> found = find(name);
+    const Thread* const thread = find_thread(tid_);
+    if (found && thread != nullptr && thread->process->dumpable) {
+      (*found)->uid = identity_of(*thread).user.effective;
+      (*found)->gid = identity_of(*thread).group.effective;
+    }
+    return found;
+  }
   void iterate(u64 cookie, DirectoryVisitor visit) override {
     constexpr u64 kTexts = std::size(kThreadFiles);
     constexpr u64 kFiles = kTexts + std::size(kMemoryFiles);
     constexpr u64 kLinks = kFiles + std::size(kThreadLinks);
-    const u64 all = kLinks + (scope_ == ProcScope::kProcess ? 2 : 1);
+    const u64 all = kLinks + (scope_ == ProcScope::kProcess ? 3 : 2);
     for (u64 index = cookie - 2; index < all; ++index) {
       const bool listed =
-          index == kLinks       ? visit("fd", descriptors_number(), kModeDirectory, index + 3)
-          : index == kLinks + 1 ? visit("task", descriptors_number() - 1, kModeDirectory, index + 3)
+          index == kLinks ? visit("fd", descriptors_number(), kModeDirectory, index + 3)
+          : index == kLinks + 1
+              ? visit("fdinfo", descriptors_number() + kInfoNumbers, kModeDirectory, index + 3)
+          : index == kLinks + 2 ? visit("task", descriptors_number() - 1, kModeDirectory, index + 3)
           : index < kFiles ? visit(index < kTexts ? kThreadFiles[index].name : kMemoryFiles[index - kTexts],
                                    number + 1 + index, kModeRegular, index + 3)
                            : visit(kThreadLinks[index - kFiles], number + 1 + index, kModeSymlink, index + 3);
@@ -111,6 +201,8 @@ class ThreadDirectory final : public ProcDirectory {
   }
 
  private:
+  static constexpr u64 kInfoNumbers = 1024;
+  ErrnoOr<Ref<Inode>> find(std::string_view name);
   [[nodiscard]] u64 descriptors_number() const { return number + kDescriptorNumbers - 1; }
   static Ref<Inode> link_target(const Thread& thread, ThreadLink link) {
     if (link == ThreadLink::kExe) {
@@ -161,7 +253,7 @@ class TaskDirectory final : public ProcDirectory {
   i32 tid_;
 };
 
-ErrnoOr<Ref<Inode>> ThreadDirectory::lookup(std::string_view name) {
+ErrnoOr<Ref<Inode>> ThreadDirectory::find(std::string_view name) {
   const Thread* const thread = find_thread(tid_);
   if (thread == nullptr) {
     return ErrnoFail(kENOENT);
@@ -169,7 +261,7 @@ ErrnoOr<Ref<Inode>> ThreadDirectory::lookup(std::string_view name) {
   u64 index = number + 1;
   for (const ThreadEntry& entry : kThreadFiles) {
     if (entry.name == name) {
-      return made<ProcThreadFile>(index, tid_, scope_, entry.make);
+      return made<ProcThreadFile>(index, tid_, scope_, entry);
     }
     ++index;
   }
@@ -185,7 +277,11 @@ ErrnoOr<Ref<Inode>> ThreadDirectory::lookup(std::string_view name) {
     }
   }
   if (name == "fd") {
-    return made<DescriptorDirectory>(tid_, descriptors_number(), Ref<Inode>(this));
+    return made<DescriptorDirectory>(DescriptorView::kLinks, tid_, descriptors_number(), Ref<Inode>(this));
+  }
+  if (name == "fdinfo") {
+    return made<DescriptorDirectory>(DescriptorView::kInfo, tid_, descriptors_number() + kInfoNumbers,
+                                     Ref<Inode>(this));
   }
   if (name == "task" && scope_ == ProcScope::kProcess) {
     return made<TaskDirectory>(tid_, descriptors_number() - 1, Ref<Inode>(this));

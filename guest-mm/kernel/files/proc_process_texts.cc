@@ -2,9 +2,11 @@
 #include <algorithm>
 
 #include "guest-mm/core/address_space.h"
+#include "guest-mm/kernel/credentials.h"
+#include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/files/proc_texts.h"
-#include "guest-mm/kernel/files/user_memory.h"
-#include "guest-mm/kernel/process_space.h"
+#include "guest-mm/kernel/files/setting.h"
+#include "guest-mm/kernel/space_memory.h"
 
 namespace nopte::guest::files {
 
@@ -152,6 +154,42 @@ bool continues(const Vma& vma, const Vma& next) {
          (vma.object == nullptr || vma.offset_bytes + vma.range.bytes() == next.offset_bytes);
 }
 
+enum class StackStrings : u8 { kArguments, kEnvironment };
+
+// The strings that the initial stack tells of: argc, pointers to the arguments, null, pointers to the
+// environment, null. They lie one behind the other. Of nonsense that the program put there: something.
+void add_strings(TextBuilder& out, const Thread& thread, StackStrings which) {
+  constexpr u64 kMostBytes = 128 << 10, kPiece = 256, kWord = sizeof(u64);
+  Gva at = thread.process->initial_stack;
+  if (thread.space == nullptr || at == Gva()) return;
+  const auto word = [&] {
+    u64 value = 0;
+    const bool there = read_space(*thread.space, &value, at, sizeof value).has_value();
+    at = at + kWord;
+    return there ? value : 0;
+  };
+  u64 count = word();
+  if (count > kMostBytes) return;
+  if (which == StackStrings::kEnvironment) {
+    at = at + kWord * (count + 1);
+    const Gva first = at;
+    for (count = 0; count < kMostBytes && word() != 0;) ++count;
+    at = first;
+  }
+  Gva from{word()};
+  u64 added = 0;
+  while (count != 0 && added < kMostBytes && !out.failed()) {
+    char piece[kPiece];
+    const u64 bytes = kPiece - (from.value() & (kPiece - 1));  // within a page
+    if (!read_space(*thread.space, piece, from, bytes)) return;
+    u64 taken = 0;
+    while (taken < bytes && count != 0) count -= piece[taken++] == 0 ? 1 : 0;
+    out.add(std::string_view(piece, taken));
+    added += taken;
+    from = from + taken;
+  }
+}
+
 template <class Add>
 void for_each_vma(const Thread& thread, Add add) {
   if (thread.space == nullptr) {
@@ -192,59 +230,102 @@ void proc_process_stat(TextBuilder& out, Thread& thread, ProcScope scope) {
   const bool whole = scope == ProcScope::kProcess;
   const SignalSets sets = signal_sets(thread);
   const auto set = [](SignalSet value) { return value & 0x7fff'ffff; };
+  const Thread::Scheduling& scheduling = thread.scheduling;
+  const i32 priority = scheduling.priority != 0 ? -1 - scheduling.priority : 20 + scheduling.nice;
   out.add(thread.tid, " (", comm_of(thread), ") ", state_letter(thread), ' ', parent_pid(thread), ' ',
           process.pgid, ' ', process.sid, " 1281 ", process.pgid, " 0 0 0 0 0 ");
   out.add((whole ? cpu_time_ns(process) : cpu_time_ns(thread)) / kNsPerTick, " 0 ",
-          process.children_cpu_ns / kNsPerTick, " 0 20 0 ", process.live_threads, " 0 ",
-          process.started_ns / kNsPerTick, ' ', pages_to_bytes(promised_pages(thread)), ' ',
-          resident_of(thread), " 18446744073709551615 0 0 0 0 0 ");
+          process.children_cpu_ns / kNsPerTick, " 0 ", priority, ' ', i32{scheduling.nice}, ' ',
+          process.live_threads, " 0 ", process.started_ns / kNsPerTick, ' ',
+          pages_to_bytes(promised_pages(thread)), ' ', resident_of(thread), ' ',
+          process.limits->of(Resource::kResidentBytes).now, " 0 0 ", process.initial_stack.value(), " 0 0 ");
   out.add(set(thread.signals.pending.set), ' ', set(thread.signals.blocked), ' ', set(sets.ignored), ' ',
-          set(sets.caught), " 0 0 0 ", process.exit_signal, " 0 0 0 0 0 0 0 0 0 0 0 0 0 ",
-          process.exit_status, '\n');
+          set(sets.caught), " 0 0 0 ", process.exit_signal, " 0 ", u32{scheduling.priority}, ' ',
+          u32{scheduling.policy}, " 0 0 0 0 0 ");
+  out.add(thread.space == nullptr ? 0 : thread.space->brk_start().value(), " 0 0 0 0 ", process.exit_status,
+          '\n');
 }
 
+// As fs/proc/array.c has the lines; those about what is not there say what a Linux without it says.
 void proc_process_status(TextBuilder& out, Thread& thread, ProcScope) {
   const Process& process = *thread.process;
+  const Identity& identity = identity_of(thread);
   const SignalSets sets = signal_sets(thread);
-  out.add("Name:\t", comm_of(thread), "\nState:\t", state_name(thread), "\nTgid:\t", process.pid, "\nPid:\t",
-          thread.tid, "\nPPid:\t", parent_pid(thread));
-  out.add("\nTracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n");
+  const auto ids = [&](const char* name, const Ids& of) {
+    out.add(name, of.real, '\t', of.effective, '\t', of.saved, '\t', of.file);
+  };
+  const auto mask = [&](const char* name, u64 value) { out.add(name, TextBuilder::Hex{value, 16}); };
+  out.add("Name:\t", comm_of(thread));
+  if (thread.directories != nullptr) out.add("\nUmask:\t", TextBuilder::Octal{thread.directories->umask, 4});
+  out.add("\nState:\t", state_name(thread), "\nTgid:\t", process.pid, "\nNgid:\t0\nPid:\t", thread.tid,
+          "\nPPid:\t", parent_pid(thread), "\nTracerPid:\t0");
+  ids("\nUid:\t", identity.user);
+  ids("\nGid:\t", identity.group);
+  // As many as there is room for, which Linux has in words of 64.
+  const u64 descriptors = thread.files == nullptr ? 0 : thread.files->table.bound();
+  out.add("\nFDSize:\t", thread.files == nullptr ? 0 : std::max<u64>((descriptors + 63) / 64 * 64, 64),
+          "\nGroups:\t");
+  if (identity.groups) {
+    for (const u32 group : std::as_const(*identity.groups)) out.add(group, ' ');
+  }
+  out.add("\nNStgid:\t", process.pid, "\nNSpid:\t", thread.tid, "\nNSpgid:\t", process.pgid, "\nNSsid:\t",
+          process.sid, "\nKthread:\t0\n");
   add_memory_lines(out, thread);
-  out.add("Threads:\t", process.live_threads, '\n');
-  out.add("SigPnd:\t", TextBuilder::Hex{thread.signals.pending.set, 16}, "\nShdPnd:\t",
-          TextBuilder::Hex{process.signals.pending.set, 16}, "\nSigBlk:\t",
-          TextBuilder::Hex{thread.signals.blocked, 16}, "\nSigIgn:\t", TextBuilder::Hex{sets.ignored, 16},
-          "\nSigCgt:\t", TextBuilder::Hex{sets.caught, 16}, '\n');
+  out.add("Threads:\t", process.live_threads, "\nSigQ:\t0/",
+          process.limits->of(Resource::kPendingSignals).now);
+  mask("\nSigPnd:\t", thread.signals.pending.set);
+  mask("\nShdPnd:\t", process.signals.pending.set);
+  mask("\nSigBlk:\t", thread.signals.blocked);
+  mask("\nSigIgn:\t", sets.ignored);
+  mask("\nSigCgt:\t", sets.caught);
+  mask("\nCapInh:\t", identity.inheritable);
+  mask("\nCapPrm:\t", identity.permitted);
+  mask("\nCapEff:\t", identity.effective);
+  mask("\nCapBnd:\t", identity.bounding);
+  mask("\nCapAmb:\t", identity.ambient);
+  out.add(
+      "\nNoNewPrivs:\t", identity.no_new_privileges ? 1 : 0,
+      "\nSeccomp:\t0\nCpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
 }
 
 void proc_process_comm(TextBuilder& out, Thread& thread, ProcScope) { out.add(comm_of(thread), '\n'); }
 
-// Read from the process's own stack, as it is now: argc, pointers to the arguments, null, pointers to the
-// environment.
+i64 set_proc_comm(Thread& thread, std::string_view text) {
+  if (thread.process != &current_process()) return -kEINVAL;
+  std::ranges::fill(thread.comm, 0);
+  text.substr(0, text.find('\0')).copy(thread.comm, sizeof thread.comm - 1);
+  return 0;
+}
+
+// As they are now in the process's own memory.
 void proc_process_cmdline(TextBuilder& out, Thread& thread, ProcScope) {
-  if (thread.space == nullptr || thread.process->initial_stack == Gva()) {
-    return;
+  add_strings(out, thread, StackStrings::kArguments);
+}
+void proc_process_environ(TextBuilder& out, Thread& thread, ProcScope) {
+  add_strings(out, thread, StackStrings::kEnvironment);
+}
+
+// Nobody counts: reads and writes pay nothing for it.
+void proc_process_io(TextBuilder& out, Thread&, ProcScope) {
+  for (const char* name :
+       {"rchar", "wchar", "syscr", "syscw", "read_bytes", "write_bytes", "cancelled_write_bytes"}) {
+    out.add(name, ": 0\n");
   }
-  constexpr u64 kMostBytes = 4096;
-  AddressSpace* const before = active_space();
-  activate_space(thread.space);
-  u64 count = 0;
-  u64 first = 0;
-  u64 end = 0;
-  const Gva stack = thread.process->initial_stack;
-  if (get_user(count, stack.value()) == 0 && count != 0 && count < kMostBytes &&
-      get_user(first, (stack + 8).value()) == 0 && get_user(end, (stack + 8 * (count + 2)).value()) == 0) {
-    end = end == 0 ? kStackTop.value() : end;
-    const HeapBuffer text(end > first ? std::min(end - first, kMostBytes) : 0);
-    if (text && arch::copy_from_user(text.data(), Gva(first), text.bytes())) {
-      u64 bytes = 0;
-      for (u64 left = count; bytes < text.bytes() && left > 0; ++bytes) {
-        left -= text.data()[bytes] == 0 ? 1 : 0;
-      }
-      out.add(std::string_view(text.data(), bytes));
-    }
-  }
-  activate_space(before);
+}
+
+void proc_process_oom_score_adj(TextBuilder& out, Thread& thread, ProcScope) {
+  out.add(i32{thread.process->oom_score_adj}, '\n');
+}
+
+i64 set_proc_oom_score_adj(Thread& thread, std::string_view text) {
+  constexpr i64 kMost = 1000;
+  NumberReader reader{text};
+  if (!reader.more()) return -kEINVAL;
+  const Result<i64> value = reader.next_signed();
+  if (!value || *value < -kMost || kMost < *value || reader.more()) return -kEINVAL;
+  if (*value < thread.process->oom_score_adj && !capable(Capability::kSysResource)) return -kEACCES;
+  thread.process->oom_score_adj = static_cast<short>(*value);
+  return 0;
 }
 
 }  // namespace nopte::guest::files

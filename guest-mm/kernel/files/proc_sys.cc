@@ -1,6 +1,8 @@
 // /proc/sys: one row a file (Documentation/admin-guide/sysctl of Linux).
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/core/commit_limit.h"
+#include "guest-mm/kernel/credentials.h"
+#include "guest-mm/kernel/files/file_table.h"
 #include "guest-mm/kernel/files/pipe.h"
 #include "guest-mm/kernel/files/proc_inodes.h"
 #include "guest-mm/kernel/files/setting.h"
@@ -8,54 +10,101 @@
 #include "guest-mm/kernel/ipc/sem.h"
 #include "guest-mm/kernel/ipc/shm.h"
 #include "guest-mm/kernel/memory_settings.h"
+#include "guest-mm/kernel/name_of_system.h"
+#include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/random.h"
+#include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/system_settings.h"
 
 namespace nopte::guest::files {
 
 namespace {
 
 using Vm = MemorySettings;
+using System = SystemSettings;
+
+static_assert(kLastCapability == 40 && GroupList::kMost == 65536 && FileTable::kMost == 1048576);
 
 // A random identifier, version 4 of RFC 9562.
-void put_identifier(TextBuilder& out, const u8 (&bytes)[16]) {
-  for (u64 i = 0; i < sizeof bytes; ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) out.add('-');
-    const u8 byte = i == 6 ? (bytes[i] & 0x0f) | 0x40 : i == 8 ? (bytes[i] & 0x3f) | 0x80 : bytes[i];
-    out.add(TextBuilder::Hex{byte, 2});
+struct Uuid {
+  Uuid() {
+    fill_random(bytes, sizeof bytes);
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
   }
-  out.add('\n');
-}
-void new_identifier(TextBuilder& out) {
+  void add_to(TextBuilder& out) const {
+    for (u32 i = 0; i < sizeof bytes; ++i) {
+      if (i == 4 || i == 6 || i == 8 || i == 10) out.add('-');
+      out.add(TextBuilder::Hex{bytes[i], 2});
+    }
+    out.add('\n');
+  }
   u8 bytes[16];
-  fill_random(bytes, sizeof bytes);
-  put_identifier(out, bytes);
-}
-void identifier_of_boot(TextBuilder& out) {
-  static constinit u8 bytes[16] = {};
-  static constinit bool made = false;
-  if (!made) fill_random(bytes, sizeof bytes);
-  made = true;
-  put_identifier(out, bytes);
+};
+
+i64 set_pipe_max_size(std::string_view text) {
+  NumberReader reader{text};
+  if (!reader.more()) return 0;
+  const Result<u64> bytes = reader.next_unsigned();
+  if (!bytes || *bytes > kMostPipeBytes) return -kEINVAL;
+  g_pipe_limits.largest_bytes = pipe_capacity_for(*bytes);
+  return 0;
 }
 
 constexpr Setting kRows[] = {
-    // fs
-    number<g_pipe_limits.largest_bytes, kPageBytes>("fs/pipe-max-size"),
-    number<g_pipe_limits.hard_user_pages>("fs/pipe-user-pages-hard"),
-    number<g_pipe_limits.soft_user_pages>("fs/pipe-user-pages-soft"),
     // kernel
-    NOPTE_FIXED("kernel/ostype", "Linux"),
+    NOPTE_FIXED("kernel/cap_last_cap", "40"),
+    line<System::core_pattern>("kernel/core_pattern"),
+    number<System::core_pipe_limit, 0>("kernel/core_pipe_limit"),
+    number<System::core_uses_pid, 0>("kernel/core_uses_pid"),
+    line<g_system_names.domain>("kernel/domainname"),
+    line<g_system_names.node>("kernel/hostname"),
     number<ipc::g_msg_limits.message_bytes>("kernel/msgmax"),
     number<ipc::g_msg_limits.queue_bytes>("kernel/msgmnb"),
     number<ipc::g_msg_limits.queues, 0, 32768>("kernel/msgmni"),
+    NOPTE_FIXED("kernel/ngroups_max", "65536"),
+    {"kernel/osrelease", [](TextBuilder& out) { out.add(g_system_names.release, '\n'); }},
+    NOPTE_FIXED("kernel/ostype", "Linux"),
+    NOPTE_FIXED("kernel/overflowgid", "65534"),
+    NOPTE_FIXED("kernel/overflowuid", "65534"),
+    number<System::panic, std::numeric_limits<i32>::min()>("kernel/panic"),
+    number<g_pid_limit, 301, kMostPids>("kernel/pid_max"),
+    number<System::printk, 0>("kernel/printk"),
+    {"kernel/random/boot_id",
+     [](TextBuilder& out) {
+       static const Uuid boot;
+       boot.add_to(out);
+     }},
+    NOPTE_FIXED("kernel/random/entropy_avail", "256"),
+    NOPTE_FIXED("kernel/random/poolsize", "256"),
+    NOPTE_FIXED("kernel/random/urandom_min_reseed_secs", "60"),
+    {"kernel/random/uuid", [](TextBuilder& out) { Uuid().add_to(out); }},
+    NOPTE_FIXED("kernel/random/write_wakeup_threshold", "256"),
+    NOPTE_FIXED("kernel/randomize_va_space", "0"),
+    {"kernel/sched_rr_timeslice_ms", [](TextBuilder& out) { out.add(kSliceNs / 1'000'000, '\n'); }},
+    number<System::sched_rt_period_us, 1>("kernel/sched_rt_period_us"),
+    number<System::sched_rt_runtime_us, -1>("kernel/sched_rt_runtime_us"),
     number<ipc::g_sem_limits>("kernel/sem"),
     number<ipc::g_shm_limits.pages, 0, ~u64{0}>("kernel/shmall"),
     number<ipc::g_shm_limits.bytes, 0, ~u64{0}>("kernel/shmmax"),
     number<ipc::g_shm_limits.segments, 0, 32768>("kernel/shmmni"),
-    {.path = "kernel/random/boot_id", .read = identifier_of_boot},
-    NOPTE_FIXED("kernel/random/entropy_avail", "256"),
-    NOPTE_FIXED("kernel/random/poolsize", "256"),
-    {.path = "kernel/random/uuid", .read = new_identifier},
+    NOPTE_FIXED("kernel/tainted", "0"),
+    number<g_most_threads, 20, 0x3fff'ffff>("kernel/threads-max"),
+    {"kernel/version", [](TextBuilder& out) { out.add(g_system_names.version, '\n'); }},
+    // fs
+    number<System::file_max, 0, std::numeric_limits<i64>::max()>("fs/file-max"),
+    number<System::max_queued_events, 0>("fs/inotify/max_queued_events"),
+    number<System::max_user_instances, 0>("fs/inotify/max_user_instances"),
+    number<System::max_user_watches, 0>("fs/inotify/max_user_watches"),
+    number<System::lease_break_time, 0>("fs/lease-break-time"),
+    number<System::leases_enable, 0>("fs/leases-enable"),
+    NOPTE_FIXED("fs/nr_open", "1048576"),
+    NOPTE_FIXED("fs/overflowgid", "65534"),
+    NOPTE_FIXED("fs/overflowuid", "65534"),
+    {"fs/pipe-max-size", [](TextBuilder& out) { out.add(g_pipe_limits.largest_bytes, '\n'); },
+     set_pipe_max_size},
+    number<g_pipe_limits.hard_user_pages>("fs/pipe-user-pages-hard"),
+    number<g_pipe_limits.soft_user_pages>("fs/pipe-user-pages-soft"),
     // vm
     number<Vm::admin_reserve_kbytes>("vm/admin_reserve_kbytes"),
     number<Vm::compaction_proactiveness, 0, 100>("vm/compaction_proactiveness"),

@@ -3,8 +3,10 @@
 #include "guest-mm/core/heap.h"
 #include "guest-mm/kernel/arch.h"
 #include "guest-mm/kernel/files/proc_texts.h"
+#include "guest-mm/kernel/name_of_system.h"
 #include "guest-mm/kernel/process_space.h"
 #include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/wall_time.h"
 #include "pvops/mm_ops.h"
 #include "pvops/platform_ops.h"
 
@@ -25,6 +27,8 @@ void add_kib(TextBuilder& out, std::string_view name, u64 pages) {
 void add_seconds(TextBuilder& out, u64 ns) {
   out.add(ns / 1'000'000'000, '.', TextBuilder::Zeroed{ns / kNsPerTick % 100, 2});
 }
+
+constinit std::string_view g_command_line;
 
 u64 all_cpu_ns() {
   u64 ns = 0;
@@ -76,7 +80,19 @@ void proc_mounts(TextBuilder& out) {
       "0\n");
 }
 
-void proc_version(TextBuilder& out) { out.add("Linux version 6.1.0 (nopte)\n"); }
+// The same, with numbers of mounts and devices (proc_pid_mountinfo(5)).
+void proc_mountinfo(TextBuilder& out) {
+  out.add(
+      "1 1 0:2 / / rw - tmpfs rootfs rw\n2 1 0:2 /dev /dev rw - devtmpfs devtmpfs rw\n3 1 0:3 / /proc rw - "
+      "proc proc rw\n4 1 0:4 / /sys rw - sysfs sysfs rw\n");
+}
+
+void proc_version(TextBuilder& out) {
+  out.add("Linux version ", g_system_names.release, " (nopte) ", g_system_names.version, '\n');
+}
+
+void set_command_line(std::string_view line) { g_command_line = line; }
+void proc_command_line(TextBuilder& out) { out.add(g_command_line, '\n'); }
 
 void proc_cpuinfo(TextBuilder& out) {
   out.add("processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: x86-64\ncpu MHz\t\t: 1000.000\n\n");
@@ -90,8 +106,8 @@ void proc_stat(TextBuilder& out) {
     out.add(name, busy / kNsPerTick, " 0 0 ", idle / kNsPerTick, " 0 0 0 0 0 0\n");
   }
   out.add("intr ", interrupts_taken(), "\n");
-  out.add("btime ", platform_ops().boot_wall_ns() / 1'000'000'000, "\nprocesses ", thread_count(),
-          "\nprocs_running ", runnable_threads(), "\nprocs_blocked 0\n");
+  out.add("btime ", wall_at_boot_ns() / 1'000'000'000, "\nprocesses ", thread_count(), "\nprocs_running ",
+          runnable_threads(), "\nprocs_blocked 0\n");
 }
 
 void proc_filesystems(TextBuilder& out) {

@@ -20,6 +20,8 @@ void proc_version(TextBuilder& out);
 void proc_cpuinfo(TextBuilder& out);
 void proc_stat(TextBuilder& out);
 void proc_filesystems(TextBuilder& out);
+void proc_command_line(TextBuilder& out);
+void proc_mountinfo(TextBuilder& out);
 void proc_nopte(TextBuilder& out);  // ours: how the kernel's calls are bound
 
 void proc_process_maps(TextBuilder& out, Thread& thread, ProcScope scope);
@@ -42,5 +44,13 @@ ResidentPages resident_pages(const AddressSpace& space, const Vma& vma);
 void add_resident_lines(TextBuilder& out, const ResidentPages& pages);
 void proc_process_comm(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_cmdline(TextBuilder& out, Thread& thread, ProcScope scope);
+void proc_process_environ(TextBuilder& out, Thread& thread, ProcScope scope);
+void proc_process_io(TextBuilder& out, Thread& thread, ProcScope scope);
+void proc_process_oom_score_adj(TextBuilder& out, Thread& thread, ProcScope scope);
+// What becomes of what is written to such a file: 0 or a negative errno.
+i64 set_proc_comm(Thread& thread, std::string_view text);
+i64 set_proc_oom_score_adj(Thread& thread, std::string_view text);
+// The command line that /proc/cmdline tells; it stays where it is.
+void set_command_line(std::string_view line);
 
 }  // namespace nopte::guest::files

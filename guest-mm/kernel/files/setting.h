@@ -2,6 +2,7 @@
 // paths; the directories are what the paths name. Rows of one directory need not stand together.
 #pragma once
 
+#include <algorithm>
 #include <limits>
 #include <span>
 #include <type_traits>
@@ -75,6 +76,20 @@ template <auto& value, auto least = 0, auto most = std::numeric_limits<i32>::max
 constexpr Setting number(std::string_view path) {
   using Row = NumberRow<value, least, most>;
   return {.path = path, .read = Row::read, .write = Row::write};
+}
+
+// A row that is a line of text, without its end; what is too long is cut off (proc_dostring).
+template <auto& value>
+constexpr Setting line(std::string_view path) {
+  return {.path = path,
+          .read = [](TextBuilder& out) { out.add(static_cast<const char*>(value), '\n'); },
+          .write = [](std::string_view text) -> i64 {
+            constexpr u64 kMost = sizeof(value) - 1;
+            const u64 bytes =
+                text.substr(0, text.find_first_of(std::string_view("\n\0", 2))).copy(value, kMost);
+            std::fill(value + bytes, value + sizeof(value), 0);
+            return 0;
+          }};
 }
 
 // A row that says always the same, and cannot be changed.

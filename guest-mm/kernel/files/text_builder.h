@@ -16,6 +16,10 @@ class TextBuilder {
     u64 value;
     u32 digits;  // at least
   };
+  struct Octal {
+    u64 value;
+    u32 digits;  // at least
+  };
   struct Padded {
     u64 value;
     u32 width;  // at least, blanks on the left
@@ -58,6 +62,7 @@ class TextBuilder {
     put(Digits(value).text());
   }
   void put(Hex hex) { put_digits(hex.value, 16, hex.digits, '0'); }
+  void put(Octal octal) { put_digits(octal.value, 8, octal.digits, '0'); }
   void put(Padded number) { put_digits(number.value, 10, number.width, ' '); }
   void put(Zeroed number) { put_digits(number.value, 10, number.width, '0'); }
   void put_digits(u64 value, u32 base, u32 width, char fill) {

@@ -2,11 +2,11 @@
 #pragma once
 
 #include "guest-mm/kernel/files/linux_abi.h"
-#include "pvops/platform_ops.h"
+#include "guest-mm/kernel/wall_time.h"
 
 namespace nopte::guest::files {
 
-inline u64 wall_clock_ns() { return platform_ops().boot_wall_ns() + platform_ops().now_ns(); }
+inline u64 wall_clock_ns() { return wall_ns(); }
 
 inline Timespec to_timespec(u64 ns) {
   return {static_cast<i64>(ns / 1'000'000'000), static_cast<i64>(ns % 1'000'000'000)};

@@ -1,0 +1,25 @@
+// Calls that Linux has and that are refused here as a Linux that is configured without what they are for, or
+// that forbids it, refuses them.
+#include "guest-mm/kernel/credentials.h"
+#include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/syscall.h"
+
+namespace nopte::guest {
+
+// Nobody may trace.
+i64 sys_ptrace(const SyscallArgs& args) {
+  constexpr u64 kTraceMe = 0;
+  return args.a0 != kTraceMe && find_thread(static_cast<i32>(args.a1)) == nullptr ? -kESRCH : -kEPERM;
+}
+
+// There is one of each namespace, and no file that means it.
+i64 sys_setns(const SyscallArgs& args) {
+  return files::current_files().table.get(static_cast<u32>(args.a0)) == nullptr ? -kEBADF : -kEINVAL;
+}
+
+// The console has nobody to hang up.
+i64 sys_vhangup(const SyscallArgs&) { return capable(Capability::kSysTtyConfig) ? 0 : -kEPERM; }
+
+}  // namespace nopte::guest

@@ -1,0 +1,25 @@
+// What /proc/sys/kernel and /proc/sys/fs hold that nothing here obeys, but programs read, write and expect to
+// find again: what Linux begins with. What is obeyed lies where it is: process.h, files/pipe.h.
+#pragma once
+
+#include "pvops/base/types.h"
+
+namespace nopte::guest {
+
+struct SystemSettings {
+  static inline char core_pattern[128] = "core";
+  static inline i32 core_pipe_limit = 0;
+  static inline i32 core_uses_pid = 0;
+  static inline i32 panic = 0;
+  static inline i32 printk[4] = {7, 4, 1, 7};
+  static inline i32 sched_rt_period_us = 1'000'000;
+  static inline i32 sched_rt_runtime_us = 950'000;
+  static inline u64 file_max = 9'223'372'036'854'775'807;
+  static inline u32 max_queued_events = 16384;
+  static inline u32 max_user_instances = 128;
+  static inline u32 max_user_watches = 65536;
+  static inline i32 lease_break_time = 45;
+  static inline i32 leases_enable = 1;
+};
+
+}  // namespace nopte::guest
