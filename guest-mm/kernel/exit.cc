@@ -10,6 +10,7 @@
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/process_space.h"
 #include "guest-mm/kernel/robust_list.h"
+#include "guest-mm/kernel/rusage.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/thread_group.h"
 #include "guest-mm/kernel/wait.h"
@@ -159,6 +160,7 @@ void exit_thread(i32 wait_status) {
     end_machine_of(process.exit_status);
   }
   settle_words(self);
+  if (process.live_threads == 1) note_left(process, *self.space);
   finish_vfork(self);
   std::exchange(self.directories, nullptr)->release();
   std::exchange(self.files, nullptr)->release_table();

@@ -104,6 +104,7 @@ void copy_process(Process& child, Process& parent, const CloneRequest& request) 
     std::exchange(child.limits, parent.limits)->release();
   }
   child.barriers = parent.barriers;
+  child.inherited_pages = current().space->pages();
   child.maker_tid = current().tid;
   if ((request.flags & kCloneParent) != 0) {
     child.exit_signal = parent.exit_signal;
