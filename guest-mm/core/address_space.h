@@ -126,6 +126,9 @@ class AddressSpace {
     return mm_ops().region_installed(id(), range);
   }
 
+  // How much of all that is promised is; 0 where it cannot be told.
+  [[nodiscard]] u64 installed_pages() const;
+
   // Where brk starts; exec calls it once the image is mapped.
   void set_brk_start(Gva start);
   // brk(2): moves the end of the heap when it can; the end as it is afterwards.

@@ -18,6 +18,7 @@
 #include "guest-mm/kernel/process_space.h"
 #include "guest-mm/kernel/program.h"
 #include "guest-mm/kernel/robust_list.h"
+#include "guest-mm/kernel/rusage.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/thread_group.h"
 #include "guest-mm/kernel/wait.h"
@@ -167,6 +168,8 @@ void become(Thread& self, NewImage& image) {
   }
   AddressSpace* old = std::exchange(self.space, image.space.detach());
   if (old != nullptr) {
+    note_left(*self.process, *old);
+    self.process->inherited_pages = 0;
     old->release();
   }
   finish_vfork(self);

@@ -13,6 +13,7 @@
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/process_space.h"
 #include "guest-mm/kernel/robust_list.h"
+#include "guest-mm/kernel/rusage.h"
 #include "guest-mm/kernel/signal_queue.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/thread_group.h"
@@ -246,6 +247,7 @@ void exit_thread(i32 wait_status) {
   if (self.signals.pending.queue != nullptr) [[unlikely]] {
     drop_pending(self.signals.pending, ~SignalSet{0});
   }
+  if (process.live_threads == 1) note_left(process, *self.space);
   finish_vfork(self);
   std::exchange(self.directories, nullptr)->release();
   std::exchange(self.files, nullptr)->release_table();

@@ -110,6 +110,7 @@ void copy_process(Process& child, Process& parent, const CloneRequest& request) 
   child.barriers = parent.barriers;
   child.dumpable = parent.dumpable;
   child.oom_score_adj = parent.oom_score_adj;
+  child.inherited_pages = current().space->pages();
   child.maker_tid = current().tid;
   if ((request.flags & kCloneParent) != 0) {
     child.exit_signal = parent.exit_signal;

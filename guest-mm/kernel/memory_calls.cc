@@ -36,6 +36,9 @@ constexpr u64 kMapValidated = kMapSharedValidate | kMapFixed | kMapAnonymous | k
                               u64{21} << 26 /* HUGE_2MB */ | u64{30} << 26 /* HUGE_1GB */;
 constexpr u64 kMostFileBytes = ~u64{0} >> 1;
 
+// Where addresses end for Linux (TASK_SIZE), some pages above kUserEnd.
+constexpr u64 kTaskEnd = 0x7fff'ffff'f000;
+
 constexpr u64 kProtSem = 8;
 constexpr u64 kProtGrowsDown = 0x0100'0000;
 constexpr u64 kProtGrowsUp = 0x0200'0000;
@@ -77,7 +80,8 @@ i64 refuse_large(u64 flags, bool anonymous) {
 i64 take_file(u64 descriptor, u64 flags, MapRequest& request) {
   files::File* file = files::current_files().table.get(descriptor);
   if (file == nullptr) return -kEBADF;
-  if (request.offset_bytes + round_up(request.bytes) > kMostFileBytes) return -kEOVERFLOW;
+  const u64 bytes = round_up(request.bytes);
+  if (bytes > kMostFileBytes || request.offset_bytes > kMostFileBytes - bytes) return -kEOVERFLOW;
   switch (flags & kMapTypeMask) {
     case kMapSharedValidate:
       if ((flags & ~kMapValidated) != 0) return -kEOPNOTSUPP;
@@ -118,7 +122,6 @@ i64 sys_mmap(const SyscallArgs& args) {
   if (bytes == 0) return -kEINVAL;
   if (round_up(bytes) == 0) return -kENOMEM;
   if ((flags & kMapHugeTlb) != 0) return refuse_large(flags, anonymous);
-  if (offset + round_up(bytes) < offset) return -kEOVERFLOW;
 
   if ((flags & (kMapFixed | kMapFixedNoReplace)) != 0) {
     const u64 rounded = round_up(bytes);
@@ -160,9 +163,10 @@ i64 sys_mmap(const SyscallArgs& args) {
 
 i64 sys_munmap(const SyscallArgs& args) {
   const u64 start = args.a0;
-  if (!aligned(start) || start > kUserEnd || args.a1 > kUserEnd - start) return -kEINVAL;
+  if (!aligned(start) || start > kTaskEnd || args.a1 > kTaskEnd - start) return -kEINVAL;
   const u64 bytes = round_up(args.a1);
   if (bytes == 0) return -kEINVAL;
+  if (start >= kUserEnd) return 0;  // nothing is ever there
   if (sealed(range_of(start, bytes))) return -kEPERM;
   return answer(space().unmap(range_of(start, bytes)));
 }

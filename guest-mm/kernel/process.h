@@ -63,6 +63,13 @@ struct Process {
   u64 started_ns = 0;
   u64 ended_cpu_ns = 0;     // of the threads that were released
   u64 children_cpu_ns = 0;  // of the children waited for
+
+  // The most pages that were in memory at one time, as rusage.h says; an exec keeps it.
+  u64 most_resident = 0;
+  u64 children_most_resident = 0;  // of any of the children waited for
+  u64 inherited_pages = 0;         // what was promised when it was forked
+  bool as_its_maker = false;       // nobody counted it: it had what it was forked with
+  bool children_as_self = false;   // a child waited for was like that
   struct Alarm : Timer {
     Process* process = nullptr;
     u64 interval_ns = 0;

@@ -1,7 +1,10 @@
 // struct rusage (Linux, uapi/linux/resource.h). Processor time is not split: all of it counts as user time.
+//
+// Whoever owns paging handles faults, so that nobody counts pages as they come: they are counted when
+// somebody asks, when a space is left for another program's, and when a process ends.
 #pragma once
 
-#include "pvops/base/types.h"
+#include "pvops/base/addr.h"
 
 namespace nopte::guest {
 
@@ -21,6 +24,24 @@ struct Rusage {
 };
 static_assert(sizeof(Rusage) == 144);
 
-constexpr Rusage rusage_of(u64 cpu_ns) { return {.user = to_timeval(cpu_ns), .system = {}}; }
+constexpr Rusage rusage_of(u64 cpu_ns, u64 most_resident) {
+  return {.user = to_timeval(cpu_ns),
+          .system = {},
+          .most_resident_kib = static_cast<i64>(pages_to_bytes(most_resident) >> 10)};
+}
+
+class AddressSpace;
+struct Process;
+
+// Counts what of the space is in memory, for the process that runs in it. Where no more is promised than
+// kCountedFrom pages they count as if all were there: to ask whoever owns paging at each exit would cost more
+// than it tells.
+inline constexpr u64 kCountedFrom = 1024;
+void note_resident(Process& process, const AddressSpace& space);
+// The same where the process leaves the space. What it has of its maker is as much as its maker has, who is
+// counted when somebody asks.
+void note_left(Process& process, const AddressSpace& space);
+// The most of a child that was waited for, or of all of them; `as_self`: as much as `self` has.
+u64 most_of_children(Process& self, u64 counted, bool as_self);
 
 }  // namespace nopte::guest

@@ -38,26 +38,44 @@ i64 sys_sysinfo(const SyscallArgs& args) {
   return arch::copy_to_user(Gva{args.a0}, &info, sizeof(info)) ? 0 : -kEFAULT;
 }
 
-// What is resident now: nobody keeps what was.
-static i64 resident_kib() {
-  const u64 pages = current().space->installed(kUserRange).value_or(InstalledPages()).pages;
-  return static_cast<i64>(pages_to_bytes(pages) >> 10);
+void note_resident(Process& process, const AddressSpace& space) {
+  u64 pages = space.pages();
+  if (pages <= process.most_resident) return;
+  if (pages > kCountedFrom) [[unlikely]] {
+    pages = space.installed_pages();
+  }
+  process.most_resident = std::max(process.most_resident, pages);
+}
+
+void note_left(Process& process, const AddressSpace& space) {
+  if (space.pages() > kCountedFrom && space.pages() <= process.inherited_pages) {
+    process.as_its_maker = true;
+  } else {
+    note_resident(process, space);
+  }
+}
+
+u64 most_of_children(Process& self, u64 counted, bool as_self) {
+  if (!as_self) return counted;
+  note_resident(self, *current().space);
+  return std::max(counted, self.most_resident);
 }
 
 i64 sys_getrusage(const SyscallArgs& args) {
-  const Process& self = current_process();
+  Process& self = current_process();
   Rusage usage;
   switch (static_cast<i32>(args.a0)) {
     case 0:  // RUSAGE_SELF
-      usage = rusage_of(cpu_time_ns(self));
-      usage.most_resident_kib = resident_kib();
+      note_resident(self, *current().space);
+      usage = rusage_of(cpu_time_ns(self), self.most_resident);
       break;
     case 1:  // RUSAGE_THREAD
-      usage = rusage_of(cpu_time_ns(current()));
-      usage.most_resident_kib = resident_kib();
+      note_resident(self, *current().space);
+      usage = rusage_of(cpu_time_ns(current()), self.most_resident);
       break;
     case -1:  // RUSAGE_CHILDREN
-      usage = rusage_of(self.children_cpu_ns);
+      usage = rusage_of(self.children_cpu_ns,
+                        most_of_children(self, self.children_most_resident, self.children_as_self));
       break;
     default:
       return -kEINVAL;

@@ -1,6 +1,8 @@
 // wait4 and waitid.
 #include "guest-mm/kernel/wait.h"
 
+#include <algorithm>
+
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/files/pidfd.h"
@@ -31,6 +33,8 @@ struct ChildEvent {
   i32 code = 0;    // si_code
   i32 status = 0;  // si_status
   u64 cpu_ns = 0;
+  u64 most_resident = 0;
+  bool as_self = false;
 };
 
 // Whether the child may ever have an event that is asked for: one that ended has no other to come.
@@ -74,7 +78,9 @@ ChildEvent ended_event(const Process& child) {
           .wait_status = child.exit_status,
           .code = signal != 0 ? kCldKilled : kCldExited,
           .status = signal != 0 ? signal : child.exit_status >> 8,
-          .cpu_ns = child.leader().cpu_ns + child.ended_cpu_ns + child.children_cpu_ns};
+          .cpu_ns = child.leader().cpu_ns + child.ended_cpu_ns + child.children_cpu_ns,
+          .most_resident = std::max(child.most_resident, child.children_most_resident),
+          .as_self = child.as_its_maker};
 }
 
 // The event that the child has to report, taken unless kLeaveIt. pid 0: none. Precondition: may_report().
@@ -83,7 +89,10 @@ ChildEvent take_event(Process& child, u64 options) {
   if (child.ended()) {
     const ChildEvent event = ended_event(child);
     if (!leave) {
-      current_process().children_cpu_ns += event.cpu_ns;
+      Process& self = current_process();
+      self.children_cpu_ns += event.cpu_ns;
+      self.children_most_resident = std::max(self.children_most_resident, event.most_resident);
+      self.children_as_self = self.children_as_self || event.as_self;
       release_process(child);
     }
     return event;
@@ -94,7 +103,9 @@ ChildEvent take_event(Process& child, u64 options) {
             .wait_status = child.stop_signal << 8 | kStoppedMark,
             .code = kCldStopped,
             .status = child.stop_signal,
-            .cpu_ns = 0};
+            .cpu_ns = 0,
+            .most_resident = 0,
+            .as_self = false};
   }
   if ((options & kContinuedToo) != 0 && !child.continue_reported) {
     child.continue_reported = !leave;
@@ -103,7 +114,9 @@ ChildEvent take_event(Process& child, u64 options) {
             .wait_status = kContinuedStatus,
             .code = kCldContinued,
             .status = kSIGCONT,
-            .cpu_ns = 0};
+            .cpu_ns = 0,
+            .most_resident = 0,
+            .as_self = false};
   }
   return {};
 }
@@ -174,11 +187,12 @@ i64 take_pidfd(i32 descriptor, WaitRequest& request) {
   return 0;
 }
 
-i64 write_rusage(u64 address, u64 cpu_ns) {
+i64 write_rusage(u64 address, const ChildEvent& event) {
   if (address == 0) {
     return 0;
   }
-  const Rusage usage = rusage_of(cpu_ns);
+  const Rusage usage =
+      rusage_of(event.cpu_ns, most_of_children(current_process(), event.most_resident, event.as_self));
   return arch::copy_to_user(Gva{address}, &usage, sizeof(usage)) ? 0 : -kEFAULT;
 }
 
@@ -212,7 +226,7 @@ i64 sys_wait4(const SyscallArgs& args) {
     if (args.a1 != 0 && !arch::copy_to_user(Gva{args.a1}, &event.wait_status, sizeof(event.wait_status))) {
       return -kEFAULT;
     }
-    if (const i64 error = write_rusage(args.a3, event.cpu_ns); error != 0) {
+    if (const i64 error = write_rusage(args.a3, event); error != 0) {
       return error;
     }
   }
@@ -261,7 +275,7 @@ i64 sys_waitid(const SyscallArgs& args) {
   if (event.pid == 0 && (options & kNoHang) == 0) {
     return -kEAGAIN;  // the descriptor does not block
   }
-  if (const i64 error = write_rusage(args.a4, event.cpu_ns); error != 0) {
+  if (const i64 error = write_rusage(args.a4, event); error != 0) {
     return error;
   }
   if (args.a2 != 0) {

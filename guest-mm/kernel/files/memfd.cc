@@ -14,8 +14,10 @@ i64 sys_memfd_create(const SyscallArgs& args) {
   constexpr u64 kExec = 16;
   constexpr u64 kMostNameBytes = 249;  // NAME_MAX, less "memfd:"
   const u64 flags = args.a1 & 0xffff'ffff;
-  if ((flags & ~(kCloseOnExec | kAllowSealing | kNoExecSeal | kExec)) != 0) {
-    return (flags & kHugeTlb) != 0 ? -kENODEV : -kEINVAL;
+  constexpr u64 kHugeSizes = u64{63} << 26;
+  constexpr u64 kKnown = kCloseOnExec | kAllowSealing | kNoExecSeal | kExec;
+  if ((flags & ~(kKnown | ((flags & kHugeTlb) != 0 ? kHugeTlb | kHugeSizes : 0))) != 0) {
+    return -kEINVAL;
   }
   if ((flags & (kExec | kNoExecSeal)) == (kExec | kNoExecSeal)) {
     return -kEINVAL;
@@ -24,6 +26,10 @@ i64 sys_memfd_create(const SyscallArgs& args) {
   const Result<u64> length = arch::copy_string_from_user(name, Gva{args.a0}, sizeof(name));
   if (!length) {
     return length.error() == Status::kLimit ? -kEINVAL : -kEFAULT;
+  }
+  // As of a size of large pages that the machine has not: /sys/kernel/mm/hugepages has none.
+  if ((flags & kHugeTlb) != 0) {
+    return -kENODEV;
   }
   const bool no_exec = (flags & kNoExecSeal) != 0;
   const ErrnoOr<Ref<Inode>> inode = tmpfs_create(kModeRegular | (no_exec ? 0666 : 0777), 0, {});

@@ -28,7 +28,7 @@ Sums sums_of(const AddressSpace& space) {
   const auto resident = [&](VaRange range) {
     return space.installed(range).value_or(InstalledPages()).pages;
   };
-  sums.resident = resident(kUserRange);
+  sums.resident = space.installed_pages();
   for (auto vma = space.at_or_after(kUserRange.begin); vma; vma = space.at_or_after(vma->range.end)) {
     const u64 pages = vma->range.pages();
     if (vma->object != nullptr) sums.resident_of_objects += resident(vma->range);

@@ -59,7 +59,7 @@ i32 parent_pid(const Thread& thread) {
 u64 promised_pages(const Thread& thread) { return thread.space == nullptr ? 0 : thread.space->pages(); }
 
 u64 resident_of(const Thread& thread) {
-  return thread.space == nullptr ? 0 : thread.space->installed(kUserRange).value_or(InstalledPages()).pages;
+  return thread.space == nullptr ? 0 : thread.space->installed_pages();
 }
 
 // The region that brk moves; a program's own break may end inside a page.

@@ -249,8 +249,9 @@ i64 sys_semctl(const SyscallArgs& args) {
         set->remove();
         return 0;
       }
+      if (const i64 error = set_permissions(*set, wanted.permissions); error != 0) return error;
       set->changed_at = now_seconds();
-      return set_permissions(*set, wanted.permissions);
+      return 0;
     }
     default:
       return -kEINVAL;
