@@ -1,11 +1,12 @@
 #include "guest-mm/kernel/files/file.h"
 
 #include "guest-mm/kernel/files/inode.h"
+#include "guest-mm/kernel/files/notify.h"
 
 namespace nopte::guest::files {
 
 File::File(Ref<Inode> inode, u32 flags) : inode_(std::move(inode)), flags_(flags) {}
-File::~File() = default;
+File::~File() { notify_closed(inode_.get(), flags_); }
 
 i64 File::read(IoBuffer, u64, u64) { return -kEINVAL; }
 i64 File::write(IoBuffer, u64, u64, u64*) { return -kEINVAL; }

@@ -17,6 +17,7 @@ class WaitQueue;
 namespace nopte::guest::files {
 
 class Inode;
+class Inotify;
 class Pidfd;
 
 // Receives directory entries; false: no room, stop before this one.
@@ -45,6 +46,8 @@ class File : public RefCounted {
   [[nodiscard]] virtual bool path_only() const { return false; }
   // The pidfd that it is; null for everything else.
   virtual Pidfd* as_pidfd() { return nullptr; }
+  // The inotify instance that it is; null for everything else.
+  virtual Inotify* as_inotify() { return nullptr; }
   // Whether the position means something (lseek, pread).
   [[nodiscard]] virtual bool seekable() const { return false; }
   // Up to `bytes` from `offset`. Preconditions (here and in write): the access mode allows it. Bad memory:

@@ -4,6 +4,7 @@
 
 #include "guest-mm/kernel/files/cpio_unpack.h"
 #include "guest-mm/kernel/files/device_nodes.h"
+#include "guest-mm/kernel/files/notify.h"
 #include "guest-mm/kernel/files/proc.h"
 #include "guest-mm/kernel/files/setting.h"
 #include "guest-mm/kernel/files/tmpfs.h"
@@ -101,7 +102,11 @@ ErrnoOr<Ref<File>> open_executable(ProcessFiles& view, std::string_view path) {
   if (!(*inode)->is_regular() || ((*inode)->mode & 0111) == 0) {
     return ErrnoFail(kEACCES);
   }
-  return (*inode)->open(kOpenReadOnly);
+  ErrnoOr<Ref<File>> file = (*inode)->open(kOpenReadOnly);
+  if (file) {
+    notify(**inode, kOpened);
+  }
+  return file;
 }
 
 i64 read_at(File& file, u64 offset, void* to, u64 bytes) {

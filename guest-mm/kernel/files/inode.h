@@ -9,6 +9,7 @@ namespace nopte::guest::files {
 
 class Directory;
 class TmpfsFile;
+struct Watch;
 
 // st_dev of everything here.
 inline constexpr u64 kFileSystemDevice = device_number(0, 2);
@@ -28,6 +29,7 @@ class Inode : public RefCounted {
   u64 changed_ns;
   // Where it was linked last: what ".." means, itself at the root. Null when it is not linked.
   Directory* parent = nullptr;
+  Watch* watches = nullptr;  // inotify's; not owned
 
   [[nodiscard]] u32 type() const { return mode & kModeTypeMask; }
   [[nodiscard]] bool is_directory() const { return type() == kModeDirectory; }
@@ -58,6 +60,7 @@ class Inode : public RefCounted {
 
  protected:
   explicit Inode(u32 inode_mode);
+  ~Inode() override;
 };
 
 class Directory : public Inode {

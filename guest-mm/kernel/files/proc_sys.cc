@@ -1,6 +1,7 @@
 // /proc/sys: one row a file (Documentation/admin-guide/sysctl of Linux).
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/core/commit_limit.h"
+#include "guest-mm/kernel/files/inotify.h"
 #include "guest-mm/kernel/files/proc_inodes.h"
 #include "guest-mm/kernel/files/setting.h"
 #include "guest-mm/kernel/ipc/msg.h"
@@ -24,6 +25,10 @@ constexpr Setting kRows[] = {
     number<ipc::g_shm_limits.pages, 0, ~u64{0}>("kernel/shmall"),
     number<ipc::g_shm_limits.bytes, 0, ~u64{0}>("kernel/shmmax"),
     number<ipc::g_shm_limits.segments, 0, 32768>("kernel/shmmni"),
+    // fs
+    number<g_inotify_limits.queued_events>("fs/inotify/max_queued_events"),
+    number<g_inotify_limits.instances>("fs/inotify/max_user_instances"),
+    number<g_inotify_limits.watches>("fs/inotify/max_user_watches"),
     // vm
     number<Vm::admin_reserve_kbytes>("vm/admin_reserve_kbytes"),
     number<Vm::compaction_proactiveness, 0, 100>("vm/compaction_proactiveness"),

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/notify.h"
 #include "guest-mm/kernel/files/tmpfs.h"
 #include "guest-mm/kernel/files/tmpfs_limit.h"
 #include "guest-mm/kernel/files/wall_clock.h"
@@ -82,6 +83,7 @@ i64 set_mode(Inode& inode, u64 mode) {
   }
   inode.mode = (inode.mode & kModeTypeMask) | (static_cast<u32>(mode) & kModePermMask);
   inode.changed_ns = wall_clock_ns();
+  notify(inode, kAttributes);
   return 0;
 }
 
@@ -90,6 +92,9 @@ i64 set_owner(Inode& inode, u64 uid, u64 gid) {
   inode.uid = static_cast<u32>(uid) == kKeep ? inode.uid : static_cast<u32>(uid);
   inode.gid = static_cast<u32>(gid) == kKeep ? inode.gid : static_cast<u32>(gid);
   inode.changed_ns = wall_clock_ns();
+  if (static_cast<u32>(uid) != kKeep || static_cast<u32>(gid) != kKeep) {
+    notify(inode, kAttributes);
+  }
   return 0;
 }
 
@@ -118,6 +123,11 @@ i64 set_times(Inode& inode, const Timespec (&times)[2]) {
     }
   }
   inode.changed_ns = now;
+  const bool accessed = times[0].nanoseconds != kTimeOmit;
+  const bool modified = times[1].nanoseconds != kTimeOmit;
+  if (accessed || modified) {
+    notify(inode, accessed && modified ? kAttributes : accessed ? kAccessed : kModified);
+  }
   return 0;
 }
 
@@ -166,6 +176,14 @@ bool may_become(const Inode& inode, u64 bytes) {
   return may;
 }
 
+// What a change of the contents answers; who watches is told.
+i64 modified(Inode& inode, i64 error) {
+  if (error == 0) {
+    notify(inode, kModified);
+  }
+  return error;
+}
+
 i64 truncate_inode(Inode& inode, u64 bytes) {
   if (static_cast<i64>(bytes) < 0) {
     return -kEINVAL;
@@ -173,7 +191,7 @@ i64 truncate_inode(Inode& inode, u64 bytes) {
   if (inode.is_regular() && !may_become(inode, bytes)) {
     return -kEFBIG;
   }
-  return inode.is_directory() ? -kEISDIR : inode.truncate(bytes);
+  return inode.is_directory() ? -kEISDIR : modified(inode, inode.truncate(bytes));
 }
 
 constexpr u64 kCwd = static_cast<u64>(kAtCwd);
@@ -306,8 +324,9 @@ i64 sys_ftruncate(const SyscallArgs& args) {
   if (!file->writable() || static_cast<i64>(args.a1) < 0) {
     return -kEINVAL;
   }
-  return file->inode()->is_regular() && !may_become(*file->inode(), args.a1) ? -kEFBIG
-                                                                             : file->truncate(args.a1);
+  return file->inode()->is_regular() && !may_become(*file->inode(), args.a1)
+             ? -kEFBIG
+             : modified(*file->inode(), file->truncate(args.a1));
 }
 
 i64 sys_fallocate(const SyscallArgs& args) {
@@ -334,7 +353,7 @@ i64 sys_fallocate(const SyscallArgs& args) {
     return file->seekable() ? -kENODEV : -kESPIPE;
   }
   if ((args.a1 & kPunchHole) != 0) {
-    return file->punch(args.a2, args.a3);
+    return modified(*file->inode(), file->punch(args.a2, args.a3));
   }
   if ((args.a1 & kKeepSize) == 0 && !may_become(*file->inode(), static_cast<u64>(end))) {
     return -kEFBIG;
@@ -343,9 +362,9 @@ i64 sys_fallocate(const SyscallArgs& args) {
     return error;
   }
   if ((args.a1 & kKeepSize) || static_cast<u64>(end) <= file->end_bytes()) {
-    return 0;
+    return modified(*file->inode(), 0);
   }
-  return file->truncate(static_cast<u64>(end));
+  return modified(*file->inode(), file->truncate(static_cast<u64>(end)));
 }
 
 i64 sys_fsync(const SyscallArgs& args) { return file_of(args.a0) == nullptr ? -kEBADF : 0; }

@@ -3,6 +3,7 @@
 
 #include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/copy_between.h"
+#include "guest-mm/kernel/files/notify.h"
 
 namespace nopte::guest {
 
@@ -18,6 +19,14 @@ struct IoVector {
 };
 
 enum class Direction : bool { kRead, kWrite };
+
+// Tells who watches; what was moved.
+i64 told(File& file, u32 event, i64 done) {
+  if (done > 0 && file.inode() != nullptr) {
+    notify(*file.inode(), event);
+  }
+  return done;
+}
 
 i64 usable(const File* file, Direction direction) {
   const bool allowed = file != nullptr && !file->path_only() &&
@@ -36,7 +45,7 @@ i64 transfer(File& file, Direction direction, IoBuffer buffer, u64 bytes) {
     if (done > 0 && file.seekable()) {
       file.position += static_cast<u64>(done);
     }
-    return done;
+    return told(file, kAccessed, done);
   }
   const u64 asked = bytes;
   bytes = within_file_limit(file, file.append() ? file.end_bytes() : file.position, bytes);
@@ -48,17 +57,18 @@ i64 transfer(File& file, Direction direction, IoBuffer buffer, u64 bytes) {
   if (done > 0 && file.seekable()) {
     file.position = end != 0 ? end : file.position + static_cast<u64>(done);
   }
-  return done;
+  return told(file, kModified, done);
 }
 
 // The positioned form: the file's own position stays.
 i64 transfer_at(File& file, Direction direction, IoBuffer buffer, u64 bytes, u64 offset) {
   bytes = std::min(bytes, kTransferLimit);
   if (direction == Direction::kRead) {
-    return file.read(buffer, bytes, offset);
+    return told(file, kAccessed, file.read(buffer, bytes, offset));
   }
   const u64 allowed = within_file_limit(file, file.append() ? file.end_bytes() : offset, bytes);
-  return allowed == 0 && bytes != 0 ? -kEFBIG : file.write(buffer, allowed, offset, nullptr);
+  return allowed == 0 && bytes != 0 ? -kEFBIG
+                                    : told(file, kModified, file.write(buffer, allowed, offset, nullptr));
 }
 
 i64 positioned(const SyscallArgs& args, Direction direction) {
@@ -237,7 +247,7 @@ i64 sys_sendfile(const SyscallArgs& args) {
   } else if (const i64 fault = put_user(args.a2, end); fault != 0) {
     return fault;
   }
-  return done;
+  return told(*in, kAccessed, done);
 }
 
 }  // namespace nopte::guest
