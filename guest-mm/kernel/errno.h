@@ -48,6 +48,7 @@ enum Errno : i64 {
   kEIDRM = 43,
   kEOVERFLOW = 75,
   kELIBBAD = 80,
+  kEMSGSIZE = 90,
   kEOPNOTSUPP = 95,
   kETIMEDOUT = 110,
   // Never seen by programs: a signal interrupted the call. What becomes of it is decided when the signal is

@@ -32,8 +32,10 @@ void fill_random(void* to, u64 bytes) {
 }
 
 i64 sys_getrandom(const SyscallArgs& args) {
-  constexpr u64 kKnownFlags = 7;
-  if ((args.a2 & ~kKnownFlags) != 0) {
+  constexpr u64 kNonBlock = 1, kRandom = 2, kInsecure = 4;
+  const u64 flags = args.a2 & 0xffff'ffff;
+  if ((flags & ~(kNonBlock | kRandom | kInsecure)) != 0 ||
+      (flags & kRandom) + (flags & kInsecure) == (kRandom | kInsecure)) {
     return -kEINVAL;
   }
   constexpr u64 kMost = 32 << 20;  // as Linux

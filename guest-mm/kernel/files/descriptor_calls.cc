@@ -225,6 +225,8 @@ i64 sys_fcntl(const SyscallArgs& args) {
 i64 sys_flock(const SyscallArgs& args) { return file_of(args.a0) == nullptr ? -kEBADF : 0; }
 
 i64 sys_ioctl(const SyscallArgs& args) {
+  constexpr u32 kFigetbsz = 2;
+  constexpr u32 kFionread = 0x541b;
   constexpr u32 kFionbio = 0x5421;
   constexpr u32 kFionclex = 0x5450;
   constexpr u32 kFioclex = 0x5451;
@@ -247,6 +249,12 @@ i64 sys_ioctl(const SyscallArgs& args) {
       file->set_status_flags(on != 0 ? file->flags() | kOpenNonBlock : file->flags() & ~kOpenNonBlock);
       return 0;
     }
+    case kFigetbsz:
+      return file->path_only() ? -kEBADF : put_user(args.a2, static_cast<i32>(kPageBytes));
+    case kFionread:
+      return file->inode()->is_regular()
+                 ? put_user(args.a2, static_cast<i32>(file->end_bytes() - file->position))
+                 : file->ioctl(request, args.a2);
     default:
       return file->ioctl(request, args.a2);
   }

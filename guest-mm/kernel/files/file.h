@@ -12,6 +12,9 @@
 namespace nopte::guest {
 class MemoryObject;
 class WaitQueue;
+namespace ipc {
+class PosixQueue;
+}  // namespace ipc
 }  // namespace nopte::guest
 
 namespace nopte::guest::files {
@@ -48,6 +51,8 @@ class File : public RefCounted {
   virtual Pidfd* as_pidfd() { return nullptr; }
   // The inotify instance that it is; null for everything else.
   virtual Inotify* as_inotify() { return nullptr; }
+  // The POSIX message queue that it has open; null for everything else.
+  virtual ipc::PosixQueue* as_queue() { return nullptr; }
   // Whether the position means something (lseek, pread).
   [[nodiscard]] virtual bool seekable() const { return false; }
   // Up to `bytes` from `offset`. Preconditions (here and in write): the access mode allows it. Bad memory:

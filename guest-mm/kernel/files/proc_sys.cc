@@ -4,6 +4,7 @@
 #include "guest-mm/kernel/files/inotify.h"
 #include "guest-mm/kernel/files/proc_inodes.h"
 #include "guest-mm/kernel/files/setting.h"
+#include "guest-mm/kernel/ipc/mq.h"
 #include "guest-mm/kernel/ipc/msg.h"
 #include "guest-mm/kernel/ipc/sem.h"
 #include "guest-mm/kernel/ipc/shm.h"
@@ -29,6 +30,11 @@ constexpr Setting kRows[] = {
     number<g_inotify_limits.queued_events>("fs/inotify/max_queued_events"),
     number<g_inotify_limits.instances>("fs/inotify/max_user_instances"),
     number<g_inotify_limits.watches>("fs/inotify/max_user_watches"),
+    number<ipc::g_mq_limits.usual_messages, 1, ipc::kHardMessages>("fs/mqueue/msg_default"),
+    number<ipc::g_mq_limits.most_messages, 1, ipc::kHardMessages>("fs/mqueue/msg_max"),
+    number<ipc::g_mq_limits.usual_bytes, 128, ipc::kHardBytes>("fs/mqueue/msgsize_default"),
+    number<ipc::g_mq_limits.most_bytes, 128, ipc::kHardBytes>("fs/mqueue/msgsize_max"),
+    number<ipc::g_mq_limits.queues>("fs/mqueue/queues_max"),
     // vm
     number<Vm::admin_reserve_kbytes>("vm/admin_reserve_kbytes"),
     number<Vm::compaction_proactiveness, 0, 100>("vm/compaction_proactiveness"),
