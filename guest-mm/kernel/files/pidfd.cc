@@ -21,7 +21,7 @@ void ThreadWatch::released() {
 }
 
 Pidfd::Pidfd(Ref<ThreadWatch> watch, Of of, u32 flags)
-    : File(watch, flags | kOpenReadWrite), watch_(*watch), of_(of) {}
+    : File(std::move(watch), flags | kOpenReadWrite), watch_(static_cast<ThreadWatch&>(*inode())), of_(of) {}
 
 u32 Pidfd::poll() {
   const Thread* const watched = thread();
