@@ -22,8 +22,8 @@ enum class Direction : bool { kRead, kWrite };
 
 // Tells who watches; what was moved.
 i64 told(File& file, u32 event, i64 done) {
-  if (done > 0 && file.inode() != nullptr) {
-    notify(*file.inode(), event);
+  if (g_watches != 0 && done > 0) [[unlikely]] {
+    notify_watches(*file.inode(), event);
   }
   return done;
 }
