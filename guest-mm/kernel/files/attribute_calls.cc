@@ -1,5 +1,6 @@
 // Changes to what inodes say about themselves, and questions about rights: access, chmod, chown, times.
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/notify.h"
 #include "guest-mm/kernel/files/permission.h"
 #include "guest-mm/kernel/files/tmpfs.h"
 #include "guest-mm/kernel/files/wall_clock.h"
@@ -67,6 +68,7 @@ i64 set_mode(Inode& inode, u64 mode) {
   }
   inode.mode = (inode.mode & kModeTypeMask) | (static_cast<u32>(mode) & kModePermMask);
   inode.changed_ns = wall_clock_ns();
+  notify(inode, kAttributes);
   return 0;
 }
 
@@ -88,9 +90,12 @@ i64 set_owner(Inode& inode, u64 uid, u64 gid) {
       inode.mode &= ~kSetGroup;
     }
   }
-  inode.uid = static_cast<u32>(uid) == kKeep ? inode.uid : static_cast<u32>(uid);
-  inode.gid = static_cast<u32>(gid) == kKeep ? inode.gid : static_cast<u32>(gid);
+  inode.uid = user == kKeep ? inode.uid : user;
+  inode.gid = group == kKeep ? inode.gid : group;
   inode.changed_ns = wall_clock_ns();
+  if (user != kKeep || group != kKeep) {
+    notify(inode, kAttributes);
+  }
   return 0;
 }
 
@@ -121,6 +126,11 @@ i64 set_times(Inode& inode, const Timespec (&times)[2]) {
     }
   }
   inode.changed_ns = now;
+  const bool accessed = times[0].nanoseconds != kTimeOmit;
+  const bool modified = times[1].nanoseconds != kTimeOmit;
+  if (accessed || modified) {
+    notify(inode, accessed && modified ? kAttributes : accessed ? kAccessed : kModified);
+  }
   return 0;
 }
 

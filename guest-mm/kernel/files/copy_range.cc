@@ -3,6 +3,7 @@
 
 #include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/copy_between.h"
+#include "guest-mm/kernel/files/notify.h"
 
 namespace nopte::guest {
 
@@ -70,6 +71,8 @@ i64 sys_copy_file_range(const SyscallArgs& args) {
   if (done <= 0) {
     return done;
   }
+  notify(*in->inode(), kAccessed);
+  notify(*out->inode(), kModified);
   if (advance(*in, args.a1, from + static_cast<u64>(done)) != 0 ||
       advance(*out, args.a3, to + static_cast<u64>(done)) != 0) {
     return -kEFAULT;

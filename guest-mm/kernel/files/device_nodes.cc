@@ -72,6 +72,12 @@ bool make_device_nodes(Directory& dev) {
       return false;
     }
   }
+  if (!dev.lookup("shm")) {
+    constexpr u32 kForAll = 01777;
+    if (!add(dev, "shm", kModeDirectory | kForAll, 0, {})) {
+      return false;
+    }
+  }
   for (const auto& [name, target] : kLinks) {
     if (!add(dev, name, kModeSymlink, 0, target)) {
       return false;

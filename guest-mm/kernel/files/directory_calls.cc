@@ -1,6 +1,7 @@
 // Calls about directories: what is in them, where the process is, its root, and mounts, of which there are
 // none to make.
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/notify.h"
 #include "guest-mm/kernel/files/permission.h"
 
 namespace nopte::guest {
@@ -53,6 +54,7 @@ i64 sys_getdents64(const SyscallArgs& args) {
     return refused;
   }
   file->position = cookie;
+  notify(*file->inode(), kAccessed);
   return done != 0 ? static_cast<i64>(done) : error;
 }
 

@@ -1,11 +1,13 @@
 #include "guest-mm/kernel/files/file.h"
 
 #include "guest-mm/kernel/files/inode.h"
+#include "guest-mm/kernel/files/notify.h"
 
 namespace nopte::guest::files {
 
 File::File(Ref<Inode> inode, u32 flags) : inode_(std::move(inode)), flags_(flags) {}
 File::~File() {
+  notify_closed(inode_.get(), flags_);
   if (inode_ && inode_->locks) [[unlikely]] {
     inode_->locks->drop(this);
   }

@@ -12,11 +12,15 @@
 namespace nopte::guest {
 class MemoryObject;
 class WaitQueue;
+namespace ipc {
+class PosixQueue;
+}  // namespace ipc
 }  // namespace nopte::guest
 
 namespace nopte::guest::files {
 
 class Inode;
+class Inotify;
 class Pidfd;
 struct Watch;  // guest-mm/kernel/files/event_poll.h
 
@@ -48,6 +52,10 @@ class File : public RefCounted {
   [[nodiscard]] virtual bool path_only() const { return false; }
   // The pidfd that it is; null for everything else.
   virtual Pidfd* as_pidfd() { return nullptr; }
+  // The inotify instance that it is; null for everything else.
+  virtual Inotify* as_inotify() { return nullptr; }
+  // The POSIX message queue that it has open; null for everything else.
+  virtual ipc::PosixQueue* as_queue() { return nullptr; }
   // Whether the position means something (lseek, pread).
   [[nodiscard]] virtual bool seekable() const { return false; }
   // Whether splice and sendfile can take bytes from it, or give it some.

@@ -4,6 +4,7 @@
 
 #include "guest-mm/kernel/files/cpio_unpack.h"
 #include "guest-mm/kernel/files/device_nodes.h"
+#include "guest-mm/kernel/files/notify.h"
 #include "guest-mm/kernel/files/permission.h"
 #include "guest-mm/kernel/files/proc.h"
 #include "guest-mm/kernel/files/setting.h"
@@ -101,7 +102,11 @@ ErrnoOr<Ref<File>> open_executable(Inode& inode) {
   if (!inode.is_regular() || permission(inode, kMayExecute) != 0) {
     return ErrnoFail(kEACCES);
   }
-  return inode.open(kOpenReadOnly);
+  ErrnoOr<Ref<File>> file = inode.open(kOpenReadOnly);
+  if (file) {
+    notify(inode, kOpened);
+  }
+  return file;
 }
 
 ErrnoOr<Ref<File>> open_executable(ProcessFiles& view, std::string_view path, FinalLink final, Inode* start) {

@@ -1,5 +1,6 @@
 #include "guest-mm/kernel/files/inode.h"
 
+#include "guest-mm/kernel/files/inotify.h"
 #include "guest-mm/kernel/files/wall_clock.h"
 
 namespace nopte::guest::files {
@@ -10,6 +11,12 @@ u64 g_next_inode_number = 1;
 
 Inode::Inode(u32 inode_mode) : number(g_next_inode_number++), mode(inode_mode) {
   accessed_ns = modified_ns = changed_ns = wall_clock_ns();
+}
+
+Inode::~Inode() {
+  if (watches != nullptr) [[unlikely]] {
+    drop_watches(*this);
+  }
 }
 
 i64 Inode::truncate(u64) { return -kEINVAL; }

@@ -16,6 +16,7 @@ class AnonymousInode;
 class Directory;
 class PipeInode;
 class TmpfsFile;
+struct InotifyWatch;
 
 // st_dev of everything here.
 inline constexpr u64 kFileSystemDevice = device_number(0, 2);
@@ -36,6 +37,7 @@ class Inode : public RefCounted {
   // Where it was linked last: what ".." means, itself at the root. Null when it is not linked.
   Directory* parent = nullptr;
   UniquePtr<FileLocks> locks;  // null until the first one
+  InotifyWatch* watches = nullptr;  // inotify's; not owned
 
   [[nodiscard]] u32 type() const { return mode & kModeTypeMask; }
   [[nodiscard]] bool is_directory() const { return type() == kModeDirectory; }
@@ -72,6 +74,7 @@ class Inode : public RefCounted {
 
  protected:
   explicit Inode(u32 inode_mode);
+  ~Inode() override;
 };
 
 class Directory : public Inode {

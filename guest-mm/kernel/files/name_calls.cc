@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/notify.h"
 #include "guest-mm/kernel/files/permission.h"
 
 namespace nopte::guest {
@@ -23,7 +24,12 @@ i64 link_made(PathTarget& target, ErrnoOr<Ref<Inode>> inode) {
     return negated(inode.error());
   }
   give_owner(**inode, target.directory.get());
-  return target.directory->as_directory()->link(target.name(), std::move(*inode));
+  const bool is_directory = (*inode)->is_directory();
+  const i64 error = target.directory->as_directory()->link(target.name(), std::move(*inode));
+  if (error == 0) {
+    notify_entry(*target.directory, target.name(), kCreated, is_directory);
+  }
+  return error;
 }
 
 i64 make_directory(u64 directory, u64 path, u64 mode) {
@@ -54,6 +60,20 @@ i64 make_node(u64 directory, u64 path, u32 mode, u64 device) {
   return link_made(target, target.directory->as_directory()->create(type | permissions, device, {}));
 }
 
+// Takes the entry away. As Linux: what it was hears of it before the directory does.
+i64 remove_entry(PathTarget& target) {
+  const i64 error = target.directory->as_directory()->unlink(target.name());
+  if (error == 0) {
+    const bool is_directory = target.inode->is_directory();
+    if (!is_directory) {
+      notify_links(*target.inode);
+    }
+    target.inode = nullptr;
+    notify_entry(*target.directory, target.name(), kDeleted, is_directory);
+  }
+  return error;
+}
+
 i64 remove_directory(u64 directory, u64 path) {
   PathTarget target;
   if (const i64 error = walk_user_path(directory, path, FinalLink::kStay, target); error != 0) {
@@ -82,7 +102,7 @@ i64 remove_directory(u64 directory, u64 path) {
   if (!victim->is_tmpfs()) {
     return -kEBUSY;
   }
-  return victim->empty() ? target.directory->as_directory()->unlink(target.name()) : -kENOTEMPTY;
+  return victim->empty() ? remove_entry(target) : -kENOTEMPTY;
 }
 
 i64 remove_name(u64 directory, u64 path) {
@@ -102,7 +122,7 @@ i64 remove_name(u64 directory, u64 path) {
   if (target.inode->is_directory()) {
     return -kEISDIR;
   }
-  return target.directory->as_directory()->unlink(target.name());
+  return remove_entry(target);
 }
 
 i64 make_hard_link(u64 old_directory, u64 old_path, u64 new_directory, u64 new_path, u32 flags) {
@@ -127,7 +147,12 @@ i64 make_hard_link(u64 old_directory, u64 old_path, u64 new_directory, u64 new_p
   if ((*inode)->device_of_file_system() != kFileSystemDevice) {
     return -kEXDEV;
   }
-  return target.directory->as_directory()->link(target.name(), *inode);
+  const i64 error = target.directory->as_directory()->link(target.name(), *inode);
+  if (error == 0) {
+    notify_links(**inode);
+    notify_entry(*target.directory, target.name(), kCreated, false);
+  }
+  return error;
 }
 
 i64 make_symbolic_link(u64 text_address, u64 directory, u64 path) {
@@ -229,7 +254,12 @@ i64 rename_path(u64 old_directory, u64 old_path, u64 new_directory, u64 new_path
       return error;
     }
   }
-  return from.directory->as_directory()->rename(from.name(), *to.directory->as_directory(), to.name());
+  const i64 error =
+      from.directory->as_directory()->rename(from.name(), *to.directory->as_directory(), to.name());
+  if (error == 0 && to.inode != from.inode) {
+    notify_move(*from.inode, *from.directory, from.name(), *to.directory, to.name(), to.inode.get());
+  }
+  return error;
 }
 
 i64 read_symbolic_link(u64 directory, u64 path, u64 out, u64 capacity) {

@@ -1,4 +1,5 @@
 // open(2): what to create, what to refuse.
+#include "guest-mm/kernel/files/notify.h"
 #include "guest-mm/kernel/files/path_file.h"
 #include "guest-mm/kernel/files/path_walk.h"
 #include "guest-mm/kernel/files/permission.h"
@@ -23,6 +24,7 @@ ErrnoOr<Ref<Inode>> create_at(ProcessFiles& view, PathTarget& target, u32 mode) 
   if (const i64 error = directory.link(target.name(), *inode); error != 0) {
     return ErrnoFail(static_cast<Errno>(-error));
   }
+  notify_entry(directory, target.name(), kCreated, false);
   return inode;
 }
 
@@ -117,11 +119,15 @@ ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u3
   }
   ErrnoOr<Ref<File>> file = inode.open(flags & ~(kOpenCreate | kOpenExclusive | kOpenTruncate | kOpenNoTty |
                                                  kOpenCloseOnExec | kOpenNoFollow));
+  if (file) {
+    notify(inode, kOpened);
+  }
   if (file && !created && (flags & kOpenTruncate) && inode.is_regular()) {
     if (const i64 error = inode.truncate(0); error != 0) {
       return ErrnoFail(static_cast<Errno>(-error));
     }
     drop_privileged_bits(inode);
+    notify(inode, kModified);
   }
   return file;
 }

@@ -6,6 +6,7 @@
 #include "guest-mm/kernel/files/pipe.h"
 #include "guest-mm/kernel/files/proc_inodes.h"
 #include "guest-mm/kernel/files/setting.h"
+#include "guest-mm/kernel/ipc/mq.h"
 #include "guest-mm/kernel/ipc/msg.h"
 #include "guest-mm/kernel/ipc/sem.h"
 #include "guest-mm/kernel/ipc/shm.h"
@@ -93,11 +94,16 @@ constexpr Setting kRows[] = {
     {"kernel/version", [](TextBuilder& out) { out.add(g_system_names.version, '\n'); }},
     // fs
     number<System::file_max, 0, std::numeric_limits<i64>::max()>("fs/file-max"),
-    number<System::max_queued_events, 0>("fs/inotify/max_queued_events"),
-    number<System::max_user_instances, 0>("fs/inotify/max_user_instances"),
-    number<System::max_user_watches, 0>("fs/inotify/max_user_watches"),
+    number<g_inotify_limits.queued_events>("fs/inotify/max_queued_events"),
+    number<g_inotify_limits.instances>("fs/inotify/max_user_instances"),
+    number<g_inotify_limits.watches>("fs/inotify/max_user_watches"),
     number<System::lease_break_time, 0>("fs/lease-break-time"),
     number<System::leases_enable, 0>("fs/leases-enable"),
+    number<ipc::g_mq_limits.usual_messages, 1, ipc::kHardMessages>("fs/mqueue/msg_default"),
+    number<ipc::g_mq_limits.most_messages, 1, ipc::kHardMessages>("fs/mqueue/msg_max"),
+    number<ipc::g_mq_limits.usual_bytes, 128, ipc::kHardBytes>("fs/mqueue/msgsize_default"),
+    number<ipc::g_mq_limits.most_bytes, 128, ipc::kHardBytes>("fs/mqueue/msgsize_max"),
+    number<ipc::g_mq_limits.queues>("fs/mqueue/queues_max"),
     NOPTE_FIXED("fs/nr_open", "1048576"),
     NOPTE_FIXED("fs/overflowgid", "65534"),
     NOPTE_FIXED("fs/overflowuid", "65534"),

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/notify.h"
 #include "guest-mm/kernel/files/permission.h"
 #include "guest-mm/kernel/files/tmpfs.h"
 #include "guest-mm/kernel/files/tmpfs_limit.h"
@@ -93,6 +94,14 @@ bool may_become(const Inode& inode, u64 bytes) {
   return may;
 }
 
+// What a change of the contents answers; who watches is told.
+i64 modified(Inode& inode, i64 error) {
+  if (error == 0) {
+    notify(inode, kModified);
+  }
+  return error;
+}
+
 i64 truncate_inode(Inode& inode, u64 bytes) {
   if (static_cast<i64>(bytes) < 0) {
     return -kEINVAL;
@@ -110,7 +119,7 @@ i64 truncate_inode(Inode& inode, u64 bytes) {
   if (error == 0) {
     drop_privileged_bits(inode);
   }
-  return error;
+  return modified(inode, error);
 }
 
 }  // namespace
@@ -179,8 +188,9 @@ i64 sys_ftruncate(const SyscallArgs& args) {
   if (!file->writable()) {
     return -kEINVAL;
   }
-  return file->inode()->is_regular() && !may_become(*file->inode(), args.a1) ? -kEFBIG
-                                                                             : file->truncate(args.a1);
+  return file->inode()->is_regular() && !may_become(*file->inode(), args.a1)
+             ? -kEFBIG
+             : modified(*file->inode(), file->truncate(args.a1));
 }
 
 i64 sys_fallocate(const SyscallArgs& args) {
@@ -211,7 +221,7 @@ i64 sys_fallocate(const SyscallArgs& args) {
     return -kEFBIG;
   }
   if ((args.a1 & kPunchHole) != 0) {
-    return file->punch(args.a2, args.a3);
+    return modified(*file->inode(), file->punch(args.a2, args.a3));
   }
   if ((args.a1 & kKeepSize) == 0 && !may_become(*file->inode(), static_cast<u64>(end))) {
     return -kEFBIG;
@@ -220,9 +230,9 @@ i64 sys_fallocate(const SyscallArgs& args) {
     return error;
   }
   if ((args.a1 & kKeepSize) || static_cast<u64>(end) <= file->end_bytes()) {
-    return 0;
+    return modified(*file->inode(), 0);
   }
-  return file->truncate(static_cast<u64>(end));
+  return modified(*file->inode(), file->truncate(static_cast<u64>(end)));
 }
 
 // There is nothing to write back, but not everything can be asked for it.

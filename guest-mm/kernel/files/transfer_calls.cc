@@ -5,6 +5,7 @@
 #include "guest-mm/kernel/files/copy_between.h"
 #include "guest-mm/kernel/files/io_vectors.h"
 #include "guest-mm/kernel/net/socket.h"
+#include "guest-mm/kernel/files/notify.h"
 
 namespace nopte::guest {
 
@@ -30,6 +31,7 @@ i64 transfer(File& file, Direction direction, IoBuffer buffer, u64 bytes) {
     const i64 done = file.read(buffer, bytes, file.position);
     if (done > 0 && file.seekable()) {
       file.position += static_cast<u64>(done);
+      notify(*file.inode(), kAccessed);
     }
     return done;
   }
@@ -42,6 +44,7 @@ i64 transfer(File& file, Direction direction, IoBuffer buffer, u64 bytes) {
   const i64 done = file.write(buffer, bytes, file.position, &end);
   if (done > 0 && file.seekable()) {
     file.position = end != 0 ? end : file.position + static_cast<u64>(done);
+    notify(*file.inode(), kModified);
   }
   return done;
 }
@@ -50,10 +53,11 @@ i64 transfer(File& file, Direction direction, IoBuffer buffer, u64 bytes) {
 i64 transfer_at(File& file, Direction direction, IoBuffer buffer, u64 bytes, u64 offset) {
   bytes = std::min(bytes, kTransferLimit);
   if (direction == Direction::kRead) {
-    return file.read(buffer, bytes, offset);
+    return told(file, kAccessed, file.read(buffer, bytes, offset));
   }
   const u64 allowed = within_file_limit(file, file.append() ? file.end_bytes() : offset, bytes);
-  return allowed == 0 && bytes != 0 ? -kEFBIG : file.write(buffer, allowed, offset, nullptr);
+  return allowed == 0 && bytes != 0 ? -kEFBIG
+                                    : told(file, kModified, file.write(buffer, allowed, offset, nullptr));
 }
 
 // In the order of Linux's answers.
@@ -243,7 +247,7 @@ i64 sys_sendfile(const SyscallArgs& args) {
   } else if (const i64 fault = put_user(args.a2, end); fault != 0) {
     return fault;
   }
-  return done;
+  return told(*in, kAccessed, done);
 }
 
 }  // namespace nopte::guest

@@ -1,0 +1,67 @@
+// What happens to inodes, told to those who watch them (inotify.h). Without a watch anywhere, telling is one
+// test.
+//
+// An event goes to the watches of the inode and, where a directory is told of its children, with the child's
+// name to those of the directory that it was linked in last (fs/notify/fsnotify.c, include/linux/fsnotify.h
+// of 6.12).
+#pragma once
+
+#include "guest-mm/kernel/files/inode.h"
+
+namespace nopte::guest::files {
+
+// uapi/linux/inotify.h
+inline constexpr u32 kAccessed = 0x1, kModified = 0x2, kAttributes = 0x4, kClosedWritable = 0x8,
+                     kClosedOther = 0x10, kOpened = 0x20, kMovedFrom = 0x40, kMovedTo = 0x80,
+                     kCreated = 0x100, kDeleted = 0x200, kDeletedSelf = 0x400, kMovedSelf = 0x800,
+                     kAllEvents = 0xfff;
+inline constexpr u32 kIsDirectory = 0x4000'0000;
+
+// How many watches there are.
+inline constinit u32 g_watches = 0;
+
+void notify_watches(Inode& inode, u32 event);
+void notify_own_watches(Inode& inode, u32 event);
+void notify_watches_of_entry(Inode& directory, std::string_view name, u32 event, u32 cookie);
+void notify_watches_of_move(Inode& moved, Inode& from, std::string_view name, Inode& to,
+                            std::string_view new_name, Inode* replaced);
+
+inline void notify(Inode& inode, u32 event) {
+  if (g_watches != 0) [[unlikely]] {
+    notify_watches(inode, event);
+  }
+}
+// The same of the file whose bytes moved, if any did.
+inline i64 told(File& file, u32 event, i64 done) {
+  if (g_watches != 0 && done > 0) [[unlikely]] {
+    notify_watches(*file.inode(), event);
+  }
+  return done;
+}
+// It has a name more or less, which its directory does not hear of.
+inline void notify_links(Inode& inode) {
+  if (g_watches != 0) [[unlikely]] {
+    notify_own_watches(inode, kAttributes);
+  }
+}
+// An entry was made (kCreated) or went (kDeleted).
+inline void notify_entry(Inode& directory, std::string_view name, u32 event, bool is_directory) {
+  if (g_watches != 0) [[unlikely]] {
+    notify_watches_of_entry(directory, name, event | (is_directory ? kIsDirectory : 0), 0);
+  }
+}
+// `replaced`: what had the new name; null for nothing.
+inline void notify_move(Inode& moved, Inode& from, std::string_view name, Inode& to,
+                        std::string_view new_name, Inode* replaced) {
+  if (g_watches != 0) [[unlikely]] {
+    notify_watches_of_move(moved, from, name, to, new_name, replaced);
+  }
+}
+// A descriptor's last one: its file goes.
+inline void notify_closed(Inode* inode, u32 flags) {
+  if (g_watches != 0 && inode != nullptr && (flags & kOpenPath) == 0) [[unlikely]] {
+    notify_watches(*inode, (flags & kOpenAccessMask) != kOpenReadOnly ? kClosedWritable : kClosedOther);
+  }
+}
+
+}  // namespace nopte::guest::files

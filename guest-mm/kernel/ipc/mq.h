@@ -1,0 +1,73 @@
+// POSIX message queues (ipc/mqueue.c of 6.12). Messages lie in kernel memory.
+//
+// A queue lives as long as it has its name or somebody has it open.
+#pragma once
+
+#include <string_view>
+
+#include "guest-mm/kernel/files/inode.h"
+#include "guest-mm/kernel/wait_queue.h"
+
+namespace nopte::guest::ipc {
+
+// /proc/sys/fs/mqueue
+struct MqLimits {
+  i32 queues = 256;
+  i32 most_messages = 10;
+  i32 most_bytes = 8192;
+  i32 usual_messages = 10;
+  i32 usual_bytes = 8192;
+};
+inline constinit MqLimits g_mq_limits;
+inline constexpr i64 kHardMessages = 65536, kHardBytes = i64{16} << 20;
+inline constexpr u32 kPriorities = 32768;
+
+struct PostedMessage : HeapAllocated {
+  PostedMessage* next = nullptr;
+  u32 priority = 0;
+  HeapBuffer text;
+};
+
+// Whom a message to an empty queue is told to, once.
+struct MqNotification {
+  i32 pid = 0;     // 0: nobody
+  i32 signal = 0;  // 0: nothing is sent
+  u64 value = 0;
+};
+
+class PosixQueue final : public files::Inode {
+ public:
+  PosixQueue(u32 permissions, i64 most_messages, i64 most_bytes);
+
+  files::ErrnoOr<Ref<files::File>> open(u32 flags) override;
+  [[nodiscard]] bool empty() const { return first_ == nullptr; }
+  [[nodiscard]] bool full() const { return messages_ >= most_messages; }
+  [[nodiscard]] i64 messages() const { return messages_; }
+  // Takes a message over, behind those of its priority.
+  void post(PostedMessage& message);
+  // The first one, which is the caller's to destroy. Precondition: there is one.
+  PostedMessage& take();
+
+  const i64 most_messages;
+  const i64 most_bytes;  // of a message
+  MqNotification notification;
+  WaitQueue arrived;
+  WaitQueue left;
+  u32 receivers = 0;  // asleep
+
+ private:
+  ~PosixQueue() override;
+
+  PostedMessage* first_ = nullptr;
+  i64 messages_ = 0;
+};
+
+// Null: there is none of this name.
+PosixQueue* find_queue(std::string_view name);
+// A new one of this name. Errors: kENOMEM, kENOSPC, kEMFILE (RLIMIT_MSGQUEUE).
+files::ErrnoOr<Ref<PosixQueue>> make_queue(std::string_view name, u32 permissions, i64 most_messages,
+                                           i64 most_bytes);
+// False: there is none of this name.
+bool unlink_queue(std::string_view name);
+
+}  // namespace nopte::guest::ipc
