@@ -1,6 +1,7 @@
 // inotify_init, inotify_init1, inotify_add_watch, inotify_rm_watch.
 #include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/inotify.h"
+#include "guest-mm/kernel/files/permission.h"
 
 namespace nopte::guest {
 
@@ -46,7 +47,11 @@ i64 sys_inotify_add_watch(const SyscallArgs& args) {
   if (!inode) {
     return negated(inode.error());
   }
-  return (mask & kOnlyDirectory) != 0 && !(*inode)->is_directory() ? -kENOTDIR : instance->add(**inode, mask);
+  if ((mask & kOnlyDirectory) != 0 && !(*inode)->is_directory()) {
+    return -kENOTDIR;
+  }
+  const i64 refused = permission(**inode, kMayRead);
+  return refused != 0 ? refused : instance->add(**inode, mask);
 }
 
 i64 sys_inotify_rm_watch(const SyscallArgs& args) {

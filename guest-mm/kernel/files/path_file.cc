@@ -9,7 +9,6 @@ class PathFile final : public File {
   PathFile(Ref<Inode> inode, u32 flags)
       : File(std::move(inode), (flags & ~kOpenAccessMask) | kOpenReadOnly) {}
   [[nodiscard]] bool path_only() const override { return true; }
-  u32 poll() override { return kPollInvalid; }
   i64 read(IoBuffer, u64, u64) override { return -kEBADF; }
   i64 write(IoBuffer, u64, u64, u64*) override { return -kEBADF; }
   i64 truncate(u64) override { return -kEBADF; }

@@ -3,6 +3,7 @@
 #include "guest-mm/core/commit_limit.h"
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/file_table.h"
+#include "guest-mm/kernel/files/inotify.h"
 #include "guest-mm/kernel/files/pipe.h"
 #include "guest-mm/kernel/files/proc_inodes.h"
 #include "guest-mm/kernel/files/setting.h"

@@ -1,5 +1,6 @@
 // mq_open, mq_unlink, mq_timedsend, mq_timedreceive, mq_notify, mq_getsetattr.
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/permission.h"
 #include "guest-mm/kernel/ipc/mq.h"
 #include "guest-mm/kernel/scheduler.h"
 #include "guest-mm/kernel/time.h"
@@ -78,11 +79,19 @@ ErrnoOr<Ref<PosixQueue>> create(std::string_view name, u32 mode, bool given, con
   if (given) {
     messages = attributes.most_messages;
     bytes = attributes.most_bytes;
-    if (messages <= 0 || bytes <= 0 || messages > kHardMessages || bytes > kHardBytes) {
+    const bool bound = !capable(Capability::kSysResource);
+    if (messages <= 0 || bytes <= 0 || messages > (bound ? g_mq_limits.most_messages : kHardMessages) ||
+        bytes > (bound ? g_mq_limits.most_bytes : kHardBytes)) {
       return files::ErrnoFail(kEINVAL);
     }
   }
   return make_queue(name, mode & 0777 & ~files::current_directories().umask, messages, bytes);
+}
+
+u32 asked_for(u32 flags) {
+  const u32 access = flags & files::kOpenAccessMask;
+  return (access != files::kOpenWriteOnly ? files::kMayRead : 0) |
+         (access != files::kOpenReadOnly ? files::kMayWrite : 0);
 }
 
 // The queue behind a descriptor that may be used so; null.
@@ -121,6 +130,9 @@ i64 sys_mq_open(const SyscallArgs& args) {
     if ((flags & files::kOpenAccessMask) == files::kOpenAccessMask) {
       return -kEINVAL;
     }
+    if (const i64 error = permission(*queue, asked_for(flags)); error != 0) {
+      return error;
+    }
   } else {
     if ((flags & files::kOpenCreate) == 0) {
       return -kENOENT;
@@ -130,6 +142,7 @@ i64 sys_mq_open(const SyscallArgs& args) {
       return files::negated(made.error());
     }
     queue = std::move(*made);
+    give_owner(*queue, nullptr);
   }
   ErrnoOr<Ref<files::File>> file = queue->open(flags & (files::kOpenAccessMask | files::kOpenNonBlock));
   return file ? files::current_files().table.insert(std::move(*file), files::CloseOnExec::kYes)
@@ -143,6 +156,11 @@ i64 sys_mq_unlink(const SyscallArgs& args) {
   }
   if (const i64 error = check_name(path.text()); error != 0) {
     return error;
+  }
+  // The directory of queues is root's and sticky.
+  const PosixQueue* const queue = find_queue(path.text());
+  if (queue != nullptr && identity().user.file != 0 && !files::owns(*queue)) {
+    return -kEPERM;
   }
   return unlink_queue(path.text()) ? 0 : -kENOENT;
 }
