@@ -28,7 +28,7 @@ i32 termination_signal(i32 wait_status) { return wait_status & 0x7f; }
 
 // True when the parent does not want to hear of its children.
 bool parent_ignores_children(const Process& parent) {
-  const SignalAction& action = parent.signals.actions[kSIGCHLD - 1];
+  const SignalAction& action = (*parent.signals.actions)[kSIGCHLD];
   return action.handler == SignalAction::kIgnore || (action.flags & kSaNocldwait) != 0;
 }
 
@@ -53,7 +53,7 @@ bool forget_stop(Process& process) {
 // It stopped, or goes on.
 void tell_of_stop(const Process& process, i32 code, i32 signal) {
   Process& parent = *process.parent;
-  if ((parent.signals.actions[kSIGCHLD - 1].flags & kSaNocldstop) == 0) {
+  if (((*parent.signals.actions)[kSIGCHLD].flags & kSaNocldstop) == 0) {
     send_signal(parent, kSIGCHLD,
                 SignalInfo{.code = code, .pid = process.pid, .value = static_cast<u64>(signal)});
   }

@@ -88,7 +88,7 @@ Result<void> give_actions(Process& child, Process& parent, u64 flags) {
   if ((flags & kCloneSighand) != 0) {
     return share_signal_actions(child, parent);
   }
-  std::memcpy(child.signals.own, parent.signals.actions, sizeof(child.signals.own));
+  child.signals.own = *parent.signals.actions;
   if ((flags & kCloneClearSighand) != 0) {
     clear_signal_handlers(child);
   }

@@ -143,7 +143,7 @@ void kernel_main(const BootInfo& boot) {
   process.sid = process.pid;
   Thread& thread = process.leader();
   std::memcpy(thread.comm, "init", 5);
-  std::memset(process.signals.own, 0, sizeof(process.signals.own));
+  process.signals.own = {};
   arch::init_fpu(thread.fpu);
   arch::prepare_context(thread.context, thread.stack_top, run_init, nullptr);
   start_first(thread);

@@ -1,7 +1,7 @@
 // Sending: what becomes pending, who wakes up, what is ignored at once.
 #include "guest-mm/kernel/signal.h"
 
-#include <cstring>
+#include <bit>
 #include <utility>
 
 #include "guest-mm/core/heap.h"
@@ -27,7 +27,7 @@ bool ignored(const Thread& target, i32 signal) {
   if (((target.signals.blocked | target.signals.awaited) & signal_bit(signal)) != 0) {
     return false;
   }
-  const u64 handler = target.process->signals.actions[signal - 1].handler;
+  const u64 handler = (*target.process->signals.actions)[signal].handler;
   return handler == SignalAction::kIgnore ||
          (handler == SignalAction::kDefault && (kIgnoredByDefault & signal_bit(signal)) != 0);
 }
@@ -88,7 +88,7 @@ u64 most_queued(const Process& process) { return process.limits->of(Resource::kP
 
 struct SharedActions : HeapAllocated {
   u32 users = 1;
-  SignalAction actions[kSignals];
+  SignalActions actions;
 };
 
 Result<void> share_signal_actions(Process& child, Process& parent) {
@@ -98,8 +98,8 @@ Result<void> share_signal_actions(Process& child, Process& parent) {
     if (from.shared == nullptr) {
       return Fail(Status::kNoMemory);
     }
-    std::memcpy(from.shared->actions, from.own, sizeof(from.own));
-    from.actions = from.shared->actions;
+    from.shared->actions = from.own;
+    from.actions = &from.shared->actions;
   }
   ++from.shared->users;
   child.signals.shared = from.shared;
@@ -110,25 +110,27 @@ Result<void> share_signal_actions(Process& child, Process& parent) {
 void unshare_signal_actions(Process& process) {
   GroupSignals& signals = process.signals;
   if (signals.shared != nullptr) {
-    std::memcpy(signals.own, signals.actions, sizeof(signals.own));
+    signals.own = *signals.actions;
     drop_signal_actions(process);
   }
 }
 
 void clear_signal_handlers(Process& process) {
-  for (i32 signal = 1; signal <= kSignals; ++signal) {
-    SignalAction& action = process.signals.actions[signal - 1];
-    const bool ignores = action.handler == SignalAction::kIgnore;
-    action = {.handler = ignores ? SignalAction::kIgnore : SignalAction::kDefault,
-              .flags = 0,
-              .restorer = 0,
-              .mask = 0};
+  SignalActions& actions = *process.signals.actions;
+  for (SignalSet left = actions.set; left != 0; left &= left - 1) {
+    const i32 signal = std::countr_zero(left) + 1;
+    const bool ignores = actions[signal].handler == SignalAction::kIgnore;
+    actions[signal] = {.handler = ignores ? SignalAction::kIgnore : SignalAction::kDefault,
+                       .flags = 0,
+                       .restorer = 0,
+                       .mask = 0};
+    actions.set &= ignores ? actions.set : ~signal_bit(signal);
   }
 }
 
 void drop_signal_actions(Process& process) {
   GroupSignals& signals = process.signals;
-  signals.actions = signals.own;
+  signals.actions = &signals.own;
   SharedActions* const shared = std::exchange(signals.shared, nullptr);
   if (shared != nullptr && --shared->users == 0) {
     delete shared;
@@ -190,7 +192,7 @@ u64 signal_group(i32 pgid, i32 signal, const SignalInfo& info) {
 void force_signal(i32 signal, const SignalInfo& info) {
   Thread& self = current();
   ThreadSignals& signals = self.signals;
-  SignalAction& action = self.process->signals.actions[signal - 1];
+  SignalAction& action = (*self.process->signals.actions)[signal];
   if ((signals.blocked & signal_bit(signal)) != 0 || action.handler == SignalAction::kIgnore) {
     action.handler = SignalAction::kDefault;
     signals.blocked &= ~signal_bit(signal);

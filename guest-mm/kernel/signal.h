@@ -115,6 +115,13 @@ struct ThreadSignals {
   AlternateStack alternate;
 };
 
+struct SignalActions {
+  SignalSet set;  // signals whose action may be another than the default one, with no flags
+  SignalAction of[kSignals];
+
+  SignalAction& operator[](i32 signal) { return of[signal - 1]; }
+  const SignalAction& operator[](i32 signal) const { return of[signal - 1]; }
+};
 // What processes share after CLONE_SIGHAND without CLONE_THREAD.
 struct SharedActions;
 
@@ -122,8 +129,8 @@ struct SharedActions;
 struct GroupSignals {
   PendingSignals pending;  // for whichever thread does not block them
   SharedActions* shared = nullptr;
-  SignalAction* actions = own;  // of signal n at n - 1
-  SignalAction own[kSignals];
+  SignalActions* actions = &own;
+  SignalActions own;
 };
 
 // Makes `child`, which has none yet, have the same actions as `parent`, whichever changes them. Errors:

@@ -75,7 +75,7 @@ i64 sys_rt_sigaction(const SyscallArgs& args) {
   }
   Thread& self = current();
   GroupSignals& group = self.process->signals;
-  SignalAction& slot = group.actions[signal - 1];
+  SignalAction& slot = (*group.actions)[signal];
   const SignalAction old = slot;
   if (args.a1 != 0) {
     SignalAction action;
@@ -88,6 +88,7 @@ i64 sys_rt_sigaction(const SyscallArgs& args) {
     action.mask &= ~kUnblockable;
     action.flags &= kSaKnown;
     slot = action;
+    group.actions->set |= signal_bit(signal);
     const bool ignores =
         action.handler == SignalAction::kIgnore ||
         (action.handler == SignalAction::kDefault &&

@@ -167,7 +167,7 @@ bool enter_handler(UserRegisters& registers, i32 signal, const SignalAction& act
 void handle_one(UserRegisters& registers, i32 signal, const SignalInfo& info) {
   Thread& self = current();
   ThreadSignals& signals = self.signals;
-  SignalAction& action_slot = self.process->signals.actions[signal - 1];
+  SignalAction& action_slot = (*self.process->signals.actions)[signal];
   const SignalAction action = action_slot;
   const SignalSet blocked_before = signals.restore_saved ? signals.saved_blocked : signals.blocked;
   signals.restore_saved = false;
@@ -252,7 +252,7 @@ void deliver_signals(UserRegisters& registers) {
     }
     const i32 signal = next_signal(ready);
     const SignalInfo info = take_pending(from, signal);
-    const u64 handler = group.actions[signal - 1].handler;
+    const u64 handler = (*group.actions)[signal].handler;
     if (handler > SignalAction::kIgnore) {
       handle_one(registers, signal, info);
       continue;

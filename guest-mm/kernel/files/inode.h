@@ -36,7 +36,7 @@ class Inode : public RefCounted {
   u64 changed_ns;
   // Where it was linked last: what ".." means, itself at the root. Null when it is not linked.
   Directory* parent = nullptr;
-  UniquePtr<FileLocks> locks;  // null until the first one
+  UniquePtr<FileLocks> locks;       // null until the first one
   InotifyWatch* watches = nullptr;  // inotify's; not owned
 
   [[nodiscard]] u32 type() const { return mode & kModeTypeMask; }

@@ -9,25 +9,6 @@ namespace nopte::guest::files {
 
 namespace {
 
-// An open file whose text was made when it was opened.
-class TextFile final : public File {
- public:
-  TextFile(Ref<Inode> inode, u32 flags, TextBuilder text)
-      : File(std::move(inode), flags), text_(std::move(text)) {}
-  [[nodiscard]] bool seekable() const override { return true; }
-  i64 read(IoBuffer to, u64 bytes, u64 offset) override {
-    const std::string_view text = text_.text();
-    if (offset >= text.size() || bytes == 0) {
-      return 0;
-    }
-    const IoBuffer::Copied copied = to.put(text.data() + offset, std::min(bytes, text.size() - offset));
-    return copied.bytes != 0 ? static_cast<i64>(copied.bytes) : to_errno(copied.status);
-  }
-
- private:
-  TextBuilder text_;
-};
-
 class ProcFile final : public ProcInode<Inode> {
  public:
   ProcFile(u64 inode_number, ProcText make) : ProcInode(kModeRegular | 0444, inode_number), make_(make) {}

@@ -29,7 +29,26 @@ class ProcInode : public Base {
   [[nodiscard]] u64 device_of_file_system() const override { return kProcDevice; }
 };
 
-// The open file of a text that was made when it was opened. Errors: kEACCES (to be written), kENOMEM.
+// An open file whose text was made when it was opened.
+class TextFile : public File {
+ public:
+  TextFile(Ref<Inode> inode, u32 flags, TextBuilder text)
+      : File(std::move(inode), flags), text_(std::move(text)) {}
+  [[nodiscard]] bool seekable() const override { return true; }
+  i64 read(IoBuffer to, u64 bytes, u64 offset) override {
+    const std::string_view text = text_.text();
+    if (offset >= text.size() || bytes == 0) {
+      return 0;
+    }
+    const IoBuffer::Copied copied = to.put(text.data() + offset, std::min(bytes, text.size() - offset));
+    return copied.bytes != 0 ? static_cast<i64>(copied.bytes) : to_errno(copied.status);
+  }
+
+ private:
+  TextBuilder text_;
+};
+
+// The same. Errors: kEACCES (to be written), kENOMEM.
 ErrnoOr<Ref<File>> open_text(Inode& inode, u32 flags, TextBuilder text);
 
 // A link with a text, and for what has no path, straight to the inode.

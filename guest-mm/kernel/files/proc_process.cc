@@ -14,18 +14,11 @@ struct ThreadEntry {
   i64 (*write)(Thread& thread, std::string_view text) = nullptr;  // null: nobody may
 };
 
-// An open one that may be written; what is read was made when it was opened.
-class WrittenFile final : public File {
+// An open one that may be written, too.
+class WrittenFile final : public TextFile {
  public:
   WrittenFile(Ref<Inode> inode, u32 flags, i32 tid, const ThreadEntry& entry, TextBuilder text)
-      : File(std::move(inode), flags), tid_(tid), entry_(entry), text_(std::move(text)) {}
-  [[nodiscard]] bool seekable() const override { return true; }
-  i64 read(IoBuffer to, u64 bytes, u64 offset) override {
-    const std::string_view text = text_.text();
-    if (offset >= text.size() || bytes == 0) return 0;
-    const IoBuffer::Copied copied = to.put(text.data() + offset, std::min(bytes, text.size() - offset));
-    return copied.bytes != 0 ? static_cast<i64>(copied.bytes) : to_errno(copied.status);
-  }
+      : TextFile(std::move(inode), flags, std::move(text)), tid_(tid), entry_(entry) {}
   i64 write(IoBuffer from, u64 bytes, u64 offset, u64* end) override {
     char text[32];
     const u64 looked_at = std::min(bytes, sizeof text);
@@ -42,7 +35,6 @@ class WrittenFile final : public File {
  private:
   i32 tid_;
   const ThreadEntry& entry_;
-  TextBuilder text_;
 };
 
 class ProcThreadFile final : public ProcInode<Inode> {

@@ -74,7 +74,7 @@ struct SignalSets {
 SignalSets signal_sets(const Thread& thread) {
   SignalSets sets;
   for (i32 signal = 1; signal <= kSignals; ++signal) {
-    const u64 handler = thread.process->signals.actions[signal - 1].handler;
+    const u64 handler = (*thread.process->signals.actions)[signal].handler;
     sets.ignored |= handler == SignalAction::kIgnore ? signal_bit(signal) : 0;
     sets.caught |= handler > SignalAction::kIgnore ? signal_bit(signal) : 0;
   }

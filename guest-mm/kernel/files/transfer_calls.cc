@@ -4,8 +4,8 @@
 #include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/copy_between.h"
 #include "guest-mm/kernel/files/io_vectors.h"
-#include "guest-mm/kernel/net/socket.h"
 #include "guest-mm/kernel/files/notify.h"
+#include "guest-mm/kernel/net/socket.h"
 
 namespace nopte::guest {
 
