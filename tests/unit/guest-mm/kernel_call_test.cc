@@ -51,7 +51,7 @@ void ends_in_time(Call begin, i64 result) {
   const u64 began_ns = kernel().platform.now_ns;
   kernel().spawn([&self] {
     EXPECT_EQ(sleep_until(kernel().platform.now_ns + kWholeNs / 2), WakeReason::kTimeout);
-    self.signals.actions[kSIGUSR1 - 1].handler = SignalAction::kDefault;
+    (*self.signals.actions)[kSIGUSR1].handler = SignalAction::kDefault;
     send_signal(self, kSIGUSR1);
     return 0;
   });

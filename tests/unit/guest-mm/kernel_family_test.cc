@@ -49,12 +49,12 @@ void orphans_go_to_init() {
 }
 
 void ignored_children_vanish() {
-  current_process().signals.actions[kSIGCHLD - 1].handler = SignalAction::kIgnore;
+  (*current_process().signals.actions)[kSIGCHLD].handler = SignalAction::kIgnore;
   kernel().spawn([] { return 1; });
   kernel().spawn([] { return 1; });
   EXPECT_EQ(call(sys_wait4, ~u64{0}), -kECHILD);
   EXPECT_EQ(thread_count(), 1u);
-  current_process().signals.actions[kSIGCHLD - 1].handler = SignalAction::kDefault;
+  (*current_process().signals.actions)[kSIGCHLD].handler = SignalAction::kDefault;
 }
 
 void stopped_children_go_on() {

@@ -65,7 +65,7 @@ class Kernel {
     thread.files->retain();
     thread.space = AddressSpace::create().value().detach();
     process.pgid = process.sid = process.pid;
-    std::memset(process.signals.own, 0, sizeof process.signals.own);
+    process.signals.own = {};
     set_parent(process, parent);
     bodies_.push_back(std::move(body));
     arch::prepare_context(

@@ -30,7 +30,7 @@ void handlers_get_a_frame_and_return() {
                                 .rsp = address(stack) + sizeof stack,
                                 .ss = 0x2b};
   registers = before;
-  SignalAction& action = self.process->signals.actions[kSIGUSR1 - 1];
+  SignalAction& action = (*self.process->signals.actions)[kSIGUSR1];
   action = {.handler = 0x40'2000,
             .flags = kSaSiginfo | kSaRestorer,
             .restorer = 0x40'3000,
@@ -63,7 +63,7 @@ void interrupted_calls_are_settled() {
   static u8 stack[16384];
   Thread& self = current();
   UserRegisters& registers = *self.registers;
-  SignalAction& action = self.process->signals.actions[kSIGUSR1 - 1];
+  SignalAction& action = (*self.process->signals.actions)[kSIGUSR1];
   const auto settle = [&](i64 result, bool handler, u64 flags) {
     registers = {};
     registers.rip = 0x40'1000;

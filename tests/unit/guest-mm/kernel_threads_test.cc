@@ -184,7 +184,7 @@ void a_bomb_leaves_nothing() {
 
 void signals_find_who_takes_them() {
   Process& process = current_process();
-  process.signals.actions[kSIGUSR1 - 1].handler = 0x40'2000;
+  (*process.signals.actions)[kSIGUSR1].handler = 0x40'2000;
   set_blocked_signals(current(), signal_bit(kSIGUSR1));
   WaitQueue queue;
   Log log;
@@ -214,14 +214,14 @@ void signals_find_who_takes_them() {
   wake(queue);
   let_all_end();
   EXPECT_EQ(log, (Log{"signal", "woken"}));
-  process.signals.actions[kSIGUSR1 - 1].handler = SignalAction::kDefault;
+  (*process.signals.actions)[kSIGUSR1].handler = SignalAction::kDefault;
   set_blocked_signals(current(), 0);
 }
 
 // Who was to take it blocks it first: another one does.
 void blocked_signals_find_another() {
   Process& process = current_process();
-  process.signals.actions[kSIGUSR1 - 1].handler = 0x40'2000;
+  (*process.signals.actions)[kSIGUSR1].handler = 0x40'2000;
   WaitQueue queue;
   bool interrupted = false;
   run_in_threads([&] {
@@ -236,14 +236,14 @@ void blocked_signals_find_another() {
   EXPECT_FALSE(current().signal_ready);
   let_all_end();
   EXPECT_TRUE(interrupted);
-  process.signals.actions[kSIGUSR1 - 1].handler = SignalAction::kDefault;
+  (*process.signals.actions)[kSIGUSR1].handler = SignalAction::kDefault;
   set_blocked_signals(current(), 0);
 }
 
 // The signal that one was told of another took: there is nothing to deliver, and the call goes on.
 void taken_signals_are_no_more() {
   Thread& self = current();
-  self.process->signals.actions[kSIGUSR1 - 1].handler = 0x40'2000;
+  (*self.process->signals.actions)[kSIGUSR1].handler = 0x40'2000;
   send_signal(*self.process, kSIGUSR1);
   EXPECT_TRUE(self.signal_ready);
   self.process->signals.pending.set = 0;
@@ -251,7 +251,7 @@ void taken_signals_are_no_more() {
   self.signal_ready = true;
   leave_kernel(*self.registers);
   EXPECT_FALSE(self.signal_ready);
-  self.process->signals.actions[kSIGUSR1 - 1].handler = SignalAction::kDefault;
+  (*self.process->signals.actions)[kSIGUSR1].handler = SignalAction::kDefault;
 }
 
 // A child process of three threads, whose leader ends first.
