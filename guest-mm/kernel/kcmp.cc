@@ -10,17 +10,6 @@ namespace nopte::guest {
 
 namespace {
 
-// As PTRACE_MODE_READ_REALCREDS of Linux (kernel/ptrace.c).
-bool may_look_into(const Thread& thread) {
-  const Ids& user = identity_of(thread).user;
-  const Ids& group = identity_of(thread).group;
-  const auto all = [](const Ids& ids, u32 id) {
-    return ids.real == id && ids.effective == id && ids.saved == id;
-  };
-  if (thread.process == &current_process() || capable(Capability::kSysPtrace)) return true;
-  return all(user, identity().user.real) && all(group, identity().group.real) && thread.process->dumpable;
-}
-
 i64 order(const void* a, const void* b) {
   const auto x = reinterpret_cast<u64>(a);
   const auto y = reinterpret_cast<u64>(b);
@@ -43,7 +32,7 @@ i64 sys_kcmp(const SyscallArgs& args) {
   const Thread* const a = find_thread(static_cast<i32>(args.a0));
   const Thread* const b = find_thread(static_cast<i32>(args.a1));
   if (a == nullptr || b == nullptr) return -kESRCH;
-  if (!may_look_into(*a) || !may_look_into(*b)) return -kEPERM;
+  if (!may_inspect(*a) || !may_inspect(*b)) return -kEPERM;
   switch (static_cast<u32>(args.a2)) {
     case kFile: {
       const files::File* const one = open_file(*a, args.a3);

@@ -69,6 +69,8 @@ class Inode : public RefCounted {
   // A link that leads straight to an inode (/proc/self/fd/N, exe), whatever its text says; null: follow the
   // text.
   virtual Ref<Inode> follow() const { return {}; }
+  // Whether the running thread may read and follow the link: 0, or -EACCES.
+  [[nodiscard]] virtual i64 may_see_target() const { return 0; }
 
   void touch_modified();
 

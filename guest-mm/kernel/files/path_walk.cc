@@ -173,6 +173,9 @@ i64 walk(ProcessFiles& view, std::string_view path, FinalLink final, Inode* star
       if (++links > kSymlinkLimit) {
         return -kELOOP;
       }
+      if (const i64 error = (*child)->may_see_target(); error != 0) [[unlikely]] {
+        return error;
+      }
       Ref<Inode> straight = (*child)->follow();
       if constexpr (kRules) {
         if (const i64 error = may_follow(**child, straight.get(), resolve); error != 0) {

@@ -1,5 +1,6 @@
 #include "guest-mm/kernel/files/proc.h"
 
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/anonymous_inode.h"
 #include "guest-mm/kernel/files/proc_inodes.h"
 #include "guest-mm/kernel/files/proc_texts.h"
@@ -148,6 +149,11 @@ ErrnoOr<Ref<File>> open_text(Inode& inode, u32 flags, TextBuilder text) {
     return ErrnoFail(kENOMEM);
   }
   return file;
+}
+
+i64 ProcLink::may_see_target() const {
+  const Thread* const thread = tid_ != 0 ? find_thread(tid_) : nullptr;
+  return tid_ == 0 || (thread != nullptr && may_inspect(*thread)) ? 0 : -kEACCES;
 }
 
 void ProcLink::set_text(const Inode& target) {

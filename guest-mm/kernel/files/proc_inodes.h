@@ -56,7 +56,9 @@ class ProcLink final : public ProcInode<Inode> {
  public:
   static constexpr u64 kTextBytes = 256;
 
-  ProcLink(u64 inode_number, Ref<Inode> target) : ProcInode(kModeSymlink | 0777, inode_number) {
+  // What a thread has: who may inspect it alone sees it.
+  ProcLink(u64 inode_number, Ref<Inode> target, i32 tid)
+      : ProcInode(kModeSymlink | 0777, inode_number), tid_(tid) {
     set_text(*target);
     target_ = std::move(target);
   }
@@ -67,11 +69,13 @@ class ProcLink final : public ProcInode<Inode> {
   ErrnoOr<Ref<File>> open(u32) override { return ErrnoFail(kELOOP); }
   [[nodiscard]] std::string_view link_text() const override { return {text_, bytes_}; }
   Ref<Inode> follow() const override { return target_; }
+  [[nodiscard]] i64 may_see_target() const override;
 
  private:
   void set_text(const Inode& target);
 
   Ref<Inode> target_;
+  i32 tid_ = 0;  // 0: everybody may
   u64 bytes_ = 0;
   char text_[kTextBytes];
 };
@@ -88,8 +92,10 @@ ErrnoOr<Ref<Inode>> made(Args&&... args) {
 class ProcDirectory : public ProcInode<Directory> {
  public:
   // `above` is held: a path may lead back up through it.
-  ProcDirectory(u64 inode_number, Ref<Inode> above, std::string_view name)
-      : ProcInode(kModeDirectory | 0555, inode_number), above_(std::move(above)), name_bytes_(name.size()) {
+  ProcDirectory(u64 inode_number, Ref<Inode> above, std::string_view name, u32 permissions = 0555)
+      : ProcInode(kModeDirectory | permissions, inode_number),
+        above_(std::move(above)),
+        name_bytes_(name.size()) {
     links = 2;
     parent = above_ ? above_->as_directory() : nullptr;
     NOPTE_ASSERT(name.size() <= sizeof name_);

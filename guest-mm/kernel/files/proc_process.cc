@@ -12,6 +12,7 @@ struct ThreadEntry {
   ProcThreadText make;
   u32 permissions = 0444;
   i64 (*write)(Thread& thread, std::string_view text) = nullptr;  // null: nobody may
+  bool inspects = false;                                          // is only for who may inspect the thread
 };
 
 // An open one that may be written, too.
@@ -47,6 +48,9 @@ class ProcThreadFile final : public ProcInode<Inode> {
     if (thread == nullptr) {
       return ErrnoFail(kENOENT);
     }
+    if (entry_.inspects && !may_inspect(*thread)) {
+      return ErrnoFail(kEACCES);
+    }
     TextBuilder text;
     entry_.make(text, *thread, scope_);
     if (entry_.write == nullptr || (flags & kOpenAccessMask) == kOpenReadOnly) {
@@ -69,13 +73,14 @@ class ProcThreadFile final : public ProcInode<Inode> {
 class DescriptorInfo final : public ProcInode<Inode> {
  public:
   DescriptorInfo(u64 inode_number, i32 tid, u32 descriptor)
-      : ProcInode(kModeRegular | 0400, inode_number), tid_(tid), descriptor_(descriptor) {}
+      : ProcInode(kModeRegular | 0444, inode_number), tid_(tid), descriptor_(descriptor) {}
   ErrnoOr<Ref<File>> open(u32 flags) override {
     constexpr u32 kLargeFile = 0100000, kCloseOnExec = 02000000;  // Linux sets the first for every file
     const Thread* const thread = find_thread(tid_);
     const File* const file =
         thread == nullptr || thread->files == nullptr ? nullptr : thread->files->table.get(descriptor_);
     if (file == nullptr) return ErrnoFail(kENOENT);
+    if (!may_inspect(*thread)) return ErrnoFail(kEACCES);
     const u32 told = (file->flags() & ~kCloseOnExec) | kLargeFile |
                      (thread->files->table.close_on_exec(descriptor_) ? kCloseOnExec : 0);
     TextBuilder text;
@@ -95,10 +100,15 @@ enum class DescriptorView : u8 { kLinks, kInfo };
 class DescriptorDirectory final : public ProcDirectory {
  public:
   DescriptorDirectory(DescriptorView view, i32 tid, u64 inode_number, Ref<Inode> above)
-      : ProcDirectory(inode_number, std::move(above), view == DescriptorView::kLinks ? "fd" : "fdinfo"),
+      : ProcDirectory(inode_number, std::move(above), view == DescriptorView::kLinks ? "fd" : "fdinfo",
+                      view == DescriptorView::kLinks ? 0500 : 0555),
         view_(view),
         tid_(tid) {}
 
+  ErrnoOr<Ref<File>> open(u32 flags) override {
+    const Thread* const thread = find_thread(tid_);
+    return thread != nullptr && !may_inspect(*thread) ? ErrnoFail(kEACCES) : ProcDirectory::open(flags);
+  }
   ErrnoOr<Ref<Inode>> lookup(std::string_view name) override {
     const Thread* const thread = find_thread(tid_);
     const std::optional<u32> descriptor = parse_decimal<u32>(name);
@@ -109,7 +119,7 @@ class DescriptorDirectory final : public ProcDirectory {
       return ErrnoFail(kENOENT);
     }
     const u64 its = number + 1 + *descriptor;
-    return view_ == DescriptorView::kLinks ? made<ProcLink>(its, Ref<Inode>(file->inode()))
+    return view_ == DescriptorView::kLinks ? made<ProcLink>(its, Ref<Inode>(file->inode()), tid_)
                                            : made<DescriptorInfo>(its, tid_, *descriptor);
   }
   void iterate(u64 cookie, DirectoryVisitor visit) override {
@@ -133,20 +143,20 @@ class DescriptorDirectory final : public ProcDirectory {
 };
 
 constexpr ThreadEntry kThreadFiles[] = {
-    {"maps", proc_process_maps},
+    {.name = "maps", .make = proc_process_maps, .inspects = true},
     {"limits", proc_process_limits},
     {"stat", proc_process_stat},
     {"statm", proc_process_statm},
     {"status", proc_process_status},
     {"comm", proc_process_comm, 0644, set_proc_comm},
     {"cmdline", proc_process_cmdline},
-    {"environ", proc_process_environ, 0400},
-    {"io", proc_process_io, 0400},
+    {.name = "environ", .make = proc_process_environ, .permissions = 0400, .inspects = true},
+    {.name = "io", .make = proc_process_io, .permissions = 0400, .inspects = true},
     {"oom_score_adj", proc_process_oom_score_adj, 0644, set_proc_oom_score_adj},
     {"mountinfo", [](TextBuilder& out, Thread&, ProcScope) { proc_mountinfo(out); }},
     {"mounts", [](TextBuilder& out, Thread&, ProcScope) { proc_mounts(out); }},
-    {"smaps", proc_process_smaps},
-    {"smaps_rollup", proc_process_smaps_rollup},
+    {.name = "smaps", .make = proc_process_smaps, .inspects = true},
+    {.name = "smaps_rollup", .make = proc_process_smaps_rollup, .inspects = true},
 };
 constexpr std::string_view kMemoryFiles[] = {"mem", "pagemap", "clear_refs"};  // as MemoryFileKind
 enum class ThreadLink : u8 { kExe, kCwd, kRoot };
@@ -265,7 +275,7 @@ ErrnoOr<Ref<Inode>> ThreadDirectory::find(std::string_view name) {
   for (u8 link = 0; link < std::size(kThreadLinks); ++link, ++index) {
     if (kThreadLinks[link] == name) {
       Ref<Inode> target = link_target(*thread, ThreadLink{link});
-      return target ? made<ProcLink>(index, std::move(target)) : ErrnoFail(kENOENT);
+      return target ? made<ProcLink>(index, std::move(target), tid_) : ErrnoFail(kENOENT);
     }
   }
   if (name == "fd") {

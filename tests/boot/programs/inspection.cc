@@ -1,6 +1,8 @@
 // What another user's process does not let one do: signals, memory, descriptors, System V objects.
 // Prints the same on Linux as root, where it works in a fresh directory below /tmp.
+#include <linux/kcmp.h>
 #include <sys/msg.h>
+#include <sys/prctl.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
@@ -53,6 +55,34 @@ void memory(pid_t root) {
   CHECK_ERRNO(open(mem.c_str(), O_RDONLY), EACCES);
 }
 
+// In /proc: what says how a process is laid out, and what it has open.
+void in_proc(pid_t root) {
+  const std::string its = "/proc/" + std::to_string(root) + "/";
+  CHECK(prctl(PR_SET_DUMPABLE, 1) == 0);  // the change of user took it away
+  char text[256];
+  for (const char* name :
+       {"maps", "smaps", "smaps_rollup", "environ", "io", "fd", "fdinfo", "fdinfo/0", "exe"}) {
+    CHECK_ERRNO(open((its + name).c_str(), O_RDONLY), EACCES);
+    CHECK(open((std::string("/proc/self/") + name).c_str(), O_RDONLY) >= 0);
+  }
+  for (const char* name : {"exe", "cwd", "root", "fd/0"}) {
+    CHECK_ERRNO(readlink((its + name).c_str(), text, sizeof text), EACCES);
+    CHECK(readlink((std::string("/proc/self/") + name).c_str(), text, sizeof text) > 0);
+  }
+  for (const char* name : {"stat", "statm", "status", "cmdline", "comm", "limits", "task"}) {
+    const int file = open((its + name).c_str(), O_RDONLY);
+    CHECK(file >= 0 && close(file) == 0);
+  }
+  struct stat seen;
+  CHECK(lstat((its + "exe").c_str(), &seen) == 0 && S_ISLNK(seen.st_mode));
+  CHECK(stat((its + "fd").c_str(), &seen) == 0 && (seen.st_mode & 07777) == 0500);
+  CHECK(stat((its + "fdinfo").c_str(), &seen) == 0 && (seen.st_mode & 07777) == 0555);
+  CHECK_ERRNO(open((its + "fd/0").c_str(), O_RDONLY), EACCES);
+  CHECK_ERRNO(stat((its + "exe").c_str(), &seen), EACCES);
+  CHECK_ERRNO(stat((its + "cwd/x").c_str(), &seen), EACCES);
+  CHECK_ERRNO(syscall(SYS_kcmp, getpid(), root, KCMP_VM, 0, 0), EPERM);
+}
+
 int g_ids[3];
 
 void objects(pid_t) {
@@ -77,6 +107,7 @@ int main() {
   begin_with_fresh_directory();
   as_other("signals and descriptors of another user", signals);
   as_other("memory of another user", memory);
+  as_other("another user's process in /proc", in_proc);
   g_ids[0] = msgget(IPC_PRIVATE, 0600);
   g_ids[1] = semget(IPC_PRIVATE, 1, 0644);
   g_ids[2] = shmget(IPC_PRIVATE, kPage, 0644);
