@@ -125,7 +125,7 @@ i64 sys_sched_getattr(const SyscallArgs& args) {
   } else if (real_time(now.policy)) {
     told.priority = now.priority;
   } else {
-    told.nice = now.nice;
+    told.nice = static_cast<i32>(now.nice);
   }
   return arch::copy_to_user(Gva{args.a1}, &told, told.bytes) ? 0 : -kEFAULT;
 }
