@@ -54,7 +54,7 @@ i64 sys_setpriority(const SyscallArgs& args) {
   if (whose > 2) {
     return -kEINVAL;
   }
-  const auto nice = static_cast<signed char>(std::clamp(static_cast<i32>(args.a2), -20, 19));
+  const auto nice = static_cast<i16>(std::clamp(static_cast<i32>(args.a2), -20, 19));
   const bool any =
       for_each_of(static_cast<Whose>(whose), static_cast<i32>(args.a1), [&](auto& of) { of.nice = nice; });
   return any ? 0 : -kESRCH;

@@ -105,7 +105,7 @@ i64 sys_sched_setattr(const SyscallArgs& args) {
     std::ranges::copy(wanted.times, thread->deadline_times);
     if (wanted.times[2] == 0) thread->deadline_times[2] = wanted.times[1];
   } else if (!real_time(wanted.policy)) {
-    now.nice = static_cast<signed char>(wanted.nice);
+    now.nice = static_cast<i16>(wanted.nice);
   }
   return 0;
 }
@@ -125,7 +125,7 @@ i64 sys_sched_getattr(const SyscallArgs& args) {
   } else if (real_time(now.policy)) {
     told.priority = now.priority;
   } else {
-    told.nice = static_cast<i32>(now.nice);
+    told.nice = now.nice;
   }
   return arch::copy_to_user(Gva{args.a1}, &told, told.bytes) ? 0 : -kEFAULT;
 }

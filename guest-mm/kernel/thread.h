@@ -77,7 +77,7 @@ struct Thread {
   struct Scheduling {
     u8 policy = 0;  // SCHED_OTHER and its like; none makes a difference here
     u8 priority = 0;
-    signed char nice = 0;
+    i16 nice = 0;
     u16 io = 0;  // ioprio_set's word
   };
   Scheduling scheduling;

@@ -74,8 +74,8 @@ constexpr Setting kRows[] = {
     number<System::printk, 0>("kernel/printk"),
     {"kernel/random/boot_id",
      [](TextBuilder& out) {
-       static const Uuid boot;
-       boot.add_to(out);
+       static const Uuid kBoot;
+       kBoot.add_to(out);
      }},
     NOPTE_FIXED("kernel/random/entropy_avail", "256"),
     NOPTE_FIXED("kernel/random/poolsize", "256"),
