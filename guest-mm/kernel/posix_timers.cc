@@ -45,7 +45,8 @@ u64 clock_now(const PosixTimer& timer) {
     const Thread* const thread = find_thread(timer.of_tid);
     return thread != nullptr ? cpu_time_ns(*thread) : 0;
   }
-  return cpu_time_ns(*timer.process);
+  return timer.id == static_cast<i32>(CpuAlarm::kVirtual) ? spent_by(*timer.process).user_ns()
+                                                          : cpu_time_ns(*timer.process);
 }
 
 void arm(PosixTimer& timer) {
@@ -213,6 +214,7 @@ bool set_cpu_alarm(Process& process, CpuAlarm which, const TimerSetting& setting
       return setting.value_ns == 0;
     }
     timer->signal = which == CpuAlarm::kVirtual ? kSIGVTALRM : kSIGPROF;
+    if (which == CpuAlarm::kVirtual) split_processor_time();
   }
   set(*timer, setting.value_ns != 0 ? sum(clock_now(*timer), setting.value_ns) : 0, setting.interval_ns);
   return true;

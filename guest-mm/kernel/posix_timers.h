@@ -14,7 +14,7 @@ struct TimerSetting {
   u64 value_ns = 0;  // from now; 0: not armed
 };
 
-// ITIMER_VIRTUAL and ITIMER_PROF, which count all processor time.
+// ITIMER_VIRTUAL, which counts user time, and ITIMER_PROF.
 enum class CpuAlarm : i32 { kVirtual = -1, kProfiling = -2 };
 TimerSetting cpu_alarm(const Process& process, CpuAlarm which);
 // False: no memory.

@@ -73,7 +73,13 @@ struct Thread {
 
   files::ThreadWatch* watch = nullptr;  // by pidfds; not owned
 
-  u64 cpu_ns = 0;  // until it last left the CPU
+  // What it used, until it last left the CPU (usage.h).
+  static constexpr u64 kOutsideCalls = ~u64{0};
+  u64 cpu_ns = 0;
+  u64 switches = 0;
+  u64 preempted = 0;
+  u64 system_ns = 0;                  // in system calls that are over
+  u64 call_began_ns = kOutsideCalls;  // its processor time when the one that it is in began
   struct Scheduling {
     u8 policy = 0;  // SCHED_OTHER and its like; none makes a difference here
     u8 priority = 0;

@@ -307,7 +307,11 @@ i64 sys_times(const SyscallArgs& args) {
   constexpr u64 kNsPerTick = 10'000'000;
   const Process& self = current_process();
   if (args.a0 != 0) {
-    const u64 times[4] = {cpu_time_ns(self) / kNsPerTick, 0, self.children_cpu_ns / kNsPerTick, 0};
+    split_processor_time();
+    const Spent own = spent_by(self);
+    const Spent& children = self.of_children;
+    const u64 times[4] = {own.user_ns() / kNsPerTick, own.system_ns / kNsPerTick,
+                          children.user_ns() / kNsPerTick, children.system_ns / kNsPerTick};
     if (!arch::copy_to_user(Gva{args.a0}, times, sizeof(times))) {
       return -kEFAULT;
     }
