@@ -9,6 +9,7 @@
 #include "guest-mm/kernel/signal_queue.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/time.h"
+#include "guest-mm/kernel/user_share.h"
 
 namespace nopte::guest {
 
@@ -32,6 +33,10 @@ namespace {
 constexpr u64 kLeastIntervalNs = 50'000;
 constexpr u64 kCpuLookNs = 1'000'000;
 constexpr i32 kMostOverruns = INT32_MAX;
+constexpr i32 kCpuLimit =
+    -3;  // the number of the one for RLIMIT_CPU, whose overruns are what the limit rose by
+
+u64 g_numbered = 0;
 
 bool counts_cpu(const PosixTimer& timer) {
   return timer.clock == kProcessCpu || timer.clock == kThreadCpu || is_cpu_clock(timer.clock);
@@ -75,6 +80,20 @@ void tell(PosixTimer& timer, u64 missed) {
   }
 }
 
+// kernel/time/posix-cpu-timers.c, check_process_timers.
+void cpu_limit_reached(PosixTimer& timer, u64 now) {
+  Process& process = *timer.process;
+  const Limit& limit = process.limits->of(Resource::kProcessorSeconds);
+  if (now / kNsPerSecond >= limit.most) {
+    send_signal(process, kSIGKILL, SignalInfo{.code = kSiKernel});
+    return;
+  }
+  send_signal(process, kSIGXCPU, SignalInfo{.code = kSiKernel});
+  ++timer.overruns;
+  timer.expires += kNsPerSecond;
+  arm(timer);
+}
+
 void fires(Timer& base) {
   auto& timer = static_cast<PosixTimer&>(base);
   const u64 now = clock_now(timer);
@@ -82,6 +101,7 @@ void fires(Timer& base) {
     arm(timer);
     return;
   }
+  if (timer.id == kCpuLimit) return cpu_limit_reached(timer, now);
   u64 missed = 0;
   if (timer.interval != 0) {
     missed = (now - timer.expires) / timer.interval;
@@ -111,6 +131,7 @@ PosixTimer* find(const Process& process, i32 id) {
 void end(PosixTimer& timer) {
   timer_stop(timer);
   withdraw(timer);
+  g_numbered -= timer.id >= 0 ? 1 : 0;
   delete &timer;
 }
 
@@ -123,6 +144,7 @@ PosixTimer* add(Process& process, i32 id, u32 clock) {
     timer->clock = clock;
     timer->taken = overruns_told;
     timer->next_timer = std::exchange(process.timers, timer);
+    g_numbered += id >= 0 ? 1 : 0;
   }
   return timer;
 }
@@ -220,6 +242,34 @@ bool set_cpu_alarm(Process& process, CpuAlarm which, const TimerSetting& setting
   return true;
 }
 
+u64 numbered_timers() { return g_numbered; }
+
+u64 numbered_timers(const Process& process) {
+  u64 timers = 0;
+  for (const PosixTimer* timer = process.timers; timer != nullptr; timer = timer->next_timer) {
+    timers += timer->id >= 0 ? 1 : 0;
+  }
+  return timers;
+}
+
+bool prepare_cpu_limit(Process& process, u64 seconds) {
+  return seconds == kUnlimited || find(process, kCpuLimit) != nullptr ||
+         add(process, kCpuLimit, kProcessCpu) != nullptr;
+}
+
+void follow_cpu_limit(Process& process) {
+  PosixTimer* const timer = find(process, kCpuLimit);
+  if (timer == nullptr) return;
+  const Limit& limit = process.limits->of(Resource::kProcessorSeconds);
+  const Timespec until{static_cast<i64>(std::min<u64>(limit.now, INT64_MAX)), 0};
+  set(*timer, limit.now == kUnlimited ? 0 : std::max<u64>(until.ns(), 1), 0);
+}
+
+u64 risen_cpu_limit(const Process& process) {
+  const PosixTimer* const timer = process.timers != nullptr ? find(process, kCpuLimit) : nullptr;
+  return timer != nullptr ? timer->overruns : 0;
+}
+
 void step_wall_clock(u64 step_ns) {
   g_wall_step_ns += step_ns;
   for_each_process([&](Process& process) {
@@ -254,6 +304,9 @@ i64 sys_timer_create(const SyscallArgs& args) {
     }
   }
   Process& self = current_process();
+  if (!has_room_for_signal(self)) {
+    return -kEAGAIN;
+  }
   i32 id = 0;
   while (find(self, id) != nullptr) {
     ++id;

@@ -44,11 +44,12 @@ struct Thread {
   files::ProcessFiles* files = nullptr;        // whose descriptors
   files::ProcessFiles* directories = nullptr;  // whose root and working directory
   ThreadState state = ThreadState::kRunnable;
-  bool queued = false;         // on the run queue
-  bool interruptible = false;  // asleep, and a signal ends the sleep
-  bool killable = false;       // asleep, and SIGKILL ends the sleep
-  u8 memory_policy = 0;        // set_mempolicy: memory_policy.cc
-  bool signal_ready = false;   // something waits for deliver_signals(): refresh_signals() keeps it true
+  bool queued = false;              // on the run queue
+  bool interruptible = false;       // asleep, and a signal ends the sleep
+  bool killable = false;            // asleep, and SIGKILL ends the sleep
+  u8 memory_policy = 0;             // set_mempolicy: memory_policy.cc
+  bool too_many_processes = false;  // it became a user's who has more than RLIMIT_NPROC: exec fails
+  bool signal_ready = false;        // something waits for deliver_signals(): refresh_signals() keeps it true
 
   i32 tid = 0;
   char comm[16] = {};
@@ -81,9 +82,10 @@ struct Thread {
   u64 system_ns = 0;                  // in system calls that are over
   u64 call_began_ns = kOutsideCalls;  // its processor time when the one that it is in began
   struct Scheduling {
-    u8 policy = 0;  // SCHED_OTHER and its like; none makes a difference here
+    u8 policy = 0;  // SCHED_OTHER and its like; none makes a difference here (scheduling.h)
     u8 priority = 0;
     signed char nice = 0;
+    bool reset_on_fork = false;
     u16 io = 0;  // ioprio_set's word
   };
   Scheduling scheduling;

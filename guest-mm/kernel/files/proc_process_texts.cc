@@ -7,6 +7,7 @@
 #include "guest-mm/kernel/files/proc_texts.h"
 #include "guest-mm/kernel/files/setting.h"
 #include "guest-mm/kernel/space_memory.h"
+#include "guest-mm/kernel/user_share.h"
 
 namespace nopte::guest::files {
 
@@ -275,7 +276,7 @@ void proc_process_status(TextBuilder& out, Thread& thread, ProcScope) {
   out.add("\nNStgid:\t", process.pid, "\nNSpid:\t", thread.tid, "\nNSpgid:\t", process.pgid, "\nNSsid:\t",
           process.sid, "\nKthread:\t0\n");
   add_memory_lines(out, thread);
-  out.add("Threads:\t", process.live_threads, "\nSigQ:\t0/",
+  out.add("Threads:\t", process.live_threads, "\nSigQ:\t", queued_signals_of(identity.user.real), '/',
           process.limits->of(Resource::kPendingSignals).now);
   mask("\nSigPnd:\t", thread.signals.pending.set);
   mask("\nShdPnd:\t", process.signals.pending.set);

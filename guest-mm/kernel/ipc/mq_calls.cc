@@ -265,17 +265,20 @@ i64 sys_mq_notify(const SyscallArgs& args) {
     return -kEBADF;
   }
   MqNotification& notification = of.queue->notification;
-  const i32 self = current_process().pid;
+  const Process& self = current_process();
   if (args.a1 == 0) {
-    if (notification.pid == self) {
+    if (of.queue->notified() == &self) {
       notification = {};
     }
     return 0;
   }
-  if (notification.pid != 0) {
+  if (of.queue->notified() != nullptr) {
     return -kEBUSY;
   }
-  notification = {.pid = self, .signal = event.kind == kSignal ? event.signal : 0, .value = event.value};
+  notification = {.pid = self.pid,
+                  .started_ns = self.started_ns,
+                  .signal = event.kind == kSignal ? event.signal : 0,
+                  .value = event.value};
   return 0;
 }
 
