@@ -270,6 +270,8 @@ u64 risen_cpu_limit(const Process& process) {
   return timer != nullptr ? timer->overruns : 0;
 }
 
+constinit WaitQueue g_clock_was_set;
+
 void step_wall_clock(u64 step_ns) {
   g_wall_step_ns += step_ns;
   for_each_process([&](Process& process) {
@@ -279,6 +281,7 @@ void step_wall_clock(u64 step_ns) {
       arm(*timer);
     }
   });
+  wake(g_clock_was_set);
 }
 
 void drop_numbered_timers(Process& process) { drop_if(process, false); }

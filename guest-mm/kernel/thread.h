@@ -34,6 +34,7 @@ struct Restart {
   u32 value = 0;    // of poll: how many entries; of a futex: what the word must be
   u32 bits = 0;     // the rest is a futex's
   bool is_private = false;
+  bool by_wall = false;  // the deadline is a Unix time
 };
 
 struct Thread {

@@ -57,12 +57,15 @@ i64 load_deadline(u64 address, u64& deadline_ns) {
   if (!time.valid()) {
     return -kEINVAL;
   }
-  deadline_ns = deadline_of_wall(time.ns());
+  deadline_ns = time.ns();
   return 0;
 }
 
-i64 wait_on(WaitQueue& event, u64 deadline_ns) {
-  switch (block_on(event, deadline_ns)) {
+// Until a Unix time.
+i64 wait_on(WaitQueue& event, u64 wall_deadline_ns) {
+  Waiter set;
+  g_clock_was_set.add(set);
+  switch (block_on(event, deadline_of_wall(wall_deadline_ns))) {
     case WakeReason::kSignal:
       return -kERESTARTSYS;
     case WakeReason::kTimeout:
