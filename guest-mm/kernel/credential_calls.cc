@@ -5,6 +5,7 @@
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/syscall.h"
+#include "guest-mm/kernel/user_share.h"
 
 namespace nopte::guest {
 
@@ -26,6 +27,10 @@ i64 commit(Identity next) {
   const bool other = next.user.effective != old.user.effective ||
                      next.group.effective != old.group.effective || next.user.file != old.user.file ||
                      next.group.file != old.group.file;
+  if (next.user.real != old.user.real) {
+    current().too_many_processes =
+        next.user.real != 0 && exceeds_processes(current_process(), next.user.real);
+  }
   const i64 error = commit_identity(current(), std::move(next));
   if (error == 0 && other) {
     current_process().dumpable = false;

@@ -21,6 +21,7 @@
 #include "guest-mm/kernel/rusage.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/thread_group.h"
+#include "guest-mm/kernel/user_share.h"
 #include "guest-mm/kernel/wait.h"
 
 namespace nopte::guest {
@@ -360,6 +361,12 @@ i64 load_program(const ExecRequest& request, NewImage& image) {
 }
 
 i64 execute(const ExecRequest& request) {
+  if (current().too_many_processes) [[unlikely]] {
+    if (exceeds_processes(current_process(), identity().user.real)) {
+      return -kEAGAIN;
+    }
+    current().too_many_processes = false;
+  }
   NewImage image;
   if (const i64 error = load_program(request, image); error != 0) {
     return error;

@@ -9,8 +9,11 @@
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/files/pidfd.h"
 #include "guest-mm/kernel/files/user_memory.h"
+#include "guest-mm/kernel/posix_timers.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/scheduling.h"
 #include "guest-mm/kernel/syscall.h"
+#include "guest-mm/kernel/user_share.h"
 
 namespace nopte::guest {
 
@@ -74,6 +77,9 @@ void copy_thread(Thread& child, const Thread& parent, const CloneRequest& reques
   arch::save_fpu(child.fpu);
   std::memcpy(child.comm, parent.comm, sizeof(child.comm));
   child.scheduling = parent.scheduling;
+  if (parent.scheduling.reset_on_fork) [[unlikely]] {
+    reset_scheduling(child);
+  }
   child.memory_policy = parent.memory_policy;
   child.personality = parent.personality;
   child.signals.blocked = parent.signals.blocked;
@@ -95,6 +101,19 @@ Result<void> give_actions(Process& child, Process& parent, u64 flags) {
   return {};
 }
 
+Result<void> give_limits(Process& child, const Process& parent) {
+  if (child.limits != parent.limits) {
+    parent.limits->retain();
+    std::exchange(child.limits, parent.limits)->release();
+  }
+  if (const u64 seconds = child.limits->of(Resource::kProcessorSeconds).now; seconds != kUnlimited)
+      [[unlikely]] {
+    if (!prepare_cpu_limit(child, seconds)) return Fail(Status::kNoMemory);
+    follow_cpu_limit(child);
+  }
+  return {};
+}
+
 void copy_process(Process& child, Process& parent, const CloneRequest& request) {
   child.pgid = parent.pgid;
   child.sid = parent.sid;
@@ -102,10 +121,6 @@ void copy_process(Process& child, Process& parent, const CloneRequest& request) 
   child.executable = parent.executable;
   if (child.executable != nullptr) {
     child.executable->retain();
-  }
-  if (child.limits != parent.limits) {
-    parent.limits->retain();
-    std::exchange(child.limits, parent.limits)->release();
   }
   child.barriers = parent.barriers;
   child.dumpable = parent.dumpable;
@@ -173,6 +188,7 @@ void discard(Thread& child) {
   if (child.process == nullptr) {
     release_thread(child);
   } else {
+    drop_timers(*child.process);
     release_process(*child.process);
   }
 }
@@ -186,6 +202,10 @@ i64 clone(const CloneRequest& request) {
       return error;
     }
   }
+  if (!has_room_for_thread(group)) {
+    return -kEAGAIN;
+  }
+  parent.too_many_processes = false;
   const Result<Thread*> created = create(flags);
   if (!created) {
     return to_errno(created.error());
@@ -194,6 +214,7 @@ i64 clone(const CloneRequest& request) {
   Result<void> given = give_files(child, parent, flags);
   if (given && child.process != nullptr) {
     given = give_actions(*child.process, group, flags);
+    if (given) given = give_limits(*child.process, group);
   }
   if (given) {
     given = give_space(child, parent, flags);

@@ -56,6 +56,7 @@ struct FutexWait {
   u32 expected = 0;
   u32 bits = kAnyBit;
   u64 deadline_ns = kNoDeadline;
+  bool by_wall = false;  // the deadline is a Unix time
 };
 
 i64 go_on_waiting(const Restart& restart);
@@ -73,8 +74,11 @@ i64 wait(const FutexWait& request) {
     return -kEAGAIN;
   }
   FutexWaiter waiter(std::move(*key), request.bits);
+  Waiter set;
+  if (request.by_wall) g_clock_was_set.add(set);
   while (!waiter.woken) {
-    const WakeReason reason = block_on(waiter.queue, request.deadline_ns);
+    const WakeReason reason =
+        block_on(waiter.queue, request.by_wall ? deadline_of_wall(request.deadline_ns) : request.deadline_ns);
     if (waiter.woken || reason == WakeReason::kWoken) {
       continue;
     }
@@ -89,7 +93,8 @@ i64 wait(const FutexWait& request) {
                          .address = request.address,
                          .value = request.expected,
                          .bits = request.bits,
-                         .is_private = request.scope == FutexScope::kPrivate};
+                         .is_private = request.scope == FutexScope::kPrivate,
+                         .by_wall = request.by_wall};
     return -kERESTART_RESTARTBLOCK;
   }
   return 0;
@@ -100,11 +105,12 @@ i64 go_on_waiting(const Restart& restart) {
                .scope = restart.is_private ? FutexScope::kPrivate : FutexScope::kShared,
                .expected = restart.value,
                .bits = restart.bits,
-               .deadline_ns = restart.deadline_ns});
+               .deadline_ns = restart.deadline_ns,
+               .by_wall = restart.by_wall});
 }
 
 // The deadline that the timeout of a wait means; null: none. Errors: -EFAULT, -EINVAL.
-i64 load_deadline(u64 address, u64 operation, bool wall_clock, u64& deadline_ns) {
+i64 load_deadline(u64 address, u64 operation, u64& deadline_ns) {
   if (address == 0) {
     return 0;
   }
@@ -115,11 +121,7 @@ i64 load_deadline(u64 address, u64 operation, bool wall_clock, u64& deadline_ns)
   if (!timeout.valid()) {
     return -kEINVAL;
   }
-  if (operation == kWait) {
-    deadline_ns = deadline_in(timeout.ns());
-  } else {
-    deadline_ns = wall_clock ? deadline_of_wall(timeout.ns()) : timeout.ns();
-  }
+  deadline_ns = operation == kWait ? deadline_in(timeout.ns()) : timeout.ns();
   return 0;
 }
 
@@ -279,8 +281,9 @@ i64 sys_futex(const SyscallArgs& args) {
       FutexWait request{.address = args.a0,
                         .scope = scope,
                         .expected = value,
-                        .bits = operation == kWait ? kAnyBit : third};
-      if (const i64 error = load_deadline(args.a3, operation, wall_clock, request.deadline_ns); error != 0) {
+                        .bits = operation == kWait ? kAnyBit : third,
+                        .by_wall = wall_clock};
+      if (const i64 error = load_deadline(args.a3, operation, request.deadline_ns); error != 0) {
         return error;
       }
       return request.bits == 0 ? -kEINVAL : wait(request);

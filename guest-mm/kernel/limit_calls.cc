@@ -28,7 +28,7 @@ bool may_change_limits(const Identity& other) {
 }  // namespace
 
 i64 sys_getrlimit(const SyscallArgs& args) {
-  return valid_resource(args.a0) ? put_limit(current_process().limits->of(resource_of(args.a0)), args.a1)
+  return valid_resource(args.a0) ? put_limit(limit_of(current_process(), resource_of(args.a0)), args.a1)
                                  : -kEINVAL;
 }
 
@@ -56,7 +56,7 @@ i64 sys_prlimit64(const SyscallArgs& args) {
   if (process != &current_process() && !may_change_limits(identity_of(process->leader()))) {
     return -kEPERM;
   }
-  const Limit before = process->limits->of(resource_of(args.a1));
+  const Limit before = limit_of(*process, resource_of(args.a1));
   if (args.a2 != 0) {
     if (const i64 error = set_limit(*process, resource_of(args.a1), wanted); error != 0) {
       return error;

@@ -6,6 +6,7 @@
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/posix_timers.h"
 #include "guest-mm/kernel/process.h"
 
 namespace nopte::guest {
@@ -44,6 +45,12 @@ SpaceLimits Limits::of_space() const {
           .stack_bytes = of(Resource::kStackBytes).now};
 }
 
+Limit limit_of(const Process& process, Resource resource) {
+  Limit limit = process.limits->of(resource);
+  if (resource == Resource::kProcessorSeconds) limit.now += risen_cpu_limit(process);
+  return limit;
+}
+
 i64 set_limit(Process& process, Resource resource, const Limit& limit) {
   if (limit.now > limit.most) {
     return -kEINVAL;
@@ -51,9 +58,13 @@ i64 set_limit(Process& process, Resource resource, const Limit& limit) {
   if (resource == Resource::kOpenFiles && limit.most > files::FileTable::kMost) {
     return -kEPERM;
   }
+  const bool cpu = resource == Resource::kProcessorSeconds;
   Limits* limits = process.limits;
   if (limit.most > limits->of(resource).most && !capable(Capability::kSysResource)) {
     return -kEPERM;
+  }
+  if (cpu && !process.ended() && !prepare_cpu_limit(process, limit.now)) {
+    return -kENOMEM;
   }
   if (limits->references_ > 1) {
     void* const memory = heap_alloc(sizeof(Limits));
@@ -72,6 +83,7 @@ i64 set_limit(Process& process, Resource resource, const Limit& limit) {
   if (leader.files != nullptr && resource == Resource::kOpenFiles) {
     leader.files->table.set_limit(static_cast<u32>(limit.now));
   }
+  if (cpu) follow_cpu_limit(process);
   return 0;
 }
 

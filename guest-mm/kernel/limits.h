@@ -60,6 +60,9 @@ class Limits : public HeapAllocated {
   std::array<Limit, kResources> limits_;
 };
 
+// What is told of it: RLIMIT_CPU rises by a second with each SIGXCPU.
+Limit limit_of(const Process& process, Resource resource);
+
 // Changes a limit of a process, and lets its space and descriptors know. Errors: -EINVAL (now above most),
 // -EPERM (more open files than there can be), -ENOMEM; nothing has changed then.
 i64 set_limit(Process& process, Resource resource, const Limit& limit);

@@ -9,6 +9,7 @@
 #include "guest-mm/kernel/signal_queue.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/time.h"
+#include "guest-mm/kernel/user_share.h"
 
 namespace nopte::guest {
 
@@ -32,6 +33,10 @@ namespace {
 constexpr u64 kLeastIntervalNs = 50'000;
 constexpr u64 kCpuLookNs = 1'000'000;
 constexpr i32 kMostOverruns = INT32_MAX;
+constexpr i32 kCpuLimit =
+    -3;  // the number of the one for RLIMIT_CPU, whose overruns are what the limit rose by
+
+u64 g_numbered = 0;
 
 bool counts_cpu(const PosixTimer& timer) {
   return timer.clock == kProcessCpu || timer.clock == kThreadCpu || is_cpu_clock(timer.clock);
@@ -45,7 +50,8 @@ u64 clock_now(const PosixTimer& timer) {
     const Thread* const thread = find_thread(timer.of_tid);
     return thread != nullptr ? cpu_time_ns(*thread) : 0;
   }
-  return cpu_time_ns(*timer.process);
+  return timer.id == static_cast<i32>(CpuAlarm::kVirtual) ? spent_by(*timer.process).user_ns()
+                                                          : cpu_time_ns(*timer.process);
 }
 
 void arm(PosixTimer& timer) {
@@ -74,6 +80,20 @@ void tell(PosixTimer& timer, u64 missed) {
   }
 }
 
+// kernel/time/posix-cpu-timers.c, check_process_timers.
+void cpu_limit_reached(PosixTimer& timer, u64 now) {
+  Process& process = *timer.process;
+  const Limit& limit = process.limits->of(Resource::kProcessorSeconds);
+  if (now / kNsPerSecond >= limit.most) {
+    send_signal(process, kSIGKILL, SignalInfo{.code = kSiKernel});
+    return;
+  }
+  send_signal(process, kSIGXCPU, SignalInfo{.code = kSiKernel});
+  ++timer.overruns;
+  timer.expires += kNsPerSecond;
+  arm(timer);
+}
+
 void fires(Timer& base) {
   auto& timer = static_cast<PosixTimer&>(base);
   const u64 now = clock_now(timer);
@@ -81,6 +101,7 @@ void fires(Timer& base) {
     arm(timer);
     return;
   }
+  if (timer.id == kCpuLimit) return cpu_limit_reached(timer, now);
   u64 missed = 0;
   if (timer.interval != 0) {
     missed = (now - timer.expires) / timer.interval;
@@ -110,6 +131,7 @@ PosixTimer* find(const Process& process, i32 id) {
 void end(PosixTimer& timer) {
   timer_stop(timer);
   withdraw(timer);
+  g_numbered -= timer.id >= 0 ? 1 : 0;
   delete &timer;
 }
 
@@ -122,6 +144,7 @@ PosixTimer* add(Process& process, i32 id, u32 clock) {
     timer->clock = clock;
     timer->taken = overruns_told;
     timer->next_timer = std::exchange(process.timers, timer);
+    g_numbered += id >= 0 ? 1 : 0;
   }
   return timer;
 }
@@ -213,10 +236,41 @@ bool set_cpu_alarm(Process& process, CpuAlarm which, const TimerSetting& setting
       return setting.value_ns == 0;
     }
     timer->signal = which == CpuAlarm::kVirtual ? kSIGVTALRM : kSIGPROF;
+    if (which == CpuAlarm::kVirtual) split_processor_time();
   }
   set(*timer, setting.value_ns != 0 ? sum(clock_now(*timer), setting.value_ns) : 0, setting.interval_ns);
   return true;
 }
+
+u64 numbered_timers() { return g_numbered; }
+
+u64 numbered_timers(const Process& process) {
+  u64 timers = 0;
+  for (const PosixTimer* timer = process.timers; timer != nullptr; timer = timer->next_timer) {
+    timers += timer->id >= 0 ? 1 : 0;
+  }
+  return timers;
+}
+
+bool prepare_cpu_limit(Process& process, u64 seconds) {
+  return seconds == kUnlimited || find(process, kCpuLimit) != nullptr ||
+         add(process, kCpuLimit, kProcessCpu) != nullptr;
+}
+
+void follow_cpu_limit(Process& process) {
+  PosixTimer* const timer = find(process, kCpuLimit);
+  if (timer == nullptr) return;
+  const Limit& limit = process.limits->of(Resource::kProcessorSeconds);
+  const Timespec until{static_cast<i64>(std::min<u64>(limit.now, INT64_MAX)), 0};
+  set(*timer, limit.now == kUnlimited ? 0 : std::max<u64>(until.ns(), 1), 0);
+}
+
+u64 risen_cpu_limit(const Process& process) {
+  const PosixTimer* const timer = process.timers != nullptr ? find(process, kCpuLimit) : nullptr;
+  return timer != nullptr ? timer->overruns : 0;
+}
+
+constinit WaitQueue g_clock_was_set;
 
 void step_wall_clock(u64 step_ns) {
   g_wall_step_ns += step_ns;
@@ -227,6 +281,7 @@ void step_wall_clock(u64 step_ns) {
       arm(*timer);
     }
   });
+  wake(g_clock_was_set);
 }
 
 void drop_numbered_timers(Process& process) { drop_if(process, false); }
@@ -252,6 +307,9 @@ i64 sys_timer_create(const SyscallArgs& args) {
     }
   }
   Process& self = current_process();
+  if (!has_room_for_signal(self)) {
+    return -kEAGAIN;
+  }
   i32 id = 0;
   while (find(self, id) != nullptr) {
     ++id;

@@ -2,8 +2,9 @@
 // disk.
 #include <algorithm>
 
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
-#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/scheduling.h"
 #include "guest-mm/kernel/syscall.h"
 
 namespace nopte::guest {
@@ -12,27 +13,35 @@ namespace {
 
 enum class Whose : u8 { kThread, kGroup, kUser };
 
-// Everybody is root.
+// Visits those that are meant until one says no, the id 0 being one's own; false: there are none.
 template <class Visit>
 bool for_each_of(Whose whose, i32 id, Visit visit) {
-  bool any = false;
-  const auto found = [&](Thread& thread) {
-    any = true;
-    visit(thread.scheduling);
-  };
   if (whose == Whose::kThread) {
-    if (Thread* const thread = id == 0 ? &current() : find_thread(id)) {
-      found(*thread);
-    }
-    return any;
+    Thread* const thread = thread_or_self(static_cast<u64>(id));
+    if (thread != nullptr) visit(*thread);
+    return thread != nullptr;
   }
   const i32 group = id == 0 ? current_process().pgid : id;
+  const u32 user = id == 0 ? identity().user.real : static_cast<u32>(id);
+  bool any = false;
   for_each_thread([&](Thread& thread) {
-    if (thread.process != nullptr && (whose == Whose::kUser ? id == 0 : thread.process->pgid == group)) {
-      found(thread);
+    if (thread.process != nullptr &&
+        (whose == Whose::kUser ? identity_of(thread).user.real == user : thread.process->pgid == group)) {
+      any = true;
+      visit(thread);
     }
   });
   return any;
+}
+
+// As getpriority's, but who has none has one by the nice value.
+u16 effective_io_priority(const Thread& thread) {
+  constexpr u16 kBestEffort = 2 << 13, kIdle = 3 << 13, kRealTime = 1 << 13;
+  const Thread::Scheduling& of = thread.scheduling;
+  if (of.io >> 13 != 0) return of.io;
+  const auto level = static_cast<u16>((of.nice + 20) / 5);
+  const u16 kind = of.policy == kPolicyIdle ? kIdle : real_time(of.policy) ? kRealTime : kBestEffort;
+  return kind | level;
 }
 
 }  // namespace
@@ -44,8 +53,9 @@ i64 sys_getpriority(const SyscallArgs& args) {
     return -kEINVAL;
   }
   i64 highest = 0;
-  const bool any = for_each_of(static_cast<Whose>(whose), static_cast<i32>(args.a1),
-                               [&](const auto& of) { highest = std::max<i64>(highest, 20 - of.nice); });
+  const bool any = for_each_of(static_cast<Whose>(whose), static_cast<i32>(args.a1), [&](const Thread& of) {
+    highest = std::max<i64>(highest, 20 - of.scheduling.nice);
+  });
   return any ? highest : -kESRCH;
 }
 
@@ -55,26 +65,44 @@ i64 sys_setpriority(const SyscallArgs& args) {
     return -kEINVAL;
   }
   const auto nice = static_cast<i16>(std::clamp(static_cast<i32>(args.a2), -20, 19));
-  const bool any =
-      for_each_of(static_cast<Whose>(whose), static_cast<i32>(args.a1), [&](auto& of) { of.nice = nice; });
-  return any ? 0 : -kESRCH;
+  i64 result = 0;
+  const bool any = for_each_of(static_cast<Whose>(whose), static_cast<i32>(args.a1), [&](Thread& of) {
+    if (const i64 error = check_nice_change(of, nice); error != 0) {
+      result = error;
+    } else {
+      of.scheduling.nice = nice;
+    }
+  });
+  return any ? result : -kESRCH;
 }
 
-// ioprio_set(2): a class above 13 bits of level.
+// ioprio_set(2): a class above 13 bits, of which 3 are a level.
 i64 sys_ioprio_set(const SyscallArgs& args) {
-  constexpr u32 kClassShift = 13, kLevels = 8, kNone = 0, kRealTime = 1, kBestEffort = 2, kIdle = 3;
+  constexpr u32 kClassShift = 13, kClasses = 8, kLevels = 8, kNone = 0, kRealTime = 1, kIdle = 3;
   const auto whose = static_cast<u32>(args.a0);
   const auto value = static_cast<u32>(args.a2);
-  const u32 kind = value >> kClassShift;
-  const u32 level = value & (kLevels - 1);
-  const bool valid =
-      kind == kRealTime || kind == kBestEffort || kind == kIdle || (kind == kNone && level == 0);
-  if (!valid || whose < 1 || whose > 3) {
+  const u32 kind = value >> kClassShift & (kClasses - 1);
+  if (kind > kIdle || (kind == kNone && value % kLevels != 0)) {
     return -kEINVAL;
   }
-  const bool any = for_each_of(static_cast<Whose>(whose - 1), static_cast<i32>(args.a1),
-                               [&](auto& of) { of.io = static_cast<u16>(value); });
-  return any ? 0 : -kESRCH;
+  if (kind == kRealTime && !capable(Capability::kSysAdmin) && !capable(Capability::kSysNice)) {
+    return -kEPERM;
+  }
+  if (whose < 1 || whose > 3) {
+    return -kEINVAL;
+  }
+  i64 result = 0;
+  const bool any = for_each_of(static_cast<Whose>(whose - 1), static_cast<i32>(args.a1), [&](Thread& of) {
+    const Identity& own = identity();
+    const u32 user = identity_of(of).user.real;
+    if (result != 0) return;
+    if (user != own.user.effective && user != own.user.real && !own.has(Capability::kSysNice)) {
+      result = -kEPERM;
+    } else {
+      of.scheduling.io = static_cast<u16>(value);
+    }
+  });
+  return any ? result : -kESRCH;
 }
 
 i64 sys_ioprio_get(const SyscallArgs& args) {
@@ -83,9 +111,12 @@ i64 sys_ioprio_get(const SyscallArgs& args) {
     return -kEINVAL;
   }
   i64 found = 0;
-  const bool any = for_each_of(static_cast<Whose>(whose - 1), static_cast<i32>(args.a1), [&](const auto& of) {
-    found = found == 0 || (of.io != 0 && of.io < found) ? of.io : found;  // the best one: the smallest number
-  });
+  const bool one = static_cast<Whose>(whose - 1) == Whose::kThread;
+  const bool any =
+      for_each_of(static_cast<Whose>(whose - 1), static_cast<i32>(args.a1), [&](const Thread& of) {
+        const i64 io = one ? of.scheduling.io : effective_io_priority(of);
+        found = found == 0 || io < found ? io : found;  // the best one: the smallest number
+      });
   return any ? found : -kESRCH;
 }
 

@@ -179,7 +179,7 @@ void release_thread(Thread& thread) {
   NOPTE_ASSERT(thread.space == nullptr && thread.files == nullptr && !thread.queued && &thread != g_current);
   if (Process* const process = thread.process; process != nullptr) {
     NOPTE_ASSERT(thread.state == ThreadState::kEnded && &thread != &process->leader());
-    process->ended_cpu_ns += thread.cpu_ns;
+    process->of_ended += spent_by(thread);
     thread.previous_in_group->next_in_group = thread.next_in_group;
     (thread.next_in_group != nullptr ? thread.next_in_group->previous_in_group : process->last_thread) =
         thread.previous_in_group;
@@ -247,7 +247,7 @@ void for_each_process(FunctionRef<void(Process&)> visit) {
 }
 
 u64 cpu_time_ns(const Process& process) {
-  u64 ns = process.ended_cpu_ns;
+  u64 ns = process.of_ended.cpu_ns;
   process.for_each_thread([&](const Thread& thread) { ns += cpu_time_ns(thread); });
   return ns;
 }

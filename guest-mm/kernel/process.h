@@ -8,6 +8,7 @@
 #pragma once
 
 #include "guest-mm/kernel/limits.h"
+#include "guest-mm/kernel/spent.h"
 #include "guest-mm/kernel/thread.h"
 
 namespace nopte::guest {
@@ -59,14 +60,14 @@ struct Process {
   bool executed = false;   // since its fork: setpgid is not its parent's any more
   bool unclaimed = false;  // a zombie that nobody will wait for
 
-  // Time, in nanoseconds.
   u64 started_ns = 0;
-  u64 ended_cpu_ns = 0;     // of the threads that were released
-  u64 children_cpu_ns = 0;  // of the children waited for
+  Spent of_ended;     // of the threads that were released
+  Spent of_children;  // of the children waited for
 
   // The most pages that were in memory at one time, as rusage.h says; an exec keeps it.
   u64 most_resident = 0;
   u64 children_most_resident = 0;  // of any of the children waited for
+  u64 children_resident = 0;       // of all of them together
   u64 inherited_pages = 0;         // what was promised when it was forked
   bool as_its_maker = false;       // nobody counted it: it had what it was forked with
   bool children_as_self = false;   // a child waited for was like that

@@ -1,9 +1,11 @@
-// struct rusage (Linux, uapi/linux/resource.h). Processor time is not split: all of it counts as user time.
+// struct rusage (Linux, uapi/linux/resource.h).
 //
 // Whoever owns paging handles faults, so that nobody counts pages as they come: they are counted when
-// somebody asks, when a space is left for another program's, and when a process ends.
+// somebody asks, when a space is left for another program's, and when a process ends. As many faults are told
+// as there were pages at the most.
 #pragma once
 
+#include "guest-mm/kernel/spent.h"
 #include "pvops/base/addr.h"
 
 namespace nopte::guest {
@@ -20,14 +22,22 @@ struct Rusage {
   Timeval user;
   Timeval system;
   i64 most_resident_kib = 0;
-  i64 other[13] = {};
+  i64 unused[3] = {};
+  i64 minor_faults = 0;
+  i64 major_faults = 0;  // no page comes from a disk, and none goes there
+  i64 not_kept[6] = {};
+  i64 voluntary_switches = 0;
+  i64 involuntary_switches = 0;
 };
 static_assert(sizeof(Rusage) == 144);
 
-constexpr Rusage rusage_of(u64 cpu_ns, u64 most_resident) {
-  return {.user = to_timeval(cpu_ns),
-          .system = {},
-          .most_resident_kib = static_cast<i64>(pages_to_bytes(most_resident) >> 10)};
+constexpr Rusage rusage_of(const Spent& spent, u64 most_resident, u64 faults) {
+  return {.user = to_timeval(spent.user_ns()),
+          .system = to_timeval(spent.system_ns),
+          .most_resident_kib = static_cast<i64>(pages_to_bytes(most_resident) >> 10),
+          .minor_faults = static_cast<i64>(faults),
+          .voluntary_switches = static_cast<i64>(spent.voluntary()),
+          .involuntary_switches = static_cast<i64>(spent.preempted)};
 }
 
 class AddressSpace;

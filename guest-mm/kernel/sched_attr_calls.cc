@@ -1,10 +1,9 @@
 // sched_setattr(2) and sched_getattr(2): as the older calls (sched_calls.cc), kept and told.
 #include <algorithm>
 
-#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/user_memory.h"
-#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/scheduling.h"
 #include "guest-mm/kernel/syscall.h"
 
 namespace nopte::guest {
@@ -24,14 +23,8 @@ struct Attributes {
 constexpr u32 kLeastBytes = 48;
 static_assert(sizeof(Attributes) == 56);
 
-constexpr u32 kFifo = 1, kRoundRobin = 2, kDeadline = 6;
-constexpr u64 kKeepPolicy = 8, kKeepParameters = 0x10, kKnownFlags = 0x7f, kClampFlags = 0x60;
-
-bool real_time(u32 policy) { return policy == kFifo || policy == kRoundRobin; }
-
-Thread* thread_or_self(u64 tid) {
-  return static_cast<i32>(tid) == 0 ? &current() : find_thread(static_cast<i32>(tid));
-}
+constexpr u64 kResetOnFork = 1, kKeepPolicy = 8, kKeepParameters = 0x10, kKnownFlags = 0x7f,
+              kClampFlags = 0x60;
 
 i64 load(u64 address, Attributes& attributes) {
   u32 bytes = 0;
@@ -66,19 +59,11 @@ bool valid_times(const u64 (&times)[3]) {
 }
 
 i64 check(const Attributes& wanted) {
-  if (wanted.policy > kDeadline || wanted.policy == 4 || (wanted.flags & ~kKnownFlags) != 0) return -kEINVAL;
-  if (wanted.policy == kDeadline) return valid_times(wanted.times) && wanted.priority == 0 ? 0 : -kEINVAL;
-  const bool fits =
-      real_time(wanted.policy) ? wanted.priority >= 1 && wanted.priority <= 99 : wanted.priority == 0;
-  return fits ? 0 : -kEINVAL;
-}
-
-i64 check_rights(const Thread& thread, const Attributes& wanted) {
-  if (capable(Capability::kSysNice)) return 0;
-  const Thread::Scheduling& now = thread.scheduling;
-  const bool raises = real_time(wanted.policy) ? wanted.policy != now.policy || wanted.priority > now.priority
-                                               : wanted.policy != kDeadline && wanted.nice < now.nice;
-  return raises || wanted.policy == kDeadline || !owns_thread(thread) ? -kEPERM : 0;
+  if (wanted.policy > kPolicyDeadline || wanted.policy == 4 || (wanted.flags & ~kKnownFlags) != 0)
+    return -kEINVAL;
+  if (wanted.policy == kPolicyDeadline)
+    return valid_times(wanted.times) && wanted.priority == 0 ? 0 : -kEINVAL;
+  return valid_priority(wanted.policy, wanted.priority) ? 0 : -kEINVAL;
 }
 
 }  // namespace
@@ -98,14 +83,17 @@ i64 sys_sched_setattr(const SyscallArgs& args) {
     std::ranges::copy(thread->deadline_times, wanted.times);
   }
   if (const i64 error = check(wanted); error != 0) return error;
-  if (const i64 error = check_rights(*thread, wanted); error != 0) return error;
-  now.policy = static_cast<u8>(wanted.policy);
-  now.priority = static_cast<u8>(wanted.priority);
-  if (wanted.policy == kDeadline) {
+  Thread::Scheduling next = now;
+  next.policy = static_cast<u8>(wanted.policy);
+  next.priority = static_cast<u8>(wanted.priority);
+  next.reset_on_fork = (wanted.flags & kResetOnFork) != 0;
+  const bool by_nice = !real_time(wanted.policy) && wanted.policy != kPolicyDeadline;
+  if (by_nice) next.nice = static_cast<i16>(wanted.nice);
+  if (const i64 error = check_scheduling_change(*thread, next); error != 0) return error;
+  now = next;
+  if (wanted.policy == kPolicyDeadline) {
     std::ranges::copy(wanted.times, thread->deadline_times);
     if (wanted.times[2] == 0) thread->deadline_times[2] = wanted.times[1];
-  } else if (!real_time(wanted.policy)) {
-    now.nice = static_cast<i16>(wanted.nice);
   }
   return 0;
 }
@@ -119,8 +107,10 @@ i64 sys_sched_getattr(const SyscallArgs& args) {
   const Thread* const thread = thread_or_self(args.a0);
   if (thread == nullptr) return -kESRCH;
   const Thread::Scheduling& now = thread->scheduling;
-  Attributes told{.bytes = std::min<u32>(bytes, sizeof(Attributes)), .policy = now.policy};
-  if (now.policy == kDeadline) {
+  Attributes told{.bytes = std::min<u32>(bytes, sizeof(Attributes)),
+                  .policy = now.policy,
+                  .flags = now.reset_on_fork ? kResetOnFork : 0};
+  if (now.policy == kPolicyDeadline) {
     std::ranges::copy(thread->deadline_times, told.times);
   } else if (real_time(now.policy)) {
     told.priority = now.priority;

@@ -1,8 +1,9 @@
 // Scheduling as Linux's calls describe it (sched(7)): policies are kept and told, but all threads take turns
 // alike; there is one processor, so that affinity and memory barriers between processors have one answer.
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
-#include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/scheduling.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/time.h"
 
@@ -10,20 +11,11 @@ namespace nopte::guest {
 
 namespace {
 
-constexpr u8 kOther = 0, kFifo = 1, kRoundRobin = 2, kBatch = 3, kIdle = 5;
-constexpr i32 kResetOnFork = 0x4000'0000;  // changes nothing that could be seen
+constexpr i32 kResetOnFork = 0x4000'0000;
 
-// The calling thread, or the one of that number. Null: there is none.
-Thread* thread_or_self(u64 tid) {
-  return static_cast<i32>(tid) == 0 ? &current() : find_thread(static_cast<i32>(tid));
-}
-
-bool real_time(i32 policy) { return policy == kFifo || policy == kRoundRobin; }
 bool known(i32 policy) {
-  return policy == kOther || real_time(policy) || policy == kBatch || policy == kIdle;
-}
-bool valid_priority(i32 policy, i32 priority) {
-  return real_time(policy) ? priority >= 1 && priority <= 99 : priority == 0;
+  return policy == kPolicyOther || real_time(static_cast<u32>(policy)) || policy == kPolicyBatch ||
+         policy == kPolicyIdle;
 }
 
 // `policy` -1: as it is.
@@ -39,13 +31,17 @@ i64 set_scheduler(u64 tid, i32 policy, u64 address) {
   if (thread == nullptr) {
     return -kESRCH;
   }
-  const i32 wanted = policy < 0 ? thread->scheduling.policy : policy & ~kResetOnFork;
-  if (!known(wanted) || !valid_priority(wanted, priority)) {
+  Thread::Scheduling wanted = thread->scheduling;
+  const i32 number = policy < 0 ? wanted.policy : policy & ~kResetOnFork;
+  if (!known(number) || !valid_priority(static_cast<u32>(number), static_cast<u32>(priority))) {
     return -kEINVAL;
   }
-  thread->scheduling.policy = static_cast<u8>(wanted);
-  thread->scheduling.priority = static_cast<u8>(priority);
-  return 0;
+  wanted.policy = static_cast<u8>(number);
+  wanted.priority = static_cast<u8>(priority);
+  wanted.reset_on_fork = policy < 0 ? wanted.reset_on_fork : (policy & kResetOnFork) != 0;
+  const i64 error = check_scheduling_change(*thread, wanted);
+  if (error == 0) thread->scheduling = wanted;
+  return error;
 }
 
 }  // namespace
@@ -67,7 +63,10 @@ i64 sys_sched_getscheduler(const SyscallArgs& args) {
     return -kEINVAL;
   }
   const Thread* const thread = thread_or_self(args.a0);
-  return thread != nullptr ? thread->scheduling.policy : -kESRCH;
+  if (thread == nullptr) {
+    return -kESRCH;
+  }
+  return thread->scheduling.policy | (thread->scheduling.reset_on_fork ? kResetOnFork : 0);
 }
 
 i64 sys_sched_getparam(const SyscallArgs& args) {
@@ -84,12 +83,14 @@ i64 sys_sched_getparam(const SyscallArgs& args) {
 
 i64 sys_sched_get_priority_max(const SyscallArgs& args) {
   const auto policy = static_cast<i32>(args.a0);
-  return known(policy) || policy == 6 ? (real_time(policy) ? 99 : 0) : -kEINVAL;  // 6: SCHED_DEADLINE
+  return known(policy) || policy == kPolicyDeadline ? (real_time(static_cast<u32>(policy)) ? 99 : 0)
+                                                    : -kEINVAL;
 }
 
 i64 sys_sched_get_priority_min(const SyscallArgs& args) {
   const auto policy = static_cast<i32>(args.a0);
-  return known(policy) || policy == 6 ? (real_time(policy) ? 1 : 0) : -kEINVAL;
+  return known(policy) || policy == kPolicyDeadline ? (real_time(static_cast<u32>(policy)) ? 1 : 0)
+                                                    : -kEINVAL;
 }
 
 i64 sys_sched_rr_get_interval(const SyscallArgs& args) {
@@ -100,7 +101,7 @@ i64 sys_sched_rr_get_interval(const SyscallArgs& args) {
   if (thread == nullptr) {
     return -kESRCH;
   }
-  const Timespec slice = to_timespec(thread->scheduling.policy == kFifo ? 0 : kSliceNs);
+  const Timespec slice = to_timespec(thread->scheduling.policy == kPolicyFifo ? 0 : kSliceNs);
   return arch::copy_to_user(Gva{args.a1}, &slice, sizeof(slice)) ? 0 : -kEFAULT;
 }
 
@@ -122,8 +123,12 @@ i64 sys_sched_setaffinity(const SyscallArgs& args) {
   if (!arch::copy_from_user(&cpus, Gva{args.a2}, bytes)) {
     return -kEFAULT;
   }
-  if (thread_or_self(args.a0) == nullptr) {
+  const Thread* const thread = thread_or_self(args.a0);
+  if (thread == nullptr) {
     return -kESRCH;
+  }
+  if (!owns_thread(*thread) && !capable(Capability::kSysNice)) {
+    return -kEPERM;
   }
   return (cpus & 1) != 0 ? 0 : -kEINVAL;
 }

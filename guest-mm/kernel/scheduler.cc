@@ -18,6 +18,7 @@ Thread* g_run_last = nullptr;
 u64 g_queued = 0;
 u64 g_slice_began_ns = 0;  // when the running thread began to hold up another one
 u64 g_switched_ns = 0;     // when it got the CPU
+bool g_idle = false;       // nobody has it
 u64 g_armed_ns = kNoDeadline;
 Thread* g_unclaimed = nullptr;
 
@@ -36,12 +37,14 @@ Thread* take_first() {
 
 // Nothing is runnable: waits for interrupts until something is. One may come while the space is freed.
 Thread* idle_until_runnable() {
+  g_idle = true;
   leave_ended_space();
   Thread* next = take_first();
   while (next == nullptr) {
     platform_ops().idle();
     next = take_first();
   }
+  g_idle = false;
   return next;
 }
 
@@ -95,6 +98,7 @@ void schedule() {
   Thread& self = current();
   u64 now_ns = platform_ops().now_ns();
   self.cpu_ns += now_ns - g_switched_ns;
+  ++self.switches;
   Thread* next = take_first();
   if (next == nullptr) {
     next = idle_until_runnable();
@@ -144,6 +148,7 @@ void yield() {
   if (g_run_first != nullptr) {
     // Not running as far as the queue is concerned, hence the state.
     current().state = ThreadState::kSleeping;
+    ++current().preempted;
     make_runnable(current());
     schedule();
   }
@@ -198,7 +203,7 @@ WakeReason block_on_killable(WaitQueue& queue) {
 u64 runnable_threads() { return g_queued + 1; }
 
 u64 cpu_time_ns(const Thread& thread) {
-  return thread.cpu_ns + (&thread == g_current ? platform_ops().now_ns() - g_switched_ns : 0);
+  return thread.cpu_ns + (&thread == g_current && !g_idle ? platform_ops().now_ns() - g_switched_ns : 0);
 }
 
 void timer_interrupt() {

@@ -82,8 +82,6 @@ void wake_taker(Process& process, i32 signal) {
   }
 }
 
-u64 most_queued(const Process& process) { return process.limits->of(Resource::kPendingSignals).now; }
-
 }  // namespace
 
 struct SharedActions : HeapAllocated {
@@ -149,7 +147,7 @@ bool send_signal(Process& target, i32 signal, const SignalInfo& info) {
   if (!prepare(target, target.leader(), signal)) {
     return true;
   }
-  const bool kept = make_pending(target.signals.pending, signal, info, most_queued(target));
+  const bool kept = make_pending(target, target.signals.pending, signal, info);
   wake_taker(target, signal);
   return kept;
 }
@@ -158,7 +156,7 @@ bool send_signal(Thread& target, i32 signal, const SignalInfo& info) {
   if (!prepare(*target.process, target, signal)) {
     return true;
   }
-  const bool kept = make_pending(target.signals.pending, signal, info, most_queued(*target.process));
+  const bool kept = make_pending(*target.process, target.signals.pending, signal, info);
   wake(g_signal_watchers);
   wake_for_signal(target, signal);
   return kept;

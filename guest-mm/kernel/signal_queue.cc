@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/user_share.h"
 
 namespace nopte::guest {
 
@@ -46,7 +47,17 @@ QueuedSignal** find(PendingSignals& pending, i32 signal) {
 
 }  // namespace
 
-bool make_pending(PendingSignals& pending, i32 signal, const SignalInfo& info, u64 most_queued) {
+u64 queued_signals() { return g_queued; }
+
+u64 queued_in(const PendingSignals& pending) {
+  u64 signals = 0;
+  for (const QueuedSignal* queued = pending.queue; queued != nullptr; queued = queued->next) {
+    signals += queued->taken == nullptr ? 1 : 0;
+  }
+  return signals;
+}
+
+bool make_pending(const Process& process, PendingSignals& pending, i32 signal, const SignalInfo& info) {
   const SignalSet bit = signal_bit(signal);
   if (signal < kFirstRealTime) {
     if ((pending.set & bit) == 0) {
@@ -56,7 +67,7 @@ bool make_pending(PendingSignals& pending, i32 signal, const SignalInfo& info, u
     }
     return true;
   }
-  QueuedSignal* const queued = g_queued < most_queued ? make<QueuedSignal>() : nullptr;
+  QueuedSignal* const queued = has_room_for_signal(process) ? make<QueuedSignal>() : nullptr;
   if (queued == nullptr) {
     pending.set |= info.code == kSiUser ? bit : 0;
     return info.code == kSiUser;

@@ -17,9 +17,13 @@ struct QueuedSignal : HeapAllocated {
 
 // Makes the signal pending; one below 32 only if it is not yet. False: no room for one of real time, which is
 // not pending then. kill's own is, without its information.
-bool make_pending(PendingSignals& pending, i32 signal, const SignalInfo& info, u64 most_queued);
+// Whose they are decides about the room.
+bool make_pending(const Process& process, PendingSignals& pending, i32 signal, const SignalInfo& info);
 // The same for a signal that lies ready. Precondition: it is on no queue.
 void make_pending(PendingSignals& pending, QueuedSignal& queued);
+// How many wait with information of their own, those of timers not among them: in all, and of these.
+u64 queued_signals();
+u64 queued_in(const PendingSignals& pending);
 // The oldest one of the number, which is pending no more unless there is another one.
 SignalInfo take_pending(PendingSignals& pending, i32 signal);
 // Takes one of the set, the thread's own before its process's; which one, 0 for none.

@@ -62,20 +62,22 @@ u64 most_of_children(Process& self, u64 counted, bool as_self) {
 }
 
 i64 sys_getrusage(const SyscallArgs& args) {
+  split_processor_time();
   Process& self = current_process();
   Rusage usage;
   switch (static_cast<i32>(args.a0)) {
     case 0:  // RUSAGE_SELF
       note_resident(self, *current().space);
-      usage = rusage_of(cpu_time_ns(self), self.most_resident);
+      usage = rusage_of(spent_by(self), self.most_resident, self.most_resident);
       break;
     case 1:  // RUSAGE_THREAD
       note_resident(self, *current().space);
-      usage = rusage_of(cpu_time_ns(current()), self.most_resident);
+      usage = rusage_of(spent_by(current()), self.most_resident, self.most_resident);
       break;
     case -1:  // RUSAGE_CHILDREN
-      usage = rusage_of(self.children_cpu_ns,
-                        most_of_children(self, self.children_most_resident, self.children_as_self));
+      usage = rusage_of(self.of_children,
+                        most_of_children(self, self.children_most_resident, self.children_as_self),
+                        self.children_resident);
       break;
     default:
       return -kEINVAL;

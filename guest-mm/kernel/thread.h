@@ -34,6 +34,7 @@ struct Restart {
   u32 value = 0;    // of poll: how many entries; of a futex: what the word must be
   u32 bits = 0;     // the rest is a futex's
   bool is_private = false;
+  bool by_wall = false;  // the deadline is a Unix time
 };
 
 struct Thread {
@@ -44,11 +45,12 @@ struct Thread {
   files::ProcessFiles* files = nullptr;        // whose descriptors
   files::ProcessFiles* directories = nullptr;  // whose root and working directory
   ThreadState state = ThreadState::kRunnable;
-  bool queued = false;         // on the run queue
-  bool interruptible = false;  // asleep, and a signal ends the sleep
-  bool killable = false;       // asleep, and SIGKILL ends the sleep
-  u8 memory_policy = 0;        // set_mempolicy: memory_policy.cc
-  bool signal_ready = false;   // something waits for deliver_signals(): refresh_signals() keeps it true
+  bool queued = false;              // on the run queue
+  bool interruptible = false;       // asleep, and a signal ends the sleep
+  bool killable = false;            // asleep, and SIGKILL ends the sleep
+  u8 memory_policy = 0;             // set_mempolicy: memory_policy.cc
+  bool too_many_processes = false;  // it became a user's who has more than RLIMIT_NPROC: exec fails
+  bool signal_ready = false;        // something waits for deliver_signals(): refresh_signals() keeps it true
 
   i32 tid = 0;
   char comm[16] = {};
@@ -73,11 +75,18 @@ struct Thread {
 
   files::ThreadWatch* watch = nullptr;  // by pidfds; not owned
 
-  u64 cpu_ns = 0;  // until it last left the CPU
+  // What it used, until it last left the CPU (usage.h).
+  static constexpr u64 kOutsideCalls = ~u64{0};
+  u64 cpu_ns = 0;
+  u64 switches = 0;
+  u64 preempted = 0;
+  u64 system_ns = 0;                  // in system calls that are over
+  u64 call_began_ns = kOutsideCalls;  // its processor time when the one that it is in began
   struct Scheduling {
-    u8 policy = 0;  // SCHED_OTHER and its like; none makes a difference here
+    u8 policy = 0;  // SCHED_OTHER and its like; none makes a difference here (scheduling.h)
     u8 priority = 0;
     i16 nice = 0;
+    bool reset_on_fork = false;
     u16 io = 0;  // ioprio_set's word
   };
   Scheduling scheduling;

@@ -86,6 +86,22 @@ i64 sleep_and_report(u64 deadline_ns, u64 remaining_address) {
   }
 }
 
+// A signal makes it begin anew, to the same time.
+i64 sleep_until_time_of_day(u64 wall_deadline_ns) {
+  Waiter waiter;
+  g_clock_was_set.add(waiter);
+  for (;;) {
+    switch (sleep_until(deadline_of_wall(wall_deadline_ns))) {
+      case WakeReason::kTimeout:
+        return 0;
+      case WakeReason::kWoken:
+        break;
+      case WakeReason::kSignal:
+        return -kERESTARTNOHAND;
+    }
+  }
+}
+
 // Until the clock of processor time says `until_ns`: it runs no faster than real time on one CPU.
 i64 sleep_on_cpu_clock(u64 clock, u64 until_ns, bool absolute, u64 remaining_address);
 i64 go_on_by_cpu_clock(const Restart& restart) {
@@ -242,7 +258,7 @@ i64 sys_clock_nanosleep(const SyscallArgs& args) {
   }
   if (clock == kMonotonic || clock == kBoottime) return sleep_and_report(time.ns(), 0);
   const u64 ahead_ns = clock == kTai ? tai_ns() : 0;
-  return sleep_and_report(deadline_of_wall(time.ns() > ahead_ns ? time.ns() - ahead_ns : 0), 0);
+  return sleep_until_time_of_day(time.ns() > ahead_ns ? time.ns() - ahead_ns : 0);
 }
 
 // Goes on with the call that a signal without a handler interrupted. Called by a program out of the blue it
@@ -307,7 +323,11 @@ i64 sys_times(const SyscallArgs& args) {
   constexpr u64 kNsPerTick = 10'000'000;
   const Process& self = current_process();
   if (args.a0 != 0) {
-    const u64 times[4] = {cpu_time_ns(self) / kNsPerTick, 0, self.children_cpu_ns / kNsPerTick, 0};
+    split_processor_time();
+    const Spent own = spent_by(self);
+    const Spent& children = self.of_children;
+    const u64 times[4] = {own.user_ns() / kNsPerTick, own.system_ns / kNsPerTick,
+                          children.user_ns() / kNsPerTick, children.system_ns / kNsPerTick};
     if (!arch::copy_to_user(Gva{args.a0}, times, sizeof(times))) {
       return -kEFAULT;
     }

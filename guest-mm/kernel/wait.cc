@@ -32,8 +32,9 @@ struct ChildEvent {
   i32 wait_status = 0;
   i32 code = 0;    // si_code
   i32 status = 0;  // si_status
-  u64 cpu_ns = 0;
+  Spent spent{};
   u64 most_resident = 0;
+  u64 resident = 0;  // with its children's
   bool as_self = false;
 };
 
@@ -72,14 +73,21 @@ bool matches(const Process& child, const WaitRequest& request) {
 
 constexpr i32 kStoppedMark = 0x7f;
 
+Spent spent_with_children(const Process& child) {
+  Spent spent = spent_by(child);
+  spent += child.of_children;
+  return spent;
+}
+
 ChildEvent ended_event(const Process& child) {
   const i32 signal = child.exit_status & 0x7f;
   return {.pid = child.pid,
           .wait_status = child.exit_status,
           .code = signal != 0 ? kCldKilled : kCldExited,
           .status = signal != 0 ? signal : child.exit_status >> 8,
-          .cpu_ns = child.leader().cpu_ns + child.ended_cpu_ns + child.children_cpu_ns,
+          .spent = spent_with_children(child),
           .most_resident = std::max(child.most_resident, child.children_most_resident),
+          .resident = child.most_resident + child.children_resident,
           .as_self = child.as_its_maker};
 }
 
@@ -90,7 +98,8 @@ ChildEvent take_event(Process& child, u64 options) {
     const ChildEvent event = ended_event(child);
     if (!leave) {
       Process& self = current_process();
-      self.children_cpu_ns += event.cpu_ns;
+      self.of_children += event.spent;
+      self.children_resident += event.resident;
       self.children_most_resident = std::max(self.children_most_resident, event.most_resident);
       self.children_as_self = self.children_as_self || event.as_self;
       release_process(child);
@@ -103,9 +112,9 @@ ChildEvent take_event(Process& child, u64 options) {
             .wait_status = child.stop_signal << 8 | kStoppedMark,
             .code = kCldStopped,
             .status = child.stop_signal,
-            .cpu_ns = 0,
-            .most_resident = 0,
-            .as_self = false};
+            .spent = spent_with_children(child),
+            .most_resident = std::max(child.most_resident, child.children_most_resident),
+            .resident = child.most_resident + child.children_resident};
   }
   if ((options & kContinuedToo) != 0 && !child.continue_reported) {
     child.continue_reported = !leave;
@@ -114,9 +123,9 @@ ChildEvent take_event(Process& child, u64 options) {
             .wait_status = kContinuedStatus,
             .code = kCldContinued,
             .status = kSIGCONT,
-            .cpu_ns = 0,
-            .most_resident = 0,
-            .as_self = false};
+            .spent = spent_with_children(child),
+            .most_resident = std::max(child.most_resident, child.children_most_resident),
+            .resident = child.most_resident + child.children_resident};
   }
   return {};
 }
@@ -191,8 +200,8 @@ i64 write_rusage(u64 address, const ChildEvent& event) {
   if (address == 0) {
     return 0;
   }
-  const Rusage usage =
-      rusage_of(event.cpu_ns, most_of_children(current_process(), event.most_resident, event.as_self));
+  const Rusage usage = rusage_of(
+      event.spent, most_of_children(current_process(), event.most_resident, event.as_self), event.resident);
   return arch::copy_to_user(Gva{address}, &usage, sizeof(usage)) ? 0 : -kEFAULT;
 }
 
@@ -218,6 +227,7 @@ i64 sys_wait4(const SyscallArgs& args) {
     request.which = Which::kGroup;
     request.id = -pid;
   }
+  if (args.a3 != 0) split_processor_time();
   ChildEvent event;
   if (const i64 error = wait_for_child(request, event); error != 0) {
     return error;
@@ -268,6 +278,7 @@ i64 sys_waitid(const SyscallArgs& args) {
     default:
       return -kEINVAL;
   }
+  if (args.a4 != 0) split_processor_time();
   ChildEvent event;
   if (const i64 error = wait_for_child(request, event); error != 0) {
     return error;

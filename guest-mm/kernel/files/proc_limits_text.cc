@@ -33,7 +33,7 @@ void add(TextBuilder& out, u64 limit) {
 void proc_process_limits(TextBuilder& out, Thread& thread, ProcScope) {
   out.add("Limit                     Soft Limit           Hard Limit           Units     \n");
   for (u32 resource = 0; resource < kResources; ++resource) {
-    const Limit& limit = thread.process->limits->of(Resource{resource});
+    const Limit limit = limit_of(*thread.process, Resource{resource});
     const u64 line = out.size();
     out.add(kRows[resource].name);
     out.pad_to(line, kNowAt);

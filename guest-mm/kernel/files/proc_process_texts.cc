@@ -7,6 +7,7 @@
 #include "guest-mm/kernel/files/proc_texts.h"
 #include "guest-mm/kernel/files/setting.h"
 #include "guest-mm/kernel/space_memory.h"
+#include "guest-mm/kernel/user_share.h"
 
 namespace nopte::guest::files {
 
@@ -232,11 +233,15 @@ void proc_process_stat(TextBuilder& out, Thread& thread, ProcScope scope) {
   const auto set = [](SignalSet value) { return value & 0x7fff'ffff; };
   const Thread::Scheduling& scheduling = thread.scheduling;
   const i32 priority = scheduling.priority != 0 ? -1 - scheduling.priority : 20 + scheduling.nice;
+  split_processor_time();
+  const Spent spent = whole ? spent_by(process) : spent_by(thread);
+  const Spent& children = process.of_children;
   out.add(thread.tid, " (", comm_of(thread), ") ", state_letter(thread), ' ', parent_pid(thread), ' ',
-          process.pgid, ' ', process.sid, " 1281 ", process.pgid, " 0 0 0 0 0 ");
-  out.add((whole ? cpu_time_ns(process) : cpu_time_ns(thread)) / kNsPerTick, " 0 ",
-          process.children_cpu_ns / kNsPerTick, " 0 ", priority, ' ', i32{scheduling.nice}, ' ',
-          process.live_threads, " 0 ", process.started_ns / kNsPerTick, ' ',
+          process.pgid, ' ', process.sid, " 1281 ", process.pgid, " 0 ", process.most_resident, ' ',
+          process.children_resident, " 0 0 ");
+  out.add(spent.user_ns() / kNsPerTick, ' ', spent.system_ns / kNsPerTick, ' ',
+          children.user_ns() / kNsPerTick, ' ', children.system_ns / kNsPerTick, ' ', priority, ' ',
+          i32{scheduling.nice}, ' ', process.live_threads, " 0 ", process.started_ns / kNsPerTick, ' ',
           pages_to_bytes(promised_pages(thread)), ' ', resident_of(thread), ' ',
           process.limits->of(Resource::kResidentBytes).now, " 0 0 ", process.initial_stack.value(), " 0 0 ");
   out.add(set(thread.signals.pending.set), ' ', set(thread.signals.blocked), ' ', set(sets.ignored), ' ',
@@ -271,7 +276,7 @@ void proc_process_status(TextBuilder& out, Thread& thread, ProcScope) {
   out.add("\nNStgid:\t", process.pid, "\nNSpid:\t", thread.tid, "\nNSpgid:\t", process.pgid, "\nNSsid:\t",
           process.sid, "\nKthread:\t0\n");
   add_memory_lines(out, thread);
-  out.add("Threads:\t", process.live_threads, "\nSigQ:\t0/",
+  out.add("Threads:\t", process.live_threads, "\nSigQ:\t", queued_signals_of(identity.user.real), '/',
           process.limits->of(Resource::kPendingSignals).now);
   mask("\nSigPnd:\t", thread.signals.pending.set);
   mask("\nShdPnd:\t", process.signals.pending.set);
@@ -286,6 +291,9 @@ void proc_process_status(TextBuilder& out, Thread& thread, ProcScope) {
   out.add(
       "\nNoNewPrivs:\t", identity.no_new_privileges ? 1 : 0,
       "\nSeccomp:\t0\nCpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
+  const Spent spent = spent_by(thread);
+  out.add("voluntary_ctxt_switches:\t", spent.voluntary(), "\nnonvoluntary_ctxt_switches:\t", spent.preempted,
+          '\n');
 }
 
 void proc_process_comm(TextBuilder& out, Thread& thread, ProcScope) { out.add(comm_of(thread), '\n'); }

@@ -100,10 +100,13 @@ void proc_cpuinfo(TextBuilder& out) {
 
 void proc_stat(TextBuilder& out) {
   const u64 now = platform_ops().now_ns();
-  const u64 busy = all_cpu_ns();
-  const u64 idle = busy < now ? now - busy : 0;
+  split_processor_time();
+  Spent busy;
+  for_each_thread([&](Thread& thread) { busy += spent_by(thread); });
+  const u64 idle = busy.cpu_ns < now ? now - busy.cpu_ns : 0;
   for (const char* name : {"cpu  ", "cpu0 "}) {
-    out.add(name, busy / kNsPerTick, " 0 0 ", idle / kNsPerTick, " 0 0 0 0 0 0\n");
+    out.add(name, busy.user_ns() / kNsPerTick, " 0 ", busy.system_ns / kNsPerTick, ' ', idle / kNsPerTick,
+            " 0 0 0 0 0 0\n");
   }
   out.add("intr ", interrupts_taken(), "\n");
   out.add("btime ", wall_at_boot_ns() / 1'000'000'000, "\nprocesses ", thread_count(), "\nprocs_running ",

@@ -22,8 +22,6 @@ struct IntervalSpec {
 constexpr u64 kMostNs = INT64_MAX;
 u64 clamped_ns(const guest::Timespec& time) { return std::min(time.ns(), kMostNs); }
 
-enum class Starts : u8 { kIn, kAt, kAtWall };
-
 // Rings once by itself. The rings of an interval that came since are counted when somebody looks: one that is
 // not looked at costs nothing, however short it is.
 class TimerFile final : public File {
@@ -32,7 +30,7 @@ class TimerFile final : public File {
 
   TimerFile(Ref<Inode> inode, u32 flags, u64 clock)
       : File(std::move(inode), flags), wall_(clock == kRealtime) {
-    bell_.owner = this;
+    bell_.owner = clock_set_.owner = this;
     bell_.fire = [](Timer& timer) { static_cast<Bell&>(timer).owner->ring(); };
   }
   ~TimerFile() override { timer_stop(bell_); }
@@ -49,6 +47,10 @@ class TimerFile final : public File {
         return -kERESTARTSYS;
       }
     }
+    if (take_cancellation()) {
+      rings_ = 0;
+      return -kECANCELED;
+    }
     count_missed();
     const u64 rings = std::exchange(rings_, 0);
     const IoBuffer::Copied copied = to.put(&rings, sizeof(rings));
@@ -63,24 +65,57 @@ class TimerFile final : public File {
     const u64 left_ns = bell_.armed() && deadline_ns_ > now_ns ? deadline_ns_ - now_ns : 0;
     return {to_timespec(interval_ns_), to_timespec(left_ns)};
   }
-  // Value 0 disarms; what rang before is forgotten.
-  void set(const IntervalSpec& setting, bool absolute) {
+  // Value 0 disarms; what rang before is forgotten. -kECANCELED, which does not keep the timer from running:
+  // the clock was set since, and nobody has read that.
+  i64 set(const IntervalSpec& setting, bool absolute, bool cancels) {
     timer_stop(bell_);
+    clock_set_.unlink();
     rings_ = 0;
     missing_ = false;
     interval_ns_ = clamped_ns(setting.interval);
-    const u64 value_ns = clamped_ns(setting.value);
-    if (value_ns != 0) {
-      start(!absolute ? std::min(deadline_in(value_ns), kMostNs)
-            : wall_   ? deadline_of_wall(value_ns)
-                      : value_ns);
+    cancels_ = wall_ && absolute && cancels;
+    cancelled_ = cancelled_ && cancels_;
+    if (wall_ && absolute) {
+      step_ns_ = g_wall_step_ns;
+      g_clock_was_set.watch(clock_set_);
     }
+    const u64 value_ns = clamped_ns(setting.value);
+    if (value_ns == 0) {
+      return 0;
+    }
+    start(!absolute ? std::min(deadline_in(value_ns), kMostNs)
+          : wall_   ? deadline_of_wall(value_ns)
+                    : value_ns);
+    return take_cancellation() ? -kECANCELED : 0;
   }
 
  private:
   struct Bell : Timer {
     TimerFile* owner = nullptr;
   };
+
+  struct ClockSet : WatchingWaiter {
+    ClockSet()
+        : WatchingWaiter([](WatchingWaiter& set) { static_cast<ClockSet&>(set).owner->follow_clock(); }) {}
+    TimerFile* owner = nullptr;
+  };
+
+  // It is for a time of day, and the clock was set.
+  void follow_clock() {
+    const auto step_ns = static_cast<i64>(g_wall_step_ns - std::exchange(step_ns_, g_wall_step_ns));
+    if (step_ns == 0) return;
+    if (bell_.armed()) {
+      const auto deadline_ns = static_cast<i64>(std::min(deadline_ns_, kMostNs));
+      timer_stop(bell_);
+      start(static_cast<u64>(std::max<i64>(deadline_ns - std::max(step_ns, deadline_ns - INT64_MAX), 0)));
+    }
+    if (cancels_) {
+      cancelled_ = true;
+      ++rings_;
+      wake(rang_);
+    }
+  }
+  bool take_cancellation() { return std::exchange(cancelled_, false); }
 
   void start(u64 deadline_ns) {
     deadline_ns_ = deadline_ns;
@@ -108,10 +143,14 @@ class TimerFile final : public File {
 
   const bool wall_;
   Bell bell_;
-  u64 deadline_ns_ = 0;   // by the platform's clock: of the next ring, or the last one
-  u64 interval_ns_ = 0;   // 0: rings once
-  u64 rings_ = 0;         // since it was read
-  bool missing_ = false;  // it rang, and what came after is not counted yet
+  ClockSet clock_set_;
+  u64 step_ns_ = 0;         // how far the clock was set when that was looked at last
+  bool cancels_ = false;    // TFD_TIMER_CANCEL_ON_SET
+  bool cancelled_ = false;  // and it was set
+  u64 deadline_ns_ = 0;     // by the platform's clock: of the next ring, or the last one
+  u64 interval_ns_ = 0;     // 0: rings once
+  u64 rings_ = 0;           // since it was read
+  bool missing_ = false;    // it rang, and what came after is not counted yet
   WaitQueue rang_;
 };
 
@@ -152,7 +191,10 @@ i64 sys_timerfd_settime(const SyscallArgs& args) {
     return error;
   }
   const IntervalSpec old = timer->setting();
-  timer->set(wanted, (flags & kAbsolute) != 0);
+  if (const i64 cancelled = timer->set(wanted, (flags & kAbsolute) != 0, (flags & kCancelOnSet) != 0);
+      cancelled != 0) {
+    return cancelled;
+  }
   return args.a3 != 0 ? put_user(args.a3, old) : 0;
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/scheduler.h"
 
@@ -22,7 +23,8 @@ struct Name : HeapAllocated {
 };
 Name* g_names = nullptr;
 i32 g_named = 0;
-u64 g_bytes = 0;  // that all queues may come to hold
+PosixQueue* g_queues = nullptr;  // all, those without a name, too
+u64 g_bytes = 0;                 // that they may come to hold
 
 // What RLIMIT_MSGQUEUE counts: the messages, and Linux's structures for them.
 u64 counted_bytes(i64 messages, i64 bytes) {
@@ -63,9 +65,21 @@ Name** link_of(std::string_view name) {
 
 }  // namespace
 
-PosixQueue::PosixQueue(u32 permissions, i64 messages, i64 bytes)
-    : Inode(files::kModeRegular | permissions), most_messages(messages), most_bytes(bytes) {
+PosixQueue::PosixQueue(u32 permissions, i64 messages, i64 bytes, u32 maker)
+    : Inode(files::kModeRegular | permissions),
+      most_messages(messages),
+      most_bytes(bytes),
+      maker_(maker),
+      next_(std::exchange(g_queues, this)) {
   g_bytes += counted_bytes(most_messages, most_bytes);
+}
+
+u64 bytes_of(u32 user) {
+  u64 bytes = 0;
+  for (const PosixQueue* queue = g_queues; queue != nullptr; queue = queue->next_) {
+    bytes += queue->maker_ == user ? counted_bytes(queue->most_messages, queue->most_bytes) : 0;
+  }
+  return bytes;
 }
 
 PosixQueue::~PosixQueue() {
@@ -73,6 +87,9 @@ PosixQueue::~PosixQueue() {
     delete &take();
   }
   g_bytes -= counted_bytes(most_messages, most_bytes);
+  PosixQueue** link = &g_queues;
+  while (*link != this) link = &(*link)->next_;
+  *link = next_;
 }
 
 files::ErrnoOr<Ref<files::File>> PosixQueue::open(u32 flags) {
@@ -93,13 +110,19 @@ void PosixQueue::post(PostedMessage& message) {
   ++messages_;
   wake(arrived);
   if (was_empty && receivers == 0 && notification.pid != 0) {
+    Process* const process = notified();
     const MqNotification told = std::exchange(notification, {});
-    Process* const process = find_process(told.pid);
     if (process != nullptr && told.signal != 0) {
       send_signal(*process, told.signal,
                   SignalInfo{.code = kSiMesgq, .pid = current_process().pid, .value = told.value});
     }
   }
+}
+
+Process* PosixQueue::notified() const {
+  Process* const process = notification.pid != 0 ? find_process(notification.pid) : nullptr;
+  return process != nullptr && !process->ended() && process->started_ns == notification.started_ns ? process
+                                                                                                   : nullptr;
 }
 
 PostedMessage& PosixQueue::take() {
@@ -117,15 +140,17 @@ PosixQueue* find_queue(std::string_view name) {
 
 files::ErrnoOr<Ref<PosixQueue>> make_queue(std::string_view name, u32 permissions, i64 most_messages,
                                            i64 most_bytes) {
-  if (g_named >= g_mq_limits.queues) {
+  if (g_named >= g_mq_limits.queues && !capable(Capability::kSysResource)) {
     return ErrnoFail(kENOSPC);
   }
   const u64 limit = current_process().limits->of(Resource::kQueueBytes).now;
-  if (limit != kUnlimited && counted_bytes(most_messages, most_bytes) > limit - std::min(limit, g_bytes)) {
+  const u64 wanted = counted_bytes(most_messages, most_bytes);
+  const u32 maker = identity().user.real;
+  if (wanted > limit || (g_bytes > limit - wanted && bytes_of(maker) > limit - wanted)) {
     return ErrnoFail(kEMFILE);
   }
   UniquePtr<Name> entry = make_unique<Name>();
-  Ref<PosixQueue> queue = files::make_counted<PosixQueue>(permissions, most_messages, most_bytes);
+  Ref<PosixQueue> queue = files::make_counted<PosixQueue>(permissions, most_messages, most_bytes, maker);
   if (!entry || !queue) {
     return ErrnoFail(kENOMEM);
   }

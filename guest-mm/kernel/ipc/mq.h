@@ -8,6 +8,10 @@
 #include "guest-mm/kernel/files/inode.h"
 #include "guest-mm/kernel/wait_queue.h"
 
+namespace nopte::guest {
+struct Process;
+}  // namespace nopte::guest
+
 namespace nopte::guest::ipc {
 
 // /proc/sys/fs/mqueue
@@ -30,14 +34,16 @@ struct PostedMessage : HeapAllocated {
 
 // Whom a message to an empty queue is told to, once.
 struct MqNotification {
-  i32 pid = 0;     // 0: nobody
-  i32 signal = 0;  // 0: nothing is sent
+  i32 pid = 0;         // 0: nobody
+  u64 started_ns = 0;  // when that process began: another one may have its number by now
+  i32 signal = 0;      // 0: nothing is sent
   u64 value = 0;
 };
 
 class PosixQueue final : public files::Inode {
  public:
-  PosixQueue(u32 permissions, i64 most_messages, i64 most_bytes);
+  // `maker`: the user whose RLIMIT_MSGQUEUE it counts to.
+  PosixQueue(u32 permissions, i64 most_messages, i64 most_bytes, u32 maker);
 
   files::ErrnoOr<Ref<files::File>> open(u32 flags) override;
   [[nodiscard]] bool empty() const { return first_ == nullptr; }
@@ -51,6 +57,8 @@ class PosixQueue final : public files::Inode {
   const i64 most_messages;
   const i64 most_bytes;  // of a message
   MqNotification notification;
+  // Whom it is, if that process is there still; null.
+  [[nodiscard]] Process* notified() const;
   WaitQueue arrived;
   WaitQueue left;
   u32 receivers = 0;  // asleep
@@ -58,6 +66,10 @@ class PosixQueue final : public files::Inode {
  private:
   ~PosixQueue() override;
 
+  friend u64 bytes_of(u32 user);
+
+  const u32 maker_;
+  PosixQueue* next_ = nullptr;  // of all there are
   PostedMessage* first_ = nullptr;
   i64 messages_ = 0;
 };

@@ -57,12 +57,15 @@ i64 load_deadline(u64 address, u64& deadline_ns) {
   if (!time.valid()) {
     return -kEINVAL;
   }
-  deadline_ns = deadline_of_wall(time.ns());
+  deadline_ns = time.ns();
   return 0;
 }
 
-i64 wait_on(WaitQueue& event, u64 deadline_ns) {
-  switch (block_on(event, deadline_ns)) {
+// Until a Unix time.
+i64 wait_on(WaitQueue& event, u64 wall_deadline_ns) {
+  Waiter set;
+  g_clock_was_set.add(set);
+  switch (block_on(event, deadline_of_wall(wall_deadline_ns))) {
     case WakeReason::kSignal:
       return -kERESTARTSYS;
     case WakeReason::kTimeout:
@@ -265,17 +268,20 @@ i64 sys_mq_notify(const SyscallArgs& args) {
     return -kEBADF;
   }
   MqNotification& notification = of.queue->notification;
-  const i32 self = current_process().pid;
+  const Process& self = current_process();
   if (args.a1 == 0) {
-    if (notification.pid == self) {
+    if (of.queue->notified() == &self) {
       notification = {};
     }
     return 0;
   }
-  if (notification.pid != 0) {
+  if (of.queue->notified() != nullptr) {
     return -kEBUSY;
   }
-  notification = {.pid = self, .signal = event.kind == kSignal ? event.signal : 0, .value = event.value};
+  notification = {.pid = self.pid,
+                  .started_ns = self.started_ns,
+                  .signal = event.kind == kSignal ? event.signal : 0,
+                  .value = event.value};
   return 0;
 }
 
