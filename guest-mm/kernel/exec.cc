@@ -185,6 +185,7 @@ void become(Thread& self, NewImage& image) {
   self.process->barriers = 0;
   self.clear_child_tid = 0;
   self.robust_list = 0;
+  self.rseq = {};
   self.fs_base = 0;
   arch::set_fs_base(0);
   arch::load_initial_fpu();
