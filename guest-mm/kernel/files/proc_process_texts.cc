@@ -234,7 +234,8 @@ void proc_process_cmdline(TextBuilder& out, Thread& thread, ProcScope) {
   const Gva stack = thread.process->initial_stack;
   if (get_user(count, stack.value()) == 0 && count != 0 && count < kMostBytes &&
       get_user(first, (stack + 8).value()) == 0 && get_user(end, (stack + 8 * (count + 2)).value()) == 0) {
-    end = end == 0 ? kStackTop.value() : end;
+    const auto around = end == 0 ? thread.space->find(stack) : std::nullopt;
+    end = around ? around->range.end.value() : end;
     const HeapBuffer text(end > first ? std::min(end - first, kMostBytes) : 0);
     if (text && arch::copy_from_user(text.data(), Gva(first), text.bytes())) {
       u64 bytes = 0;

@@ -8,6 +8,7 @@
 #include "guest-mm/kernel/ipc/shm.h"
 #include "guest-mm/kernel/memory_settings.h"
 #include "guest-mm/kernel/random.h"
+#include "guest-mm/kernel/randomize.h"
 
 namespace nopte::guest::files {
 
@@ -51,6 +52,7 @@ constexpr Setting kRows[] = {
     NOPTE_FIXED("kernel/random/entropy_avail", "256"),
     NOPTE_FIXED("kernel/random/poolsize", "256"),
     {.path = "kernel/random/uuid", .read = new_identifier},
+    number<g_randomize_va_space, std::numeric_limits<i32>::min()>("kernel/randomize_va_space"),
     // vm
     number<Vm::admin_reserve_kbytes>("vm/admin_reserve_kbytes"),
     number<Vm::compaction_proactiveness, 0, 100>("vm/compaction_proactiveness"),
