@@ -44,6 +44,9 @@ def parse(arguments):
                         help=f"what the guest gets, in every mode: MiB, or 512M, 1.5G (default {machine.GUEST_MIB}M)")
     parser.add_argument("--hide", action="append", default=[], choices=machine.HIDEABLE, metavar="NAME",
                         help="the hypervisor does not offer it (repeatable): " + ", ".join(machine.HIDEABLE))
+    parser.add_argument("--aslr", type=int, metavar="SEED",
+                        help="programs, heaps, mappings and stacks lie at random addresses, which this number decides, 0 to "
+                             "2^64 - 1, and so it does what the guest calls random (default: always at the same addresses)")
     parser.add_argument("--timeout", type=float, metavar="SECONDS",
                         help="end the machine after this long (default: 300 for a command, none for a shell)")
     parser.add_argument("--counters", type=pathlib.Path, metavar="FILE", help="keep the counters channel in FILE")
@@ -68,6 +71,8 @@ def main():
     extra = [initramfs.parse_with(argument) for argument in options.extra]
     if options.timeout is not None and not options.timeout > 0:
         raise errors.UserError(f"--timeout {options.timeout:g}: not a time", "give seconds, more than 0")
+    if options.aslr is not None and not 0 <= options.aslr < 2**64:
+        raise errors.UserError(f"--aslr {options.aslr}: not a seed", "give a number from 0 to 2^64 - 1")
     if options.counters:
         try:
             options.counters.write_bytes(b"")
@@ -133,7 +138,7 @@ def prepare(options, extra, folder):
     return boots.make(folder, options.mode, options.command, extra=extra, tree=tree, own=options.rootfs is None,
                       guest_mib=options.memory,
                       accel=options.accel, gdb=options.gdb, hide=options.hide,
-                      verbose=options.verbose or bool(options.hide), pictures=options.picture is not None)
+                      verbose=options.verbose or bool(options.hide), pictures=options.picture is not None, aslr=options.aslr)
 
 
 def run(options, boot):

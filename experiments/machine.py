@@ -131,16 +131,16 @@ def command(boot):
     return arguments
 
 
-def guest_command_line(arguments, verbose=False, pictures=False):
+def guest_command_line(arguments, verbose=False, pictures=False, aslr=None):
     """The guest kernel's command line for a program and its arguments; without them, for the shell. `pictures`: each mark is
-    followed by a picture of the space (lib/picture.py)."""
+    followed by a picture of the space (lib/picture.py). `aslr`: the seed of random addresses."""
     # Arguments may hold blanks, so they are kept apart by the ASCII unit separator.
     program = "-- " + "\x1f".join(arguments) if arguments else ""
-    return _words("verbose" if verbose else "", "picture" if pictures else "", program)
+    return _words("verbose" if verbose else "", "picture" if pictures else "", "" if aslr is None else f"aslr={aslr}", program)
 
 
 def hypervisor_command_line(mode, guest_mib, guest_line, hide=()):
-    """The guest's line, which begins with "verbose", "picture" or "-- ", follows the hypervisor's own options."""
+    """The guest's line, which begins with "verbose", "picture", "aslr=" or "-- ", follows the hypervisor's own options."""
     return _words(f"mode={mode} memory={guest_mib << 20}", f"hide={','.join(hide)}" if hide else "", guest_line)
 
 

@@ -16,7 +16,7 @@ INITRAMFS_PART = "initramfs"
 
 
 def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tcg", gdb=False, guest=images.GUEST,
-         hide=(), verbose=False, pictures=False, tree=None, own=True):
+         hide=(), verbose=False, pictures=False, aslr=None, tree=None, own=True):
     """A machine.Boot of the image `guest` whose files lie in `folder`. `tree`, `own`: initramfs.build's."""
     if guest_mib < machine.LEAST_GUEST_MIB:
         raise UserError(f"--memory {guest_mib}: too little", f"the guest needs {machine.LEAST_GUEST_MIB} MiB or more")
@@ -33,7 +33,7 @@ def make(folder, mode, command, extra=(), guest_mib=machine.GUEST_MIB, accel="tc
                         "give fewer files by --with, or more --memory")
     if not command and not own:
         command = ["/bin/sh"]
-    line = machine.guest_command_line([in_guest(command[0], files), *command[1:]] if command else [], verbose, pictures)
+    line = machine.guest_command_line([in_guest(command[0], files), *command[1:]] if command else [], verbose, pictures, aslr)
     if len(line.encode()) >= COMMAND_LINE_BYTES:
         raise UserError(f"the command is longer than {COMMAND_LINE_BYTES} bytes",
                         "put it into a script and give that by --with")

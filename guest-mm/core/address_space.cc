@@ -85,9 +85,9 @@ Result<Gva> AddressSpace::find_place(Gva hint, u64 pages) {
   const u64 bytes = pages_to_bytes(pages);
   if (fits(hint, bytes, kUserRange.end)) return hint;
   if (const u64 alignment = natural_alignment(bytes); alignment != kPageBytes) {
-    if (const auto at = highest_in({kMmapBottom, kMmapTop}, pages, alignment)) return at;
+    if (const auto at = highest_in({kMmapBottom, mmap_top_}, pages, alignment)) return at;
   }
-  if (const auto at = highest_in({kMmapBottom, kMmapTop}, pages, kPageBytes)) return at;
+  if (const auto at = highest_in({kMmapBottom, mmap_top_}, pages, kPageBytes)) return at;
   return highest_in({kMmapBottom, kUserRange.end}, pages, kPageBytes);
 }
 

@@ -15,6 +15,7 @@
 
 #include <utility>
 
+#include "guest-mm/core/places.h"
 #include "guest-mm/core/ref.h"
 #include "guest-mm/core/region_nodes.h"
 #include "guest-mm/core/space_limits.h"
@@ -24,13 +25,11 @@ namespace nopte::guest {
 
 inline constexpr u64 kStackGuardPages = 256;          // free pages kept below a growing stack
 inline constexpr u64 kStackInitialBytes = 132 << 10;  // promised at exec
-inline constexpr Gva kStackTop{0x7fff'ffff'0000};     // end of the stack (kUserRange's)
-inline constexpr Gva kMmapTop{0x7fff'f700'0000};      // mmap places below this
-inline constexpr Gva kMmapBottom{0x1'0000};           // and not below this (mmap_min_addr)
+inline constexpr Gva kMmapBottom{0x1'0000};           // mmap places not below this (mmap_min_addr)
 
 // How map() chooses the place.
 enum class Placement : u8 {
-  kAnywhere,        // at the hint, rounded down, when that is free, else below kMmapTop
+  kAnywhere,        // at the hint, rounded down, when that is free, else below mmap_top
   kFixed,           // at the hint; what is there goes away
   kFixedNoReplace,  // at the hint, kOverlap when something is there
 };
@@ -136,8 +135,10 @@ class AddressSpace {
   [[nodiscard]] Gva brk() const { return brk_; }
   [[nodiscard]] Gva brk_start() const { return brk_start_; }
 
-  // Promises the initial stack that ends at kStackTop. Errors: kNoMemory, kOverlap.
-  Result<void> map_stack();
+  // mmap places below it from now on; a clone's does the same.
+  void set_mmap_top(Gva top) { mmap_top_ = top; }
+  // Promises the initial stack that ends at `top`. Errors: kNoMemory, kOverlap.
+  Result<void> map_stack(Gva top = kStackTop);
   // Called at a violation (kNoRegion) at `va`: extends the stack above it when va is near enough, the limit
   // allows it and the guard gap stays free. True: the access can be tried again.
   bool grow_stack(Gva va);
@@ -225,6 +226,7 @@ class AddressSpace {
   RegionTree tree_;
   Gva brk_start_{};
   Gva brk_{};
+  Gva mmap_top_ = kMmapTop;
 };
 
 }  // namespace nopte::guest

@@ -92,9 +92,9 @@ Gva AddressSpace::set_brk(Gva end) {
 
 // --- stack ---------------------------------------------------------------------------------------------
 
-Result<void> AddressSpace::map_stack() {
-  return insert({.range = {kStackTop - kStackInitialBytes, kStackTop}, .perm = kPermRW, .usage = unasked_},
-                kVmaGrowsDown, nullptr);
+Result<void> AddressSpace::map_stack(Gva top) {
+  return insert({.range = {top - kStackInitialBytes, top}, .perm = kPermRW, .usage = unasked_}, kVmaGrowsDown,
+                nullptr);
 }
 
 bool AddressSpace::grow_stack(Gva va) {

@@ -22,6 +22,7 @@ Result<Ref<AddressSpace>> AddressSpace::clone() {
   child->tree_.set_space(*id);
   child->brk_start_ = brk_start_;
   child->brk_ = brk_;
+  child->mmap_top_ = mmap_top_;
   child->unasked_ = unasked_;
   child->limits_ = limits_;
   child->seen_flags_ = seen_flags_;

@@ -101,11 +101,20 @@ void fix_capabilities(const Identity& old, Identity& next) {
   }
 }
 
+namespace {
+constexpr u32 kSetUser = 04000, kSetGroup = 02000, kGroupExecute = 010;
+}  // namespace
+
+bool sets_identity(const Identity& old, const ExecOwner& file) {
+  return (file.mode & (kSetUser | kSetGroup)) != 0 && !old.no_new_privileges &&
+         ((file.mode & kSetUser) != 0 ||
+          (file.mode & (kSetGroup | kGroupExecute)) == (kSetGroup | kGroupExecute));
+}
+
 ExecIdentity identity_after_exec(const Identity& old, const ExecOwner& file) {
-  constexpr u32 kSetUser = 04000, kSetGroup = 02000, kGroupExecute = 010;
-  ExecIdentity result{.identity = old};
+  ExecIdentity result{.identity = old, .sets_identity = sets_identity(old, file)};
   Identity& next = result.identity;
-  if (!old.no_new_privileges) {
+  if (result.sets_identity) {
     if ((file.mode & kSetUser) != 0) {
       next.user.effective = file.uid;
     }

@@ -153,7 +153,10 @@ struct ExecOwner {
 struct ExecIdentity {
   Identity identity;
   bool secure = false;  // AT_SECURE
+  bool sets_identity = false;
 };
+// Whether the file's set-user-ID or set-group-ID bit counts.
+bool sets_identity(const Identity& old, const ExecOwner& file);
 ExecIdentity identity_after_exec(const Identity& old, const ExecOwner& file);
 
 // secure_bits (uapi/linux/securebits.h).

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "guest-mm/core/address_space.h"
 #include "pvops/mm_ops.h"
 
 namespace nopte::guest::elf {
@@ -11,8 +10,6 @@ namespace nopte::guest::elf {
 namespace {
 
 constexpr u16 kTypeExec = 2, kTypeDyn = 3, kMachineX86 = 62;
-// Where Linux puts position-independent programs when it does not randomise.
-constexpr u64 kPieBase = 0x5555'5555'4000;
 // A program must leave room for its stack and mappings.
 constexpr u64 kHighestImage = 0x7fff'0000'0000;
 
@@ -47,7 +44,7 @@ std::optional<PathInFile> interpreter_of(std::span<const ProgramHeader> headers)
 }
 
 Layout check_program_headers(const FileHeader& header, std::span<const ProgramHeader> headers, u64 file_bytes,
-                             Role role) {
+                             Role role, const Places& places) {
   Layout layout;
   const bool movable = header.type == kTypeDyn;
   bool entry_found = false;
@@ -89,8 +86,8 @@ Layout check_program_headers(const FileHeader& header, std::span<const ProgramHe
     return layout;
   }
   if (movable) {
-    const u64 top = kMmapTop.value();
-    const u64 wanted = role == Role::kProgram ? kPieBase : least < top ? top - least : 0;
+    const u64 top = places.mmap_top.value();
+    const u64 wanted = role == Role::kProgram ? places.program.value() : least < top ? top - least : 0;
     layout.bias = wanted & ~(align - 1);
     if (layout.bias == 0 || !fits(layout.bias, least, role == Role::kProgram ? kHighestImage : top)) {
       return layout;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "guest-mm/core/places.h"
 #include "pvops/base/addr.h"
 #include "pvops/base/perm.h"
 #include "pvops/base/types.h"
@@ -39,7 +40,7 @@ enum class Check : u8 { kGood, kMalformed };
 // Everything that can be wrong with the file header of an executable of `file_bytes` bytes.
 [[nodiscard]] Check check_header(const FileHeader& header, u64 file_bytes);
 
-// Where it goes when it is position-independent: low, with room for the heap above; or right below kMmapTop.
+// Where it goes when it is position-independent: low, with room for the heap above; or right below mmap_top.
 enum class Role : u8 { kProgram, kInterpreter };
 
 // Where the file has a path, with its terminator.
@@ -65,7 +66,8 @@ struct Layout {
 // without a page in common; the entry in an executable one. A bias is a multiple of every segment's
 // alignment.
 [[nodiscard]] Layout check_program_headers(const FileHeader& header, std::span<const ProgramHeader> headers,
-                                           u64 file_bytes, Role role = Role::kProgram);
+                                           u64 file_bytes, Role role = Role::kProgram,
+                                           const Places& places = {});
 
 [[nodiscard]] constexpr Perm segment_perm(const ProgramHeader& segment) {
   return Perm(static_cast<u8>((segment.flags & 4 ? Perm::kRead : 0) | (segment.flags & 2 ? Perm::kWrite : 0) |

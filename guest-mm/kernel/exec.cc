@@ -17,6 +17,7 @@
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/process_space.h"
 #include "guest-mm/kernel/program.h"
+#include "guest-mm/kernel/randomize.h"
 #include "guest-mm/kernel/robust_list.h"
 #include "guest-mm/kernel/rusage.h"
 #include "guest-mm/kernel/syscall.h"
@@ -82,14 +83,15 @@ Result<Ref<AddressSpace>> build_space(const Program& program) {
       before != nullptr && before->large_leaves_barred()) {
     (*space)->bar_large_leaves(true);
   }
+  (*space)->set_mmap_top(program.places.mmap_top);
   NOPTE_TRY(map_image(**space, program.main));
   if (program.interpreter.file) {
     NOPTE_TRY(map_image(**space, program.interpreter));
   }
-  NOPTE_TRY((*space)->map_stack());
+  NOPTE_TRY((*space)->map_stack(program.places.stack_top));
   (*space)->set_limits(current_process().limits->of_space());
   const elf::Layout& layout = program.main.layout;
-  (*space)->set_brk_start(layout.span.end + layout.bias);
+  (*space)->set_brk_start(layout.span.end + layout.bias + program.places.heap_gap_bytes);
   return space;
 }
 
@@ -148,6 +150,9 @@ void unshare_table(Thread& self) {
 void take_identity(Thread& self, ExecIdentity& now) {
   const Identity& before = identity_of(self);
   self.process->dumpable = !now.secure;
+  if (now.sets_identity) {
+    self.personality &= ~kPersonalityLostBySetId;
+  }
   if (now.identity == before) {
     return;
   }
@@ -189,6 +194,7 @@ void become(Thread& self, NewImage& image) {
   self.process->barriers = 0;
   self.clear_child_tid = 0;
   self.robust_list = 0;
+  self.rseq = {};
   self.fs_base = 0;
   arch::set_fs_base(0);
   arch::load_initial_fpu();
@@ -224,7 +230,9 @@ i64 make_image(Program& program, std::string_view path, ProgramArguments& argume
                          .group = next.group.real,
                          .effective_group = next.group.effective,
                          .secure = image.identity.secure};
-  const Result<InitialStack> stack = stage_initial_stack(arguments, facts, path, kStackTop);
+  const Places& places = program.places;
+  const Result<InitialStack> stack =
+      stage_initial_stack(arguments, facts, path, places.stack_top - places.stack_gap_bytes);
   if (!stack) {
     return errno_of_arguments(stack.error());
   }

@@ -304,6 +304,7 @@ void go_on_as_leader(void (*entry)(void*)) {
   leader.personality = self.personality;
   leader.fs_base = 0;
   leader.set_child_tid = leader.clear_child_tid = leader.robust_list = 0;
+  leader.rseq = {};
   leader.restart = {};
   arch::init_fpu(leader.fpu);
   arch::prepare_context(leader.context, leader.stack_top, entry, &leader);

@@ -83,6 +83,9 @@ void copy_thread(Thread& child, const Thread& parent, const CloneRequest& reques
   child.memory_policy = parent.memory_policy;
   child.personality = parent.personality;
   child.signals.blocked = parent.signals.blocked;
+  if ((request.flags & kCloneVm) == 0) {
+    child.rseq = parent.rseq;
+  }
   if ((request.flags & kCloneVm) == 0 || (request.flags & kCloneVfork) != 0) {
     child.signals.alternate = parent.signals.alternate;
   }

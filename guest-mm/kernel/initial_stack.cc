@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "guest-mm/kernel/random.h"
+#include "guest-mm/kernel/rseq.h"
 
 namespace nopte::guest {
 
@@ -27,10 +28,12 @@ enum Auxiliary : u64 {
   kSecure = 23,
   kRandom = 25,
   kHwcap2 = 26,
+  kRseqFeatureSize = 27,
+  kRseqAlignment = 28,
   kExecfn = 31,
   kMinSigStack = 51,
 };
-constexpr u64 kAuxiliaryPairs = 20;
+constexpr u64 kAuxiliaryPairs = 22;
 constexpr u64 kRandomBytes = 16;
 constexpr u64 kProgramHeaderBytes = 56;
 // CPUID 1 EDX as every x86-64 processor has it.
@@ -106,6 +109,8 @@ Result<InitialStack> stage_initial_stack(ProgramArguments& arguments, const Imag
   out.put(kHwcap2, 0);
   out.put(kExecfn, (text + strings_bytes).value());
   out.put(kPlatform, (text + platform_offset).value());
+  out.put(kRseqFeatureSize, kRseqFeatureBytes);
+  out.put(kRseqAlignment, kRseqAlign);
   out.put(kMinSigStack, kSignalStackBytes);
   out.put(kEnd, 0);
   return InitialStack{begin, *place, words_bytes + text_bytes};

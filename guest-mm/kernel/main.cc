@@ -14,6 +14,7 @@
 #include "guest-mm/kernel/machine_end.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/process_space.h"
+#include "guest-mm/kernel/randomize.h"
 #include "pvops/base/command_words.h"
 #include "pvops/platform_ops.h"
 
@@ -32,18 +33,20 @@ constexpr std::string_view kEnvironment[] = {
     "TERM=vt100",
 };
 
-// "verbose" may stand among the first words. The program and its arguments: what follows " -- ", separated by
-// 0x1f bytes so that arguments may hold blanks; a shell on the console without it.
+// "verbose" and "aslr=SEED" may stand among the first words. The program and its arguments: what follows " --
+// ", separated by 0x1f bytes so that arguments may hold blanks; a shell on the console without it.
 struct InitProgram {
   std::array<std::string_view, kMostArguments> arguments;
   u64 count = 0;
   bool too_many = false;
   bool verbose = false;
+  std::string_view seed;  // of address space randomisation; empty: none
 };
 
 InitProgram parse_command_line(std::string_view line) {
   InitProgram program;
   program.verbose = has_word(line, "verbose");
+  program.seed = word_value(line, "aslr=").value_or("");
   const std::size_t at = line.starts_with(kSeparator.substr(1)) ? 0 : line.find(kSeparator);
   if (at == std::string_view::npos) {
     program.arguments[0] = "/bin/busybox";
@@ -64,6 +67,21 @@ InitProgram parse_command_line(std::string_view line) {
     }
     rest.remove_prefix(end + 1);
   }
+}
+
+// Nothing is randomised without a seed. False: it is no decimal number of 64 bits.
+bool randomize_if_asked(std::string_view seed) {
+  u64 value = 0;
+  for (const char c : seed) {
+    if (c < '0' || c > '9' || __builtin_mul_overflow(value, u64{10}, &value) ||
+        __builtin_add_overflow(value, static_cast<u64>(c - '0'), &value)) {
+      return false;
+    }
+  }
+  if (!seed.empty()) {
+    randomize_from(value);
+  }
+  return true;
 }
 
 // Why the first program could not be started, in words.
@@ -128,6 +146,10 @@ void kernel_main(const BootInfo& boot) {
   say_mode(boot, memory, g_init_program.verbose);
   if (g_init_program.too_many) {
     log_line("more than ", kMostArguments, " arguments on the command line");
+    end_machine(kNoProgramStatus);
+  }
+  if (!randomize_if_asked(g_init_program.seed)) {
+    log_line("aslr= takes a decimal number below 2^64");
     end_machine(kNoProgramStatus);
   }
   files::set_tmpfs_limit(pages_to_bytes(memory.total_pages / 2));

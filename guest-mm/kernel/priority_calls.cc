@@ -120,7 +120,8 @@ i64 sys_ioprio_get(const SyscallArgs& args) {
   return any ? found : -kESRCH;
 }
 
-// personality(2): a word that is kept. What its bits would change is not there, or never done here.
+// personality(2): a word that is kept. But for ADDR_NO_RANDOMIZE (exec asks), what its bits would change is
+// not there, or never done here.
 i64 sys_personality(const SyscallArgs& args) {
   constexpr u32 kAsk = 0xffff'ffff;
   u32& word = current().personality;

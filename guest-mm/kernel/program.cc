@@ -2,8 +2,10 @@
 
 #include <utility>
 
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/randomize.h"
 
 namespace nopte::guest {
 
@@ -46,14 +48,14 @@ i64 read_file_header(Image& image) {
 }
 
 // Whether the header, of which `bytes` were read, and the program headers are good.
-bool read_headers(Image& image, i64 bytes, elf::Role role) {
+bool read_headers(Image& image, i64 bytes, elf::Role role, const Places& places) {
   if (bytes != static_cast<i64>(sizeof(image.header)) ||
       elf::check_header(image.header, image.file_bytes) != elf::Check::kGood ||
       read_whole(*image.file, image.header.program_headers, image.headers, image.segments().size_bytes()) !=
           0) {
     return false;
   }
-  image.layout = elf::check_program_headers(image.header, image.segments(), image.file_bytes, role);
+  image.layout = elf::check_program_headers(image.header, image.segments(), image.file_bytes, role, places);
   return image.layout.check == elf::Check::kGood;
 }
 
@@ -84,7 +86,17 @@ i64 find_interpreter(Program& program) {
   if (bytes < static_cast<i64>(sizeof(elf::FileHeader))) {
     return bytes < 0 ? bytes : -kEIO;
   }
-  return read_headers(program.interpreter, bytes, elf::Role::kInterpreter) ? 0 : -kELIBBAD;
+  return read_headers(program.interpreter, bytes, elf::Role::kInterpreter, program.places) ? 0 : -kELIBBAD;
+}
+
+// The places stay as they are for who wants that.
+[[gnu::noinline]] void randomize_places(Places& places, const files::Inode& file) {
+  const u32 personality = current().personality;
+  const bool wanted = (personality & kPersonalityNoRandomize) == 0 ||
+                      sets_identity(identity(), {file.mode, file.uid, file.gid});
+  if (wanted) {
+    places = random_places();
+  }
 }
 
 }  // namespace
@@ -103,8 +115,12 @@ i64 find_program(Program& program, std::string_view path, const ProgramPlace& pl
     const i64 header_bytes = read_file_header(program.main);
     const u8* const mark = program.main.header.ident;
     if (header_bytes < 2 || mark[0] != '#' || mark[1] != '!') {
-      return read_headers(program.main, header_bytes, elf::Role::kProgram) ? find_interpreter(program)
-                                                                           : -kENOEXEC;
+      if (g_randomize_va_space != 0) [[unlikely]] {
+        randomize_places(program.places, *file.inode());
+      }
+      return read_headers(program.main, header_bytes, elf::Role::kProgram, program.places)
+                 ? find_interpreter(program)
+                 : -kENOEXEC;
     }
     if (place.unnamed) {
       return -kENOENT;

@@ -38,6 +38,7 @@ struct Image {
 
 // What exec found out of a program.
 struct Program {
+  Places places;
   Image main;
   Image interpreter;  // ld.so, of a dynamic program
   char interpreter_path[elf::kLongestInterpreter];

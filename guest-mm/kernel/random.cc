@@ -17,6 +17,8 @@ u64 next_word() {
 
 }  // namespace
 
+void seed_random(u64 seed) { g_state = seed; }
+
 void fill_random(void* to, u64 bytes) {
   auto* out = static_cast<u8*>(to);
   while (bytes != 0) {

@@ -147,28 +147,34 @@ i64 sys_getcpu(const SyscallArgs& args) {
 // same.
 i64 sys_membarrier(const SyscallArgs& args) {
   constexpr u32 kQuery = 0, kGlobal = 1, kGlobalExpedited = 2, kRegisterGlobal = 4, kPrivate = 8,
-                kRegisterPrivate = 16, kSyncCore = 32, kRegisterSyncCore = 64, kRegistrations = 512;
+                kRegisterPrivate = 16, kSyncCore = 32, kRegisterSyncCore = 64, kSequences = 128,
+                kRegisterSequences = 256, kRegistrations = 512;
+  constexpr u32 kOneProcessor = 1;  // flag of kSequences
   const auto command = static_cast<u32>(args.a0);
-  if (static_cast<u32>(args.a1) != 0) {
+  const auto flags = static_cast<u32>(args.a1);
+  if (flags != 0 && (command != kSequences || flags != kOneProcessor)) {
     return -kEINVAL;
   }
   u32& registered = current_process().barriers;
   switch (command) {
     case kQuery:
       return kGlobal | kGlobalExpedited | kRegisterGlobal | kPrivate | kRegisterPrivate | kSyncCore |
-             kRegisterSyncCore | kRegistrations;
+             kRegisterSyncCore | kSequences | kRegisterSequences | kRegistrations;
     case kGlobal:
     case kGlobalExpedited:
       return 0;
     case kRegisterGlobal:
     case kRegisterPrivate:
     case kRegisterSyncCore:
+    case kRegisterSequences:
       registered |= command;
       return 0;
     case kPrivate:
       return (registered & kRegisterPrivate) != 0 ? 0 : -kEPERM;
     case kSyncCore:
       return (registered & kRegisterSyncCore) != 0 ? 0 : -kEPERM;
+    case kSequences:  // who is not running was taken out of its section when it lost the processor
+      return (registered & kRegisterSequences) != 0 ? 0 : -kEPERM;
     case kRegistrations:
       return registered;
     default:

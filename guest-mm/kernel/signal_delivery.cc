@@ -172,6 +172,13 @@ void handle_one(UserRegisters& registers, i32 signal, const SignalInfo& info) {
   const SignalSet blocked_before = signals.restore_saved ? signals.saved_blocked : signals.blocked;
   signals.restore_saved = false;
   settle_interrupted_call(registers, &action);
+  // As Linux: the signal's handler runs all the same, but SIGSEGV's is the last one.
+  if (self.rseq.area != 0 && !leave_critical_section(self.rseq, registers)) [[unlikely]] {
+    if (signal == kSIGSEGV) {
+      action_slot.handler = SignalAction::kDefault;
+    }
+    force_signal(kSIGSEGV, SignalInfo{.code = kSiKernel, .pid = 0, .value = 0});
+  }
   if ((action.flags & kSaResethand) != 0) {
     action_slot.handler = SignalAction::kDefault;
   }

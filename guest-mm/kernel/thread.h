@@ -8,6 +8,7 @@
 #pragma once
 
 #include "guest-mm/kernel/arch.h"
+#include "guest-mm/kernel/rseq.h"
 #include "guest-mm/kernel/scheduler.h"
 #include "guest-mm/kernel/signal.h"
 #include "guest-mm/kernel/wait_queue.h"
@@ -72,6 +73,7 @@ struct Thread {
   Credentials* credentials = nullptr;  // one reference, until the thread is released
 
   u64 robust_list = 0;  // user address of the list's head (robust_list.h); 0: none
+  Rseq rseq;
 
   files::ThreadWatch* watch = nullptr;  // by pidfds; not owned
 

@@ -150,9 +150,18 @@ void handle_interrupt(u8 vector) {
   }
 }
 
+// Apart, so that leave_kernel() needs no stack frame.
+[[gnu::noinline]] static void give_others_a_turn(UserRegisters& registers) {
+  yield();
+  const Thread& self = current();
+  if (self.rseq.area != 0 && !leave_critical_section(self.rseq, registers)) {
+    force_fault(kSIGSEGV, kSiKernel, 0);
+  }
+}
+
 void leave_kernel(UserRegisters& registers) {
   if (g_resched) [[unlikely]] {
-    yield();
+    give_others_a_turn(registers);
   }
   if (current().signal_ready) [[unlikely]] {
     deliver_signals(registers);

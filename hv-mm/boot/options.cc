@@ -120,7 +120,7 @@ std::expected<Options, const char*> parse_options(std::string_view text) {
     }
     text.remove_prefix(word_at);
     const std::string_view word = text.substr(0, text.find(' '));
-    if (word == "--" || word == "verbose" || word == "picture") {
+    if (word == "--" || word == "verbose" || word == "picture" || word.starts_with("aslr=")) {
       options.guest_command_line = text;
       options.offer.pictures = has_word(text, "picture");
       break;
@@ -152,7 +152,7 @@ std::expected<Options, const char*> parse_options(std::string_view text) {
     } else {
       return Bad(
           "unknown option: the hypervisor takes mode=, memory=, hide=, output= and, from \"verbose\", "
-          "\"picture\" or \"--\" on, what is the guest's");
+          "\"picture\", aslr= or \"--\" on, what is the guest's");
     }
     text.remove_prefix(word.size());
   }

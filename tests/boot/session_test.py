@@ -97,6 +97,29 @@ class CommandTest(unittest.TestCase):
         self.addCleanup(lambda: [shutil.rmtree(pathlib.Path(module.decode()).parent) for module in modules])
         self.assertEqual(len(modules), 2)
 
+    def test_a_seed_decides_the_addresses(self):
+        program = ROOT / "build" / "programs" / "tests" / "randomized"
+
+        def addresses(*arguments, mode="native"):
+            done = boot("--mode", mode, "--with", f"{program}:/randomized", *arguments, "--", "/randomized", "show")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return dict(line.split() for line in done.stdout.decode().splitlines()[-5:])
+
+        one = addresses("--aslr", "1")
+        self.assertEqual(addresses("--aslr", "1", mode="vma"), one)
+        other = addresses("--aslr", str(2**64 - 1))
+        self.assertEqual([name for name in one if one[name] == other[name]], [])
+        usual = addresses()
+        self.assertEqual(usual["program"][:9], "555555555")
+        self.assertEqual(usual["heap"][:9], "555555559")
+        self.assertEqual((usual["mapping"][:5], usual["stack"][:7]), ("7ffff", "7ffffff"))
+        # The program's own checks, with its setting on.
+        done = boot("--mode", "native", "--aslr", "3", "--with", f"{program}:/randomized", "--", "/randomized")
+        self.assertEqual((done.returncode, done.stdout.splitlines()[-1]), (0, b"ok"), done.stdout)
+        refused = boot("--aslr", str(2**64), "--", "true")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn(b"not a seed", refused.stderr)
+
     def test_input_from_a_pipe(self):
         done = subprocess.run([BOOT, "--memory", "128"], input=b"echo $((6 * 7))\nexit 9\n", capture_output=True,
                               timeout=SECONDS, check=False)

@@ -11,19 +11,22 @@ nopte::ViolationReason copy_string_or_fault(char* to, const char* from, nopte::u
 namespace nopte::guest::arch {
 namespace {
 
-Result<void> to_result(ViolationReason reason) {
+[[gnu::noinline, gnu::cold]] Status status_of(ViolationReason reason) {
   switch (reason) {
-    case ViolationReason::kNone:
-      return {};
     case ViolationReason::kPastEnd:
-      return Fail(Status::kPastEnd);
+      return Status::kPastEnd;
     case ViolationReason::kNoMemory:
-      return Fail(Status::kNoMemory);
-    case ViolationReason::kNoRegion:
-    case ViolationReason::kPermission:
-      break;
+      return Status::kNoMemory;
+    default:
+      return Status::kBadAddress;
   }
-  return Fail(Status::kBadAddress);
+}
+
+inline Result<void> to_result(ViolationReason reason) {
+  if (reason == ViolationReason::kNone) [[likely]] {
+    return {};
+  }
+  return Fail(status_of(reason));
 }
 
 bool is_user(Gva begin, u64 bytes) {

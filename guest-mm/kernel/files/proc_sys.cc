@@ -15,6 +15,7 @@
 #include "guest-mm/kernel/name_of_system.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/random.h"
+#include "guest-mm/kernel/randomize.h"
 #include "guest-mm/kernel/scheduler.h"
 #include "guest-mm/kernel/system_settings.h"
 
@@ -82,7 +83,7 @@ constexpr Setting kRows[] = {
     NOPTE_FIXED("kernel/random/urandom_min_reseed_secs", "60"),
     {"kernel/random/uuid", [](TextBuilder& out) { Uuid().add_to(out); }},
     NOPTE_FIXED("kernel/random/write_wakeup_threshold", "256"),
-    NOPTE_FIXED("kernel/randomize_va_space", "0"),
+    number<g_randomize_va_space, std::numeric_limits<i32>::min()>("kernel/randomize_va_space"),
     {"kernel/sched_rr_timeslice_ms", [](TextBuilder& out) { out.add(kSliceNs / 1'000'000, '\n'); }},
     number<System::sched_rt_period_us, 1>("kernel/sched_rt_period_us"),
     number<System::sched_rt_runtime_us, -1>("kernel/sched_rt_runtime_us"),

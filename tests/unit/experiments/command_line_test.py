@@ -117,6 +117,7 @@ class CommandLineTest(unittest.TestCase):
                          "mode=vma memory=67108864 hide=memory,xen -- /x")
         self.assertEqual(machine.guest_command_line([], verbose=True), "verbose")
         self.assertEqual(machine.guest_command_line(["/x"], verbose=True), "verbose -- /x")
+        self.assertEqual(machine.guest_command_line(["/x"], aslr=0), "aslr=0 -- /x")
         # The last argument's blanks are its own.
         self.assertEqual(machine.hypervisor_command_line("vma", 64, "-- /x\x1fa  "), "mode=vma memory=67108864 -- /x\x1fa  ")
         self.assertEqual(boots.in_guest("ls"), "/bin/ls")

@@ -25,6 +25,7 @@ TEST(Options, ReadsModeMemoryAndTheGuestsLine) {
   EXPECT_EQ(options->guest_command_line, "-- a\x1f-- b");
   EXPECT_EQ(parse_options("mode=vma memory=8388608 verbose -- a")->guest_command_line, "verbose -- a");
   EXPECT_EQ(parse_options("mode=vma memory=8388608 verbose")->guest_command_line, "verbose");
+  EXPECT_EQ(parse_options("mode=vma memory=8388608 aslr=7 -- a")->guest_command_line, "aslr=7 -- a");
   const auto drawn = parse_options("mode=vma memory=8388608 picture -- a");
   EXPECT_EQ(drawn->guest_command_line, "picture -- a");
   EXPECT_TRUE(drawn->offer.pictures);

@@ -18,6 +18,15 @@ TEST(CommandWords, AreThoseBeforeTheProgram) {
   EXPECT_FALSE(has_word("pictures -- ", "picture"));
 }
 
+TEST(CommandWords, MayHaveAValue) {
+  EXPECT_EQ(word_value("aslr=7", "aslr="), "7");
+  EXPECT_EQ(word_value("verbose aslr=42 -- /bin/true", "aslr="), "42");
+  EXPECT_EQ(word_value("verbose aslr= -- /bin/true", "aslr="), "");
+  EXPECT_EQ(word_value("verbose -- aslr=7", "aslr="), std::nullopt);
+  EXPECT_EQ(word_value("noaslr=7 --", "aslr="), std::nullopt);
+  EXPECT_EQ(word_value("", "aslr="), std::nullopt);
+}
+
 TEST(BootBlock, ACommandLineThatCannotBeIsNone) {
   abi::BootBlock block;
   block.command_line[0] = 'a';
