@@ -119,6 +119,8 @@ class Socket : public files::Inode {
   virtual void leave() = 0;
   // Whether what is sent to it has nobody to read it any more.
   [[nodiscard]] virtual bool deaf() const = 0;
+  // How many bytes may wait there before who sends has to.
+  [[nodiscard]] virtual u64 room_to(const Socket&) const { return options.send_buffer; }
   // Nobody will read what is sent: its errno, and SIGPIPE.
   virtual i64 broken(const Sending& message);
   // Puts a record of a stream into its peer's queue.

@@ -62,13 +62,14 @@ i64 Socket::send_stream(Sending& message) {
     if (!to || shut_ & kNoSend || to->deaf()) {
       return done != 0 ? done : broken(message);
     }
-    if (to->records_.charged() >= options.send_buffer) {
+    const u64 room = room_to(*to);
+    if (to->records_.charged() >= room) {
       if (const i64 error = wait(to->queue, message.flags, deadline); error != 0) {
         return done != 0 ? done : error;
       }
       continue;
     }
-    const u64 bytes = std::min({message.data.left(), kPieceBytes, options.send_buffer / 2});
+    const u64 bytes = std::min({message.data.left(), kPieceBytes, room / 2});
     Record* const record = make_record(bytes);
     if (record == nullptr) {
       return done != 0 ? done : -kENOBUFS;
@@ -85,7 +86,7 @@ i64 Socket::send_stream(Sending& message) {
 
 // Wakes those who may send now and could not before.
 void Socket::taken_from(u64 charged_before) {
-  const auto busy = [&](u64 charged) { return charged * 4 > peer->options.send_buffer; };
+  const auto busy = [&](u64 charged) { return charged * 4 > peer->room_to(*this); };
   if (peer && busy(charged_before) && !busy(records_.charged())) {
     wake(queue);
     wake(peer->queue);
