@@ -15,6 +15,8 @@ constexpr u32 kIpOptions = 4, kIpMtu = 14, kIpAddMembership = 35, kIpDropMembers
 constexpr u32 kJoinGroup = 42, kLeaveGroup = 45;
 constexpr u32 kTcpInfo = 11, kTcpCongestion = 13, kTcpUpperProtocol = 31;
 constexpr u32 kIp6AddressForm = 1, kIp6Mtu = 24;
+constexpr u32 kIpTypeOfService = 1, kIpMulticastTtl = 33, kIp6MulticastHops = 18, kIp6TrafficClass = 67;
+constexpr i32 kCongestionBits = 3;
 constexpr i32 kLoopbackMtu = 65536;
 constexpr char kCongestion[16] = "cubic";
 
@@ -99,8 +101,8 @@ i64 InetSocket::set_option(i32 level, u32 option, u64 address, i32 bytes) {
   }
   i32 value = 0;
   u8 low = 0;
-  if (level == kLevelIp && bytes > 0 && bytes < static_cast<i32>(sizeof value)) {
-    if (const i64 error = files::get_user(low, address); error != 0) {
+  if (level == kLevelIp && bytes < static_cast<i32>(sizeof value)) {  // one byte will do, or none for 0
+    if (const i64 error = bytes > 0 ? files::get_user(low, address) : 0; error != 0) {
       return error;
     }
     value = low;
@@ -128,6 +130,18 @@ i64 InetSocket::set_option(i32 level, u32 option, u64 address, i32 bytes) {
   }
   if (level == kLevelIp6 && option == kIp6Only && local_.port != 0) {
     return -kEINVAL;
+  }
+  if (type == Type::kStream) {
+    if (level == kLevelIp && option == kIpMulticastTtl) {
+      return -kEINVAL;
+    }
+    if (level == kLevelIp6 && option == kIp6MulticastHops) {
+      return -kENOPROTOOPT;
+    }
+    if ((level == kLevelIp && option == kIpTypeOfService) ||
+        (level == kLevelIp6 && option == kIp6TrafficClass)) {
+      value = value == -1 ? value : value & ~kCongestionBits;  // the connection's own
+    }
   }
   const i64 error = numbers_.set(level, option, value);
   if (error == 0 && value == 0 && ((level == kLevelTcp && option == kTcpCork) || level == kLevelUdp)) {
