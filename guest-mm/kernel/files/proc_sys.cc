@@ -51,6 +51,15 @@ constexpr Setting kRows[] = {
     NOPTE_FIXED("kernel/random/entropy_avail", "256"),
     NOPTE_FIXED("kernel/random/poolsize", "256"),
     {.path = "kernel/random/uuid", .read = new_identifier},
+    // net
+    NOPTE_FIXED("net/core/rmem_default", "212992"),
+    NOPTE_FIXED("net/core/rmem_max", "212992"),
+    NOPTE_FIXED("net/core/somaxconn", "4096"),
+    NOPTE_FIXED("net/core/wmem_default", "212992"),
+    NOPTE_FIXED("net/core/wmem_max", "212992"),
+    NOPTE_FIXED("net/ipv4/ip_local_port_range", "32768\t60999"),
+    NOPTE_FIXED("net/ipv4/ip_unprivileged_port_start", "1024"),
+    NOPTE_FIXED("net/unix/max_dgram_qlen", "10"),
     // vm
     number<Vm::admin_reserve_kbytes>("vm/admin_reserve_kbytes"),
     number<Vm::compaction_proactiveness, 0, 100>("vm/compaction_proactiveness"),

@@ -3,6 +3,7 @@
 
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/user_memory.h"
+#include "guest-mm/kernel/net/interface.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/scheduler.h"
 #include "pvops/platform_ops.h"
@@ -179,7 +180,7 @@ i64 Socket::ioctl(u32 request, u64 argument) {
   if (request == kBytesSent) {
     return files::put_user(argument, static_cast<i32>(peer ? peer->records_.charged() : 0));
   }
-  return -kENOTTY;
+  return interface_ioctl(request, argument);
 }
 
 i64 Socket::wait(WaitQueue& where, u32 flags, u64 deadline_ns) {

@@ -185,7 +185,7 @@ i64 UnixSocket::listen(u32 backlog) {
   }
   backlog_ = std::min(backlog, kMostPending);
   state_ = State::kListening;
-  own_ = own_credentials();
+  peer_credentials_ = own_credentials();  // what who connects is told
   wake(queue);
   return 0;
 }
@@ -253,7 +253,7 @@ i64 UnixSocket::connect(const SocketAddress& address, u64 bytes, u32 flags) {
     join(*this, *end);
     end->name = listener.name;
     end->options = listener.options;
-    peer_credentials_ = listener.own_;
+    peer_credentials_ = listener.peer_credentials_;
     listener.append_pending(end);
     return 0;
   }

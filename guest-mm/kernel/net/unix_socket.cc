@@ -121,8 +121,8 @@ void UnixSocket::taken_from(u64 charged_before) {
 }
 
 i64 UnixSocket::receive(Receiving& message) {
-  if (message.flags & (kMessageOutOfBand | kMessageErrorQueue)) {
-    return message.flags & kMessageOutOfBand ? -kEOPNOTSUPP : -kEAGAIN;
+  if (message.flags & kMessageOutOfBand) {
+    return -kEOPNOTSUPP;
   }
   if (type == Type::kStream) {
     return state_ == State::kConnected ? receive_stream(message) : -kEINVAL;
@@ -131,23 +131,24 @@ i64 UnixSocket::receive(Receiving& message) {
 }
 
 i64 UnixSocket::send(Sending& message) {
-  if (message.flags & kMessageOutOfBand) {
-    return -kEOPNOTSUPP;
-  }
+  const bool out_of_band = message.flags & kMessageOutOfBand;
   if (type != Type::kStream) {
-    return send_record(message);
+    if (!datagrams() && state_ != State::kConnected) {
+      return error_ != 0 ? take_error() : -kENOTCONN;
+    }
+    return out_of_band ? -kEOPNOTSUPP : send_record(message);
   }
   if (message.to != nullptr && message.to_bytes != 0) {
     return state_ == State::kConnected ? -kEISCONN : -kEOPNOTSUPP;
   }
-  return !peer && state_ != State::kConnected ? -kENOTCONN : send_stream(message);
+  if (!peer && state_ != State::kConnected) {
+    return -kENOTCONN;
+  }
+  return out_of_band ? -kEOPNOTSUPP : send_stream(message);
 }
 
 i64 UnixSocket::send_record(Sending& message) {
   const bool named = datagrams() && message.to != nullptr && message.to_bytes != 0;
-  if (!datagrams() && state_ != State::kConnected) {
-    return error_ != 0 ? take_error() : -kENOTCONN;
-  }
   Ref<UnixSocket> to(unix_peer());
   if (named) {
     files::ErrnoOr<Ref<UnixSocket>> found = find(type, *message.to, message.to_bytes);

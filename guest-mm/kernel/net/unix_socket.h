@@ -46,7 +46,6 @@ class UnixSocket final : public Socket {
   i64 send_record(Sending& message);
   void wake_senders();
 
-  Credentials own_{0, ~u32{0}, ~u32{0}};  // when it began to listen
   Ref<files::Inode> name_inode_;
   UnixSocket* next_named_ = nullptr;
   UnixSocket* first_client_ = nullptr;  // datagram sockets whose peer this is
