@@ -24,6 +24,8 @@ enum class Capability : u32 {
   kSetuid = 7,
   kSetpcap = 8,
   kLinuxImmutable = 9,
+  kNetBindService = 10,
+  kNetAdmin = 12,
   kNetRaw = 13,
   kIpcLock = 14,
   kIpcOwner = 15,

@@ -52,6 +52,7 @@ enum Errno : i64 {
   kEOVERFLOW = 75,
   kELIBBAD = 80,
   kENOTSOCK = 88,
+  kEDESTADDRREQ = 89,
   kEMSGSIZE = 90,
   kEPROTOTYPE = 91,
   kENOPROTOOPT = 92,
@@ -60,6 +61,9 @@ enum Errno : i64 {
   kEOPNOTSUPP = 95,
   kEAFNOSUPPORT = 97,
   kEADDRINUSE = 98,
+  kEADDRNOTAVAIL = 99,
+  kENETUNREACH = 101,
+  kECONNABORTED = 103,
   kECONNRESET = 104,
   kENOBUFS = 105,
   kEISCONN = 106,
@@ -67,6 +71,8 @@ enum Errno : i64 {
   kETOOMANYREFS = 109,
   kETIMEDOUT = 110,
   kECONNREFUSED = 111,
+  kEALREADY = 114,
+  kEINPROGRESS = 115,
   kECANCELED = 125,
   // Never seen by programs: a signal interrupted the call. What becomes of it is decided when the signal is
   // delivered: RESTARTSYS is called again under SA_RESTART or without a handler, RESTARTNOHAND without a

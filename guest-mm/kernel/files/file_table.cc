@@ -7,6 +7,7 @@
 
 #include "guest-mm/core/heap.h"
 #include "guest-mm/kernel/files/inode.h"
+#include "guest-mm/kernel/net/passed_files.h"
 
 namespace nopte::guest::files {
 
@@ -108,6 +109,9 @@ void FileTable::close_all() {
     bits_ = inline_bits_.data();
     capacity_ = kInline;
   }
+  if (net::sockets_on_their_way()) {
+    net::close_unreachable();
+  }
 }
 
 u64 FileTable::lowest_free(u64 minimum) const {
@@ -118,6 +122,15 @@ u64 FileTable::lowest_free(u64 minimum) const {
     }
   }
   return std::max<u64>(minimum, words() * 64);
+}
+
+bool FileTable::has_room(u32 descriptors) const {
+  u64 next = 0;
+  for (; descriptors > 0 && next < limit_; ++next) {
+    next = lowest_free(next);
+    --descriptors;
+  }
+  return descriptors == 0 && next <= limit_;
 }
 
 i64 FileTable::insert(Ref<File> file, CloseOnExec close_on_exec, u64 minimum) {

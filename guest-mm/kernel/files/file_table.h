@@ -31,6 +31,8 @@ class FileTable {
   // New descriptors are below it (RLIMIT_NOFILE); higher ones that are open stay. At most kMost.
   [[nodiscard]] u32 limit() const { return limit_; }
   void set_limit(u32 limit) { limit_ = limit; }
+  // Whether so many descriptors are free.
+  [[nodiscard]] bool has_room(u32 descriptors = 1) const;
   // The lowest free descriptor >= minimum; -EMFILE, -EINVAL (minimum beyond the limit), -ENOMEM.
   i64 insert(Ref<File> file, CloseOnExec close_on_exec, u64 minimum = 0);
   // Puts the file at exactly this number, closing what was there. -EBADF beyond the limit, -ENOMEM.

@@ -56,7 +56,7 @@ struct SystemEntry {
   std::string_view name;
   ProcText make;
 };
-constexpr const SettingTree* kTrees[] = {&kProcSys, &kProcSysVIpc};
+constexpr const SettingTree* kTrees[] = {&kProcSys, &kProcSysVIpc, &kProcNet};
 constexpr SystemEntry kSystemFiles[] = {
     {"meminfo", proc_meminfo}, {"uptime", proc_uptime},           {"loadavg", proc_loadavg},
     {"mounts", proc_mounts},   {"version", proc_version},         {"cpuinfo", proc_cpuinfo},

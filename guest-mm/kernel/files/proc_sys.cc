@@ -113,6 +113,15 @@ constexpr Setting kRows[] = {
      set_pipe_max_size},
     number<g_pipe_limits.hard_user_pages>("fs/pipe-user-pages-hard"),
     number<g_pipe_limits.soft_user_pages>("fs/pipe-user-pages-soft"),
+    // net
+    NOPTE_FIXED("net/core/rmem_default", "212992"),
+    NOPTE_FIXED("net/core/rmem_max", "212992"),
+    NOPTE_FIXED("net/core/somaxconn", "4096"),
+    NOPTE_FIXED("net/core/wmem_default", "212992"),
+    NOPTE_FIXED("net/core/wmem_max", "212992"),
+    NOPTE_FIXED("net/ipv4/ip_local_port_range", "32768\t60999"),
+    NOPTE_FIXED("net/ipv4/ip_unprivileged_port_start", "1024"),
+    NOPTE_FIXED("net/unix/max_dgram_qlen", "10"),
     // vm
     number<Vm::admin_reserve_kbytes>("vm/admin_reserve_kbytes"),
     number<Vm::compaction_proactiveness, 0, 100>("vm/compaction_proactiveness"),

@@ -27,6 +27,7 @@ class RefCounted : public HeapAllocated {
 
   void retain() { ++references_; }
   [[nodiscard]] bool shared() const { return references_ > 1; }
+  [[nodiscard]] u32 references() const { return references_; }
   void release() {
     NOPTE_ASSERT(references_ > 0);
     if (--references_ == 0) {

@@ -110,9 +110,10 @@ struct SettingTree {
 // Errors: kENOMEM.
 ErrnoOr<Ref<Inode>> make_setting_root(const SettingTree& tree, Ref<Inode> above);
 
-// The trees that there are: proc_sys.cc, proc_sysvipc.cc, sys.cc.
+// The trees that there are: proc_sys.cc, proc_sysvipc.cc, net/proc_net.cc, sys.cc.
 extern const SettingTree kProcSys;
 extern const SettingTree kProcSysVIpc;
+extern const SettingTree kProcNet;
 extern const SettingTree kSys;
 
 }  // namespace nopte::guest::files

@@ -15,9 +15,15 @@ i64 add_files(const char* data, u64 bytes, Sending& message) {
     return 0;
   }
   if (!message.files) {
-    message.files = make_unique<PassedFiles>();
+    message.files = PassedFiles::make();
     if (!message.files) {
       return -kENOMEM;
+    }
+    if (message.files->too_many()) {
+      close_unreachable();
+    }
+    if (message.files->too_many()) {
+      return -kETOOMANYREFS;
     }
   }
   if (message.files->count() + count > kMostPassedFiles) {
@@ -30,14 +36,11 @@ i64 add_files(const char* data, u64 bytes, Sending& message) {
     if (!file || file->path_only()) {
       return -kEBADF;
     }
-    if (!message.files->add(std::move(file))) {
-      return -kETOOMANYREFS;
-    }
+    message.files->add(std::move(file));
   }
   return 0;
 }
 
-// Everybody is root, who may name any process that is there.
 i64 set_credentials(const char* data, u64 bytes, Sending& message) {
   Credentials named;
   if (bytes != sizeof named) {
@@ -61,6 +64,7 @@ i64 set_credentials(const char* data, u64 bytes, Sending& message) {
     return -kEPERM;
   }
   message.sender = named;
+  message.names_sender = true;
   return 0;
 }
 

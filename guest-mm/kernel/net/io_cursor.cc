@@ -81,4 +81,8 @@ bool IoCursor::put(const void* from, u64 bytes) {
   });
 }
 
+void IoCursor::skip(u64 bytes) {
+  static_cast<void>(copy(bytes, [](files::IoBuffer, u64, u64) { return Status::kOk; }));
+}
+
 }  // namespace nopte::guest::net

@@ -18,6 +18,8 @@ class IoCursor {
   // Precondition: so many are left.
   [[nodiscard]] bool get(void* to, u64 bytes);
   [[nodiscard]] bool put(const void* from, u64 bytes);
+  // Goes on behind them.
+  void skip(u64 bytes);
 
  private:
   struct Part {

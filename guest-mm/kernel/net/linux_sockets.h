@@ -1,5 +1,5 @@
 // Numbers and structures of Linux's x86-64 interface for sockets (uapi/linux/socket.h, asm-generic/socket.h,
-// include/linux/socket.h, uapi/linux/un.h).
+// include/linux/socket.h, uapi/linux/un.h, uapi/linux/in.h, uapi/linux/in6.h).
 #pragma once
 
 #include "pvops/base/types.h"
@@ -8,6 +8,8 @@ namespace nopte::guest::net {
 
 inline constexpr u16 kFamilyUnspecified = 0;
 inline constexpr u16 kFamilyUnix = 1;
+inline constexpr u16 kFamilyInet = 2;
+inline constexpr u16 kFamilyInet6 = 10;
 inline constexpr i32 kFamilies = 46;  // AF_MAX
 
 enum class Type : u8 { kStream = 1, kDatagram = 2, kRaw = 3, kSequential = 5 };
@@ -23,6 +25,7 @@ inline constexpr u32 kMessageEndOfRecord = 0x80;
 inline constexpr u32 kMessageWaitAll = 0x100;
 inline constexpr u32 kMessageErrorQueue = 0x2000;
 inline constexpr u32 kMessageNoSignal = 0x4000;
+inline constexpr u32 kMessageMore = 0x8000;
 inline constexpr u32 kMessageWaitForOne = 0x10000;
 inline constexpr u32 kMessageCloseOnExec = 0x40000000;
 
@@ -38,7 +41,10 @@ struct Credentials {
   i32 pid = 0;
   u32 uid = 0;
   u32 gid = 0;
+  bool operator==(const Credentials&) const = default;
 };
+// What goes with a message whose sender nobody asked for: no process, the overflow ids.
+inline constexpr Credentials kNobody{0, 65534, 65534};
 
 // struct msghdr
 struct MessageHeader {
@@ -70,11 +76,12 @@ struct ControlHeader {
 };
 constexpr u64 control_space(u64 bytes) { return (bytes + 7) & ~u64{7}; }
 
-// struct sockaddr_un
-inline constexpr u64 kNameBytes = 108;
+// struct sockaddr_storage; a sockaddr_un's path, a sockaddr_in's rest.
+inline constexpr u64 kFamilyBytes = 2;
+inline constexpr u64 kPathBytes = 108;
 struct SocketAddress {
-  u16 family = kFamilyUnix;
-  char text[kNameBytes + 18];  // as long as sockaddr_storage
+  u16 family = kFamilyUnspecified;
+  char text[126] = {};
 };
 static_assert(sizeof(SocketAddress) == 128);
 

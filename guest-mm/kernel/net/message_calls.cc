@@ -43,6 +43,11 @@ i64 send_message(const SocketOf& of, u64 address, u32 flags) {
   return of.socket->send(message);
 }
 
+i64 store_sender(const Receiving& message, u64 address, u64 bytes_address) {
+  return message.from ? store_address(message.from->address, message.from->bytes, address, bytes_address)
+                      : store_address({}, 0, address, bytes_address);
+}
+
 i64 receive_message(const SocketOf& of, u64 address, u32 flags) {
   MessageHeader header{};
   if (const i64 error = load_header(header, address); error != 0) {
@@ -59,15 +64,11 @@ i64 receive_message(const SocketOf& of, u64 address, u32 flags) {
   }
   const u64 control_before = header.control;
   message.flags_out |= flags & kMessageCloseOnExec;
-  store_control(header, flags, of.socket->pass_credentials, message);
+  store_control(header, flags, of.socket->options.pass_credentials, message);
   if (header.name != 0) {
-    const i64 bytes = message.from ? store_name(message.from.get(), header.name, header.name_bytes) : 0;
-    if (bytes < 0) {
-      return bytes;
-    }
-    header.name_bytes = static_cast<u32>(bytes);
-    if (files::put_user(address + offsetof(MessageHeader, name_bytes), header.name_bytes) != 0) {
-      return -kEFAULT;
+    const i64 error = store_sender(message, header.name, address + offsetof(MessageHeader, name_bytes));
+    if (error != 0) {
+      return error;
     }
   }
   const u64 control_bytes = header.control - control_before;
@@ -107,8 +108,7 @@ i64 sys_recvfrom(const SyscallArgs& args) {
   if (done < 0 || args.a4 == 0) {
     return done;
   }
-  const i64 error =
-      message.from ? store_address(message.from.get(), args.a4, args.a5) : files::put_user(args.a5, u32{0});
+  const i64 error = store_sender(message, args.a4, args.a5);
   return error != 0 ? error : done;
 }
 

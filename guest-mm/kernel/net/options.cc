@@ -1,43 +1,16 @@
-// getsockopt and setsockopt at SOL_SOCKET.
+// getsockopt and setsockopt at SOL_SOCKET (net/core/sock.c of Linux 6.12).
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/net/socket.h"
+#include "guest-mm/kernel/net/socket_options.h"
 
 namespace nopte::guest::net {
 
 namespace {
-
-// uapi/asm-generic/socket.h
-enum Option : u32 {
-  kDebug = 1,
-  kReuseAddress = 2,
-  kType = 3,
-  kError = 4,
-  kDontRoute = 5,
-  kBroadcast = 6,
-  kSendBuffer = 7,
-  kReceiveBuffer = 8,
-  kKeepAlive = 9,
-  kOutOfBandInline = 10,
-  kNoCheck = 11,
-  kPriority = 12,
-  kLinger = 13,
-  kReusePort = 15,
-  kTellCredentials = 16,
-  kPeerCredentials = 17,
-  kReceiveLeast = 18,
-  kSendLeast = 19,
-  kReceiveTimeout = 20,
-  kSendTimeout = 21,
-  kTimestamp = 29,
-  kAcceptConnections = 30,
-  kSendBufferForce = 32,
-  kReceiveBufferForce = 33,
-  kProtocol = 38,
-  kDomain = 39,
-};
 
 // Those that are one bit, kept and told.
 bool is_bit(u32 option) {
@@ -51,6 +24,9 @@ bool is_bit(u32 option) {
     case kNoCheck:
     case kReusePort:
     case kTimestamp:
+    case kTellSecurity:
+    case kTimestampNs:
+    case kTellOverflow:
       return true;
     default:
       return false;
@@ -89,50 +65,22 @@ i64 set_timeout(u64 address, i32 bytes, u64& timeout_us) {
   return 0;
 }
 
-}  // namespace
-
-i64 Socket::set_option(u32 option, u64 address, i32 bytes) {
-  i32 value = 0;
-  if (bytes < static_cast<i32>(sizeof value)) {
+// The one device that there is.
+i64 bind_to_device(u64 address, i32 bytes) {
+  constexpr u64 kDeviceBytes = 16;  // IFNAMSIZ
+  char name[kDeviceBytes] = {};
+  if (bytes < 0) {
     return -kEINVAL;
   }
-  if (const i64 error = files::get_user(value, address); error != 0) {
-    return error;
+  if (!arch::copy_from_user(name, Gva(address), std::min<u64>(static_cast<u64>(bytes), kDeviceBytes - 1))) {
+    return -kEFAULT;
   }
-  if (is_bit(option)) {
-    bits_ = (bits_ & ~(1u << option)) | (value != 0 ? 1u << option : 0);
-    return 0;
-  }
-  switch (option) {
-    case kTellCredentials:
-      pass_credentials = value != 0;
-      return 0;
-    case kSendBuffer:
-    case kSendBufferForce:
-      send_buffer_ = buffer_bytes(value, option == kSendBufferForce, 4608);
-      return 0;
-    case kReceiveBuffer:
-    case kReceiveBufferForce:
-      receive_buffer_ = buffer_bytes(value, option == kReceiveBufferForce, 2304);
-      return 0;
-    case kPriority:
-      priority_ = static_cast<u32>(value);
-      return 0;
-    case kReceiveLeast:
-      least_bytes_ = value < 0 ? 0x7fff'ffff : std::max<u32>(static_cast<u32>(value), 1);
-      return 0;
-    case kLinger:
-      return bytes < static_cast<i32>(sizeof linger_) ? -kEINVAL : files::get_user(linger_, address);
-    case kReceiveTimeout:
-      return set_timeout(address, bytes, receive_timeout_us_);
-    case kSendTimeout:
-      return set_timeout(address, bytes, send_timeout_us_);
-    default:
-      return -kENOPROTOOPT;
-  }
+  return name[0] == 0 || std::string_view(name) == "lo" ? 0 : -kENODEV;
 }
 
-i64 Socket::get_option(u32 option, u64 address, u64 bytes_address) {
+}  // namespace
+
+i64 store_option(u64 address, u64 bytes_address, const void* value, u64 bytes) {
   i32 room = 0;
   if (const i64 error = files::get_user(room, bytes_address); error != 0) {
     return error;
@@ -140,7 +88,92 @@ i64 Socket::get_option(u32 option, u64 address, u64 bytes_address) {
   if (room < 0) {
     return -kEINVAL;
   }
-  char answer[16];
+  bytes = std::min<u64>(bytes, static_cast<u64>(room));
+  if (!arch::copy_to_user(Gva(address), value, bytes)) {
+    return -kEFAULT;
+  }
+  return files::put_user(bytes_address, static_cast<i32>(bytes));
+}
+
+i64 Socket::set_option(i32 level, u32 option, u64 address, i32 bytes) {
+  return level == kLevelSocket ? set_socket_option(option, address, bytes) : -kEOPNOTSUPP;
+}
+
+i64 Socket::set_socket_option(u32 option, u64 address, i32 bytes) {
+  if (option == kBindToDevice) {
+    return bind_to_device(address, bytes);
+  }
+  i32 value = 0;
+  if (bytes < static_cast<i32>(sizeof value)) {
+    return -kEINVAL;
+  }
+  if (const i64 error = files::get_user(value, address); error != 0) {
+    return error;
+  }
+  const bool admin = capable(Capability::kNetAdmin);
+  if (is_bit(option)) {
+    if (option == kDebug && value != 0 && !admin) {
+      return -kEACCES;
+    }
+    options.bits = (options.bits & ~(u64{1} << option)) | (value != 0 ? u64{1} << option : 0);
+    return 0;
+  }
+  switch (option) {
+    case kTellCredentials:
+      options.pass_credentials = value != 0;
+      return 0;
+    case kSendBufferForce:
+    case kReceiveBufferForce:
+      if (!admin) {
+        return -kEPERM;
+      }
+      [[fallthrough]];
+    case kSendBuffer:
+    case kReceiveBuffer:
+      if (option == kSendBuffer || option == kSendBufferForce) {
+        options.send_buffer = buffer_bytes(value, option == kSendBufferForce, 4608);
+      } else {
+        options.receive_buffer = buffer_bytes(value, option == kReceiveBufferForce, 2304);
+      }
+      return 0;
+    case kPriority:
+    case kMark:
+      if ((option == kMark || value < 0 || value > 6) && !admin && !capable(Capability::kNetRaw)) {
+        return -kEPERM;
+      }
+      (option == kMark ? options.mark : options.priority) = static_cast<u32>(value);
+      return 0;
+    case kReceiveLeast:
+      options.least_bytes = value < 0 ? 0x7fff'ffff : std::max<u32>(static_cast<u32>(value), 1);
+      return 0;
+    case kLinger: {
+      i32 linger[2];
+      if (bytes < static_cast<i32>(sizeof linger)) {
+        return -kEINVAL;
+      }
+      if (const i64 error = files::get_user(linger, address); error != 0) {
+        return error;
+      }
+      options.linger[0] = linger[0] != 0 ? 1 : 0;
+      options.linger[1] = linger[0] != 0 ? linger[1] : options.linger[1];
+      return 0;
+    }
+    case kReceiveTimeout:
+    case kReceiveTimeoutNew:
+      return set_timeout(address, bytes, options.receive_timeout_us);
+    case kSendTimeout:
+    case kSendTimeoutNew:
+      return set_timeout(address, bytes, options.send_timeout_us);
+    default:
+      return -kENOPROTOOPT;
+  }
+}
+
+i64 Socket::get_option(i32 level, u32 option, u64 address, u64 bytes_address) {
+  if (level != kLevelSocket) {
+    return -kEOPNOTSUPP;
+  }
+  char answer[16] = {};
   u64 bytes = 4;
   const auto put_number = [&](u64 value) {
     const auto low = static_cast<u32>(value);
@@ -152,65 +185,73 @@ i64 Socket::get_option(u32 option, u64 address, u64 bytes_address) {
     std::memcpy(answer, value, bytes);
   };
   if (is_bit(option)) {
-    put_number(bits_ >> option & 1);
-  } else {
-    switch (option) {
-      case kType:
-        put_number(static_cast<u64>(type));
-        break;
-      case kError:
-        put_number(static_cast<u64>(std::exchange(error_, 0)));
-        break;
-      case kSendBuffer:
-        put_number(send_buffer_);
-        break;
-      case kReceiveBuffer:
-        put_number(receive_buffer_);
-        break;
-      case kPriority:
-        put_number(priority_);
-        break;
-      case kLinger:
-        bytes = sizeof linger_;
-        std::memcpy(answer, linger_, bytes);
-        break;
-      case kTellCredentials:
-        put_number(pass_credentials ? 1 : 0);
-        break;
-      case kPeerCredentials:
-        bytes = sizeof peer_credentials_;
-        std::memcpy(answer, &peer_credentials_, bytes);
-        break;
-      case kReceiveLeast:
-        put_number(least_bytes_);
-        break;
-      case kSendLeast:
-        put_number(1);
-        break;
-      case kReceiveTimeout:
-        time(receive_timeout_us_);
-        break;
-      case kSendTimeout:
-        time(send_timeout_us_);
-        break;
-      case kAcceptConnections:
-        put_number(state_ == State::kListening ? 1 : 0);
-        break;
-      case kProtocol:
-        put_number(0);
-        break;
-      case kDomain:
-        put_number(kFamilyUnix);
-        break;
-      default:
-        return -kENOPROTOOPT;
-    }
+    put_number(options.bit(option) ? 1 : 0);
+    return store_option(address, bytes_address, answer, bytes);
   }
-  bytes = std::min<u64>(bytes, static_cast<u64>(room));
-  if (!arch::copy_to_user(Gva(address), answer, bytes)) {
-    return -kEFAULT;
+  switch (option) {
+    case kType:
+      put_number(static_cast<u64>(type));
+      break;
+    case kError:
+      put_number(static_cast<u64>(std::exchange(error_, 0)));
+      break;
+    case kSendBuffer:
+      put_number(options.send_buffer);
+      break;
+    case kReceiveBuffer:
+      put_number(options.receive_buffer);
+      break;
+    case kPriority:
+      put_number(options.priority);
+      break;
+    case kMark:
+      put_number(options.mark);
+      break;
+    case kLinger:
+      bytes = sizeof options.linger;
+      std::memcpy(answer, options.linger, bytes);
+      break;
+    case kTellCredentials:
+      put_number(options.pass_credentials ? 1 : 0);
+      break;
+    case kPeerCredentials:
+      bytes = sizeof peer_credentials_;
+      std::memcpy(answer, &peer_credentials_, bytes);
+      break;
+    case kReceiveLeast:
+      put_number(options.least_bytes);
+      break;
+    case kSendLeast:
+      put_number(1);
+      break;
+    case kReceiveTimeout:
+    case kReceiveTimeoutNew:
+      time(options.receive_timeout_us);
+      break;
+    case kSendTimeout:
+    case kSendTimeoutNew:
+      time(options.send_timeout_us);
+      break;
+    case kAcceptConnections:
+      put_number(state_ == State::kListening ? 1 : 0);
+      break;
+    case kProtocol:
+      put_number(protocol);
+      break;
+    case kDomain:
+      put_number(family);
+      break;
+    case kBindToDevice:
+      bytes = 0;
+      break;
+    case kCookie:
+      bytes = sizeof number;
+      std::memcpy(answer, &number, bytes);
+      break;
+    default:
+      return -kENOPROTOOPT;
   }
-  return files::put_user(bytes_address, static_cast<i32>(bytes));
+  return store_option(address, bytes_address, answer, bytes);
 }
 
 }  // namespace nopte::guest::net

@@ -4,8 +4,6 @@ namespace nopte::guest::net {
 
 namespace {
 
-constexpr u32 kMostOnTheirWay = 4096;
-u32 g_on_their_way = 0;
 Record* g_dead = nullptr;
 bool g_freeing = false;
 
@@ -16,17 +14,6 @@ void destroy_record(Record* record) {
 }
 
 }  // namespace
-
-PassedFiles::~PassedFiles() { g_on_their_way -= count_; }
-
-bool PassedFiles::add(Ref<files::File> file) {
-  if (g_on_their_way == kMostOnTheirWay) {
-    return false;
-  }
-  ++g_on_their_way;
-  files_[count_++] = std::move(file);
-  return true;
-}
 
 Record* make_record(u64 bytes) {
   void* const block = heap_alloc(sizeof(Record) + bytes);

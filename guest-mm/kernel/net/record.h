@@ -4,32 +4,15 @@
 
 #include "guest-mm/kernel/files/file.h"
 #include "guest-mm/kernel/net/linux_sockets.h"
+#include "guest-mm/kernel/net/passed_files.h"
 
 namespace nopte::guest::net {
 
-// A socket's name: a path with its terminator, or an abstract one, whose first byte is 0.
+// A socket's address, as programs see it. An AF_UNIX path has its terminator, an abstract name begins with 0.
 class Name final : public files::RefCounted {
  public:
-  u64 bytes = 0;
-  char text[kNameBytes + 1];
-};
-
-// Open files on their way (SCM_RIGHTS).
-class PassedFiles final : public HeapAllocated {
- public:
-  PassedFiles() = default;
-  PassedFiles(const PassedFiles&) = delete;
-  PassedFiles& operator=(const PassedFiles&) = delete;
-  ~PassedFiles();
-  // False: too many are on their way in all the system. There is no search for sockets that only wait in
-  // themselves: they stay for ever, and this is their bound.
-  [[nodiscard]] bool add(Ref<files::File> file);
-  [[nodiscard]] u32 count() const { return count_; }
-  [[nodiscard]] const Ref<files::File>& operator[](u32 i) const { return files_[i]; }
-
- private:
-  u32 count_ = 0;
-  Ref<files::File> files_[kMostPassedFiles];
+  u64 bytes = 0;  // with the family
+  SocketAddress address;
 };
 
 struct Record {

@@ -3,6 +3,7 @@
 
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/user_memory.h"
+#include "guest-mm/kernel/net/interface.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/scheduler.h"
 #include "pvops/platform_ops.h"
@@ -14,8 +15,13 @@ namespace {
 class SocketFile final : public files::File {
  public:
   SocketFile(const Ref<Socket>& socket, u32 flags)
-      : File(socket, flags | files::kOpenReadWrite), socket_(*socket) {}
-  ~SocketFile() override { socket_.close(); }
+      : File(socket, flags | files::kOpenReadWrite), socket_(*socket) {
+    socket_.file = this;
+  }
+  ~SocketFile() override {
+    socket_.close();
+    close_unreachable();
+  }
 
   i64 read(files::IoBuffer to, u64 bytes, u64) override {
     IoCursor parts(to, bytes);
@@ -34,6 +40,10 @@ class SocketFile final : public files::File {
 };
 
 u32 flags_of(const files::File& file) { return file.non_blocking() ? kMessageDontWait : 0; }
+
+u64 deadline_after(u64 timeout_us) {
+  return timeout_us == 0 ? kNoDeadline : platform_ops().now_ns() + timeout_us * 1000;
+}
 
 }  // namespace
 
@@ -62,111 +72,97 @@ i64 write_parts(files::File& file, Socket& socket, IoCursor& parts) {
   return socket.send(message);
 }
 
-Socket::Socket(Type socket_type) : Inode(files::kModeSocket | 0777), type(socket_type) {}
+Socket::Socket(u16 socket_family, Type socket_type, u16 socket_protocol)
+    : Inode(files::kModeSocket | 0777), family(socket_family), type(socket_type), protocol(socket_protocol) {
+  const Identity& who = identity();
+  uid = who.user.file;
+  gid = who.group.file;
+}
 Socket::~Socket() = default;
-
-void Socket::join(Socket& a, Socket& b) {
-  a.set_peer(Ref<Socket>(&b));
-  b.set_peer(Ref<Socket>(&a));
-  a.state_ = b.state_ = State::kConnected;
-  a.peer_credentials_ = b.peer_credentials_ = own_credentials();
-}
-
-void Socket::set_peer(Ref<Socket> other) {
-  if (datagrams() && peer) {
-    Socket** at = &peer->first_client_;
-    while (*at != this) {
-      at = &(*at)->next_client_;
-    }
-    *at = next_client_;
-  }
-  peer = std::move(other);
-  if (datagrams() && peer) {
-    next_client_ = peer->first_client_;
-    peer->first_client_ = this;
-  }
-}
 
 void Socket::close() {
   if (closed_) {
     return;
   }
   closed_ = true;
+  file = nullptr;
   shut_ = kNoReceive | kNoSend;
-  leave_names();
-  if (!datagrams() && peer && !peer->closed_) {
-    peer->shut_ = kNoReceive | kNoSend;
-    if (records_.count() != 0) {
-      peer->error_ = kECONNRESET;
-    }
-    wake(peer->queue);
-  }
-  wake_senders();
-  set_peer(nullptr);
+  leave();
+  close_pending();
+  records_.clear();
+}
+
+void Socket::close_pending() {
   while (first_pending_) {
     const Ref<Socket> one = first_pending_;
-    first_pending_ = one->next_pending_;
-    one->next_pending_ = nullptr;
+    first_pending_ = std::move(one->next_pending_);
     if (one->peer) {
       one->peer->error_ = kECONNRESET;
     }
     one->close();
   }
   pending_ = 0;
+}
+
+void Socket::drop_records() {
   records_.clear();
+  for (Socket* pending = first_pending_.get(); pending != nullptr; pending = pending->next_pending_.get()) {
+    pending->drop_records();
+  }
 }
 
-// Who waits to send to it, and who polls for that.
-void Socket::wake_senders() {
-  wake(queue);
-  if (datagrams()) {
-    for (Socket* client = first_client_; client != nullptr; client = client->next_client_) {
-      wake(client->queue);
+files::ErrnoOr<Ref<Socket>> Socket::accept(u32 flags) {
+  if (type == Type::kDatagram) {
+    return files::ErrnoFail(kEOPNOTSUPP);
+  }
+  if (state_ != State::kListening) {
+    return files::ErrnoFail(kEINVAL);
+  }
+  const u64 deadline = receive_deadline();
+  while (!first_pending_) {
+    if (shut_ & kNoReceive || state_ != State::kListening) {
+      return files::ErrnoFail(kEINVAL);
     }
-  } else if (peer) {
-    wake(peer->queue);
+    if (const i64 error = wait(queue, flags, deadline); error != 0) {
+      return files::ErrnoFail(static_cast<Errno>(-error));
+    }
   }
+  Ref<Socket> one = first_pending_;
+  first_pending_ = std::move(one->next_pending_);
+  one->accepted_ = true;
+  if (pending_-- > backlog_) {
+    wake(queue);
+  }
+  return one;
 }
 
-i64 Socket::shut_down(u32 how) {
-  if (how > 2) {
-    return -kEINVAL;
+void Socket::put_back(Ref<Socket> accepted) {
+  if (closed_ || state_ != State::kListening) {
+    accepted->close();
+    return;
   }
-  shut_ |= static_cast<u8>(how + 1);
-  if (!datagrams() && peer) {
-    peer->shut_ |=
-        static_cast<u8>(((how + 1) & kNoReceive ? kNoSend : 0) | ((how + 1) & kNoSend ? kNoReceive : 0));
-    wake(peer->queue);
-  }
+  accepted->accepted_ = false;
+  accepted->next_pending_ = std::move(first_pending_);
+  first_pending_ = std::move(accepted);
+  ++pending_;
   wake(queue);
-  return 0;
+}
+
+void Socket::append_pending(Ref<Socket> end) {
+  end->accepted_ = false;
+  Ref<Socket>* last = &first_pending_;
+  while (*last) {
+    last = &(*last)->next_pending_;
+  }
+  *last = std::move(end);
+  ++pending_;
+  wake(queue);
 }
 
 i64 Socket::take_error() { return -static_cast<i64>(std::exchange(error_, 0)); }
 
-// Linux's unix_writable(): a quarter of the buffer at most is in use.
-bool Socket::writable() const {
-  return state_ != State::kListening && (!peer || peer->records_.charged() * 4 <= send_buffer_);
-}
-
-bool Socket::full_for(const Socket& sender) const {
-  constexpr u64 kMostDatagrams = 10;  // net.unix.max_dgram_qlen
-  const bool mutual = peer.get() == &sender || this == &sender;
-  return (!mutual && records_.count() > kMostDatagrams) ||
-         (records_.count() != 0 && records_.charged() >= sender.send_buffer_);
-}
-
-u32 Socket::poll() {
-  using namespace files;  // NOLINT(google-build-using-namespace)
-  constexpr u32 kPollWriteBand = 0x200;
-  u32 events = error_ != 0 ? kPollError : 0;
-  events |= shut_ == (kNoReceive | kNoSend) ? kPollHangUp : 0;
-  events |= shut_ & kNoReceive ? kPollReadHangUp | kPollIn | kPollReadNormal : 0;
-  events |= records_.count() != 0 || pending_ != 0 ? kPollIn | kPollReadNormal : 0;
-  events |= !datagrams() && state_ == State::kUnconnected ? kPollHangUp : 0;
-  const bool can_write = writable() && (!datagrams() || !peer || !peer->full_for(*this));
-  return events | (can_write ? kPollOut | kPollWriteNormal | kPollWriteBand : 0);
-}
+u64 Socket::send_deadline() const { return deadline_after(options.send_timeout_us); }
+u64 Socket::receive_deadline() const { return deadline_after(options.receive_timeout_us); }
 
 i64 Socket::ioctl(u32 request, u64 argument) {
   constexpr u32 kBytesWaiting = 0x541b;  // FIONREAD, SIOCINQ
@@ -176,13 +172,15 @@ i64 Socket::ioctl(u32 request, u64 argument) {
       return -kEINVAL;
     }
     const Record* const first = records_.first();
-    const u64 bytes = !datagrams() ? records_.waiting_bytes() : first != nullptr ? first->bytes : 0;
+    const u64 bytes = type != Type::kDatagram ? records_.waiting_bytes()
+                      : first != nullptr      ? first->bytes
+                                              : 0;
     return files::put_user(argument, static_cast<i32>(bytes));
   }
   if (request == kBytesSent) {
     return files::put_user(argument, static_cast<i32>(peer ? peer->records_.charged() : 0));
   }
-  return -kENOTTY;
+  return interface_ioctl(request, argument);
 }
 
 i64 Socket::wait(WaitQueue& where, u32 flags, u64 deadline_ns) {

@@ -1,8 +1,10 @@
-// Sockets of AF_UNIX. A Socket is the inode (S_IFSOCK, without a name in any directory) and the endpoint; its
-// one open file closes it. Meanwhile and afterwards others may hold the closed socket, as their peer.
+// What sockets of every family have in common. A Socket is the inode (S_IFSOCK, without a name in any
+// directory) and the endpoint; its one open file closes it. Meanwhile and afterwards others may hold the
+// closed socket, as their peer.
 //
 // What is sent lies in the receiver's queue of records. Senders wait in the receiver's wait queue, everyone
-// else in the socket's own.
+// else in the socket's own. A stream is two sockets that are each other's peers, whatever their family: there
+// is no network between them.
 #pragma once
 
 #include "guest-mm/kernel/files/inode.h"
@@ -12,7 +14,7 @@
 
 namespace nopte::guest::net {
 
-// Of the running process. One user and group, 0.
+// Of the running process.
 Credentials own_credentials();
 // What goes with a message unless it names others: the real ids.
 Credentials sender_credentials();
@@ -22,7 +24,8 @@ struct Sending {
   u32 flags;                          // kMessage..., kMessageDontWait for a file that does not block
   const SocketAddress* to = nullptr;  // null: the peer
   u64 to_bytes = 0;
-  Credentials sender = sender_credentials();
+  bool names_sender = false;  // `sender` is the program's own choice
+  Credentials sender = kNobody;
   UniquePtr<PassedFiles> files = {};
 };
 
@@ -35,72 +38,116 @@ struct Receiving {
   UniquePtr<PassedFiles> files = {};
 };
 
-class Socket final : public files::Inode {
+// What setsockopt changes at SOL_SOCKET; connections that are accepted have their listener's.
+struct SocketOptions {
+  static constexpr u64 kUsualBufferBytes = 212992;
+  u64 send_buffer = kUsualBufferBytes;
+  u64 receive_buffer = kUsualBufferBytes;
+  u64 send_timeout_us = 0;  // 0: none
+  u64 receive_timeout_us = 0;
+  u64 bits = 0;  // options of one bit, by their numbers
+  i32 linger[2] = {};
+  u32 priority = 0;
+  u32 mark = 0;
+  u32 least_bytes = 1;
+  bool pass_credentials = false;
+
+  [[nodiscard]] bool bit(u32 option) const { return bits >> option & 1; }
+};
+
+class Socket : public files::Inode {
  public:
   enum class State : u8 { kUnconnected, kListening, kConnected };
   static constexpr u8 kNoReceive = 1;
   static constexpr u8 kNoSend = 2;
-  static constexpr u64 kUsualBufferBytes = 212992;
-
-  explicit Socket(Type socket_type);
-  ~Socket() override;
 
   files::ErrnoOr<Ref<files::File>> open(u32) override { return files::ErrnoFail(kENXIO); }
   Socket* as_socket() override { return this; }
   [[nodiscard]] u64 device_of_file_system() const override { return files::device_number(0, 8); }
 
   // The calls of those names. Bytes, 0, or a negative errno.
-  i64 bind(const SocketAddress& address, u64 bytes);
-  i64 listen(u32 backlog);
-  i64 connect(const SocketAddress& address, u64 bytes, u32 flags);
+  virtual i64 bind(const SocketAddress& address, u64 bytes) = 0;
+  virtual i64 listen(u32 backlog) = 0;
+  virtual i64 connect(const SocketAddress& address, u64 bytes, u32 flags) = 0;
   files::ErrnoOr<Ref<Socket>> accept(u32 flags);
-  i64 shut_down(u32 how);
-  i64 send(Sending& message);
-  i64 receive(Receiving& message);
-  i64 ioctl(u32 request, u64 argument);
-  i64 set_option(u32 option, u64 address, i32 bytes);
-  i64 get_option(u32 option, u64 address, u64 bytes_address);
-  u32 poll();
+  // Puts back what accept() gave: nobody could take it.
+  void put_back(Ref<Socket> accepted);
+  virtual i64 shut_down(u32 how) = 0;
+  virtual i64 send(Sending& message) = 0;
+  virtual i64 receive(Receiving& message) = 0;
+  virtual i64 ioctl(u32 request, u64 argument);
+  virtual i64 set_option(i32 level, u32 option, u64 address, i32 bytes);
+  virtual i64 get_option(i32 level, u32 option, u64 address, u64 bytes_address);
+  virtual u32 poll() = 0;
+  // Its own address and its peer's: the length, or -ENOTCONN.
+  virtual i64 own_address(SocketAddress& out) const = 0;
+  virtual i64 peer_address(SocketAddress& out) const = 0;
   // The open file is gone.
   void close();
 
-  // Makes two sockets, both unconnected, each other's peers.
-  static void join(Socket& a, Socket& b);
+  // Of its queue, and of the connections that nobody accepted.
+  template <class Visit>
+  void for_each_record(Visit visit) const {
+    for (const Record* record = records_.first(); record != nullptr; record = record->next) {
+      visit(*record);
+    }
+    for (const Socket* pending = first_pending_.get(); pending != nullptr;
+         pending = pending->next_pending_.get()) {
+      pending->for_each_record(visit);
+    }
+  }
+  void drop_records();
+
+  [[nodiscard]] State state() const { return state_; }
+  [[nodiscard]] u64 queued_bytes() const { return records_.waiting_bytes(); }
 
   WaitQueue queue;
-  Ref<Name> name;  // null: none
+  Ref<Name> name;  // of AF_UNIX; null: none
   Ref<Socket> peer;
+  files::File* file = nullptr;  // null before there is one, and once it is gone
+  SocketFlight flight;
+  SocketOptions options;
+  const u16 family;
   const Type type;
-  bool pass_credentials = false;
+  const u16 protocol;
 
- private:
-  [[nodiscard]] bool datagrams() const { return type == Type::kDatagram; }
-  [[nodiscard]] bool writable() const;
-  // Whether a datagram from `sender` has to wait.
-  [[nodiscard]] bool full_for(const Socket& sender) const;
-  i64 bind_without_address();
-  files::ErrnoOr<Ref<Socket>> find(const SocketAddress& address, u64 bytes);
-  void enter_names();
-  void leave_names();
-  void set_peer(Ref<Socket> other);
-  i64 connect_datagrams(const SocketAddress& address, u64 bytes);
+ protected:
+  Socket(u16 socket_family, Type socket_type, u16 socket_protocol);
+  ~Socket() override;
+
+  // The rest of close(): its peer gets to know, its name is free.
+  virtual void leave() = 0;
+  // Whether what is sent to it has nobody to read it any more.
+  [[nodiscard]] virtual bool deaf() const = 0;
+  // How many bytes may wait there before who sends has to.
+  [[nodiscard]] virtual u64 room_to(const Socket&) const { return options.send_buffer; }
+  // Nobody will read what is sent: its errno, and SIGPIPE.
+  virtual i64 broken(const Sending& message);
+  // Puts a record of a stream into its peer's queue.
+  virtual void deliver(Socket& to, Record* record, Sending& message);
+  // Asks the other side for what it holds back; whether anything came.
+  virtual bool pull() { return false; }
+
   i64 send_stream(Sending& message);
-  i64 send_record(Sending& message);
   i64 receive_stream(Receiving& message);
   i64 receive_record(Receiving& message);
   // 0: look again; or what the call answers.
-  i64 wait(WaitQueue& where, u32 flags, u64 deadline_ns);
+  static i64 wait(WaitQueue& where, u32 flags, u64 deadline_ns);
   [[nodiscard]] i64 take_error();
-  void taken_from(u64 charged_before);
+  [[nodiscard]] u64 send_deadline() const;
+  [[nodiscard]] u64 receive_deadline() const;
+  virtual void taken_from(u64 charged_before);
   void append_from(Socket& sender, Record* record, Sending& message);
-  void wake_senders();
+  // To those that a listener's accept() gives out.
+  void append_pending(Ref<Socket> end);
+  void close_pending();
 
   State state_ = State::kUnconnected;
   u8 shut_ = 0;
   bool closed_ = false;
-  i32 error_ = 0;  // SO_ERROR
+  bool accepted_ = true;  // or made otherwise
+  i32 error_ = 0;         // SO_ERROR
   RecordQueue records_;
-  Credentials own_{0, ~u32{0}, ~u32{0}};  // when it began to listen
   Credentials peer_credentials_{0, ~u32{0}, ~u32{0}};
 
   // Connections that nobody accepted, of one that listens.
@@ -109,28 +156,21 @@ class Socket final : public files::Inode {
   u32 pending_ = 0;
   u32 backlog_ = 0;
 
-  // All that have a name.
-  Ref<files::Inode> name_inode_;
-  Socket* next_named_ = nullptr;
-  Socket* first_client_ = nullptr;  // datagram sockets whose peer this is
-  Socket* next_client_ = nullptr;
-
-  u64 send_buffer_ = kUsualBufferBytes;
-  u64 receive_buffer_ = kUsualBufferBytes;
-  u64 send_timeout_us_ = 0;  // 0: none
-  u64 receive_timeout_us_ = 0;
-  u32 bits_ = 0;  // options that are kept and told, nothing more
-  u32 linger_[2] = {};
-  u32 priority_ = 0;
-  u32 least_bytes_ = 1;
-
-  static Socket* g_named;
+ private:
+  i64 set_socket_option(u32 option, u64 address, i32 bytes);
 };
 
+// net.core.somaxconn
+inline constexpr u32 kMostPending = 4096;
+
+// A new socket. Errors: as socket(2).
+files::ErrnoOr<Ref<Socket>> make_socket(i32 family, u32 type, i32 protocol);
 // A new file on it. Null: no memory, and the socket is closed.
 Ref<files::File> make_socket_file(const Ref<Socket>& socket, u32 flags);
 // readv and writev.
 i64 read_parts(files::File& file, Socket& socket, IoCursor& parts);
 i64 write_parts(files::File& file, Socket& socket, IoCursor& parts);
+// Copies an option's value and its length, cut to the room at *bytes_address.
+i64 store_option(u64 address, u64 bytes_address, const void* value, u64 bytes);
 
 }  // namespace nopte::guest::net

@@ -1,5 +1,6 @@
 // socket and what makes connections.
 #include "guest-mm/kernel/net/socket_support.h"
+#include "guest-mm/kernel/net/unix_socket.h"
 
 namespace nopte::guest {
 
@@ -19,38 +20,7 @@ i64 insert(const Ref<Socket>& socket, u32 flags) {
   return file ? files::current_files().table.insert(std::move(file), close_on_exec(flags)) : -kENFILE;
 }
 
-// 0 with the type, or a negative errno.
-i64 check_kind(u64 family, u64 type_and_flags, u64 protocol, Type& type) {
-  const auto number = static_cast<u32>(type_and_flags) & kTypeMask;
-  if ((static_cast<u32>(type_and_flags) & ~(kKnownFlags | kTypeMask)) != 0) {
-    return -kEINVAL;
-  }
-  if (static_cast<u32>(family) >= static_cast<u32>(kFamilies)) {
-    return -kEAFNOSUPPORT;
-  }
-  if (number >= kTypes) {
-    return -kEINVAL;
-  }
-  if (static_cast<u32>(family) != kFamilyUnix) {
-    return -kEAFNOSUPPORT;
-  }
-  if (static_cast<u32>(protocol) != 0 && static_cast<u32>(protocol) != kFamilyUnix) {
-    return -kEPROTONOSUPPORT;
-  }
-  switch (static_cast<Type>(number)) {
-    case Type::kStream:
-    case Type::kDatagram:
-    case Type::kSequential:
-      type = static_cast<Type>(number);
-      return 0;
-    case Type::kRaw:
-      type = Type::kDatagram;
-      return 0;
-    default:
-      return -kESOCKTNOSUPPORT;
-  }
-}
-
+// Linux's order: first a descriptor, then a connection. One that nobody can take stays with the listener.
 i64 accept(u64 descriptor, u64 address, u64 bytes_address, u32 flags) {
   if ((flags & ~kKnownFlags) != 0) {
     return -kEINVAL;
@@ -59,15 +29,26 @@ i64 accept(u64 descriptor, u64 address, u64 bytes_address, u32 flags) {
   if (listener.error != 0) {
     return listener.error;
   }
+  files::FileTable& table = files::current_files().table;
+  if (!table.has_room()) {
+    return -kEMFILE;
+  }
   const files::ErrnoOr<Ref<Socket>> socket = listener.socket->accept(listener.flags());
   if (!socket) {
     return files::negated(socket.error());
   }
-  const Ref<Name> name = (*socket)->peer ? (*socket)->peer->name : nullptr;
+  if (!table.has_room()) {
+    listener.socket->put_back(*socket);  // another thread took the last descriptor meanwhile
+    return -kEMFILE;
+  }
+  SocketAddress from;
+  const i64 bytes = (*socket)->peer_address(from);
   const i64 made = insert(*socket, flags);
   if (made >= 0 && address != 0) {
-    if (const i64 error = store_address(name.get(), address, bytes_address); error != 0) {
-      static_cast<void>(files::current_files().table.close(static_cast<u64>(made)));
+    const i64 error =
+        bytes < 0 ? -kECONNABORTED : store_address(from, static_cast<u64>(bytes), address, bytes_address);
+    if (error != 0) {
+      static_cast<void>(table.close(static_cast<u64>(made)));
       return error;
     }
   }
@@ -77,38 +58,49 @@ i64 accept(u64 descriptor, u64 address, u64 bytes_address, u32 flags) {
 }  // namespace
 
 i64 sys_socket(const SyscallArgs& args) {
-  Type type{};
-  if (const i64 error = check_kind(args.a0, args.a1, args.a2, type); error != 0) {
-    return error;
+  const auto type = static_cast<u32>(args.a1);
+  if ((type & ~(kKnownFlags | kTypeMask)) != 0) {
+    return -kEINVAL;
   }
-  Ref<Socket> socket = files::make_counted<Socket>(type);
-  return socket ? insert(socket, static_cast<u32>(args.a1)) : -kENFILE;
+  const files::ErrnoOr<Ref<Socket>> socket =
+      make_socket(static_cast<i32>(args.a0), type & kTypeMask, static_cast<i32>(args.a2));
+  return socket ? insert(*socket, type) : files::negated(socket.error());
 }
 
 i64 sys_socketpair(const SyscallArgs& args) {
-  Type type{};
-  if (const i64 error = check_kind(args.a0, args.a1, args.a2, type); error != 0) {
-    return error;
+  const auto type = static_cast<u32>(args.a1);
+  if ((type & ~(kKnownFlags | kTypeMask)) != 0) {
+    return -kEINVAL;
   }
-  const Ref<Socket> a = files::make_counted<Socket>(type);
-  const Ref<Socket> b = files::make_counted<Socket>(type);
-  if (!a || !b) {
-    return -kENFILE;
+  files::FileTable& table = files::current_files().table;
+  if (!table.has_room(2)) {
+    return -kEMFILE;
   }
-  Socket::join(*a, *b);
-  const auto flags = static_cast<u32>(args.a1);
-  const i64 first = insert(a, flags);
-  const i64 second = first < 0 ? first : insert(b, flags);
+  Ref<Socket> ends[2];
+  for (Ref<Socket>& end : ends) {
+    files::ErrnoOr<Ref<Socket>> made =
+        make_socket(static_cast<i32>(args.a0), type & kTypeMask, static_cast<i32>(args.a2));
+    if (!made) {
+      return files::negated(made.error());
+    }
+    end = std::move(*made);
+  }
+  if (ends[0]->family != kFamilyUnix) {
+    return -kEOPNOTSUPP;
+  }
+  UnixSocket::join(static_cast<UnixSocket&>(*ends[0]), static_cast<UnixSocket&>(*ends[1]));
+  const i64 first = insert(ends[0], type);
+  const i64 second = first < 0 ? first : insert(ends[1], type);
   const i32 both[2] = {static_cast<i32>(first), static_cast<i32>(second)};
   const i64 error = second < 0 ? second : files::put_user(args.a3, both);
   if (error != 0) {
     for (const i64 made : {first, second}) {
       if (made >= 0) {
-        static_cast<void>(files::current_files().table.close(static_cast<u64>(made)));
+        static_cast<void>(table.close(static_cast<u64>(made)));
       }
     }
-    a->close();
-    b->close();
+    ends[0]->close();
+    ends[1]->close();
   }
   return error;
 }
@@ -145,7 +137,12 @@ i64 sys_accept4(const SyscallArgs& args) {
 
 i64 sys_getsockname(const SyscallArgs& args) {
   const SocketOf of(args.a0);
-  return of.error != 0 ? of.error : store_address(of.socket->name.get(), args.a1, args.a2);
+  if (of.error != 0) {
+    return of.error;
+  }
+  SocketAddress own;
+  const i64 bytes = of.socket->own_address(own);
+  return bytes < 0 ? bytes : store_address(own, static_cast<u64>(bytes), args.a1, args.a2);
 }
 
 i64 sys_getpeername(const SyscallArgs& args) {
@@ -153,7 +150,9 @@ i64 sys_getpeername(const SyscallArgs& args) {
   if (of.error != 0) {
     return of.error;
   }
-  return of.socket->peer ? store_address(of.socket->peer->name.get(), args.a1, args.a2) : -kENOTCONN;
+  SocketAddress other;
+  const i64 bytes = of.socket->peer_address(other);
+  return bytes < 0 ? bytes : store_address(other, static_cast<u64>(bytes), args.a1, args.a2);
 }
 
 i64 sys_shutdown(const SyscallArgs& args) {
@@ -169,9 +168,8 @@ i64 sys_setsockopt(const SyscallArgs& args) {
   if (static_cast<i32>(args.a4) < 0) {
     return -kEINVAL;
   }
-  return static_cast<i32>(args.a1) == kLevelSocket
-             ? of.socket->set_option(static_cast<u32>(args.a2), args.a3, static_cast<i32>(args.a4))
-             : -kEOPNOTSUPP;
+  return of.socket->set_option(static_cast<i32>(args.a1), static_cast<u32>(args.a2), args.a3,
+                               static_cast<i32>(args.a4));
 }
 
 i64 sys_getsockopt(const SyscallArgs& args) {
@@ -179,9 +177,7 @@ i64 sys_getsockopt(const SyscallArgs& args) {
   if (of.error != 0) {
     return of.error;
   }
-  return static_cast<i32>(args.a1) == kLevelSocket
-             ? of.socket->get_option(static_cast<u32>(args.a2), args.a3, args.a4)
-             : -kEOPNOTSUPP;
+  return of.socket->get_option(static_cast<i32>(args.a1), static_cast<u32>(args.a2), args.a3, args.a4);
 }
 
 }  // namespace nopte::guest

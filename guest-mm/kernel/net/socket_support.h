@@ -32,24 +32,14 @@ inline i64 load_address(SocketAddress& to, u64 address, u64 bytes) {
   if (length < 0 || static_cast<u64>(length) > sizeof to) {
     return -kEINVAL;
   }
-  to = SocketAddress{.family = kFamilyUnspecified, .text = {}};
+  to = SocketAddress{};
   const bool copied = length == 0 || arch::copy_from_user(&to, Gva(address), static_cast<u64>(length));
   return copied ? 0 : -kEFAULT;
 }
 
-// Writes as much of a name (null: none) as fits in `room` bytes. Its whole length, or -EFAULT.
-inline i64 store_name(const Name* name, u64 address, u64 room) {
-  SocketAddress out;
-  const u64 text_bytes = name != nullptr ? name->bytes : 0;
-  if (text_bytes != 0) {
-    std::memcpy(out.text, name->text, text_bytes);
-  }
-  const u64 bytes = 2 + text_bytes;
-  return arch::copy_to_user(Gva(address), &out, std::min(bytes, room)) ? static_cast<i64>(bytes) : -kEFAULT;
-}
-
-// As move_addr_to_user(): the length lies in memory, too. 0, -EFAULT, -EINVAL.
-inline i64 store_address(const Name* name, u64 address, u64 bytes_address) {
+// As move_addr_to_user(): as much of an address as there is room for at `address`, and its whole length at
+// bytes_address, where the room stands. 0, -EFAULT, -EINVAL.
+inline i64 store_address(const SocketAddress& from, u64 bytes, u64 address, u64 bytes_address) {
   i32 room = 0;
   if (const i64 error = files::get_user(room, bytes_address); error != 0) {
     return error;
@@ -57,8 +47,10 @@ inline i64 store_address(const Name* name, u64 address, u64 bytes_address) {
   if (room < 0) {
     return -kEINVAL;
   }
-  const i64 bytes = store_name(name, address, static_cast<u64>(room));
-  return bytes < 0 ? bytes : files::put_user(bytes_address, static_cast<i32>(bytes));
+  if (!arch::copy_to_user(Gva(address), &from, std::min<u64>(bytes, static_cast<u64>(room)))) {
+    return -kEFAULT;
+  }
+  return files::put_user(bytes_address, static_cast<i32>(bytes));
 }
 
 // Reads what a message carries besides its bytes (sendmsg), or writes it (recvmsg): control.cc.

@@ -1,4 +1,4 @@
-// Sending and receiving.
+// Sending and receiving, as far as it is the same for all families.
 #include <algorithm>
 
 #include "guest-mm/kernel/net/socket.h"
@@ -10,23 +10,10 @@ namespace nopte::guest::net {
 
 namespace {
 
-u64 deadline_after(u64 timeout_us) {
-  return timeout_us == 0 ? kNoDeadline : platform_ops().now_ns() + timeout_us * 1000;
-}
-
-i64 broken(const Sending& message) {
-  if (!(message.flags & kMessageNoSignal)) {
-    send_signal(current(), kSIGPIPE);
-  }
-  return -kEPIPE;
-}
-
 UniquePtr<PassedFiles> copy_of(const PassedFiles& files) {
-  UniquePtr<PassedFiles> copy = make_unique<PassedFiles>();
+  UniquePtr<PassedFiles> copy = PassedFiles::make();
   for (u32 i = 0; copy && i < files.count(); ++i) {
-    if (!copy->add(files[i])) {
-      return nullptr;
-    }
+    copy->add(files[i]);
   }
   return copy;
 }
@@ -47,50 +34,42 @@ UniquePtr<PassedFiles> copy_of(const PassedFiles& files) {
 
 }  // namespace
 
-i64 Socket::send(Sending& message) {
-  if (message.flags & kMessageOutOfBand) {
-    return -kEOPNOTSUPP;
-  }
-  return type == Type::kStream ? send_stream(message) : send_record(message);
-}
-
-i64 Socket::receive(Receiving& message) {
-  if (message.flags & (kMessageOutOfBand | kMessageErrorQueue)) {
-    return message.flags & kMessageOutOfBand ? -kEOPNOTSUPP : -kEAGAIN;
-  }
-  return type == Type::kStream ? receive_stream(message) : receive_record(message);
-}
-
+// Who sent it is kept when somebody asked for it (SO_PASSCRED), or may still ask.
 void Socket::append_from(Socket& sender, Record* record, Sending& message) {
-  record->sender = message.sender;
+  const bool wanted = options.pass_credentials || sender.options.pass_credentials || !accepted_;
+  record->sender = message.names_sender || !wanted ? message.sender : sender_credentials();
   record->from = sender.name;
   record->files = std::move(message.files);
   records_.append(record);
   wake(queue);
 }
 
+i64 Socket::broken(const Sending& message) {
+  if (!(message.flags & kMessageNoSignal)) {
+    send_signal(current(), kSIGPIPE);
+  }
+  return -kEPIPE;
+}
+
+void Socket::deliver(Socket& to, Record* record, Sending& message) { to.append_from(*this, record, message); }
+
 i64 Socket::send_stream(Sending& message) {
   constexpr u64 kPieceBytes = (u64{32} << 10) - sizeof(Record);
-  if (message.to != nullptr && message.to_bytes != 0) {
-    return state_ == State::kConnected ? -kEISCONN : -kEOPNOTSUPP;
-  }
-  if (!peer && state_ != State::kConnected) {
-    return -kENOTCONN;
-  }
   const Ref<Socket> to = peer;
-  const u64 deadline = deadline_after(send_timeout_us_);
+  const u64 deadline = send_deadline();
   i64 done = 0;
   while (message.data.left() != 0) {
-    if (!to || shut_ & kNoSend || to->closed_ || to->shut_ & kNoReceive) {
+    if (!to || shut_ & kNoSend || to->deaf()) {
       return done != 0 ? done : broken(message);
     }
-    if (to->records_.charged() >= send_buffer_) {
+    const u64 room = room_to(*to);
+    if (to->records_.charged() >= room) {
       if (const i64 error = wait(to->queue, message.flags, deadline); error != 0) {
         return done != 0 ? done : error;
       }
       continue;
     }
-    const u64 bytes = std::min({message.data.left(), kPieceBytes, send_buffer_ / 2});
+    const u64 bytes = std::min({message.data.left(), kPieceBytes, room / 2});
     Record* const record = make_record(bytes);
     if (record == nullptr) {
       return done != 0 ? done : -kENOBUFS;
@@ -99,81 +78,27 @@ i64 Socket::send_stream(Sending& message) {
       free_record(record);
       return done != 0 ? done : -kEFAULT;
     }
-    to->append_from(*this, record, message);
+    deliver(*to, record, message);
     done += static_cast<i64>(bytes);
   }
   return done;
 }
 
-i64 Socket::send_record(Sending& message) {
-  const bool named = datagrams() && message.to != nullptr && message.to_bytes != 0;
-  if (!datagrams() && state_ != State::kConnected) {
-    return error_ != 0 ? take_error() : -kENOTCONN;
-  }
-  Ref<Socket> to = peer;
-  if (named) {
-    files::ErrnoOr<Ref<Socket>> found = find(*message.to, message.to_bytes);
-    if (!found) {
-      return -static_cast<i64>(found.error());
-    }
-    to = std::move(*found);
-  } else if (!to && datagrams()) {
-    return -kENOTCONN;
-  }
-  const u64 bytes = message.data.left();
-  if (bytes + 32 > send_buffer_) {
-    return -kEMSGSIZE;
-  }
-  if (error_ != 0) {
-    return take_error();
-  }
-  if (!to || shut_ & kNoSend) {
-    return -kEPIPE;
-  }
-  Record* const record = make_record(bytes);
-  if (record == nullptr) {
-    return -kENOBUFS;
-  }
-  i64 error = message.data.get(record->data(), bytes) ? 0 : -kEFAULT;
-  const u64 deadline = deadline_after(send_timeout_us_);
-  while (error == 0) {
-    if (to->closed_) {
-      if (datagrams() && peer == to) {
-        set_peer(nullptr);
-        state_ = State::kUnconnected;
-      }
-      error = datagrams() ? -kECONNREFUSED : -kEPIPE;
-    } else if (to->peer && to->peer.get() != this) {
-      error = -kEPERM;
-    } else if (to->shut_ & kNoReceive) {
-      error = -kEPIPE;
-    } else if (!to->full_for(*this)) {
-      to->append_from(*this, record, message);
-      return static_cast<i64>(bytes);
-    } else {
-      error = wait(to->queue, message.flags, deadline);
-    }
-  }
-  free_record(record);
-  return error;
-}
-
 // Wakes those who may send now and could not before.
 void Socket::taken_from(u64 charged_before) {
-  const auto busy = [&](u64 charged) { return charged * 4 > peer->send_buffer_; };
-  if (type != Type::kStream || (peer && busy(charged_before) && !busy(records_.charged()))) {
-    wake_senders();
+  const auto busy = [&](u64 charged) { return charged * 4 > peer->room_to(*this); };
+  if (peer && busy(charged_before) && !busy(records_.charged())) {
+    wake(queue);
+    wake(peer->queue);
   }
 }
 
 i64 Socket::receive_stream(Receiving& message) {
-  if (state_ != State::kConnected) {
-    return -kEINVAL;
-  }
   const bool peek = message.flags & kMessagePeek;
+  const bool drop = family != kFamilyUnix && message.flags & kMessageTruncated;  // TCP counts and forgets
   const u64 wanted = message.data.left();
-  const u64 enough = message.flags & kMessageWaitAll ? wanted : std::min<u64>(wanted, least_bytes_);
-  const u64 deadline = deadline_after(receive_timeout_us_);
+  const u64 enough = message.flags & kMessageWaitAll ? wanted : std::min<u64>(wanted, options.least_bytes);
+  const u64 deadline = receive_deadline();
   u64 done = 0;
   Record* looked_at = nullptr;  // by one who only looks: the last one
   if (peer && !message.from) {
@@ -191,6 +116,9 @@ i64 Socket::receive_stream(Receiving& message) {
       if (shut_ & kNoReceive) {
         break;
       }
+      if (!(message.flags & kMessageDontWait) && pull()) {
+        continue;
+      }
       const i64 error = wait(queue, message.flags, deadline);
       if (error != 0) {
         return done != 0 ? static_cast<i64>(done) : error;
@@ -201,12 +129,13 @@ i64 Socket::receive_stream(Receiving& message) {
       }
       continue;
     }
-    const bool other_sender = pass_credentials && done != 0 && record->sender.pid != message.sender.pid;
-    if (other_sender) {
+    if (options.pass_credentials && done != 0 && record->sender != message.sender) {
       break;
     }
     const u64 bytes = std::min(message.data.left(), record->bytes - record->taken);
-    if (!message.data.put(record->data() + record->taken, bytes)) {
+    if (drop) {
+      message.data.skip(bytes);
+    } else if (!message.data.put(record->data() + record->taken, bytes)) {
       return done != 0 ? static_cast<i64>(done) : -kEFAULT;
     }
     if (!give(*record, message)) {
@@ -232,10 +161,7 @@ i64 Socket::receive_stream(Receiving& message) {
 }
 
 i64 Socket::receive_record(Receiving& message) {
-  if (type == Type::kSequential && state_ != State::kConnected) {
-    return -kENOTCONN;
-  }
-  const u64 deadline = deadline_after(receive_timeout_us_);
+  const u64 deadline = receive_deadline();
   while (records_.first() == nullptr) {
     if (error_ != 0) {
       return take_error();

@@ -1,45 +1,8 @@
 // Sockets of AF_UNIX: pairs, names, messages.
 // Prints the same on Linux, where it works in a fresh directory below /tmp.
-#include <poll.h>
-#include <stddef.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <sys/un.h>
-
-#include "tests/boot/programs/file_checks.h"
+#include "tests/boot/programs/socket_checks.h"
 
 namespace {
-
-struct Address {
-  sockaddr_un name{};
-  socklen_t bytes = 0;
-  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&name); }
-};
-Address path_address(const char* path) {
-  Address address;
-  address.name.sun_family = AF_UNIX;
-  strcpy(address.name.sun_path, path);
-  address.bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + strlen(path) + 1);
-  return address;
-}
-Address abstract_address(const char* text) {
-  Address address;
-  address.name.sun_family = AF_UNIX;
-  strcpy(address.name.sun_path + 1, text);
-  address.bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + strlen(text));
-  return address;
-}
-int events_of(int descriptor) {
-  pollfd entry = {descriptor, POLLIN | POLLOUT | POLLRDHUP, 0};
-  CHECK(poll(&entry, 1, 0) >= 0);
-  return entry.revents;
-}
-int new_socket(int type) {
-  const int made = socket(AF_UNIX, type, 0);
-  CHECK(made >= 0);
-  return made;
-}
 
 void streams() {
   check("a pair of streams", [] {

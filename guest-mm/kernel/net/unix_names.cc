@@ -1,21 +1,20 @@
-// Names of sockets, and who finds whom by them.
+// Names of AF_UNIX sockets, and who finds whom by them.
+#include <algorithm>
 #include <cstring>
 
 #include "guest-mm/kernel/files/path_walk.h"
-#include "guest-mm/kernel/net/socket.h"
+#include "guest-mm/kernel/files/permission.h"
+#include "guest-mm/kernel/net/unix_socket.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/scheduler.h"
-#include "pvops/platform_ops.h"
 
 namespace nopte::guest::net {
 
 namespace {
 
-constexpr u64 kFamilyBytes = 2;
-
 // As unix_validate_addr(): 0 or -EINVAL.
 i64 check_address(const SocketAddress& address, u64 bytes) {
-  const bool fits = bytes > kFamilyBytes && bytes <= kFamilyBytes + kNameBytes;
+  const bool fits = bytes > kFamilyBytes && bytes <= kFamilyBytes + kPathBytes;
   return fits && address.family == kFamilyUnix ? 0 : -kEINVAL;
 }
 
@@ -30,28 +29,29 @@ bool abstract(std::string_view text) { return text[0] == 0; }
 Ref<Name> make_name(std::string_view text) {
   Ref<Name> name = files::make_counted<Name>();
   if (name) {
-    std::memcpy(name->text, text.data(), text.size());
-    name->text[text.size()] = 0;
-    name->bytes = text.size() + (abstract(text) ? 0 : 1);
+    name->address.family = kFamilyUnix;
+    std::memcpy(name->address.text, text.data(), text.size());
+    name->bytes = kFamilyBytes + text.size() + (abstract(text) ? 0 : 1);
   }
   return name;
 }
 
 bool same(const Name& name, std::string_view text) {
-  return name.bytes == text.size() && std::memcmp(name.text, text.data(), text.size()) == 0;
+  return name.bytes == kFamilyBytes + text.size() &&
+         std::memcmp(name.address.text, text.data(), text.size()) == 0;
 }
 
 }  // namespace
 
-Socket* Socket::g_named = nullptr;
+UnixSocket* UnixSocket::g_named = nullptr;
 
-void Socket::enter_names() {
+void UnixSocket::enter_names() {
   next_named_ = g_named;
   g_named = this;
 }
 
-void Socket::leave_names() {
-  for (Socket** at = &g_named; *at != nullptr; at = &(*at)->next_named_) {
+void UnixSocket::leave_names() {
+  for (UnixSocket** at = &g_named; *at != nullptr; at = &(*at)->next_named_) {
     if (*at == this) {
       *at = next_named_;
       break;
@@ -60,24 +60,28 @@ void Socket::leave_names() {
   name_inode_ = nullptr;
 }
 
-i64 Socket::bind_without_address() {
+i64 UnixSocket::bind_without_address() {
   static u32 next = 0;
   constexpr u32 kNumbers = 1 << 20;
   for (u32 tries = 0; tries < kNumbers; ++tries) {
-    SocketAddress address;
+    char text[6] = {};
     const u32 serial = next++ % kNumbers;
-    address.text[0] = 0;
     for (u32 digit = 0; digit < 5; ++digit) {
-      address.text[1 + digit] = "0123456789abcdef"[serial >> (16 - 4 * digit) & 0xf];
+      text[1 + digit] = "0123456789abcdef"[serial >> (16 - 4 * digit) & 0xf];
     }
-    if (const i64 error = bind(address, kFamilyBytes + 6); error != -kEADDRINUSE) {
+    if (const i64 error = bind_abstract({text, sizeof text}); error != -kEADDRINUSE) {
       return error;
     }
   }
   return -kENOSPC;
 }
 
-i64 Socket::bind(const SocketAddress& address, u64 bytes) {
+// Who wants to show its credentials gets a name, too.
+i64 UnixSocket::bind_for_credentials() {
+  return options.pass_credentials && !name ? bind_without_address() : 0;
+}
+
+i64 UnixSocket::bind(const SocketAddress& address, u64 bytes) {
   if (bytes == kFamilyBytes && address.family == kFamilyUnix) {
     return name ? 0 : bind_without_address();
   }
@@ -85,22 +89,27 @@ i64 Socket::bind(const SocketAddress& address, u64 bytes) {
     return error;
   }
   const std::string_view text = text_of(address, bytes);
-  if (abstract(text)) {
-    if (name) {
-      return -kEINVAL;
-    }
-    for (const Socket* other = g_named; other != nullptr; other = other->next_named_) {
-      if (other->type == type && same(*other->name, text)) {
-        return -kEADDRINUSE;
-      }
-    }
-    name = make_name(text);
-    if (!name) {
-      return -kENOMEM;
-    }
-    enter_names();
-    return 0;
+  return abstract(text) ? bind_abstract(text) : bind_path(text);
+}
+
+i64 UnixSocket::bind_abstract(std::string_view text) {
+  if (name) {
+    return -kEINVAL;
   }
+  for (const UnixSocket* other = g_named; other != nullptr; other = other->next_named_) {
+    if (other->type == type && same(*other->name, text)) {
+      return -kEADDRINUSE;
+    }
+  }
+  name = make_name(text);
+  if (!name) {
+    return -kENOMEM;
+  }
+  enter_names();
+  return 0;
+}
+
+i64 UnixSocket::bind_path(std::string_view text) {
   files::ProcessFiles& view = files::current_directories();
   files::PathTarget target;
   if (const i64 error = walk_path(view, text, files::FinalLink::kStay, nullptr, target); error != 0) {
@@ -112,6 +121,9 @@ i64 Socket::bind(const SocketAddress& address, u64 bytes) {
   if (target.last != files::PathTarget::Last::kName || target.trailing_slash) {
     return -kENOENT;
   }
+  if (const i64 error = files::may_create(*target.directory); error != 0) {
+    return error;
+  }
   if (name) {
     return -kEINVAL;
   }
@@ -121,10 +133,11 @@ i64 Socket::bind(const SocketAddress& address, u64 bytes) {
   }
   files::Directory& directory = *target.directory->as_directory();
   const files::ErrnoOr<Ref<files::Inode>> inode =
-      directory.create(files::kModeSocket | (0777 & ~view.umask), 0, {});
+      directory.create(files::kModeSocket | (mode & files::kModePermMask & ~view.umask), 0, {});
   if (!inode) {
     return -static_cast<i64>(inode.error());
   }
+  files::give_owner(**inode, &directory);
   if (const i64 error = directory.link(target.name(), *inode); error != 0) {
     return error;
   }
@@ -134,15 +147,15 @@ i64 Socket::bind(const SocketAddress& address, u64 bytes) {
   return 0;
 }
 
-files::ErrnoOr<Ref<Socket>> Socket::find(const SocketAddress& address, u64 bytes) {
+files::ErrnoOr<Ref<UnixSocket>> UnixSocket::find(Type type, const SocketAddress& address, u64 bytes) {
   if (check_address(address, bytes) != 0) {
     return files::ErrnoFail(kEINVAL);
   }
   const std::string_view text = text_of(address, bytes);
   if (abstract(text)) {
-    for (Socket* other = g_named; other != nullptr; other = other->next_named_) {
+    for (UnixSocket* other = g_named; other != nullptr; other = other->next_named_) {
       if (other->type == type && !other->name_inode_ && same(*other->name, text)) {
-        return Ref<Socket>(other);
+        return Ref<UnixSocket>(other);
       }
     }
     return files::ErrnoFail(kECONNREFUSED);
@@ -151,17 +164,19 @@ files::ErrnoOr<Ref<Socket>> Socket::find(const SocketAddress& address, u64 bytes
   if (!inode) {
     return files::ErrnoFail(inode.error());
   }
-  for (Socket* other = g_named; other != nullptr; other = other->next_named_) {
+  if (files::permission(**inode, files::kMayWrite) != 0) {
+    return files::ErrnoFail(kEACCES);
+  }
+  for (UnixSocket* other = g_named; other != nullptr; other = other->next_named_) {
     if (other->name_inode_ == *inode) {
-      return other->type == type ? files::ErrnoOr<Ref<Socket>>(Ref<Socket>(other))
-                                 : files::ErrnoOr<Ref<Socket>>(files::ErrnoFail(kEPROTOTYPE));
+      return other->type == type ? files::ErrnoOr<Ref<UnixSocket>>(Ref<UnixSocket>(other))
+                                 : files::ErrnoOr<Ref<UnixSocket>>(files::ErrnoFail(kEPROTOTYPE));
     }
   }
   return files::ErrnoFail(kECONNREFUSED);
 }
 
-i64 Socket::listen(u32 backlog) {
-  constexpr u32 kMostPending = 4096;  // net.core.somaxconn
+i64 UnixSocket::listen(u32 backlog) {
   if (datagrams()) {
     return -kEOPNOTSUPP;
   }
@@ -170,18 +185,24 @@ i64 Socket::listen(u32 backlog) {
   }
   backlog_ = std::min(backlog, kMostPending);
   state_ = State::kListening;
-  own_ = own_credentials();
+  peer_credentials_ = own_credentials();  // what who connects is told
   wake(queue);
   return 0;
 }
 
-i64 Socket::connect_datagrams(const SocketAddress& address, u64 bytes) {
+i64 UnixSocket::connect_datagrams(const SocketAddress& address, u64 bytes) {
   if (address.family == kFamilyUnspecified) {
     set_peer(nullptr);
     state_ = State::kUnconnected;
     return 0;
   }
-  files::ErrnoOr<Ref<Socket>> other = find(address, bytes);
+  if (const i64 error = check_address(address, bytes); error != 0) {
+    return error;
+  }
+  if (const i64 error = bind_for_credentials(); error != 0) {
+    return error;
+  }
+  files::ErrnoOr<Ref<UnixSocket>> other = find(type, address, bytes);
   if (!other) {
     return -static_cast<i64>(other.error());
   }
@@ -193,21 +214,26 @@ i64 Socket::connect_datagrams(const SocketAddress& address, u64 bytes) {
   return 0;
 }
 
-i64 Socket::connect(const SocketAddress& address, u64 bytes, u32 flags) {
+i64 UnixSocket::connect(const SocketAddress& address, u64 bytes, u32 flags) {
   if (bytes < kFamilyBytes) {
     return -kEINVAL;
   }
   if (datagrams()) {
     return connect_datagrams(address, bytes);
   }
-  const u64 deadline =
-      send_timeout_us_ == 0 ? kNoDeadline : platform_ops().now_ns() + send_timeout_us_ * 1000;
+  if (const i64 error = check_address(address, bytes); error != 0) {
+    return error;
+  }
+  if (const i64 error = bind_for_credentials(); error != 0) {
+    return error;
+  }
+  const u64 deadline = send_deadline();
   for (;;) {
-    const files::ErrnoOr<Ref<Socket>> found = find(address, bytes);
+    const files::ErrnoOr<Ref<UnixSocket>> found = find(type, address, bytes);
     if (!found) {
       return -static_cast<i64>(found.error());
     }
-    Socket& listener = **found;
+    UnixSocket& listener = **found;
     if (listener.state_ != State::kListening || listener.shut_ & kNoReceive) {
       return -kECONNREFUSED;
     }
@@ -220,49 +246,17 @@ i64 Socket::connect(const SocketAddress& address, u64 bytes, u32 flags) {
     if (state_ != State::kUnconnected) {
       return state_ == State::kConnected ? -kEISCONN : -kEINVAL;
     }
-    const Ref<Socket> end = files::make_counted<Socket>(type);
+    const Ref<UnixSocket> end = files::make_counted<UnixSocket>(type);
     if (!end) {
       return -kENOMEM;
     }
     join(*this, *end);
     end->name = listener.name;
-    end->pass_credentials = listener.pass_credentials;
-    peer_credentials_ = listener.own_;
-    Ref<Socket>* last = &listener.first_pending_;
-    while (*last) {
-      last = &(*last)->next_pending_;
-    }
-    *last = end;
-    ++listener.pending_;
-    wake(listener.queue);
+    end->options = listener.options;
+    peer_credentials_ = listener.peer_credentials_;
+    listener.append_pending(end);
     return 0;
   }
-}
-
-files::ErrnoOr<Ref<Socket>> Socket::accept(u32 flags) {
-  if (datagrams()) {
-    return files::ErrnoFail(kEOPNOTSUPP);
-  }
-  if (state_ != State::kListening) {
-    return files::ErrnoFail(kEINVAL);
-  }
-  const u64 deadline =
-      receive_timeout_us_ == 0 ? kNoDeadline : platform_ops().now_ns() + receive_timeout_us_ * 1000;
-  while (!first_pending_) {
-    if (shut_ & kNoReceive) {
-      return files::ErrnoFail(kEINVAL);
-    }
-    if (const i64 error = wait(queue, flags, deadline); error != 0) {
-      return files::ErrnoFail(static_cast<Errno>(-error));
-    }
-  }
-  Ref<Socket> one = first_pending_;
-  first_pending_ = one->next_pending_;
-  one->next_pending_ = nullptr;
-  if (pending_-- > backlog_) {
-    wake(queue);
-  }
-  return one;
 }
 
 }  // namespace nopte::guest::net

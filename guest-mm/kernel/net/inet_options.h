@@ -1,0 +1,51 @@
+// Options of AF_INET and AF_INET6 sockets at the levels of IP, IPv6, TCP and UDP: a table of numbers that are
+// checked, kept and told.
+#pragma once
+
+#include <array>
+
+#include "guest-mm/kernel/files/ref.h"
+#include "guest-mm/kernel/net/inet_address.h"
+
+namespace nopte::guest::net {
+
+inline constexpr i32 kLevelIp = 0;
+inline constexpr i32 kLevelTcp = 6;
+inline constexpr i32 kLevelUdp = 17;
+inline constexpr i32 kLevelIp6 = 41;
+
+// Those that something here looks at, at their levels.
+inline constexpr u32 kTcpCork = 3;
+inline constexpr u32 kUdpCork = 1;
+inline constexpr u32 kIpReportErrors = 11;
+inline constexpr u32 kIp6Only = 26;
+
+class InetNumbers {
+ public:
+  static constexpr u32 kMost = 72;
+  InetNumbers();
+
+  // Whether there is such an option.
+  [[nodiscard]] static bool knows(i32 level, u32 option);
+  // Precondition: it is known.
+  [[nodiscard]] i32 get(i32 level, u32 option) const;
+  // 0, -EINVAL (out of its range), -EPERM.
+  i64 set(i32 level, u32 option, i32 value);
+
+ private:
+  std::array<i32, kMost> values_;
+};
+
+// The multicast groups that a socket is in: nothing is ever sent to one.
+class InetGroups {
+ public:
+  static constexpr u32 kMost = 20;  // net.ipv4.igmp_max_memberships
+  i64 join(const InetAddress& group);
+  i64 leave(const InetAddress& group);
+
+ private:
+  u32 count_ = 0;
+  std::array<InetAddress, kMost> groups_;
+};
+
+}  // namespace nopte::guest::net

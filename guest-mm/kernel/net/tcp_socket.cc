@@ -1,0 +1,331 @@
+#include "guest-mm/kernel/net/tcp_socket.h"
+
+#include <algorithm>
+
+#include "guest-mm/kernel/files/user_memory.h"
+#include "guest-mm/kernel/net/socket_options.h"
+#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/scheduler.h"
+#include "pvops/platform_ops.h"
+
+namespace nopte::guest::net {
+
+namespace {
+constexpr u64 kFirstSendBytes = 16384, kFirstReceiveBytes = 131072;  // net.ipv4.tcp_wmem, tcp_rmem
+constexpr u64 kMostCorkedBytes = 65483;                              // a segment of the loopback
+constexpr u64 kLongestCorkNs = 200'000'000;
+}  // namespace
+
+TcpSocket::TcpSocket(u16 socket_family) : InetSocket(socket_family, Type::kStream, kProtocolTcp) {
+  options.send_buffer = kFirstSendBytes;
+  options.receive_buffer = kFirstReceiveBytes;
+}
+
+u64 TcpSocket::room_to(const Socket& to) const { return options.send_buffer + to.options.receive_buffer; }
+
+i64 TcpSocket::peer_address(SocketAddress& out) const {
+  if (state_ != State::kConnected || (!peer && accepted_)) {
+    return -kENOTCONN;
+  }
+  return static_cast<i64>(show_endpoint(shown_family(), remote_, out));
+}
+
+void TcpSocket::be_reset(Errno error) {
+  if (closed_) {
+    return;
+  }
+  error_ = static_cast<i32>(error);
+  shut_ = kNoReceive | kNoSend;
+  corked_.clear();
+  peer = nullptr;
+  wake(queue);
+}
+
+void TcpSocket::leave() {
+  constexpr bool kAbort = true;
+  if (TcpSocket* const to = other(); to != nullptr) {
+    const bool abort = records_.count() != 0 || (options.linger[0] != 0 && options.linger[1] == 0);
+    if (abort == kAbort) {
+      to->be_reset(to->shut_ & kNoReceive ? kEPIPE : kECONNRESET);
+    } else {
+      uncork();
+      to->shut_ |= kNoReceive;
+      wake(to->queue);
+    }
+    wake(queue);  // who waits for room in this one's queue
+  }
+  corked_.clear();
+  peer = nullptr;
+  leave_port();
+}
+
+i64 TcpSocket::shut_down(u32 how) {
+  if (how > 2) {
+    return -kEINVAL;
+  }
+  const u32 sides = how + 1;
+  if (state_ == State::kListening) {
+    if (sides & kNoReceive) {
+      state_ = State::kUnconnected;
+      close_pending();
+      forget_connection();
+      wake(queue);
+    }
+    return 0;
+  }
+  shut_ |= static_cast<u8>(sides);
+  TcpSocket* const to = other();
+  if (to == nullptr) {
+    return -kENOTCONN;
+  }
+  if (sides & kNoSend && !to->closed_) {
+    uncork();
+    to->shut_ |= kNoReceive;
+    wake(to->queue);
+  }
+  wake(queue);
+  return 0;
+}
+
+i64 TcpSocket::listen(u32 backlog) {
+  if (state_ == State::kConnected || connecting_) {
+    return -kEINVAL;
+  }
+  if (local_.port == 0 && !take_port()) {
+    return -kEADDRINUSE;
+  }
+  if (state_ != State::kListening && conflicts(local_)) {
+    return -kEADDRINUSE;
+  }
+  backlog_ = std::min(backlog, kMostPending);
+  state_ = State::kListening;
+  shut_ = 0;
+  wake(queue);
+  return 0;
+}
+
+TcpSocket* TcpSocket::find_listener(const Endpoint& to) {
+  TcpSocket* best = nullptr;
+  u32 best_match = 0;
+  for (InetSocket* one = first_in(to.port % kBuckets); one != nullptr; one = one->next_with_port()) {
+    if (one->protocol != kProtocolTcp || one->state() != State::kListening) {
+      continue;
+    }
+    if (const u32 match = one->match(to); match > best_match) {
+      best = static_cast<TcpSocket*>(one);
+      best_match = match;
+    }
+  }
+  return best;
+}
+
+bool TcpSocket::connected_from(const Endpoint& from, const Endpoint& to) const {
+  for (const InetSocket* one = first_in(from.port % kBuckets); one != nullptr; one = one->next_with_port()) {
+    if (one->protocol == kProtocolTcp && one->state() == State::kConnected && one->local() == from &&
+        one->remote() == to) {
+      return true;
+    }
+  }
+  return false;
+}
+
+i64 TcpSocket::disconnect() {
+  const bool was_connected = other() != nullptr;
+  if (was_connected && !other()->closed_) {
+    other()->be_reset(other()->shut_ & kNoReceive ? kEPIPE : kECONNRESET);
+  }
+  close_pending();
+  records_.clear();
+  corked_.clear();
+  peer = nullptr;
+  state_ = State::kUnconnected;
+  connecting_ = false;
+  shut_ = 0;
+  error_ = was_connected ? static_cast<i32>(kECONNRESET) : 0;
+  forget_connection();
+  wake(queue);
+  return 0;
+}
+
+// connect() after one that was not waited for.
+i64 TcpSocket::connect_again() {
+  connecting_ = false;
+  if (state_ == State::kConnected) {
+    return 0;
+  }
+  shut_ = 0;
+  return error_ != 0 ? take_error() : -kECONNABORTED;
+}
+
+i64 TcpSocket::refused(u32 flags) {
+  forget_connection();
+  if (!(flags & kMessageDontWait)) {
+    return -kECONNREFUSED;
+  }
+  connecting_ = true;
+  error_ = kECONNREFUSED;
+  shut_ = kNoReceive | kNoSend;
+  wake(queue);
+  return -kEINPROGRESS;
+}
+
+i64 TcpSocket::connect(const SocketAddress& address, u64 bytes, u32 flags) {
+  if (bytes < kFamilyBytes) {
+    return -kEINVAL;
+  }
+  if (address.family == kFamilyUnspecified) {
+    return disconnect();
+  }
+  if (connecting_) {
+    return connect_again();
+  }
+  if (state_ != State::kUnconnected) {
+    return -kEISCONN;
+  }
+  const files::ErrnoOr<Endpoint> to = destination(address, bytes);
+  if (!to) {
+    return -static_cast<i64>(to.error() == kEACCES ? kENETUNREACH : to.error());
+  }
+  if (local_.port == 0 && !take_port()) {
+    return -kEADDRNOTAVAIL;
+  }
+  const Endpoint from = source_for(*to);
+  if (connected_from(from, *to)) {
+    return -kEADDRNOTAVAIL;
+  }
+  const u64 deadline = send_deadline();
+  TcpSocket* listener = find_listener(*to);
+  for (; listener != nullptr && listener->pending_ > kMostPending; listener = find_listener(*to)) {
+    const Ref<Socket> kept(listener);
+    if (const i64 error = wait(listener->queue, flags, deadline); error != 0) {
+      return error;
+    }
+    if (state_ != State::kUnconnected) {
+      return -kEISCONN;
+    }
+  }
+  if (listener == nullptr) {
+    return refused(flags);
+  }
+  const Ref<TcpSocket> end = files::make_counted<TcpSocket>(listener->family);
+  if (!end) {
+    return -kENOMEM;
+  }
+  local_.address = from.address;
+  remote_ = *to;
+  end->local_ = *to;
+  end->remote_ = from;
+  end->numbers_ = listener->numbers_;
+  end->options = listener->options;
+  end->uid = listener->uid;
+  end->enter_port();
+  peer = end;
+  end->peer = Ref<Socket>(this);
+  state_ = end->state_ = State::kConnected;
+  shut_ = 0;
+  error_ = 0;
+  listener->append_pending(end);
+  connecting_ = flags & kMessageDontWait;
+  return connecting_ ? -kEINPROGRESS : 0;
+}
+
+i64 TcpSocket::broken(const Sending& message) {
+  if (error_ != 0 && error_ != kEPIPE) {
+    return take_error();
+  }
+  error_ = 0;
+  return Socket::broken(message);
+}
+
+i64 TcpSocket::send(Sending& message) {
+  if (state_ != State::kConnected || !peer || error_ != 0 || shut_ & kNoSend) {
+    return broken(message);
+  }
+  if (message.flags & kMessageOutOfBand) {
+    return -kEOPNOTSUPP;
+  }
+  if (other()->closed_) {  // it takes this for a mistake, and says so
+    const u64 bytes = message.data.left();
+    if (bytes != 0) {
+      be_reset(kEPIPE);
+    }
+    return static_cast<i64>(bytes);
+  }
+  return send_stream(message);
+}
+
+void TcpSocket::deliver(Socket& to, Record* record, Sending& message) {
+  const bool more = message.flags & kMessageMore || numbers_.get(kLevelTcp, kTcpCork) != 0;
+  if (!more || corked_.charged() > kMostCorkedBytes) {
+    uncork();
+    static_cast<TcpSocket&>(to).append_from(*this, record, message);
+    return;
+  }
+  if (corked_.count() == 0) {
+    corked_ns_ = platform_ops().now_ns();
+  }
+  corked_.append(record);
+  wake(to.queue);  // who sleeps pulls it
+}
+
+bool TcpSocket::uncork() {
+  if (corked_.count() == 0) {
+    return false;
+  }
+  while (corked_.count() != 0) {
+    Record* const record = corked_.pop();
+    if (peer) {
+      other()->records_.append(record);
+    } else {
+      free_record(record);
+    }
+  }
+  if (peer) {
+    wake(peer->queue);
+  }
+  return true;
+}
+
+// Linux holds back for 200 ms at most. Here who is about to sleep gets it, so that no clock is needed.
+bool TcpSocket::pull() { return peer && other()->uncork(); }
+
+i64 TcpSocket::receive(Receiving& message) {
+  if (message.flags & kMessageErrorQueue) {
+    return -kEAGAIN;
+  }
+  if (state_ == State::kListening) {
+    return -kENOTCONN;
+  }
+  if (message.flags & kMessageOutOfBand) {
+    return -kEINVAL;
+  }
+  if (state_ == State::kUnconnected) {
+    return error_ != 0 ? take_error() : shut_ & kNoReceive ? 0 : -kENOTCONN;
+  }
+  if (peer && other()->corked_.count() != 0 &&
+      platform_ops().now_ns() - other()->corked_ns_ >= kLongestCorkNs) {
+    pull();
+  }
+  return receive_stream(message);
+}
+
+i64 TcpSocket::ioctl(u32 request, u64 argument) {
+  constexpr u32 kAtMark = 0x8905;  // SIOCATMARK
+  return request == kAtMark ? files::put_user(argument, i32{0}) : Socket::ioctl(request, argument);
+}
+
+u32 TcpSocket::poll() {
+  using namespace files;  // NOLINT(google-build-using-namespace)
+  if (state_ == State::kListening) {
+    return pending_ != 0 ? kPollIn | kPollReadNormal : 0;
+  }
+  pull();
+  u32 events = error_ != 0 ? kPollError : 0;
+  events |= !peer || shut_ == (kNoReceive | kNoSend) ? kPollHangUp : 0;
+  events |= shut_ & kNoReceive ? kPollReadHangUp | kPollIn | kPollReadNormal : 0;
+  events |= records_.waiting_bytes() >= options.least_bytes ? kPollIn | kPollReadNormal : 0;
+  const bool writable = shut_ & kNoSend || !peer || other()->records_.charged() * 4 <= room_to(*peer);
+  return events | (writable ? kPollOut | kPollWriteNormal : 0);
+}
+
+}  // namespace nopte::guest::net

@@ -1,0 +1,48 @@
+// TCP of AF_INET and AF_INET6 without segments: a connection is a pair of sockets (net/ipv4/tcp.c of
+// Linux 6.12 says what programs see).
+#pragma once
+
+#include "guest-mm/kernel/net/inet_socket.h"
+
+namespace nopte::guest::net {
+
+class TcpSocket final : public InetSocket {
+ public:
+  explicit TcpSocket(u16 socket_family);
+
+  i64 listen(u32 backlog) override;
+  i64 connect(const SocketAddress& address, u64 bytes, u32 flags) override;
+  i64 shut_down(u32 how) override;
+  i64 send(Sending& message) override;
+  i64 receive(Receiving& message) override;
+  i64 ioctl(u32 request, u64 argument) override;
+  u32 poll() override;
+  i64 peer_address(SocketAddress& out) const override;
+
+ private:
+  [[nodiscard]] TcpSocket* other() const { return static_cast<TcpSocket*>(peer.get()); }
+  void leave() override;
+  [[nodiscard]] bool deaf() const override { return closed_; }
+  [[nodiscard]] u64 room_to(const Socket& to) const override;
+  i64 broken(const Sending& message) override;
+  void deliver(Socket& to, Record* record, Sending& message) override;
+  bool pull() override;
+  void corking_ended() override { uncork(); }
+
+  i64 disconnect();
+  i64 connect_again();
+  i64 refused(u32 flags);
+  // The listener that a connection to this address is for; null: none.
+  static TcpSocket* find_listener(const Endpoint& to);
+  [[nodiscard]] bool connected_from(const Endpoint& from, const Endpoint& to) const;
+  // A reset came: what is queued can be read, then `error` is told.
+  void be_reset(Errno error);
+  // Gives what it holds back (MSG_MORE, TCP_CORK) to its peer; whether there was any.
+  bool uncork();
+
+  bool connecting_ = false;  // connect() was not waited for, and its end not told
+  RecordQueue corked_;
+  u64 corked_ns_ = 0;  // since when
+};
+
+}  // namespace nopte::guest::net

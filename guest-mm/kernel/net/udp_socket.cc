@@ -1,0 +1,201 @@
+#include "guest-mm/kernel/net/udp_socket.h"
+
+#include <cstring>
+
+#include "guest-mm/kernel/net/socket_options.h"
+#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/scheduler.h"
+
+namespace nopte::guest::net {
+
+namespace {
+constexpr u64 kMostBytes = 0xffff;
+constexpr u64 kMostV4Bytes = 65507, kMostV6Bytes = 65527;  // less the headers
+}  // namespace
+
+i64 UdpSocket::peer_address(SocketAddress& out) const {
+  return state_ == State::kConnected ? static_cast<i64>(show_endpoint(shown_family(), remote_, out))
+                                     : -kENOTCONN;
+}
+
+void UdpSocket::leave() {
+  if (corked_ != nullptr) {
+    free_record(std::exchange(corked_, nullptr));
+  }
+  leave_port();
+  wake(queue);
+}
+
+i64 UdpSocket::connect(const SocketAddress& address, u64 bytes, u32) {
+  if (bytes < kFamilyBytes) {
+    return -kEINVAL;
+  }
+  if (address.family == kFamilyUnspecified) {
+    state_ = State::kUnconnected;
+    forget_connection();
+    return 0;
+  }
+  if (local_.port == 0 && !take_port()) {
+    return -kEAGAIN;
+  }
+  const files::ErrnoOr<Endpoint> to = destination(address, bytes);
+  if (!to) {
+    return -static_cast<i64>(to.error());
+  }
+  local_.address = source_for(*to).address;
+  remote_ = *to;
+  state_ = State::kConnected;
+  return 0;
+}
+
+i64 UdpSocket::shut_down(u32 how) {
+  if (how > 2) {
+    return -kEINVAL;
+  }
+  shut_ |= static_cast<u8>(how + 1);
+  wake(queue);
+  return state_ == State::kConnected ? 0 : -kENOTCONN;
+}
+
+UdpSocket* UdpSocket::find_receiver(u16 protocol, const Endpoint& from, const Endpoint& to) {
+  constexpr u32 kConnectedMatch = 4;
+  UdpSocket* best = nullptr;
+  u32 best_match = 0;
+  for (InetSocket* one = first_in(to.port % kBuckets); one != nullptr; one = one->next_with_port()) {
+    if (one->protocol != protocol) {
+      continue;
+    }
+    u32 match = one->match(to);
+    if (match != 0 && one->state() == State::kConnected) {
+      match = one->remote() == from ? match + kConnectedMatch : 0;
+    }
+    if (match > best_match) {
+      best = static_cast<UdpSocket*>(one);
+      best_match = match;
+    }
+  }
+  return best;
+}
+
+Ref<Name> UdpSocket::name_for(u16 receiver_family, const Endpoint& from) {
+  SocketAddress shown;
+  const u64 bytes = show_endpoint(receiver_family, from, shown);
+  if (!last_name_ || last_name_->bytes != bytes || std::memcmp(&last_name_->address, &shown, bytes) != 0) {
+    last_name_ = files::make_counted<Name>();
+    if (last_name_) {
+      last_name_->bytes = bytes;
+      last_name_->address = shown;
+    }
+  }
+  return last_name_;
+}
+
+void UdpSocket::transmit(Record* record, const Endpoint& to) {
+  const Endpoint from = source_for(to);
+  UdpSocket* const receiver = find_receiver(protocol, from, to);
+  if (receiver == nullptr) {
+    free_record(record);
+    if (state_ == State::kConnected || numbers_.get(kLevelIp, kIpReportErrors) != 0) {
+      error_ = kECONNREFUSED;
+      wake(queue);
+    }
+    return;
+  }
+  record->sender = kNobody;
+  record->from = name_for(receiver->shown_family(), from);
+  if (!record->from || receiver->records_.charged() > receiver->options.receive_buffer ||
+      receiver->shut_ & kNoReceive) {
+    free_record(record);  // lost, as datagrams are
+    return;
+  }
+  receiver->records_.append(record);
+  wake(receiver->queue);
+}
+
+void UdpSocket::corking_ended() {
+  if (corked_ != nullptr) {
+    transmit(std::exchange(corked_, nullptr), corked_to_);
+  }
+}
+
+files::ErrnoOr<Endpoint> UdpSocket::destination_of(const Sending& message) const {
+  if (message.to == nullptr || message.to_bytes == 0) {
+    if (state_ != State::kConnected) {
+      return files::ErrnoFail(kEDESTADDRREQ);
+    }
+    return remote_;
+  }
+  SocketAddress address = *message.to;
+  if (address.family == kFamilyUnspecified && family == kFamilyInet) {
+    address.family = kFamilyInet;
+  }
+  const files::ErrnoOr<Endpoint> parsed = parse_endpoint(family, address, message.to_bytes);
+  if (parsed && parsed->port == 0) {
+    return files::ErrnoFail(kEINVAL);
+  }
+  return destination(address, message.to_bytes);
+}
+
+i64 UdpSocket::send(Sending& message) {
+  const u64 bytes = message.data.left();
+  if (bytes > kMostBytes) {
+    return -kEMSGSIZE;
+  }
+  if (message.flags & kMessageOutOfBand) {
+    return -kEOPNOTSUPP;
+  }
+  const files::ErrnoOr<Endpoint> to =
+      corked_ != nullptr ? files::ErrnoOr<Endpoint>(corked_to_) : destination_of(message);
+  if (!to) {
+    return -static_cast<i64>(to.error());
+  }
+  if (local_.port == 0 && !take_port()) {
+    return -kEAGAIN;
+  }
+  const u64 before = corked_ != nullptr ? corked_->bytes : 0;
+  if (before + bytes > (to->address.is_v4() ? kMostV4Bytes : kMostV6Bytes)) {
+    return -kEMSGSIZE;
+  }
+  if (error_ != 0) {
+    return take_error();
+  }
+  if (shut_ & kNoSend) {
+    return -kEPIPE;
+  }
+  Record* const record = make_record(before + bytes);
+  if (record == nullptr) {
+    return -kENOBUFS;
+  }
+  if (!message.data.get(record->data() + before, bytes)) {
+    free_record(record);
+    return -kEFAULT;
+  }
+  if (corked_ != nullptr) {
+    std::memcpy(record->data(), corked_->data(), before);
+    free_record(std::exchange(corked_, nullptr));
+  }
+  if (message.flags & kMessageMore || numbers_.get(kLevelUdp, kUdpCork) != 0) {
+    corked_ = record;
+    corked_to_ = *to;
+  } else {
+    transmit(record, *to);
+  }
+  return static_cast<i64>(bytes);
+}
+
+i64 UdpSocket::receive(Receiving& message) {
+  return message.flags & kMessageErrorQueue ? -kEAGAIN : receive_record(message);
+}
+
+u32 UdpSocket::poll() {
+  using namespace files;  // NOLINT(google-build-using-namespace)
+  constexpr u32 kPollWriteBand = 0x200;
+  u32 events = kPollOut | kPollWriteNormal | kPollWriteBand;
+  events |= error_ != 0 ? kPollError : 0;
+  events |= shut_ == (kNoReceive | kNoSend) ? kPollHangUp : 0;
+  events |= shut_ & kNoReceive ? kPollReadHangUp | kPollIn | kPollReadNormal : 0;
+  events |= records_.count() != 0 ? kPollIn | kPollReadNormal : 0;
+  return events;
+}
+
+}  // namespace nopte::guest::net

@@ -1,0 +1,57 @@
+// Sockets of AF_UNIX (net/unix/af_unix.c of Linux 6.12).
+#pragma once
+
+#include "guest-mm/kernel/net/socket.h"
+
+namespace nopte::guest::net {
+
+class UnixSocket final : public Socket {
+ public:
+  explicit UnixSocket(Type socket_type) : Socket(kFamilyUnix, socket_type, 0) {}
+
+  i64 bind(const SocketAddress& address, u64 bytes) override;
+  i64 listen(u32 backlog) override;
+  i64 connect(const SocketAddress& address, u64 bytes, u32 flags) override;
+  i64 shut_down(u32 how) override;
+  i64 send(Sending& message) override;
+  i64 receive(Receiving& message) override;
+  u32 poll() override;
+  i64 own_address(SocketAddress& out) const override;
+  i64 peer_address(SocketAddress& out) const override;
+
+  // Makes two sockets, both unconnected, each other's peers.
+  static void join(UnixSocket& a, UnixSocket& b);
+  // All that have a name, the last one first.
+  static UnixSocket* first_named() { return g_named; }
+  [[nodiscard]] UnixSocket* next_named() const { return next_named_; }
+
+ private:
+  [[nodiscard]] bool datagrams() const { return type == Type::kDatagram; }
+  [[nodiscard]] UnixSocket* unix_peer() const { return static_cast<UnixSocket*>(peer.get()); }
+  [[nodiscard]] bool deaf() const override { return closed_ || shut_ & kNoReceive; }
+  void leave() override;
+  void taken_from(u64 charged_before) override;
+  [[nodiscard]] bool writable() const;
+  // Whether a datagram from `sender` has to wait.
+  [[nodiscard]] bool full_for(const UnixSocket& sender) const;
+  i64 bind_path(std::string_view text);
+  i64 bind_abstract(std::string_view text);
+  i64 bind_without_address();
+  i64 bind_for_credentials();
+  static files::ErrnoOr<Ref<UnixSocket>> find(Type type, const SocketAddress& address, u64 bytes);
+  void enter_names();
+  void leave_names();
+  void set_peer(Ref<Socket> other);
+  i64 connect_datagrams(const SocketAddress& address, u64 bytes);
+  i64 send_record(Sending& message);
+  void wake_senders();
+
+  Ref<files::Inode> name_inode_;
+  UnixSocket* next_named_ = nullptr;
+  UnixSocket* first_client_ = nullptr;  // datagram sockets whose peer this is
+  UnixSocket* next_client_ = nullptr;
+
+  static UnixSocket* g_named;
+};
+
+}  // namespace nopte::guest::net
