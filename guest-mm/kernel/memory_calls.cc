@@ -129,9 +129,10 @@ i64 sys_mmap(const SyscallArgs& args) {
     if (!aligned(args.a0)) return -kEINVAL;
     if (request.hint < kUserRange.begin) return -kEPERM;
     request.placement = (flags & kMapFixedNoReplace) != 0 ? Placement::kFixedNoReplace : Placement::kFixed;
-    if (sealed(range_of(args.a0, rounded))) {
-      return request.placement == Placement::kFixed ? -kEPERM : -kEEXIST;
-    }
+    const VaRange range = range_of(args.a0, rounded);
+    // What is there is noticed before flags and files are looked at (mm/mmap.c, do_mmap).
+    if (request.placement == Placement::kFixedNoReplace && !space().tree().free(range)) return -kEEXIST;
+    if (sealed(range)) return -kEPERM;
   }
   if (((flags & (kMapNoReserve | kMap32Bit | kMapLocked)) | space().future_flags()) != 0) [[unlikely]] {
     if (const i64 error = take_rare_flags(flags, request); error != 0) return error;
