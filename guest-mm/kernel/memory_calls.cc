@@ -6,6 +6,7 @@
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/memory_lock_limit.h"
 #include "guest-mm/kernel/memory_range.h"
+#include "guest-mm/kernel/refusals.h"
 #include "guest-mm/kernel/syscall.h"
 
 namespace nopte::guest {
@@ -121,7 +122,7 @@ i64 sys_mmap(const SyscallArgs& args) {
   if (!anonymous && files::current_files().table.get(args.a4) == nullptr) return -kEBADF;
   if (bytes == 0) return -kEINVAL;
   if (round_up(bytes) == 0) return -kENOMEM;
-  if ((flags & kMapHugeTlb) != 0) return refuse_large(flags, anonymous);
+  if ((flags & kMapHugeTlb) != 0) return not_built(args, "MAP_HUGETLB", refuse_large(flags, anonymous));
 
   if ((flags & (kMapFixed | kMapFixedNoReplace)) != 0) {
     const u64 rounded = round_up(bytes);

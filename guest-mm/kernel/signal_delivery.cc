@@ -258,7 +258,8 @@ void deliver_signals(UserRegisters& registers) {
       continue;
     }
     refresh_signals(self);
-    if (handler == SignalAction::kIgnore) {
+    if (handler == SignalAction::kIgnore ||
+        (self.process->unkillable && (signal_bit(signal) & kUnblockable) == 0)) {
       continue;
     }
     switch (default_action(signal)) {

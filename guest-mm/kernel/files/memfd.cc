@@ -3,6 +3,7 @@
 
 #include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/tmpfs.h"
+#include "guest-mm/kernel/refusals.h"
 
 namespace nopte::guest {
 
@@ -31,7 +32,7 @@ i64 sys_memfd_create(const SyscallArgs& args) {
   }
   // As of a size of large pages that the machine has not: /sys/kernel/mm/hugepages has none.
   if ((flags & kHugeTlb) != 0) {
-    return -kENODEV;
+    return not_built(args, "MFD_HUGETLB", -kENODEV);
   }
   constexpr std::string_view kBefore = "/memfd:", kBehind = " (deleted)";
   HeapBuffer given(kBefore.size() + *length + kBehind.size());

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <initializer_list>
+
 // The call, and its answer or the name of its error. Addresses are told as "there is one".
 #define SHOW(call)                                       \
   do {                                                   \
