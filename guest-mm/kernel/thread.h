@@ -44,11 +44,12 @@ struct Thread {
   files::ProcessFiles* files = nullptr;        // whose descriptors
   files::ProcessFiles* directories = nullptr;  // whose root and working directory
   ThreadState state = ThreadState::kRunnable;
-  bool queued = false;         // on the run queue
-  bool interruptible = false;  // asleep, and a signal ends the sleep
-  bool killable = false;       // asleep, and SIGKILL ends the sleep
-  u8 memory_policy = 0;        // set_mempolicy: memory_policy.cc
-  bool signal_ready = false;   // something waits for deliver_signals(): refresh_signals() keeps it true
+  bool queued = false;            // on the run queue
+  bool interruptible = false;     // asleep, and a signal ends the sleep
+  bool killable = false;          // asleep, and SIGKILL ends the sleep
+  u8 memory_policy = 0;           // set_mempolicy: memory_policy.cc
+  bool owns_futex_locks = false;  // somebody may wait for a word that it owns (futex_locks.h)
+  bool signal_ready = false;      // something waits for deliver_signals(): refresh_signals() keeps it true
 
   i32 tid = 0;
   char comm[16] = {};
