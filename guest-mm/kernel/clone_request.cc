@@ -4,6 +4,7 @@
 
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/user_memory.h"
+#include "guest-mm/kernel/refusals.h"
 #include "guest-mm/kernel/signal.h"
 #include "pvops/mm_ops.h"
 
@@ -64,14 +65,20 @@ bool valid(const CloneArguments& arguments, u64 bytes) {
 
 }  // namespace
 
-i64 load_clone_request(u64 address, u64 bytes, CloneRequest& request) {
+i64 load_clone_request(const SyscallArgs& args, CloneRequest& request) {
+  const u64 bytes = args.a1;
   CloneArguments arguments;
-  if (const i64 error = files::get_grown_user(arguments, address, bytes, kFirstBytes); error != 0) {
+  if (const i64 error = files::get_grown_user(arguments, args.a0, bytes, kFirstBytes); error != 0) {
     return error;
   }
-  // One chooses no numbers here, and there are no control groups.
-  if (!valid(arguments, bytes) || arguments.set_tid_count != 0 || (arguments.flags & kCloneIntoCgroup) != 0) {
+  if (!valid(arguments, bytes)) {
     return -kEINVAL;
+  }
+  if (arguments.set_tid_count != 0) {
+    return not_built(args, "set_tid", -kEINVAL);
+  }
+  if ((arguments.flags & kCloneIntoCgroup) != 0) {
+    return not_built(args, "control groups", -kEINVAL);
   }
   request = {.flags = arguments.flags,
              .exit_signal = static_cast<i32>(arguments.exit_signal),

@@ -13,6 +13,8 @@ inline constexpr u64 kCloneVm = 0x100, kCloneFs = 0x200, kCloneFiles = 0x400, kC
                      kCloneDetached = 0x40'0000, kCloneUntraced = 0x80'0000, kCloneChildSettid = 0x100'0000,
                      kCloneIo = 0x8000'0000, kCloneClearSighand = 0x1'0000'0000,
                      kCloneIntoCgroup = 0x2'0000'0000;
+// CLONE_NEWCGROUP and its kin, all of them.
+inline constexpr u64 kCloneNamespaces = 0x7e02'0080;
 
 inline constexpr u64 kCloneSignalMask = 0xff;
 
@@ -37,7 +39,7 @@ inline CloneRequest clone_request(const SyscallArgs& args) {
           .pidfd = args.a2};
 }
 // clone3(2)'s: 0, or -E2BIG, -EFAULT, -EINVAL.
-i64 load_clone_request(u64 address, u64 bytes, CloneRequest& request);
+i64 load_clone_request(const SyscallArgs& args, CloneRequest& request);
 // These need no check.
 inline constexpr u64 kCloneSimple = kCloneVm | kCloneFs | kCloneFiles | kCloneVfork | kCloneParentSettid |
                                     kCloneChildCleartid | kCloneChildSettid;

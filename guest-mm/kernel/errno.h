@@ -79,6 +79,7 @@ enum Errno : i64 {
   // handler only, RESTART_RESTARTBLOCK (Process::restart) goes on with what is left of its time without a
   // handler only; otherwise the answer is EINTR.
   kERESTARTSYS = 512,
+  kERESTARTNOINTR = 513,  // called again, always
   kERESTARTNOHAND = 514,
   kERESTART_RESTARTBLOCK = 516,
 };

@@ -11,6 +11,7 @@
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/posix_timers.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/refusals.h"
 #include "guest-mm/kernel/scheduling.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/user_share.h"
@@ -196,13 +197,13 @@ void discard(Thread& child) {
   }
 }
 
-i64 clone(const CloneRequest& request) {
+i64 clone(const SyscallArgs& args, const CloneRequest& request) {
   const u64 flags = request.flags;
   Thread& parent = current();
   Process& group = *parent.process;
   if ((flags & ~kCloneSimple) != 0) {
     if (const i64 error = check_clone_request(request, &group == init_process()); error != 0) {
-      return error;
+      return (flags & kCloneNamespaces) != 0 ? not_built(args, "namespaces", error) : error;
     }
   }
   if (!has_room_for_thread(group)) {
@@ -255,18 +256,18 @@ i64 clone(const CloneRequest& request) {
 
 }  // namespace
 
-i64 sys_fork(const SyscallArgs&) { return clone({.exit_signal = kSIGCHLD}); }
+i64 sys_fork(const SyscallArgs& args) { return clone(args, {.exit_signal = kSIGCHLD}); }
 
-i64 sys_vfork(const SyscallArgs&) {
-  return clone({.flags = kCloneVm | kCloneVfork, .exit_signal = kSIGCHLD});
+i64 sys_vfork(const SyscallArgs& args) {
+  return clone(args, {.flags = kCloneVm | kCloneVfork, .exit_signal = kSIGCHLD});
 }
 
-i64 sys_clone(const SyscallArgs& args) { return clone(clone_request(args)); }
+i64 sys_clone(const SyscallArgs& args) { return clone(args, clone_request(args)); }
 
 i64 sys_clone3(const SyscallArgs& args) {
   CloneRequest request;
-  const i64 error = load_clone_request(args.a0, args.a1, request);
-  return error != 0 ? error : clone(request);
+  const i64 error = load_clone_request(args, request);
+  return error != 0 ? error : clone(args, request);
 }
 
 // unshare(2): what threads and processes share here. Threads of one process keep their memory and signals
@@ -275,8 +276,7 @@ i64 sys_unshare(const SyscallArgs& args) {
   constexpr u64 kHere = kCloneFiles | kCloneFs | kCloneSysvsem | kCloneThread | kCloneSighand | kCloneVm;
   const u64 flags = args.a0;
   Thread& self = current();
-  constexpr u64 kNamespaces = 0x7e02'0080;
-  if ((flags & ~(kHere | kNamespaces)) != 0) {
+  if ((flags & ~(kHere | kCloneNamespaces)) != 0) {
     return -kEINVAL;
   }
   if ((flags & (kCloneThread | kCloneSighand | kCloneVm)) != 0 && self.process->live_threads > 1) {
@@ -288,9 +288,10 @@ i64 sys_unshare(const SyscallArgs& args) {
     return -kEINVAL;
   }
   // There is one of each namespace; only a user's own would need no rights.
-  if ((flags & kNamespaces) != 0) {
+  if ((flags & kCloneNamespaces) != 0) {
     constexpr u64 kUsers = 0x1000'0000;
-    return (flags & kUsers) == 0 && !capable(Capability::kSysAdmin) ? -kEPERM : -kEINVAL;
+    return not_built(args, "namespaces",
+                     (flags & kUsers) == 0 && !capable(Capability::kSysAdmin) ? -kEPERM : -kEINVAL);
   }
   Ref<files::ProcessFiles> table;
   Ref<files::ProcessFiles> directories;

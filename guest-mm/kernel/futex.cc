@@ -4,7 +4,8 @@
 
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/kernel/errno.h"
-#include "guest-mm/kernel/futex_waiters.h"
+#include "guest-mm/kernel/futex_locks.h"
+#include "guest-mm/kernel/futex_words.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/time.h"
@@ -14,13 +15,14 @@ namespace nopte::guest {
 namespace {
 
 // uapi/linux/futex.h
-constexpr u64 kWait = 0, kWake = 1, kRequeue = 3, kCompareRequeue = 4, kWakeOperation = 5, kWaitBitset = 9,
-              kWakeBitset = 10;
+constexpr u64 kWait = 0, kWake = 1, kRequeue = 3, kCompareRequeue = 4, kWakeOperation = 5, kLock = 6,
+              kUnlock = 7, kTryLock = 8, kWaitBitset = 9, kWakeBitset = 10, kWaitRequeueLock = 11,
+              kCompareRequeueLock = 12, kLock2 = 13;
 constexpr u64 kPrivateFlag = 128, kWallClockFlag = 256;
-constexpr u32 kAnyBit = 0xffff'ffff;
 
-// The word as the running process names it. Errors: kInvalid (alignment), kBadAddress, kPastEnd, kNoMemory.
-Result<FutexKey> key_of(u64 address, FutexScope scope) {
+}  // namespace
+
+Result<FutexKey> futex_key_of(u64 address, FutexScope scope) {
   if (address % sizeof(u32) != 0) {
     return Fail(Status::kInvalid);
   }
@@ -50,67 +52,74 @@ Result<FutexKey> key_of(u64 address, FutexScope scope) {
   return FutexKey{.space = &space, .at = address};
 }
 
-struct FutexWait {
-  u64 address = 0;
-  FutexScope scope = FutexScope::kShared;
-  u32 expected = 0;
-  u32 bits = kAnyBit;
-  u64 deadline_ns = kNoDeadline;
-  bool by_wall = false;  // the deadline is a Unix time
-};
+i64 load_futex_word(u64 address, u32& word) {
+  const Result<void> read = arch::copy_from_user(&word, Gva{address}, sizeof(word));
+  return read ? 0 : to_errno(read.error());
+}
+
+i64 store_futex_word(u64 address, u32 word) {
+  const Result<void> written = arch::copy_to_user(Gva{address}, &word, sizeof(word));
+  return written ? 0 : to_errno(written.error());
+}
+
+namespace {
 
 i64 go_on_waiting(const Restart& restart);
 
-i64 wait(const FutexWait& request) {
-  Result<FutexKey> key = key_of(request.address, request.scope);
+}  // namespace
+
+i64 wait_for_futex(const FutexWait& request) {
+  if (request.bits == 0) {
+    return -kEINVAL;
+  }
+  Result<FutexKey> key = futex_key_of(request.address, request.scope);
   if (!key) {
     return to_errno(key.error());
   }
   u32 value = 0;
-  if (const Result<void> read = arch::copy_from_user(&value, Gva{request.address}, sizeof(value)); !read) {
-    return to_errno(read.error());
+  if (const i64 error = load_futex_word(request.address, value); error != 0) {
+    return error;
   }
   if (value != request.expected) {
     return -kEAGAIN;
   }
   FutexWaiter waiter(std::move(*key), request.bits);
-  Waiter set;
-  if (request.by_wall) g_clock_was_set.add(set);
+  const FutexClockWatch set(request.deadline);
   while (!waiter.woken) {
-    const WakeReason reason =
-        block_on(waiter.queue, request.by_wall ? deadline_of_wall(request.deadline_ns) : request.deadline_ns);
+    const WakeReason reason = block_on(waiter.queue, request.deadline.at());
     if (waiter.woken || reason == WakeReason::kWoken) {
       continue;
     }
     if (reason == WakeReason::kTimeout) {
       return -kETIMEDOUT;
     }
-    if (request.deadline_ns == kNoDeadline) {
+    if (request.deadline.ns == kNoDeadline) {
       return -kERESTARTSYS;
     }
     current().restart = {.go_on = go_on_waiting,
-                         .deadline_ns = request.deadline_ns,
+                         .deadline_ns = request.deadline.ns,
                          .address = request.address,
                          .value = request.expected,
                          .bits = request.bits,
                          .is_private = request.scope == FutexScope::kPrivate,
-                         .by_wall = request.by_wall};
+                         .by_wall = request.deadline.by_wall};
     return -kERESTART_RESTARTBLOCK;
   }
   return 0;
 }
 
+namespace {
+
 i64 go_on_waiting(const Restart& restart) {
-  return wait({.address = restart.address,
-               .scope = restart.is_private ? FutexScope::kPrivate : FutexScope::kShared,
-               .expected = restart.value,
-               .bits = restart.bits,
-               .deadline_ns = restart.deadline_ns,
-               .by_wall = restart.by_wall});
+  return wait_for_futex({.address = restart.address,
+                         .scope = restart.is_private ? FutexScope::kPrivate : FutexScope::kShared,
+                         .expected = restart.value,
+                         .bits = restart.bits,
+                         .deadline = {.ns = restart.deadline_ns, .by_wall = restart.by_wall}});
 }
 
-// The deadline that the timeout of a wait means; null: none. Errors: -EFAULT, -EINVAL.
-i64 load_deadline(u64 address, u64 operation, u64& deadline_ns) {
+// FUTEX_WAIT's timeout is a time to wait.
+i64 load_relative_deadline(u64 address, FutexDeadline& deadline) {
   if (address == 0) {
     return 0;
   }
@@ -118,51 +127,61 @@ i64 load_deadline(u64 address, u64 operation, u64& deadline_ns) {
   if (!arch::copy_from_user(&timeout, Gva{address}, sizeof(timeout))) {
     return -kEFAULT;
   }
-  if (!timeout.valid()) {
+  deadline.ns = timeout.valid() ? deadline_in(timeout.ns()) : 0;
+  return timeout.valid() ? 0 : -kEINVAL;
+}
+
+}  // namespace
+
+i64 load_futex_deadline(u64 address, FutexClock clock, FutexDeadline& deadline) {
+  if (address == 0) {
+    return 0;
+  }
+  Timespec time;
+  if (!arch::copy_from_user(&time, Gva{address}, sizeof(time))) {
+    return -kEFAULT;
+  }
+  if (!time.valid()) {
     return -kEINVAL;
   }
-  deadline_ns = operation == kWait ? deadline_in(timeout.ns()) : timeout.ns();
+  deadline = {.ns = time.ns(), .by_wall = clock == FutexClock::kWall};
   return 0;
 }
 
-i64 wake_word(u64 address, FutexScope scope, i32 most, u32 bits) {
+i64 wake_futex_word(u64 address, FutexScope scope, i32 most, u32 bits) {
   if (bits == 0) {
     return -kEINVAL;
   }
-  const Result<FutexKey> key = key_of(address, scope);
+  const Result<FutexKey> key = futex_key_of(address, scope);
   if (!key) {
     return to_errno(key.error());
   }
-  return static_cast<i64>(futex_wake(*key, most < 1 ? 1 : static_cast<u64>(most), bits));
+  return futex_wake(*key, most < 1 ? 1 : static_cast<u64>(most), bits);
 }
 
-// `expected`: null when the word's value does not matter.
-i64 requeue_word(const SyscallArgs& args, FutexScope scope, const u32* expected) {
-  const auto wake_most = static_cast<i32>(args.a2);
-  const auto move_most = static_cast<i32>(args.a3);
-  if (wake_most < 0 || move_most < 0) {
+i64 requeue_futex(const FutexRequeue& request) {
+  if (request.wake_most < 0 || request.move_most < 0) {
     return -kEINVAL;
   }
-  const Result<FutexKey> from = key_of(args.a0, scope);
+  const Result<FutexKey> from = futex_key_of(request.from, request.from_scope);
   if (!from) {
     return to_errno(from.error());
   }
-  const Result<FutexKey> to = key_of(args.a4, scope);
+  const Result<FutexKey> to = futex_key_of(request.to, request.to_scope);
   if (!to) {
     return to_errno(to.error());
   }
-  if (expected != nullptr) {
-    u32 value = 0;
-    if (const Result<void> read = arch::copy_from_user(&value, Gva{args.a0}, sizeof(value)); !read) {
-      return to_errno(read.error());
-    }
-    if (value != *expected) {
-      return -kEAGAIN;
-    }
+  u32 value = request.expected;
+  if (const i64 error = request.compares ? load_futex_word(request.from, value) : 0; error != 0) {
+    return error;
   }
-  return static_cast<i64>(
-      futex_requeue(*from, static_cast<u64>(wake_most), static_cast<u64>(move_most), *to));
+  if (value != request.expected) {
+    return -kEAGAIN;
+  }
+  return futex_requeue(*from, static_cast<u64>(request.wake_most), static_cast<u64>(request.move_most), *to);
 }
+
+namespace {
 
 // What FUTEX_WAKE_OP does to the second word and asks of what it was (futex(2)).
 struct WordOperation {
@@ -228,11 +247,11 @@ struct WordOperation {
 };
 
 i64 wake_operation(const SyscallArgs& args, FutexScope scope) {
-  const Result<FutexKey> first = key_of(args.a0, scope);
+  const Result<FutexKey> first = futex_key_of(args.a0, scope);
   if (!first) {
     return to_errno(first.error());
   }
-  const Result<FutexKey> second = key_of(args.a4, scope);
+  const Result<FutexKey> second = futex_key_of(args.a4, scope);
   if (!second) {
     return to_errno(second.error());
   }
@@ -255,16 +274,17 @@ i64 wake_operation(const SyscallArgs& args, FutexScope scope) {
     const auto count = static_cast<i32>(most);
     return count < 1 ? u64{1} : static_cast<u64>(count);
   };
-  u64 woken = futex_wake(*first, at_least_one(args.a2), kAnyBit);
-  if (operation.holds(before)) {
-    woken += futex_wake(*second, at_least_one(args.a3), kAnyBit);
+  const i64 woken = futex_wake(*first, at_least_one(args.a2), kAnyFutexBit);
+  if (woken < 0 || !operation.holds(before)) {
+    return woken;
   }
-  return static_cast<i64>(woken);
+  const i64 more = futex_wake(*second, at_least_one(args.a3), kAnyFutexBit);
+  return more < 0 ? more : woken + more;
 }
 
 }  // namespace
 
-void futex_wake_at_exit(u64 address) { (void)wake_word(address, FutexScope::kShared, 1, kAnyBit); }
+void futex_wake_at_exit(u64 address) { (void)wake_futex_word(address, FutexScope::kShared, 1, kAnyFutexBit); }
 
 i64 sys_futex(const SyscallArgs& args) {
   const u64 operation = args.a1 & 0xffff'ffff & ~(kPrivateFlag | kWallClockFlag);
@@ -272,31 +292,64 @@ i64 sys_futex(const SyscallArgs& args) {
   const bool wall_clock = (args.a1 & kWallClockFlag) != 0;
   const auto value = static_cast<u32>(args.a2);
   const auto third = static_cast<u32>(args.a5);
-  if (wall_clock && operation != kWaitBitset) {
+  FutexDeadline deadline;
+  const bool relative = operation == kWait;
+  if (relative || operation == kWaitBitset || operation == kLock || operation == kLock2 ||
+      operation == kWaitRequeueLock) {
+    const FutexClock clock = wall_clock || operation == kLock ? FutexClock::kWall : FutexClock::kMonotonic;
+    const i64 error = relative ? load_relative_deadline(args.a3, deadline)
+                               : load_futex_deadline(args.a3, clock, deadline);
+    if (error != 0) {
+      return error;
+    }
+  }
+  if (wall_clock && operation != kWaitBitset && operation != kWaitRequeueLock && operation != kLock2) {
     return -kENOSYS;
   }
   switch (operation) {
     case kWait:
-    case kWaitBitset: {
-      FutexWait request{.address = args.a0,
-                        .scope = scope,
-                        .expected = value,
-                        .bits = operation == kWait ? kAnyBit : third,
-                        .by_wall = wall_clock};
-      if (const i64 error = load_deadline(args.a3, operation, request.deadline_ns); error != 0) {
-        return error;
-      }
-      return request.bits == 0 ? -kEINVAL : wait(request);
-    }
+    case kWaitBitset:
+      return wait_for_futex({.address = args.a0,
+                             .scope = scope,
+                             .expected = value,
+                             .bits = relative ? kAnyFutexBit : third,
+                             .deadline = deadline});
     case kWake:
     case kWakeBitset:
-      return wake_word(args.a0, scope, static_cast<i32>(value), operation == kWake ? kAnyBit : third);
+      return wake_futex_word(args.a0, scope, static_cast<i32>(value),
+                             operation == kWake ? kAnyFutexBit : third);
     case kWakeOperation:
       return wake_operation(args, scope);
     case kRequeue:
-      return requeue_word(args, scope, nullptr);
     case kCompareRequeue:
-      return requeue_word(args, scope, &third);
+      return requeue_futex({.from = args.a0,
+                            .from_scope = scope,
+                            .to = args.a4,
+                            .to_scope = scope,
+                            .wake_most = static_cast<i32>(args.a2),
+                            .move_most = static_cast<i32>(args.a3),
+                            .compares = operation == kCompareRequeue,
+                            .expected = operation == kCompareRequeue ? third : 0});
+    case kLock:
+    case kLock2:
+      return lock_futex(args.a0, scope, deadline);
+    case kTryLock:
+      return try_lock_futex(args.a0, scope);
+    case kUnlock:
+      return unlock_futex(args.a0, scope);
+    case kWaitRequeueLock:
+      return wait_to_lock_futex(
+          {.address = args.a0, .scope = scope, .expected = value, .bits = third, .deadline = deadline},
+          args.a4);
+    case kCompareRequeueLock:
+      return requeue_to_lock({.from = args.a0,
+                              .from_scope = scope,
+                              .to = args.a4,
+                              .to_scope = scope,
+                              .wake_most = static_cast<i32>(args.a2),
+                              .move_most = static_cast<i32>(args.a3),
+                              .compares = true,
+                              .expected = third});
     default:
       return -kENOSYS;
   }

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/scheduler.h"
 
 namespace nopte::guest {
@@ -37,54 +38,97 @@ void unlink(FutexWaiter& waiter, Bucket& bucket) {
 
 bool waits_for(const FutexWaiter& waiter, const FutexKey& key) { return !waiter.woken && waiter.key == key; }
 
-void wake_up(FutexWaiter& waiter) {
+}  // namespace
+
+void wake_futex_waiter(FutexWaiter& waiter) {
   waiter.woken = true;
   wake(waiter.queue);
 }
 
-}  // namespace
+void move_futex_waiter(FutexWaiter& waiter, const FutexKey& to) {
+  unlink(waiter, bucket_of(waiter.key));
+  waiter.key = to;
+  link_up(waiter, bucket_of(to));
+}
 
-FutexWaiter::FutexWaiter(FutexKey word, u32 wanted) : key(std::move(word)), bits(wanted) {
+FutexWaiter::FutexWaiter(FutexKey word, u32 wanted, FutexKind of)
+    : key(std::move(word)), bits(wanted), kind(of) {
   link_up(*this, bucket_of(key));
 }
 
 FutexWaiter::~FutexWaiter() { unlink(*this, bucket_of(key)); }
 
-u64 futex_wake(const FutexKey& key, u64 most, u32 bits) {
+FutexWaiter* first_futex_waiter(const FutexKey& key) {
+  FutexWaiter* waiter = bucket_of(key).first;
+  while (waiter != nullptr && !waits_for(*waiter, key)) {
+    waiter = waiter->next;
+  }
+  return waiter;
+}
+
+void for_each_futex_waiter(const FutexKey& key, FunctionRef<void(FutexWaiter&)> visit) {
+  for (FutexWaiter* waiter = bucket_of(key).first; waiter != nullptr;) {
+    FutexWaiter* const next = waiter->next;
+    if (waits_for(*waiter, key)) {
+      visit(*waiter);
+    }
+    waiter = next;
+  }
+}
+
+void for_each_futex_waiter(FunctionRef<void(FutexWaiter&)> visit) {
+  for (const Bucket& bucket : g_buckets) {
+    for (FutexWaiter* waiter = bucket.first; waiter != nullptr;) {
+      FutexWaiter* const next = waiter->next;
+      if (!waiter->woken) {
+        visit(*waiter);
+      }
+      waiter = next;
+    }
+  }
+}
+
+i64 futex_wake(const FutexKey& key, u64 most, u32 bits) {
   u64 woken = 0;
   for (FutexWaiter* waiter = bucket_of(key).first; waiter != nullptr && woken < most; waiter = waiter->next) {
-    if (waits_for(*waiter, key) && (waiter->bits & bits) != 0) {
-      wake_up(*waiter);
+    if (!waits_for(*waiter, key)) {
+      continue;
+    }
+    if (waiter->kind != FutexKind::kPlain) {
+      return -kEINVAL;
+    }
+    if ((waiter->bits & bits) != 0) {
+      wake_futex_waiter(*waiter);
       ++woken;
     }
   }
-  return woken;
+  return static_cast<i64>(woken);
 }
 
-u64 futex_requeue(const FutexKey& from, u64 wake_most, u64 move_most, const FutexKey& to) {
+i64 futex_requeue(const FutexKey& from, u64 wake_most, u64 move_most, const FutexKey& to) {
   const bool same = from == to;
-  Bucket& before = bucket_of(from);
-  Bucket& after = bucket_of(to);
   u64 woken = 0;
   u64 moved = 0;
-  for (FutexWaiter* waiter = before.first; waiter != nullptr && woken + moved < wake_most + move_most;) {
+  for (FutexWaiter* waiter = bucket_of(from).first;
+       waiter != nullptr && woken + moved < wake_most + move_most;) {
     FutexWaiter* const next = waiter->next;
     if (waits_for(*waiter, from)) {
+      if (waiter->kind != FutexKind::kPlain) {
+        return -kEINVAL;
+      }
       if (woken < wake_most) {
-        wake_up(*waiter);
+        wake_futex_waiter(*waiter);
         ++woken;
       } else {
         if (!same) {
-          unlink(*waiter, before);
-          waiter->key = to;
-          link_up(*waiter, after);
+          move_futex_waiter(*waiter, to);
         }
         ++moved;
       }
     }
     waiter = next;
   }
-  return woken + moved;
+  return static_cast<i64>(woken + moved);
 }
 
 }  // namespace nopte::guest

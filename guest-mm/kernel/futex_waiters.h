@@ -9,6 +9,7 @@
 
 #include "guest-mm/core/memory_object.h"
 #include "guest-mm/kernel/wait_queue.h"
+#include "pvops/base/function_ref.h"
 
 namespace nopte::guest {
 
@@ -25,25 +26,41 @@ struct FutexKey {
   friend bool operator==(const FutexKey&, const FutexKey&) = default;
 };
 
-// Lies on the waiter's stack, in a list of those that wait there, in the order of their coming.
+enum class FutexKind : u8 {
+  kPlain,
+  kLock,    // the rest are FutexLockWaiters (futex_locks.h): who waits to own the word
+  kToLock,  // who waits for the word, and to be moved to one that it will own
+};
+
+// Lies in the waiter's call, in a list of those that wait there, in the order of their coming.
 struct FutexWaiter {
-  FutexWaiter(FutexKey word, u32 wanted);
+  FutexWaiter(FutexKey word, u32 wanted, FutexKind of = FutexKind::kPlain);
   ~FutexWaiter();
   FutexWaiter(const FutexWaiter&) = delete;
   FutexWaiter& operator=(const FutexWaiter&) = delete;
 
   FutexKey key;
   u32 bits;
+  FutexKind kind;
   WaitQueue queue;
   bool woken = false;
   FutexWaiter* next = nullptr;
   FutexWaiter** link = nullptr;  // what points to this one
 };
 
-// Wakes the first ones, at most `most`, that wait on the word for one of the bits; how many.
-u64 futex_wake(const FutexKey& key, u64 most, u32 bits);
+// Wakes the first ones, at most `most`, that wait on the word for one of the bits; how many. -EINVAL: one of
+// them waits to own it; those before it are awake.
+i64 futex_wake(const FutexKey& key, u64 most, u32 bits);
 // Wakes the first ones and lets the next ones wait on another word, where they keep their order; how many of
-// both.
-u64 futex_requeue(const FutexKey& from, u64 wake_most, u64 move_most, const FutexKey& to);
+// both. -EINVAL: as above.
+i64 futex_requeue(const FutexKey& from, u64 wake_most, u64 move_most, const FutexKey& to);
+// The first one that waits on the word; null: none.
+FutexWaiter* first_futex_waiter(const FutexKey& key);
+// Visits those that wait on the word, the first ones first. The visit may wake and move the one that it gets.
+void for_each_futex_waiter(const FutexKey& key, FunctionRef<void(FutexWaiter&)> visit);
+// The same with all words.
+void for_each_futex_waiter(FunctionRef<void(FutexWaiter&)> visit);
+void wake_futex_waiter(FutexWaiter& waiter);
+void move_futex_waiter(FutexWaiter& waiter, const FutexKey& to);
 
 }  // namespace nopte::guest

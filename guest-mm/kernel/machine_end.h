@@ -5,7 +5,7 @@
 
 namespace nopte::guest {
 
-// Names the system calls that programs asked for in vain, then powers off with this exit status.
+// Names what programs asked for in vain, then powers off with this exit status.
 [[noreturn]] void end_machine(u8 status);
 
 }  // namespace nopte::guest

@@ -1,5 +1,8 @@
 // madvise: argument rules and errno values are Linux's (mm/madvise.c of 6.12; guards: of 6.13).
+#include "guest-mm/kernel/credentials.h"
+#include "guest-mm/kernel/files/io_vectors.h"
 #include "guest-mm/kernel/files/object_zeros.h"
+#include "guest-mm/kernel/files/pidfd.h"
 #include "guest-mm/kernel/memory_range.h"
 #include "guest-mm/kernel/syscall.h"
 
@@ -77,17 +80,9 @@ i64 populate(VaRange range, bool write) {
     // Populating for reading must not copy a file's pages.
     const bool copies = vma.object != nullptr && vma.sharing == Sharing::kPrivate;
     const Advice advice = write || !copies ? Advice::kPopulate : Advice::kWillNeed;
-    if (vma.object != nullptr) {
-      const u64 first = (vma.offset_bytes + (part.begin - vma.range.begin)) >> kPageShift;
-      const u64 pages = vma.object->pages();
-      const u64 there = pages > first ? pages - first : 0;
-      if (there < part.pages()) {
-        const i64 error =
-            there == 0 ? 0 : answer(space().advise(VaRange::of_pages(part.begin, there), advice));
-        return error != 0 ? error : -kEFAULT;
-      }
-    }
-    return answer(space().advise(part, advice));
+    const VaRange there = part_with_pages(vma, part);
+    const i64 error = there.empty() ? 0 : answer(space().advise(there, advice));
+    return error != 0 || there == part ? error : -kEFAULT;
   };
   return for_each_part(range, install, AtHole::kStops);
 }
@@ -106,14 +101,14 @@ i64 wipe_on_fork(VaRange range) {
 }
 
 // Pages that are cold, or may go, stay where they are: nobody takes any.
-i64 reclaim(VaRange range) {
+i64 reclaim(AddressSpace& of, VaRange range) {
   return for_each_part(
-      range, [](const Vma& vma, VaRange) -> i64 { return (vma.flags & kVmaLocked) != 0 ? -kEINVAL : 0; });
+      of, range, [](const Vma& vma, VaRange) -> i64 { return (vma.flags & kVmaLocked) != 0 ? -kEINVAL : 0; });
 }
 
 // Whoever owns paging decides on large leaves; this refuses where Linux could not have one.
-i64 collapse(VaRange range) {
-  return for_each_part(range, [](const Vma& vma, VaRange) -> i64 {
+i64 collapse(AddressSpace& of, VaRange range) {
+  return for_each_part(of, range, [](const Vma& vma, VaRange) -> i64 {
     const u64 first = (vma.range.begin.value() + kLargePageBytes - 1) & ~(kLargePageBytes - 1);
     return first + kLargePageBytes > vma.range.end.value() ? -kEINVAL : 0;
   });
@@ -132,7 +127,20 @@ bool emptying_is_sealed(VaRange range, u64 value) {
          }) == -kEPERM;
 }
 
+// What one process may advise of another's memory.
+bool for_others(u64 value) {
+  return value == kMadvCold || value == kMadvPageOut || value == kMadvWillNeed || value == kMadvCollapse;
+}
+
+// Precondition: for_others(value).
+i64 act_in(AddressSpace& of, VaRange range, u64 value) {
+  return value == kMadvWillNeed   ? answer(of.advise(range, Advice::kWillNeed))
+         : value == kMadvCollapse ? collapse(of, range)
+                                  : reclaim(of, range);
+}
+
 i64 act(VaRange range, u64 value) {
+  if (for_others(value)) return act_in(space(), range, value);
   if (emptying_is_sealed(range, value)) return -kEPERM;
   switch (value) {
     case kMadvFree:
@@ -142,8 +150,6 @@ i64 act(VaRange range, u64 value) {
       return drop(range, value == kMadvDontNeedLocked);
     case kMadvRemove:
       return remove(range);
-    case kMadvWillNeed:
-      return answer(space().advise(range, Advice::kWillNeed));
     case kMadvPopulateRead:
     case kMadvPopulateWrite:
       return populate(range, value == kMadvPopulateWrite);
@@ -169,14 +175,9 @@ i64 act(VaRange range, u64 value) {
       return mark(range, kVmaDontDump, kVmaDontDump);
     case kMadvDoDump:
       return mark(range, kVmaDontDump, 0);
-    case kMadvCold:
-    case kMadvPageOut:
-      return reclaim(range);
     case kMadvGuardInstall:
     case kMadvGuardRemove:
       return guard(range, value == kMadvGuardInstall);
-    case kMadvCollapse:
-      return collapse(range);
     default:  // kMadvMergeable, kMadvUnmergeable: nobody looks for equal pages
       return space().covered(range) ? 0 : -kENOMEM;
   }
@@ -187,15 +188,48 @@ bool known(u64 value) {
          value == kMadvGuardInstall || value == kMadvGuardRemove;
 }
 
+// 0, or -EINVAL for a range that cannot be advised of.
+i64 check_range(u64 start, u64 given_bytes) {
+  const u64 bytes = round_up(given_bytes);
+  return !aligned(start) || (given_bytes != 0 && bytes == 0) || start + bytes < start ? -kEINVAL : 0;
+}
+
 }  // namespace
 
 i64 sys_madvise(const SyscallArgs& args) {
-  const u64 start = args.a0;
-  if (!known(args.a2) || !aligned(start)) return -kEINVAL;
+  if (!known(args.a2) || check_range(args.a0, args.a1) != 0) return -kEINVAL;
   const u64 bytes = round_up(args.a1);
-  if (args.a1 != 0 && bytes == 0) return -kEINVAL;
-  if (start + bytes < start) return -kEINVAL;
-  return bytes == 0 ? 0 : act(range_of(start, bytes), args.a2);
+  return bytes == 0 ? 0 : act(range_of(args.a0, bytes), args.a2);
+}
+
+// As many bytes as were advised of in whole vectors, or the first one's error. Of its own memory a process
+// may advise anything (6.13).
+i64 sys_process_madvise(const SyscallArgs& args) {
+  const u64 value = args.a3;
+  if ((args.a4 & 0xffff'ffff) != 0) return -kEINVAL;
+  AddressSpace* of = nullptr;
+  const auto find = [&]() -> i64 {
+    const files::Meant target = files::meant_by(args.a0);
+    if (target.error != 0) return target.error;
+    of = target.thread->space;
+    if (of == nullptr) return -kESRCH;
+    if (!may_inspect(*target.thread)) return -kEPERM;
+    if (of == &space()) return 0;
+    if (!for_others(value)) return -kEINVAL;
+    return capable(Capability::kSysNice) ? 0 : -kEPERM;
+  };
+  i64 error = 0;
+  const i64 done = files::for_each_vector(args.a1, args.a2, [&](u64 start, u64 bytes, u64) -> i64 {
+    if (of == nullptr) error = find();
+    if (error == 0 && !known(value)) error = -kEINVAL;
+    if (error == 0) error = check_range(start, bytes);
+    if (error == 0) {
+      const VaRange range = range_of(start, round_up(bytes));
+      error = of == &space() ? act(range, value) : act_in(*of, range, value);
+    }
+    return error != 0 ? error : static_cast<i64>(bytes);
+  });
+  return done != 0 ? done : find();
 }
 
 }  // namespace nopte::guest

@@ -6,6 +6,7 @@
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/memory_lock_limit.h"
 #include "guest-mm/kernel/memory_range.h"
+#include "guest-mm/kernel/refusals.h"
 #include "guest-mm/kernel/syscall.h"
 
 namespace nopte::guest {
@@ -121,7 +122,7 @@ i64 sys_mmap(const SyscallArgs& args) {
   if (!anonymous && files::current_files().table.get(args.a4) == nullptr) return -kEBADF;
   if (bytes == 0) return -kEINVAL;
   if (round_up(bytes) == 0) return -kENOMEM;
-  if ((flags & kMapHugeTlb) != 0) return refuse_large(flags, anonymous);
+  if ((flags & kMapHugeTlb) != 0) return not_built(args, "MAP_HUGETLB", refuse_large(flags, anonymous));
 
   if ((flags & (kMapFixed | kMapFixedNoReplace)) != 0) {
     const u64 rounded = round_up(bytes);
@@ -129,9 +130,10 @@ i64 sys_mmap(const SyscallArgs& args) {
     if (!aligned(args.a0)) return -kEINVAL;
     if (request.hint < kUserRange.begin) return -kEPERM;
     request.placement = (flags & kMapFixedNoReplace) != 0 ? Placement::kFixedNoReplace : Placement::kFixed;
-    if (sealed(range_of(args.a0, rounded))) {
-      return request.placement == Placement::kFixed ? -kEPERM : -kEEXIST;
-    }
+    const VaRange range = range_of(args.a0, rounded);
+    // What is there is noticed before flags and files are looked at (mm/mmap.c, do_mmap).
+    if (request.placement == Placement::kFixedNoReplace && !space().tree().free(range)) return -kEEXIST;
+    if (sealed(range)) return -kEPERM;
   }
   if (((flags & (kMapNoReserve | kMap32Bit | kMapLocked)) | space().future_flags()) != 0) [[unlikely]] {
     if (const i64 error = take_rare_flags(flags, request); error != 0) return error;

@@ -37,11 +37,11 @@ enum class AtHole : u8 { kGoesOn, kStops };
 // change that part. The first error; else ENOMEM if there is a hole (mm/madvise.c, madvise_walk_vmas), at
 // once or at the end.
 template <class Visit>
-i64 for_each_part(VaRange range, Visit visit, AtHole at_hole = AtHole::kGoesOn) {
+i64 for_each_part(AddressSpace& of, VaRange range, Visit visit, AtHole at_hole = AtHole::kGoesOn) {
   Gva reached = range.begin;
   bool hole = false;
-  for (auto vma = space().at_or_after(range.begin); vma && vma->range.begin < range.end;
-       vma = space().at_or_after(reached)) {
+  for (auto vma = of.at_or_after(range.begin); vma && vma->range.begin < range.end;
+       vma = of.at_or_after(reached)) {
     const VaRange part = vma->range.intersect(range);
     hole = hole || reached < part.begin;
     if (hole && at_hole == AtHole::kStops) break;
@@ -50,6 +50,19 @@ i64 for_each_part(VaRange range, Visit visit, AtHole at_hole = AtHole::kGoesOn) 
     if (range.end <= reached) break;
   }
   return hole || reached < range.end ? -kENOMEM : 0;
+}
+template <class Visit>
+i64 for_each_part(VaRange range, Visit visit, AtHole at_hole = AtHole::kGoesOn) {
+  return for_each_part(space(), range, visit, at_hole);
+}
+
+// The beginning of a part of a mapping that its object has pages for; empty behind the object's end.
+inline VaRange part_with_pages(const Vma& vma, VaRange part) {
+  if (vma.object == nullptr) return part;
+  const u64 first = (vma.offset_bytes + (part.begin - vma.range.begin)) >> kPageShift;
+  const u64 pages = vma.object->pages();
+  const u64 there = pages > first ? pages - first : 0;
+  return there < part.pages() ? VaRange::of_pages(part.begin, there) : part;
 }
 
 }  // namespace nopte::guest

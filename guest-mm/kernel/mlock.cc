@@ -20,7 +20,9 @@ i64 install(VaRange range) {
       range,
       [](const Vma& vma, VaRange part) -> i64 {
         if (vma.perm.none()) return -kENOMEM;
-        return answer(space().advise(part, Advice::kPopulate));
+        const VaRange there = part_with_pages(vma, part);
+        const i64 error = there.empty() ? 0 : answer(space().advise(there, Advice::kPopulate));
+        return error != 0 || there == part ? error : -kENOMEM;
       },
       AtHole::kStops);
 }

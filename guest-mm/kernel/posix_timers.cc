@@ -6,6 +6,7 @@
 #include "guest-mm/kernel/clocks.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/refusals.h"
 #include "guest-mm/kernel/signal_queue.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/time.h"
@@ -290,9 +291,11 @@ void drop_timers(Process& process) { drop_if(process, true); }
 i64 sys_timer_create(const SyscallArgs& args) {
   constexpr u64 kRealtimeAlarm = 8, kBoottimeAlarm = 9;
   const u64 clock = args.a0 & 0xffff'ffff;
-  if (clock == kMonotonicRaw || clock == kRealtimeCoarse || clock == kMonotonicCoarse ||
-      clock == kRealtimeAlarm || clock == kBoottimeAlarm) {
-    return -kEOPNOTSUPP;  // alarms wake a machine up, which needs a clock of its own
+  if (clock == kRealtimeAlarm || clock == kBoottimeAlarm) {
+    return not_built(args, "clocks that wake the machine", -kEOPNOTSUPP);
+  }
+  if (clock == kMonotonicRaw || clock == kRealtimeCoarse || clock == kMonotonicCoarse) {
+    return -kEOPNOTSUPP;
   }
   if (!valid_clock(clock)) {
     return -kEINVAL;

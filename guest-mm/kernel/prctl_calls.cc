@@ -5,6 +5,7 @@
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/refusals.h"
 #include "guest-mm/kernel/syscall.h"
 
 namespace nopte::guest {
@@ -190,7 +191,7 @@ i64 sys_prctl(const SyscallArgs& args) {
     case kAmbient:
       return change_ambient(args);
     default:
-      return -kEINVAL;
+      return not_built(args, "this option", -kEINVAL);
   }
 }
 

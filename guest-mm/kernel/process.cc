@@ -99,6 +99,7 @@ Result<Process*> create_process() {
   process.limits->retain();
   if (g_init == nullptr) {
     g_init = &process;
+    process.unkillable = true;
   }
   return &process;
 }

@@ -57,8 +57,9 @@ struct Process {
   bool stopped = false;  // all have, and the parent was told
   bool stop_reported = true;
   bool continue_reported = true;
-  bool executed = false;   // since its fork: setpgid is not its parent's any more
-  bool unclaimed = false;  // a zombie that nobody will wait for
+  bool executed = false;    // since its fork: setpgid is not its parent's any more
+  bool unclaimed = false;   // a zombie that nobody will wait for
+  bool unkillable = false;  // init, until it faults: what others send does nothing unless it is handled
 
   u64 started_ns = 0;
   Spent of_ended;     // of the threads that were released

@@ -5,6 +5,7 @@
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/futex.h"
+#include "guest-mm/kernel/futex_locks.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/syscall.h"
 
@@ -12,10 +13,10 @@ namespace nopte::guest {
 
 namespace {
 
-constexpr u32 kWaiters = 0x8000'0000, kOwnerDied = 0x4000'0000, kOwnerMask = 0x3fff'ffff;
 constexpr u32 kMostEntries = 2048;  // ROBUST_LIST_LIMIT
 
-// The address of an entry's link; bit 0 marks a mutex with priority inheritance, whose waiters are not ours.
+// The address of an entry's link; bit 0 marks a word that is owned (futex_locks.h), whose waiters get it
+// later.
 struct Entry {
   u64 link;
 
@@ -44,14 +45,14 @@ bool release_word(const Head& head, const Entry& entry, const Thread& self, Plac
     futex_wake_at_exit(address);
     return true;
   }
-  if ((word & kOwnerMask) != static_cast<u32>(self.tid)) {
+  if ((word & kFutexTidMask) != static_cast<u32>(self.tid)) {
     return true;
   }
-  const u32 left = (word & kWaiters) | kOwnerDied;
+  const u32 left = (word & kFutexWaiters) | kFutexOwnerDied;
   if (!arch::copy_to_user(Gva{address}, &left, sizeof(left))) {
     return false;
   }
-  if (!entry.inherits() && (word & kWaiters) != 0) {
+  if (!entry.inherits() && (word & kFutexWaiters) != 0) {
     futex_wake_at_exit(address);
   }
   return true;
@@ -85,13 +86,14 @@ void release_robust_list(const Thread& self) {
 
 bool owes_words(const Thread& self) {
   Head head;
-  return word_is_seen(self) ||
+  return word_is_seen(self) || self.owns_futex_locks ||
          (self.robust_list != 0 && arch::copy_from_user(&head, Gva{self.robust_list}, sizeof(head)) &&
           (head.first.address() != self.robust_list || head.pending.address() != 0));
 }
 
 void settle_words(Thread& self) {
   release_robust_list(self);
+  release_futex_locks(self);
   if (word_is_seen(self)) {
     const i32 zero = 0;
     if (arch::copy_to_user(Gva{self.clear_child_tid}, &zero, sizeof(zero))) {

@@ -29,7 +29,8 @@ bool ignored(const Thread& target, i32 signal) {
   }
   const u64 handler = (*target.process->signals.actions)[signal].handler;
   return handler == SignalAction::kIgnore ||
-         (handler == SignalAction::kDefault && (kIgnoredByDefault & signal_bit(signal)) != 0);
+         (handler == SignalAction::kDefault &&
+          ((kIgnoredByDefault & signal_bit(signal)) != 0 || target.process->unkillable));
 }
 
 // The ones of the set are pending nowhere in the process.
@@ -194,6 +195,9 @@ void force_signal(i32 signal, const SignalInfo& info) {
   if ((signals.blocked & signal_bit(signal)) != 0 || action.handler == SignalAction::kIgnore) {
     action.handler = SignalAction::kDefault;
     signals.blocked &= ~signal_bit(signal);
+  }
+  if (action.handler == SignalAction::kDefault) {
+    self.process->unkillable = false;
   }
   signals.pending.set |= signal_bit(signal);
   signals.pending.plain |= signal_bit(signal);

@@ -55,14 +55,16 @@ void settle_interrupted_call(UserRegisters& registers, const SignalAction* actio
     return;
   }
   const i64 result = static_cast<i64>(registers.rax);
-  if (result != -kERESTARTSYS && result != -kERESTARTNOHAND && result != -kERESTART_RESTARTBLOCK) {
+  if (result != -kERESTARTSYS && result != -kERESTARTNOINTR && result != -kERESTARTNOHAND &&
+      result != -kERESTART_RESTARTBLOCK) {
     return;
   }
   if (action == nullptr && result == -kERESTART_RESTARTBLOCK) {
     constexpr u64 kRestartSyscall = 219;
     registers.rax = kRestartSyscall;
     registers.rip -= kSyscallInstructionBytes;
-  } else if (action == nullptr || (result == -kERESTARTSYS && (action->flags & kSaRestart) != 0)) {
+  } else if (action == nullptr || result == -kERESTARTNOINTR ||
+             (result == -kERESTARTSYS && (action->flags & kSaRestart) != 0)) {
     registers.rax = registers.orig_rax;
     registers.rip -= kSyscallInstructionBytes;
   } else {
@@ -265,7 +267,8 @@ void deliver_signals(UserRegisters& registers) {
       continue;
     }
     refresh_signals(self);
-    if (handler == SignalAction::kIgnore) {
+    if (handler == SignalAction::kIgnore ||
+        (self.process->unkillable && (signal_bit(signal) & kUnblockable) == 0)) {
       continue;
     }
     switch (default_action(signal)) {

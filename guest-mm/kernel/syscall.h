@@ -11,6 +11,9 @@ struct SyscallArgs {
   UserRegisters& registers;
 };
 
+// Numbers from here on are known to nobody.
+inline constexpr u64 kMostCalls = 512;
+
 // A handler returns a non-negative value or a negative errno (errno.h).
 using SyscallHandler = i64 (*)(const SyscallArgs&);
 

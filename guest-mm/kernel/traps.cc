@@ -66,6 +66,17 @@ bool fails_of_guard(const AddressSpace& space, Gva address, Access access) {
   return vma && (vma->flags & kVmaGuard) != 0 && allows(guarded_perm(vma->flags), access);
 }
 
+// Linux looks for the page that is to be executed before it looks whether it may be (arch/x86/mm/fault.c,
+// access_error).
+bool fetches_past_end(const AddressSpace& space, Gva address, Access access) {
+  if (access != Access::kExec) {
+    return false;
+  }
+  const auto vma = space.find(address);
+  return vma && vma->object != nullptr && !vma->perm.none() &&
+         vma->offset_bytes + (address - vma->range.begin) >= pages_to_bytes(vma->object->pages());
+}
+
 }  // namespace
 
 void handle_violation(UserRegisters&, Gva address, Access access, ViolationReason reason) {
@@ -85,6 +96,10 @@ void handle_violation(UserRegisters&, Gva address, Access access, ViolationReaso
       force_fault(kSIGBUS, kBusAdrerr, address.value());
       break;
     case ViolationReason::kPermission:
+      if (fetches_past_end(*self.space, address, access)) {
+        force_fault(kSIGBUS, kBusAdrerr, address.value());
+        break;
+      }
       force_fault(kSIGSEGV, fails_of_guard(*self.space, address, access) ? kSegvMaperr : kSegvAccerr,
                   address.value());
       break;

@@ -182,8 +182,6 @@ def operation(r, who):
 def _mmap(numbers):
     if numbers[0] < 0:  # who may map address 0 depends on capabilities
         numbers[3] &= ~(FIXED | NOREPLACE)
-    if numbers[3] & NOREPLACE:  # open: EEXIST comes before what is wrong with the rest
-        numbers[3] = PRIVATE | ANONYMOUS | NOREPLACE
     if not numbers[3] & ANONYMOUS:  # depends on what is mounted noexec
         numbers[2] &= ~4
     return numbers
@@ -202,11 +200,7 @@ def _mremap(numbers):
     return [old, old_pages, new_pages, flags, new]
 
 
-def _mlock(numbers):
-    return [*numbers[:2], numbers[2] or 1]  # open: past the end of a shared file it is ENOMEM, without ONFAULT
-
-
-_EXCLUDED = {"mmap": _mmap, "mremap": _mremap, "mlock": _mlock}
+_EXCLUDED = {"mmap": _mmap, "mremap": _mremap}
 
 
 def _first(r):

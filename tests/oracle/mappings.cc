@@ -35,8 +35,6 @@ void set_kind(Area& area, const char* name) {
   const char* const last = strrchr(name, '/');
   snprintf(area.kind, sizeof(area.kind), "%s", *name == 0 ? "-" : last == nullptr ? name : last + 1);
   if (char* const end = strchr(area.kind, ' ')) *end = 0;
-  if (strncmp(area.kind, "memfd:", 6) == 0)
-    strcpy(area.kind, "-");  // has no name in the guest (papers/linux.md)
 }
 
 void add(const Area& area) {

@@ -93,10 +93,8 @@ void do_heap_store(Numbers n, int) {
 }
 // Calls a page, which is "return" or not to be executed at all.
 void do_execute(Numbers n, int) {
-  // Past the end of a file Linux looks for the page first, and for the right to execute it later
-  // (papers/linux.md).
   const Access first = load(at(n[0]));
-  if (first.signal == SIGBUS || (first.signal == 0 && first.value != kReturn)) {
+  if (first.signal == 0 && first.value != kReturn) {
     shared->add(" not code");
   } else if (tell(execute(at(n[0])))) {
     result(0);

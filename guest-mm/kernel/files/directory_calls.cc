@@ -3,6 +3,7 @@
 #include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/notify.h"
 #include "guest-mm/kernel/files/permission.h"
+#include "guest-mm/kernel/refusals.h"
 
 namespace nopte::guest {
 
@@ -149,7 +150,7 @@ i64 sys_mount(const SyscallArgs& args) {
   return (type.text() == "proc" && is("proc")) || (type.text() == "devtmpfs" && is("dev")) ||
                  (type.text() == "sysfs" && is("sys"))
              ? 0
-             : -kENODEV;
+             : not_built(args, "other file systems", -kENODEV);
 }
 
 }  // namespace nopte::guest

@@ -58,6 +58,8 @@ class Inode : public RefCounted {
   virtual TmpfsFile* as_tmpfs_file() { return nullptr; }
   // The inode that no name leads to that it is (anonymous_inode.h); null for everything else.
   virtual const AnonymousInode* as_anonymous() const { return nullptr; }
+  // What is shown where no name leads to it, as if it were one that was removed; empty: nothing.
+  [[nodiscard]] virtual std::string_view given_name() const { return {}; }
   // The pipe that it is; null for everything else.
   virtual PipeInode* as_pipe() { return nullptr; }
   // Whose directory in /proc it is; 0 for everything else.

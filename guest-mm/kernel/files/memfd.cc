@@ -1,6 +1,9 @@
 // memfd_create: a file without a name (mm/memfd.c of Linux 6.12).
+#include <cstring>
+
 #include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/tmpfs.h"
+#include "guest-mm/kernel/refusals.h"
 
 namespace nopte::guest {
 
@@ -29,14 +32,23 @@ i64 sys_memfd_create(const SyscallArgs& args) {
   }
   // As of a size of large pages that the machine has not: /sys/kernel/mm/hugepages has none.
   if ((flags & kHugeTlb) != 0) {
-    return -kENODEV;
+    return not_built(args, "MFD_HUGETLB", -kENODEV);
   }
+  constexpr std::string_view kBefore = "/memfd:", kBehind = " (deleted)";
+  HeapBuffer given(kBefore.size() + *length + kBehind.size());
+  if (!given) {
+    return -kENOMEM;
+  }
+  kBefore.copy(given.data(), kBefore.size());
+  std::memcpy(given.data() + kBefore.size(), name, *length);
+  kBehind.copy(given.data() + kBefore.size() + *length, kBehind.size());
   const bool no_exec = (flags & kNoExecSeal) != 0;
   const ErrnoOr<Ref<Inode>> inode = tmpfs_create(kModeRegular | (no_exec ? 0666 : 0777), 0, {});
   if (!inode) {
     return negated(inode.error());
   }
   TmpfsFile* const made = (*inode)->as_tmpfs_file();
+  made->give_name(std::move(given));
   if (no_exec) {
     made->begin_seals(kSealExec);
   } else if ((flags & kAllowSealing) != 0) {

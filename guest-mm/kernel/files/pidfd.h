@@ -48,6 +48,14 @@ class Pidfd final : public File {
   Of of_;
 };
 
+// Whom a descriptor means. Errors: -EBADF, -ESRCH (it was released).
+struct Meant {
+  i64 error = 0;
+  Thread* thread = nullptr;
+  Pidfd::Of of = Pidfd::Of::kProcess;
+};
+[[nodiscard]] Meant meant_by(u64 descriptor);
+
 // flags: kOpenNonBlock. Null: no memory.
 Ref<File> make_pidfd(Thread& thread, Pidfd::Of of, u32 flags);
 

@@ -14,12 +14,7 @@ namespace {
 constexpr u32 kNonBlock = kOpenNonBlock, kOfThread = kOpenExclusive;
 constexpr u64 kToThread = 1, kToProcess = 2, kToGroup = 4;
 
-// Whom a descriptor means: that of pidfd_open, or the process's directory in /proc.
-struct Meant {
-  i64 error = 0;
-  Thread* thread = nullptr;
-  Pidfd::Of of = Pidfd::Of::kProcess;
-};
+// That of pidfd_open, or the process's directory in /proc.
 Meant meant(File* file) {
   if (file == nullptr || file->path_only()) {
     return {.error = -kEBADF};
@@ -55,6 +50,11 @@ i64 load_info(u64 address, i32 signal, bool to_itself, SignalInfo& info) {
 }
 
 }  // namespace
+
+files::Meant files::meant_by(u64 descriptor) {
+  File* const file = file_of(descriptor);
+  return file != nullptr && file->as_pidfd() != nullptr ? meant(file) : Meant{.error = -kEBADF};
+}
 
 i64 sys_pidfd_open(const SyscallArgs& args) {
   const auto pid = static_cast<i32>(args.a0);

@@ -169,6 +169,8 @@ void ProcLink::set_text(const Inode& target) {
     text.add("pipe:[", target.number, ']');
   } else if (target.type() == kModeSocket) {
     text.add("socket:[", target.number, ']');
+  } else if (!target.given_name().empty()) {
+    text.add(target.given_name());
   } else {
     text.add("/#", target.number, " (deleted)");
   }

@@ -54,7 +54,7 @@ ErrnoOr<Ref<File>> open_text(Inode& inode, u32 flags, TextBuilder text);
 // A link with a text, and for what has no path, straight to the inode.
 class ProcLink final : public ProcInode<Inode> {
  public:
-  static constexpr u64 kTextBytes = 256;
+  static constexpr u64 kTextBytes = 272;
 
   // What a thread has: who may inspect it alone sees it.
   ProcLink(u64 inode_number, Ref<Inode> target, i32 tid)

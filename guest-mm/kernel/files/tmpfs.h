@@ -30,6 +30,11 @@ class TmpfsFile final : public Inode {
   ErrnoOr<Ref<File>> open(u32 flags) override;
   TmpfsFile* as_tmpfs_file() override { return this; }
   [[nodiscard]] u64 size_bytes() const override { return bytes_; }
+  [[nodiscard]] std::string_view given_name() const override {
+    return {given_name_.data(), given_name_.bytes()};
+  }
+  // With a name in no directory (memfd_create).
+  void give_name(HeapBuffer name) { given_name_ = std::move(name); }
   // What mappings touched is the engine's knowledge: of a mapped file, all of it.
   [[nodiscard]] u64 used_pages() const override {
     return mapped_ ? bytes_to_pages(bytes_) : bytes_to_pages(charge_.bytes());
@@ -97,6 +102,7 @@ class TmpfsFile final : public Inode {
   TmpfsCharge charge_;
   u64 bytes_ = 0;
   u64 data_end_ = 0;  // bytes from here on were never written by a call: a hole, unless mapped_
+  HeapBuffer given_name_;
   u32 seals_ = kSealSeal;
   bool mapped_ = false;  // programs see the object's end: no room beyond the file's
 };

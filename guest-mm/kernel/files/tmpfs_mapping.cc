@@ -82,6 +82,10 @@ ErrnoOr<MemoryObject*> TmpfsFile::own_object() {
 
 void TmpfsFile::name_object() {
   object_->set_inode(number);
+  if (given_name_) {
+    object_->set_name(given_name());
+    return;
+  }
   char path[128];
   const i64 bytes = path_of(*this, path, sizeof path);
   object_->set_name({path, bytes > 0 ? static_cast<u64>(bytes) : 0});
