@@ -34,6 +34,7 @@ enum class Capability : u32 {
   kSysNice = 23,
   kSysResource = 24,
   kSysTime = 25,
+  kSysTtyConfig = 26,
   kMknod = 27,
   kLease = 28,
   kSetfcap = 31,

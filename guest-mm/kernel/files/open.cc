@@ -106,8 +106,10 @@ ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u3
       return ErrnoFail(static_cast<Errno>(-error));
     }
   }
-  ErrnoOr<Ref<File>> file = inode.open(flags & ~(kOpenCreate | kOpenExclusive | kOpenTruncate | kOpenNoTty |
-                                                 kOpenCloseOnExec | kOpenNoFollow));
+  // Of O_NOCTTY a device must know.
+  const u32 no_tty = inode.type() == kModeCharacter ? 0 : kOpenNoTty;
+  ErrnoOr<Ref<File>> file = inode.open(
+      flags & ~(kOpenCreate | kOpenExclusive | kOpenTruncate | no_tty | kOpenCloseOnExec | kOpenNoFollow));
   if (file && !created && (flags & kOpenTruncate) && inode.is_regular()) {
     if (const i64 error = inode.truncate(0); error != 0) {
       return ErrnoFail(static_cast<Errno>(-error));

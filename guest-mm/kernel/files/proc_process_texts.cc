@@ -5,6 +5,7 @@
 #include "guest-mm/kernel/files/proc_texts.h"
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/process_space.h"
+#include "guest-mm/kernel/tty/terminal.h"
 
 namespace nopte::guest::files {
 
@@ -193,7 +194,8 @@ void proc_process_stat(TextBuilder& out, Thread& thread, ProcScope scope) {
   const SignalSets sets = signal_sets(thread);
   const auto set = [](SignalSet value) { return value & 0x7fff'ffff; };
   out.add(thread.tid, " (", comm_of(thread), ") ", state_letter(thread), ' ', parent_pid(thread), ' ',
-          process.pgid, ' ', process.sid, " 1281 ", process.pgid, " 0 0 0 0 0 ");
+          process.pgid, ' ', process.sid, ' ', process.terminal != nullptr ? process.terminal->device : 0,
+          ' ', process.terminal != nullptr ? process.terminal->foreground : -1, " 0 0 0 0 0 ");
   out.add((whole ? cpu_time_ns(process) : cpu_time_ns(thread)) / kNsPerTick, " 0 ",
           process.children_cpu_ns / kNsPerTick, " 0 20 0 ", process.live_threads, " 0 ",
           process.started_ns / kNsPerTick, ' ', pages_to_bytes(promised_pages(thread)), ' ',

@@ -8,6 +8,7 @@
 #include "guest-mm/kernel/ipc/shm.h"
 #include "guest-mm/kernel/memory_settings.h"
 #include "guest-mm/kernel/random.h"
+#include "guest-mm/kernel/tty/pty.h"
 
 namespace nopte::guest::files {
 
@@ -47,6 +48,9 @@ constexpr Setting kRows[] = {
     number<ipc::g_shm_limits.pages, 0, ~u64{0}>("kernel/shmall"),
     number<ipc::g_shm_limits.bytes, 0, ~u64{0}>("kernel/shmmax"),
     number<ipc::g_shm_limits.segments, 0, 32768>("kernel/shmmni"),
+    number<tty::g_ptys.most, 0>("kernel/pty/max"),
+    {.path = "kernel/pty/nr", .read = [](TextBuilder& out) { out.add(tty::g_ptys.count, '\n'); }},
+    number<tty::g_ptys.reserve, 0>("kernel/pty/reserve"),
     {.path = "kernel/random/boot_id", .read = identifier_of_boot},
     NOPTE_FIXED("kernel/random/entropy_avail", "256"),
     NOPTE_FIXED("kernel/random/poolsize", "256"),

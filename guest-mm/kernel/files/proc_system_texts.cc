@@ -72,8 +72,9 @@ void proc_loadavg(TextBuilder& out) {
 
 void proc_mounts(TextBuilder& out) {
   out.add(
-      "rootfs / tmpfs rw 0 0\ndevtmpfs /dev devtmpfs rw 0 0\nproc /proc proc rw 0 0\nsysfs /sys sysfs rw 0 "
-      "0\n");
+      "rootfs / tmpfs rw 0 0\ndevtmpfs /dev devtmpfs rw 0 0\ndevpts /dev/pts devpts "
+      "rw,gid=5,mode=620,ptmxmode=000 0 "
+      "0\nproc /proc proc rw 0 0\nsysfs /sys sysfs rw 0 0\n");
 }
 
 void proc_version(TextBuilder& out) { out.add("Linux version 6.1.0 (nopte)\n"); }
@@ -95,7 +96,7 @@ void proc_stat(TextBuilder& out) {
 }
 
 void proc_filesystems(TextBuilder& out) {
-  out.add("nodev\tsysfs\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tproc\n");
+  out.add("nodev\tsysfs\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\tproc\n");
 }
 
 void proc_nopte(TextBuilder& out) {
