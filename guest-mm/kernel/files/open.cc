@@ -17,7 +17,8 @@ ErrnoOr<Ref<Inode>> create_at(ProcessFiles& view, PathTarget& target, u32 mode) 
   }
   ErrnoOr<Ref<Inode>> inode = directory.create(kModeRegular | (mode & kModePermMask & ~view.umask), 0, {});
   if (!inode) {
-    return inode;
+    // As Linux, where a directory has no way to do it.
+    return inode.error() == kEPERM ? ErrnoFail(kEACCES) : ErrnoFail(inode.error());
   }
   give_owner(**inode, &directory);
   if (const i64 error = directory.link(target.name(), *inode); error != 0) {

@@ -173,7 +173,7 @@ i64 MasterFile::control_flow(u64 what) {
 }
 
 i64 MasterFile::open_other_side(u32 flags) {
-  const files::ErrnoOr<Ref<File>> file = open_peer(*pty_, flags & ~files::kOpenCloseOnExec);
+  const files::ErrnoOr<Ref<File>> file = open_peer(*pty_, flags);
   if (!file) {
     return -static_cast<i64>(file.error());
   }
