@@ -3,7 +3,6 @@
 #include <limits>
 #include <optional>
 
-#include "guest-mm/kernel/scheduler.h"
 #include "pvops/platform_ops.h"
 
 namespace nopte::guest::tty {
@@ -42,15 +41,13 @@ files::ErrnoOr<Ref<files::File>> open_console(Ref<files::Inode> node, u32 flags)
 }
 
 void console_input() {
-  bool any = false;
   while (const std::optional<u8> byte = platform_ops().console_read()) {
-    any = true;
     if (g_console != nullptr) {
       static_cast<void>(g_console->input(*byte));  // as on a real line: what finds no room is lost
     }
   }
-  if (any && g_console != nullptr && g_console->discipline.has_input()) {
-    wake(g_console->changed);
+  if (g_console != nullptr) {
+    g_console->input_done();
   }
 }
 

@@ -133,7 +133,6 @@ bool LineDiscipline::receive(u8 byte, TerminalSink& sink) {
   if (literal_next_) {
     literal_next_ = false;
     receive_plain(byte, sink);
-    flush_echo(sink);
     return true;
   }
   if (local(Termios::kExternal)) {
@@ -151,7 +150,6 @@ bool LineDiscipline::receive(u8 byte, TerminalSink& sink) {
     }
   }
   if (local(Termios::kSignals) && handle_signal(byte, sink)) {
-    flush_echo(sink);
     return true;
   }
   if (input(Termios::kFlowControl) && input(Termios::kAnyStarts)) {
@@ -178,7 +176,6 @@ bool LineDiscipline::receive(u8 byte, TerminalSink& sink) {
       receive_plain(byte, sink);
     }
   }
-  flush_echo(sink);
   return true;
 }
 

@@ -36,7 +36,10 @@ class LineDiscipline {
 
   // One typed byte. False: there is no room until something is read, and nothing happened. A line that has no
   // end yet always takes more: beyond its bound the last byte is replaced.
+  // What it shows of them is printed by flush_echo(), which ends a batch of bytes; a key that flushes takes
+  // it away.
   [[nodiscard]] bool receive(u8 byte, TerminalSink& sink);
+  void flush_echo(TerminalSink& sink);
   // Whether a read finds a line, or, not canonical, a byte.
   [[nodiscard]] bool has_input() const { return available() != 0; }
   // Whether poll(2) says so: not before VMIN bytes unless there is a VTIME.
@@ -106,7 +109,6 @@ class LineDiscipline {
   void echo_raw(u8 byte, TerminalSink& sink);
   void echo_text(std::string_view text, TerminalSink& sink);
   void note_line_column();
-  void flush_echo(TerminalSink& sink);
   u32 process(u8 byte, char* out);
 
   Termios termios_;
@@ -118,7 +120,7 @@ class LineDiscipline {
   u32 used_ = 0;
   u32 line_begin_ = 0;  // by line: cells before it belong to finished lines
   u32 echo_used_ = 0;
-  std::array<char, 32> echo_{};  // collected, so that what one byte does is printed at once
+  std::array<char, 256> echo_;  // not printed yet
   std::array<Cell, kBufferBytes> cells_{};
 };
 

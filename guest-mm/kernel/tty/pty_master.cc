@@ -124,9 +124,7 @@ i64 MasterFile::write(IoBuffer from, u64 bytes, u64, u64*) {
       ++typed;
     }
     done += typed;
-    if (pty_->discipline.has_input()) {
-      wake(pty_->changed);
-    }
+    pty_->input_done();
     if (typed < copied.bytes) {
       if (const i64 error = wait(); error != 0) {
         return done != 0 ? static_cast<i64>(done) : error;
@@ -168,6 +166,7 @@ i64 MasterFile::control_flow(u64 what) {
     wake(pty_->master_changed);
   } else {
     static_cast<void>(pty_->input(what == 2 ? kStopByte : kStartByte));
+    pty_->input_done();
   }
   return 0;
 }

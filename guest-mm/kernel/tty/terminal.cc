@@ -14,6 +14,13 @@ bool Terminal::input(u8 byte) {
   return waiting_.put({&c, 1}) == 1;
 }
 
+void Terminal::input_done() {
+  discipline.flush_echo(*this);
+  if (discipline.has_input()) {
+    wake(changed);
+  }
+}
+
 void Terminal::input_changed() {
   bool taken = false;
   while (!waiting_.empty() && discipline.receive(static_cast<u8>(waiting_.front()[0]), *this)) {
@@ -21,6 +28,7 @@ void Terminal::input_changed() {
     taken = true;
   }
   if (taken) {
+    discipline.flush_echo(*this);
     input_taken();
   }
   wake(changed);

@@ -29,8 +29,10 @@ class Terminal : public files::RefCounted, public TerminalSink {
   bool exclusive = false;
   WaitQueue changed;
 
-  // A typed byte. False: there is no room, and nothing happened.
+  // A typed byte. False: there is no room, and nothing happened. input_done() follows the last one: echoes,
+  // and wakes who reads.
   bool input(u8 byte);
+  void input_done();
   // Room in the discipline may have come: what was typed ahead follows. Wakes who waits for either.
   void input_changed();
   // Bytes that were typed and that the discipline has no room for.

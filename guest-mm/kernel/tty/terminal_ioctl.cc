@@ -181,7 +181,7 @@ i64 type_byte(Terminal& terminal, u64 argument) {
     return error;
   }
   static_cast<void>(terminal.input(byte));
-  wake(terminal.changed);
+  terminal.input_done();
   return 0;
 }
 

@@ -129,6 +129,7 @@ int status_in_session(Body body) {
     sigset_t none;
     sigemptyset(&none);
     CHECK(sigprocmask(SIG_SETMASK, &none, nullptr) == 0);
+    setvbuf(stdout, nullptr, _IOLBF, 0);
     body();
     fflush(stdout);
   });
