@@ -17,6 +17,7 @@
 #include "guest-mm/kernel/signal_queue.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/thread_group.h"
+#include "guest-mm/kernel/tty/job_control.h"
 #include "guest-mm/kernel/wait.h"
 #include "pvops/base/panic.h"
 
@@ -170,6 +171,9 @@ void end_process(Process& process) {
   }
   if (process.executable != nullptr) {
     std::exchange(process.executable, nullptr)->release();
+  }
+  if (process.pid == process.sid) [[unlikely]] {
+    tty::leader_ended(process);
   }
   if (g_stopped_processes != 0) [[unlikely]] {
     release_orphans(process.pgid, &process);

@@ -121,6 +121,7 @@ Result<void> give_limits(Process& child, const Process& parent) {
 void copy_process(Process& child, Process& parent, const CloneRequest& request) {
   child.pgid = parent.pgid;
   child.sid = parent.sid;
+  child.terminal = parent.terminal;
   child.initial_stack = parent.initial_stack;
   child.executable = parent.executable;
   if (child.executable != nullptr) {

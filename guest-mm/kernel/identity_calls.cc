@@ -75,6 +75,7 @@ i64 sys_setsid(const SyscallArgs&) {
   }
   self.sid = self.pid;
   self.pgid = self.pid;
+  self.terminal = nullptr;
   return self.pid;
 }
 

@@ -20,6 +20,9 @@ class Inode;
 namespace ipc {
 struct Undo;
 }  // namespace ipc
+namespace tty {
+class Terminal;
+}  // namespace tty
 
 // Why threads of a process are to end. Each has SIGKILL pending then.
 enum class Ending : u8 {
@@ -32,8 +35,10 @@ struct Process {
   i32 pid = 0;
   i32 pgid = 0;
   i32 sid = 0;
-  u32 live_threads = 1;           // 0: a zombie
-  Thread* last_thread = nullptr;  // of the list; the leader is its first one
+  i32 hung_up_group = 0;              // a leader's whose terminal hung up: what was its foreground
+  tty::Terminal* terminal = nullptr;  // the controlling one; not owned (tty/job_control.h)
+  u32 live_threads = 1;               // 0: a zombie
+  Thread* last_thread = nullptr;      // of the list; the leader is its first one
   Ending ending = Ending::kNo;
   Thread* survivor = nullptr;
   WaitQueue thread_ended;

@@ -3,10 +3,10 @@
 #include <cstring>
 
 #include "guest-mm/core/address_space.h"
-#include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/log.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/process_space.h"
+#include "guest-mm/kernel/tty/console.h"
 #include "pvops/platform_ops.h"
 
 namespace nopte::guest {
@@ -158,7 +158,7 @@ void handle_interrupt(u8 vector) {
       timer_interrupt();
       break;
     case kConsoleVector:
-      files::console_input();
+      tty::console_input();
       break;
     default:
       break;

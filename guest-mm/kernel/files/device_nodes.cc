@@ -1,8 +1,9 @@
 #include "guest-mm/kernel/files/device_nodes.h"
 
 #include "guest-mm/kernel/files/memory_devices.h"
-#include "guest-mm/kernel/files/terminal.h"
 #include "guest-mm/kernel/files/tmpfs.h"
+#include "guest-mm/kernel/tty/console.h"
+#include "guest-mm/kernel/tty/pty.h"
 
 namespace nopte::guest::files {
 
@@ -12,19 +13,30 @@ struct Device {
   std::string_view name;
   u64 number;
   u32 permissions;
-  Ref<File> (*open)(Ref<Inode> node, u32 flags);
+  ErrnoOr<Ref<File>> (*open)(Ref<Inode> node, u32 flags);
 };
 
+template <Ref<File> (*kMake)(Ref<Inode> node, u32 flags)>
+ErrnoOr<Ref<File>> plain(Ref<Inode> node, u32 flags) {
+  Ref<File> file = kMake(std::move(node), flags & ~kOpenNoTty);
+  if (!file) {
+    return ErrnoFail(kENOMEM);
+  }
+  return file;
+}
+
 constexpr Device kDevices[] = {
-    {"null", device_number(1, 3), 0666, open_null},
-    {"zero", device_number(1, 5), 0666, open_zero},
-    {"full", device_number(1, 7), 0666, open_full},
-    {"random", device_number(1, 8), 0666, open_random},
-    {"urandom", device_number(1, 9), 0666, open_urandom},
-    {"tty", device_number(5, 0), 0666, open_terminal},
-    {"console", device_number(5, 1), 0600, open_terminal},
+    {"null", device_number(1, 3), 0666, plain<open_null>},
+    {"zero", device_number(1, 5), 0666, plain<open_zero>},
+    {"full", device_number(1, 7), 0666, plain<open_full>},
+    {"random", device_number(1, 8), 0666, plain<open_random>},
+    {"urandom", device_number(1, 9), 0666, plain<open_urandom>},
+    {"ttyS0", device_number(4, 64), 0600, tty::open_serial},
+    {"tty", device_number(5, 0), 0666, tty::open_own_terminal},
+    {"console", device_number(5, 1), 0600, tty::open_console},
+    {"ptmx", device_number(5, 2), 0666, tty::open_master},
     // Counter marks (PlatformOps::mark): absent on Linux. The number is from the range for local use.
-    {"nopte-mark", device_number(240, 0), 0222, open_mark},
+    {"nopte-mark", device_number(240, 0), 0222, plain<open_mark>},
 };
 
 constexpr std::string_view kLinks[][2] = {
@@ -56,11 +68,7 @@ bool add_shm(Directory& dev) {
 ErrnoOr<Ref<File>> DeviceNode::open(u32 flags) {
   for (const Device& candidate : kDevices) {
     if (candidate.number == device && (mode & kModeTypeMask) == kModeCharacter) {
-      Ref<File> file = candidate.open(Ref<Inode>(this), flags);
-      if (!file) {
-        return ErrnoFail(kENOMEM);
-      }
-      return file;
+      return candidate.open(Ref<Inode>(this), flags);
     }
   }
   return ErrnoFail(kENXIO);
@@ -83,7 +91,9 @@ bool make_device_nodes(Directory& dev) {
       return false;
     }
   }
-  return add_shm(dev);
+  const Ref<Inode> terminals = tty::make_pts_directory();
+  static_cast<void>(dev.unlink("pts"));
+  return terminals && dev.link("pts", terminals) == 0 && add_shm(dev);
 }
 
 }  // namespace nopte::guest::files

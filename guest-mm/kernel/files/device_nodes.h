@@ -12,8 +12,8 @@ class DeviceNode final : public Inode {
   ErrnoOr<Ref<File>> open(u32 flags) override;
 };
 
-// null, zero, full, random, urandom, console, tty, nopte-mark, the links to /proc/self/fd, and the directory
-// shm. False: no memory.
+// null, zero, full, random, urandom, ttyS0, console, tty, ptmx, nopte-mark, the links to /proc/self/fd, and
+// the directories pts and shm. False: no memory.
 bool make_device_nodes(Directory& dev);
 
 }  // namespace nopte::guest::files

@@ -10,6 +10,7 @@
 #include "guest-mm/kernel/files/setting.h"
 #include "guest-mm/kernel/files/tmpfs.h"
 #include "guest-mm/kernel/files/tmpfs_directory.h"
+#include "guest-mm/kernel/tty/console.h"
 
 namespace nopte::guest::files {
 
@@ -45,7 +46,7 @@ void mount_initramfs(ObjectId archive, u64 bytes) {
     unpack_initramfs(archive, bytes, *g_root);
   }
   Directory* const dev = directory_at_root("dev");
-  if (dev == nullptr || !make_device_nodes(*dev)) {
+  if (dev == nullptr || !tty::make_console() || !make_device_nodes(*dev)) {
     NOPTE_PANIC("no memory for /dev");
   }
   static_cast<void>(directory_at_root("tmp"));
@@ -68,7 +69,7 @@ Ref<ProcessFiles> ProcessFiles::make_initial() {
   }
   view->root = Ref<Inode>(g_root);
   view->cwd = view->root;
-  const ErrnoOr<Ref<File>> console = open(*view, "/dev/console", kOpenReadWrite);
+  const ErrnoOr<Ref<File>> console = open(*view, "/dev/ttyS0", kOpenReadWrite);
   if (!console) {
     return nullptr;
   }

@@ -14,7 +14,8 @@ namespace nopte::guest::files {
 // them closes all.
 class ProcessFiles final : public RefCounted {
  public:
-  // For the first process: descriptors 0, 1, 2 on the console, everything at "/". Null: no memory.
+  // For the first process: descriptors 0, 1, 2 on the console, which becomes its controlling terminal,
+  // everything at "/". Null: no memory.
   static Ref<ProcessFiles> make_initial();
   // For fork: these descriptors, and those directories. Null: no memory.
   [[nodiscard]] Ref<ProcessFiles> clone(const ProcessFiles& directories) const;
@@ -72,8 +73,5 @@ i64 read_at(File& file, u64 offset, void* to, u64 bytes);
 // Absolute path under which an inode was linked last, seen from `root` (null: the file system's), without a
 // terminator; the number of bytes, -kENOENT (not linked), or -kERANGE.
 i64 path_of(const Inode& inode, char* out, u64 capacity, const Inode* root = nullptr);
-
-// Console input waits (kConsoleVector).
-void console_input();
 
 }  // namespace nopte::guest::files

@@ -22,6 +22,8 @@ struct InotifyWatch;
 inline constexpr u64 kFileSystemDevice = device_number(0, 2);
 // That of /sys.
 inline constexpr u64 kSysDevice = device_number(0, 4);
+// That of /dev/pts.
+inline constexpr u64 kPtsDevice = device_number(0, 5);
 
 class Inode : public RefCounted {
  public:

@@ -89,8 +89,10 @@ struct Stat {
 };
 static_assert(sizeof(Stat) == 144);
 
-// Device numbers as stat shows them (new_encode_dev with small numbers).
-constexpr u64 device_number(u32 major, u32 minor) { return u64{major} << 8 | minor; }
+// Device numbers as stat shows them (new_encode_dev).
+constexpr u64 device_number(u32 major, u32 minor) {
+  return u64{major} << 8 | (minor & 0xff) | u64{minor & ~u32{0xff}} << 12;
+}
 constexpr u32 device_major(u64 device) { return static_cast<u32>(device >> 8) & 0xfff; }
 constexpr u32 device_minor(u64 device) { return static_cast<u32>(device & 0xff) | (device >> 12 & 0xfff00); }
 

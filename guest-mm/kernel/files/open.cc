@@ -18,7 +18,8 @@ ErrnoOr<Ref<Inode>> create_at(ProcessFiles& view, PathTarget& target, u32 mode) 
   }
   ErrnoOr<Ref<Inode>> inode = directory.create(kModeRegular | (mode & kModePermMask & ~view.umask), 0, {});
   if (!inode) {
-    return inode;
+    // As Linux, where a directory has no way to do it.
+    return inode.error() == kEPERM ? ErrnoFail(kEACCES) : ErrnoFail(inode.error());
   }
   give_owner(**inode, &directory);
   if (const i64 error = directory.link(target.name(), *inode); error != 0) {
@@ -117,8 +118,10 @@ ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u3
       return ErrnoFail(static_cast<Errno>(-error));
     }
   }
-  ErrnoOr<Ref<File>> file = inode.open(flags & ~(kOpenCreate | kOpenExclusive | kOpenTruncate | kOpenNoTty |
-                                                 kOpenCloseOnExec | kOpenNoFollow));
+  // Of O_NOCTTY a device must know.
+  const u32 no_tty = inode.type() == kModeCharacter ? 0 : kOpenNoTty;
+  ErrnoOr<Ref<File>> file = inode.open(
+      flags & ~(kOpenCreate | kOpenExclusive | kOpenTruncate | no_tty | kOpenCloseOnExec | kOpenNoFollow));
   if (file) {
     notify(inode, kOpened);
   }

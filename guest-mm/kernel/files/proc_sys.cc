@@ -18,6 +18,7 @@
 #include "guest-mm/kernel/randomize.h"
 #include "guest-mm/kernel/scheduler.h"
 #include "guest-mm/kernel/system_settings.h"
+#include "guest-mm/kernel/tty/pty.h"
 
 namespace nopte::guest::files {
 
@@ -73,6 +74,9 @@ constexpr Setting kRows[] = {
     number<System::panic, std::numeric_limits<i32>::min()>("kernel/panic"),
     number<g_pid_limit, 301, kMostPids>("kernel/pid_max"),
     number<System::printk, 0>("kernel/printk"),
+    number<tty::g_ptys.most, 0>("kernel/pty/max"),
+    {"kernel/pty/nr", [](TextBuilder& out) { out.add(tty::g_ptys.count, '\n'); }},
+    number<tty::g_ptys.reserve, 0>("kernel/pty/reserve"),
     {"kernel/random/boot_id",
      [](TextBuilder& out) {
        static const Uuid kBoot;

@@ -76,8 +76,9 @@ void proc_loadavg(TextBuilder& out) {
 
 void proc_mounts(TextBuilder& out) {
   out.add(
-      "rootfs / tmpfs rw 0 0\ndevtmpfs /dev devtmpfs rw 0 0\nproc /proc proc rw 0 0\nsysfs /sys sysfs rw 0 "
-      "0\n");
+      "rootfs / tmpfs rw 0 0\ndevtmpfs /dev devtmpfs rw 0 0\ndevpts /dev/pts devpts "
+      "rw,gid=5,mode=620,ptmxmode=000 0 "
+      "0\nproc /proc proc rw 0 0\nsysfs /sys sysfs rw 0 0\n");
 }
 
 // The same, with numbers of mounts and devices (proc_pid_mountinfo(5)).
@@ -114,7 +115,7 @@ void proc_stat(TextBuilder& out) {
 }
 
 void proc_filesystems(TextBuilder& out) {
-  out.add("nodev\tsysfs\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tproc\n");
+  out.add("nodev\tsysfs\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\tproc\n");
 }
 
 void proc_nopte(TextBuilder& out) {

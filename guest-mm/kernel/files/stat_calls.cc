@@ -71,10 +71,14 @@ i64 put_statfs(const Inode& inode, u64 out) {
   constexpr i64 kTmpfsMagic = 0x0102'1994;
   constexpr i64 kProcMagic = 0x9fa0;
   constexpr i64 kSysMagic = 0x6265'6572;
+  constexpr i64 kPtsMagic = 0x1cd1;
   const bool tmpfs = inode.device_of_file_system() == kFileSystemDevice;
   const TmpfsUse use = tmpfs ? tmpfs_use() : TmpfsUse{};
   StatFs answer{};
-  answer.type = tmpfs ? kTmpfsMagic : inode.device_of_file_system() == kSysDevice ? kSysMagic : kProcMagic;
+  answer.type = tmpfs                                         ? kTmpfsMagic
+                : inode.device_of_file_system() == kSysDevice ? kSysMagic
+                : inode.device_of_file_system() == kPtsDevice ? kPtsMagic
+                                                              : kProcMagic;
   answer.block_bytes = answer.fragment_bytes = kPageBytes;
   answer.blocks = use.limit_bytes / kPageBytes;
   answer.blocks_free = answer.blocks_available = use.free_bytes() / kPageBytes;
