@@ -35,8 +35,7 @@ void set_kind(Area& area, const char* name) {
   const char* const last = strrchr(name, '/');
   snprintf(area.kind, sizeof(area.kind), "%s", *name == 0 ? "-" : last == nullptr ? name : last + 1);
   if (char* const end = strchr(area.kind, ' ')) *end = 0;
-  if (strncmp(area.kind, "memfd:", 6) == 0)
-    strcpy(area.kind, "-");  // has no name in the guest (papers/linux.md)
+  if (!is_raw && strncmp(area.kind, "memfd:", 6) == 0) strcpy(area.kind, "-");  // "memfd-name"
 }
 
 void add(const Area& area) {
@@ -63,7 +62,7 @@ void list_mappings() {
     line = next;
     if (area.start < kWindowBase - kPage || area.start > kWindowBase + 2 * kWindowPages * kPage) continue;
     set_kind(area, name);
-    if (area.continues(pending)) {
+    if (!is_raw && area.continues(pending)) {  // "neighbours"
       pending.end = area.end;
     } else {
       add(pending);

@@ -6,6 +6,7 @@ oracle.py --seed 123 --count 1 --show   one, and what it does and sees
 oracle.py --file PROGRAMS               programs of a file, as --keep writes them
 oracle.py --judge debian                Debian's kernel in QEMU judges, not this machine's
 oracle.py --mode host --count 10000     whether these two agree
+oracle.py --known                       whether what is known to differ (known.py) still does
 
 A difference is shrunk to the smallest program that still differs, and printed. Status 1: something differs; 77: this
 machine's Linux is none that papers/linux.md speaks of, and Debian's kernel cannot be had.
@@ -16,6 +17,7 @@ import pathlib
 import sys
 
 import generator
+import known
 import places
 import shrink
 from places import UserError, machine
@@ -26,7 +28,7 @@ HOST, DEBIAN = "host", "debian"
 
 
 def differing(programs, linux, guest):
-    one, other = linux.play(programs, False), guest.play(programs, False)
+    one, other = linux.play(programs, places.DIGEST), guest.play(programs, places.DIGEST)
     if len(one) != len(programs):
         raise UserError(f"the player did not play all {len(programs)} programs on {linux.name}, but {len(one)}")
     return [name for name in programs if one[name] != other.get(name)]
@@ -66,10 +68,28 @@ def judge(programs, linux, guest, options):
             with options.keep.open("a") as kept:
                 kept.write(generator.text({name: operations}))
         one = {name: operations}
-        show(operations, {who.name: who.play(one, True).get(name, []) for who in (linux, guest)})
+        show(operations, {who.name: who.play(one, places.TRACE).get(name, []) for who in (linux, guest)})
     if len(names) > options.shrink:
         print("differ too: " + " ".join(names[options.shrink:options.shrink + 50]))
     return len(names)
+
+
+def judge_known(linux, guest):
+    """How many rows of known.py are not as they say; prints them."""
+    played = {row.name: row.program() for row in known.ALL}
+    seen = {who.name: who.play(played, places.RAW) for who in (linux, guest)}
+    wrong = 0
+    for row in known.ALL:
+        one = {who: found.get(row.name, []) for who, found in seen.items()}
+        differs = one[linux.name] != one[guest.name]
+        if differs == row.differs(linux.version):
+            continue
+        wrong += 1
+        print(f"{row.name} ({row.call}): " + ("differs, and should not" if differs else
+                                              "no longer differs: take the row out, and what it leaves out"))
+        show(played[row.name], one)
+    print(f"{len(known.ALL)} known differences of {guest.name} and {linux.name}, {wrong} are not so")
+    return wrong
 
 
 def options_of(arguments):
@@ -86,6 +106,8 @@ def options_of(arguments):
     parser.add_argument("--file", type=pathlib.Path, help="plays the programs of a file instead")
     parser.add_argument("--keep", type=pathlib.Path, help="appends shrunk programs to a file")
     parser.add_argument("--shrink", type=int, default=MOST_SHRUNK, help="shrinks at most so many of a batch")
+    parser.add_argument("--known", action="store_true",
+                        help="plays the witnesses of known.py's rows instead: each must differ, or agree, as its row says")
     parser.add_argument("--show", action="store_true", help="prints the programs and what they see, and judges nothing")
     options = parser.parse_args(arguments)
     if options.judge is None:
@@ -101,14 +123,18 @@ def main():
         print(f"skipped: {error}")
         return SKIPPED
     guest = places.Host() if options.mode == HOST else places.Guest(options.mode, options.timeout)
+    if options.known:
+        return 1 if judge_known(linux, guest) else 0
+    versions = [who.version for who in (linux, guest) if not isinstance(who, places.Guest)]
+    left_out = known.differing_on(*versions)
     given = generator.parse(options.file.read_text()) if options.file else None
     wrong = played = 0
     while True:
         size = min(options.batch, options.count - played) if options.count else options.batch
         seeds = range(options.seed + played, options.seed + played + size)
-        programs = given or {str(seed): generator.program(seed) for seed in seeds}
+        programs = given or {str(seed): generator.program(seed, left_out) for seed in seeds}
         if options.show:
-            seen = [(who.name, who.play(programs, True)) for who in (linux, guest)]
+            seen = [(who.name, who.play(programs, places.TRACE)) for who in (linux, guest)]
             for name, operations in programs.items():
                 print(f"program {name}")
                 show(operations, {who: found.get(name, []) for who, found in seen})

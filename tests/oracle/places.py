@@ -1,5 +1,5 @@
-"""Where random programs are played: this machine's Linux, Debian's kernel in QEMU, and the guest. Each has a `name`, and a
-play(programs, trace), which answers program → its digest, or with `trace` the list of its lines."""
+"""Where random programs are played: this machine's Linux, Debian's kernel in QEMU, and the guest. Each has a `name`, a Linux its `version`, and a
+play(programs, seen), which answers program → its digest, or with TRACE or RAW the list of its lines."""
 
 import os
 import pathlib
@@ -9,6 +9,7 @@ import sys
 import tempfile
 
 import generator
+import known
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "experiments"))
 
@@ -19,6 +20,8 @@ from lib.errors import UserError  # noqa: E402
 PLAYER = images.PROGRAMS / "oracle_player"
 # Kernels that agree about all that is generated, or whose differences are in papers/linux.md.
 KNOWN = ("6.1.", "6.12.", "6.18.")
+# What play() is asked for: digests, or lines; the last without steps around what is known to differ.
+DIGEST, TRACE, RAW = (), ("--trace",), ("--raw",)
 DONE = "oracle_player: done"
 # Where files are tmpfs's, as all are in the guest.
 TMPFS = "/dev/shm"
@@ -33,21 +36,22 @@ class Host:
 
     def __init__(self):
         self.name = f"Linux {os.uname().release}"
+        self.version = known.version_of(os.uname().release)
 
     @staticmethod
     def is_known():
         return os.uname().release.startswith(KNOWN)
 
-    def play(self, programs, trace):
+    def play(self, programs, seen):
         with tempfile.TemporaryDirectory(prefix="nopte-oracle-", dir=TMPFS) as folder:
             listed = pathlib.Path(folder) / "programs"
             listed.write_text(generator.text(programs))
             try:
-                done = subprocess.run([PLAYER, listed, folder, *["--trace"] * trace], capture_output=True, text=True, check=False,
+                done = subprocess.run([PLAYER, listed, folder, *seen], capture_output=True, text=True, check=False,
                                       timeout=60 + len(programs) / 10, stdin=subprocess.DEVNULL)
             except subprocess.TimeoutExpired as error:
                 raise UserError("the player did not end on this machine") from error
-        return parse(done.stdout, trace)
+        return parse(done.stdout, seen)
 
 
 class _Booted:
@@ -58,18 +62,18 @@ class _Booted:
     def __init__(self, name, timeout):
         self.name, self.timeout = name, timeout
 
-    def play(self, programs, trace):
+    def play(self, programs, seen):
         with tempfile.TemporaryDirectory(prefix="nopte-oracle-") as name:
             folder = pathlib.Path(name)
             (folder / "list").write_text(generator.text(programs))
             extra = [(PLAYER, "/test/oracle_player"), (folder / "list", "/test/programs")]
-            boot = self.boot(folder, [*self.command, *["--trace"] * trace], extra)
+            boot = self.boot(folder, [*self.command, *seen], extra)
             try:
                 console = launcher.run(machine.command(boot), boot.counters, self.timeout, hidden=boot.hidden).console
             except launcher.BootError as error:
                 print(error, file=sys.stderr)
                 console = error.console
-        return parse(console.decode(errors="replace").replace("\r", ""), trace)
+        return parse(console.decode(errors="replace").replace("\r", ""), seen)
 
 
 class Debian(_Booted):
@@ -78,6 +82,7 @@ class Debian(_Booted):
     def __init__(self, timeout):
         version = packages.version(packages.fetch(linux.PACKAGE)).split()[-1]
         super().__init__(f"Debian's Linux {version}", timeout)
+        self.version = known.version_of(version)
 
     def boot(self, folder, command, extra):
         files = [(guest.lstrip("/"), host, 0o755) for host, guest in extra]
@@ -95,9 +100,9 @@ class Guest(_Booted):
         return boots.make(folder, self.mode, command, extra=extra, guest_mib=GUEST_MIB)
 
 
-def parse(printed, trace):
+def parse(printed, seen):
     """What the player printed; without the last program's lines when it did not come to its end."""
-    if not trace:
+    if seen == DIGEST:
         return {match[1]: match[2] for line in printed.splitlines() if (match := _DIGEST.fullmatch(line))}
     found, lines = {}, None
     for line in printed.splitlines():
