@@ -17,7 +17,7 @@ void Waiter::unlink() {
   link_ = nullptr;
 }
 
-void WaitQueue::add(Waiter& waiter) {
+inline void WaitQueue::append(Waiter& waiter) {
   waiter.thread_ = &current();
   waiter.queue_ = this;
   waiter.next_ = nullptr;
@@ -26,9 +26,39 @@ void WaitQueue::add(Waiter& waiter) {
   end_ = &waiter.next_;
 }
 
+void WaitQueue::add(Waiter& waiter) {
+  if (!had_takers_ || first_ == nullptr) {
+    append(waiter);
+    return;
+  }
+  // Takers stay behind all others, so that who wakes passes one that sleeps.
+  waiter.thread_ = &current();
+  waiter.queue_ = this;
+  waiter.next_ = first_;
+  waiter.link_ = &first_;
+  first_->link_ = &waiter.next_;
+  first_ = &waiter;
+}
+
+void WaitQueue::add_taker(Waiter& waiter) {
+  waiter.takes_ = true;
+  had_takers_ = true;
+  append(waiter);
+}
+
 void WaitQueue::wake_all() {
   for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next_) {
     make_runnable(*waiter->thread_);
+  }
+}
+
+void WaitQueue::wake_some() {
+  for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next_) {
+    const bool is_last = waiter->takes_ && waiter->thread_->state == ThreadState::kSleeping;
+    make_runnable(*waiter->thread_);
+    if (is_last) {
+      return;
+    }
   }
 }
 

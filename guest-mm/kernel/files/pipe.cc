@@ -140,21 +140,45 @@ IoBuffer::Copied PipeInode::put(IoBuffer from, u64 bytes) {
   const bool was_empty = ring.used() == 0;
   const IoBuffer::Copied copied = ring.put(from, bytes);
   if (was_empty && copied.bytes != 0) {
-    wake(readers_queue);
+    wake_some(readers_queue);
   }
   return copied;
+}
+
+inline i64 PipeInode::read_now(IoBuffer to, u64 bytes) {
+  const IoBuffer::Copied copied = ring.copy_out(to, bytes);
+  if (copied.bytes != 0) drop(copied.bytes);
+  return copied.bytes != 0 ? static_cast<i64>(copied.bytes) : to_errno(copied.status);
+}
+
+i64 PipeInode::read_when_there_is(IoBuffer to, u64 bytes, u32 flags) {
+  i64 result = 0;
+  while (ring.used() == 0) {
+    if (writers == 0) {
+      return 0;
+    }
+    if (flags & kOpenNonBlock) {
+      return -kEAGAIN;
+    }
+    if (block_to_take(readers_queue) == WakeReason::kSignal) {
+      result = -kERESTARTSYS;
+      break;
+    }
+  }
+  if (result == 0) {
+    result = read_now(to, bytes);
+  }
+  if (ring.used() != 0) {
+    wake_some(readers_queue);
+  }
+  return result;
 }
 
 i64 PipeInode::read(IoBuffer to, u64 bytes, u32 flags) {
   if (bytes == 0) {
     return 0;
   }
-  if (const i64 ready = wait_for_data(flags); ready <= 0) {
-    return ready;
-  }
-  const IoBuffer::Copied copied = ring.copy_out(to, bytes);
-  if (copied.bytes != 0) drop(copied.bytes);
-  return copied.bytes != 0 ? static_cast<i64>(copied.bytes) : to_errno(copied.status);
+  return ring.used() == 0 ? read_when_there_is(to, bytes, flags) : read_now(to, bytes);
 }
 
 i64 PipeInode::write(IoBuffer from, u64 bytes, u32 flags) {
