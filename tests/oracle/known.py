@@ -84,6 +84,10 @@ def _address_0(numbers):
     return [*numbers[:3], numbers[3] & ~(FIXED | NOREPLACE), *numbers[4:]] if numbers[0] < 0 else numbers
 
 
+def _one_page(numbers):
+    return [numbers[0], min(numbers[1], 1), numbers[2]] if numbers[2] in (22, 23) else numbers
+
+
 def _mlock(numbers):
     return [*numbers[:2], numbers[2] or 1]
 
@@ -105,6 +109,8 @@ MEMORY = (
           "as 6.12", "the pinned version", (f"mmap 0 4 {_RW}", "mprotect 1 1 1", "mremap 0 3 3 7 8"), _since(6, 17), {"mremap": _errors}),
     Known("mremap-several", "mremap of several mappings", "before 6.17: EFAULT", "as 6.17", "the newer",
           (f"mmap 0 4 {_RW}", "mprotect 1 1 1", "mremap 0 3 3 3 8"), _before(6, 17), {"mremap": _several}),
+    Known("populate-hole", "madvise(MADV_POPULATE_*) of a hole and of pages that forbid it", "before 6.10: EINVAL", "ENOMEM, as 6.12", "the newer",
+          (f"mmap 6 3 2 {PRIVATE | ANONYMOUS | FIXED} -1 0", "madvise 5 10 22"), _before(6, 10), {"madvise": _one_page}),
     Known("no-replace", "mmap(MAP_FIXED_NOREPLACE) with another error", "EEXIST comes first", "the other error", "open",
           (f"mmap 0 1 {_RW}", f"mmap 0 1 3 {ANONYMOUS | NOREPLACE} -1 0"), leave_out={"mmap": _no_replace}),
     Known("file-code", "mmap(PROT_EXEC) of a file", "EPERM where it is mounted noexec; 6.18: a pipe's is", "allowed; a pipe is ENODEV, as in 6.12",
@@ -127,6 +133,8 @@ FILES = (
     Known("write-behind", "write behind the end of a file, its buffer bad",
           "6.18: EFAULT, and the file ends where the write began; 6.12: as before", "as 6.12", "the pinned version",
           (*_FILE, "pwrite 0 40 0 1 10000", "lseek 0 0 2"), _since(6, 13)),
+    Known("write-sealed", "write that a seal forbids, its buffer bad", "6.1: EFAULT; 6.18: EPERM", "EPERM", "both hold",
+          (*_FILE, "seal 0 4", "pwrite 0 40 0 4096 8192"), _before(6, 13)),
 )
 ALL = MEMORY + FILES
 

@@ -157,13 +157,15 @@ int64_t size_of(int64_t slot) {
   return call(SYS_fstat, descriptor(slot), address_of(&found)) == 0 && S_ISREG(found.st_mode) ? found.st_size
                                                                                               : INT64_MAX;
 }
-// Whether Linux and the guest agree about a write at `place`.
+// Whether Linux's versions and the guest agree about a write at `place`.
 bool is_agreed(Numbers n, int64_t place) {
   const Access met = met_by(n);
-  const bool is_agreed = is_raw || (met.signal != SIGBUS                              // "write-itself"
-                                    && (met.signal == 0 || place <= size_of(n[0])));  // "write-behind"
-  if (!is_agreed) tell(met);
-  return is_agreed;
+  if (is_raw || met.signal == 0) return true;
+  const bool is_sealed = call(SYS_fcntl, descriptor(n[0]), F_GET_SEALS) > 0;  // "write-sealed"
+  if (met.signal != SIGBUS && place <= size_of(n[0]) && !is_sealed)
+    return true;  // "write-itself", "write-behind"
+  tell(met);
+  return false;
 }
 void do_write(Numbers n, int) {
   if (!is_agreed(n, call(SYS_lseek, descriptor(n[0]), 0, SEEK_CUR))) return;
