@@ -137,6 +137,12 @@ void among_processes(uint64_t count) {
       const pid_t child = spawn([] {});
       mmlat::expect(waitpid(-1, nullptr, 0) == child, "waitpid");
     });
+    measure("processes-group", count, 50, [] {
+      const pid_t child = spawn([] { pause(); });
+      mmlat::expect(setpgid(child, child) == 0, "setpgid");
+      mmlat::expect(kill(-child, SIGTERM) == 0, "kill of a group");
+      mmlat::expect(waitpid(-child, nullptr, 0) == child, "waitpid");
+    });
     measure("processes-alarm", count, 200, [] {
       alarm(kFarSeconds / 2);
       alarm(0);

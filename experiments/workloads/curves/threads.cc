@@ -1,5 +1,6 @@
 // Among threads of one space, each of which waits for a futex of its own.
 #include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -118,6 +119,8 @@ void among_threads(uint64_t count) {
   measure("threads-futex", count, 200, [&] { two.lap(); });
   measure("threads-hop", count, std::max<uint64_t>(2000 / count, 4), [&] { ring.lap(); }, count);
   measure("threads-create", count, 50, [] { pthread_join(start(nothing, nullptr), nullptr); });
+  signal(SIGUSR1, [](int) {});
+  measure("threads-signal", count, 200, [] { mmlat::expect(kill(getpid(), SIGUSR1) == 0, "kill"); });
   Baton nobody{};
   measure("threads-wake", count, 500, [&] { nobody.give(0); });
   measure("threads-map", count, 200, [] {
