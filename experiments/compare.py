@@ -7,10 +7,11 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import machine  # noqa: E402
-from lib import boots, comparison, errors, images, peers, profiler, programs, report, shares, side_by_side, tables, walks  # noqa: E402
+from lib import boots, comparison, curves, errors, images, peers, profiler, programs, report, shares, side_by_side, tables, walks  # noqa: E402
 
 EPILOG = """\
-Workloads: mmlat, memory operations one by one; script, a busybox shell script as a whole program; Debian's programs, each in
+Workloads: mmlat, memory operations one by one; script, a busybox shell script as a whole program; curves, what operations
+cost among up to 1,000 processes, 200 threads and 10,000 mappings; Debian's programs, each in
 a boot of its own over the files of its packages; with --walks also chase, which follows pointers.
 Figures are executed instructions, which repeat exactly. Modelled figures add 1,000 or 2,000 cycles per exit, which the
 emulated machine does not charge. Ends with status 1 if a mode did not boot, a row failed or idled, output differs
@@ -109,6 +110,7 @@ def main():
     also = {target for mode in options.modes for target in boots.targets(mode)} | set(walks.TARGETS if options.walks else ())
     also |= set(profiler.TARGETS if options.profile else ())
     also |= set(peers.TARGETS if options.peers else ())
+    also |= {curves.WORKLOAD} & set(options.workloads)
     images.prepare(also=sorted(also), report=True)
     theirs, ours = peers.jobs(options), comparison.jobs(options)
     outcomes = side_by_side.run(theirs + ours, options.jobs)
@@ -118,7 +120,7 @@ def main():
     found.by_peer = linux.by_peer
     found.runs += linux.runs
     found.problems += linux.problems
-    if found.by_mode or any(found.programs.values()) or found.walks or found.profiles or found.by_peer:
+    if found.by_mode or any(found.programs.values()) or found.curves or found.walks or found.profiles or found.by_peer:
         print(tables.terminal(found))
         report.write(found, options.out)
         print(f"report: {options.out}/report.html")

@@ -13,7 +13,7 @@ import tempfile
 
 import machine
 
-from . import boots, counters, images, initramfs, launcher, picture, profiler, programs, results, side_by_side, walks
+from . import boots, counters, curves, images, initramfs, launcher, picture, profiler, programs, results, side_by_side, walks
 from .errors import UserError
 from .programs import SCRIPT
 
@@ -36,8 +36,8 @@ _SCRIPT_COMMAND = marked(SCRIPT, ["/bin/busybox", "sh", "/script.sh"])
 
 
 def workload_names():
-    """All that can be run: the usual ones, and Debian's programs."""
-    return (*USUAL_WORKLOADS, *programs.load())
+    """All that can be run: the usual ones, curves, and Debian's programs."""
+    return (*USUAL_WORKLOADS, curves.WORKLOAD, *programs.load())
 
 
 @dataclasses.dataclass
@@ -47,6 +47,7 @@ class Comparison:
     about_peers: str
     by_mode: dict = dataclasses.field(default_factory=dict)  # mode → row → Figure
     programs: dict = dataclasses.field(default_factory=dict)  # whole program → mode → Figure
+    curves: dict = dataclasses.field(default_factory=dict)  # mode → curves.py's row → Figure
     runs: list = dataclasses.field(default_factory=list)  # command line, seconds, events of each boot
     problems: list = dataclasses.field(default_factory=list)
     facts: dict = dataclasses.field(default_factory=dict)  # versions and sums
@@ -211,6 +212,7 @@ def gather(options, outcomes):
     for mode in _profiled(options):
         _take_profiles(found, mode, options, next(outcomes))
     found.misses = results.misses(found.by_mode, found.peers) if options.scale == 100 else []
+    found.misses += curves.misses(found.curves)
     return found
 
 
@@ -258,6 +260,8 @@ def _boot(mode, workload, options, console):
         command += ["--large"] if options.large else []
     elif workload == SCRIPT:
         command = _SCRIPT_COMMAND
+    elif workload == curves.WORKLOAD:
+        command, extra = [curves.GUEST_PROGRAM], [(curves.PROGRAM, curves.GUEST_PROGRAM)]
     else:
         program = programs.load()[workload]
         command, extra, tree = marked(program.name, program.arguments()), programs.extra(), programs.tree([program])
@@ -273,13 +277,14 @@ def _take(found, mode, workload, command, done):
     found.runs.append(run_of(mode, workload, command, done))
     if unimplemented := counters.power_off(done.events).get("unimplemented"):
         found.facts.setdefault("unimplemented", {})[f"{mode}, {workload}"] = unimplemented
-    if workload == "mmlat":
-        found.by_mode[mode], failed = results.figures(mode, done.console, done.events)
+    if workload in ("mmlat", curves.WORKLOAD):
+        rows, failed = results.figures(mode, done.console, done.events)
         found.problems += [f"{mode}, row {row}: {why}" for row, why in failed.items()]
         for row in failed:
-            found.by_mode[mode].pop(row, None)
+            rows.pop(row, None)
         if done.status != 0 and not failed:
-            found.problems.append(f"{mode}, mmlat: ended with status {done.status}")
+            found.problems.append(f"{mode}, {workload}: ended with status {done.status}")
+        (found.by_mode if workload == "mmlat" else found.curves)[mode] = rows
         return
     found.programs.setdefault(workload, {})[mode] = results.whole_program(workload, mode, done.events)
     if done.status != 0:

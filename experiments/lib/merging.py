@@ -3,7 +3,7 @@
 import dataclasses
 import json
 
-from . import comparison, results
+from . import comparison, curves, results
 from .errors import UserError
 
 # What must be the same for counts to be held against each other.
@@ -22,6 +22,7 @@ def of_json(found):
                                  peers_programs=found["published"].get("programs", {}))
     read.by_mode = {mode: {row["row"]: _figure(row) for row in rows} for mode, rows in found["rows"].items()}
     read.programs = {name: {mode: _figure(figure) for mode, figure in by_mode.items()} for name, by_mode in found["programs"].items()}
+    read.curves = {mode: {row["row"]: _figure(row) for row in rows} for mode, rows in found.get("curves", {}).items()}
     read.runs, read.problems, read.facts = found["runs"], found["problems"], found["facts"]
     return read
 
@@ -53,8 +54,10 @@ def merge(parts):
             whole.by_mode.setdefault(mode, {}).update(rows)
         for program, by_mode in part.programs.items():
             whole.programs.setdefault(program, {}).update(by_mode)
+        whole.curves.update(part.curves)
         whole.runs += part.runs
         whole.problems += part.problems
     if "native" in whole.by_mode:
         whole.misses = results.misses(whole.by_mode, whole.peers)
+    whole.misses += curves.misses(whole.curves)
     return whole

@@ -80,10 +80,11 @@ def archive(commands, extra=(), tree=None):
 
 
 def _natively(folder, commands, tree):
-    return _linux(folder, archive(commands, tree=tree), GUEST_MIB)
+    return linux_boot(folder, archive(commands, tree=tree), GUEST_MIB)
 
 
-def _linux(folder, files, mib):
+def linux_boot(folder, files, mib):
+    """Debian's kernel by itself on the emulated machine, with what archive() answered as its files."""
     module = folder / "initramfs.cpio"
     module.write_bytes(files)
     line = " ".join((*_CONSOLE, "console=ttyS0", "peer_console=ttyS0", *linux.OPTIONS))
@@ -125,7 +126,7 @@ def _in_user_mode(folder, commands, _):
     inside = archive(commands, [("bin/mmlat", MMLAT_LOW, 0o755)])
     extra = [("uml/linux", next(iter(kernel.values())), 0o755), ("uml/initramfs.cpio", inside, 0o644)]
     extra += [(path, path, 0o755) for path in ("/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6")]
-    return _linux(folder, archive({"uml": line}, extra), GUEST_MIB + CARRIER_MIB)
+    return linux_boot(folder, archive({"uml": line}, extra), GUEST_MIB + CARRIER_MIB)
 
 
 ALL = (

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter  # noqa: E402
 
 import machine  # noqa: E402
 
-from . import peer_plots, tables, walk_plots  # noqa: E402
+from . import curve_plots, peer_plots, tables, walk_plots  # noqa: E402
 
 COLOURS = tables.MODE_COLOURS
 _PUBLISHED = {"kvm_shadow": ("Linux under KVM shadow / Linux", "v"), "xen_pv": ("Linux on Xen PV / Linux", "s")}
@@ -58,6 +58,9 @@ def all_plots(comparison):
             ("programs.png", "Whole programs, over what they take natively",
              "Filled: instructions. Hollow: with 1,000 cycles for each exit, modelled. What the program does itself is the same everywhere.",
              _programs),
+            ("curves.png", "What an operation costs among many",
+             "Executed instructions among so many processes, threads of a space, mappings of a space, over those among ten. Grey: the bar, "
+             "a quarter more for each tenfold.", curve_plots.growth),
             ("walks.png", "References of page walks, modelled",
              "What a TLB miss costs in each mode. Filled: the dimensions and leaf sizes that the mode has; hollow: what the "
              "same accesses would take with others. The guest's leaf comes first.", walk_plots.references),

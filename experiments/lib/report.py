@@ -10,7 +10,7 @@ import shutil
 
 import machine
 
-from . import flame, peer_tables, picture, shares, tables, walk_tables, walks
+from . import curves, flame, peer_tables, picture, shares, tables, walk_tables, walks
 from .errors import UserError
 from .losses import losses
 
@@ -51,6 +51,8 @@ def write(comparison, out):
         for name, (_, _, png) in drawn.items():
             (new / name).write_bytes(png)
         (new / "results.csv").write_text(tables.csv_text(comparison))
+        if comparison.curves:
+            (new / "curves.csv").write_text(curves.csv_text(comparison.curves))
         if comparison.walks:
             (new / "walks.csv").write_text(walk_tables.csv_text(comparison.walks))
         if comparison.profiles:
@@ -78,6 +80,7 @@ def as_json(comparison):
         "modes": comparison.modes,
         "rows": {mode: [_figure(figure) for figure in rows.values()] for mode, rows in comparison.by_mode.items()},
         "programs": {name: {mode: _figure(figure) for mode, figure in by_mode.items()} for name, by_mode in comparison.programs.items()},
+        "curves": {mode: [_figure(figure) for figure in rows.values()] for mode, rows in comparison.curves.items()},
         "means": {mode: dict(zip(("instructions", "modelled_1000", "modelled_2000"),
                                  tables.mean_ratios(comparison, mode))) for mode in comparison.by_mode},
         "losses_to_shadow": [dataclasses.asdict(loss) for loss in losses(comparison.by_mode, comparison.peers)],

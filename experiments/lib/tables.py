@@ -5,7 +5,7 @@ import io
 
 import machine
 
-from . import peer_tables, programs, shares, walk_tables
+from . import curves, peer_tables, programs, shares, walk_tables
 from .losses import losses
 from .results import EXIT_COSTS, bounces, xen_modelled
 
@@ -72,6 +72,7 @@ def terminal(comparison):
         lines += _losses(comparison)
         lines += _xen(comparison)
     lines += _programs(comparison)
+    lines += curves.terminal(comparison.curves)
     lines += _ahead(comparison)
     lines += peer_tables.terminal(comparison)
     if comparison.walks:

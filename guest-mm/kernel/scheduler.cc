@@ -183,6 +183,12 @@ WakeReason block_on(WaitQueue& queue, u64 deadline_ns) {
   return sleep_until(deadline_ns);
 }
 
+WakeReason block_to_take(WaitQueue& queue) {
+  Waiter waiter;
+  queue.add_taker(waiter);
+  return sleep_until(kNoDeadline);
+}
+
 WakeReason block_on_killable(WaitQueue& queue) {
   Thread& self = current();
   const auto killed = [&self] {

@@ -26,7 +26,9 @@ enum class WakeReason : u8 {
 // Sleeps until the queue is woken, a signal that is not blocked is pending, or platform time reaches the
 // deadline. A pending signal is answered at once, without sleeping. On return the thread is on no queue.
 WakeReason block_on(WaitQueue& queue, u64 deadline_ns = kNoDeadline);
-// The same without reacting to signals, except those that kill the thread at once.
+// The same as a taker (WaitQueue::add_taker).
+WakeReason block_to_take(WaitQueue& queue);
+// The same as block_on() without reacting to signals, except those that kill the thread at once.
 WakeReason block_on_killable(WaitQueue& queue);
 // As block_on(), for a caller that put its own Waiters on queues (or on none: a pure delay). They stay on.
 WakeReason sleep_until(u64 deadline_ns);
@@ -34,6 +36,10 @@ WakeReason sleep_until(u64 deadline_ns);
 // Makes everyone on the queue runnable.
 inline void wake(WaitQueue& queue) {
   if (!queue.empty()) queue.wake_all();
+}
+
+inline void wake_some(WaitQueue& queue) {
+  if (!queue.empty()) queue.wake_some();
 }
 
 // Gives the CPU to the next runnable thread; idles when there is none. Returns when the running thread

@@ -25,20 +25,54 @@ void Waiter::unlink() {
   end_ = &waiter.next_;
 }
 
+// Takers stay behind all others, so that who wakes passes one that sleeps.
+[[gnu::always_inline]] inline void WaitQueue::place(Waiter& waiter) {
+  if (!had_takers_ || first_ == nullptr) [[likely]] {
+    append(waiter);
+    return;
+  }
+  waiter.queue_ = this;
+  waiter.next_ = first_;
+  waiter.link_ = &first_;
+  first_->link_ = &waiter.next_;
+  first_ = &waiter;
+}
+
 void WaitQueue::add(Waiter& waiter) {
   waiter.thread_ = &current();
+  place(waiter);
+}
+
+void WaitQueue::watch(WatchingWaiter& waiter) { place(waiter); }
+
+void WaitQueue::add_taker(Waiter& waiter) {
+  waiter.thread_ = &current();
+  waiter.takes_ = true;
+  had_takers_ = true;
   append(waiter);
 }
 
-void WaitQueue::watch(WatchingWaiter& waiter) { append(waiter); }
+[[gnu::always_inline]] inline void WaitQueue::tell(Waiter& waiter) {
+  if (waiter.thread_ != nullptr) [[likely]] {
+    make_runnable(*waiter.thread_);
+  } else {
+    auto& watching = static_cast<WatchingWaiter&>(waiter);
+    watching.woken_(watching);
+  }
+}
 
 void WaitQueue::wake_all() {
   for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next_) {
-    if (waiter->thread_ != nullptr) [[likely]] {
-      make_runnable(*waiter->thread_);
-    } else {
-      auto& watching = static_cast<WatchingWaiter&>(*waiter);
-      watching.woken_(watching);
+    tell(*waiter);
+  }
+}
+
+void WaitQueue::wake_some() {
+  for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next_) {
+    const bool is_last = waiter->takes_ && waiter->thread_->state == ThreadState::kSleeping;
+    tell(*waiter);
+    if (is_last) {
+      return;
     }
   }
 }

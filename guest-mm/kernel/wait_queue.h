@@ -31,6 +31,7 @@ class Waiter {
  private:
   friend class WaitQueue;
   Thread* thread_ = nullptr;  // null: a WatchingWaiter
+  bool takes_ = false;
   WaitQueue* queue_ = nullptr;
   Waiter* next_ = nullptr;
   Waiter** link_ = nullptr;  // what points to this one; null when on no queue
@@ -53,23 +54,32 @@ class WaitQueue {
   WaitQueue(const WaitQueue&) = delete;
   WaitQueue& operator=(const WaitQueue&) = delete;
 
-  // Puts the running thread at the end. Precondition: waiter is on no queue.
+  // Puts the running thread at the end, or before all takers. Precondition: waiter is on no queue.
   void add(Waiter& waiter);
-  // Puts one that is called at the end. Precondition: it is on no queue.
+  // Puts one that is called where add() would put it. Precondition: it is on no queue.
   void watch(WatchingWaiter& waiter);
+  // Puts it at the end as a taker: wake_some() wakes one of these at a time. Who was woken so calls it again
+  // when there is something for the next, or when it does not take what it was woken for.
+  void add_taker(Waiter& waiter);
   [[nodiscard]] bool empty() const { return first_ == nullptr; }
   // Makes every waiting thread runnable and calls who watches; they stay on the queue until they leave it
   // themselves.
   void wake_all();
+  // The same of all but takers, and of the first of these that still sleeps.
+  void wake_some();
   // Makes the first waiting thread that still sleeps runnable; false when there is none. Calls nobody.
   bool wake_one();
 
  private:
   void append(Waiter& waiter);
+  void place(Waiter& waiter);
+  static void tell(Waiter& waiter);
 
   friend class Waiter;
+
   Waiter* first_ = nullptr;
   Waiter** end_ = &first_;
+  bool had_takers_ = false;
 };
 
 }  // namespace nopte::guest

@@ -171,36 +171,13 @@ _NAMES = list(OPERATIONS)
 _WEIGHTS = [OPERATIONS[name][0] for name in _NAMES]
 
 
-def operation(r, who):
+def operation(r, who, left_out):
+    """`left_out`: rows of known.py, whose numbers become others."""
     name = r.choices(_NAMES, _WEIGHTS)[0]
     numbers = [kind.choose(r) for kind in OPERATIONS[name][1]]
-    return Operation(who, name, tuple(_EXCLUDED.get(name, list)(numbers)))
-
-
-# What Linux's versions differ in, or what depends on the machine (papers/linux.md): such numbers become others.
-
-def _mmap(numbers):
-    if numbers[0] < 0:  # who may map address 0 depends on capabilities
-        numbers[3] &= ~(FIXED | NOREPLACE)
-    if not numbers[3] & ANONYMOUS:  # depends on what is mounted noexec
-        numbers[2] &= ~4
-    return numbers
-
-
-def _mremap(numbers):
-    old, old_pages, new_pages, flags, new = numbers
-    if flags & 6:  # nothing to move, EINVAL or EFAULT: which is first depends on the version
-        old_pages = max(old_pages, 1)
-    if flags & 4:  # several mappings at once: since 6.17
-        old_pages = new_pages = 1
-    if old_pages > 1:  # several mappings do not grow, and which are several on Linux depends on what was written (anon_vma)
-        new_pages = old_pages if flags & 2 else min(old_pages, new_pages)
-    if flags & 6 and new < old + old_pages and old < new + new_pages:  # EINVAL, or EFAULT, which is first depends on the version
-        new = old + old_pages
-    return [old, old_pages, new_pages, flags, new]
-
-
-_EXCLUDED = {"mmap": _mmap, "mremap": _mremap}
+    for row in left_out:
+        numbers = row.leave_out.get(name, list)(numbers)
+    return Operation(who, name, tuple(numbers))
 
 
 def _first(r):
@@ -214,11 +191,11 @@ def _first(r):
     return [each for each in choices if r.random() < 0.6]
 
 
-def program(seed):
-    """The program that `seed` names. It ends by what every actor has mapped."""
+def program(seed, left_out=()):
+    """The program that `seed` names, without what differs by the rows `left_out`. It ends by what every actor has mapped."""
     r = random.Random(seed)
     found = _first(r)
-    found += [operation(r, r.choices(range(ACTORS), (5, 2, 1, 1))[0]) for _ in range(r.randint(6, MOST_OPERATIONS))]
+    found += [operation(r, r.choices(range(ACTORS), (5, 2, 1, 1))[0], left_out) for _ in range(r.randint(6, MOST_OPERATIONS))]
     return found + [Operation(who, "maps", ()) for who in range(ACTORS)]
 
 

@@ -61,7 +61,7 @@ void list_mappings() {
     line = next;
     if (area.start < kWindowBase - kPage || area.start > kWindowBase + 2 * kWindowPages * kPage) continue;
     set_kind(area, name);
-    if (area.continues(pending)) {
+    if (!is_raw && area.continues(pending)) {  // "neighbours"
       pending.end = area.end;
     } else {
       add(pending);

@@ -84,6 +84,9 @@ extern Shared* shared;
 // A turn of nobody's: actor `me` ends.
 constexpr int leaving(int me) { return -1 - me; }
 
+// Told to step around nothing that is known to differ (known.py).
+extern bool is_raw;
+
 void play(int me);  // until the program is over or the actor is told to leave
 void tell_to_leave(int actor);
 void prepare();              // signals of a program's first process

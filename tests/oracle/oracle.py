@@ -4,94 +4,33 @@
 oracle.py --mode vma --count 10000      10,000 programs, in one boot for each --batch
 oracle.py --seed 123 --count 1 --show   one, and what it does and sees
 oracle.py --file PROGRAMS               programs of a file, as --keep writes them
+oracle.py --judge debian                Debian's kernel in QEMU judges, not this machine's
+oracle.py --mode host --count 10000     whether these two agree
+oracle.py --known                       whether what is known to differ (known.py) still does
 
 A difference is shrunk to the smallest program that still differs, and printed. Status 1: something differs; 77: this
-machine's Linux is none that papers/linux.md speaks of.
+machine's Linux is none that papers/linux.md speaks of, and Debian's kernel cannot be had.
 """
 
 import argparse
-import os
 import pathlib
-import re
-import subprocess
 import sys
-import tempfile
 
 import generator
+import known
+import places
 import shrink
+from places import UserError, machine
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "experiments"))
-
-import machine  # noqa: E402
-from lib import boots, images, launcher  # noqa: E402
-from lib.errors import UserError  # noqa: E402
-
-PLAYER = images.PROGRAMS / "oracle_player"
-# Kernels that agree about all that is generated, or whose differences are in papers/linux.md.
-JUDGES = ("6.1.", "6.12.", "6.18.")
 SKIPPED = 77
-DONE = "oracle_player: done"
-# Where files are tmpfs's, as all are in the guest.
-TMPFS = "/dev/shm"
 MOST_SHRUNK = 3
-GUEST_MIB = 256
-_DIGEST = re.compile(r"(\S+) ([0-9a-f]{16})")
-
-
-class Linux:
-    name = "Linux"
-
-    def play(self, programs, trace):
-        with tempfile.TemporaryDirectory(prefix="nopte-oracle-", dir=TMPFS) as folder:
-            listed = pathlib.Path(folder) / "programs"
-            listed.write_text(generator.text(programs))
-            try:
-                done = subprocess.run([PLAYER, listed, folder, *["--trace"] * trace], capture_output=True, text=True, check=False,
-                                      timeout=60 + len(programs) / 10, stdin=subprocess.DEVNULL)
-            except subprocess.TimeoutExpired as error:
-                raise UserError("the player did not end on this machine") from error
-        return parse(done.stdout, trace)
-
-
-class Guest:
-    def __init__(self, mode, timeout):
-        self.name, self.timeout = mode, timeout
-
-    def play(self, programs, trace):
-        """What was printed until the machine ended, however it did: what is missing differs."""
-        with tempfile.TemporaryDirectory(prefix="nopte-oracle-") as name:
-            folder = pathlib.Path(name)
-            (folder / "list").write_text(generator.text(programs))
-            extra = [(PLAYER, "/test/oracle_player"), (folder / "list", "/test/programs")]
-            command = ["/test/oracle_player", "/test/programs", "/tmp", *["--trace"] * trace]
-            boot = boots.make(folder, self.name, command, extra=extra, guest_mib=GUEST_MIB)
-            try:
-                console = launcher.run(machine.command(boot), boot.counters, self.timeout, hidden=boot.hidden).console
-            except launcher.BootError as error:
-                print(error, file=sys.stderr)
-                console = error.console
-        return parse(console.decode(errors="replace").replace("\r", ""), trace)
-
-
-def parse(printed, trace):
-    """Program → its digest, or the list of its lines. Without the last one when the player did not come to its end."""
-    if not trace:
-        return {match[1]: match[2] for line in printed.splitlines() if (match := _DIGEST.fullmatch(line))}
-    found, lines = {}, None
-    for line in printed.splitlines():
-        if line.startswith("= "):
-            lines = found.setdefault(line[2:], [])
-        elif line == DONE:
-            break
-        elif lines is not None and not line.startswith("nopte"):
-            lines.append(line)
-    return found
+HOST, DEBIAN = "host", "debian"
 
 
 def differing(programs, linux, guest):
-    one, other = linux.play(programs, False), guest.play(programs, False)
+    one, other = linux.play(programs, places.DIGEST), guest.play(programs, places.DIGEST)
     if len(one) != len(programs):
-        raise UserError(f"the player did not play all {len(programs)} programs on this machine, but {len(one)}")
+        raise UserError(f"the player did not play all {len(programs)} programs on {linux.name}, but {len(one)}")
     return [name for name in programs if one[name] != other.get(name)]
 
 
@@ -129,15 +68,37 @@ def judge(programs, linux, guest, options):
             with options.keep.open("a") as kept:
                 kept.write(generator.text({name: operations}))
         one = {name: operations}
-        show(operations, {who.name: who.play(one, True).get(name, []) for who in (linux, guest)})
+        show(operations, {who.name: who.play(one, places.TRACE).get(name, []) for who in (linux, guest)})
     if len(names) > options.shrink:
         print("differ too: " + " ".join(names[options.shrink:options.shrink + 50]))
     return len(names)
 
 
-def main():
+def judge_known(linux, guest):
+    """How many rows of known.py are not as they say; prints them."""
+    played = {row.name: row.program() for row in known.ALL}
+    seen = {who.name: who.play(played, places.RAW) for who in (linux, guest)}
+    wrong = 0
+    for row in known.ALL:
+        one = {who: found.get(row.name, []) for who, found in seen.items()}
+        differs = one[linux.name] != one[guest.name]
+        if differs == row.differs(linux.version):
+            continue
+        wrong += 1
+        print(f"{row.name} ({row.call}): " + ("differs, and should not" if differs else
+                                              "no longer differs: take the row out, and what it leaves out"))
+        show(played[row.name], one)
+    print(f"{len(known.ALL)} known differences of {guest.name} and {linux.name}, {wrong} are not so")
+    return wrong
+
+
+def options_of(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mode", choices=machine.MODES, default="native")
+    parser.add_argument("--mode", choices=[*machine.MODES, HOST], default="native",
+                        help="who is judged: the guest in a mode, or with host this machine's Linux itself")
+    parser.add_argument("--judge", choices=(HOST, DEBIAN),
+                        help="this machine's Linux, or Debian's kernel in QEMU (the default where papers/linux.md does not speak of "
+                             "this machine's, and for --mode host)")
     parser.add_argument("--seed", type=int, default=0, help="the first program's")
     parser.add_argument("--count", type=int, default=1000, help="how many programs; 0: until something differs")
     parser.add_argument("--batch", type=int, default=10000, help="programs in a boot")
@@ -145,27 +106,42 @@ def main():
     parser.add_argument("--file", type=pathlib.Path, help="plays the programs of a file instead")
     parser.add_argument("--keep", type=pathlib.Path, help="appends shrunk programs to a file")
     parser.add_argument("--shrink", type=int, default=MOST_SHRUNK, help="shrinks at most so many of a batch")
+    parser.add_argument("--known", action="store_true",
+                        help="plays the witnesses of known.py's rows instead: each must differ, or agree, as its row says")
     parser.add_argument("--show", action="store_true", help="prints the programs and what they see, and judges nothing")
-    options = parser.parse_args()
-    if not os.uname().release.startswith(JUDGES):
-        print(f"skipped: Linux {os.uname().release} is no judge: the tables know {', '.join(each + 'x' for each in JUDGES)}")
+    options = parser.parse_args(arguments)
+    if options.judge is None:
+        options.judge = HOST if places.Host.is_known() and options.mode != HOST else DEBIAN
+    return options
+
+
+def main():
+    options = options_of(sys.argv[1:])
+    try:
+        linux = places.Host() if options.judge == HOST else places.Debian(options.timeout)
+    except UserError as error:
+        print(f"skipped: {error}")
         return SKIPPED
-    linux, guest = Linux(), Guest(options.mode, options.timeout)
+    guest = places.Host() if options.mode == HOST else places.Guest(options.mode, options.timeout)
+    if options.known:
+        return 1 if judge_known(linux, guest) else 0
+    versions = [who.version for who in (linux, guest) if not isinstance(who, places.Guest)]
+    left_out = known.differing_on(*versions)
     given = generator.parse(options.file.read_text()) if options.file else None
     wrong = played = 0
     while True:
         size = min(options.batch, options.count - played) if options.count else options.batch
         seeds = range(options.seed + played, options.seed + played + size)
-        programs = given or {str(seed): generator.program(seed) for seed in seeds}
+        programs = given or {str(seed): generator.program(seed, left_out) for seed in seeds}
         if options.show:
-            seen = [(who.name, who.play(programs, True)) for who in (linux, guest)]
+            seen = [(who.name, who.play(programs, places.TRACE)) for who in (linux, guest)]
             for name, operations in programs.items():
                 print(f"program {name}")
                 show(operations, {who: found.get(name, []) for who, found in seen})
         else:
             wrong += judge(programs, linux, guest, options)
         played += len(programs)
-        print(f"{played} programs in mode {options.mode}, {wrong} differ from Linux {os.uname().release}", flush=True)
+        print(f"{played} programs on {guest.name}, {wrong} differ from {linux.name}", flush=True)
         if given or (options.count and played >= options.count) or (not options.count and wrong):
             return 1 if wrong else 0
 

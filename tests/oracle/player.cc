@@ -1,5 +1,6 @@
-// oracle_player FILE FOLDER [--trace]: plays random programs, which are lists of operations (oracle.py makes
-// them), and prints "PROGRAM DIGEST" for each, or with --trace "PROGRAM OPERATION RESULT" for each operation.
+// oracle_player FILE FOLDER [--trace | --raw]: plays random programs, which are lists of operations
+// (oracle.py makes them), and prints "PROGRAM DIGEST" for each, or with --trace "PROGRAM OPERATION RESULT"
+// for each operation. --raw is --trace, and nothing is stepped around that is known to differ.
 //
 // A line of FILE is "= PROGRAM" or "ACTOR OPERATION NUMBER...", as operations.h has them. Actor 0 is a
 // process of the program's own; others begin by `fork` and `thread` and go by `end` and `kill`. One operation
@@ -34,6 +35,7 @@ void pass_turn(int turn) {
 }  // namespace
 
 Shared* shared;
+bool is_raw;
 
 void play(int me) {
   for (;;) {
@@ -124,7 +126,8 @@ void run_all(std::string_view text, bool trace) {
 
 int main(int count, char** arguments) {
   using namespace oracle;
-  if (count < 3) die("usage: oracle_player FILE FOLDER [--trace]", "");
+  if (count < 3) die("usage: oracle_player FILE FOLDER [--trace | --raw]", "");
+  is_raw = count > 3 && std::string_view(arguments[3]) == "--raw";
   const int64_t file = call(SYS_open, address_of(arguments[1]), O_RDONLY);
   const int64_t bytes = call(SYS_lseek, file, 0, SEEK_END);
   const int64_t text = call(SYS_mmap, 0, bytes, PROT_READ, MAP_PRIVATE, file, 0);

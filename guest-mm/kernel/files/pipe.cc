@@ -154,18 +154,12 @@ IoBuffer::Copied PipeInode::put(IoBuffer from, u64 bytes) {
   const bool tells = ring.used() == 0 || polled;
   const IoBuffer::Copied copied = ring.put(from, bytes);
   if (tells && copied.bytes != 0) {
-    wake(readers_queue);
+    wake_some(readers_queue);
   }
   return copied;
 }
 
-i64 PipeInode::read(IoBuffer to, u64 bytes, u32 flags) {
-  if (bytes == 0) {
-    return 0;
-  }
-  if (const i64 ready = wait_for_data(flags); ready <= 0) {
-    return ready;
-  }
+inline i64 PipeInode::read_now(IoBuffer to, u64 bytes) {
   if (ring.packets().any()) [[unlikely]] {
     return read_packet(to, bytes);
   }
@@ -177,6 +171,36 @@ i64 PipeInode::read(IoBuffer to, u64 bytes, u32 flags) {
   ring.drop_plain(copied.bytes);
   gained_room(room_before);
   return static_cast<i64>(copied.bytes);
+}
+
+i64 PipeInode::read_when_there_is(IoBuffer to, u64 bytes, u32 flags) {
+  i64 result = 0;
+  while (ring.used() == 0) {
+    if (writers == 0) {
+      return 0;
+    }
+    if (flags & kOpenNonBlock) {
+      return -kEAGAIN;
+    }
+    if (block_to_take(readers_queue) == WakeReason::kSignal) {
+      result = -kERESTARTSYS;
+      break;
+    }
+  }
+  if (result == 0) {
+    result = read_now(to, bytes);
+  }
+  if (ring.used() != 0) {
+    wake_some(readers_queue);
+  }
+  return result;
+}
+
+i64 PipeInode::read(IoBuffer to, u64 bytes, u32 flags) {
+  if (bytes == 0) {
+    return 0;
+  }
+  return ring.used() == 0 ? read_when_there_is(to, bytes, flags) : read_now(to, bytes);
 }
 
 i64 PipeInode::write(IoBuffer from, u64 bytes, u32 flags) {

@@ -54,7 +54,8 @@ class PipeInode final : public Inode {
   void detach(u32 flags);
 
   PipeRing ring;
-  // Woken when the pipe stops being empty, gains PIPE_BUF of room, or an end opens or closes.
+  // Who is in read() waits as a taker. Woken when the pipe stops being empty, gains PIPE_BUF of room, or an
+  // end opens or closes.
   WaitQueue readers_queue;
   WaitQueue writers_queue;
   u32 readers = 0;
@@ -65,6 +66,8 @@ class PipeInode final : public Inode {
   bool polled = false;  // once: each write wakes readers then, for who wants to know of each (EPOLLET)
 
  private:
+  i64 read_when_there_is(IoBuffer to, u64 bytes, u32 flags);
+  i64 read_now(IoBuffer to, u64 bytes);
   i64 wait_for_a_writer(u32 flags);
   i64 wait_for_a_reader(u64 bytes, u32 flags);
 };

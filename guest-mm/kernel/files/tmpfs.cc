@@ -186,7 +186,7 @@ i64 TmpfsFile::wrote(u64 offset, const IoBuffer::Copied& copied) {
 }
 
 i64 TmpfsFile::write_object(IoBuffer from, u64 bytes, u64 offset) {
-  const u64 old_end = bytes_;
+  const u64 old_end = bytes_, old_pages = object_->pages();
   bytes = charge(offset, bytes);
   if (bytes == 0 || !reserve(offset + bytes)) {
     return -kENOSPC;
@@ -211,7 +211,15 @@ i64 TmpfsFile::write_object(IoBuffer from, u64 bytes, u64 offset) {
       at = page_end;
     }
   }
-  return wrote(offset, copied);
+  const i64 result = wrote(offset, copied);
+  // Nobody may see pages of a file that did not become longer.
+  const u64 pages = std::max(old_pages, bytes_to_pages(bytes_));
+  if (copied.status != Status::kOk && mapped_ && object_->pages() > pages &&
+      object_->resize(pages_to_bytes(pages))) {
+    window_.cut(pages);
+    forget_pages(pages);
+  }
+  return result;
 }
 
 u64 TmpfsFile::charge(u64 offset, u64 bytes) {
