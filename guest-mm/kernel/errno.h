@@ -67,6 +67,7 @@ enum Errno : i64 {
   kETOOMANYREFS = 109,
   kETIMEDOUT = 110,
   kECONNREFUSED = 111,
+  kESTALE = 116,
   // Never seen by programs: a signal interrupted the call. What becomes of it is decided when the signal is
   // delivered: RESTARTSYS is called again under SA_RESTART or without a handler, RESTARTNOHAND without a
   // handler only, RESTART_RESTARTBLOCK (Process::restart) goes on with what is left of its time without a

@@ -169,6 +169,7 @@ void end_process(Process& process) {
     ipc::undo_semaphores(process);
   }
   if (process.executable != nullptr) {
+    --process.executable->running;
     std::exchange(process.executable, nullptr)->release();
   }
   if (g_stopped_processes != 0) [[unlikely]] {

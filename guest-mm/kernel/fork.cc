@@ -102,6 +102,7 @@ void copy_process(Process& child, Process& parent, const CloneRequest& request) 
   child.executable = parent.executable;
   if (child.executable != nullptr) {
     child.executable->retain();
+    ++child.executable->running;
   }
   if (child.limits != parent.limits) {
     parent.limits->retain();

@@ -62,6 +62,7 @@ class TerminalFile final : public File {
   u32 poll() override {
     return kPollOut | kPollWriteNormal | (g_terminal.discipline.ready() ? kPollIn | kPollReadNormal : 0);
   }
+  [[nodiscard]] bool signals_events() const override { return true; }
   WaitQueue* poll_queue() override { return &g_terminal.input_queue; }
 
  private:
