@@ -48,6 +48,7 @@ enum Errno : i64 {
   kELOOP = 40,
   kENOMSG = 42,
   kEIDRM = 43,
+  kENODATA = 61,
   kENOPKG = 65,
   kEOVERFLOW = 75,
   kELIBBAD = 80,

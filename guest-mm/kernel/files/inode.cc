@@ -1,5 +1,6 @@
 #include "guest-mm/kernel/files/inode.h"
 
+#include "guest-mm/kernel/files/attributes.h"
 #include "guest-mm/kernel/files/mounts.h"
 #include "guest-mm/kernel/files/notify.h"
 #include "guest-mm/kernel/files/wall_clock.h"

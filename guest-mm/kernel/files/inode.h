@@ -13,6 +13,7 @@ class Socket;
 namespace nopte::guest::files {
 
 class AnonymousInode;
+class Attributes;
 class Directory;
 class PipeInode;
 class TmpfsFile;
@@ -45,6 +46,7 @@ class Inode : public RefCounted {
   // Where it was linked last: what ".." means, itself at the root. Null when it is not linked.
   Directory* parent = nullptr;
   Ref<TmpfsInstance> instance;    // what it is in (mounts.h); null: the first one
+  UniquePtr<Attributes> attributes;  // null: none
   UniquePtr<FileLocks> locks;     // null until the first one
   InodeWatch* watches = nullptr;  // notify.h; not owned
 
