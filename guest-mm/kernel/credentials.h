@@ -31,6 +31,7 @@ enum class Capability : u32 {
   kIpcOwner = 15,
   kSysChroot = 18,
   kSysPtrace = 19,
+  kSysPacct = 20,
   kSysAdmin = 21,
   kSysBoot = 22,
   kSysNice = 23,

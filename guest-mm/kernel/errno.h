@@ -48,6 +48,7 @@ enum Errno : i64 {
   kELOOP = 40,
   kENOMSG = 42,
   kEIDRM = 43,
+  kENODATA = 61,
   kENOPKG = 65,
   kEOVERFLOW = 75,
   kELIBBAD = 80,
@@ -73,6 +74,7 @@ enum Errno : i64 {
   kECONNREFUSED = 111,
   kEALREADY = 114,
   kEINPROGRESS = 115,
+  kESTALE = 116,
   kECANCELED = 125,
   // Never seen by programs: a signal interrupted the call. What becomes of it is decided when the signal is
   // delivered: RESTARTSYS is called again under SA_RESTART or without a handler, RESTARTNOHAND without a

@@ -170,6 +170,7 @@ void end_process(Process& process) {
     ipc::undo_semaphores(process);
   }
   if (process.executable != nullptr) {
+    --process.executable->running;
     std::exchange(process.executable, nullptr)->release();
   }
   if (process.pid == process.sid) [[unlikely]] {

@@ -126,6 +126,7 @@ void copy_process(Process& child, Process& parent, const CloneRequest& request) 
   child.executable = parent.executable;
   if (child.executable != nullptr) {
     child.executable->retain();
+    ++child.executable->running;
   }
   child.barriers = parent.barriers;
   child.dumpable = parent.dumpable;

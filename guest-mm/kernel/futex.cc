@@ -297,8 +297,8 @@ i64 sys_futex(const SyscallArgs& args) {
   if (relative || operation == kWaitBitset || operation == kLock || operation == kLock2 ||
       operation == kWaitRequeueLock) {
     const FutexClock clock = wall_clock || operation == kLock ? FutexClock::kWall : FutexClock::kMonotonic;
-    const i64 error = relative ? load_relative_deadline(args.a3, deadline)
-                               : load_futex_deadline(args.a3, clock, deadline);
+    const i64 error =
+        relative ? load_relative_deadline(args.a3, deadline) : load_futex_deadline(args.a3, clock, deadline);
     if (error != 0) {
       return error;
     }

@@ -2,7 +2,7 @@
 // that forbids it, refuses them.
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
-#include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/refusals.h"
 #include "guest-mm/kernel/syscall.h"
@@ -22,6 +22,55 @@ i64 sys_setns(const SyscallArgs& args) {
   return files::current_files().table.get(static_cast<u32>(args.a0)) == nullptr
              ? -kEBADF
              : not_built(args, "namespaces", -kEINVAL);
+}
+
+namespace {
+
+// What a path names, for who opens it to write; errors as open's.
+i64 opened_to_write(u64 path_address, Ref<files::File>& file) {
+  files::UserPath path;
+  if (const i64 error = path.load(path_address); error != 0) {
+    return error;
+  }
+  auto opened = files::open(files::current_directories(), path.text(), files::kOpenReadWrite);
+  if (!opened) {
+    return files::negated(opened.error());
+  }
+  file = std::move(*opened);
+  return 0;
+}
+
+// There is no device to swap to, and no file can be one.
+i64 no_swap(u64 path) {
+  if (!capable(Capability::kSysAdmin)) {
+    return -kEPERM;
+  }
+  Ref<files::File> file;
+  const i64 error = opened_to_write(path, file);
+  return error != 0 ? error : -kEINVAL;
+}
+
+}  // namespace
+
+i64 sys_swapon(const SyscallArgs& args) {
+  constexpr u64 kFlags = 0x7ffff;
+  return (args.a1 & ~kFlags & 0xffff'ffff) != 0 ? -kEINVAL : no_swap(args.a0);
+}
+i64 sys_swapoff(const SyscallArgs& args) { return no_swap(args.a0); }
+
+// Accounting can be asked for, but nothing is written.
+i64 sys_acct(const SyscallArgs& args) {
+  if (!capable(Capability::kSysPacct)) {
+    return -kEPERM;
+  }
+  if (args.a0 == 0) {
+    return 0;
+  }
+  Ref<files::File> file;
+  if (const i64 error = opened_to_write(args.a0, file); error != 0) {
+    return error;
+  }
+  return file->inode()->is_regular() ? 0 : -kEACCES;
 }
 
 // The console has nobody to hang up.

@@ -63,8 +63,8 @@ inline constexpr i32 kCldExited = 1, kCldKilled = 2, kCldDumped = 3, kCldStopped
 // What a handler with SA_SIGINFO learns; the fields that the code makes meaningful.
 struct SignalInfo {
   i32 code = 0;
-  i32 pid = 0;  // sender or child; the number of a timer
-  // Fault: si_addr. Child: its exit status or signal. Queued or of a timer: si_value.
+  i32 pid = 0;  // sender or child; the number of a timer; si_band
+  // Fault: si_addr. Child: its exit status or signal. Queued or of a timer: si_value. Of a file: si_fd.
   u64 value = 0;
   u32 uid = 0;    // sender or child; the overruns of a timer
   i32 error = 0;  // si_errno

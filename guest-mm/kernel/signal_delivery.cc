@@ -204,7 +204,9 @@ UserSigInfo user_info(i32 signal, const SignalInfo& info) {
   out.signal = signal;
   out.code = info.code;
   out.error = info.error;
-  const bool fault = info.code > 0 && info.code < kSiKernel && signal != kSIGCHLD;
+  constexpr SignalSet kFaults = signal_bit(kSIGILL) | signal_bit(kSIGTRAP) | signal_bit(kSIGBUS) |
+                                signal_bit(kSIGFPE) | signal_bit(kSIGSEGV);
+  const bool fault = info.code > 0 && info.code < kSiKernel && (signal_bit(signal) & kFaults) != 0;
   if (fault) {
     out.address = info.value;
   } else {

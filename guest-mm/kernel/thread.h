@@ -51,7 +51,7 @@ struct Thread {
   bool killable = false;            // asleep, and SIGKILL ends the sleep
   u8 memory_policy = 0;             // set_mempolicy: memory_policy.cc
   bool too_many_processes = false;  // it became a user's who has more than RLIMIT_NPROC: exec fails
-  bool owns_futex_locks = false;     // somebody may wait for a word that it owns (futex_locks.h)
+  bool owns_futex_locks = false;    // somebody may wait for a word that it owns (futex_locks.h)
   bool signal_ready = false;        // something waits for deliver_signals(): refresh_signals() keeps it true
 
   i32 tid = 0;

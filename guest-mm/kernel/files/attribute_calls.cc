@@ -55,6 +55,9 @@ i64 access_path(u64 directory, u64 path, u64 mode, u32 flags) {
 
 i64 set_mode(Inode& inode, u64 mode) {
   constexpr u32 kSetGroup = 02000;
+  if (const i64 error = may_change(inode); error != 0) {
+    return error;
+  }
   if (!owns(inode)) {
     return -kEPERM;
   }
@@ -77,6 +80,9 @@ i64 set_owner(Inode& inode, u64 uid, u64 gid) {
   const auto user = static_cast<u32>(uid);
   const auto group = static_cast<u32>(gid);
   const Identity& who = identity();
+  if (const i64 error = may_change(inode); error != 0) {
+    return error;
+  }
   if (!who.has(Capability::kChown)) {
     const bool owner = who.user.file == inode.uid;
     if ((user != kKeep && (!owner || user != inode.uid)) ||
@@ -106,6 +112,9 @@ i64 set_times(Inode& inode, const Timespec (&times)[2]) {
   const auto both = [&](i64 what) { return times[0].nanoseconds == what && times[1].nanoseconds == what; };
   if (both(kTimeOmit)) {
     return 0;
+  }
+  if (const i64 error = may_change(inode); error != 0) {
+    return error;
   }
   // To the present who may write may set them; to anything else the owner alone.
   if (!owns(inode)) {
@@ -207,6 +216,16 @@ i64 sys_utimensat(const SyscallArgs& args) {
   }
   return on_path(args.a0, args.a1, static_cast<u32>(args.a3),
                  [&](Inode& inode) { return set_times(inode, times); });
+}
+i64 sys_futimesat(const SyscallArgs& args) {
+  Timespec times[2];
+  if (const i64 error = load_timevals(args.a2, times); error != 0) {
+    return error;
+  }
+  if (args.a1 == 0) {
+    return on_descriptor(args.a0, [&](Inode& inode) { return set_times(inode, times); });
+  }
+  return on_path(args.a0, args.a1, 0, [&](Inode& inode) { return set_times(inode, times); });
 }
 i64 sys_utimes(const SyscallArgs& args) {
   Timespec times[2];

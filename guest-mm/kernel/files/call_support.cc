@@ -21,7 +21,10 @@ u64 within_file_limit_slow(const File& file, u64 offset, u64 bytes) {
   return std::min(bytes, limit - offset);
 }
 
-PathStart path_start(u64 directory_descriptor, std::string_view path) {
+PathStart path_start(u64 directory_descriptor, std::string_view path, u32 flags) {
+  if (path.empty() && (flags & kAtEmptyPath) == 0) {
+    return {-kENOENT, nullptr};
+  }
   if (static_cast<i32>(directory_descriptor) == kAtCwd || path.starts_with('/')) {
     return {};
   }
@@ -29,7 +32,6 @@ PathStart path_start(u64 directory_descriptor, std::string_view path) {
   if (file == nullptr) {
     return {-kEBADF, nullptr};
   }
-  // An empty path is the walk's error to report.
   if (!path.empty() && !file->inode()->is_directory()) {
     return {-kENOTDIR, nullptr};
   }
@@ -48,20 +50,25 @@ i64 walk_user_path(u64 directory_descriptor, u64 path_address, FinalLink final, 
   return walk_path(current_directories(), path.text(), final, start.start, target);
 }
 
+ErrnoOr<Ref<Inode>> inode_of_path(u64 directory_descriptor, std::string_view path, FinalLink final,
+                                  u32 flags) {
+  const PathStart start = path_start(directory_descriptor, path, flags);
+  if (start.error != 0) {
+    return ErrnoFail(static_cast<Errno>(-start.error));
+  }
+  if (path.empty()) {
+    return start.start == nullptr ? current_directories().cwd : Ref<Inode>(start.start);
+  }
+  return lookup(current_directories(), path, final, start.start);
+}
+
 ErrnoOr<Ref<Inode>> inode_of_user_path(u64 directory_descriptor, u64 path_address, FinalLink final,
                                        u32 flags) {
   UserPath path;
   if (const i64 error = path.load(path_address); error != 0) {
     return ErrnoFail(static_cast<Errno>(-error));
   }
-  const PathStart start = path_start(directory_descriptor, path.text());
-  if (start.error != 0) {
-    return ErrnoFail(static_cast<Errno>(-start.error));
-  }
-  if (path.text().empty() && (flags & kAtEmptyPath)) {
-    return start.start == nullptr ? current_directories().cwd : Ref<Inode>(start.start);
-  }
-  return lookup(current_directories(), path.text(), final, start.start);
+  return inode_of_path(directory_descriptor, path.text(), final, flags);
 }
 
 i64 on_path(u64 directory, u64 path, u32 flags, FunctionRef<i64(Inode&)> change) {

@@ -10,6 +10,16 @@
 
 namespace nopte::guest::files {
 
+// Whether O_DIRECT means something: files of tmpfs, since Linux 6.6, and pipes.
+inline bool may_be_direct(const File& file) {
+  Inode& inode = *file.inode();
+  return inode.as_tmpfs_file() != nullptr || inode.as_pipe() != nullptr;
+}
+
+// Whether those that run the file, or have a lease on it, let it be opened so, or cut (kOpenWriteOnly): 0,
+// -kETXTBSY, or what Leases::make_way answers.
+i64 others_may(Inode& inode, u32 flags);
+
 // Linux's MAX_RW_COUNT: one call moves no more.
 inline constexpr u64 kTransferLimit = 0x7fff'f000;
 
@@ -33,10 +43,14 @@ struct PathStart {
   i64 error = 0;
   Inode* start = nullptr;
 };
-PathStart path_start(u64 directory_descriptor, std::string_view path);
+// -kENOENT of an empty path without kAtEmptyPath, -kEBADF, -kENOTDIR.
+PathStart path_start(u64 directory_descriptor, std::string_view path, u32 flags = 0);
 
 // Copies the path in and walks it. 0, or a negative errno.
 i64 walk_user_path(u64 directory_descriptor, u64 path_address, FinalLink final, PathTarget& target);
+// The same for calls that need an inode and have the path.
+ErrnoOr<Ref<Inode>> inode_of_path(u64 directory_descriptor, std::string_view path, FinalLink final,
+                                  u32 flags = 0);
 // The same for calls that need an inode; with kAtEmptyPath in flags, an empty path is the descriptor itself.
 ErrnoOr<Ref<Inode>> inode_of_user_path(u64 directory_descriptor, u64 path_address, FinalLink final,
                                        u32 flags = 0);

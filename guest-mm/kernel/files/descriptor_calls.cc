@@ -1,6 +1,9 @@
 // Calls on descriptors: open, close, dup, fcntl, pipe.
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/directory_notice.h"
+#include "guest-mm/kernel/files/file_owner.h"
 #include "guest-mm/kernel/files/lock_calls.h"
+#include "guest-mm/kernel/files/permission.h"
 #include "guest-mm/kernel/files/pipe.h"
 #include "guest-mm/kernel/files/tmpfs.h"
 #include "guest-mm/kernel/process.h"
@@ -23,21 +26,32 @@ enum Command : u32 {
   kSetLockWait = 7,
   kSetOwner = 8,
   kGetOwner = 9,
+  kSetSignal = 10,
+  kGetSignal = 11,
+  kSetOwnerEx = 15,
+  kGetOwnerEx = 16,
   kOfdGetLock = 36,
   kOfdSetLock = 37,
   kOfdSetLockWait = 38,
+  kSetLease = 1024,
+  kGetLease = 1025,
+  kNotifyDirectory = 1026,
+  kDupFdQuery = 1027,
   kDupFdCloseOnExec = 1030,
   kSetPipeSize = 1031,
   kGetPipeSize = 1032,
   kAddSeals = 1033,
   kGetSeals = 1034,
+  kGetWriteHint = 1035,
+  kSetWriteHint = 1036,
 };
 constexpr u64 kFdCloseOnExec = 1;
 
 // By a name, and not by a call of its own.
 bool was_opened(const File& file) {
   const PipeInode* const pipe = file.inode()->as_pipe();
-  return file.inode()->as_anonymous() == nullptr && (pipe == nullptr || pipe->named);
+  return !file.path_only() && file.inode()->as_anonymous() == nullptr && (pipe == nullptr || pipe->named) &&
+         file.inode()->as_socket() == nullptr;
 }
 
 CloseOnExec close_on_exec_of(u64 flags) {
@@ -106,7 +120,45 @@ i64 make_pipe_descriptors(u64 address, u32 flags) {
 // Those that a descriptor of O_PATH answers, too.
 bool asks_of_descriptor(u64 command) {
   const auto which = static_cast<u32>(command);
-  return which <= kGetFl || which == kDupFdCloseOnExec;
+  return which <= kGetFl || which == kDupFdQuery || which == kDupFdCloseOnExec;
+}
+
+i64 set_flags(File& file, u64 descriptor, u32 flags) {
+  if ((flags & kOpenNoAccessTime) != 0 && (file.flags() & kOpenNoAccessTime) == 0 && !owns(*file.inode())) {
+    return -kEPERM;
+  }
+  if ((flags & kOpenDirect) != 0 && !may_be_direct(file)) {
+    return -kEINVAL;
+  }
+  if (!file.signals_events()) {
+    flags &= ~kOpenAsync;
+  } else if (((flags ^ file.flags()) & kOpenAsync) != 0) [[unlikely]] {
+    if (const i64 error = set_asynchronous(file, descriptor, (flags & kOpenAsync) != 0); error != 0) {
+      return error;
+    }
+  }
+  file.set_status_flags(flags);
+  return 0;
+}
+
+// How long what is written lives: kept and told.
+i64 write_hint(const File& file, u32 command, u64 address) {
+  constexpr u64 kLast = 5;  // RWH_WRITE_LIFE_EXTREME
+  u64 hint = file.inode()->write_hint;
+  if (command == kGetWriteHint) {
+    return put_user(address, hint);
+  }
+  if (const i64 error = get_user(hint, address); error != 0) {
+    return error;
+  }
+  if (hint > kLast) {
+    return -kEINVAL;
+  }
+  if (!owns(*file.inode())) {
+    return -kEPERM;
+  }
+  file.inode()->write_hint = static_cast<u8>(hint);
+  return 0;
 }
 
 i64 add_seals(const File& file, u64 seals) {
@@ -217,8 +269,7 @@ i64 sys_fcntl(const SyscallArgs& args) {
     case kGetFl:
       return file->flags() | (was_opened(*file) ? kOpenLargeFile : 0);
     case kSetFl:
-      file->set_status_flags(static_cast<u32>(args.a2));
-      return 0;
+      return set_flags(*file, descriptor, static_cast<u32>(args.a2));
     case kGetLock:
       return get_file_lock(*file, LockOwner::kProcess, args.a2);
     case kOfdGetLock:
@@ -232,8 +283,30 @@ i64 sys_fcntl(const SyscallArgs& args) {
     case kOfdSetLockWait:
       return set_file_lock(*file, descriptor, LockOwner::kOpenFile, Wait::kYes, args.a2);
     case kSetOwner:
+      return set_owner_by_number(*file, args.a2);
     case kGetOwner:
-      return 0;
+      return owner_number(*file);
+    case kSetOwnerEx:
+      return set_owner_from_user(*file, args.a2);
+    case kGetOwnerEx:
+      return put_owner(*file, args.a2);
+    case kSetSignal:
+      return set_owner_signal(*file, args.a2);
+    case kGetSignal:
+      return owner_signal(*file);
+    case kSetLease:
+      return set_lease(*file, descriptor, args.a2);
+    case kGetLease:
+      return get_lease(*file);
+    case kNotifyDirectory:
+      return notice_directory(*file, descriptor, static_cast<u32>(args.a2));
+    case kDupFdQuery: {
+      const File* const other = file_of(args.a2);
+      return other == nullptr ? -kEBADF : other == file ? 1 : 0;
+    }
+    case kGetWriteHint:
+    case kSetWriteHint:
+      return write_hint(*file, static_cast<u32>(args.a1), args.a2);
     case kGetPipeSize:
     case kSetPipeSize: {
       PipeInode* const pipe = file->path_only() ? nullptr : file->inode()->as_pipe();

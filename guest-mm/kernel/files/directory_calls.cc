@@ -1,5 +1,4 @@
-// Calls about directories: what is in them, where the process is, its root, and mounts, of which there are
-// none to make.
+// Calls about directories: what is in them, where the process is, and its root.
 #include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/notify.h"
 #include "guest-mm/kernel/files/permission.h"
@@ -20,34 +19,65 @@ struct DirentHeader {
 } __attribute__((packed));
 static_assert(sizeof(DirentHeader) == 19);
 
-}  // namespace
+// getdents: struct linux_dirent {u64 ino; i64 off; u16 reclen; char name[];}, the type in its last byte.
+struct OldDirentHeader {
+  u64 inode;
+  u64 next;
+  u16 bytes;
+} __attribute__((packed));
+static_assert(sizeof(OldDirentHeader) == 18);
 
-i64 sys_getdents64(const SyscallArgs& args) {
+struct DirentRecord {
+  // Header, name, terminator, type, to 8 bytes; built whole, so that one copy puts it there.
+  char text[(sizeof(DirentHeader) + kNameBytes + 1 + 7) & ~u64{7}];
+  u64 bytes;
+};
+
+template <class Header>
+void build(DirentRecord& record, std::string_view name, u64 ino, u32 mode, u64 next) {
+  constexpr bool kOld = std::is_same_v<Header, OldDirentHeader>;
+  record.bytes = (sizeof(Header) + name.size() + (kOld ? 2 : 1) + 7) & ~u64{7};
+  Header header{};
+  header.inode = ino;
+  header.next = next;
+  header.bytes = static_cast<u16>(record.bytes);
+  if constexpr (!kOld) {
+    header.type = dirent_type(mode);
+  }
+  std::memset(record.text, 0, record.bytes);
+  std::memcpy(record.text, &header, sizeof header);
+  std::memcpy(record.text + sizeof header, name.data(), name.size());
+  if constexpr (kOld) {
+    record.text[record.bytes - 1] = static_cast<char>(dirent_type(mode));
+  }
+}
+
+template <class Header>
+i64 get_entries(const SyscallArgs& args) {
   File* const file = file_of(args.a0);
   if (file == nullptr) {
     return -kEBADF;
+  }
+  if (file->inode()->is_directory() && file->inode()->links == 0) {
+    return -kENOENT;
   }
   const u64 capacity = static_cast<u32>(args.a2);
   u64 done = 0;
   u64 cookie = file->position;
   i64 error = 0;
   const auto visit = [&](std::string_view name, u64 ino, u32 mode, u64 next) {
-    // Header, name, terminator, to 8 bytes; built whole, so that one copy puts it there.
-    char record[(sizeof(DirentHeader) + kNameBytes + 1 + 7) & ~u64{7}];
-    const u64 bytes = (sizeof(DirentHeader) + name.size() + 1 + 7) & ~u64{7};
-    if (bytes > sizeof record || capacity - done < bytes) {
+    DirentRecord record;
+    build<Header>(record, name, ino, mode, next);
+    if (capacity - done < record.bytes) {
       error = done == 0 ? -kEINVAL : 0;
       return false;
     }
-    const DirentHeader header{ino, next, static_cast<u16>(bytes), dirent_type(mode)};
-    std::memcpy(record, &header, sizeof header);
-    std::memcpy(record + sizeof header, name.data(), name.size());
-    std::memset(record + sizeof header + name.size(), 0, bytes - sizeof header - name.size());
-    if (const Result<void> copied = arch::copy_to_user(Gva(args.a1 + done), record, bytes); !copied) {
+    if (const Result<void> copied = arch::copy_to_user(Gva(args.a1 + done), record.text, record.bytes);
+        !copied) {
       error = done == 0 ? to_errno(copied.error()) : 0;
       return false;
     }
-    done += bytes;
+    done += record.bytes;
     cookie = next;
     return true;
   };
@@ -58,6 +88,11 @@ i64 sys_getdents64(const SyscallArgs& args) {
   notify(*file->inode(), kAccessed);
   return done != 0 ? static_cast<i64>(done) : error;
 }
+
+}  // namespace
+
+i64 sys_getdents(const SyscallArgs& args) { return get_entries<OldDirentHeader>(args); }
+i64 sys_getdents64(const SyscallArgs& args) { return get_entries<DirentHeader>(args); }
 
 i64 sys_getcwd(const SyscallArgs& args) {
   const HeapBuffer path(kPathBytes);
@@ -128,29 +163,6 @@ i64 sys_chroot(const SyscallArgs& args) {
 
 i64 sys_umask(const SyscallArgs& args) {
   return std::exchange(current_directories().umask, static_cast<u32>(args.a0) & 0777);
-}
-
-// mount: /proc, /dev and /sys are there from the start; asking for them again changes nothing.
-i64 sys_mount(const SyscallArgs& args) {
-  UserPath type;
-  if (const i64 error = type.load(args.a2); error != 0) {
-    return error;
-  }
-  const ErrnoOr<Ref<Inode>> where = inode_of_user_path(kCwd, args.a1, FinalLink::kFollow);
-  if (!where) {
-    return negated(where.error());
-  }
-  if (!capable(Capability::kSysAdmin)) {
-    return -kEPERM;
-  }
-  const auto is = [&](std::string_view name) {
-    const ErrnoOr<Ref<Inode>> known = root_directory().lookup(name);
-    return known && *known == *where;
-  };
-  return (type.text() == "proc" && is("proc")) || (type.text() == "devtmpfs" && is("dev")) ||
-                 (type.text() == "sysfs" && is("sys"))
-             ? 0
-             : not_built(args, "other file systems", -kENODEV);
 }
 
 }  // namespace nopte::guest

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "guest-mm/kernel/files/file_owner.h"
 #include "guest-mm/kernel/scheduler.h"
 
 namespace nopte::guest::files {
@@ -29,6 +30,9 @@ void watch_woken(WatchingWaiter& waiter) {
 void File::end() {
   while (first_watch != nullptr) {
     first_watch->owner.drop(*first_watch);
+  }
+  if (owner) [[unlikely]] {
+    owner.reset();
   }
   delete this;
 }

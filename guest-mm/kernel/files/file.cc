@@ -1,5 +1,6 @@
 #include "guest-mm/kernel/files/file.h"
 
+#include "guest-mm/kernel/files/file_owner.h"
 #include "guest-mm/kernel/files/inode.h"
 #include "guest-mm/kernel/files/notify.h"
 

@@ -22,7 +22,8 @@ namespace nopte::guest::files {
 class Inode;
 class Inotify;
 class Pidfd;
-struct Watch;  // guest-mm/kernel/files/event_poll.h
+struct FileOwner;  // guest-mm/kernel/files/file_owner.h
+struct Watch;      // guest-mm/kernel/files/event_poll.h
 
 // Receives directory entries; false: no room, stop before this one.
 using DirectoryVisitor = FunctionRef<bool(std::string_view name, u64 ino, u32 mode, u64 next_cookie)>;
@@ -36,9 +37,9 @@ class File : public RefCounted {
   [[nodiscard]] bool writable() const { return (flags_ & kOpenAccessMask) != kOpenReadOnly; }
   [[nodiscard]] bool append() const { return flags_ & kOpenAppend; }
   [[nodiscard]] bool non_blocking() const { return flags_ & kOpenNonBlock; }
-  // fcntl F_SETFL: append, direct and non-blocking alone can change.
+  // fcntl F_SETFL: nothing else can change.
   void set_status_flags(u32 flags) {
-    constexpr u32 kChangeable = kOpenAppend | kOpenDirect | kOpenNonBlock;
+    constexpr u32 kChangeable = kOpenAppend | kOpenDirect | kOpenNonBlock | kOpenNoAccessTime | kOpenAsync;
     flags_ = (flags_ & ~kChangeable) | (flags & kChangeable);
   }
   // The inode behind it; null only for what has none.
@@ -47,7 +48,10 @@ class File : public RefCounted {
   u64 position = 0;  // bytes, or a directory cookie
 
   Watch* first_watch = nullptr;  // by epoll; not owned
+  UniquePtr<FileOwner> owner;    // null until somebody is to hear of it
 
+  // Whether O_ASYNC means something.
+  [[nodiscard]] virtual bool signals_events() const { return false; }
   // Opened with O_PATH: names an inode, nothing else.
   [[nodiscard]] virtual bool path_only() const { return false; }
   // The pidfd that it is; null for everything else.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "guest-mm/kernel/files/inode.h"
 #include "guest-mm/kernel/scheduler.h"
 
 namespace nopte::guest::files {
@@ -60,7 +61,16 @@ constinit Waiting* Waiting::g_first = nullptr;
 
 }  // namespace
 
+namespace {
+constinit FileLocks* g_all = nullptr;
+}
+
+FileLocks::FileLocks(Inode& of) : inode_(of), next_(std::exchange(g_all, this)) {}
+
 FileLocks::~FileLocks() {
+  FileLocks** link = &g_all;
+  while (*link != this) link = &(*link)->next_;
+  *link = next_;
   while (ranges_ != nullptr) erase(ranges_);
   while (wholes_ != nullptr) erase(wholes_);
 }
@@ -177,6 +187,31 @@ bool FileLocks::drop_from(FileLock*& list, const void* owner) {
 void FileLocks::drop(const void* owner) {
   const bool ranges = drop_from(ranges_, owner);
   if (drop_from(wholes_, owner) || ranges) wake(changed_);
+  leases.drop(owner);
+}
+
+void FileLocks::for_each(FunctionRef<void(const Inode&, const FileLock&, Kind)> visit) {
+  for (const FileLocks* locks = g_all; locks != nullptr; locks = locks->next_) {
+    for (const FileLock* lock = locks->ranges_; lock != nullptr; lock = lock->next) {
+      visit(locks->inode_, *lock, lock->of_file ? Kind::kOpenFile : Kind::kProcess);
+    }
+    for (const FileLock* lock = locks->wholes_; lock != nullptr; lock = lock->next) {
+      visit(locks->inode_, *lock, Kind::kWhole);
+    }
+    locks->leases.for_each([&](LockType type, i32 pid, bool breaking) {
+      FileLock lock;
+      lock.type = type;
+      lock.pid = pid;
+      visit(locks->inode_, lock, breaking ? Kind::kBreakingLease : Kind::kLease);
+    });
+  }
+}
+
+FileLocks* locks_of(Inode& inode) {
+  if (!inode.locks) {
+    inode.locks = UniquePtr(make<FileLocks>(inode));
+  }
+  return inode.locks.get();
 }
 
 }  // namespace nopte::guest::files

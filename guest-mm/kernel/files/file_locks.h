@@ -10,6 +10,7 @@
 
 #include "guest-mm/core/heap.h"
 #include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/files/leases.h"
 #include "guest-mm/kernel/wait_queue.h"
 
 namespace nopte::guest::files {
@@ -30,9 +31,11 @@ struct FileLock {
   FileLock* next = nullptr;
 };
 
+class Inode;
+
 class FileLocks {
  public:
-  FileLocks() = default;
+  explicit FileLocks(Inode& of);
   FileLocks(const FileLocks&) = delete;
   FileLocks& operator=(const FileLocks&) = delete;
   ~FileLocks();
@@ -50,6 +53,12 @@ class FileLocks {
   // All that the owner has.
   void drop(const void* owner);
 
+  Leases leases;
+
+  // Every lock of every file, for /proc/locks: its inode, what kind it is.
+  enum class Kind : u8 { kProcess, kOpenFile, kWhole, kLease, kBreakingLease };
+  static void for_each(FunctionRef<void(const Inode&, const FileLock&, Kind)> visit);
+
  private:
   static const FileLock* obstacle_in(const FileLock* list, const FileLock& wanted);
   static bool drop_from(FileLock*& list, const void* owner);
@@ -57,7 +66,12 @@ class FileLocks {
 
   FileLock* ranges_ = nullptr;  // an owner's side by side, in the order of their bytes
   FileLock* wholes_ = nullptr;
+  Inode& inode_;
+  FileLocks* next_;  // of all files'
   WaitQueue changed_;
 };
+
+// The inode's, made when it has none; null: no memory.
+FileLocks* locks_of(Inode& inode);
 
 }  // namespace nopte::guest::files

@@ -100,8 +100,11 @@ ErrnoOr<Ref<File>> open_executable(Inode& inode) {
   if (inode.is_symlink()) {
     return ErrnoFail(kELOOP);
   }
-  if (!inode.is_regular() || permission(inode, kMayExecute) != 0) {
+  if (!inode.is_regular() || permission(inode, kMayExecute) != 0 || mounted_with(inode, kMountNoExec)) {
     return ErrnoFail(kEACCES);
+  }
+  if (TmpfsFile* const file = inode.as_tmpfs_file(); file != nullptr && file->writers() != 0) {
+    return ErrnoFail(kETXTBSY);
   }
   ErrnoOr<Ref<File>> file = inode.open(kOpenReadOnly);
   if (file) {
@@ -124,6 +127,11 @@ i64 path_of(const Inode& inode, char* out, u64 capacity, const Inode* root) {
   u64 begin = capacity;
   for (const Inode* at = &inode; at != root && at->parent != at;) {
     std::string_view name;
+    if (g_mounts != nullptr) [[unlikely]] {
+      while (const Mount* const mount = mount_at(*at)) {
+        at = mount->point.get();
+      }
+    }
     if (at->parent == nullptr || !at->parent->entry_name(*at, name)) {
       return -kENOENT;
     }

@@ -63,8 +63,10 @@ ErrnoOr<Ref<Inode>> lookup(ProcessFiles& view, std::string_view path, FinalLink 
 // Opens (and creates) as open(2) does; `resolve` is openat2's.
 ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u32 mode = 0,
                         Inode* start = nullptr, u32 resolve = 0);
+// Opens what is there, as open does without O_CREAT.
+ErrnoOr<Ref<File>> open_inode(Ref<Inode> inode, u32 flags);
 // For exec: a regular file with an x bit, for reading. kEACCES otherwise; kELOOP: a link that was not
-// followed.
+// followed; kETXTBSY: somebody may write it.
 ErrnoOr<Ref<File>> open_executable(Inode& inode);
 ErrnoOr<Ref<File>> open_executable(ProcessFiles& view, std::string_view path,
                                    FinalLink final = FinalLink::kFollow, Inode* start = nullptr);

@@ -1,6 +1,8 @@
 #include "guest-mm/kernel/files/inode.h"
 
-#include "guest-mm/kernel/files/inotify.h"
+#include "guest-mm/kernel/files/attributes.h"
+#include "guest-mm/kernel/files/mounts.h"
+#include "guest-mm/kernel/files/notify.h"
 #include "guest-mm/kernel/files/wall_clock.h"
 
 namespace nopte::guest::files {
@@ -18,6 +20,8 @@ Inode::~Inode() {
     drop_watches(*this);
   }
 }
+
+u64 Inode::device_of_file_system() const { return instance ? instance->device : kFileSystemDevice; }
 
 i64 Inode::truncate(u64) { return -kEINVAL; }
 

@@ -13,13 +13,19 @@ class Socket;
 namespace nopte::guest::files {
 
 class AnonymousInode;
+class Attributes;
 class Directory;
 class PipeInode;
 class TmpfsFile;
-struct InotifyWatch;
+class TmpfsInstance;
+struct InodeWatch;
 
 // st_dev of everything here.
 inline constexpr u64 kFileSystemDevice = device_number(0, 2);
+// What no name leads to is in none of the file systems.
+inline constexpr u64 kAnonymousDevice = device_number(0, 14);
+inline constexpr u64 kPipeDevice = device_number(0, 13);
+inline constexpr u64 kProcDevice = device_number(0, 3);
 // That of /sys.
 inline constexpr u64 kSysDevice = device_number(0, 4);
 // That of /dev/pts.
@@ -32,14 +38,19 @@ class Inode : public RefCounted {
   u32 uid = 0;
   u32 gid = 0;
   u32 links = 1;
-  u64 device = 0;  // of a device node
+  u8 write_hint = 0;      // F_SET_RW_HINT's
+  bool nameless = false;  // made by O_TMPFILE: may be linked though it has no name
+  u32 running = 0;        // processes whose program it is
+  u64 device = 0;         // of a device node
   u64 accessed_ns;
   u64 modified_ns;  // Unix time
   u64 changed_ns;
   // Where it was linked last: what ".." means, itself at the root. Null when it is not linked.
   Directory* parent = nullptr;
-  UniquePtr<FileLocks> locks;       // null until the first one
-  InotifyWatch* watches = nullptr;  // inotify's; not owned
+  Ref<TmpfsInstance> instance;       // what it is in (mounts.h); null: the first one
+  UniquePtr<Attributes> attributes;  // null: none
+  UniquePtr<FileLocks> locks;        // null until the first one
+  InodeWatch* watches = nullptr;     // notify.h; not owned
 
   [[nodiscard]] u32 type() const { return mode & kModeTypeMask; }
   [[nodiscard]] bool is_directory() const { return type() == kModeDirectory; }
@@ -53,7 +64,8 @@ class Inode : public RefCounted {
   virtual i64 truncate(u64 bytes);
   virtual void stat(Stat& out) const;
   // st_dev.
-  [[nodiscard]] virtual u64 device_of_file_system() const { return kFileSystemDevice; }
+  [[nodiscard]] virtual u64 device_of_file_system() const;
+  [[nodiscard]] bool in_tmpfs() const { return instance || device_of_file_system() == kFileSystemDevice; }
   // The directory behind it; null for everything else.
   virtual Directory* as_directory() { return nullptr; }
   // The regular file of tmpfs that it is; null for everything else.

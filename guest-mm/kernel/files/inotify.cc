@@ -26,6 +26,11 @@ class InotifyInode final : public Inode {
 
 }  // namespace
 
+void InotifyWatch::tell(u32 event, u32 cookie, std::string_view name) {
+  instance.tell(*this, event, cookie, name);
+}
+void InotifyWatch::inode_ends() { instance.drop(*this); }
+
 Inotify::Inotify(Ref<Inode> inode, u32 flags) : File(std::move(inode), flags | kOpenReadOnly) {
   overflow_.event.mask = kOverflowed;
   ++g_instances;
@@ -84,8 +89,8 @@ i64 Inotify::ioctl(u32 request, u64 argument) {
 
 i64 Inotify::add(Inode& inode, u32 mask) {
   constexpr u32 kKept = kAllEvents | kExclUnlink | kOneShot;
-  for (InotifyWatch* watch = inode.watches; watch != nullptr; watch = watch->next_of_inode) {
-    if (watch->instance == this) {
+  for (InotifyWatch* watch = watches_; watch != nullptr; watch = watch->next_of_instance) {
+    if (&watch->inode == &inode) {
       if ((mask & kMaskCreate) != 0) {
         return -kEEXIST;
       }
@@ -96,21 +101,12 @@ i64 Inotify::add(Inode& inode, u32 mask) {
   if (g_watches >= static_cast<u32>(g_inotify_limits.watches)) {
     return -kENOSPC;
   }
-  UniquePtr<InotifyWatch> watch = make_unique<InotifyWatch>();
-  if (!watch) {
+  auto* const watch = make<InotifyWatch>(inode, mask & kKept, *this, last_number_ + 1);
+  if (watch == nullptr) {
     return -kENOMEM;
   }
-  watch->inode = &inode;
-  watch->instance = this;
-  watch->number = ++last_number_;
-  watch->mask = mask & kKept;
-  if (inode.device_of_file_system() != kFileSystemDevice) {
-    watch->held = Ref<Inode>(&inode);
-  }
-  watch->next_of_inode = std::exchange(inode.watches, watch.get());
-  watch->next_of_instance = std::exchange(watches_, watch.get());
-  ++g_watches;
-  return watch.release()->number;
+  watch->next_of_instance = std::exchange(watches_, watch);
+  return ++last_number_;
 }
 
 i64 Inotify::remove(i32 number) {
@@ -124,17 +120,11 @@ i64 Inotify::remove(i32 number) {
 }
 
 void Inotify::forget(InotifyWatch& watch) {
-  InotifyWatch** link = &watch.inode->watches;
-  while (*link != &watch) {
-    link = &(*link)->next_of_inode;
-  }
-  *link = watch.next_of_inode;
-  link = &watches_;
+  InotifyWatch** link = &watches_;
   while (*link != &watch) {
     link = &(*link)->next_of_instance;
   }
   *link = watch.next_of_instance;
-  --g_watches;
 }
 
 void Inotify::drop(InotifyWatch& watch) {
@@ -205,58 +195,6 @@ ErrnoOr<Ref<File>> make_inotify(u32 flags) {
     return ErrnoFail(kENOMEM);
   }
   return file;
-}
-
-namespace {
-
-void send(Inode& inode, u32 event, u32 cookie, std::string_view name) {
-  for (InotifyWatch* watch = inode.watches; watch != nullptr;) {
-    InotifyWatch* const next = watch->next_of_inode;
-    if ((watch->mask & event & kAllEvents) != 0) {
-      watch->instance->tell(*watch, event, cookie, name);
-    }
-    watch = next;
-  }
-}
-
-}  // namespace
-
-void notify_watches(Inode& inode, u32 event) {
-  constexpr u32 kOnChildren = kAccessed | kModified | kAttributes | kClosedWritable | kClosedOther | kOpened;
-  const u32 told = event | (inode.is_directory() ? kIsDirectory : 0);
-  Directory* const parent = inode.parent;
-  std::string_view name;
-  if ((event & kOnChildren) != 0 && parent != nullptr && parent != &inode && parent->watches != nullptr &&
-      parent->entry_name(inode, name)) {
-    send(*parent, told, 0, name);
-  }
-  send(inode, told, 0, {});
-}
-
-void notify_own_watches(Inode& inode, u32 event) { send(inode, event, 0, {}); }
-
-void notify_watches_of_entry(Inode& directory, std::string_view name, u32 event, u32 cookie) {
-  send(directory, event, cookie, name);
-}
-
-void notify_watches_of_move(Inode& moved, Inode& from, std::string_view name, Inode& to,
-                            std::string_view new_name, Inode* replaced) {
-  static u32 last_cookie = 0;
-  const u32 cookie = ++last_cookie;
-  const u32 kind = moved.is_directory() ? kIsDirectory : 0;
-  send(from, kMovedFrom | kind, cookie, name);
-  send(to, kMovedTo | kind, cookie, new_name);
-  if (replaced != nullptr) {
-    send(*replaced, kAttributes | kind, 0, {});
-  }
-  send(moved, kMovedSelf, 0, {});
-}
-
-void drop_watches(Inode& inode) {
-  send(inode, kDeletedSelf, 0, {});
-  while (inode.watches != nullptr) {
-    inode.watches->instance->drop(*inode.watches);
-  }
 }
 
 }  // namespace nopte::guest::files

@@ -1,7 +1,6 @@
 // inotify: instances that watch inodes and queue what happens to them (fs/notify/inotify of 6.12).
 //
-// A watch belongs to its instance and lies in a list of its inode. It does not hold an inode of tmpfs, whose
-// end is an event; others live as long as somebody looks at them, and are held.
+// A watch belongs to its instance.
 #pragma once
 
 #include "guest-mm/kernel/files/notify.h"
@@ -19,13 +18,14 @@ inline constinit InotifyLimits g_inotify_limits;
 
 class Inotify;
 
-struct InotifyWatch : HeapAllocated {
-  Inode* inode = nullptr;
-  Inotify* instance = nullptr;
-  i32 number = 0;
-  u32 mask = 0;
-  Ref<Inode> held;  // null for tmpfs's
-  InotifyWatch* next_of_inode = nullptr;
+struct InotifyWatch final : InodeWatch {
+  InotifyWatch(Inode& what, u32 wanted, Inotify& of, i32 its_number)
+      : InodeWatch(what, wanted), instance(of), number(its_number) {}
+  void tell(u32 event, u32 cookie, std::string_view name) override;
+  void inode_ends() override;
+
+  Inotify& instance;
+  const i32 number;
   InotifyWatch* next_of_instance = nullptr;
 };
 
@@ -46,6 +46,7 @@ class Inotify final : public File {
   i64 read(IoBuffer to, u64 bytes, u64 offset) override;
   i64 ioctl(u32 request, u64 argument) override;
   u32 poll() override { return first_ != nullptr ? kPollIn | kPollReadNormal : 0; }
+  [[nodiscard]] bool signals_events() const override { return true; }
   WaitQueue* poll_queue() override { return &arrived_; }
 
   // As inotify_add_watch(2): the watch's number, or a negative errno.
@@ -85,7 +86,5 @@ class Inotify final : public File {
 
 // flags: kOpenNonBlock. Errors: kEMFILE, kENOMEM.
 ErrnoOr<Ref<File>> make_inotify(u32 flags);
-// The inode goes: its watches are told and dropped.
-void drop_watches(Inode& inode);
 
 }  // namespace nopte::guest::files

@@ -1,5 +1,6 @@
 // ioctl: what every file answers (fs/ioctl.c of Linux); the rest is the file's own.
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/file_owner.h"
 
 namespace nopte::guest {
 
@@ -56,11 +57,23 @@ i64 sys_ioctl(const SyscallArgs& args) {
       }
       file->set_status_flags(on != 0 ? file->flags() | kOpenNonBlock : file->flags() & ~kOpenNonBlock);
       return 0;
-    case kSignalled:  // nothing can
+    case kSignalled: {
       if (const i64 error = get_user(on, args.a2); error != 0) {
         return error;
       }
-      return on == 0 ? 0 : -kENOTTY;
+      const u32 flags = on != 0 ? file->flags() | kOpenAsync : file->flags() & ~kOpenAsync;
+      if (flags == file->flags()) {
+        return 0;
+      }
+      if (!file->signals_events()) {
+        return -kENOTTY;
+      }
+      const i64 error = set_asynchronous(*file, descriptor, on != 0);
+      if (error == 0) {
+        file->set_status_flags(flags);
+      }
+      return error;
+    }
     case kUsedBytes: {
       const Inode& inode = *file->inode();
       if (!inode.is_regular() && !inode.is_directory()) {

@@ -17,6 +17,7 @@ inline constexpr u32 kOpenNoTty = 0400;
 inline constexpr u32 kOpenTruncate = 01000;
 inline constexpr u32 kOpenAppend = 02000;
 inline constexpr u32 kOpenNonBlock = 04000;
+inline constexpr u32 kOpenAsync = 020000;
 inline constexpr u32 kOpenDirect = 040000;
 inline constexpr u32 kOpenLargeFile = 0100000;
 inline constexpr u32 kOpenDirectory = 0200000;

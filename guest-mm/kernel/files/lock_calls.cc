@@ -1,7 +1,9 @@
 // fcntl's commands on locks, and flock: what they ask for and refuse.
 #include "guest-mm/kernel/files/lock_calls.h"
 
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/tmpfs.h"
 
 namespace nopte::guest {
 
@@ -72,14 +74,6 @@ void set_owner(FileLock& lock, const File& file, LockOwner owner) {
   lock.pid = lock.of_file ? -1 : current_process().pid;
 }
 
-// The inode's locks, made when they are missing; null: no memory.
-FileLocks* locks_of(Inode& inode) {
-  if (!inode.locks) {
-    inode.locks = UniquePtr(make<FileLocks>());
-  }
-  return inode.locks.get();
-}
-
 }  // namespace
 
 namespace files {
@@ -111,6 +105,29 @@ i64 get_file_lock(const File& file, LockOwner owner, u64 address) {
     asked.pid = found->pid;
   }
   return put_user(address, asked);
+}
+
+i64 set_lease(File& file, u64 descriptor, u64 type) {
+  Inode& inode = *file.inode();
+  if (type > static_cast<u64>(LockType::kNone)) {
+    return -kEINVAL;
+  }
+  if (identity().user.file != inode.uid && !capable(Capability::kLease)) {
+    return -kEACCES;
+  }
+  TmpfsFile* const leased = inode.as_tmpfs_file();
+  if (leased == nullptr) {
+    return -kEINVAL;
+  }
+  FileLocks* const locks = locks_of(inode);
+  return locks == nullptr ? -kENOMEM
+                          : locks->leases.set(file, *leased, static_cast<i32>(descriptor),
+                                              static_cast<LockType>(static_cast<u16>(type)));
+}
+
+i64 get_lease(const File& file) {
+  const UniquePtr<FileLocks>& locks = file.inode()->locks;
+  return static_cast<i64>(locks ? locks->leases.of(file) : LockType::kNone);
 }
 
 i64 set_file_lock(File& file, u64 descriptor, LockOwner owner, Wait wait, u64 address) {

@@ -14,4 +14,8 @@ i64 get_file_lock(const File& file, LockOwner owner, u64 address);
 // F_SETLK, F_SETLKW and those of open files. -kEBADF also when the descriptor was closed meanwhile.
 i64 set_file_lock(File& file, u64 descriptor, LockOwner owner, Wait wait, u64 address);
 
+// F_SETLEASE and F_GETLEASE; LockType is their type.
+i64 set_lease(File& file, u64 descriptor, u64 type);
+i64 get_lease(const File& file);
+
 }  // namespace nopte::guest::files

@@ -99,7 +99,7 @@ i64 remove_directory(u64 directory, u64 path) {
   if (victim == nullptr) {
     return -kENOTDIR;
   }
-  if (!victim->is_tmpfs()) {
+  if (!victim->is_tmpfs() || is_mount_root(*victim)) {
     return -kEBUSY;
   }
   return victim->empty() ? remove_entry(target) : -kENOTEMPTY;
@@ -116,6 +116,9 @@ i64 remove_name(u64 directory, u64 path) {
   if (!target.inode) {
     return -kENOENT;
   }
+  if (target.slash_after_file()) {
+    return -kENOTDIR;
+  }
   if (const i64 error = may_remove(*target.directory, *target.inode); error != 0) {
     return error;
   }
@@ -125,9 +128,23 @@ i64 remove_name(u64 directory, u64 path) {
   return remove_entry(target);
 }
 
+// A file of another may only be linked by who could write it anyway (fs/namei.c, may_linkat).
+bool may_link(const Inode& inode) {
+  constexpr u32 kSetUser = 04000, kSetGroupToExecute = 02010;
+  if (!g_protected_hardlinks || owns(inode)) {
+    return true;
+  }
+  return inode.is_regular() && (inode.mode & kSetUser) == 0 &&
+         (inode.mode & kSetGroupToExecute) != kSetGroupToExecute &&
+         permission(inode, kMayRead | kMayWrite) == 0;
+}
+
 i64 make_hard_link(u64 old_directory, u64 old_path, u64 new_directory, u64 new_path, u32 flags) {
   if ((flags & ~(kAtSymlinkFollow | kAtEmptyPath)) != 0) {
     return -kEINVAL;
+  }
+  if ((flags & kAtEmptyPath) != 0 && !capable(Capability::kDacReadSearch)) {
+    return -kENOENT;
   }
   const ErrnoOr<Ref<Inode>> inode = inode_of_user_path(
       old_directory, old_path, flags & kAtSymlinkFollow ? FinalLink::kFollow : FinalLink::kStay, flags);
@@ -135,17 +152,32 @@ i64 make_hard_link(u64 old_directory, u64 old_path, u64 new_directory, u64 new_p
     return negated(inode.error());
   }
   PathTarget target;
-  if (const i64 error = walk_to_new(new_directory, new_path, target); error != 0) {
+  if (const i64 error = walk_user_path(new_directory, new_path, FinalLink::kStay, target); error != 0) {
     return error;
   }
-  if ((*inode)->is_directory()) {
-    return -kEPERM;
+  if (target.inode || target.last != PathTarget::Last::kName) {
+    return -kEEXIST;
   }
   if (target.trailing_slash) {
     return -kENOENT;
   }
-  if ((*inode)->device_of_file_system() != kFileSystemDevice) {
+  if (const i64 error = may_change(*target.directory); error != 0) {
+    return error;
+  }
+  if ((*inode)->device_of_file_system() != target.directory->device_of_file_system()) {
     return -kEXDEV;
+  }
+  if (!may_link(**inode)) {
+    return -kEPERM;
+  }
+  if (const i64 error = may_create(*target.directory); error != 0) {
+    return error;
+  }
+  if ((*inode)->links == 0 && !(*inode)->nameless) {
+    return -kENOENT;
+  }
+  if ((*inode)->is_directory()) {
+    return -kEPERM;
   }
   const i64 error = target.directory->as_directory()->link(target.name(), *inode);
   if (error == 0) {
@@ -209,6 +241,10 @@ i64 rename_path(u64 old_directory, u64 old_path, u64 new_directory, u64 new_path
   if (const i64 error = walk_user_path(new_directory, new_path, FinalLink::kStay, to); error != 0) {
     return error;
   }
+  if (from.directory && to.directory &&
+      from.directory->device_of_file_system() != to.directory->device_of_file_system()) {
+    return -kEXDEV;
+  }
   if (from.last != PathTarget::Last::kName) {
     return -kEBUSY;
   }
@@ -221,8 +257,8 @@ i64 rename_path(u64 old_directory, u64 old_path, u64 new_directory, u64 new_path
   if (to.inode && (flags & kNoReplace)) {
     return -kEEXIST;
   }
-  // The walk refused a slash behind what is there and no directory.
-  if (!from.inode->is_directory() && (from.trailing_slash || (to.trailing_slash && !exchange))) {
+  if ((!from.inode->is_directory() && (from.trailing_slash || (to.trailing_slash && !exchange))) ||
+      (exchange && to.slash_after_file())) {
     return -kENOTDIR;
   }
   if (from.inode->is_directory() && above(*from.inode, *to.directory)) {
@@ -246,6 +282,9 @@ i64 rename_path(u64 old_directory, u64 old_path, u64 new_directory, u64 new_path
       }
     }
   }
+  if (is_mount_root(*from.inode) || (to.inode && is_mount_root(*to.inode))) {
+    return -kEBUSY;
+  }
   if (exchange) {
     return from.directory->as_directory()->exchange(from.name(), *to.directory->as_directory(), to.name());
   }
@@ -266,12 +305,16 @@ i64 read_symbolic_link(u64 directory, u64 path, u64 out, u64 capacity) {
   if (static_cast<i32>(capacity) <= 0) {
     return -kEINVAL;
   }
-  const ErrnoOr<Ref<Inode>> inode = inode_of_user_path(directory, path, FinalLink::kStay, kAtEmptyPath);
+  UserPath name;
+  if (const i64 error = name.load(path); error != 0) {
+    return error;
+  }
+  const ErrnoOr<Ref<Inode>> inode = inode_of_path(directory, name.text(), FinalLink::kStay, kAtEmptyPath);
   if (!inode) {
     return negated(inode.error());
   }
   if (!(*inode)->is_symlink()) {
-    return -kEINVAL;
+    return name.text().empty() ? -kENOENT : -kEINVAL;
   }
   if (const i64 error = (*inode)->may_see_target(); error != 0) {
     return error;

@@ -1,5 +1,5 @@
-// What happens to inodes, told to those who watch them (inotify.h). Without a watch anywhere, telling is one
-// test.
+// What happens to inodes, told to those who watch them (inotify.h, directory_notice.h). Without a watch
+// anywhere, telling is one test.
 //
 // An event goes to the watches of the inode and, where a directory is told of its children, with the child's
 // name to those of the directory that it was linked in last (fs/notify/fsnotify.c, include/linux/fsnotify.h
@@ -15,11 +15,35 @@ inline constexpr u32 kAccessed = 0x1, kModified = 0x2, kAttributes = 0x4, kClose
                      kClosedOther = 0x10, kOpened = 0x20, kMovedFrom = 0x40, kMovedTo = 0x80,
                      kCreated = 0x100, kDeleted = 0x200, kDeletedSelf = 0x400, kMovedSelf = 0x800,
                      kAllEvents = 0xfff;
+// A new name in the same directory; inotify knows nothing of it.
+inline constexpr u32 kRenamed = 0x1000;
 inline constexpr u32 kIsDirectory = 0x4000'0000;
 
 // How many watches there are.
 inline constinit u32 g_watches = 0;
 
+// It lies in a list of its inode, until it ends. It does not hold an inode of tmpfs, whose end is an event;
+// others live as long as somebody looks at them, and are held.
+struct InodeWatch : HeapAllocated {
+  InodeWatch(Inode& what, u32 wanted);
+  virtual ~InodeWatch();
+  InodeWatch(const InodeWatch&) = delete;
+  InodeWatch& operator=(const InodeWatch&) = delete;
+  // An event that is in the mask. It may end the watch.
+  virtual void tell(u32 event, u32 cookie, std::string_view name) = 0;
+  // The inode goes: so does the watch.
+  virtual void inode_ends() = 0;
+
+  Inode& inode;
+  u32 mask;
+  InodeWatch* next_of_inode;
+
+ private:
+  Ref<Inode> held_;
+};
+
+// The inode goes: its watches are told and dropped.
+void drop_watches(Inode& inode);
 void notify_watches(Inode& inode, u32 event);
 void notify_own_watches(Inode& inode, u32 event);
 void notify_watches_of_entry(Inode& directory, std::string_view name, u32 event, u32 cookie);

@@ -1,17 +1,16 @@
 // open(2): what to create, what to refuse.
+#include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/notify.h"
 #include "guest-mm/kernel/files/path_file.h"
 #include "guest-mm/kernel/files/path_walk.h"
 #include "guest-mm/kernel/files/permission.h"
+#include "guest-mm/kernel/files/tmpfs.h"
 
 namespace nopte::guest::files {
 
 namespace {
 
 ErrnoOr<Ref<Inode>> create_at(ProcessFiles& view, PathTarget& target, u32 mode) {
-  if (target.trailing_slash) {
-    return ErrnoFail(kEISDIR);
-  }
   Directory& directory = *target.directory->as_directory();
   if (const i64 error = may_create(directory); error != 0) {
     return ErrnoFail(static_cast<Errno>(-error));
@@ -48,12 +47,17 @@ ErrnoOr<Ref<File>> open_unnamed(ProcessFiles& view, Inode& where, u32 flags, u32
   }
   give_owner(**inode, directory);
   (*inode)->links = 0;
-  return (*inode)->open(flags);
+  (*inode)->nameless = (flags & kOpenExclusive) == 0;
+  return (*inode)->open(flags & ~kOpenExclusive);
 }
 
 // What a file that was there must allow (fs/namei.c, may_open).
 i64 may_open(const Inode& inode, u32 flags) {
   constexpr u32 kWanted[] = {kMayRead, kMayWrite, kMayRead | kMayWrite, kMayRead | kMayWrite};
+  const bool device = inode.type() == kModeCharacter || inode.type() == kModeBlock;
+  if (device && mounted_with(inode, kMountNoDevices)) [[unlikely]] {
+    return -kEACCES;
+  }
   const u32 truncates = (flags & kOpenTruncate) != 0 ? kMayWrite : 0;
   if (const i64 error = permission(inode, kWanted[flags & kOpenAccessMask] | truncates); error != 0) {
     return error;
@@ -63,11 +67,85 @@ i64 may_open(const Inode& inode, u32 flags) {
 
 }  // namespace
 
+i64 others_may(Inode& inode, u32 flags) {
+  TmpfsFile* const file = inode.as_tmpfs_file();
+  const bool writes = (flags & kOpenAccessMask) != kOpenReadOnly || (flags & kOpenTruncate) != 0;
+  if (writes && inode.running != 0 && file != nullptr) {
+    return -kETXTBSY;
+  }
+  if (!inode.locks || !inode.locks->leases.any() || file == nullptr) {
+    return 0;
+  }
+  // Who waits counts as one that has it open.
+  const u32 access = writes && (flags & kOpenAccessMask) == kOpenReadOnly ? kOpenWriteOnly : flags;
+  file->note_opening(access);
+  const i64 error = inode.locks->leases.make_way(flags);
+  file->note_closing(access);
+  return error;
+}
+
+namespace {
+
+// `found` is there, and `created` just now.
+ErrnoOr<Ref<File>> open_found(ProcessFiles& view, Ref<Inode> found, u32 flags, u32 mode, bool created) {
+  Inode& inode = *found;
+  if (inode.is_symlink() && !(flags & kOpenPath)) {
+    return ErrnoFail(kELOOP);
+  }
+  if ((flags & kOpenDirectory) && !inode.is_directory()) {
+    return ErrnoFail(kENOTDIR);
+  }
+  if (flags & kOpenPath) {
+    return open_path_only(std::move(found), flags);
+  }
+  if ((flags & kOpenTmpFile) == kOpenTmpFile && (flags & kOpenDirectory)) {
+    return open_unnamed(view, inode, flags & ~(kOpenDirectory | kOpenTmpFile), mode);
+  }
+  if (inode.is_directory() &&
+      ((flags & kOpenAccessMask) != kOpenReadOnly || (flags & (kOpenCreate | kOpenTruncate)))) {
+    return ErrnoFail(kEISDIR);
+  }
+  if (!created) {
+    if (const i64 error = may_open(inode, flags); error != 0) {
+      return ErrnoFail(static_cast<Errno>(-error));
+    }
+    if (inode.running != 0 || inode.locks) [[unlikely]] {
+      if (const i64 error = others_may(inode, flags); error != 0) {
+        return ErrnoFail(static_cast<Errno>(-error));
+      }
+    }
+  }
+  // Of O_NOCTTY a device must know.
+  const u32 no_tty = inode.type() == kModeCharacter ? 0 : kOpenNoTty;
+  ErrnoOr<Ref<File>> file = inode.open(
+      flags & ~(kOpenCreate | kOpenExclusive | kOpenTruncate | no_tty | kOpenCloseOnExec | kOpenNoFollow));
+  if (file && (flags & kOpenDirect) != 0 && !may_be_direct(**file)) [[unlikely]] {
+    return ErrnoFail(kEINVAL);
+  }
+  if (file) {
+    notify(inode, kOpened);
+  }
+  if (file && !created && (flags & kOpenTruncate) && inode.is_regular()) {
+    if (const i64 error = inode.truncate(0); error != 0) {
+      return ErrnoFail(static_cast<Errno>(-error));
+    }
+    drop_privileged_bits(inode);
+    notify(inode, kModified);
+  }
+  return file;
+}
+
+// Without what O_PATH ignores.
+u32 checked(u32 flags) {
+  return (flags & kOpenPath) != 0 ? flags & (kOpenPath | kOpenDirectory | kOpenNoFollow | kOpenCloseOnExec)
+                                  : flags;
+}
+
+}  // namespace
+
 ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u32 mode, Inode* start,
                         u32 resolve) {
-  if ((flags & kOpenPath) != 0) {
-    flags &= kOpenPath | kOpenDirectory | kOpenNoFollow | kOpenCloseOnExec;
-  }
+  flags = checked(flags);
   if ((flags & kOpenAccessMask) == kOpenAccessMask ||
       (flags & (kOpenCreate | kOpenDirectory)) == (kOpenCreate | kOpenDirectory) ||
       (flags & (kOpenTmpFile | kOpenDirectory)) == kOpenTmpFile) {
@@ -80,6 +158,14 @@ ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u3
                                      : walk_restricted(view, path, final, start, resolve, target);
       error != 0) {
     return ErrnoFail(static_cast<Errno>(-error));
+  }
+  if (target.trailing_slash && target.last == PathTarget::Last::kName) {
+    if ((flags & kOpenCreate) != 0) {
+      return ErrnoFail(kEISDIR);
+    }
+    if (target.slash_after_file()) {
+      return ErrnoFail(kENOTDIR);
+    }
   }
   bool created = false;
   if (!target.inode) {
@@ -96,43 +182,11 @@ ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u3
     return ErrnoFail(kEEXIST);
   }
 
-  Inode& inode = *target.inode;
-  if (inode.is_symlink() && !(flags & kOpenPath)) {
-    return ErrnoFail(kELOOP);
-  }
-  if ((flags & kOpenDirectory) && !inode.is_directory()) {
-    return ErrnoFail(kENOTDIR);
-  }
-  if (flags & kOpenPath) {
-    return open_path_only(target.inode, flags);
-  }
-  if ((flags & kOpenTmpFile) == kOpenTmpFile && (flags & kOpenDirectory)) {
-    return open_unnamed(view, inode, flags & ~(kOpenDirectory | kOpenTmpFile), mode);
-  }
-  if (inode.is_directory() &&
-      ((flags & kOpenAccessMask) != kOpenReadOnly || (flags & (kOpenCreate | kOpenTruncate)))) {
-    return ErrnoFail(kEISDIR);
-  }
-  if (!created) {
-    if (const i64 error = may_open(inode, flags); error != 0) {
-      return ErrnoFail(static_cast<Errno>(-error));
-    }
-  }
-  // Of O_NOCTTY a device must know.
-  const u32 no_tty = inode.type() == kModeCharacter ? 0 : kOpenNoTty;
-  ErrnoOr<Ref<File>> file = inode.open(
-      flags & ~(kOpenCreate | kOpenExclusive | kOpenTruncate | no_tty | kOpenCloseOnExec | kOpenNoFollow));
-  if (file) {
-    notify(inode, kOpened);
-  }
-  if (file && !created && (flags & kOpenTruncate) && inode.is_regular()) {
-    if (const i64 error = inode.truncate(0); error != 0) {
-      return ErrnoFail(static_cast<Errno>(-error));
-    }
-    drop_privileged_bits(inode);
-    notify(inode, kModified);
-  }
-  return file;
+  return open_found(view, std::move(target.inode), flags, mode, created);
+}
+
+ErrnoOr<Ref<File>> open_inode(Ref<Inode> inode, u32 flags) {
+  return open_found(current_directories(), std::move(inode), checked(flags), 0, false);
 }
 
 }  // namespace nopte::guest::files

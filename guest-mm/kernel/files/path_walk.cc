@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "guest-mm/kernel/files/mounts.h"
 #include "guest-mm/kernel/files/permission.h"
 
 namespace nopte::guest::files {
@@ -169,6 +170,9 @@ i64 walk(ProcessFiles& view, std::string_view path, FinalLink final, Inode* star
     if (!child && (child.error() != kENOENT || !last)) {
       return -child.error();
     }
+    if (child && g_mounts != nullptr) [[unlikely]] {
+      *child = over_mounts(std::move(*child));
+    }
     if (child && (*child)->is_symlink() && (!last || slash || final == FinalLink::kFollow)) {
       if (++links > kSymlinkLimit) {
         return -kELOOP;
@@ -214,9 +218,6 @@ i64 walk(ProcessFiles& view, std::string_view path, FinalLink final, Inode* star
     std::memcpy(target.name_text, name.data(), bytes);
     target.name_text[bytes] = 0;
     if (child) {
-      if (slash && !(*child)->is_directory()) {
-        return -kENOTDIR;
-      }
       target.inode = std::move(*child);
     } else {
       target.inode = nullptr;
@@ -244,6 +245,9 @@ ErrnoOr<Ref<Inode>> lookup(ProcessFiles& view, std::string_view path, FinalLink 
   }
   if (!target.inode) {
     return ErrnoFail(kENOENT);
+  }
+  if (target.slash_after_file()) {
+    return ErrnoFail(kENOTDIR);
   }
   return std::move(target.inode);
 }

@@ -17,6 +17,8 @@ struct PathTarget {
   u8 name_bytes = 0;
   char name_text[kNameBytes + 1];
 
+  // For those who need what is there, and not its name: -kENOTDIR.
+  [[nodiscard]] bool slash_after_file() const { return trailing_slash && inode && !inode->is_directory(); }
   [[nodiscard]] std::string_view name() const { return {name_text, name_bytes}; }
 };
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "guest-mm/kernel/credentials.h"
-#include "guest-mm/kernel/files/inode.h"
+#include "guest-mm/kernel/files/mounts.h"
 
 namespace nopte::guest::files {
 
@@ -19,12 +19,24 @@ inline bool may_search(const Inode& directory) {
   const Identity& who = identity();
   return who.has(Capability::kDacOverride) || may_slow(who, directory, kMayExecute);
 }
-// 0, or -EACCES.
+// Whether nothing there can be changed; devices, FIFOs and sockets can be written all the same.
+inline bool read_only(const Inode& inode) {
+  return mounted_with(inode, kMountReadOnly) &&
+         (inode.is_regular() || inode.is_directory() || inode.is_symlink());
+}
+// 0, -EACCES or -EROFS.
 inline i64 permission(const Inode& inode, u32 wanted) {
+  if ((wanted & kMayWrite) != 0 && read_only(inode)) [[unlikely]] {
+    return -kEROFS;
+  }
   return may_slow(identity(), inode, wanted) ? 0 : -kEACCES;
 }
+// /proc/sys/fs/protected_hardlinks.
+inline constinit i32 g_protected_hardlinks = 1;
 // Owner, or CAP_FOWNER.
 bool owns(const Inode& inode);
+// 0, or -EROFS: what is said of the inode cannot change.
+inline i64 may_change(const Inode& inode) { return mounted_with(inode, kMountReadOnly) ? -kEROFS : 0; }
 // 0, or why no name may be made in the directory: -EACCES; -ENOENT when it was removed.
 i64 may_create(const Inode& directory);
 // 0, or why the name of `victim` may not be taken from the directory: -EACCES; -EPERM in a sticky one.

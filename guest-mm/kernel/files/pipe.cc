@@ -44,6 +44,7 @@ class PipeEnd final : public File {
     }
     return events;
   }
+  [[nodiscard]] bool signals_events() const override { return true; }
   WaitQueue* poll_queue() override { return readable() ? &pipe_.readers_queue : &pipe_.writers_queue; }
   i64 ioctl(u32 request, u64 argument) override {
     return request == kFionread ? put_user(argument, static_cast<i32>(pipe_.ring.used())) : -kENOTTY;

@@ -29,6 +29,9 @@ class PipeInode final : public Inode {
   // nobody waits there.
   ErrnoOr<Ref<File>> open(u32 flags) override;
 
+  [[nodiscard]] u64 device_of_file_system() const override {
+    return named ? Inode::device_of_file_system() : kPipeDevice;
+  }
   i64 read(IoBuffer to, u64 bytes, u32 flags);
   i64 write(IoBuffer from, u64 bytes, u32 flags);
   // Waits until there is something to read, unless kOpenNonBlock: 1, 0 at the end, or a negative errno.

@@ -11,7 +11,6 @@
 
 namespace nopte::guest::files {
 
-inline constexpr u64 kProcDevice = device_number(0, 3);
 // Inode numbers: the root, its files, a block of them for each process and one for each thread.
 inline constexpr u64 kRootNumber = 1;
 inline constexpr u64 kFileNumbers = 2;

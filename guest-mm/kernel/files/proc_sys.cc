@@ -4,6 +4,7 @@
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/file_table.h"
 #include "guest-mm/kernel/files/inotify.h"
+#include "guest-mm/kernel/files/permission.h"
 #include "guest-mm/kernel/files/pipe.h"
 #include "guest-mm/kernel/files/proc_inodes.h"
 #include "guest-mm/kernel/files/setting.h"
@@ -113,6 +114,7 @@ constexpr Setting kRows[] = {
     NOPTE_FIXED("fs/nr_open", "1048576"),
     NOPTE_FIXED("fs/overflowgid", "65534"),
     NOPTE_FIXED("fs/overflowuid", "65534"),
+    number<g_protected_hardlinks, 0, 1>("fs/protected_hardlinks"),
     {"fs/pipe-max-size", [](TextBuilder& out) { out.add(g_pipe_limits.largest_bytes, '\n'); },
      set_pipe_max_size},
     number<g_pipe_limits.hard_user_pages>("fs/pipe-user-pages-hard"),

@@ -2,6 +2,8 @@
 #include "guest-mm/core/commit_limit.h"
 #include "guest-mm/core/heap.h"
 #include "guest-mm/kernel/arch.h"
+#include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/files/mounts.h"
 #include "guest-mm/kernel/files/proc_texts.h"
 #include "guest-mm/kernel/name_of_system.h"
 #include "guest-mm/kernel/process_space.h"
@@ -34,6 +36,35 @@ u64 all_cpu_ns() {
   u64 ns = 0;
   for_each_thread([&](Thread& thread) { ns += thread.cpu_ns; });
   return ns;
+}
+
+// The first one first; those that are not seen from "/" are left out.
+void for_each_later_mount(FunctionRef<void(const Mount&, std::string_view path)> visit) {
+  const HeapBuffer path(kPathBytes);
+  if (!path) {
+    return;
+  }
+  u64 count = 0;
+  for (const Mount* mount = g_mounts; mount != nullptr; mount = mount->next) {
+    ++count;
+  }
+  for (; count != 0; --count) {
+    const Mount* mount = g_mounts;
+    for (u64 skipped = 1; skipped < count; ++skipped) {
+      mount = mount->next;
+    }
+    const i64 bytes = path_of(*mount->point, path.data(), kPathBytes);
+    if (bytes > 0) {
+      visit(*mount, {path.data(), static_cast<u64>(bytes)});
+    }
+  }
+}
+
+void add_mount_flags(TextBuilder& out, const Mount& mount) {
+  const u32 flags = mount.instance->flags;
+  out.add((flags & kMountReadOnly) != 0 ? "ro" : "rw", (flags & kMountNoSetuid) != 0 ? ",nosuid" : "",
+          (flags & kMountNoDevices) != 0 ? ",nodev" : "", (flags & kMountNoExec) != 0 ? ",noexec" : "",
+          ",relatime");
 }
 
 }  // namespace
@@ -79,6 +110,11 @@ void proc_mounts(TextBuilder& out) {
       "rootfs / tmpfs rw 0 0\ndevtmpfs /dev devtmpfs rw 0 0\ndevpts /dev/pts devpts "
       "rw,gid=5,mode=620,ptmxmode=000 0 "
       "0\nproc /proc proc rw 0 0\nsysfs /sys sysfs rw 0 0\n");
+  for_each_later_mount([&](const Mount& mount, std::string_view path) {
+    out.add(static_cast<const char*>(mount.source), ' ', path, " tmpfs ");
+    add_mount_flags(out, mount);
+    out.add(" 0 0\n");
+  });
 }
 
 // The same, with numbers of mounts and devices (proc_pid_mountinfo(5)).
@@ -86,6 +122,12 @@ void proc_mountinfo(TextBuilder& out) {
   out.add(
       "1 1 0:2 / / rw - tmpfs rootfs rw\n2 1 0:2 /dev /dev rw - devtmpfs devtmpfs rw\n3 1 0:3 / /proc rw - "
       "proc proc rw\n4 1 0:4 / /sys rw - sysfs sysfs rw\n");
+  u32 number = 5;
+  for_each_later_mount([&](const Mount& mount, std::string_view path) {
+    out.add(number++, " 1 0:", device_minor(mount.instance->device), " / ", path, ' ');
+    add_mount_flags(out, mount);
+    out.add(" - tmpfs ", static_cast<const char*>(mount.source), " rw\n");
+  });
 }
 
 void proc_version(TextBuilder& out) {

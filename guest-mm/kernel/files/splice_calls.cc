@@ -234,7 +234,7 @@ i64 sys_vmsplice(const SyscallArgs& args) {
   }
   PipeInode* const pipe = pipe_of(*file);
   if (pipe == nullptr) {
-    return -kEBADF;
+    return args.a2 == 0 ? 0 : -kEBADF;
   }
   const u32 waiting = (file->flags() & kOpenNonBlock) | (flags & kSpliceNonBlock ? kOpenNonBlock : 0);
   return for_each_vector(args.a1, args.a2, [&](u64 address, u64 bytes, u64 done) -> i64 {

@@ -72,7 +72,7 @@ i64 put_statfs(const Inode& inode, u64 out) {
   constexpr i64 kProcMagic = 0x9fa0;
   constexpr i64 kSysMagic = 0x6265'6572;
   constexpr i64 kPtsMagic = 0x1cd1;
-  const bool tmpfs = inode.device_of_file_system() == kFileSystemDevice;
+  const bool tmpfs = inode.in_tmpfs();
   const TmpfsUse use = tmpfs ? tmpfs_use() : TmpfsUse{};
   StatFs answer{};
   answer.type = tmpfs                                         ? kTmpfsMagic
@@ -85,6 +85,10 @@ i64 put_statfs(const Inode& inode, u64 out) {
   answer.inodes = answer.blocks;
   answer.inodes_free = answer.blocks_free;
   answer.name_bytes = kNameBytes;
+  constexpr i64 kValid = 0x20, kRelativeTimes = 0x1000;
+  answer.flags = kValid | kRelativeTimes | (inode.instance ? inode.instance->flags : 0);
+  const u64 device = inode.device_of_file_system();
+  answer.id[0] = static_cast<i32>(device);
   return put_user(out, answer);
 }
 
@@ -106,6 +110,11 @@ i64 modified(Inode& inode, i64 error) {
   return error;
 }
 
+// Whether it is a file or directory that could be written back, were there something to write it to.
+bool kept_in_tmpfs(const Inode& inode) {
+  return (inode.is_regular() || inode.is_directory()) && inode.in_tmpfs();
+}
+
 i64 truncate_inode(Inode& inode, u64 bytes) {
   if (static_cast<i64>(bytes) < 0) {
     return -kEINVAL;
@@ -115,6 +124,11 @@ i64 truncate_inode(Inode& inode, u64 bytes) {
   }
   if (const i64 error = inode.is_regular() ? permission(inode, kMayWrite) : -kEINVAL; error != 0) {
     return error;
+  }
+  if (inode.running != 0 || inode.locks) [[unlikely]] {
+    if (const i64 error = others_may(inode, kOpenWriteOnly); error != 0) {
+      return error;
+    }
   }
   if (!may_become(inode, bytes)) {
     return -kEFBIG;
@@ -186,7 +200,7 @@ i64 sys_ftruncate(const SyscallArgs& args) {
     return -kEINVAL;
   }
   File* const file = file_of(args.a0);
-  if (file == nullptr) {
+  if (file == nullptr || file->path_only()) {
     return -kEBADF;
   }
   if (!file->writable()) {
@@ -202,7 +216,7 @@ i64 sys_fallocate(const SyscallArgs& args) {
   constexpr u64 kKeepSize = 1;
   constexpr u64 kPunchHole = 2;
   File* const file = file_of(args.a0);
-  if (file == nullptr) {
+  if (file == nullptr || file->path_only()) {
     return -kEBADF;
   }
   // In the order of vfs_fallocate.
@@ -219,7 +233,9 @@ i64 sys_fallocate(const SyscallArgs& args) {
     return -kEBADF;
   }
   if (!file->inode()->is_regular()) {
-    return file->seekable() ? -kENODEV : -kESPIPE;
+    return file->inode()->type() == kModeFifo ? -kESPIPE
+           : file->inode()->is_directory()    ? -kEISDIR
+                                              : -kENODEV;
   }
   if (__builtin_add_overflow(offset, bytes, &end)) {
     return -kEFBIG;
@@ -241,9 +257,8 @@ i64 sys_fallocate(const SyscallArgs& args) {
 
 // There is nothing to write back, but not everything can be asked for it.
 i64 sys_fsync(const SyscallArgs& args) {
-  return on_descriptor(args.a0, [](const Inode& inode) -> i64 {
-    return inode.is_regular() || inode.is_directory() ? 0 : -kEINVAL;
-  });
+  return on_descriptor(args.a0,
+                       [](const Inode& inode) -> i64 { return kept_in_tmpfs(inode) ? 0 : -kEINVAL; });
 }
 i64 sys_fdatasync(const SyscallArgs& args) { return sys_fsync(args); }
 i64 sys_syncfs(const SyscallArgs& args) {
@@ -257,6 +272,32 @@ i64 sys_fadvise64(const SyscallArgs& args) {
       return -kESPIPE;
     }
     return static_cast<i64>(args.a2) < 0 || static_cast<u32>(args.a3) > kLastAdvice ? -kEINVAL : 0;
+  });
+}
+
+i64 sys_readahead(const SyscallArgs& args) {
+  const File* const file = file_of(args.a0);
+  if (file == nullptr || file->path_only() || !file->readable()) {
+    return -kEBADF;
+  }
+  const u32 type = file->inode()->type();
+  return type == kModeRegular && file->inode()->as_tmpfs_file() != nullptr ? 0 : -kEINVAL;
+}
+
+// Everything is where it is written to.
+i64 sys_sync_file_range(const SyscallArgs& args) {
+  constexpr u64 kFlags = 7;  // WAIT_BEFORE, WRITE, WAIT_AFTER
+  return on_descriptor(args.a0, [&](const Inode& inode) -> i64 {
+    const auto offset = static_cast<i64>(args.a1);
+    i64 end = 0;
+    if ((args.a3 & ~kFlags & 0xffff'ffff) != 0 || offset < 0 ||
+        __builtin_add_overflow(offset, static_cast<i64>(args.a2), &end) || end < 0 || end < offset) {
+      return -kEINVAL;
+    }
+    const u32 type = inode.type();
+    return type == kModeRegular || type == kModeBlock || type == kModeDirectory || type == kModeSymlink
+               ? 0
+               : -kESPIPE;
   });
 }
 

@@ -17,7 +17,10 @@ alignas(8) constinit const u8 kZeroPage[kPageBytes] = {};
 // An open regular file.
 class TmpfsOpenFile final : public File {
  public:
-  TmpfsOpenFile(TmpfsFile& file, u32 flags) : File(Ref<Inode>(&file), flags), file_(file) {}
+  TmpfsOpenFile(TmpfsFile& file, u32 flags) : File(Ref<Inode>(&file), flags), file_(file) {
+    file_.note_opening(flags);
+  }
+  ~TmpfsOpenFile() override { file_.note_closing(flags()); }
 
   [[nodiscard]] bool seekable() const override { return true; }
   i64 read(IoBuffer to, u64 bytes, u64 offset) override { return file_.read(to, bytes, offset); }

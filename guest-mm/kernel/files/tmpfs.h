@@ -41,6 +41,18 @@ class TmpfsFile final : public Inode {
   }
   i64 truncate(u64 bytes) override;
 
+  // Open files on it, and those of them that may write: what leases and programs that run ask for.
+  [[nodiscard]] u32 openings() const { return openings_; }
+  [[nodiscard]] u32 writers() const { return writers_; }
+  void note_opening(u32 flags) {
+    ++openings_;
+    writers_ += (flags & kOpenAccessMask) != kOpenReadOnly ? 1 : 0;
+  }
+  void note_closing(u32 flags) {
+    --openings_;
+    writers_ -= (flags & kOpenAccessMask) != kOpenReadOnly ? 1 : 0;
+  }
+
   i64 read(IoBuffer to, u64 bytes, u64 offset);
   i64 write(IoBuffer from, u64 bytes, u64 offset);
   // Seals (seals.h). Errors of add_seals: kEPERM (sealed against it), kEBUSY (kSealWrite, and a program could
@@ -104,6 +116,8 @@ class TmpfsFile final : public Inode {
   u64 data_end_ = 0;  // bytes from here on were never written by a call: a hole, unless mapped_
   HeapBuffer given_name_;
   u32 seals_ = kSealSeal;
+  u32 openings_ = 0;
+  u32 writers_ = 0;
   bool mapped_ = false;  // programs see the object's end: no room beyond the file's
 };
 

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "guest-mm/kernel/files/directory_file.h"
+#include "guest-mm/kernel/files/mounts.h"
 #include "guest-mm/kernel/files/tmpfs.h"
 
 namespace nopte::guest::files {
@@ -166,7 +167,11 @@ i64 TmpfsDirectory::exchange(std::string_view name, Directory& to, std::string_v
 }
 
 ErrnoOr<Ref<Inode>> TmpfsDirectory::create(u32 inode_mode, u64 device_node, std::string_view link_target) {
-  return tmpfs_create(inode_mode, device_node, link_target);
+  ErrnoOr<Ref<Inode>> made = tmpfs_create(inode_mode, device_node, link_target);
+  if (made && instance) [[unlikely]] {
+    (*made)->instance = instance;
+  }
+  return made;
 }
 
 bool TmpfsDirectory::entry_name(const Inode& inode, std::string_view& name) const {

@@ -1,10 +1,12 @@
 // read, write and their relatives.
 #include <algorithm>
 
+#include "guest-mm/kernel/files/anonymous_inode.h"
 #include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/copy_between.h"
 #include "guest-mm/kernel/files/io_vectors.h"
 #include "guest-mm/kernel/files/notify.h"
+#include "guest-mm/kernel/files/pipe.h"
 #include "guest-mm/kernel/net/socket.h"
 
 namespace nopte::guest {
@@ -112,13 +114,18 @@ i64 vectored_at(const SyscallArgs& args, Direction direction) {
 
 // preadv2, pwritev2: at the position for an offset of -1. What asks for nothing but speed or safety is there.
 i64 vectored_with_flags(const SyscallArgs& args, Direction direction) {
-  constexpr u32 kHighPriority = 1, kDataSync = 2, kSync = 4, kAppend = 0x10, kNoAppend = 0x20;
-  const u32 flags = static_cast<u32>(args.a5);
+  constexpr u32 kHighPriority = 1, kDataSync = 2, kSync = 4, kNoWait = 8, kAppend = 0x10, kNoAppend = 0x20;
+  u32 flags = static_cast<u32>(args.a5);
   File* const file = file_of(args.a0);
   const bool here = static_cast<i64>(args.a3) == -1;
   if (const i64 error = here ? usable(file, direction) : usable_at(file, direction, args.a3); error != 0) {
     return error;
   }
+  const bool may_not_wait = (flags & kNoWait) != 0 && file->inode()->as_tmpfs_file() == nullptr &&
+                            !file->inode()->is_directory() &&
+                            (file->inode()->as_pipe() == nullptr || !file->inode()->as_pipe()->named) &&
+                            file->inode()->device_of_file_system() != kProcDevice;
+  flags &= may_not_wait ? ~kNoWait : ~0u;
   if ((flags & ~(kHighPriority | kDataSync | kSync | kAppend | kNoAppend)) != 0) {
     return -kEOPNOTSUPP;
   }
@@ -126,6 +133,12 @@ i64 vectored_with_flags(const SyscallArgs& args, Direction direction) {
     return -kEINVAL;
   }
   const auto move = [&] { return here ? vectored(args, direction) : vectored_at(args, direction); };
+  if (may_not_wait && !file->non_blocking()) {
+    file->set_status_flags(file->flags() | kOpenNonBlock);
+    const i64 moved = move();
+    file->set_status_flags(file->flags() & ~kOpenNonBlock);
+    return moved;
+  }
   if ((flags & (kAppend | kNoAppend)) == 0 || !file->seekable()) {
     return move();
   }
@@ -178,7 +191,12 @@ i64 sys_lseek(const SyscallArgs& args) {
     return -kEINVAL;
   }
   if (!file->seekable()) {
-    return -kESPIPE;
+    return file->inode()->as_anonymous() != nullptr && file->inode()->as_anonymous()->ignores_seeks()
+               ? 0
+               : -kESPIPE;
+  }
+  if (file->inode()->type() == kModeCharacter) {
+    return 0;
   }
   const i64 offset = static_cast<i64>(args.a1);
   i64 base = 0;
@@ -193,6 +211,9 @@ i64 sys_lseek(const SyscallArgs& args) {
       break;
     case kSeekData:
     case kSeekHole:  // everything is data, with one hole at the end
+      if (file->inode()->as_tmpfs_file() == nullptr) {
+        return -kEINVAL;
+      }
       if (offset < 0 || static_cast<u64>(offset) >= file->end_bytes()) {
         return -kENXIO;
       }
@@ -200,9 +221,6 @@ i64 sys_lseek(const SyscallArgs& args) {
       break;
     default:
       return -kEINVAL;
-  }
-  if (file->inode()->type() == kModeCharacter) {
-    return 0;
   }
   i64 position = 0;
   if (__builtin_add_overflow(base, offset, &position) || position < 0) {
@@ -233,6 +251,9 @@ i64 sys_sendfile(const SyscallArgs& args) {
     if (static_cast<i64>(offset) < 0) {
       return -kEINVAL;
     }
+  }
+  if (args.a3 == 0 && in->seekable() && !out->append()) {
+    return 0;
   }
   if (in->inode()->is_directory() || !in->seekable() || !in->splices_out() || !out->splices_in() ||
       (out->append() && out->inode()->as_pipe() == nullptr)) {

@@ -32,6 +32,7 @@ class SocketFile final : public files::File {
     return write_parts(*this, socket_, parts);
   }
   u32 poll() override { return socket_.poll(); }
+  [[nodiscard]] bool signals_events() const override { return true; }
   WaitQueue* poll_queue() override { return &socket_.queue; }
   i64 ioctl(u32 request, u64 argument) override { return socket_.ioctl(request, argument); }
 

@@ -48,6 +48,7 @@ class MasterFile final : public File {
   i64 ioctl(u32 request, u64 argument) override;
   u32 poll() override;
   WaitQueue* poll_queue() override { return &pty_->master_changed; }
+  [[nodiscard]] bool signals_events() const override { return true; }
 
  private:
   [[nodiscard]] bool takes_input() const { return !stopped_ && pty_->input_room() != 0; }

@@ -34,6 +34,7 @@ class TerminalFile final : public File {
   i64 ioctl(u32 request, u64 argument) override;
   u32 poll() override;
   WaitQueue* poll_queue() override { return &terminal_->changed; }
+  [[nodiscard]] bool signals_events() const override { return true; }
 
  private:
   [[nodiscard]] bool at_end() const { return as_ == OpenedAs::kTerminal && hang_ups_ != terminal_->hang_ups; }

@@ -1,0 +1,46 @@
+// What is mounted: instances of tmpfs beside the one that everything else is in. A walk that comes to a
+// directory over which one lies goes on at its root, whose ".." is that of the directory.
+#pragma once
+
+#include "guest-mm/kernel/files/inode.h"
+
+namespace nopte::guest::files {
+
+// mount(2)'s flags that are kept.
+inline constexpr u32 kMountReadOnly = 1, kMountNoSetuid = 2, kMountNoDevices = 4, kMountNoExec = 8;
+
+class TmpfsInstance final : public RefCounted {
+ public:
+  TmpfsInstance(u64 number, u32 mount_flags) : device(number), flags(mount_flags) {}
+  const u64 device;
+  u32 flags;
+  Inode* root = nullptr;  // while it is mounted
+};
+
+struct Mount : HeapAllocated {
+  Ref<Inode> point;
+  Ref<Inode> root;
+  Ref<TmpfsInstance> instance;
+  char source[64] = {};
+  bool expiring = false;
+  Mount* next = nullptr;
+};
+
+extern Mount* g_mounts;  // the last one first
+
+// What lies over the inode: it, or the root of what is mounted there.
+[[gnu::noinline]] Ref<Inode> over_mounts(Ref<Inode> inode);
+// The mount whose root it is; null: of none.
+Mount* mount_at(const Inode& inode);
+inline bool is_mount_root(const Inode& inode) { return g_mounts != nullptr && mount_at(inode) != nullptr; }
+// Whether something there must not be changed, used as a device, or run.
+inline bool mounted_with(const Inode& inode, u32 flag) {
+  return inode.instance && (inode.instance->flags & flag) != 0;
+}
+
+// A new tmpfs over the directory, whose root has that mode. Errors: kENOMEM.
+i64 mount_tmpfs(Inode& point, std::string_view source, u32 flags, u32 mode);
+// Takes it away. -kEBUSY: somebody uses it, and did not ask for it to go when nobody does.
+i64 unmount(Mount& mount, bool lazily);
+
+}  // namespace nopte::guest::files
