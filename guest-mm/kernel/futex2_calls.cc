@@ -159,7 +159,8 @@ i64 sys_futex_wait(const SyscallArgs& args) {
   FutexWait request{.address = args.a0,
                     .scope = scope_of(flags),
                     .expected = static_cast<u32>(args.a1),
-                    .bits = static_cast<u32>(args.a2)};
+                    .bits = static_cast<u32>(args.a2),
+                    .deadline = {}};
   if (const i64 error = load_deadline(args.a4, args.a5, request.deadline); error != 0) {
     return error;
   }

@@ -17,7 +17,7 @@ namespace {
 // uapi/linux/mount.h
 constexpr u32 kRemount = 32, kBind = 4096, kMove = 8192, kPropagation = 0x1e'0000;
 constexpr u32 kKeptFlags = kMountReadOnly | kMountNoSetuid | kMountNoDevices | kMountNoExec;
-constexpr std::string_view kFileSystems[] = {"sysfs", "tmpfs", "devtmpfs", "proc"};
+constexpr std::string_view kFileSystems[] = {"sysfs", "tmpfs", "devtmpfs", "devpts", "proc"};
 
 bool is_one(const Inode& inode, std::string_view name) {
   const ErrnoOr<Ref<Inode>> known = root_directory().lookup(name);
@@ -72,7 +72,8 @@ i64 mount_over(Inode& where, u64 source_address, u64 type_address, u32 flags, u6
   }
   if ((type.text() == "proc" && is_one(where, "proc")) ||
       (type.text() == "devtmpfs" && is_one(where, "dev")) ||
-      (type.text() == "sysfs" && is_one(where, "sys"))) {
+      (type.text() == "sysfs" && is_one(where, "sys")) ||
+      (type.text() == "devpts" && where.device_of_file_system() == kPtsDevice)) {
     return 0;
   }
   if (type.text() != "tmpfs" && type.text() != "ramfs") {

@@ -20,7 +20,7 @@ bool leads_session(const Process& process) { return process.pid == process.sid; 
 
 bool refuses(const Thread& thread, i32 signal) {
   return (thread.signals.blocked & signal_bit(signal)) != 0 ||
-         thread.process->signals.actions[signal - 1].handler == SignalAction::kIgnore;
+         (*thread.process->signals.actions)[signal].handler == SignalAction::kIgnore;
 }
 
 void take_from_all(const Terminal& terminal) {
