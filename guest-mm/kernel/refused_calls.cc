@@ -73,7 +73,5 @@ i64 sys_acct(const SyscallArgs& args) {
   return file->inode()->is_regular() ? 0 : -kEACCES;
 }
 
-// The console has nobody to hang up.
-i64 sys_vhangup(const SyscallArgs&) { return capable(Capability::kSysTtyConfig) ? 0 : -kEPERM; }
 
 }  // namespace nopte::guest
