@@ -72,6 +72,8 @@ struct Process {
 
   // The most pages that were in memory at one time, as rusage.h says; an exec keeps it.
   u64 most_resident = 0;
+  u64 told_faults = 0;             // when somebody asked last
+  u64 left_faults = 0;             // of programs before this one, as far as their pages tell
   u64 children_most_resident = 0;  // of any of the children waited for
   u64 children_resident = 0;       // of all of them together
   u64 inherited_pages = 0;         // what was promised when it was forked

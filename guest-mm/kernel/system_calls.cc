@@ -39,19 +39,18 @@ i64 sys_sysinfo(const SyscallArgs& args) {
 }
 
 void note_resident(Process& process, const AddressSpace& space) {
-  u64 pages = space.pages();
-  if (pages <= process.most_resident) return;
-  if (pages > kCountedFrom) [[unlikely]] {
-    pages = space.installed_pages();
-  }
+  const u64 pages = space.installed_pages();
   process.most_resident = std::max(process.most_resident, pages);
+  process.told_faults = std::max(process.told_faults, process.left_faults + pages);
 }
 
 void note_left(Process& process, const AddressSpace& space) {
   if (space.pages() > kCountedFrom && space.pages() <= process.inherited_pages) {
     process.as_its_maker = true;
-  } else {
+  } else if (space.pages() > kCountedFrom) [[unlikely]] {
     note_resident(process, space);
+  } else {
+    process.most_resident = std::max(process.most_resident, space.pages());
   }
 }
 
@@ -68,11 +67,11 @@ i64 sys_getrusage(const SyscallArgs& args) {
   switch (static_cast<i32>(args.a0)) {
     case 0:  // RUSAGE_SELF
       note_resident(self, *current().space);
-      usage = rusage_of(spent_by(self), self.most_resident, self.most_resident);
+      usage = rusage_of(spent_by(self), self.most_resident, self.told_faults);
       break;
     case 1:  // RUSAGE_THREAD
       note_resident(self, *current().space);
-      usage = rusage_of(spent_by(current()), self.most_resident, self.most_resident);
+      usage = rusage_of(spent_by(current()), self.most_resident, self.told_faults);
       break;
     case -1:  // RUSAGE_CHILDREN
       usage = rusage_of(self.of_children,

@@ -239,7 +239,7 @@ void proc_process_stat(TextBuilder& out, Thread& thread, ProcScope scope) {
   const Spent& children = process.of_children;
   out.add(thread.tid, " (", comm_of(thread), ") ", state_letter(thread), ' ', parent_pid(thread), ' ',
           process.pgid, ' ', process.sid, ' ', process.terminal != nullptr ? process.terminal->device : 0,
-          ' ', process.terminal != nullptr ? process.terminal->foreground : -1, " 0 ", process.most_resident,
+          ' ', process.terminal != nullptr ? process.terminal->foreground : -1, " 0 ", process.told_faults,
           ' ', process.children_resident, " 0 0 ");
   out.add(spent.user_ns() / kNsPerTick, ' ', spent.system_ns / kNsPerTick, ' ',
           children.user_ns() / kNsPerTick, ' ', children.system_ns / kNsPerTick, ' ', priority, ' ',
