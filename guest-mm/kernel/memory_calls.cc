@@ -109,6 +109,38 @@ i64 take_file(u64 descriptor, u64 flags, MapRequest& request) {
   return 0;
 }
 
+// The rest of what is asked for, and the call. Negative errno, or the address.
+[[gnu::always_inline]] inline i64 map_as_asked(const SyscallArgs& args, MapRequest& request) {
+  const u64 flags = args.a3;
+  const u64 offset = args.a5;
+  if (((flags & (kMapNoReserve | kMap32Bit | kMapLocked)) | space().future_flags()) != 0) [[unlikely]] {
+    if (const i64 error = take_rare_flags(flags, request); error != 0) return error;
+  }
+  request.populate = (flags & kMapLocked) != 0 || (flags & (kMapPopulate | kMapNonBlock)) == kMapPopulate;
+
+  if ((flags & kMapAnonymous) != 0) {
+    switch (flags & kMapTypeMask) {
+      case kMapShared:
+        if ((flags & kMapGrowsDown) != 0) return -kEINVAL;
+        request.sharing = Sharing::kShared;
+        break;
+      case kMapDroppable:
+        if (offset != 0 || (flags & kMapLocked) != 0) return -kEINVAL;
+        request.flags |= kVmaNoReserve | kVmaWipeOnFork | kVmaDontDump;
+        [[fallthrough]];
+      case kMapPrivate:
+        if ((flags & kMapGrowsDown) != 0) request.flags |= kVmaGrowsDown;
+        break;
+      default:
+        return -kEINVAL;
+    }
+  } else {
+    request.offset_bytes = offset;
+    if (const i64 error = take_file(args.a4, flags, request); error != 0) return error;
+  }
+  return answer(space().map(request));
+}
+
 }  // namespace
 
 i64 sys_mmap(const SyscallArgs& args) {
@@ -130,37 +162,18 @@ i64 sys_mmap(const SyscallArgs& args) {
     if (!aligned(args.a0)) return -kEINVAL;
     if (request.hint < kUserRange.begin) return -kEPERM;
     request.placement = (flags & kMapFixedNoReplace) != 0 ? Placement::kFixedNoReplace : Placement::kFixed;
-    const VaRange range = range_of(args.a0, rounded);
-    // What is there is noticed before flags and files are looked at (mm/mmap.c, do_mmap).
-    if (request.placement == Placement::kFixedNoReplace && !space().tree().free(range)) return -kEEXIST;
-    if (sealed(range)) return -kEPERM;
-  }
-  if (((flags & (kMapNoReserve | kMap32Bit | kMapLocked)) | space().future_flags()) != 0) [[unlikely]] {
-    if (const i64 error = take_rare_flags(flags, request); error != 0) return error;
-  }
-  request.populate = (flags & kMapLocked) != 0 || (flags & (kMapPopulate | kMapNonBlock)) == kMapPopulate;
-
-  if (anonymous) {
-    switch (flags & kMapTypeMask) {
-      case kMapShared:
-        if ((flags & kMapGrowsDown) != 0) return -kEINVAL;
-        request.sharing = Sharing::kShared;
-        break;
-      case kMapDroppable:
-        if (offset != 0 || (flags & kMapLocked) != 0) return -kEINVAL;
-        request.flags |= kVmaNoReserve | kVmaWipeOnFork | kVmaDontDump;
-        [[fallthrough]];
-      case kMapPrivate:
-        if ((flags & kMapGrowsDown) != 0) request.flags |= kVmaGrowsDown;
-        break;
-      default:
-        return -kEINVAL;
+    if (sealed(range_of(args.a0, rounded))) {
+      return request.placement == Placement::kFixed ? -kEPERM : -kEEXIST;
     }
-  } else {
-    request.offset_bytes = offset;
-    if (const i64 error = take_file(args.a4, flags, request); error != 0) return error;
   }
-  return answer(space().map(request));
+  const i64 mapped = map_as_asked(args, request);
+  // Of several errors this one comes first: what is there is noticed before flags and files are looked at
+  // (mm/mmap.c, do_mmap).
+  if (mapped < 0 && request.placement == Placement::kFixedNoReplace &&
+      !space().tree().free(range_of(args.a0, round_up(bytes)))) {
+    return -kEEXIST;
+  }
+  return mapped;
 }
 
 i64 sys_munmap(const SyscallArgs& args) {
