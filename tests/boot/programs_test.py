@@ -76,11 +76,12 @@ def record(names):
             shutil.copytree(programs.tree([program]), root, symlinks=True)
             _complete(root)
             subprocess.run(["mount", "-t", "proc", "proc", root / "proc"], check=True)
+            subprocess.run(["mount", "-t", "devpts", "-o", "gid=5,mode=620,ptmxmode=666", "devpts", root / "dev" / "pts"], check=True)
             try:
                 done = subprocess.run(["chroot", root, *program.arguments()], capture_output=True, timeout=program.timeout, check=False,
                                       env={"PATH": "/bin:/sbin:/usr/bin:/usr/sbin", "HOME": "/", "TERM": "vt100"}, stdin=subprocess.DEVNULL)
             finally:
-                subprocess.run(["umount", root / "proc"], check=True)
+                subprocess.run(["umount", root / "proc", root / "dev" / "pts"], check=True)
             if done.returncode != 0:
                 raise UserError(f"{program.name} left with {done.returncode} on this machine: {done.stdout.decode()[-2000:]}")
             program.expected_file().write_bytes(done.stdout)
@@ -90,9 +91,11 @@ def record(names):
 def _complete(root):
     """What the guest has beside the packages' files."""
     (root / "dev").mkdir(exist_ok=True)
-    for name, major, minor in (("null", 1, 3), ("zero", 1, 5), ("urandom", 1, 9)):
+    for name, major, minor in (("null", 1, 3), ("zero", 1, 5), ("urandom", 1, 9), ("tty", 5, 0)):
         subprocess.run(["mknod", "-m", "666", root / "dev" / name, "c", str(major), str(minor)], check=True)
     (root / "dev" / "fd").symlink_to("/proc/self/fd")
+    (root / "dev" / "ptmx").symlink_to("pts/ptmx")
+    (root / "dev" / "pts").mkdir()
     (root / "dev" / "shm").mkdir(mode=0o1777)
     (root / "proc").mkdir(exist_ok=True)
     shutil.copytree(programs.FOLDER, root / programs.GUEST_FOLDER[1:])

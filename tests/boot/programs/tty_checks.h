@@ -114,6 +114,16 @@ inline void print_answer(const std::string& what, long answer) {
     printf("%s: %s\n", what.c_str(), strerrorname_np(errno));
   }
 }
+inline void print_read(const char* what, int file) {
+  char buffer[300];
+  const ssize_t got = read(file, buffer, sizeof buffer);
+  if (got < 0) {
+    print_answer(what, got);
+  } else {
+    printf("%s: %zd [%s]\n", what, got, escaped(std::string(buffer, static_cast<size_t>(got))).c_str());
+  }
+}
+
 // A name for the numbers of processes, which differ.
 inline const char* whose(pid_t id, pid_t own) { return id == own ? "own" : id == 0 ? "none" : "another's"; }
 

@@ -1,5 +1,5 @@
 // Pseudo terminals: /dev/ptmx and /dev/pts, opening and closing either side, hang-ups, packets, stopped
-// output, what every ioctl answers on either side. Prints the same on Linux.
+// output. Prints the same on Linux.
 #include <asm/ioctls.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
@@ -9,30 +9,11 @@
 #include "tests/boot/programs/file_checks.h"
 #include "tests/boot/programs/tty_checks.h"
 
-#ifndef TIOCPKT_IOCTL
-#define TIOCPKT_IOCTL 64
-#endif
-
 namespace {
-
-void* at(uintptr_t address) {
-  asm("" : "+r"(address));
-  return reinterpret_cast<void*>(address);
-}
 
 bool listed(const std::string& name) {
   const std::vector<std::string> names = names_in("/dev/pts");
   return std::find(names.begin(), names.end(), name.substr(9)) != names.end();
-}
-
-void print_read(const char* what, int file) {
-  char buffer[300];
-  const ssize_t got = read(file, buffer, sizeof buffer);
-  if (got < 0) {
-    print_answer(what, got);
-  } else {
-    printf("%s: %zd [%s]\n", what, got, escaped(std::string(buffer, static_cast<size_t>(got))).c_str());
-  }
 }
 
 void print_names() {
@@ -332,79 +313,6 @@ void print_packets() {
   close_pair(pair);
 }
 
-struct Request {
-  const char* name;
-  unsigned long number;
-};
-#define REQUEST(name) {#name, name}
-
-void print_ioctls() {
-  constexpr Request kRequests[] = {
-      REQUEST(TCGETS),     REQUEST(TCGETA),      REQUEST(TIOCGWINSZ),   REQUEST(TIOCGPGRP),
-      REQUEST(TIOCGSID),   REQUEST(TIOCOUTQ),    REQUEST(FIONREAD),     REQUEST(TIOCGETD),
-      REQUEST(TIOCSETD),   REQUEST(TIOCGEXCL),   REQUEST(TIOCGSOFTCAR), REQUEST(TIOCMGET),
-      REQUEST(TIOCMSET),   REQUEST(TIOCGSERIAL), REQUEST(TIOCGDEV),     REQUEST(TIOCGPTN),
-      REQUEST(TIOCSPTLCK), REQUEST(TIOCGPTLCK),  REQUEST(TIOCGPKT),     REQUEST(TIOCSPGRP),
-      REQUEST(TIOCNOTTY),  REQUEST(TIOCSWINSZ),  REQUEST(TIOCSTI),      REQUEST(TCSETS),
-      REQUEST(TCSETAF),    REQUEST(TIOCGICOUNT), {"unknown", 0x54ff},   {"other", 9999999},
-  };
-  const Pair pair = open_pair();
-  for (const Request& request : kRequests) {
-    alignas(8) char room[256] = {};
-    for (const int file : {pair.terminal, pair.master}) {
-      const std::string what = std::string(request.name) + (file == pair.master ? " of the master" : "");
-      if (request.number != TIOCSTI) {
-        print_answer(what, ioctl(file, request.number, room));
-      }
-      print_answer(what + ", nowhere", ioctl(file, request.number, at(8)));
-      if (request.number == TIOCSPTLCK) {
-        unlock(pair.master);
-      }
-    }
-  }
-  print_answer("TCSBRK", ioctl(pair.terminal, TCSBRK, 0));
-  print_answer("TCSBRK 1", ioctl(pair.terminal, TCSBRK, 1));
-  print_answer("TCSBRKP", ioctl(pair.terminal, TCSBRKP, 10));
-  print_answer("TIOCSBRK", ioctl(pair.terminal, TIOCSBRK, 0));
-  print_answer("TIOCCBRK", ioctl(pair.terminal, TIOCCBRK, 0));
-  print_answer("TCSBRKP of the master", ioctl(pair.master, TCSBRKP, 10));
-  print_answer("TCFLSH 3", ioctl(pair.terminal, TCFLSH, 3));
-  print_answer("TCFLSH 3 of the master", ioctl(pair.master, TCFLSH, 3));
-  print_answer("TIOCSIG 0", ioctl(pair.master, TIOCSIG, 0));
-  print_answer("TIOCSIG INT", ioctl(pair.master, TIOCSIG, SIGINT));
-  print_answer("TIOCSIG of the terminal", ioctl(pair.terminal, TIOCSIG, SIGINT));
-  int number = 0;
-  CHECK(ioctl(pair.terminal, TIOCGDEV, &number) == 0);
-  printf("device: major %u %d\n", major(static_cast<dev_t>(number)),
-         stat_of(name_of(pair.master).c_str()).st_rdev == static_cast<dev_t>(number));
-  number = 7;
-  print_answer("no such discipline", ioctl(pair.terminal, TIOCSETD, &number));
-  CHECK(ioctl(pair.terminal, TIOCEXCL) == 0 && ioctl(pair.terminal, TIOCGEXCL, &number) == 0);
-  printf("exclusive %d\n", number);
-  const int again = open(name_of(pair.master).c_str(), O_RDWR | O_NOCTTY);
-  printf("root may %d\n", again >= 0);
-  fflush(stdout);
-  const int status = status_of_child([&] {
-    CHECK(chmod(name_of(pair.master).c_str(), 0666) == 0);
-    CHECK(setuid(1000) == 0);
-    print_answer("others", open(name_of(pair.master).c_str(), O_RDWR | O_NOCTTY));
-    print_answer("TIOCVHANGUP", ioctl(pair.terminal, TIOCVHANGUP));
-    print_answer("TIOCSTI", ioctl(pair.terminal, TIOCSTI, "x"));
-    print_answer("vhangup", vhangup());
-    fflush(stdout);
-  });
-  CHECK(status == 0 && close(again) == 0);
-  CHECK(ioctl(pair.terminal, TIOCNXCL) == 0 && ioctl(pair.terminal, TIOCGEXCL, &number) == 0);
-  printf("exclusive %d\n", number);
-  const winsize size = {10, 20, 30, 40};
-  winsize got;
-  CHECK(ioctl(pair.terminal, TIOCGWINSZ, &got) == 0);
-  printf("size %d %d %d %d\n", got.ws_row, got.ws_col, got.ws_xpixel, got.ws_ypixel);
-  CHECK(ioctl(pair.master, TIOCSWINSZ, &size) == 0 && ioctl(pair.terminal, TIOCGWINSZ, &got) == 0);
-  printf("size %d %d %d %d\n", got.ws_row, got.ws_col, got.ws_xpixel, got.ws_ypixel);
-  close_pair(pair);
-}
-
 void print_hang_up() {
   const Pair pair = open_pair();
   const std::string name = name_of(pair.master);
@@ -425,6 +333,7 @@ void print_hang_up() {
 void print_many() {
   constexpr int kPairs = 40;
   std::vector<Pair> pairs;
+  pairs.reserve(kPairs);
   for (int i = 0; i < kPairs; ++i) {
     pairs.push_back(open_pair());
   }
@@ -451,7 +360,6 @@ int main() {
     check("full", print_full);
     check("flow", print_flow);
     check("packets", print_packets);
-    check("ioctls", print_ioctls);
     check("hang-up", print_hang_up);
     check("many", print_many);
   });

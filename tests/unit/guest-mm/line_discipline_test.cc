@@ -152,7 +152,7 @@ TEST_F(LineDisciplineTest, AHalfLineBecomesReadableInRawMode) {
 }
 
 TEST_F(LineDisciplineTest, AFullBufferStillTakesTheEndOfTheLine) {
-  type(std::string(2 * LineDiscipline::kBufferBytes, 'x'));
+  type(std::string(u64{2} * LineDiscipline::kBufferBytes, 'x'));
   EXPECT_FALSE(tty.readable());
   type("\n");
   EXPECT_TRUE(tty.readable());
