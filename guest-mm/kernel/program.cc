@@ -169,6 +169,9 @@ i64 find_program(Program& program, std::string_view path) {
     if (bytes < 2 || !parse_script(line, static_cast<u64>(bytes))) {
       return -kENOEXEC;
     }
+    if (line.interpreter.empty()) {
+      return -kEACCES;  // as Linux, for which this is the working directory
+    }
     ++program.scripts;
     path = line.interpreter;
   }
