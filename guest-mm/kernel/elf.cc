@@ -153,10 +153,12 @@ Layout check_program_headers(const FileHeader& header, std::span<const ProgramHe
 
 VaRange tail_of(std::span<const ProgramHeader> headers, u64 index) {
   const ProgramHeader& segment = headers[index];
+  if (!has_zeros_behind_file(segment) || !segment_perm(segment).write()) {
+    return {};
+  }
   const Gva begin{segment.address + segment.file_bytes};
   const VaRange tail{begin, memory_of(segment).file.end};
-  if (segment.type != kTypeLoad || segment.file_bytes == 0 || segment.memory_bytes <= segment.file_bytes ||
-      tail.empty() || !segment_perm(segment).write()) {
+  if (tail.empty()) {
     return {};
   }
   const bool replaced = std::ranges::any_of(headers.subspan(index + 1), [&](const ProgramHeader& later) {

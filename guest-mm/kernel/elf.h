@@ -81,6 +81,10 @@ struct Layout {
 [[nodiscard]] Layout check_program_headers(const FileHeader& header, std::span<const ProgramHeader> headers,
                                            Role role = Role::kProgram, const Places& places = {});
 
+// Whether there are bytes of a file, and memory behind them: most segments have none.
+[[nodiscard]] constexpr bool has_zeros_behind_file(const ProgramHeader& segment) {
+  return segment.type == kTypeLoad && segment.file_bytes != 0 && segment.memory_bytes > segment.file_bytes;
+}
 // Where to write zeros, unbiased: behind the file's bytes of the index'th header's segment, to their page's
 // end. Empty where no such bytes are, where the segment may not be written, or a later one has the page.
 [[nodiscard]] VaRange tail_of(std::span<const ProgramHeader> headers, u64 index);

@@ -95,6 +95,9 @@ Result<Ref<AddressSpace>> build_space(const Program& program) {
 Result<void> zero_tails(const Image& image) {
   const std::span<const elf::ProgramHeader> segments = image.segments();
   for (u64 index = 0; index < segments.size(); ++index) {
+    if (!elf::has_zeros_behind_file(segments[index])) {
+      continue;
+    }
     if (const VaRange tail = elf::tail_of(segments, index); !tail.empty()) {
       NOPTE_TRY(arch::zero_user(tail.begin + image.layout.bias, tail.bytes()));
     }
