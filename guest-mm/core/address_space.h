@@ -138,7 +138,7 @@ class AddressSpace {
   // mmap places below it from now on; a clone's does the same.
   void set_mmap_top(Gva top) { mmap_top_ = top; }
   // Promises the initial stack that ends at `top`. Errors: kNoMemory, kOverlap.
-  Result<void> map_stack(Gva top = kStackTop);
+  Result<void> map_stack(Gva top = kStackTop, Perm perm = kPermRW);
   // Called at a violation (kNoRegion) at `va`: extends the stack above it when va is near enough, the limit
   // allows it and the guard gap stays free. True: the access can be tried again.
   bool grow_stack(Gva va);

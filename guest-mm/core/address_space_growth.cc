@@ -92,8 +92,8 @@ Gva AddressSpace::set_brk(Gva end) {
 
 // --- stack ---------------------------------------------------------------------------------------------
 
-Result<void> AddressSpace::map_stack(Gva top) {
-  return insert({.range = {top - kStackInitialBytes, top}, .perm = kPermRW, .usage = unasked_}, kVmaGrowsDown,
+Result<void> AddressSpace::map_stack(Gva top, Perm perm) {
+  return insert({.range = {top - kStackInitialBytes, top}, .perm = perm, .usage = unasked_}, kVmaGrowsDown,
                 nullptr);
 }
 

@@ -38,25 +38,21 @@ alignas(ExecScratch) constinit u8 g_scratch_bytes[sizeof(ExecScratch)] = {};
 
 Result<void> map_segment(AddressSpace& space, const Image& image, const Ref<MemoryObject>& object,
                          const elf::ProgramHeader& segment) {
-  const Gva begin{segment.address + image.layout.bias};
-  const Gva base = begin.page_base();
-  const u64 file_pages =
-      segment.file_bytes == 0 ? 0 : bytes_to_pages(begin.page_offset() + segment.file_bytes);
-  const u64 pages = bytes_to_pages(begin.page_offset() + segment.memory_bytes);
-  const Perm perm = elf::segment_perm(segment);
-  if (file_pages != 0) {
-    NOPTE_TRY(space.map({.hint = base,
-                         .bytes = pages_to_bytes(file_pages),
-                         .perm = perm,
-                         .placement = Placement::kFixedNoReplace,
+  const elf::SegmentMemory memory = elf::memory_of(segment);
+  const u64 bias = image.layout.bias;
+  if (!memory.file.empty()) {
+    NOPTE_TRY(space.map({.hint = memory.file.begin + bias,
+                         .bytes = memory.file.bytes(),
+                         .perm = elf::segment_perm(segment),
+                         .placement = Placement::kFixed,
                          .object = object,
-                         .offset_bytes = segment.offset - begin.page_offset()}));
+                         .offset_bytes = segment.offset & ~kPageMask}));
   }
-  if (pages > file_pages) {
-    NOPTE_TRY(space.map({.hint = base + pages_to_bytes(file_pages),
-                         .bytes = pages_to_bytes(pages - file_pages),
-                         .perm = perm,
-                         .placement = Placement::kFixedNoReplace}));
+  if (!memory.zeros.empty()) {
+    NOPTE_TRY(space.map({.hint = memory.zeros.begin + bias,
+                         .bytes = memory.zeros.bytes(),
+                         .perm = elf::segment_perm(segment).exec() ? kPermRWX : kPermRW,
+                         .placement = Placement::kFixed}));
   }
   return {};
 }
@@ -89,7 +85,8 @@ Result<Ref<AddressSpace>> build_space(const Program& program) {
   if (program.interpreter.file) {
     NOPTE_TRY(map_image(**space, program.interpreter));
   }
-  NOPTE_TRY((*space)->map_stack(program.places.stack_top));
+  NOPTE_TRY(
+      (*space)->map_stack(program.places.stack_top, program.main.layout.exec_stack ? kPermRWX : kPermRW));
   (*space)->set_limits(current_process().limits->of_space());
   const elf::Layout& layout = program.main.layout;
   (*space)->set_brk_start(layout.span.end + layout.bias + program.places.heap_gap_bytes);
@@ -99,12 +96,13 @@ Result<Ref<AddressSpace>> build_space(const Program& program) {
 // Where a segment is longer in memory than in the file, all that follows the file's bytes in their last page
 // reads as zero, as on Linux: ld.so takes what lies behind its bss for zero pages.
 Result<void> zero_tails(const Image& image) {
-  for (const elf::ProgramHeader& segment : image.segments()) {
-    const Gva file_end{segment.address + image.layout.bias + segment.file_bytes};
-    if (segment.type == elf::kTypeLoad && segment.file_bytes != 0 &&
-        segment.memory_bytes > segment.file_bytes && !file_end.page_aligned() &&
-        elf::segment_perm(segment).write()) {
-      NOPTE_TRY(arch::zero_user(file_end, kPageBytes - file_end.page_offset()));
+  const std::span<const elf::ProgramHeader> segments = image.segments();
+  for (u64 index = 0; index < segments.size(); ++index) {
+    if (!elf::has_zeros_behind_file(segments[index])) {
+      continue;
+    }
+    if (const VaRange tail = elf::tail_of(segments, index); !tail.empty()) {
+      NOPTE_TRY(arch::zero_user(tail.begin + image.layout.bias, tail.bytes()));
     }
   }
   return {};
@@ -118,7 +116,8 @@ struct NewImage {
   Gva entry;
   Gva stack;
   ExecIdentity identity;
-  bool owes = false;  // settle_words() has something to do
+  bool owes = false;      // settle_words() has something to do
+  bool too_late = false;  // it cannot run, and by Linux's order of things the old program is gone
 };
 
 void set_comm(NewImage& image, std::string_view path) {
@@ -216,10 +215,16 @@ i64 errno_of_arguments(Status status) { return status == Status::kLimit ? -kE2BI
 
 i64 make_image(Program& program, std::string_view path, ProgramArguments& arguments, NewImage& image) {
   Thread& self = current();
+  const auto fails_late = [&image](Status status) {
+    image.too_late = status != Status::kNoMemory && status != Status::kLimit;
+    return image.too_late ? -kENOEXEC : to_errno(status);
+  };
+  if (program.fatal()) {
+    return fails_late(Status::kInvalid);
+  }
   Result<Ref<AddressSpace>> space = build_space(program);
   if (!space) {
-    return space.error() == Status::kInvalid || space.error() == Status::kOverlap ? -kENOEXEC
-                                                                                  : to_errno(space.error());
+    return fails_late(space.error());
   }
   const Image& interpreter = program.interpreter;
   const files::Inode& owner = *program.main.file->inode();
@@ -242,16 +247,17 @@ i64 make_image(Program& program, std::string_view path, ProgramArguments& argume
   }
   image.owes = self.space != nullptr && owes_words(self);
   activate_space(space->get());
-  Result<void> written = arch::copy_to_user(stack->begin, stack->image, stack->bytes);
-  if (written) {
-    written = zero_tails(program.main);
+  const Result<void> written = arch::copy_to_user(stack->begin, stack->image, stack->bytes);
+  Result<void> zeroed = written;
+  if (zeroed) {
+    zeroed = zero_tails(program.main);
   }
-  if (written && interpreter.file) {
-    written = zero_tails(interpreter);
+  if (zeroed && interpreter.file) {
+    zeroed = zero_tails(interpreter);
   }
-  if (!written) {
+  if (!zeroed) {
     activate_space(self.space);
-    return written.error() == Status::kBadAddress ? -kE2BIG : to_errno(written.error());
+    return !written && written.error() == Status::kBadAddress ? -kE2BIG : fails_late(zeroed.error());
   }
   image.space = std::move(*space);
   image.executable = Ref<files::Inode>(program.main.file->inode());
@@ -381,6 +387,9 @@ i64 execute(const ExecRequest& request) {
   }
   NewImage image;
   if (const i64 error = load_program(request, image); error != 0) {
+    if (image.too_late) {
+      exit_process(kSIGSEGV);
+    }
     return error;
   }
   // The wait for the other threads comes last: another process may exec meanwhile, and uses the scratch data.

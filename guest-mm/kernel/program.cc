@@ -1,5 +1,6 @@
 #include "guest-mm/kernel/program.h"
 
+#include <cstring>
 #include <utility>
 
 #include "guest-mm/kernel/credentials.h"
@@ -11,52 +12,75 @@ namespace nopte::guest {
 
 namespace {
 
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) {
-    text.remove_prefix(1);
-  }
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) {
-    text.remove_suffix(1);
-  }
-  return text;
-}
+constexpr std::string_view kBlanks = " \t";
+constexpr std::string_view kTerminators{" \t\0", 3};
 
-// line.text holds `bytes` bytes of a file that begins with "#!".
+// line.text holds `bytes` bytes of a file that begins with "#!", what is missing is zeros from here on
+// (fs/binfmt_script.c). A line that is cut off may lose of its argument, not of its interpreter.
 bool parse_script(ScriptLine& line, u64 bytes) {
-  std::string_view text(line.text + 2, bytes - 2);
-  const std::size_t end = text.find('\n');
-  if (end == std::string_view::npos && bytes == kScriptLineBytes) {
-    return false;  // cut off
+  constexpr u64 kLast = kScriptLineBytes - 1, kName = 2;
+  std::memset(line.text + bytes, 0, kScriptLineBytes - bytes);
+  std::string_view text(line.text, kScriptLineBytes);
+  const std::size_t newline = text.find_first_of(std::string_view{"\n\0", 2});
+  u64 end = kLast;
+  if (newline != std::string_view::npos && text[newline] == '\n') {
+    end = newline;
+  } else if (const std::size_t begin = text.find_first_not_of(kBlanks, kName);
+             begin == std::string_view::npos ||
+             text.find_first_of(kTerminators, begin) == std::string_view::npos) {
+    return false;
   }
-  text = trim(text.substr(0, end));
-  const std::size_t blank = text.find_first_of(" \t");
-  line.interpreter = text.substr(0, blank);
-  line.argument = blank == std::string_view::npos ? std::string_view{} : trim(text.substr(blank));
-  return !line.interpreter.empty();
+  while (kBlanks.contains(text[end - 1])) {
+    --end;
+  }
+  text = text.substr(0, end);
+  const std::size_t name = text.find_first_not_of(kBlanks, kName);
+  if (name == std::string_view::npos) {
+    return false;
+  }
+  const std::size_t name_end = text.find_first_of(kTerminators, name);
+  line.interpreter = text.substr(name, name_end - name);
+  line.argument = {};
+  if (name_end != std::string_view::npos && text[name_end] != '\0') {
+    const std::string_view argument = text.substr(text.find_first_not_of(kBlanks, name_end));
+    line.argument = argument.substr(0, argument.find('\0'));
+  }
+  return true;
 }
 
 // Reads `bytes` bytes, all of them: -EIO where the file ends before, as on Linux.
 i64 read_whole(files::File& file, u64 offset, void* to, u64 bytes) {
+  if (offset >> 63 != 0) {
+    return -kEINVAL;
+  }
   const i64 read = files::read_at(file, offset, to, bytes);
   return read < 0 ? read : read == static_cast<i64>(bytes) ? 0 : -kEIO;
 }
 
-// The first bytes of the image's file, into its header; how many there are.
+// The first bytes of the image's file, into its header, with zeros behind the file's end; how many there are.
 i64 read_file_header(Image& image) {
-  image.file_bytes = image.file->end_bytes();
-  return files::read_at(*image.file, 0, &image.header, sizeof(image.header));
+  const i64 bytes = files::read_at(*image.file, 0, &image.header, sizeof(image.header));
+  if (bytes >= 0 && bytes < static_cast<i64>(sizeof(image.header))) {
+    std::memset(reinterpret_cast<char*>(&image.header) + bytes, 0, sizeof(image.header) - bytes);
+  }
+  return bytes;
 }
 
-// Whether the header, of which `bytes` were read, and the program headers are good.
-bool read_headers(Image& image, i64 bytes, elf::Role role, const Places& places) {
-  if (bytes != static_cast<i64>(sizeof(image.header)) ||
-      elf::check_header(image.header, image.file_bytes) != elf::Check::kGood ||
-      read_whole(*image.file, image.header.program_headers, image.headers, image.segments().size_bytes()) !=
-          0) {
-    return false;
+// 0; -ENOEXEC: it is no ELF file to run; -ENOMEM.
+i64 read_headers(Image& image, elf::Role role) {
+  if (elf::check_header(image.header, role) != elf::Check::kGood) {
+    return -kENOEXEC;
   }
-  image.layout = elf::check_program_headers(image.header, image.segments(), image.file_bytes, role, places);
-  return image.layout.check == elf::Check::kGood;
+  const u64 bytes = image.segments().size_bytes();
+  void* to = image.few_headers;
+  if (bytes > sizeof(image.few_headers)) {
+    image.many_headers = HeapBuffer(bytes);
+    to = image.many_headers.data();
+    if (to == nullptr) {
+      return -kENOMEM;
+    }
+  }
+  return read_whole(*image.file, image.header.program_headers, to, bytes) == 0 ? 0 : -kENOEXEC;
 }
 
 // Linux's answers: the path's own errors; EIO for a file too short to have a header, ELIBBAD for what is no
@@ -86,7 +110,8 @@ i64 find_interpreter(Program& program) {
   if (bytes < static_cast<i64>(sizeof(elf::FileHeader))) {
     return bytes < 0 ? bytes : -kEIO;
   }
-  return read_headers(program.interpreter, bytes, elf::Role::kInterpreter, program.places) ? 0 : -kELIBBAD;
+  const i64 error = read_headers(program.interpreter, elf::Role::kInterpreter);
+  return error == -kENOEXEC ? -kELIBBAD : error;
 }
 
 // The places stay as they are for who wants that.
@@ -97,6 +122,28 @@ i64 find_interpreter(Program& program) {
   if (wanted) {
     places = random_places();
   }
+}
+
+// Reads what runs, and finds out where it would lie.
+i64 find_images(Program& program) {
+  Image& main = program.main;
+  Image& interpreter = program.interpreter;
+  i64 error = read_headers(main, elf::Role::kProgram);
+  if (error == 0) {
+    error = find_interpreter(program);
+  }
+  if (error != 0) {
+    return error;
+  }
+  if (g_randomize_va_space != 0) [[unlikely]] {
+    randomize_places(program.places, *main.file->inode());
+  }
+  main.layout = elf::check_program_headers(main.header, main.segments(), elf::Role::kProgram, program.places);
+  if (interpreter.file) {
+    interpreter.layout = elf::check_program_headers(interpreter.header, interpreter.segments(),
+                                                    elf::Role::kInterpreter, program.places);
+  }
+  return 0;
 }
 
 }  // namespace
@@ -111,27 +158,25 @@ i64 find_program(Program& program, std::string_view path, const ProgramPlace& pl
     if (!opened) {
       return -static_cast<i64>(opened.error());
     }
+    if (program.scripts == kMostScripts) {
+      return -kELOOP;
+    }
     files::File& file = *(program.main.file = std::move(*opened));
     const i64 header_bytes = read_file_header(program.main);
     const u8* const mark = program.main.header.ident;
     if (header_bytes < 2 || mark[0] != '#' || mark[1] != '!') {
-      if (g_randomize_va_space != 0) [[unlikely]] {
-        randomize_places(program.places, *file.inode());
-      }
-      return read_headers(program.main, header_bytes, elf::Role::kProgram, program.places)
-                 ? find_interpreter(program)
-                 : -kENOEXEC;
-    }
-    if (place.unnamed) {
-      return -kENOENT;
-    }
-    if (program.scripts == kMostScripts) {
-      return -kELOOP;
+      return header_bytes < 0 ? header_bytes : find_images(program);
     }
     ScriptLine& line = program.lines[program.scripts];
     const i64 bytes = files::read_at(file, 0, line.text, kScriptLineBytes);
     if (bytes < 2 || !parse_script(line, static_cast<u64>(bytes))) {
       return -kENOEXEC;
+    }
+    if (place.unnamed) {
+      return -kENOENT;
+    }
+    if (line.interpreter.empty()) {
+      return -kEACCES;  // as Linux, for which this is the working directory
     }
     ++program.scripts;
     path = line.interpreter;

@@ -6,13 +6,14 @@
 #include <span>
 #include <string_view>
 
+#include "guest-mm/core/heap.h"
 #include "guest-mm/kernel/elf.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/program_arguments.h"
 
 namespace nopte::guest {
 
-constexpr u32 kMostScripts = 4;
+constexpr u32 kMostScripts = 6;        // the last one's interpreter is looked for, and that is all
 constexpr u64 kScriptLineBytes = 256;  // Linux's BINPRM_BUF_SIZE
 
 // The "#!" line of a script.
@@ -25,13 +26,14 @@ struct ScriptLine {
 // An ELF file that becomes part of the new space.
 struct Image {
   Ref<files::File> file;  // null: there is none
-  u64 file_bytes = 0;
   elf::FileHeader header;
-  elf::ProgramHeader headers[elf::kMostProgramHeaders];
+  elf::ProgramHeader few_headers[elf::kUsualProgramHeaders];
+  HeapBuffer many_headers;  // all of them, where they are more
   elf::Layout layout;
 
   [[nodiscard]] std::span<const elf::ProgramHeader> segments() const {
-    return {headers, header.program_header_count};
+    return {many_headers ? reinterpret_cast<const elf::ProgramHeader*>(many_headers.data()) : few_headers,
+            header.program_header_count};
   }
   [[nodiscard]] u64 entry() const { return header.entry + layout.bias; }
 };
@@ -48,6 +50,11 @@ struct Program {
 
   // Where it starts.
   [[nodiscard]] u64 entry() const { return interpreter.file ? interpreter.entry() : main.entry(); }
+  // Whether either file is one of which Linux finds too late that it cannot be run.
+  [[nodiscard]] bool fatal() const {
+    return main.layout.check == elf::Check::kFatal ||
+           (interpreter.file && interpreter.layout.check == elf::Check::kFatal);
+  }
 };
 
 // Where the first file is looked for.

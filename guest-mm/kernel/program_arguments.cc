@@ -2,7 +2,8 @@
 
 #include <cstring>
 
-#include "guest-mm/kernel/arch.h"
+#include "guest-mm/core/space_limits.h"
+#include "guest-mm/kernel/process.h"
 #include "pvops/mm_ops.h"
 
 namespace nopte::guest {
@@ -11,6 +12,8 @@ namespace {
 
 constexpr u64 kKeptPages = 16;
 constexpr u64 kPointerBytes = sizeof(u64);
+// The strings, and the image of the stack, which holds them and pointers.
+constexpr u64 kMostStaged = 4 * ProgramArguments::most_bytes(kUnlimited);
 
 struct StagingArea {
   char* data = nullptr;
@@ -27,6 +30,10 @@ void free_area() {
 
 }  // namespace
 
+ProgramArguments::ProgramArguments()
+    : most_(most_bytes(g_current != nullptr ? current_process().limits->of_space().stack_bytes
+                                            : SpaceLimits().stack_bytes)) {}
+
 ProgramArguments::~ProgramArguments() {
   if (g_area.pages > kKeptPages) {
     free_area();
@@ -37,8 +44,7 @@ const char* ProgramArguments::data() const { return g_area.data; }
 
 // Makes room for `bytes` more.
 Result<void> ProgramArguments::reserve(u64 bytes) {
-  // Pointers and the program's auxiliary vector come on top of the strings.
-  if (bytes > 2 * kMostBytes || used_ + bytes > 2 * kMostBytes) {
+  if (bytes > kMostStaged || used_ + bytes > kMostStaged) {
     return Fail(Status::kLimit);
   }
   if (used_ + bytes <= pages_to_bytes(g_area.pages)) {
@@ -75,7 +81,7 @@ Result<void> ProgramArguments::add_user(Gva text) {
     const Result<u64> length = arch::copy_string_from_user(g_area.data + used_, text, room);
     if (length) {
       used_ += *length + 1;
-      return used_ <= kMostBytes ? Result<void>{} : Fail(Status::kLimit);
+      return used_ + pointers_ * kPointerBytes <= most_ ? Result<void>{} : Fail(Status::kLimit);
     }
     if (length.error() != Status::kLimit || room >= kLongestString) {
       return Fail(length.error());
@@ -94,9 +100,8 @@ Result<u64> ProgramArguments::add_user_array(Gva array, u64 skip) {
     if (pointer == 0) {
       return count;
     }
-    if (++count * kPointerBytes > kMostBytes) {
-      return Fail(Status::kLimit);
-    }
+    ++count;
+    ++pointers_;
     NOPTE_TRY(add_user(Gva{pointer}));
   }
 }

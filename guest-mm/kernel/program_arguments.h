@@ -5,6 +5,7 @@
 // sleep while it is in use.
 #pragma once
 
+#include <algorithm>
 #include <string_view>
 
 #include "pvops/base/addr.h"
@@ -14,10 +15,10 @@ namespace nopte::guest {
 
 class ProgramArguments {
  public:
-  static constexpr u64 kMostBytes = 2 << 20;        // a quarter of the stack, as in Linux
   static constexpr u64 kLongestString = 128 << 10;  // with the terminator
 
-  ProgramArguments() = default;
+  // May take what the running process's RLIMIT_STACK says (most_bytes()).
+  ProgramArguments();
   ~ProgramArguments();
   ProgramArguments(const ProgramArguments&) = delete;
   ProgramArguments& operator=(const ProgramArguments&) = delete;
@@ -36,11 +37,19 @@ class ProgramArguments {
   u64 environment = 0;  // how many of the next ones are environment
 
   [[nodiscard]] u64 bytes() const { return used_; }
+  // What programs' strings with their pointers may come to: as on Linux a quarter of the stack, but not less
+  // than it once was, nor more than three quarters of its usual limit (fs/exec.c, bprm_stack_limits).
+  [[nodiscard]] static constexpr u64 most_bytes(u64 stack_bytes) {
+    constexpr u64 kLeast = 128 << 10, kMost = 6 << 20;
+    return std::clamp(stack_bytes / 4, kLeast, kMost);
+  }
   [[nodiscard]] const char* data() const;
 
  private:
   Result<void> reserve(u64 bytes);
   u64 used_ = 0;
+  u64 pointers_ = 0;
+  u64 most_;
 };
 
 }  // namespace nopte::guest

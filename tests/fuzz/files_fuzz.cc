@@ -61,15 +61,22 @@ void program(std::span<const u8> bytes) {
   elf::FileHeader header;
   if (bytes.size() < sizeof(header)) return;
   std::memcpy(&header, bytes.data(), sizeof(header));
-  if (elf::check_header(header, bytes.size()) != elf::Check::kGood) return;
+  if (elf::check_header(header) != elf::Check::kGood) return;
   const u64 wanted = header.program_header_count * sizeof(elf::ProgramHeader);
-  NOPTE_ASSERT(header.program_headers <= bytes.size() && wanted <= bytes.size() - header.program_headers);
+  if (header.program_headers > bytes.size() || wanted > bytes.size() - header.program_headers) return;
   std::vector<elf::ProgramHeader> headers(header.program_header_count);
   std::memcpy(headers.data(), bytes.data() + header.program_headers, wanted);
-  const elf::Layout layout = elf::check_program_headers(header, headers, bytes.size());
+  const elf::Layout layout = elf::check_program_headers(header, headers);
   if (layout.check != elf::Check::kGood) return;
-  NOPTE_ASSERT(!layout.span.empty() && layout.span.page_aligned());
-  NOPTE_ASSERT(kUserRange.contains({layout.span.begin + layout.bias, layout.span.end + layout.bias}));
+  NOPTE_ASSERT(layout.span.page_aligned());
+  for (u64 index = 0; index < headers.size(); ++index) {
+    if (headers[index].type != elf::kTypeLoad) continue;
+    const auto [file, zeros] = elf::memory_of(headers[index]);
+    for (const VaRange range : {file, zeros, elf::tail_of(headers, index)}) {
+      NOPTE_ASSERT(range.empty() ||
+                   kUserRange.contains({range.begin + layout.bias, range.end + layout.bias}));
+    }
+  }
 }
 
 }  // namespace

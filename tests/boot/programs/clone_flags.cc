@@ -54,6 +54,23 @@ void refused_together() {
   CHECK_ERRNO(raw(CLONE_SETTLS | SIGCHLD, nullptr, nullptr, 0x8000'0000'0000), EPERM);
 }
 
+// Who has not the right to make any.
+void namespaces_refused() {
+  const int status = status_of_child([] {
+    CHECK(setuid(65534) == 0);
+    for (const unsigned long flag :
+         {static_cast<unsigned long>(CLONE_NEWPID), static_cast<unsigned long>(CLONE_NEWNS),
+          static_cast<unsigned long>(CLONE_NEWIPC), static_cast<unsigned long>(CLONE_NEWUTS),
+          static_cast<unsigned long>(CLONE_NEWNET), static_cast<unsigned long>(CLONE_NEWCGROUP)}) {
+      CHECK_ERRNO(raw(flag | SIGCHLD), EPERM);
+    }
+    CHECK_ERRNO(raw(CLONE_NEWNS | CLONE_FS | SIGCHLD), EINVAL);
+    CHECK_ERRNO(raw(CLONE_NEWPID | kThread), EINVAL);
+    CHECK_ERRNO(raw(CLONE_NEWIPC | CLONE_SYSVSEM | SIGCHLD), EPERM);
+  });
+  CHECK(status == 0);
+}
+
 // Without effect, or with one that cannot be seen.
 void accepted() {
   for (const unsigned long flags :
@@ -235,6 +252,7 @@ void barriers() {
 
 int main() {
   check("refused together", refused_together);
+  check("namespaces", namespaces_refused);
   check("accepted", accepted);
   check("nothing shared", own_copies);
   check("memory", shared_memory);

@@ -1,5 +1,6 @@
 // Programs that name an interpreter, and what execve answers where it is not there, or not what it should be;
 // and what an interpreter is told in its auxiliary vector. The same on Linux.
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -78,13 +79,13 @@ void interpreter_refused(const char* name, int error, Change change) {
   });
 }
 
-// Linux notices these too late to answer, and kills; what counts is that it does not run.
+// Linux notices these too late to answer.
 template <class Change>
-void does_not_run(const char* name, Change change) {
+void killed(const char* name, Change change) {
   check(name, [&] {
     File loader = interpreter();
     change(loader);
-    CHECK(run(program(), &loader) != 42 << 8);
+    CHECK(WTERMSIG(run(program(), &loader)) == SIGSEGV);
   });
 }
 
@@ -183,6 +184,37 @@ int main() {
   program_refused("path_without_end", ENOEXEC, [](File& f) { f.segments[0].p_filesz = 4; });
   program_refused("path_past_the_end", EIO, [](File& f) { f.segments[0].p_offset = sizeof(File) - 1; });
   program_refused("path_far_past_the_end", EIO, [](File& f) { f.segments[0].p_offset = uint64_t{1} << 40; });
+  program_refused("path_where_no_file_reaches", EINVAL,
+                  [](File& f) { f.segments[0].p_offset = uint64_t{1} << 63; });
+  check("path_of_the_most_bytes", [] {
+    File file = program();
+    file.segments[0].p_offset = sizeof(File);
+    file.segments[0].p_filesz = 4096;
+    static unsigned char bytes[sizeof(File) + 4096];
+    memcpy(bytes, &file, sizeof(file));
+    memset(bytes + sizeof(File), '/', 4095);
+    memcpy(bytes + sizeof(bytes) - sizeof(kInterpreter), kInterpreter, sizeof(kInterpreter));
+    write_program(kPath, bytes, sizeof(bytes));
+    const File loader = interpreter();
+    write_program(kInterpreter, &loader, sizeof(loader));
+    CHECK(WEXITSTATUS(run_program(kPath)) == 42);
+  });
+  check("the_first_of_two_counts", [] {
+    const File loader = interpreter();
+    File file = program();
+    file.segments[1] = {PT_INTERP, PF_R, 0, 0, 0, 1, 1, 1};
+    CHECK(WEXITSTATUS(run(file, &loader)) == 42);
+    file = program();
+    file.segments[1] = file.segments[0];
+    file.segments[0] = {PT_INTERP, PF_R, 0, 0, 0, 1, 1, 1};
+    CHECK(WEXITSTATUS(run(file, &loader)) == 128 + ENOEXEC);
+  });
+  check("it_needs_no_entry_of_the_program", [] {
+    const File loader = interpreter();
+    File file = program();
+    file.header.e_entry = ~uint64_t{0};
+    CHECK(WEXITSTATUS(run(file, &loader)) == 42);
+  });
   program_refused("path_of_a_file_that_is_no_folder", ENOTDIR, [](File& f) {
     strcpy(f.name, "/tmp/exec-interpreter/x");
     f.segments[0].p_filesz = strlen(f.name) + 1;
@@ -198,9 +230,13 @@ int main() {
   interpreter_refused("too_many_program_headers", ELIBBAD, [](File& f) { f.header.e_phnum = 0xffff; });
   interpreter_refused("program_headers_past_the_end", ELIBBAD,
                       [](File& f) { f.header.e_phoff = uint64_t{1} << 40; });
-  does_not_run("type", [](File& f) { f.header.e_type = ET_REL; });
-  does_not_run("address", [](File& f) { f.segments[0].p_vaddr = uint64_t{1} << 63; });
-  does_not_run("nothing_to_load", [](File& f) { f.segments[0].p_type = PT_NULL; });
+  killed("type", [](File& f) { f.header.e_type = ET_REL; });
+  killed("address", [](File& f) { f.segments[0].p_vaddr = uint64_t{1} << 63; });
+  killed("not_congruent", [](File& f) { f.segments[0].p_offset = 1; });
+  killed("more_in_the_file", [](File& f) { f.segments[0].p_filesz += 1; });
+  killed("too_large", [](File& f) { f.segments[0].p_memsz = uint64_t{1} << 47; });
+  killed("entry", [](File& f) { f.header.e_entry = uint64_t{1} << 62; });
+  killed("nothing_to_load", [](File& f) { f.segments[0].p_type = PT_NULL; });
   unlink(kPath);
   unlink(kInterpreter);
   return finish();

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "guest-mm/core/space_limits.h"
 #include "tests/support/fake_arch.h"
 #include "tests/support/fake_mm_ops.h"
 
@@ -120,7 +121,8 @@ TEST_F(InitialStackTest, TooMuchIsRefused) {
     ASSERT_LT(taken, 100u);
   }
   EXPECT_EQ(added.error(), Status::kLimit);
-  EXPECT_EQ(taken, ProgramArguments::kMostBytes / ProgramArguments::kLongestString);
+  EXPECT_EQ(taken,
+            ProgramArguments::most_bytes(SpaceLimits().stack_bytes) / ProgramArguments::kLongestString);
 }
 
 TEST_F(InitialStackTest, BadAddressesAreTold) {
