@@ -115,6 +115,7 @@ inline bool signal_pending() { return g_current->signal_ready && refresh_signals
 // Any thread, ended ones that nobody has waited for included.
 Thread* find_thread(i32 tid);
 void for_each_thread(FunctionRef<void(Thread&)> visit);
-u64 thread_count();
+extern u64 g_thread_count;
+inline u64 thread_count() { return g_thread_count; }
 
 }  // namespace nopte::guest
