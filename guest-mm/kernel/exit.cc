@@ -187,8 +187,7 @@ void end_process(Process& process) {
   }
   const i32 signal = termination_signal(process.exit_status);
   process.unclaimed = parent_ignores_children(*process.parent) && process.exit_signal == kSIGCHLD;
-  tell_parent(process, signal != 0 ? kCldKilled : kCldExited,
-              signal != 0 ? signal : process.exit_status >> 8);
+  tell_parent(process, code_of_end(process.exit_status), signal != 0 ? signal : process.exit_status >> 8);
   if (process.unclaimed) {
     set_parent(process, nullptr);
   } else {

@@ -104,7 +104,7 @@ ChildEvent ended_event(const Process& child) {
   const i32 signal = child.exit_status & 0x7f;
   return {.pid = child.pid,
           .wait_status = child.exit_status,
-          .code = signal != 0 ? kCldKilled : kCldExited,
+          .code = code_of_end(child.exit_status),
           .status = signal != 0 ? signal : child.exit_status >> 8};
 }
 

@@ -62,6 +62,8 @@ ErrnoOr<Ref<Inode>> lookup(ProcessFiles& view, std::string_view path, FinalLink 
 // Opens (and creates) as open(2) does; `resolve` is openat2's.
 ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u32 mode = 0,
                         Inode* start = nullptr, u32 resolve = 0);
+// As unlink(2): 0 or a negative errno.
+i64 remove(ProcessFiles& view, std::string_view path);
 // For exec: a regular file with an x bit, for reading. kEACCES otherwise; kELOOP: a link that was not
 // followed.
 ErrnoOr<Ref<File>> open_executable(Inode& inode);
