@@ -304,6 +304,8 @@ void go_on_as_leader(void (*entry)(void*)) {
   leader.fs_base = 0;
   leader.set_child_tid = leader.clear_child_tid = leader.robust_list = 0;
   leader.restart = {};
+  leader.system_ns = spent_when_off(leader).system_ns;  // the call that ended it
+  leader.call_began_ns = Thread::kOutsideCalls;
   arch::init_fpu(leader.fpu);
   arch::prepare_context(leader.context, leader.stack_top, entry, &leader);
   leader.state = ThreadState::kSleeping;

@@ -88,6 +88,7 @@ struct Thread {
     signed char nice = 0;
     bool reset_on_fork = false;
     u16 io = 0;  // ioprio_set's word
+    u32 slice_ns = kSliceNs;
   };
   Scheduling scheduling;
   u64 deadline_times[3] = {};  // of SCHED_DEADLINE: runtime, deadline, period in ns; kept and told
