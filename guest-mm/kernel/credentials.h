@@ -41,6 +41,7 @@ enum class Capability : u32 {
   kMknod = 27,
   kLease = 28,
   kSetfcap = 31,
+  kSyslog = 34,
 };
 inline constexpr u32 kLastCapability = 40;
 using CapabilitySet = u64;

@@ -192,8 +192,7 @@ void end_process(Process& process) {
   }
   const i32 signal = termination_signal(process.exit_status);
   process.unclaimed = parent_ignores_children(*process.parent) && process.exit_signal == kSIGCHLD;
-  tell_parent(process, signal != 0 ? kCldKilled : kCldExited,
-              signal != 0 ? signal : process.exit_status >> 8);
+  tell_parent(process, code_of_end(process.exit_status), signal != 0 ? signal : process.exit_status >> 8);
   if (process.unclaimed) {
     set_parent(process, nullptr);
   } else {
@@ -311,6 +310,8 @@ void go_on_as_leader(void (*entry)(void*)) {
   leader.set_child_tid = leader.clear_child_tid = leader.robust_list = 0;
   leader.rseq = {};
   leader.restart = {};
+  leader.system_ns = spent_when_off(leader).system_ns;  // the call that ended it
+  leader.call_began_ns = Thread::kOutsideCalls;
   arch::init_fpu(leader.fpu);
   arch::prepare_context(leader.context, leader.stack_top, entry, &leader);
   leader.state = ThreadState::kSleeping;

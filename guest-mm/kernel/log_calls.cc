@@ -1,5 +1,6 @@
 // syslog(2), whose log is empty: the kernel's own lines go to the console alone. And what of ports and
 // terminals is refused or has nothing to do.
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/syscall.h"
 
@@ -9,6 +10,9 @@ i64 sys_syslog(const SyscallArgs& args) {
   enum Action : i32 { kClose, kOpen, kRead, kReadAll, kReadClear, kClear, kOff, kOn, kLevel, kUnread, kSize };
   constexpr i64 kLogBytes = 1 << 18;
   const auto length = static_cast<i32>(args.a2);
+  if (!capable(Capability::kSyslog)) {
+    return -kEPERM;  // as dmesg_restrict has it; it is set where Debian's kernels are
+  }
   switch (static_cast<i32>(args.a0)) {
     case kRead:
     case kReadAll:

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "guest-mm/kernel/arch.h"
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/name_of_system.h"
 #include "guest-mm/kernel/syscall.h"
@@ -13,6 +14,9 @@ constinit SystemNames g_system_names;
 namespace {
 
 i64 set_name(SystemNames::Name& name, u64 address, u64 length) {
+  if (!capable(Capability::kSysAdmin)) {
+    return -kEPERM;
+  }
   const auto bytes = static_cast<i32>(length);
   if (bytes < 0 || static_cast<u64>(bytes) > SystemNames::kBytes) {
     return -kEINVAL;

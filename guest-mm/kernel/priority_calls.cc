@@ -1,5 +1,4 @@
-// Nice values and I/O priorities: kept, inherited and told; all take turns alike, and nothing waits for a
-// disk.
+// Nice values and I/O priorities; nothing waits for a disk.
 #include <algorithm>
 
 #include "guest-mm/kernel/credentials.h"
@@ -64,13 +63,13 @@ i64 sys_setpriority(const SyscallArgs& args) {
   if (whose > 2) {
     return -kEINVAL;
   }
-  const auto nice = static_cast<i16>(std::clamp(static_cast<i32>(args.a2), -20, 19));
+  const i32 nice = std::clamp(static_cast<i32>(args.a2), -20, 19);
   i64 result = 0;
   const bool any = for_each_of(static_cast<Whose>(whose), static_cast<i32>(args.a1), [&](Thread& of) {
     if (const i64 error = check_nice_change(of, nice); error != 0) {
       result = error;
     } else {
-      of.scheduling.nice = nice;
+      set_nice(of.scheduling, nice);
     }
   });
   return any ? result : -kESRCH;

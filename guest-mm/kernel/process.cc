@@ -17,13 +17,13 @@ Thread* g_current = nullptr;
 Process* g_init = nullptr;
 i32 g_pid_limit = kMostPids;
 u64 g_most_threads = 0;
+u64 g_thread_count = 0;
 
 namespace {
 
 constexpr u32 kBuckets = 256;
 
 Thread* g_by_tid[kBuckets] = {};
-u64 g_count = 0;
 i32 g_last_id = 0;
 
 Thread*& bucket(i32 tid) { return g_by_tid[static_cast<u32>(tid) % kBuckets]; }
@@ -52,7 +52,7 @@ void forget_id(Thread& thread) {
     link = &(*link)->next_by_tid;
   }
   *link = thread.next_by_tid;
-  --g_count;
+  --g_thread_count;
   if (thread.watch != nullptr) [[unlikely]] {
     std::exchange(thread.watch, nullptr)->released();
   }
@@ -61,7 +61,7 @@ void forget_id(Thread& thread) {
 static_assert(sizeof(ThreadAndProcess) + u64{14} * 1024 <= kSlotBytes, "room for the kernel stack");
 
 Result<void*> take_slot() {
-  return g_count >= g_most_threads && g_most_threads != 0 ? Fail(Status::kAgain) : take_process_slot();
+  return g_thread_count >= g_most_threads && g_most_threads != 0 ? Fail(Status::kAgain) : take_process_slot();
 }
 
 inline void begin_thread(Thread& thread) {
@@ -72,7 +72,7 @@ inline void begin_thread(Thread& thread) {
   thread.tid = next_id();
   thread.next_by_tid = bucket(thread.tid);
   bucket(thread.tid) = &thread;
-  ++g_count;
+  ++g_thread_count;
 }
 
 }  // namespace
@@ -180,7 +180,7 @@ void release_thread(Thread& thread) {
   NOPTE_ASSERT(thread.space == nullptr && thread.files == nullptr && !thread.queued && &thread != g_current);
   if (Process* const process = thread.process; process != nullptr) {
     NOPTE_ASSERT(thread.state == ThreadState::kEnded && &thread != &process->leader());
-    process->of_ended += spent_by(thread);
+    process->of_ended += spent_when_off(thread);
     thread.previous_in_group->next_in_group = thread.next_in_group;
     (thread.next_in_group != nullptr ? thread.next_in_group->previous_in_group : process->last_thread) =
         thread.previous_in_group;
@@ -252,7 +252,5 @@ u64 cpu_time_ns(const Process& process) {
   process.for_each_thread([&](const Thread& thread) { ns += cpu_time_ns(thread); });
   return ns;
 }
-
-u64 thread_count() { return g_count; }
 
 }  // namespace nopte::guest

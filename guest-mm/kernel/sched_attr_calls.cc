@@ -88,7 +88,7 @@ i64 sys_sched_setattr(const SyscallArgs& args) {
   next.priority = static_cast<u8>(wanted.priority);
   next.reset_on_fork = (wanted.flags & kResetOnFork) != 0;
   const bool by_nice = !real_time(wanted.policy) && wanted.policy != kPolicyDeadline;
-  if (by_nice) next.nice = static_cast<i16>(wanted.nice);
+  if (by_nice) set_nice(next, wanted.nice);
   if (const i64 error = check_scheduling_change(*thread, next); error != 0) return error;
   now = next;
   if (wanted.policy == kPolicyDeadline) {

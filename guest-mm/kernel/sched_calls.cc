@@ -1,5 +1,6 @@
 // Scheduling as Linux's calls describe it (sched(7)): policies are kept and told, but all threads take turns
-// alike; there is one processor, so that affinity and memory barriers between processors have one answer.
+// by their nice values alone; there is one processor, so that affinity and memory barriers between processors
+// have one answer.
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/scheduler.h"

@@ -88,7 +88,7 @@ void make_runnable(Thread& thread) {
   } else {
     g_run_first = &thread;
     g_slice_began_ns = platform_ops().now_ns();
-    need_interrupt_by(g_slice_began_ns + kSliceNs);
+    need_interrupt_by(g_slice_began_ns + g_current->scheduling.slice_ns);
   }
   g_run_last = &thread;
   ++g_queued;
@@ -108,7 +108,7 @@ void schedule() {
   g_slice_began_ns = now_ns;
   g_resched = false;
   if (g_queued != 0) {
-    need_interrupt_by(now_ns + kSliceNs);
+    need_interrupt_by(now_ns + next->scheduling.slice_ns);
   }
   if (next == &self) {
     return;
@@ -217,7 +217,7 @@ void timer_interrupt() {
   const u64 now_ns = platform_ops().now_ns();
   u64 next_ns = fire_timers(now_ns);
   if (g_queued != 0) {
-    const u64 slice_end_ns = g_slice_began_ns + kSliceNs;
+    const u64 slice_end_ns = g_slice_began_ns + g_current->scheduling.slice_ns;
     if (slice_end_ns <= now_ns) {
       g_resched = true;
     } else if (slice_end_ns < next_ns) {

@@ -1,5 +1,7 @@
 #include "guest-mm/kernel/scheduling.h"
 
+#include <algorithm>
+
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 
@@ -23,13 +25,12 @@ bool needs_capability(const Thread& thread, const Thread::Scheduling& wanted) {
   const Thread::Scheduling& now = thread.scheduling;
   if (real_time(wanted.policy)) {
     const u64 limit = limit_of(thread, Resource::kRealTimePriority);
-    if (wanted.policy != now.policy && limit == 0) return true;
-    if (wanted.priority > now.priority && wanted.priority > limit) return true;
-  } else if (wanted.policy == kPolicyDeadline) {
-    return true;
-  } else if (wanted.nice < now.nice && !allowed_by_limit(thread, wanted.nice)) {
-    return true;
+    const bool another = wanted.policy != now.policy, higher = wanted.priority > now.priority;
+    if ((another && limit == 0) || (higher && wanted.priority > limit)) return true;
   }
+  const bool deadline = wanted.policy == kPolicyDeadline;
+  const bool lower = !real_time(wanted.policy) && !deadline && wanted.nice < now.nice;
+  if (deadline || (lower && !allowed_by_limit(thread, wanted.nice))) return true;
   const bool leaves_idle = now.policy == kPolicyIdle && wanted.policy != kPolicyIdle;
   return (leaves_idle && !allowed_by_limit(thread, now.nice)) || !owns_thread(thread) ||
          (now.reset_on_fork && !wanted.reset_on_fork) || !has_no_more(thread);
@@ -41,15 +42,24 @@ Thread* thread_or_self(u64 tid) {
   return static_cast<i32>(tid) == 0 ? &current() : find_thread(static_cast<i32>(tid));
 }
 
+void set_nice(Thread::Scheduling& scheduling, i32 nice) {
+  constexpr u64 kLeastNs = 1'000'000, kMostNs = 100'000'000;
+  u64 slice_ns = kSliceNs;
+  for (i32 step = 0; step < nice; ++step) slice_ns = slice_ns * 4 / 5;
+  for (i32 step = 0; step > nice; --step) slice_ns = slice_ns * 5 / 4;
+  scheduling.nice = static_cast<i16>(nice);
+  scheduling.slice_ns = static_cast<u32>(std::clamp(slice_ns, kLeastNs, kMostNs));
+}
+
 void reset_scheduling(Thread& thread) {
   Thread::Scheduling& now = thread.scheduling;
   now.reset_on_fork = false;
   if (real_time(now.policy) || now.policy == kPolicyDeadline) {
     now.policy = kPolicyOther;
     now.priority = 0;
-    now.nice = 0;
+    set_nice(now, 0);
   } else if (now.nice < 0) {
-    now.nice = 0;
+    set_nice(now, 0);
   }
 }
 

@@ -1,5 +1,6 @@
-// Policies, priorities and nice values (sched(7)): kept, inherited and told; all threads take turns alike.
-// Who may change them is asked as Linux asks (kernel/sched/syscalls.c of 6.12).
+// Policies, priorities and nice values (sched(7)): kept, inherited and told. All threads take turns; how long
+// one's turn is says its nice value alone. Who may change them is asked as Linux asks
+// (kernel/sched/syscalls.c of 6.12).
 #pragma once
 
 #include "guest-mm/kernel/process.h"
@@ -17,6 +18,8 @@ inline constexpr bool valid_priority(u32 policy, u32 priority) {
 // The calling thread, or the one of that number. Null: there is none.
 Thread* thread_or_self(u64 tid);
 
+// A step is a quarter more or less of a slice, as of Linux's weights, between 1 and 100 ms.
+void set_nice(Thread::Scheduling& scheduling, i32 nice);
 // SCHED_RESET_ON_FORK: what a thread has whose maker has that.
 void reset_scheduling(Thread& thread);
 

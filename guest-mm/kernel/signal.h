@@ -60,6 +60,12 @@ inline constexpr i32 kSegvMaperr = 1, kSegvAccerr = 2, kBusAdraln = 1, kBusAdrer
 inline constexpr i32 kFpeIntdiv = 1, kFpeFltinv = 7, kIllIllopn = 2, kTrapBrkpt = 1, kTrapTrace = 2;
 inline constexpr i32 kCldExited = 1, kCldKilled = 2, kCldDumped = 3, kCldStopped = 5, kCldContinued = 6;
 
+// What SIGCHLD and waitid say of such a wait status.
+constexpr i32 code_of_end(i32 wait_status) {
+  constexpr i32 kSignal = 0x7f, kCore = 0x80;
+  return (wait_status & kSignal) == 0 ? kCldExited : (wait_status & kCore) != 0 ? kCldDumped : kCldKilled;
+}
+
 // What a handler with SA_SIGINFO learns; the fields that the code makes meaningful.
 struct SignalInfo {
   i32 code = 0;

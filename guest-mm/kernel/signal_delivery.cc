@@ -2,6 +2,7 @@
 #include <cstring>
 #include <utility>
 
+#include "guest-mm/kernel/core_dump.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/signal_frame.h"
@@ -187,7 +188,7 @@ void handle_one(UserRegisters& registers, i32 signal, const SignalInfo& info) {
   if (!enter_handler(registers, signal, action, info, blocked_before)) {
     // As Linux: a handler that cannot be entered means SIGSEGV, and death when that was it.
     if (signal == kSIGSEGV) {
-      exit_process(kSIGSEGV);
+      exit_process(kSIGSEGV | leave_core(kSIGSEGV, registers));
     }
     set_blocked_signals(self, blocked_before);
     force_signal(kSIGSEGV, SignalInfo{.code = kSiKernel, .pid = 0, .value = 0});
@@ -282,7 +283,7 @@ void deliver_signals(UserRegisters& registers) {
         }
         break;
       case DefaultAction::kEnd:
-        exit_process(signal);
+        exit_process(signal | leave_core(signal, registers));
     }
   }
   settle_interrupted_call(registers, nullptr);

@@ -5,12 +5,11 @@
 namespace nopte::guest {
 
 Spent spent_by(const Thread& thread) {
-  const u64 cpu_ns = cpu_time_ns(thread);
-  const u64 in_call_ns = thread.call_began_ns != Thread::kOutsideCalls ? cpu_ns - thread.call_began_ns : 0;
-  return {.cpu_ns = cpu_ns,
-          .system_ns = thread.system_ns + in_call_ns,
-          .switches = thread.switches,
-          .preempted = thread.preempted};
+  Spent spent = spent_when_off(thread);
+  const u64 now_ns = cpu_time_ns(thread) - thread.cpu_ns;
+  spent.cpu_ns += now_ns;
+  spent.system_ns += thread.call_began_ns != Thread::kOutsideCalls ? now_ns : 0;
+  return spent;
 }
 
 Spent spent_by(const Process& process) {

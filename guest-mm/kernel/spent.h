@@ -28,6 +28,14 @@ struct Spent {
   }
 };
 
+// Precondition: it does not run.
+inline Spent spent_when_off(const Thread& thread) {
+  const bool in_call = thread.call_began_ns != Thread::kOutsideCalls;
+  return {.cpu_ns = thread.cpu_ns,
+          .system_ns = thread.system_ns + (in_call ? thread.cpu_ns - thread.call_began_ns : 0),
+          .switches = thread.switches,
+          .preempted = thread.preempted};
+}
 Spent spent_by(const Thread& thread);
 // Of all its threads, without its children.
 Spent spent_by(const Process& process);

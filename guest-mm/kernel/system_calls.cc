@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "guest-mm/core/address_space.h"
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/machine_end.h"
 #include "guest-mm/kernel/process.h"
@@ -91,6 +92,9 @@ i64 sys_reboot(const SyscallArgs& args) {
   constexpr u32 kSecondMagics[] = {672'274'793, 85'072'278, 369'367'448, 537'993'216};
   constexpr u32 kRestart = 0x0123'4567, kHalt = 0xcdef'0123, kPowerOff = 0x4321'fedc,
                 kRestartWith = 0xa1b2'c3d4, kCtrlAltDelOn = 0x89ab'cdef, kCtrlAltDelOff = 0;
+  if (!capable(Capability::kSysBoot)) {
+    return -kEPERM;
+  }
   const auto second = static_cast<u32>(args.a1);
   if (static_cast<u32>(args.a0) != kMagic ||
       std::ranges::find(kSecondMagics, second) == std::end(kSecondMagics)) {

@@ -91,6 +91,7 @@ struct Thread {
     i16 nice = 0;
     bool reset_on_fork = false;
     u16 io = 0;  // ioprio_set's word
+    u32 slice_ns = kSliceNs;
   };
   Scheduling scheduling;
   u64 deadline_times[3] = {};  // of SCHED_DEADLINE: runtime, deadline, period in ns; kept and told
@@ -118,6 +119,7 @@ inline bool signal_pending() { return g_current->signal_ready && refresh_signals
 // Any thread, ended ones that nobody has waited for included.
 Thread* find_thread(i32 tid);
 void for_each_thread(FunctionRef<void(Thread&)> visit);
-u64 thread_count();
+extern u64 g_thread_count;
+inline u64 thread_count() { return g_thread_count; }
 
 }  // namespace nopte::guest

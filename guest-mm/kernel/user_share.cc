@@ -32,10 +32,7 @@ u64 queued_signals_of(u32 user) {
 
 // As Linux, who has CAP_SYS_RESOURCE or CAP_SYS_ADMIN, or is root, is not bound (kernel/fork.c,
 // copy_process).
-bool has_room_for_thread(const Process& process) {
-  const u64 limit = process.limits->of(Resource::kProcesses).now;
-  if (thread_count() < limit) [[likely]]
-    return true;
+bool has_room_for_thread_of_user(u64 limit) {
   const u32 user = identity().user.real;
   return user == 0 || capable(Capability::kSysResource) || capable(Capability::kSysAdmin) ||
          threads_of(user) < limit;

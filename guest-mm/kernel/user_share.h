@@ -14,7 +14,11 @@ u64 queued_signals_of(u32 user);
 // Whether the user has more than the process's limit allows.
 bool exceeds_processes(const Process& process, u32 user);
 // Whether the running process's user may have one more.
-bool has_room_for_thread(const Process& process);
+bool has_room_for_thread_of_user(u64 limit);
+inline bool has_room_for_thread(const Process& process) {
+  const u64 limit = process.limits->of(Resource::kProcesses).now;
+  return thread_count() < limit || has_room_for_thread_of_user(limit);
+}
 // Whether one more signal may wait for a user's process, or it may have another timer.
 bool has_room_for_signal(const Process& process);
 

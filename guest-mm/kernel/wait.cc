@@ -24,6 +24,7 @@ struct WaitRequest {
   Which which = Which::kAny;
   i32 id = 0;
   u64 options = 0;
+  bool tells_spent = false;
 };
 
 // What happened to a child. pid 0: nothing yet (kNoHang).
@@ -32,9 +33,13 @@ struct ChildEvent {
   i32 wait_status = 0;
   i32 code = 0;    // si_code
   i32 status = 0;  // si_status
+};
+
+// What a child that has an event used, its children's with it.
+struct ChildSpent {
   Spent spent{};
   u64 most_resident = 0;
-  u64 resident = 0;  // with its children's
+  u64 resident = 0;
   bool as_self = false;
 };
 
@@ -73,59 +78,62 @@ bool matches(const Process& child, const WaitRequest& request) {
 
 constexpr i32 kStoppedMark = 0x7f;
 
-Spent spent_with_children(const Process& child) {
-  Spent spent = spent_by(child);
-  spent += child.of_children;
-  return spent;
+ChildSpent spent_with_children(const Process& child) {
+  ChildSpent all{.spent = spent_by(child),
+                 .most_resident = std::max(child.most_resident, child.children_most_resident),
+                 .resident = child.most_resident + child.children_resident,
+                 .as_self = child.as_its_maker};
+  all.spent += child.of_children;
+  return all;
+}
+
+// The child, which ended, becomes one that was waited for.
+void take_over_spent(Process& self, const Process& child) {
+  self.of_children += spent_when_off(child.leader());
+  if ((child.of_ended.cpu_ns | child.of_children.cpu_ns) != 0) {
+    self.of_children += child.of_ended;
+    self.of_children += child.of_children;
+  }
+  self.children_resident += child.most_resident + child.children_resident;
+  self.children_most_resident =
+      std::max({self.children_most_resident, child.most_resident, child.children_most_resident});
+  self.children_as_self = self.children_as_self || child.as_its_maker;
 }
 
 ChildEvent ended_event(const Process& child) {
   const i32 signal = child.exit_status & 0x7f;
   return {.pid = child.pid,
           .wait_status = child.exit_status,
-          .code = signal != 0 ? kCldKilled : kCldExited,
-          .status = signal != 0 ? signal : child.exit_status >> 8,
-          .spent = spent_with_children(child),
-          .most_resident = std::max(child.most_resident, child.children_most_resident),
-          .resident = child.most_resident + child.children_resident,
-          .as_self = child.as_its_maker};
+          .code = code_of_end(child.exit_status),
+          .status = signal != 0 ? signal : child.exit_status >> 8};
 }
 
 // The event that the child has to report, taken unless kLeaveIt. pid 0: none. Precondition: may_report().
-ChildEvent take_event(Process& child, u64 options) {
+ChildEvent take_event(Process& child, const WaitRequest& request, ChildSpent& spent) {
+  const u64 options = request.options;
   const bool leave = (options & kLeaveIt) != 0;
   if (child.ended()) {
     const ChildEvent event = ended_event(child);
+    if (request.tells_spent) spent = spent_with_children(child);
     if (!leave) {
-      Process& self = current_process();
-      self.of_children += event.spent;
-      self.children_resident += event.resident;
-      self.children_most_resident = std::max(self.children_most_resident, event.most_resident);
-      self.children_as_self = self.children_as_self || event.as_self;
+      take_over_spent(current_process(), child);
       release_process(child);
     }
     return event;
   }
   if ((options & kStoppedToo) != 0 && child.stopped && !child.stop_reported) {
     child.stop_reported = !leave;
+    if (request.tells_spent) spent = spent_with_children(child);
     return {.pid = child.pid,
             .wait_status = child.stop_signal << 8 | kStoppedMark,
             .code = kCldStopped,
-            .status = child.stop_signal,
-            .spent = spent_with_children(child),
-            .most_resident = std::max(child.most_resident, child.children_most_resident),
-            .resident = child.most_resident + child.children_resident};
+            .status = child.stop_signal};
   }
   if ((options & kContinuedToo) != 0 && !child.continue_reported) {
     child.continue_reported = !leave;
+    if (request.tells_spent) spent = spent_with_children(child);
     constexpr i32 kContinuedStatus = 0xffff;
-    return {.pid = child.pid,
-            .wait_status = kContinuedStatus,
-            .code = kCldContinued,
-            .status = kSIGCONT,
-            .spent = spent_with_children(child),
-            .most_resident = std::max(child.most_resident, child.children_most_resident),
-            .resident = child.most_resident + child.children_resident};
+    return {.pid = child.pid, .wait_status = kContinuedStatus, .code = kCldContinued, .status = kSIGCONT};
   }
   return {};
 }
@@ -140,14 +148,14 @@ Process* first_to_ask(Process& self, const WaitRequest& request) {
 
 // Whether a child may have an event that is asked for; `event` is that of the first one that has. Of those
 // that live one is enough where only ends are asked for.
-bool look_for_event(Process& self, const WaitRequest& request, ChildEvent& event) {
+bool look_for_event(Process& self, const WaitRequest& request, ChildEvent& event, ChildSpent& spent) {
   const bool of_the_living = (request.options & (kStoppedToo | kContinuedToo)) != 0;
   bool any = false;
   for (Process* child = first_to_ask(self, request); child != nullptr;) {
     Process* const next = request.which == Which::kPid ? nullptr : child->next_sibling;
     if (matches(*child, request) && may_report(*child, request.options)) {
       any = true;
-      event = take_event(*child, request.options);
+      event = take_event(*child, request, spent);
       if (event.pid != 0) {
         break;
       }
@@ -161,10 +169,10 @@ bool look_for_event(Process& self, const WaitRequest& request, ChildEvent& event
 }
 
 // 0 and *event, or a negative errno.
-i64 wait_for_child(const WaitRequest& request, ChildEvent& event) {
+i64 wait_for_child(const WaitRequest& request, ChildEvent& event, ChildSpent& spent) {
   Process& self = current_process();
   for (;;) {
-    const bool any = look_for_event(self, request, event);
+    const bool any = look_for_event(self, request, event, spent);
     if (event.pid != 0) {
       return 0;
     }
@@ -196,12 +204,12 @@ i64 take_pidfd(i32 descriptor, WaitRequest& request) {
   return 0;
 }
 
-i64 write_rusage(u64 address, const ChildEvent& event) {
+i64 write_rusage(u64 address, const ChildSpent& child) {
   if (address == 0) {
     return 0;
   }
   const Rusage usage = rusage_of(
-      event.spent, most_of_children(current_process(), event.most_resident, event.as_self), event.resident);
+      child.spent, most_of_children(current_process(), child.most_resident, child.as_self), child.resident);
   return arch::copy_to_user(Gva{address}, &usage, sizeof(usage)) ? 0 : -kEFAULT;
 }
 
@@ -228,15 +236,17 @@ i64 sys_wait4(const SyscallArgs& args) {
     request.id = -pid;
   }
   if (args.a3 != 0) split_processor_time();
+  request.tells_spent = args.a3 != 0;
   ChildEvent event;
-  if (const i64 error = wait_for_child(request, event); error != 0) {
+  ChildSpent spent;
+  if (const i64 error = wait_for_child(request, event, spent); error != 0) {
     return error;
   }
   if (event.pid != 0) {
     if (args.a1 != 0 && !arch::copy_to_user(Gva{args.a1}, &event.wait_status, sizeof(event.wait_status))) {
       return -kEFAULT;
     }
-    if (const i64 error = write_rusage(args.a3, event); error != 0) {
+    if (const i64 error = write_rusage(args.a3, spent); error != 0) {
       return error;
     }
   }
@@ -279,14 +289,16 @@ i64 sys_waitid(const SyscallArgs& args) {
       return -kEINVAL;
   }
   if (args.a4 != 0) split_processor_time();
+  request.tells_spent = args.a4 != 0;
   ChildEvent event;
-  if (const i64 error = wait_for_child(request, event); error != 0) {
+  ChildSpent spent;
+  if (const i64 error = wait_for_child(request, event, spent); error != 0) {
     return error;
   }
   if (event.pid == 0 && (options & kNoHang) == 0) {
     return -kEAGAIN;  // the descriptor does not block
   }
-  if (const i64 error = write_rusage(args.a4, event); error != 0) {
+  if (const i64 error = event.pid != 0 ? write_rusage(args.a4, spent) : 0; error != 0) {
     return error;
   }
   if (args.a2 != 0) {

@@ -65,6 +65,8 @@ ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u3
                         Inode* start = nullptr, u32 resolve = 0);
 // Opens what is there, as open does without O_CREAT.
 ErrnoOr<Ref<File>> open_inode(Ref<Inode> inode, u32 flags);
+// As unlink(2): 0 or a negative errno.
+i64 remove(ProcessFiles& view, std::string_view path);
 // For exec: a regular file with an x bit, for reading. kEACCES otherwise; kELOOP: a link that was not
 // followed; kETXTBSY: somebody may write it.
 ErrnoOr<Ref<File>> open_executable(Inode& inode);

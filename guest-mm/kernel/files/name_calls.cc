@@ -105,11 +105,7 @@ i64 remove_directory(u64 directory, u64 path) {
   return victim->empty() ? remove_entry(target) : -kENOTEMPTY;
 }
 
-i64 remove_name(u64 directory, u64 path) {
-  PathTarget target;
-  if (const i64 error = walk_user_path(directory, path, FinalLink::kStay, target); error != 0) {
-    return error;
-  }
+i64 remove_name(PathTarget& target) {
   if (target.last != PathTarget::Last::kName) {
     return -kEISDIR;
   }
@@ -126,6 +122,12 @@ i64 remove_name(u64 directory, u64 path) {
     return -kEISDIR;
   }
   return remove_entry(target);
+}
+
+i64 remove_name(u64 directory, u64 path) {
+  PathTarget target;
+  const i64 error = walk_user_path(directory, path, FinalLink::kStay, target);
+  return error != 0 ? error : remove_name(target);
 }
 
 // A file of another may only be linked by who could write it anyway (fs/namei.c, may_linkat).
@@ -325,6 +327,12 @@ i64 read_symbolic_link(u64 directory, u64 path, u64 out, u64 capacity) {
 }
 
 }  // namespace
+
+i64 files::remove(ProcessFiles& view, std::string_view path) {
+  PathTarget target;
+  const i64 error = walk_path(view, path, FinalLink::kStay, nullptr, target);
+  return error != 0 ? error : remove_name(target);
+}
 
 i64 sys_mkdir(const SyscallArgs& args) { return make_directory(kCwd, args.a0, args.a1); }
 i64 sys_mkdirat(const SyscallArgs& args) { return make_directory(args.a0, args.a1, args.a2); }

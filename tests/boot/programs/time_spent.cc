@@ -166,6 +166,35 @@ void switches() {
   CHECK(voluntary >= after.ru_nvcsw && involuntary >= contended.ru_nivcsw);
 }
 
+// The nicer of two that want the processor has less of it.
+void nice_shares() {
+  cpu_set_t first;
+  CPU_ZERO(&first);
+  CPU_SET(0, &first);
+  CHECK(sched_setaffinity(0, sizeof(first), &first) == 0);
+  fflush(stdout);
+  pid_t rivals[2];
+  for (int i = 0; i < 2; ++i) {
+    rivals[i] = fork();
+    CHECK(rivals[i] >= 0);
+    if (rivals[i] == 0) {
+      CHECK(setpriority(PRIO_PROCESS, 0, 10 * i) == 0);
+      for (;;) compute(100 * kMs);
+    }
+  }
+  const timespec while_they_run{0, 400'000'000};
+  CHECK(nanosleep(&while_they_run, nullptr) == 0);
+  long spent[2];
+  for (int i = 0; i < 2; ++i) CHECK(kill(rivals[i], SIGSTOP) == 0);
+  for (int i = 0; i < 2; ++i) {
+    int status;
+    rusage usage;
+    CHECK(kill(rivals[i], SIGKILL) == 0 && wait4(rivals[i], &status, 0, &usage) == rivals[i]);
+    spent[i] = us(usage.ru_utime) + us(usage.ru_stime);
+  }
+  CHECK(spent[0] > 3 * spent[1] && spent[1] > 0);
+}
+
 void faults() {
   const rusage before = of(RUSAGE_SELF);
   constexpr long kPages = 300, kPageBytes = 4096;
@@ -200,6 +229,7 @@ int main() {
   check("a fork begins anew", a_fork_begins_anew);
   check("timers of user time and of all", interval_timers);
   check("switches", switches);
+  check("shares by nice value", nice_shares);
   check("faults", faults);
   check("refused", refused);
   return finish();
