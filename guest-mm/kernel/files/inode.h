@@ -43,12 +43,13 @@ class Inode : public RefCounted {
   u64 accessed_ns;
   u64 modified_ns;  // Unix time
   u64 changed_ns;
+  u64 born_ns;
   // Where it was linked last: what ".." means, itself at the root. Null when it is not linked.
   Directory* parent = nullptr;
-  Ref<TmpfsInstance> instance;    // what it is in (mounts.h); null: the first one
+  Ref<TmpfsInstance> instance;       // what it is in (mounts.h); null: the first one
   UniquePtr<Attributes> attributes;  // null: none
-  UniquePtr<FileLocks> locks;     // null until the first one
-  InodeWatch* watches = nullptr;  // notify.h; not owned
+  UniquePtr<FileLocks> locks;        // null until the first one
+  InodeWatch* watches = nullptr;     // notify.h; not owned
 
   [[nodiscard]] u32 type() const { return mode & kModeTypeMask; }
   [[nodiscard]] bool is_directory() const { return type() == kModeDirectory; }

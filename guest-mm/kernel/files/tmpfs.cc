@@ -4,6 +4,7 @@
 
 #include "guest-mm/kernel/files/device_nodes.h"
 #include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/files/permission.h"
 #include "guest-mm/kernel/files/pipe.h"
 #include "guest-mm/kernel/files/tmpfs_directory.h"
 #include "guest-mm/kernel/files/tmpfs_special.h"
@@ -79,7 +80,7 @@ i64 TmpfsFile::in_pieces(u64 bytes, FunctionRef<i64(u64 done, u64 piece)> one) {
 
 i64 TmpfsFile::read(IoBuffer to, u64 bytes, u64 offset) {
   if (offset >= bytes_ || bytes == 0) {
-    return 0;
+    return static_cast<i64>(offset + bytes) < 0 ? -kEINVAL : 0;
   }
   bytes = std::min(bytes, bytes_ - offset);
   const u64 data_end = mapped_ ? bytes_ : data_end_;
@@ -103,7 +104,7 @@ i64 TmpfsFile::write(IoBuffer from, u64 bytes, u64 offset) {
     return 0;
   }
   if (offset >= kLimitBytes) {
-    return -kEFBIG;
+    return static_cast<i64>(offset + bytes) < 0 ? -kEINVAL : -kEFBIG;
   }
   bytes = std::min(bytes, kLimitBytes - offset);
   if (seals_ != kSealSeal) [[unlikely]] {
@@ -118,6 +119,10 @@ i64 TmpfsFile::write(IoBuffer from, u64 bytes, u64 offset) {
       });
   if (written > 0) {
     touch_modified();
+    constexpr u32 kPrivileged = 06000;
+    if ((mode & kPrivileged) != 0) [[unlikely]] {
+      drop_privileged_bits(*this);
+    }
   }
   return written;
 }

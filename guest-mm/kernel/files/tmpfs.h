@@ -48,6 +48,10 @@ class TmpfsFile final : public Inode {
     writers_ -= (flags & kOpenAccessMask) != kOpenReadOnly ? 1 : 0;
   }
 
+  // Where data begins, or a hole, from `offset` on; the file's end is a hole. -kENXIO: at or behind the end,
+  // or no data follows.
+  [[nodiscard]] i64 seek_data(u64 offset) const;
+  [[nodiscard]] i64 seek_hole(u64 offset) const;
   i64 read(IoBuffer to, u64 bytes, u64 offset);
   i64 write(IoBuffer from, u64 bytes, u64 offset);
   // Seals (seals.h). Errors of add_seals: kEPERM (sealed against it), kEBUSY (kSealWrite, and a program could
