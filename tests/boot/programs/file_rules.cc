@@ -161,6 +161,7 @@ void files_without_names() {
     SAY(open(".", O_TMPFILE | O_RDWR, 0644));
     const int there = open("/dev/shm", O_TMPFILE | O_RDWR, 0644);
     SAY(linkat(there, "", AT_FDCWD, "/dev/shm/nopte-linked", AT_EMPTY_PATH));
+    SAY(unlink("/dev/shm/nopte-linked"));
   });
 }
 
