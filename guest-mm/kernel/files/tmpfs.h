@@ -78,6 +78,7 @@ class TmpfsFile final : public Inode {
   static i64 in_pieces(u64 bytes, FunctionRef<i64(u64 done, u64 piece)> one);
   i64 read_piece(IoBuffer to, u64 bytes, u64 offset);
   i64 write_piece(IoBuffer from, u64 bytes, u64 offset);
+  i64 write_by_pages(IoBuffer from, u64 bytes, u64 offset);
   // Errors: kENOSPC, and nothing has changed.
   i64 reserve_small(u64 bytes);
   i64 write_small(IoBuffer from, u64 bytes, u64 offset);
