@@ -76,7 +76,7 @@ i64 set_mode(Inode& inode, u64 mode) {
 }
 
 i64 set_owner(Inode& inode, u64 uid, u64 gid) {
-  constexpr u32 kKeep = ~u32{0}, kSetUser = 04000, kSetGroup = 02000, kGroupExecute = 010;
+  constexpr u32 kKeep = ~u32{0}, kSetUser = 04000, kSetGroup = 02000;
   const auto user = static_cast<u32>(uid);
   const auto group = static_cast<u32>(gid);
   const Identity& who = identity();
@@ -92,7 +92,7 @@ i64 set_owner(Inode& inode, u64 uid, u64 gid) {
   }
   if (!inode.is_directory()) {
     inode.mode &= ~kSetUser;
-    if ((inode.mode & kGroupExecute) != 0) {
+    if (loses_set_group(inode)) {
       inode.mode &= ~kSetGroup;
     }
   }
@@ -211,8 +211,13 @@ i64 sys_utimensat(const SyscallArgs& args) {
       return -kEINVAL;
     }
   }
-  if (args.a1 == 0) {
-    return on_descriptor(args.a0, [&](Inode& inode) { return set_times(inode, times); });
+  if (times[0].nanoseconds == kTimeOmit && times[1].nanoseconds == kTimeOmit) {
+    return 0;
+  }
+  if (args.a1 == 0 && static_cast<i32>(args.a0) != kAtCwd) {
+    return static_cast<u32>(args.a3) != 0
+               ? -kEINVAL
+               : on_descriptor(args.a0, [&](Inode& inode) { return set_times(inode, times); });
   }
   return on_path(args.a0, args.a1, static_cast<u32>(args.a3),
                  [&](Inode& inode) { return set_times(inode, times); });
@@ -222,7 +227,7 @@ i64 sys_futimesat(const SyscallArgs& args) {
   if (const i64 error = load_timevals(args.a2, times); error != 0) {
     return error;
   }
-  if (args.a1 == 0) {
+  if (args.a1 == 0 && static_cast<i32>(args.a0) != kAtCwd) {
     return on_descriptor(args.a0, [&](Inode& inode) { return set_times(inode, times); });
   }
   return on_path(args.a0, args.a1, 0, [&](Inode& inode) { return set_times(inode, times); });

@@ -12,7 +12,7 @@ u64 g_next_inode_number = 1;
 }
 
 Inode::Inode(u32 inode_mode) : number(g_next_inode_number++), mode(inode_mode) {
-  accessed_ns = modified_ns = changed_ns = wall_clock_ns();
+  accessed_ns = modified_ns = changed_ns = born_ns = wall_clock_ns();
 }
 
 Inode::~Inode() {

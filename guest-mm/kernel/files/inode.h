@@ -45,6 +45,7 @@ class Inode : public RefCounted {
   u64 accessed_ns;
   u64 modified_ns;  // Unix time
   u64 changed_ns;
+  u64 born_ns;
   // Where it was linked last: what ".." means, itself at the root. Null when it is not linked.
   Directory* parent = nullptr;
   Ref<TmpfsInstance> instance;       // what it is in (mounts.h); null: the first one

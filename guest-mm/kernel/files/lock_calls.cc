@@ -197,6 +197,7 @@ i64 sys_flock(const SyscallArgs& args) {
   }
   lock.owner = file;
   lock.of_file = true;
+  lock.pid = current_process().pid;
   const Ref<File> hold(file);
   return locks->set_whole(lock, (operation & kNoWait) != 0 ? Wait::kNo : Wait::kYes);
 }

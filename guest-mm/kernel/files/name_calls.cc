@@ -145,9 +145,6 @@ i64 make_hard_link(u64 old_directory, u64 old_path, u64 new_directory, u64 new_p
   if ((flags & ~(kAtSymlinkFollow | kAtEmptyPath)) != 0) {
     return -kEINVAL;
   }
-  if ((flags & kAtEmptyPath) != 0 && !capable(Capability::kDacReadSearch)) {
-    return -kENOENT;
-  }
   const ErrnoOr<Ref<Inode>> inode = inode_of_user_path(
       old_directory, old_path, flags & kAtSymlinkFollow ? FinalLink::kFollow : FinalLink::kStay, flags);
   if (!inode) {
@@ -183,6 +180,7 @@ i64 make_hard_link(u64 old_directory, u64 old_path, u64 new_directory, u64 new_p
   }
   const i64 error = target.directory->as_directory()->link(target.name(), *inode);
   if (error == 0) {
+    (*inode)->nameless = false;
     notify_links(**inode);
     notify_entry(*target.directory, target.name(), kCreated, false);
   }

@@ -39,6 +39,34 @@ u64 PageRuns::overlap_with_all(PageRun run) const {
   return found;
 }
 
+std::optional<u64> PageRuns::next_in(u64 page) const {
+  std::optional<u64> found;
+  if (page < recent_.end()) {
+    found = std::max(page, recent_.first);
+  }
+  for (auto at = ending_from(page); at != rest_.end(); ++at) {
+    if (page < at->run.end()) {
+      const u64 here = std::max(page, at->run.first);
+      return found ? std::min(*found, here) : here;
+    }
+  }
+  return found;
+}
+
+u64 PageRuns::next_out(u64 page) const {
+  // No two runs touch: behind one is a hole.
+  if (overlap(recent_, {page, 1}) != 0) {
+    return recent_.end();
+  }
+  const auto at = ending_from(page);
+  for (auto run = at; run != rest_.end() && run->run.first <= page; ++run) {
+    if (page < run->run.end()) {
+      return run->run.end();
+    }
+  }
+  return page;
+}
+
 u64 PageRuns::prefix(PageRun run, u64 most) const {
   u64 pages = 0;
   for (; pages < run.pages; ++pages) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/intrusive/set.hpp>
+#include <optional>
 
 #include "guest-mm/kernel/files/window_plan.h"
 
@@ -22,6 +23,10 @@ class PageRuns {
   }
   // How long a prefix of the run has at most `most` pages that are not in the set.
   [[nodiscard]] u64 prefix(PageRun run, u64 most) const;
+  // The first page from `page` on that is in the set, or is not; all that follow the last run are not. Null:
+  // none is.
+  [[nodiscard]] std::optional<u64> next_in(u64 page) const;
+  [[nodiscard]] u64 next_out(u64 page) const;
   // False: no memory, and nothing has changed.
   [[nodiscard]] bool add(PageRun run);
   // Takes out the pages from `page` on. Needs no memory.

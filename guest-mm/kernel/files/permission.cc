@@ -63,12 +63,19 @@ void give_owner(Inode& made, const Inode* directory) {
   }
 }
 
+// Without the right to execute it the bit means something else, and its group may keep it
+// (fs/attr.c, setattr_should_drop_sgid).
+bool loses_set_group(const Inode& inode) {
+  return (inode.mode & kGroupExecute) != 0 ||
+         (!identity().in_group(inode.gid) && !capable(Capability::kFsetid));
+}
+
 void drop_privileged_bits(Inode& inode) {
   if ((inode.mode & (kSetUser | kSetGroup)) == 0 || !inode.is_regular() || capable(Capability::kFsetid)) {
     return;
   }
   inode.mode &= ~kSetUser;
-  if ((inode.mode & kGroupExecute) != 0) {
+  if (loses_set_group(inode)) {
     inode.mode &= ~kSetGroup;
   }
 }

@@ -43,6 +43,8 @@ i64 may_create(const Inode& directory);
 i64 may_remove(const Inode& directory, const Inode& victim);
 // Owner and group of what the running thread makes in the directory; set-group-ID directories hand theirs on.
 void give_owner(Inode& made, const Inode* directory);
+// Whether a file that changes its owner, or is written without CAP_FSETID, is set-group-ID no more.
+bool loses_set_group(const Inode& inode);
 // Takes set-user-ID and set-group-ID away from a file that is written, unless the writer has CAP_FSETID.
 void drop_privileged_bits(Inode& inode);
 

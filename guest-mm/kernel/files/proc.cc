@@ -58,9 +58,11 @@ struct SystemEntry {
 };
 constexpr const SettingTree* kTrees[] = {&kProcSys, &kProcSysVIpc, &kProcNet};
 constexpr SystemEntry kSystemFiles[] = {
-    {"meminfo", proc_meminfo}, {"uptime", proc_uptime},           {"loadavg", proc_loadavg},
-    {"mounts", proc_mounts},   {"version", proc_version},         {"cpuinfo", proc_cpuinfo},
-    {"stat", proc_stat},       {"filesystems", proc_filesystems}, {"cmdline", proc_command_line},
+    {"meminfo", proc_meminfo}, {"uptime", proc_uptime},
+    {"loadavg", proc_loadavg}, {"mounts", proc_mounts},
+    {"version", proc_version}, {"cpuinfo", proc_cpuinfo},
+    {"stat", proc_stat},       {"filesystems", proc_filesystems},
+    {"locks", proc_locks},     {"cmdline", proc_command_line},
 };
 
 // /proc

@@ -20,6 +20,7 @@ void proc_version(TextBuilder& out);
 void proc_cpuinfo(TextBuilder& out);
 void proc_stat(TextBuilder& out);
 void proc_filesystems(TextBuilder& out);
+void proc_locks(TextBuilder& out);
 void proc_command_line(TextBuilder& out);
 void proc_mountinfo(TextBuilder& out);
 void proc_nopte(TextBuilder& out);  // ours: how the kernel's calls are bound

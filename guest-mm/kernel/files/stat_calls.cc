@@ -51,12 +51,18 @@ static_assert(sizeof(StatFs) == 120);
 
 constexpr u32 kStatFlags = kAtSymlinkNoFollow | kAtNoAutomount | kAtEmptyPath | kAtSyncTypes;
 
+// Since Linux 6.11 a null path with kAtEmptyPath is an empty one.
+ErrnoOr<Ref<Inode>> inode_to_describe(u64 directory, u64 path, u32 flags) {
+  const FinalLink final = (flags & kAtSymlinkNoFollow) != 0 ? FinalLink::kStay : FinalLink::kFollow;
+  return path == 0 && (flags & kAtEmptyPath) != 0 ? inode_of_path(directory, {}, final, flags)
+                                                  : inode_of_user_path(directory, path, final, flags);
+}
+
 i64 stat_path(u64 directory, u64 path, u64 out, u32 flags) {
   if ((flags & ~kStatFlags) != 0) {
     return -kEINVAL;
   }
-  const ErrnoOr<Ref<Inode>> inode = inode_of_user_path(
-      directory, path, flags & kAtSymlinkNoFollow ? FinalLink::kStay : FinalLink::kFollow, flags);
+  const ErrnoOr<Ref<Inode>> inode = inode_to_describe(directory, path, flags);
   if (!inode) {
     return negated(inode.error());
   }
@@ -105,6 +111,7 @@ bool may_become(const Inode& inode, u64 bytes) {
 // What a change of the contents answers; who watches is told.
 i64 modified(Inode& inode, i64 error) {
   if (error == 0) {
+    drop_privileged_bits(inode);
     notify(inode, kModified);
   }
   return error;
@@ -133,11 +140,7 @@ i64 truncate_inode(Inode& inode, u64 bytes) {
   if (!may_become(inode, bytes)) {
     return -kEFBIG;
   }
-  const i64 error = inode.truncate(bytes);
-  if (error == 0) {
-    drop_privileged_bits(inode);
-  }
-  return modified(inode, error);
+  return modified(inode, inode.truncate(bytes));
 }
 
 }  // namespace
@@ -158,22 +161,33 @@ i64 sys_fstat(const SyscallArgs& args) {
 }
 
 i64 sys_statx(const SyscallArgs& args) {
-  constexpr u32 kBasicStats = 0x7ff;
+  constexpr u32 kBasicStats = 0x7ff, kBorn = 0x800, kMountId = 0x1000, kMountRoot = 0x2000;
   constexpr u64 kReservedMask = 0x8000'0000;
   const u32 flags = static_cast<u32>(args.a2);
   if ((args.a3 & kReservedMask) != 0 || (flags & kAtSyncTypes) == kAtSyncTypes ||
       (flags & ~kStatFlags) != 0) {
     return -kEINVAL;
   }
-  const ErrnoOr<Ref<Inode>> inode = inode_of_user_path(
-      args.a0, args.a1, flags & kAtSymlinkNoFollow ? FinalLink::kStay : FinalLink::kFollow, flags);
+  const ErrnoOr<Ref<Inode>> inode = inode_to_describe(args.a0, args.a1, flags);
   if (!inode) {
     return negated(inode.error());
   }
   Stat stat;
   (*inode)->stat(stat);
   Statx answer;
-  answer.mask = kBasicStats;
+  answer.mask = kBasicStats | kMountId;
+  answer.mount = device_minor(stat.dev);
+  answer.attributes_mask = kMountRoot;
+  const Inode& found = **inode;
+  const bool root = &found == &root_directory() || is_mount_root(found) ||
+                    (found.parent != nullptr && found.is_directory() &&
+                     found.parent->device_of_file_system() != found.device_of_file_system());
+  answer.attributes = root ? kMountRoot : 0;
+  if ((args.a3 & kBorn) != 0 && found.in_tmpfs()) {
+    const Timespec born = to_timespec(found.born_ns);
+    answer.mask |= kBorn;
+    answer.born = statx_time(born);
+  }
   answer.block_bytes = static_cast<u32>(stat.block_bytes);
   answer.links = static_cast<u32>(stat.nlink);
   answer.uid = stat.uid;
@@ -243,7 +257,7 @@ i64 sys_fallocate(const SyscallArgs& args) {
   if ((args.a1 & kPunchHole) != 0) {
     return modified(*file->inode(), file->punch(args.a2, args.a3));
   }
-  if ((args.a1 & kKeepSize) == 0 && !may_become(*file->inode(), static_cast<u64>(end))) {
+  if (!may_become(*file->inode(), static_cast<u64>(end))) {
     return -kEFBIG;
   }
   if (const i64 error = file->allocate(args.a2, args.a3); error != 0) {

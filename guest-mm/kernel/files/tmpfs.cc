@@ -4,6 +4,7 @@
 
 #include "guest-mm/kernel/files/device_nodes.h"
 #include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/files/permission.h"
 #include "guest-mm/kernel/files/pipe.h"
 #include "guest-mm/kernel/files/tmpfs_directory.h"
 #include "guest-mm/kernel/files/tmpfs_special.h"
@@ -79,7 +80,7 @@ i64 TmpfsFile::in_pieces(u64 bytes, FunctionRef<i64(u64 done, u64 piece)> one) {
 
 i64 TmpfsFile::read(IoBuffer to, u64 bytes, u64 offset) {
   if (offset >= bytes_ || bytes == 0) {
-    return 0;
+    return static_cast<i64>(offset + bytes) < 0 ? -kEINVAL : 0;
   }
   bytes = std::min(bytes, bytes_ - offset);
   const u64 data_end = mapped_ ? bytes_ : data_end_;
@@ -103,7 +104,7 @@ i64 TmpfsFile::write(IoBuffer from, u64 bytes, u64 offset) {
     return 0;
   }
   if (offset >= kLimitBytes) {
-    return -kEFBIG;
+    return static_cast<i64>(offset + bytes) < 0 ? -kEINVAL : -kEFBIG;
   }
   bytes = std::min(bytes, kLimitBytes - offset);
   if (seals_ != kSealSeal) [[unlikely]] {
@@ -112,14 +113,42 @@ i64 TmpfsFile::write(IoBuffer from, u64 bytes, u64 offset) {
       return -kEPERM;
     }
   }
-  const i64 written =
-      bytes <= kPieceBytes ? write_piece(from, bytes, offset) : in_pieces(bytes, [&](u64 done, u64 piece) {
-        return write_piece(from.after(done), piece, offset + done);
-      });
+  const bool grows = mapped_ && from.is_user() && offset + bytes > pages_to_bytes(object_->pages());
+  const i64 written = grows                  ? write_by_pages(from, bytes, offset)
+                      : bytes <= kPieceBytes ? write_piece(from, bytes, offset)
+                                             : in_pieces(bytes, [&](u64 done, u64 piece) {
+                                                 return write_piece(from.after(done), piece, offset + done);
+                                               });
   if (written > 0) {
     touch_modified();
+    constexpr u32 kPrivileged = 06000;
+    if ((mode & kPrivileged) != 0) [[unlikely]] {
+      drop_privileged_bits(*this);
+    }
   }
   return written;
+}
+
+// The buffer may be a mapping of what the write makes room for: as Linux, each page is read before the file
+// grows for it.
+i64 TmpfsFile::write_by_pages(IoBuffer from, u64 bytes, u64 offset) {
+  const HeapBuffer page(kPageBytes);
+  if (!page) {
+    return -kENOSPC;
+  }
+  u64 done = 0;
+  while (done < bytes) {
+    const u64 piece = std::min(bytes - done, kPageBytes - ((offset + done) & kPageMask));
+    const IoBuffer::Copied copied = from.after(done).get(page.data(), piece);
+    const i64 moved = copied.bytes == 0 ? to_errno(copied.status)
+                                        : write_piece(IoBuffer::kernel(static_cast<const void*>(page.data())),
+                                                      copied.bytes, offset + done);
+    if (moved <= 0) {
+      return done != 0 ? static_cast<i64>(done) : moved;
+    }
+    done += static_cast<u64>(moved);
+  }
+  return static_cast<i64>(done);
 }
 
 i64 TmpfsFile::read_piece(IoBuffer to, u64 bytes, u64 offset) {

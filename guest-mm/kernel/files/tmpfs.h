@@ -53,6 +53,10 @@ class TmpfsFile final : public Inode {
     writers_ -= (flags & kOpenAccessMask) != kOpenReadOnly ? 1 : 0;
   }
 
+  // Where data begins, or a hole, from `offset` on; the file's end is a hole. -kENXIO: at or behind the end,
+  // or no data follows.
+  [[nodiscard]] i64 seek_data(u64 offset) const;
+  [[nodiscard]] i64 seek_hole(u64 offset) const;
   i64 read(IoBuffer to, u64 bytes, u64 offset);
   i64 write(IoBuffer from, u64 bytes, u64 offset);
   // Seals (seals.h). Errors of add_seals: kEPERM (sealed against it), kEBUSY (kSealWrite, and a program could
@@ -79,6 +83,7 @@ class TmpfsFile final : public Inode {
   static i64 in_pieces(u64 bytes, FunctionRef<i64(u64 done, u64 piece)> one);
   i64 read_piece(IoBuffer to, u64 bytes, u64 offset);
   i64 write_piece(IoBuffer from, u64 bytes, u64 offset);
+  i64 write_by_pages(IoBuffer from, u64 bytes, u64 offset);
   // Errors: kENOSPC, and nothing has changed.
   i64 reserve_small(u64 bytes);
   i64 write_small(IoBuffer from, u64 bytes, u64 offset);

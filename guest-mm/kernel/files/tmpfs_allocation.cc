@@ -1,4 +1,6 @@
 // TmpfsFile: seals, and what fallocate does: room and holes.
+#include <algorithm>
+
 #include "guest-mm/core/vma.h"
 #include "guest-mm/kernel/files/object_zeros.h"
 #include "guest-mm/kernel/files/tmpfs.h"
@@ -20,6 +22,37 @@ u64 TmpfsFile::writable_bytes(u64 offset, u64 bytes) const {
   }
   const u64 whole = bytes_ & ~kPageMask;
   return offset < whole ? whole - offset : 0;
+}
+
+i64 TmpfsFile::seek_data(u64 offset) const {
+  if (offset >= bytes_) {
+    return -kENXIO;
+  }
+  if (part_ || mapped_) {
+    return static_cast<i64>(offset);
+  }
+  if (!object_) {
+    return offset < data_end_ ? static_cast<i64>(offset) : -kENXIO;
+  }
+  const std::optional<u64> page = written_.next_in(offset >> kPageShift);
+  const u64 at = page ? std::max(offset, pages_to_bytes(*page)) : bytes_;
+  return at < bytes_ ? static_cast<i64>(at) : -kENXIO;
+}
+
+i64 TmpfsFile::seek_hole(u64 offset) const {
+  if (offset >= bytes_) {
+    return -kENXIO;
+  }
+  if (part_ || mapped_) {
+    return static_cast<i64>(bytes_);
+  }
+  u64 hole = offset;
+  if (object_) {
+    hole = pages_to_bytes(written_.next_out(offset >> kPageShift));
+  } else if (offset < data_end_) {
+    hole = pages_to_bytes(bytes_to_pages(data_end_));
+  }
+  return static_cast<i64>(std::min(std::max(offset, hole), bytes_));
 }
 
 i64 TmpfsFile::add_seals(u32 seals) {

@@ -7,6 +7,7 @@
 #include "guest-mm/kernel/files/io_vectors.h"
 #include "guest-mm/kernel/files/notify.h"
 #include "guest-mm/kernel/files/pipe.h"
+#include "guest-mm/kernel/files/tmpfs.h"
 #include "guest-mm/kernel/net/socket.h"
 
 namespace nopte::guest {
@@ -210,15 +211,19 @@ i64 sys_lseek(const SyscallArgs& args) {
       base = static_cast<i64>(file->end_bytes());
       break;
     case kSeekData:
-    case kSeekHole:  // everything is data, with one hole at the end
-      if (file->inode()->as_tmpfs_file() == nullptr) {
+    case kSeekHole: {
+      const TmpfsFile* const data = file->inode()->as_tmpfs_file();
+      if (data == nullptr) {
         return -kEINVAL;
       }
-      if (offset < 0 || static_cast<u64>(offset) >= file->end_bytes()) {
-        return -kENXIO;
+      const i64 found = offset < 0             ? -kENXIO
+                        : args.a2 == kSeekHole ? data->seek_hole(static_cast<u64>(offset))
+                                               : data->seek_data(static_cast<u64>(offset));
+      if (found >= 0) {
+        file->position = static_cast<u64>(found);
       }
-      base = args.a2 == kSeekHole ? static_cast<i64>(file->end_bytes()) - offset : 0;
-      break;
+      return found;
+    }
     default:
       return -kEINVAL;
   }
