@@ -38,6 +38,7 @@ enum class Capability : u32 {
   kMknod = 27,
   kLease = 28,
   kSetfcap = 31,
+  kCheckpointRestore = 40,
 };
 inline constexpr u32 kLastCapability = 40;
 using CapabilitySet = u64;

@@ -175,7 +175,9 @@ void become(Thread& self, NewImage& image) {
   finish_vfork(self);
   self.files->table.close_on_exec();
   files::Inode* const executable = image.executable.detach();
+  ++executable->running;
   if (files::Inode* before = std::exchange(self.process->executable, executable); before != nullptr) {
+    --before->running;
     before->release();
   }
   std::memcpy(self.comm, image.comm, sizeof(self.comm));

@@ -103,6 +103,7 @@ void copy_process(Process& child, Process& parent, const CloneRequest& request) 
   child.executable = parent.executable;
   if (child.executable != nullptr) {
     child.executable->retain();
+    ++child.executable->running;
   }
   if (child.limits != parent.limits) {
     parent.limits->retain();
@@ -155,11 +156,11 @@ i64 give_pidfd(Thread& child, Thread& parent, const CloneRequest& request) {
   return descriptor;
 }
 
-Result<Thread*> create(u64 flags) {
-  if ((flags & kCloneThread) != 0) {
-    return create_thread();
+Result<Thread*> create(const CloneRequest& request) {
+  if ((request.flags & kCloneThread) != 0) {
+    return create_thread(request.wanted_tid);
   }
-  const Result<Process*> process = create_process();
+  const Result<Process*> process = create_process(request.wanted_tid);
   return process ? Result<Thread*>(&(*process)->leader()) : Fail(process.error());
 }
 
@@ -187,7 +188,7 @@ i64 clone(const SyscallArgs& args, const CloneRequest& request) {
       return (flags & kCloneNamespaces) != 0 ? not_built(args, "namespaces", error) : error;
     }
   }
-  const Result<Thread*> created = create(flags);
+  const Result<Thread*> created = create(request);
   if (!created) {
     return to_errno(created.error());
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/files/pidfd.h"
@@ -32,6 +33,7 @@ struct ChildEvent {
   i32 wait_status = 0;
   i32 code = 0;    // si_code
   i32 status = 0;  // si_status
+  u32 uid = 0;
   u64 cpu_ns = 0;
   u64 most_resident = 0;
   bool as_self = false;
@@ -78,6 +80,7 @@ ChildEvent ended_event(const Process& child) {
           .wait_status = child.exit_status,
           .code = signal != 0 ? kCldKilled : kCldExited,
           .status = signal != 0 ? signal : child.exit_status >> 8,
+          .uid = identity_of(child.leader()).user.real,
           .cpu_ns = child.leader().cpu_ns + child.ended_cpu_ns + child.children_cpu_ns,
           .most_resident = std::max(child.most_resident, child.children_most_resident),
           .as_self = child.as_its_maker};
@@ -103,6 +106,7 @@ ChildEvent take_event(Process& child, u64 options) {
             .wait_status = child.stop_signal << 8 | kStoppedMark,
             .code = kCldStopped,
             .status = child.stop_signal,
+            .uid = identity_of(child.leader()).user.real,
             .cpu_ns = 0,
             .most_resident = 0,
             .as_self = false};
@@ -114,6 +118,7 @@ ChildEvent take_event(Process& child, u64 options) {
             .wait_status = kContinuedStatus,
             .code = kCldContinued,
             .status = kSIGCONT,
+            .uid = identity_of(child.leader()).user.real,
             .cpu_ns = 0,
             .most_resident = 0,
             .as_self = false};
@@ -284,6 +289,7 @@ i64 sys_waitid(const SyscallArgs& args) {
       info.signal = kSIGCHLD;
       info.code = event.code;
       info.from.pid = event.pid;
+      info.from.uid = event.uid;
       info.from.status = event.status;
     }
     if (!arch::copy_to_user(Gva{args.a2}, &info, sizeof(info))) {

@@ -102,6 +102,9 @@ ErrnoOr<Ref<File>> open_executable(Inode& inode) {
   if (!inode.is_regular() || permission(inode, kMayExecute) != 0) {
     return ErrnoFail(kEACCES);
   }
+  if (inode.writers != 0) {
+    return ErrnoFail(kETXTBSY);
+  }
   ErrnoOr<Ref<File>> file = inode.open(kOpenReadOnly);
   if (file) {
     notify(inode, kOpened);

@@ -30,7 +30,9 @@ class Inode : public RefCounted {
   u32 uid = 0;
   u32 gid = 0;
   u32 links = 1;
-  u64 device = 0;  // of a device node
+  u32 running = 0;  // processes whose program it is: nobody may write it meanwhile
+  u32 writers = 0;  // of a regular file, open for writing: nobody may execute it meanwhile
+  u64 device = 0;   // of a device node
   u64 accessed_ns;
   u64 modified_ns;  // Unix time
   u64 changed_ns;

@@ -17,7 +17,10 @@ alignas(8) constinit const u8 kZeroPage[kPageBytes] = {};
 // An open regular file.
 class TmpfsOpenFile final : public File {
  public:
-  TmpfsOpenFile(TmpfsFile& file, u32 flags) : File(Ref<Inode>(&file), flags), file_(file) {}
+  TmpfsOpenFile(TmpfsFile& file, u32 flags) : File(Ref<Inode>(&file), flags), file_(file) {
+    file_.writers += writable() ? 1 : 0;
+  }
+  ~TmpfsOpenFile() override { file_.writers -= writable() ? 1 : 0; }
 
   [[nodiscard]] bool seekable() const override { return true; }
   i64 read(IoBuffer to, u64 bytes, u64 offset) override { return file_.read(to, bytes, offset); }
@@ -50,6 +53,9 @@ class TmpfsOpenFile final : public File {
 TmpfsFile::TmpfsFile(u32 permissions) : Inode(kModeRegular | permissions) {}
 
 ErrnoOr<Ref<File>> TmpfsFile::open(u32 flags) {
+  if (running != 0 && (flags & kOpenAccessMask) != kOpenReadOnly) {
+    return ErrnoFail(kETXTBSY);
+  }
   Ref<File> file = make_counted<TmpfsOpenFile>(*this, flags);
   if (!file) {
     return ErrnoFail(kENOMEM);
@@ -269,6 +275,9 @@ Result<void> TmpfsFile::leave_small(u64 bytes) {
 }
 
 i64 TmpfsFile::truncate(u64 bytes) {
+  if (running != 0) {
+    return -kETXTBSY;
+  }
   if (bytes > kLimitBytes) {
     return -kEFBIG;
   }
