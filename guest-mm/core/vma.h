@@ -14,7 +14,7 @@ enum VmaFlag : u32 {
   kVmaNoReserve = 1 << 2,    // not counted against total memory
   kVmaDontFork = 1 << 3,     // a clone is without it
   kVmaWipeOnFork = 1 << 4,   // a clone has it empty
-  kVmaDontDump = 1 << 5,     // for /proc alone: there are no core dumps
+  kVmaDontDump = 1 << 5,     // not in a core file
   kVmaLocked = 1 << 6,       // mlock
   kVmaLockOnFault = 1 << 7,  // beside kVmaLocked: what is not touched need not be there
   kVmaSealed = 1 << 8,       // mseal: neither unmapped nor moved, nor given other rights

@@ -193,7 +193,11 @@ void end_process(Process& process) {
   }
   const i32 signal = termination_signal(process.exit_status);
   process.unclaimed = parent_ignores_children(*process.parent) && process.exit_signal == kSIGCHLD;
-  tell_parent(process, signal != 0 ? kCldKilled : kCldExited,
+  const bool dumped = (process.exit_status & 0x80) != 0;
+  tell_parent(process,
+              signal == 0 ? kCldExited
+              : dumped    ? kCldDumped
+                          : kCldKilled,
               signal != 0 ? signal : process.exit_status >> 8);
   if (process.unclaimed) {
     set_parent(process, nullptr);

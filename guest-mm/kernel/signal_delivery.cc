@@ -2,6 +2,7 @@
 #include <cstring>
 #include <utility>
 
+#include "guest-mm/kernel/core_dump.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/signal_frame.h"
@@ -273,7 +274,7 @@ void deliver_signals(UserRegisters& registers) {
         }
         break;
       case DefaultAction::kEnd:
-        exit_process(signal);
+        exit_process(end_by_signal(signal, registers));
     }
   }
   settle_interrupted_call(registers, nullptr);

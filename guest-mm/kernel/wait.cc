@@ -72,13 +72,15 @@ bool matches(const Process& child, const WaitRequest& request) {
   return false;
 }
 
-constexpr i32 kStoppedMark = 0x7f;
+constexpr i32 kStoppedMark = 0x7f, kDumpedMark = 0x80;
 
 ChildEvent ended_event(const Process& child) {
   const i32 signal = child.exit_status & 0x7f;
   return {.pid = child.pid,
           .wait_status = child.exit_status,
-          .code = signal != 0 ? kCldKilled : kCldExited,
+          .code = signal == 0                              ? kCldExited
+                  : (child.exit_status & kDumpedMark) != 0 ? kCldDumped
+                                                           : kCldKilled,
           .status = signal != 0 ? signal : child.exit_status >> 8,
           .uid = identity_of(child.leader()).user.real,
           .cpu_ns = child.leader().cpu_ns + child.ended_cpu_ns + child.children_cpu_ns,
