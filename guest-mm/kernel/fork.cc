@@ -77,6 +77,8 @@ void copy_thread(Thread& child, const Thread& parent, const CloneRequest& reques
   child.scheduling = parent.scheduling;
   child.memory_policy = parent.memory_policy;
   child.personality = parent.personality;
+  child.machine_check_kill = parent.machine_check_kill;
+  child.timer_slack_ns = child.usual_timer_slack_ns = parent.timer_slack_ns;
   child.signals.blocked = parent.signals.blocked;
   if ((request.flags & kCloneVm) == 0 || (request.flags & kCloneVfork) != 0) {
     child.signals.alternate = parent.signals.alternate;
@@ -111,6 +113,8 @@ void copy_process(Process& child, Process& parent, const CloneRequest& request) 
   }
   child.barriers = parent.barriers;
   child.dumpable = parent.dumpable;
+  child.io_flusher = parent.io_flusher;
+  child.merges_memory = parent.merges_memory;
   child.oom_score_adj = parent.oom_score_adj;
   child.inherited_pages = current().space->pages();
   child.maker_tid = current().tid;
