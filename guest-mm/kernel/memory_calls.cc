@@ -101,6 +101,11 @@ i64 take_file(u64 descriptor, u64 flags, MapRequest& request) {
   }
   if (!file->readable()) return -kEACCES;
   if ((flags & kMapGrowsDown) != 0) return -kEINVAL;
+  if (file->is_secret()) [[unlikely]] {
+    if (request.sharing != Sharing::kShared) return -kEINVAL;
+    if (!may_lock_more(bytes_to_pages(bytes))) return -kEAGAIN;
+    request.flags |= kVmaLocked | kVmaDontDump | kVmaSecret;
+  }
   const auto object = file->mmap_object(request.perm, request.sharing);
   if (!object) return -object.error();
   // Without an object it is like anonymous memory (/dev/zero).
