@@ -82,8 +82,8 @@ struct Process {
 
   bool dumpable = true;  // prctl(2); others of its user may look into it
   bool child_subreaper = false;
-  bool io_flusher = false;     // prctl(2); kept and told
-  bool merges_memory = false;  // PR_SET_MEMORY_MERGE; kept, inherited and told
+  bool io_flusher = false;      // prctl(2); kept and told
+  bool merges_memory = false;   // PR_SET_MEMORY_MERGE; kept, inherited and told
   short oom_score_adj = 0;      // kept, inherited and told: nobody is chosen to end
   i32 parent_death_signal = 0;  // 0: none
 
