@@ -117,6 +117,10 @@ class AddressSpace {
   // Whether the program is to have large leaves at all, now and later; a clone says the same. Cannot fail.
   void bar_large_leaves(bool barred);
   [[nodiscard]] bool large_leaves_barred() const { return unasked_.barred(); }
+  // PR_SET_MDWE's bits: 1, nothing becomes executable that was not, nor is writable and executable; with 2,
+  // not in a clone.
+  void bar_write_exec(u8 bits) { write_exec_barred_ = bits; }
+  [[nodiscard]] u8 write_exec_barred() const { return write_exec_barred_; }
   // Which pages of the range, at most kMostResident, are in memory: bit n says it of page n. Precondition: it
   // is covered.
   [[nodiscard]] Result<u64> resident(VaRange range) const { return mm_ops().region_resident(id(), range); }
@@ -220,7 +224,8 @@ class AddressSpace {
   SpaceLimits limits_;
   Usage unasked_{};       // of a region of which the program has said nothing
   u32 future_flags_ = 0;  // VmaFlag of what is mapped from now on
-  u32 seen_flags_ = 0;    // VmaFlag that some region had, once
+  u8 write_exec_barred_ = 0;
+  u32 seen_flags_ = 0;  // VmaFlag that some region had, once
   u64 last_walk_ = 0;
   GapIndex gaps_;
   RegionTree tree_;

@@ -25,6 +25,7 @@ Result<Ref<AddressSpace>> AddressSpace::clone() {
   child->mmap_top_ = mmap_top_;
   child->unasked_ = unasked_;
   child->limits_ = limits_;
+  child->write_exec_barred_ = (write_exec_barred_ & 2) != 0 ? 0 : write_exec_barred_;
   child->seen_flags_ = seen_flags_;
   if (may_have(kVmaForkFlags)) NOPTE_TRY(child->forget_what_stays_with_the_parent());
   return child;

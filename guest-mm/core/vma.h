@@ -23,6 +23,7 @@ enum VmaFlag : u32 {
 // What a guard's rights are once it is none.
 inline constexpr u32 kVmaGuardShift = 10;
 inline constexpr u32 kVmaGuardMask = kVmaGuard | u32{Perm::kAll} << kVmaGuardShift;
+inline constexpr u32 kVmaSecret = u32{1} << 13;  // memfd_secret: for the space's own accesses alone
 // mbind's word, for get_mempolicy to tell again: five bits of the policy, and whether it named the node.
 inline constexpr u32 kVmaPolicyShift = 24;
 inline constexpr u32 kVmaPolicyMask = u32{0x3f} << kVmaPolicyShift;

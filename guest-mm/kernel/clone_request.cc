@@ -5,7 +5,7 @@
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/user_memory.h"
-#include "guest-mm/kernel/refusals.h"
+#include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/signal.h"
 #include "pvops/mm_ops.h"
 
@@ -79,11 +79,22 @@ i64 load_clone_request(const SyscallArgs& args, CloneRequest& request) {
   if (!valid(arguments, bytes)) {
     return -kEINVAL;
   }
+  i32 wanted_tid = 0;
   if (arguments.set_tid_count != 0) {
-    return not_built(args, "set_tid", -kEINVAL);
+    // There is one namespace of numbers.
+    if (const i64 error = files::get_user(wanted_tid, arguments.set_tid);
+        error != 0 || arguments.set_tid_count > 1) {
+      return error != 0 ? error : -kEINVAL;
+    }
+    if (wanted_tid <= 0 || wanted_tid >= g_pid_limit) {
+      return -kEINVAL;
+    }
+    if (!capable(Capability::kSysAdmin) && !capable(Capability::kCheckpointRestore)) {
+      return -kEPERM;
+    }
   }
   if ((arguments.flags & kCloneIntoCgroup) != 0) {
-    return not_built(args, "control groups", -kEINVAL);
+    return -kEBADF;  // no descriptor is of a control group
   }
   request = {.flags = arguments.flags,
              .exit_signal = static_cast<i32>(arguments.exit_signal),
@@ -91,7 +102,8 @@ i64 load_clone_request(const SyscallArgs& args, CloneRequest& request) {
              .parent_tid = arguments.parent_tid,
              .child_tid = arguments.child_tid,
              .tls = arguments.tls,
-             .pidfd = arguments.pidfd};
+             .pidfd = arguments.pidfd,
+             .wanted_tid = wanted_tid};
   return 0;
 }
 

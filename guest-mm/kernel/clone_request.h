@@ -25,7 +25,8 @@ struct CloneRequest {
   u64 parent_tid = 0;
   u64 child_tid = 0;
   u64 tls = 0;
-  u64 pidfd = 0;  // where its number goes
+  u64 pidfd = 0;       // where its number goes
+  i32 wanted_tid = 0;  // 0: any
 };
 
 // clone(2)'s arguments; nothing of them is checked.

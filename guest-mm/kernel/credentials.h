@@ -42,6 +42,7 @@ enum class Capability : u32 {
   kLease = 28,
   kSetfcap = 31,
   kSyslog = 34,
+  kCheckpointRestore = 40,
 };
 inline constexpr u32 kLastCapability = 40;
 using CapabilitySet = u64;

@@ -33,11 +33,17 @@ bool parent_ignores_children(const Process& parent) {
   return action.handler == SignalAction::kIgnore || (action.flags & kSaNocldwait) != 0;
 }
 
+SignalInfo child_info(const Process& process, i32 code, i32 status) {
+  return {.code = code,
+          .pid = process.pid,
+          .value = static_cast<u64>(status),
+          .uid = identity_of(process.leader()).user.real};
+}
+
 void tell_parent(Process& process, i32 code, i32 status) {
   Process& parent = *process.parent;
   if (process.exit_signal != 0 && process.exit_signal <= kSignals) {
-    send_signal(parent, process.exit_signal,
-                SignalInfo{.code = code, .pid = process.pid, .value = static_cast<u64>(status)});
+    send_signal(parent, process.exit_signal, child_info(process, code, status));
   }
   wake(parent.child_event);
 }
@@ -55,8 +61,7 @@ bool forget_stop(Process& process) {
 void tell_of_stop(const Process& process, i32 code, i32 signal) {
   Process& parent = *process.parent;
   if (((*parent.signals.actions)[kSIGCHLD].flags & kSaNocldstop) == 0) {
-    send_signal(parent, kSIGCHLD,
-                SignalInfo{.code = code, .pid = process.pid, .value = static_cast<u64>(signal)});
+    send_signal(parent, kSIGCHLD, child_info(process, code, signal));
   }
   wake(parent.child_event);
 }
@@ -169,9 +174,9 @@ void end_process(Process& process) {
   if (process.semaphore_undos != nullptr) [[unlikely]] {
     ipc::undo_semaphores(process);
   }
-  if (process.executable != nullptr) {
-    --process.executable->running;
-    std::exchange(process.executable, nullptr)->release();
+  if (files::Inode* const executable = std::exchange(process.executable, nullptr); executable != nullptr) {
+    --executable->running;
+    executable->release();
   }
   if (process.pid == process.sid) [[unlikely]] {
     tty::leader_ended(process);

@@ -83,6 +83,8 @@ void copy_thread(Thread& child, const Thread& parent, const CloneRequest& reques
   }
   child.memory_policy = parent.memory_policy;
   child.personality = parent.personality;
+  child.machine_check_kill = parent.machine_check_kill;
+  child.timer_slack_ns = child.usual_timer_slack_ns = parent.timer_slack_ns;
   child.signals.blocked = parent.signals.blocked;
   if ((request.flags & kCloneVm) == 0) {
     child.rseq = parent.rseq;
@@ -130,6 +132,8 @@ void copy_process(Process& child, Process& parent, const CloneRequest& request) 
   }
   child.barriers = parent.barriers;
   child.dumpable = parent.dumpable;
+  child.io_flusher = parent.io_flusher;
+  child.merges_memory = parent.merges_memory;
   child.oom_score_adj = parent.oom_score_adj;
   child.inherited_pages = current().space->pages();
   child.maker_tid = current().tid;
@@ -175,11 +179,11 @@ i64 give_pidfd(Thread& child, Thread& parent, const CloneRequest& request) {
   return descriptor;
 }
 
-Result<Thread*> create(u64 flags) {
-  if ((flags & kCloneThread) != 0) {
-    return create_thread();
+Result<Thread*> create(const CloneRequest& request) {
+  if ((request.flags & kCloneThread) != 0) {
+    return create_thread(request.wanted_tid);
   }
-  const Result<Process*> process = create_process();
+  const Result<Process*> process = create_process(request.wanted_tid);
   return process ? Result<Thread*>(&(*process)->leader()) : Fail(process.error());
 }
 
@@ -212,7 +216,7 @@ i64 clone(const SyscallArgs& args, const CloneRequest& request) {
     return -kEAGAIN;
   }
   parent.too_many_processes = false;
-  const Result<Thread*> created = create(flags);
+  const Result<Thread*> created = create(request);
   if (!created) {
     return to_errno(created.error());
   }

@@ -1,6 +1,7 @@
 // Who a process is: numbers, groups, sessions. Users: credential_calls.cc.
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/refusals.h"
 #include "guest-mm/kernel/syscall.h"
 #include "pvops/mm_ops.h"
 
@@ -85,7 +86,7 @@ i64 sys_set_tid_address(const SyscallArgs& args) {
 }
 
 i64 sys_arch_prctl(const SyscallArgs& args) {
-  constexpr u64 kSetFs = 0x1002, kGetFs = 0x1003;
+  constexpr u64 kSetFs = 0x1002, kGetFs = 0x1003, kGetCpuid = 0x1011, kSetCpuid = 0x1012;
   Thread& self = current();
   switch (args.a0 & 0xffff'ffff) {
     case kSetFs:
@@ -98,8 +99,12 @@ i64 sys_arch_prctl(const SyscallArgs& args) {
     case kGetFs:
       self.fs_base = arch::fs_base();
       return arch::copy_to_user(Gva{args.a1}, &self.fs_base, sizeof(self.fs_base)) ? 0 : -kEFAULT;
+    case kGetCpuid:
+      return 1;  // it does not fault
+    case kSetCpuid:
+      return -kENODEV;  // and cannot be made to
     default:
-      return -kEINVAL;
+      return not_built(args, "this code", -kEINVAL);
   }
 }
 

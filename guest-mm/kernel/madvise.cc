@@ -78,9 +78,10 @@ i64 populate(VaRange range, bool write) {
     if ((vma.flags & kVmaGuard) != 0) return -kEFAULT;
     if (write ? !vma.perm.write() : !vma.perm.read()) return -kEINVAL;
     // Populating for reading must not copy a file's pages.
-    const bool copies = vma.object != nullptr && vma.sharing == Sharing::kPrivate;
+    const bool copies = shows_file_privately(vma);
     const Advice advice = write || !copies ? Advice::kPopulate : Advice::kWillNeed;
     const VaRange there = part_with_pages(vma, part);
+    if (copies) fill_holes(vma, there);
     const i64 error = there.empty() ? 0 : answer(space().advise(there, advice));
     return error != 0 || there == part ? error : -kEFAULT;
   };

@@ -101,6 +101,11 @@ i64 take_file(u64 descriptor, u64 flags, MapRequest& request) {
   }
   if (!file->readable()) return -kEACCES;
   if ((flags & kMapGrowsDown) != 0) return -kEINVAL;
+  if (file->is_secret()) [[unlikely]] {
+    if (request.sharing != Sharing::kShared) return -kEINVAL;
+    if (!may_lock_more(bytes_to_pages(bytes))) return -kEAGAIN;
+    request.flags |= kVmaLocked | kVmaDontDump | kVmaSecret;
+  }
   const auto object = file->mmap_object(request.perm, request.sharing);
   if (!object) return -object.error();
   // Without an object it is like anonymous memory (/dev/zero).
@@ -115,6 +120,9 @@ i64 take_file(u64 descriptor, u64 flags, MapRequest& request) {
   const u64 offset = args.a5;
   if (((flags & (kMapNoReserve | kMap32Bit | kMapLocked)) | space().future_flags()) != 0) [[unlikely]] {
     if (const i64 error = take_rare_flags(flags, request); error != 0) return error;
+  }
+  if (request.perm.exec() && space().write_exec_barred() != 0) [[unlikely]] {
+    if (const i64 error = check_exec({}, request.perm, true); error != 0) return error;
   }
   request.populate = (flags & kMapLocked) != 0 || (flags & (kMapPopulate | kMapNonBlock)) == kMapPopulate;
 
@@ -142,6 +150,17 @@ i64 take_file(u64 descriptor, u64 flags, MapRequest& request) {
 }
 
 }  // namespace
+
+// PR_SET_MDWE: what is to be executable is neither written nor made so later (mm/mman.h,
+// map_deny_write_exec).
+[[gnu::noinline, gnu::cold]] static i64 check_exec(VaRange range, Perm wanted, bool fresh) {
+  if (wanted.write()) return -kEACCES;
+  for (auto vma = space().at_or_after(range.begin); !fresh && vma && vma->range.begin < range.end;
+       vma = space().at_or_after(vma->range.end)) {
+    if (!vma->perm.exec()) return -kEACCES;
+  }
+  return 0;
+}
 
 i64 sys_mmap(const SyscallArgs& args) {
   const u64 bytes = args.a1;
@@ -202,8 +221,13 @@ i64 sys_mprotect(const SyscallArgs& args) {
     if (grows == kProtGrowsUp || (vma->flags & kVmaGrowsDown) == 0) return -kEINVAL;
     start = vma->range.begin.value();
   }
-  if (sealed({Gva{start}, Gva{end}})) return -kEPERM;
-  return answer(space().protect({Gva{start}, Gva{end}}, Perm(static_cast<u8>(prot & Perm::kAll))));
+  const VaRange range{Gva{start}, Gva{end}};
+  const Perm perm(static_cast<u8>(prot & Perm::kAll));
+  if (sealed(range)) return -kEPERM;
+  if (perm.exec() && space().write_exec_barred() != 0) [[unlikely]] {
+    if (const i64 error = check_exec(range, perm, false); error != 0) return error;
+  }
+  return answer(space().protect(range, perm));
 }
 
 i64 sys_mremap(const SyscallArgs& args) {

@@ -4,6 +4,7 @@
 
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/files/object_zeros.h"
 #include "guest-mm/kernel/process.h"
 
 namespace nopte::guest {
@@ -63,6 +64,15 @@ inline VaRange part_with_pages(const Vma& vma, VaRange part) {
   const u64 pages = vma.object->pages();
   const u64 there = pages > first ? pages - first : 0;
   return there < part.pages() ? VaRange::of_pages(part.begin, there) : part;
+}
+
+inline bool shows_file_privately(const Vma& vma) {
+  return vma.object != nullptr && vma.sharing == Sharing::kPrivate;
+}
+// Holes of the object behind a part of such a mapping become pages, as far as memory goes.
+inline void fill_holes(const Vma& vma, VaRange part) {
+  const u64 first = (vma.offset_bytes + (part.begin - vma.range.begin)) >> kPageShift;
+  files::fill_object_holes(*vma.object, first, part.pages());
 }
 
 }  // namespace nopte::guest

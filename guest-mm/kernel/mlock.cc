@@ -21,6 +21,7 @@ i64 install(VaRange range) {
       [](const Vma& vma, VaRange part) -> i64 {
         if (vma.perm.none()) return -kENOMEM;
         const VaRange there = part_with_pages(vma, part);
+        if (shows_file_privately(vma)) fill_holes(vma, there);
         const i64 error = there.empty() ? 0 : answer(space().advise(there, Advice::kPopulate));
         return error != 0 || there == part ? error : -kENOMEM;
       },

@@ -35,6 +35,25 @@ enum Option : u32 {
   kSetThpDisable = 41,
   kGetThpDisable = 42,
   kAmbient = 47,
+  kGetSeccomp = 21,
+  kGetTsc = 25,
+  kSetTsc = 26,
+  kSetTimerSlack = 29,
+  kGetTimerSlack = 30,
+  kEventsOff = 31,
+  kEventsOn = 32,
+  kMachineCheckKill = 33,
+  kGetMachineCheckKill = 34,
+  kSetMemoryMap = 35,
+  kGetTidAddress = 40,
+  kGetSpeculation = 52,
+  kSetSpeculation = 53,
+  kSetIoFlusher = 57,
+  kGetIoFlusher = 58,
+  kSetWriteExec = 65,
+  kGetWriteExec = 66,
+  kSetMerge = 67,
+  kGetMerge = 68,
 };
 
 i64 put(u64 address, i32 value) {
@@ -128,6 +147,65 @@ i64 set_no_new_privileges() {
   return commit_identity(current(), std::move(next));
 }
 
+// How late timers may be; kept and told: they are on time.
+i64 set_timer_slack(Thread& self, i64 ns) {
+  self.timer_slack_ns = ns > 0 ? static_cast<u64>(ns) : self.usual_timer_slack_ns;
+  return 0;
+}
+
+// Nothing tells of broken memory: the wish is kept and told.
+i64 set_machine_check_kill(Thread& self, const SyscallArgs& args) {
+  constexpr u64 kClear = 0, kSet = 1, kDefault = 2;
+  if (args.a3 != 0 || args.a4 != 0) {
+    return -kEINVAL;
+  }
+  switch (args.a1) {
+    case kClear:
+      self.machine_check_kill = kDefault;
+      return args.a2 == 0 ? 0 : -kEINVAL;
+    case kSet:
+      if (args.a2 > kDefault) {
+        return -kEINVAL;
+      }
+      self.machine_check_kill = static_cast<u8>(args.a2);
+      return 0;
+    default:
+      return -kEINVAL;
+  }
+}
+
+// As on a processor that speculates about nothing.
+i64 speculation(const SyscallArgs& args, i64 known) {
+  constexpr u64 kKinds = 3;
+  return args.a3 != 0 || args.a4 != 0 ? -kEINVAL : args.a1 >= kKinds ? -kENODEV : known;
+}
+
+i64 bar_write_exec(AddressSpace& space, u64 bits) {
+  const u64 now = static_cast<u64>(space.write_exec_barred());
+  if (bits > 3 || bits == 2) {
+    return -kEINVAL;
+  }
+  if (now != 0 && now != bits) {
+    return -kEPERM;
+  }
+  space.bar_write_exec(static_cast<u8>(bits));
+  return 0;
+}
+
+i64 io_flusher(Process& process, const SyscallArgs& args, bool sets) {
+  if (!capable(Capability::kSysResource)) {
+    return -kEPERM;
+  }
+  if (args.a2 != 0 || args.a3 != 0 || args.a4 != 0 || args.a1 > (sets ? 1 : 0)) {
+    return -kEINVAL;
+  }
+  if (sets) {
+    process.io_flusher = args.a1 != 0;
+    return 0;
+  }
+  return process.io_flusher ? 1 : 0;
+}
+
 }  // namespace
 
 i64 sys_prctl(const SyscallArgs& args) {
@@ -190,6 +268,47 @@ i64 sys_prctl(const SyscallArgs& args) {
       return args.a1 != 0 || more ? -kEINVAL : static_cast<i64>(self.space->large_leaves_barred());
     case kAmbient:
       return change_ambient(args);
+    case kGetSeccomp:
+      return 0;  // nothing is barred
+    case kGetTsc:
+      return put(args.a1, 1);  // PR_TSC_ENABLE
+    case kSetTsc:
+      return args.a1 == 1 ? 0 : args.a1 == 2 ? not_built(args, "PR_TSC_SIGSEGV", -kEINVAL) : -kEINVAL;
+    case kSetTimerSlack:
+      return set_timer_slack(self, static_cast<i64>(args.a1));
+    case kGetTimerSlack:
+      return static_cast<i64>(self.timer_slack_ns);
+    case kEventsOff:
+    case kEventsOn:
+      return 0;  // there are none
+    case kMachineCheckKill:
+      return set_machine_check_kill(self, args);
+    case kGetMachineCheckKill:
+      return args.a1 != 0 || more ? -kEINVAL : self.machine_check_kill;
+    case kSetMemoryMap:
+      return capable(Capability::kSysResource) ? not_built(args, "PR_SET_MM", -kEINVAL) : -kEPERM;
+    case kGetTidAddress:
+      return arch::copy_to_user(Gva{args.a1}, &self.clear_child_tid, sizeof(u64)) ? 0 : -kEFAULT;
+    case kGetSpeculation:
+      return args.a2 != 0 ? -kEINVAL : speculation(args, 0);
+    case kSetSpeculation:
+      return speculation(args, -kENXIO);
+    case kSetIoFlusher:
+      return io_flusher(process, args, true);
+    case kGetIoFlusher:
+      return io_flusher(process, args, false);
+    case kSetWriteExec:
+      return more ? -kEINVAL : bar_write_exec(*self.space, args.a1);
+    case kGetWriteExec:
+      return args.a1 != 0 || more ? -kEINVAL : static_cast<i64>(self.space->write_exec_barred());
+    case kSetMerge:
+      if (more) {
+        return -kEINVAL;
+      }
+      process.merges_memory = args.a1 != 0;
+      return 0;
+    case kGetMerge:
+      return args.a1 != 0 || more ? -kEINVAL : static_cast<i64>(process.merges_memory);
     default:
       return not_built(args, "this option", -kEINVAL);
   }

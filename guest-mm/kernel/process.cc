@@ -25,6 +25,7 @@ constexpr u32 kBuckets = 256;
 
 Thread* g_by_tid[kBuckets] = {};
 i32 g_last_id = 0;
+bool g_chosen_ids = false;  // somebody chose a number (clone3's set_tid)
 
 Thread*& bucket(i32 tid) { return g_by_tid[static_cast<u32>(tid) % kBuckets]; }
 
@@ -42,7 +43,7 @@ i32 next_id() {
       g_last_id = 2;
       wrapped = true;
     }
-  } while (wrapped && id_in_use(g_last_id));
+  } while ((wrapped || g_chosen_ids) && id_in_use(g_last_id));
   return g_last_id;
 }
 
@@ -60,16 +61,20 @@ void forget_id(Thread& thread) {
 
 static_assert(sizeof(ThreadAndProcess) + u64{14} * 1024 <= kSlotBytes, "room for the kernel stack");
 
-Result<void*> take_slot() {
+Result<void*> take_slot(i32 wanted) {
+  if (wanted != 0 && id_in_use(wanted)) [[unlikely]] {
+    return Fail(Status::kOverlap);
+  }
+  g_chosen_ids = g_chosen_ids || wanted != 0;
   return g_thread_count >= g_most_threads && g_most_threads != 0 ? Fail(Status::kAgain) : take_process_slot();
 }
 
-inline void begin_thread(Thread& thread) {
+inline void begin_thread(Thread& thread, i32 wanted) {
   thread.stack_top = Gva{reinterpret_cast<u64>(&thread) + kSlotBytes};
   thread.credentials = &(g_current != nullptr ? *g_current->credentials : Credentials::initial());
   thread.credentials->retain();
   thread.registers = &arch::user_registers(thread.stack_top);
-  thread.tid = next_id();
+  thread.tid = wanted == 0 ? next_id() : wanted;
   thread.next_by_tid = bucket(thread.tid);
   bucket(thread.tid) = &thread;
   ++g_thread_count;
@@ -82,15 +87,15 @@ void set_thread_limit(u64 memory_bytes) {
   g_most_threads = std::max(memory_bytes / (kShare * kStackBytes), kLeast);
 }
 
-Result<Process*> create_process() {
-  const Result<void*> slot = take_slot();
+Result<Process*> create_process(i32 wanted) {
+  const Result<void*> slot = take_slot(wanted);
   if (!slot) {
     return Fail(slot.error());
   }
   auto* both = new (*slot) ThreadAndProcess;
   Thread& leader = *both;
   Process& process = *both;
-  begin_thread(leader);
+  begin_thread(leader, wanted);
   leader.process = &process;
   process.pid = leader.tid;
   process.last_thread = &leader;
@@ -158,13 +163,13 @@ void note_ended(Process& process) {
   }
 }
 
-Result<Thread*> create_thread() {
-  const Result<void*> slot = take_slot();
+Result<Thread*> create_thread(i32 wanted) {
+  const Result<void*> slot = take_slot(wanted);
   if (!slot) {
     return Fail(slot.error());
   }
   auto* const thread = new (*slot) Thread;
-  begin_thread(*thread);
+  begin_thread(*thread, wanted);
   return thread;
 }
 

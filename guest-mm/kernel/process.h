@@ -42,7 +42,7 @@ struct Process {
   Ending ending = Ending::kNo;
   Thread* survivor = nullptr;
   WaitQueue thread_ended;
-  files::Inode* executable = nullptr;  // one reference: the program that runs; null for none
+  files::Inode* executable = nullptr;  // one reference, counted in `running`: the program; null for none
   Gva initial_stack;                   // where the program found argc; /proc/<pid>/cmdline reads there
 
   // Family. Zombies stay among the children until they are waited for, before those that live, both in the
@@ -90,6 +90,8 @@ struct Process {
 
   bool dumpable = true;  // prctl(2); others of its user may look into it
   bool child_subreaper = false;
+  bool io_flusher = false;      // prctl(2); kept and told
+  bool merges_memory = false;   // PR_SET_MEMORY_MERGE; kept, inherited and told
   short oom_score_adj = 0;      // kept, inherited and told: nobody is chosen to end
   i32 parent_death_signal = 0;  // 0: none
 
@@ -119,12 +121,13 @@ inline Thread& Process::leader() { return static_cast<ThreadAndProcess&>(*this);
 
 inline Process& current_process() { return *g_current->process; }
 
-// A process of one thread with a pid of its own, in the table, without parent, space, files or signal
-// actions. Errors: kAgain (as many threads as there may be), kNoMemory.
-Result<Process*> create_process();
+// A process of one thread with a pid of its own, `wanted` if that is not 0, in the table, without parent,
+// space, files or signal actions. Errors: kAgain (as many threads as there may be), kNoMemory, kOverlap
+// (`wanted` is in use).
+Result<Process*> create_process(i32 wanted = 0);
 // A thread with a tid of its own, in the table but not yet of the process, without space and files. Errors as
 // above.
-Result<Thread*> create_thread();
+Result<Thread*> create_thread(i32 wanted = 0);
 // The thread is one of the process from here on.
 void join_process(Thread& thread, Process& process);
 // Takes a thread that joined none, or that ended and is not a leader, out of its process and the table and

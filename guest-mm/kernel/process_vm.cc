@@ -62,6 +62,14 @@ class Vectors {
   u64 index_ = 0;
 };
 
+// Whether the page is not to be reached from outside of its program.
+bool is_secret(const AddressSpace& space, Gva at) {
+  if (!space.may_have(kVmaSecret)) [[likely]]
+    return false;
+  const auto vma = space.find(at);
+  return vma && (vma->flags & kVmaSecret) != 0;
+}
+
 // Page by page of the other side: what is in one is moved, or nothing of it is.
 i64 move(const SyscallArgs& args, bool write) {
   if (args.a5 != 0) return -kEINVAL;
@@ -84,7 +92,9 @@ i64 move(const SyscallArgs& args, bool write) {
     const u64 bytes = std::min({local.piece(), remote.piece(), kPageBytes - (at.value() & kPageMask)});
     const files::IoBuffer here = files::IoBuffer::user(local.address());
     u64 copied = bytes;
-    if (write) {
+    if (is_secret(*space, at)) {
+      copied = 0;
+    } else if (write) {
       copied = here.get(page.data(), bytes).bytes;
       if (copied != 0 && !write_space(*space, at, page.data(), copied)) copied = 0;
     } else {

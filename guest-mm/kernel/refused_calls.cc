@@ -3,6 +3,8 @@
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/call_support.h"
+#include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/files/pidfd.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/refusals.h"
 #include "guest-mm/kernel/syscall.h"
@@ -73,5 +75,23 @@ i64 sys_acct(const SyscallArgs& args) {
   return file->inode()->is_regular() ? 0 : -kEACCES;
 }
 
+// What ends gives its memory back at once: there is nothing to hurry.
+i64 sys_process_mrelease(const SyscallArgs& args) {
+  if ((args.a1 & 0xffff'ffff) != 0) {
+    return -kEINVAL;
+  }
+  const files::Meant target = files::meant_by(args.a0);
+  if (target.error != 0) {
+    return target.error;
+  }
+  if (target.thread->process->ended()) {
+    return -kESRCH;
+  }
+  const Process& process = *target.thread->process;
+  const bool ends =
+      process.ending == Ending::kExit ||
+      ((process.signals.pending.set | target.thread->signals.pending.set) & signal_bit(kSIGKILL)) != 0;
+  return ends ? 0 : -kEINVAL;
+}
 
 }  // namespace nopte::guest

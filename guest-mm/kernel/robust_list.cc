@@ -3,6 +3,7 @@
 #include "guest-mm/kernel/robust_list.h"
 
 #include "guest-mm/core/address_space.h"
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/futex.h"
 #include "guest-mm/kernel/futex_locks.h"
@@ -115,6 +116,9 @@ i64 sys_get_robust_list(const SyscallArgs& args) {
   const Thread* const thread = tid == 0 ? &current() : find_thread(tid);
   if (thread == nullptr) {
     return -kESRCH;
+  }
+  if (!may_inspect(*thread)) {
+    return -kEPERM;
   }
   const u64 bytes = sizeof(Head);
   const bool written = arch::copy_to_user(Gva{args.a2}, &bytes, sizeof(bytes)).has_value() &&

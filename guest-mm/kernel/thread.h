@@ -96,6 +96,9 @@ struct Thread {
   Scheduling scheduling;
   u64 deadline_times[3] = {};  // of SCHED_DEADLINE: runtime, deadline, period in ns; kept and told
   u32 personality = 0;
+  u8 machine_check_kill = 2;  // PR_MCE_KILL_DEFAULT; kept and told, as the next two
+  u64 timer_slack_ns = 50'000;
+  u64 usual_timer_slack_ns = 50'000;  // that of the thread that made it
   Restart restart;
 
   // The last fault of user code, for the next signal frame.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/files/pidfd.h"
@@ -33,6 +34,7 @@ struct ChildEvent {
   i32 wait_status = 0;
   i32 code = 0;    // si_code
   i32 status = 0;  // si_status
+  u32 uid = 0;
 };
 
 // What a child that has an event used, its children's with it.
@@ -76,7 +78,7 @@ bool matches(const Process& child, const WaitRequest& request) {
   return false;
 }
 
-constexpr i32 kStoppedMark = 0x7f;
+constexpr i32 kStoppedMark = 0x7f, kDumpedMark = 0x80;
 
 ChildSpent spent_with_children(const Process& child) {
   ChildSpent all{.spent = spent_by(child),
@@ -105,7 +107,8 @@ ChildEvent ended_event(const Process& child) {
   return {.pid = child.pid,
           .wait_status = child.exit_status,
           .code = code_of_end(child.exit_status),
-          .status = signal != 0 ? signal : child.exit_status >> 8};
+          .status = signal != 0 ? signal : child.exit_status >> 8,
+          .uid = identity_of(child.leader()).user.real};
 }
 
 // The event that the child has to report, taken unless kLeaveIt. pid 0: none. Precondition: may_report().
@@ -127,13 +130,18 @@ ChildEvent take_event(Process& child, const WaitRequest& request, ChildSpent& sp
     return {.pid = child.pid,
             .wait_status = child.stop_signal << 8 | kStoppedMark,
             .code = kCldStopped,
-            .status = child.stop_signal};
+            .status = child.stop_signal,
+            .uid = identity_of(child.leader()).user.real};
   }
   if ((options & kContinuedToo) != 0 && !child.continue_reported) {
     child.continue_reported = !leave;
     if (request.tells_spent) spent = spent_with_children(child);
     constexpr i32 kContinuedStatus = 0xffff;
-    return {.pid = child.pid, .wait_status = kContinuedStatus, .code = kCldContinued, .status = kSIGCONT};
+    return {.pid = child.pid,
+            .wait_status = kContinuedStatus,
+            .code = kCldContinued,
+            .status = kSIGCONT,
+            .uid = identity_of(child.leader()).user.real};
   }
   return {};
 }
@@ -307,6 +315,7 @@ i64 sys_waitid(const SyscallArgs& args) {
       info.signal = kSIGCHLD;
       info.code = event.code;
       info.from.pid = event.pid;
+      info.from.uid = event.uid;
       info.from.status = event.status;
     }
     if (!arch::copy_to_user(Gva{args.a2}, &info, sizeof(info))) {

@@ -112,8 +112,6 @@ MEMORY = (
           (f"mmap 0 1 {_RW}", "fill 0 1 1", f"mmap 2 1 {_RW}", "fill 2 1 1", f"mmap 1 1 {_RW}", "maps")),
 )
 FILES = (
-    Known("write-itself", "write to a file from a shared mapping of it, past its end", "EFAULT: the buffer is looked at first",
-          "the file grows first", "open", ("memfd 0 2", "mmap 0 4 3 17 0 0", "write 0 0 1 8192")),
     Known("write-behind", "write behind the end of a file, its buffer bad",
           "6.18: EFAULT, and the file ends where the write began; 6.12: as before", "as 6.12", "the pinned version",
           (*_FILE, "pwrite 0 40 0 1 10000", "lseek 0 0 2"), _since(6, 13)),

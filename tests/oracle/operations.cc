@@ -161,8 +161,7 @@ bool is_agreed(Numbers n, int64_t place) {
   const Access met = met_by(n);
   if (is_raw || met.signal == 0) return true;
   const bool is_sealed = call(SYS_fcntl, descriptor(n[0]), F_GET_SEALS) > 0;  // "write-sealed"
-  if (met.signal != SIGBUS && place <= size_of(n[0]) && !is_sealed)
-    return true;  // "write-itself", "write-behind"
+  if (place <= size_of(n[0]) && !is_sealed) return true;                      // "write-behind"
   tell(met);
   return false;
 }

@@ -87,6 +87,8 @@ class File : public RefCounted {
   // The object that a mapping shows. kENODEV: cannot be mapped; kEACCES: the open mode forbids it.
   // A null object is anonymous private memory (/dev/zero). The reference is the caller's.
   virtual ErrnoOr<MemoryObject*> mmap_object(Perm perm, Sharing sharing);
+  // Whether what it maps is memfd_secret's: shared, locked, and out of others' reach.
+  [[nodiscard]] virtual bool is_secret() const { return false; }
   // Entries from `cookie` on (0: from the start).
   virtual i64 read_directory(u64 cookie, DirectoryVisitor visit);
   virtual void stat(Stat& out);

@@ -31,4 +31,11 @@ Result<void> zero_object_pages(MemoryObject& object, u64 first, u64 pages) {
   return {};
 }
 
+void fill_object_holes(MemoryObject& object, u64 first, u64 pages) {
+  KernelWindow window;
+  if (object.is_view() || first >= object.pages() || !window.open(object)) return;
+  window.populate(pages_to_bytes(first), pages_to_bytes(std::min(pages, object.pages() - first)),
+                  Access::kWrite);
+}
+
 }  // namespace nopte::guest::files

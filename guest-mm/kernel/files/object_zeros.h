@@ -10,4 +10,8 @@ namespace nopte::guest::files {
 // one by one. Errors: kNoMemory; a prefix may be zero then.
 Result<void> zero_object_pages(MemoryObject& object, u64 first, u64 pages);
 
+// Gives the pages [first, first + pages) memory where they are holes, as far as the object and memory go:
+// what shows them privately gets none for them by being touched.
+void fill_object_holes(MemoryObject& object, u64 first, u64 pages);
+
 }  // namespace nopte::guest::files

@@ -2,6 +2,7 @@
 #include "guest-mm/core/commit_limit.h"
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/ipc/shm.h"
+#include "guest-mm/kernel/memory_lock_limit.h"
 #include "guest-mm/kernel/memory_range.h"
 
 namespace nopte::guest {
@@ -124,6 +125,7 @@ i64 change(Segment& segment, i32 command, const ShmStatus& wanted) {
     default:
       if (!may_change(segment)) return -kEPERM;
       if (command == kShmLock) {
+        if (!may_lock()) return -kEPERM;
         segment.permissions.mode |= kShmLocked;
       } else {
         segment.permissions.mode &= ~kShmLocked;
