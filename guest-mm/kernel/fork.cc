@@ -9,6 +9,7 @@
 #include "guest-mm/kernel/files/pidfd.h"
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process_groups.h"
 #include "guest-mm/kernel/syscall.h"
 
 namespace nopte::guest {
@@ -95,7 +96,7 @@ Result<void> give_actions(Process& child, Process& parent, u64 flags) {
 }
 
 void copy_process(Process& child, Process& parent, const CloneRequest& request) {
-  child.pgid = parent.pgid;
+  join_group(child, parent.pgid);
   child.sid = parent.sid;
   child.initial_stack = parent.initial_stack;
   child.executable = parent.executable;

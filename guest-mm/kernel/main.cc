@@ -12,6 +12,7 @@
 #include "guest-mm/kernel/log.h"
 #include "guest-mm/kernel/machine_end.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process_groups.h"
 #include "guest-mm/kernel/process_space.h"
 #include "pvops/base/command_words.h"
 #include "pvops/platform_ops.h"
@@ -137,7 +138,7 @@ void kernel_main(const BootInfo& boot) {
     end_machine(kNoProgramStatus);
   }
   Process& process = **init;
-  process.pgid = process.pid;
+  join_group(process, process.pid);
   process.sid = process.pid;
   Thread& thread = process.leader();
   std::memcpy(thread.comm, "init", 5);

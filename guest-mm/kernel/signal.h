@@ -146,8 +146,8 @@ u64 signal_group(i32 pgid, i32 signal, const SignalInfo& info = {});
 // Signal 0 sends nothing.
 i64 send_checked(Thread* target, i32 signal, const SignalInfo& info);
 i64 send_checked(Process* target, i32 signal, const SignalInfo& info);
-// To every process that is meant: 0 when it reached one, else -EPERM, or -ESRCH when there is none.
-i64 send_to_all(FunctionRef<bool(const Process&)> meant, i32 signal, const SignalInfo& info);
+// To every process of the group: 0 when it reached one, else -EPERM, or -ESRCH when there is none.
+i64 send_to_group(i32 pgid, i32 signal, const SignalInfo& info);
 // What the terminal does at Ctrl-C and friends.
 inline void signal_foreground_group(i32 pgid, i32 signal) {
   signal_group(pgid, signal, SignalInfo{.code = kSiKernel, .pid = 0, .value = 0});
