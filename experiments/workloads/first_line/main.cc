@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 
 namespace {
 
@@ -32,6 +33,8 @@ int main(int argc, char** argv) {
     require(dup2(ends[1], STDOUT_FILENO) == STDOUT_FILENO, "dup2");
     close(ends[0]);
     close(ends[1]);
+    // Python's own choice of hashes is another at each start, and so is what it takes.
+    require(setenv("PYTHONHASHSEED", "0", 1) == 0, "setenv");
     *begin = __rdtsc();
     execvp(argv[1], argv + 1);
     require(false, argv[1]);
