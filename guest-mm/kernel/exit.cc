@@ -11,6 +11,7 @@
 #include "guest-mm/kernel/machine_end.h"
 #include "guest-mm/kernel/posix_timers.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process_groups.h"
 #include "guest-mm/kernel/process_space.h"
 #include "guest-mm/kernel/robust_list.h"
 #include "guest-mm/kernel/rusage.h"
@@ -103,9 +104,7 @@ void release_orphans(i32 pgid, const Process* leaving) {
   if (!orphaned_group(pgid, leaving)) {
     return;
   }
-  bool stopped = false;
-  for_each_process([&](const Process& process) { stopped |= process.pgid == pgid && process.stopped; });
-  if (stopped) {
+  if (any_of_group(pgid, [](const Process& process) { return process.stopped; })) {
     signal_group(pgid, kSIGHUP, SignalInfo{.code = kSiKernel});
     signal_group(pgid, kSIGCONT, SignalInfo{.code = kSiKernel});
   }
@@ -116,16 +115,12 @@ void release_orphans(i32 pgid, const Process* leaving) {
 bool orphaned_group(i32 pgid, const Process* without) {
   // Whoever came to init for want of a parent does not count; the jobs of an init that is a shell do.
   const Process* const init = init_process();
-  bool orphaned = true;
-  for_each_process([&](const Process& process) {
+  return !any_of_group(pgid, [&](const Process& process) {
     const Process* const parent = process.parent;
-    if (process.pgid == pgid && &process != without && !process.ended() && parent != nullptr &&
-        parent != without && (parent != init || process.maker_tid == init->pid) && parent->pgid != pgid &&
-        parent->sid == process.sid) {
-      orphaned = false;
-    }
+    return &process != without && !process.ended() && parent != nullptr && parent != without &&
+           (parent != init || process.maker_tid == init->pid) && parent->pgid != pgid &&
+           parent->sid == process.sid;
   });
-  return orphaned;
 }
 
 void finish_vfork(Thread& thread) {

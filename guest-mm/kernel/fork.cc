@@ -11,6 +11,7 @@
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/posix_timers.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process_groups.h"
 #include "guest-mm/kernel/refusals.h"
 #include "guest-mm/kernel/scheduling.h"
 #include "guest-mm/kernel/syscall.h"
@@ -121,7 +122,7 @@ Result<void> give_limits(Process& child, const Process& parent) {
 }
 
 void copy_process(Process& child, Process& parent, const CloneRequest& request) {
-  child.pgid = parent.pgid;
+  join_group(child, parent.pgid);
   child.sid = parent.sid;
   child.terminal = parent.terminal;
   child.initial_stack = parent.initial_stack;

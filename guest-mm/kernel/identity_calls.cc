@@ -1,6 +1,7 @@
 // Who a process is: numbers, groups, sessions. Users: credential_calls.cc.
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process_groups.h"
 #include "guest-mm/kernel/refusals.h"
 #include "guest-mm/kernel/syscall.h"
 #include "pvops/mm_ops.h"
@@ -56,26 +57,21 @@ i64 sys_setpgid(const SyscallArgs& args) {
   }
   const i32 group = static_cast<i32>(args.a1) == 0 ? process->pid : static_cast<i32>(args.a1);
   if (group != process->pid) {
-    bool exists = false;
-    for_each_process(
-        [&](Process& other) { exists = exists || (other.pgid == group && other.sid == self.sid); });
-    if (!exists) {
+    if (!any_of_group(group, [&](const Process& other) { return other.sid == self.sid; })) {
       return -kEPERM;
     }
   }
-  process->pgid = group;
+  join_group(*process, group);
   return 0;
 }
 
 i64 sys_setsid(const SyscallArgs&) {
   Process& self = current_process();
-  bool leader = self.sid == self.pid;
-  for_each_process([&](Process& other) { leader = leader || other.pgid == self.pid; });
-  if (leader) {
+  if (any_of_group(self.pid, [](const Process&) { return true; })) {
     return -kEPERM;
   }
   self.sid = self.pid;
-  self.pgid = self.pid;
+  join_group(self, self.pid);
   self.terminal = nullptr;
   return self.pid;
 }

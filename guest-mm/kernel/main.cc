@@ -13,6 +13,7 @@
 #include "guest-mm/kernel/log.h"
 #include "guest-mm/kernel/machine_end.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process_groups.h"
 #include "guest-mm/kernel/process_space.h"
 #include "guest-mm/kernel/randomize.h"
 #include "pvops/base/command_words.h"
@@ -161,7 +162,7 @@ void kernel_main(const BootInfo& boot) {
     end_machine(kNoProgramStatus);
   }
   Process& process = **init;
-  process.pgid = process.pid;
+  join_group(process, process.pid);
   process.sid = process.pid;
   Thread& thread = process.leader();
   std::memcpy(thread.comm, "init", 5);

@@ -6,6 +6,7 @@
 
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/pidfd.h"
+#include "guest-mm/kernel/process_groups.h"
 #include "guest-mm/kernel/process_slots.h"
 #include "guest-mm/kernel/signal_queue.h"
 #include "pvops/base/panic.h"
@@ -214,6 +215,7 @@ void release_process(Process& process) {
   if (process.signals.shared != nullptr) [[unlikely]] {
     drop_signal_actions(process);
   }
+  leave_group(process);
   forget_id(leader);
   leader.credentials->release();
   process.~Process();

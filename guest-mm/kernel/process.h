@@ -33,12 +33,14 @@ enum class Ending : u8 {
 
 struct Process {
   i32 pid = 0;
-  i32 pgid = 0;
+  i32 pgid = 0;  // join_group() sets it
   i32 sid = 0;
   i32 hung_up_group = 0;              // a leader's whose terminal hung up: what was its foreground
   tty::Terminal* terminal = nullptr;  // the controlling one; not owned (tty/job_control.h)
-  u32 live_threads = 1;               // 0: a zombie
-  Thread* last_thread = nullptr;      // of the list; the leader is its first one
+  Process* next_by_group = nullptr;  // process_groups.h
+  Process** group_link = nullptr;    // what points to this one there
+  u32 live_threads = 1;              // 0: a zombie
+  Thread* last_thread = nullptr;     // of the list; the leader is its first one
   Ending ending = Ending::kNo;
   Thread* survivor = nullptr;
   WaitQueue thread_ended;

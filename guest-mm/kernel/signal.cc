@@ -6,6 +6,7 @@
 
 #include "guest-mm/core/heap.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process_groups.h"
 #include "guest-mm/kernel/signal_queue.h"
 #include "guest-mm/kernel/wait.h"
 
@@ -179,8 +180,8 @@ bool send_signal(Process& target, Thread* thread, QueuedSignal& queued) {
 
 u64 signal_group(i32 pgid, i32 signal, const SignalInfo& info) {
   u64 reached = 0;
-  for_each_process([&](Process& process) {
-    if (process.pgid == pgid && !process.ended()) {
+  for_each_of_group(pgid, [&](Process& process) {
+    if (!process.ended()) {
       send_signal(process, signal, info);
       ++reached;
     }

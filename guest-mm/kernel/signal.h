@@ -163,8 +163,8 @@ u64 signal_group(i32 pgid, i32 signal, const SignalInfo& info = {});
 // Signal 0 sends nothing.
 i64 send_checked(Thread* target, i32 signal, const SignalInfo& info);
 i64 send_checked(Process* target, i32 signal, const SignalInfo& info);
-// To every process that is meant: 0 when it reached one, else -EPERM, or -ESRCH when there is none.
-i64 send_to_all(FunctionRef<bool(const Process&)> meant, i32 signal, const SignalInfo& info);
+// To every process of the group: 0 when it reached one, else -EPERM, or -ESRCH when there is none.
+i64 send_to_group(i32 pgid, i32 signal, const SignalInfo& info);
 // A fault of the running thread: cannot be blocked or ignored (the process is killed then).
 void force_signal(i32 signal, const SignalInfo& info);
 

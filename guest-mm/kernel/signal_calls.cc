@@ -4,6 +4,7 @@
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process_groups.h"
 #include "guest-mm/kernel/signal_frame.h"
 #include "guest-mm/kernel/signal_queue.h"
 #include "guest-mm/kernel/syscall.h"
@@ -52,20 +53,26 @@ SignalInfo from_self(i32 code) {
   return {.code = code, .pid = current_process().pid, .uid = identity().user.real};
 }
 
+// What became of a signal to several: one that was reached is enough.
+class Sent {
+ public:
+  void add(i64 result) { ++(result == -kEPERM ? refused_ : reached_); }
+  [[nodiscard]] i64 result() const { return reached_ != 0 ? 0 : refused_ != 0 ? -kEPERM : -kESRCH; }
+
+ private:
+  u64 reached_ = 0;
+  u64 refused_ = 0;
+};
+
 }  // namespace
 
 i64 send_checked(Thread* target, i32 signal, const SignalInfo& info) { return send(target, signal, info); }
 i64 send_checked(Process* target, i32 signal, const SignalInfo& info) { return send(target, signal, info); }
 
-i64 send_to_all(FunctionRef<bool(const Process&)> meant, i32 signal, const SignalInfo& info) {
-  u64 reached = 0;
-  u64 refused = 0;
-  for_each_process([&](Process& process) {
-    if (meant(process)) {
-      ++(send(&process, signal, info) == -kEPERM ? refused : reached);
-    }
-  });
-  return reached != 0 ? 0 : refused != 0 ? -kEPERM : -kESRCH;
+i64 send_to_group(i32 pgid, i32 signal, const SignalInfo& info) {
+  Sent sent;
+  for_each_of_group(pgid, [&](Process& process) { sent.add(send(&process, signal, info)); });
+  return sent.result();
 }
 
 i64 sys_rt_sigaction(const SyscallArgs& args) {
@@ -250,14 +257,18 @@ i64 sys_kill(const SyscallArgs& args) {
   if (pid == INT32_MIN) {
     return -kESRCH;
   }
-  // A group, or everyone but init and ourselves.
   Process& self = current_process();
-  const i32 group = pid == 0 ? self.pgid : -pid;
-  return send_to_all(
-      [&](const Process& process) {
-        return pid == -1 ? process.pid != 1 && &process != &self : process.pgid == group;
-      },
-      signal, from_self(kSiUser));
+  if (pid != -1) {
+    return send_to_group(pid == 0 ? self.pgid : -pid, signal, from_self(kSiUser));
+  }
+  // Everyone but init and ourselves.
+  Sent sent;
+  for_each_process([&](Process& process) {
+    if (process.pid != 1 && &process != &self) {
+      sent.add(send(&process, signal, from_self(kSiUser)));
+    }
+  });
+  return sent.result();
 }
 
 namespace {

@@ -8,6 +8,7 @@
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/files/pidfd.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process_groups.h"
 #include "guest-mm/kernel/rusage.h"
 #include "guest-mm/kernel/signal_frame.h"
 #include "guest-mm/kernel/syscall.h"
@@ -155,7 +156,7 @@ Process* first_to_ask(Process& self, const WaitRequest& request) {
 }
 
 // Whether a child may have an event that is asked for; `event` is that of the first one that has. Of those
-// that live one is enough where only ends are asked for.
+// that live one is enough where only ends are asked for, and a group knows whether it has one.
 bool look_for_event(Process& self, const WaitRequest& request, ChildEvent& event, ChildSpent& spent) {
   const bool of_the_living = (request.options & (kStoppedToo | kContinuedToo)) != 0;
   bool any = false;
@@ -168,8 +169,15 @@ bool look_for_event(Process& self, const WaitRequest& request, ChildEvent& event
         break;
       }
     }
-    if (any && !of_the_living && (next == nullptr || !next->ended())) {
-      break;
+    if (!of_the_living && (next == nullptr || !next->ended())) {
+      if (request.which == Which::kGroup && !any) {
+        any = any_of_group(request.id, [&](const Process& member) {
+          return member.parent == &self && matches(member, request) && may_report(member, request.options);
+        });
+      }
+      if (any || request.which == Which::kGroup) {
+        break;
+      }
     }
     child = next;
   }

@@ -101,7 +101,7 @@ def options_of(arguments):
                              "this machine's, and for --mode host)")
     parser.add_argument("--seed", type=int, default=0, help="the first program's")
     parser.add_argument("--count", type=int, default=1000, help="how many programs; 0: until something differs")
-    parser.add_argument("--batch", type=int, default=10000, help="programs in a boot")
+    parser.add_argument("--batch", type=int, default=2500, help="programs in a boot")
     parser.add_argument("--timeout", type=float, default=600, help="seconds that a boot may take")
     parser.add_argument("--file", type=pathlib.Path, help="plays the programs of a file instead")
     parser.add_argument("--keep", type=pathlib.Path, help="appends shrunk programs to a file")

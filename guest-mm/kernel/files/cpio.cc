@@ -11,29 +11,56 @@ constexpr u64 kFields = 13;
 
 constexpr u64 aligned(u64 offset) { return (offset + 3) & ~u64{3}; }
 
-std::optional<u32> hex_digit(char c) {
-  if (c >= '0' && c <= '9') {
-    return c - '0';
+constexpr u64 each_byte(u64 value) { return value * 0x0101'0101'0101'0101; }
+
+// Eight hexadecimal digits, the highest first, all at once; nothing when there is another byte among them.
+// A byte's high bit is set where a sum says that the digit is at least, or above, what was compared.
+std::optional<u32> eight_digits(const char* text) {
+  u64 bytes = 0;
+  __builtin_memcpy(&bytes, text, sizeof(bytes));
+  constexpr u64 kHigh = each_byte(0x80);
+  if ((bytes & kHigh) != 0) {
+    return std::nullopt;
   }
-  const char lower = static_cast<char>(c | 0x20);
-  if (lower >= 'a' && lower <= 'f') {
-    return lower - 'a' + 10;
+  const auto at_least = [&](u64 value, u64 least) { return value + each_byte(0x80 - least); };
+  const u64 lower = bytes | each_byte(0x20);
+  const u64 digits = at_least(bytes, '0') & ~at_least(bytes, '9' + 1);
+  const u64 letters = at_least(lower, 'a') & ~at_least(lower, 'f' + 1);
+  if (((digits | letters) & kHigh) != kHigh) {
+    return std::nullopt;
   }
-  return std::nullopt;
+  const u64 nibbles = (bytes & each_byte(0x0f)) + ((letters & kHigh) >> 7) * 9;
+  const u64 pairs = __builtin_bswap64(nibbles);  // the first digit is the highest
+  u32 value = 0;
+  for (int digit = 0; digit < 8; ++digit) {
+    value |= static_cast<u32>(pairs >> (8 * digit) & 0x0f) << (4 * digit);
+  }
+  return value;
 }
 
 bool parse_fields(const char* text, u32 (&fields)[kFields]) {
   for (u32& field : fields) {
-    field = 0;
-    for (int digit = 0; digit < 8; ++digit) {
-      const std::optional<u32> value = hex_digit(*text++);
-      if (!value) {
-        return false;
-      }
-      field = field << 4 | *value;
+    const std::optional<u32> value = eight_digits(text);
+    if (!value) {
+      return false;
     }
+    field = *value;
+    text += 8;
   }
   return true;
+}
+
+// Names that bring data to a page's beginning have thousands of zeros behind them.
+bool is_zero(std::string_view bytes) {
+  constexpr u64 kWords = 4;
+  u64 words[kWords];
+  for (; bytes.size() >= sizeof(words); bytes.remove_prefix(sizeof(words))) {
+    __builtin_memcpy(words, bytes.data(), sizeof(words));
+    if ((words[0] | words[1] | words[2] | words[3]) != 0) {
+      return false;
+    }
+  }
+  return std::all_of(bytes.begin(), bytes.end(), [](char byte) { return byte == 0; });
 }
 
 const char* magic_problem(std::string_view magic) {
@@ -93,7 +120,7 @@ std::expected<std::optional<CpioEntry>, const char*> CpioReader::next() {
     return std::unexpected("a name without its terminator");
   }
   const std::string_view name(name_, std::strlen(name_));
-  if (std::any_of(name_ + name.size(), name_ + name_bytes, [](char byte) { return byte != 0; })) {
+  if (!is_zero({name_ + name.size(), name_bytes - name.size()})) {
     return std::unexpected("a name with a terminator inside");
   }
   const u64 data_offset = aligned(name_offset + name_bytes);

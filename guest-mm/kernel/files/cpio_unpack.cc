@@ -71,6 +71,7 @@ class Unpacker {
   // The directory that the name's last component belongs into, made where it is missing; null: no memory or a
   // component that is no directory.
   Directory* parent_of(std::string_view& name);
+  Directory* walk_to_parent(std::string_view& name);
   LinkedFile* find_linked(const CpioEntry& entry);
   static void set_attributes(Inode& inode, const CpioEntry& entry);
 
@@ -80,6 +81,10 @@ class Unpacker {
   u64 tail_ = 0;  // where the last shown file ends
   u64 entry_offset_ = 0;
   boost::intrusive::set<LinkedFile> linked_;
+  // An archive has what lies in a directory side by side.
+  char last_path_[256];
+  u64 last_path_bytes_ = 0;
+  Ref<Inode> last_directory_;
 };
 
 u64 archive_device(const CpioEntry& entry) { return u64{entry.device_major} << 32 | entry.device_minor; }
@@ -100,6 +105,22 @@ void Unpacker::set_attributes(Inode& inode, const CpioEntry& entry) {
 }
 
 Directory* Unpacker::parent_of(std::string_view& name) {
+  const u64 cut = name.rfind('/');
+  const bool is_below = cut != std::string_view::npos && cut <= sizeof(last_path_) && cut + 1 < name.size();
+  const std::string_view path = is_below ? name.substr(0, cut) : std::string_view();
+  if (is_below && last_directory_ && path == std::string_view(last_path_, last_path_bytes_)) {
+    name.remove_prefix(cut + 1);
+    return last_directory_->as_directory();
+  }
+  Directory* const found = walk_to_parent(name);
+  if (is_below && found != nullptr) {
+    last_path_bytes_ = path.copy(last_path_, sizeof(last_path_));
+    last_directory_ = Ref<Inode>(found);
+  }
+  return found;
+}
+
+Directory* Unpacker::walk_to_parent(std::string_view& name) {
   Directory* here = &root_;
   for (;;) {
     while (name.starts_with('/')) {

@@ -100,9 +100,7 @@ i64 sys_pidfd_send_signal(const SyscallArgs& args) {
   if (target.error != 0) {
     return target.error;
   }
-  return to == kToGroup
-             ? send_to_all([&](const Process& process) { return process.pgid == target.thread->tid; }, signal,
-                           info)
+  return to == kToGroup    ? send_to_group(target.thread->tid, signal, info)
          : to == kToThread ? send_checked(target.thread, signal, info)
                            : send_checked(target.thread->process, signal, info);
 }
