@@ -42,10 +42,9 @@ void TcpSocket::be_reset(Errno error) {
 }
 
 void TcpSocket::leave() {
-  constexpr bool kAbort = true;
   if (TcpSocket* const to = other(); to != nullptr) {
-    const bool abort = records_.count() != 0 || (options.linger[0] != 0 && options.linger[1] == 0);
-    if (abort == kAbort) {
+    const bool linger_none = options.linger[0] != 0 && options.linger[1] == 0;
+    if (records_.count() != 0 || linger_none || !accepted_) {
       to->be_reset(to->shut_ & kNoReceive ? kEPIPE : kECONNRESET);
     } else {
       uncork();
