@@ -24,7 +24,8 @@ TcpSocket::TcpSocket(u16 socket_family) : InetSocket(socket_family, Type::kStrea
 u64 TcpSocket::room_to(const Socket& to) const { return options.send_buffer + to.options.receive_buffer; }
 
 i64 TcpSocket::peer_address(SocketAddress& out) const {
-  if (state_ != State::kConnected || (!peer && accepted_)) {
+  const bool over = !peer || (ended_ && shut_ & kNoSend);
+  if (state_ != State::kConnected || (over && accepted_)) {
     return -kENOTCONN;
   }
   return static_cast<i64>(show_endpoint(shown_family(), remote_, out));
@@ -41,15 +42,20 @@ void TcpSocket::be_reset(Errno error) {
   wake(queue);
 }
 
+void TcpSocket::hear_end() {
+  ended_ = true;
+  shut_ |= kNoReceive;
+  wake(queue);
+}
+
 void TcpSocket::leave() {
   if (TcpSocket* const to = other(); to != nullptr) {
     const bool linger_none = options.linger[0] != 0 && options.linger[1] == 0;
     if (records_.count() != 0 || linger_none || !accepted_) {
-      to->be_reset(to->shut_ & kNoReceive ? kEPIPE : kECONNRESET);
+      to->be_reset(to->ended_ ? kEPIPE : kECONNRESET);
     } else {
       uncork();
-      to->shut_ |= kNoReceive;
-      wake(to->queue);
+      to->hear_end();
     }
     wake(queue);  // who waits for room in this one's queue
   }
@@ -79,8 +85,7 @@ i64 TcpSocket::shut_down(u32 how) {
   }
   if (sides & kNoSend && !to->closed_) {
     uncork();
-    to->shut_ |= kNoReceive;
-    wake(to->queue);
+    to->hear_end();
   }
   wake(queue);
   return 0;
@@ -131,14 +136,14 @@ bool TcpSocket::connected_from(const Endpoint& from, const Endpoint& to) const {
 i64 TcpSocket::disconnect() {
   const bool was_connected = other() != nullptr;
   if (was_connected && !other()->closed_) {
-    other()->be_reset(other()->shut_ & kNoReceive ? kEPIPE : kECONNRESET);
+    other()->be_reset(other()->ended_ ? kEPIPE : kECONNRESET);
   }
   close_pending();
   records_.clear();
   corked_.clear();
   peer = nullptr;
   state_ = State::kUnconnected;
-  connecting_ = false;
+  connecting_ = ended_ = false;
   shut_ = 0;
   error_ = was_connected ? static_cast<i32>(kECONNRESET) : 0;
   forget_connection();
@@ -243,11 +248,12 @@ i64 TcpSocket::send(Sending& message) {
   if (message.flags & kMessageOutOfBand) {
     return -kEOPNOTSUPP;
   }
-  if (other()->closed_) {  // it takes this for a mistake, and says so
-    const u64 bytes = message.data.left();
-    if (bytes != 0) {
-      be_reset(kEPIPE);
-    }
+  // Who is gone, or neither sends nor receives any more, takes bytes for a mistake, and says so.
+  const bool wanted = !other()->closed_ && other()->shut_ != (kNoReceive | kNoSend);
+  if (const u64 bytes = message.data.left(); !wanted && bytes != 0) {
+    const Ref<Socket> kept = peer;
+    be_reset(ended_ ? kEPIPE : kECONNRESET);
+    static_cast<TcpSocket&>(*kept).be_reset(kECONNRESET);
     return static_cast<i64>(bytes);
   }
   return send_stream(message);
@@ -300,6 +306,9 @@ i64 TcpSocket::receive(Receiving& message) {
   }
   if (state_ == State::kUnconnected) {
     return error_ != 0 ? take_error() : shut_ & kNoReceive ? 0 : -kENOTCONN;
+  }
+  if (ended_ && records_.count() == 0) {  // whatever came after it
+    return 0;
   }
   if (peer && other()->corked_.count() != 0 &&
       platform_ops().now_ns() - other()->corked_ns_ >= kLongestCorkNs) {

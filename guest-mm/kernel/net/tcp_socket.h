@@ -40,6 +40,9 @@ class TcpSocket final : public InetSocket {
   // Gives what it holds back (MSG_MORE, TCP_CORK) to its peer; whether there was any.
   bool uncork();
 
+  void hear_end();
+
+  bool ended_ = false;       // the other side sends no more
   bool connecting_ = false;  // connect() was not waited for, and its end not told
   RecordQueue corked_;
   u64 corked_ns_ = 0;  // since when

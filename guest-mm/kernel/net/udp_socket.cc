@@ -103,8 +103,7 @@ void UdpSocket::transmit(Record* record, const Endpoint& to) {
   }
   record->sender = kNobody;
   record->from = name_for(receiver->shown_family(), from);
-  if (!record->from || receiver->records_.charged() > receiver->options.receive_buffer ||
-      receiver->shut_ & kNoReceive) {
+  if (!record->from || receiver->records_.charged() > receiver->options.receive_buffer) {
     free_record(record);  // lost, as datagrams are
     return;
   }
