@@ -24,8 +24,7 @@ TcpSocket::TcpSocket(u16 socket_family) : InetSocket(socket_family, Type::kStrea
 u64 TcpSocket::room_to(const Socket& to) const { return options.send_buffer + to.options.receive_buffer; }
 
 i64 TcpSocket::peer_address(SocketAddress& out) const {
-  const bool over = !peer || (ended_ && shut_ & kNoSend);
-  if (state_ != State::kConnected || (over && accepted_)) {
+  if (state_ != State::kConnected || (over() && accepted_)) {
     return -kENOTCONN;
   }
   return static_cast<i64>(show_endpoint(shown_family(), remote_, out));
@@ -35,8 +34,10 @@ void TcpSocket::be_reset(Errno error) {
   if (closed_) {
     return;
   }
-  error_ = static_cast<i32>(error);
-  shut_ = kNoReceive | kNoSend;
+  if (!over()) {
+    error_ = static_cast<i32>(error);
+    shut_ = kNoReceive | kNoSend;
+  }
   corked_.clear();
   peer = nullptr;
   wake(queue);
@@ -78,11 +79,12 @@ i64 TcpSocket::shut_down(u32 how) {
     }
     return 0;
   }
+  const bool was_over = over();
   shut_ |= static_cast<u8>(sides);
-  TcpSocket* const to = other();
-  if (to == nullptr) {
+  if (was_over) {
     return -kENOTCONN;
   }
+  TcpSocket* const to = other();
   if (sides & kNoSend && !to->closed_) {
     uncork();
     to->hear_end();

@@ -40,9 +40,12 @@ class TcpSocket final : public InetSocket {
   // Gives what it holds back (MSG_MORE, TCP_CORK) to its peer; whether there was any.
   bool uncork();
 
+  // The other side sends no more.
   void hear_end();
+  // Whether both sides have said that, or there is none.
+  [[nodiscard]] bool over() const { return !peer || (ended_ && shut_ & kNoSend); }
 
-  bool ended_ = false;       // the other side sends no more
+  bool ended_ = false;
   bool connecting_ = false;  // connect() was not waited for, and its end not told
   RecordQueue corked_;
   u64 corked_ns_ = 0;  // since when
