@@ -48,7 +48,6 @@ void InetSocket::leave_port() {
     next_->link_ = link_;
   }
   link_ = nullptr;
-  local_.port = 0;
 }
 
 // Sockets share a port when both say so: SO_REUSEADDR with nobody who listens, or SO_REUSEPORT of one user.
@@ -131,12 +130,12 @@ i64 InetSocket::bind(const SocketAddress& address, u64 bytes) {
   return 0;
 }
 
-void InetSocket::forget_connection() {
+void InetSocket::forget_connection(KeepPort keep) {
   remote_ = Endpoint{.address = InetAddress::any(family)};
   if (!address_chosen_) {
     local_.address = InetAddress::any(family);
   }
-  if (!port_chosen_) {
+  if (!port_chosen_ && keep == KeepPort::kNo) {
     leave_port();
   }
 }

@@ -35,9 +35,12 @@ class InetSocket : public Socket {
   // A free port of its own. False: there is none.
   [[nodiscard]] bool take_port();
   void enter_port();
+  // It goes on to show it.
   void leave_port();
+  [[nodiscard]] bool has_port() const { return link_ != nullptr; }
   // As if it had never been connected: port and address go unless bind chose them.
-  void forget_connection();
+  enum class KeepPort : bool { kNo, kYes };
+  void forget_connection(KeepPort keep = KeepPort::kNo);
   [[nodiscard]] bool conflicts(const Endpoint& wanted) const;
   // The destination that a program named. Errors: also kENETUNREACH, kEACCES (broadcast).
   [[nodiscard]] files::ErrnoOr<Endpoint> destination(const SocketAddress& address, u64 bytes) const;

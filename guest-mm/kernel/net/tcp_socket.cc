@@ -79,6 +79,7 @@ i64 TcpSocket::shut_down(u32 how) {
     }
     return 0;
   }
+  connecting_ = connecting_ && state_ != State::kConnected;
   const bool was_over = over();
   shut_ |= static_cast<u8>(sides);
   if (was_over) {
@@ -97,7 +98,7 @@ i64 TcpSocket::listen(u32 backlog) {
   if (state_ == State::kConnected || connecting_) {
     return -kEINVAL;
   }
-  if (local_.port == 0 && !take_port()) {
+  if (!has_port() && !take_port()) {
     return -kEADDRINUSE;
   }
   if (state_ != State::kListening && conflicts(local_)) {
@@ -105,7 +106,6 @@ i64 TcpSocket::listen(u32 backlog) {
   }
   backlog_ = std::min(backlog, kMostPending);
   state_ = State::kListening;
-  shut_ = 0;
   wake(queue);
   return 0;
 }
@@ -144,11 +144,12 @@ i64 TcpSocket::disconnect() {
   records_.clear();
   corked_.clear();
   peer = nullptr;
-  state_ = State::kUnconnected;
+  // What was only bound keeps its port.
+  const State before = std::exchange(state_, State::kUnconnected);
   connecting_ = ended_ = false;
   shut_ = 0;
   error_ = was_connected ? static_cast<i32>(kECONNRESET) : 0;
-  forget_connection();
+  forget_connection(before == State::kUnconnected ? KeepPort::kYes : KeepPort::kNo);
   wake(queue);
   return 0;
 }
@@ -156,19 +157,21 @@ i64 TcpSocket::disconnect() {
 // connect() after one that was not waited for.
 i64 TcpSocket::connect_again() {
   connecting_ = false;
-  if (state_ == State::kConnected) {
+  if (state_ == State::kConnected && peer) {
     return 0;
   }
-  shut_ = 0;
-  return error_ != 0 ? take_error() : -kECONNABORTED;
+  const i64 error = error_ != 0 ? take_error() : -kECONNABORTED;
+  disconnect();
+  return error;
 }
 
-i64 TcpSocket::refused(u32 flags) {
+i64 TcpSocket::refused(const Endpoint& from, u32 flags) {
   forget_connection();
   if (!(flags & kMessageDontWait)) {
     return -kECONNREFUSED;
   }
   connecting_ = true;
+  local_.address = from.address;  // until the end is told
   error_ = kECONNREFUSED;
   shut_ = kNoReceive | kNoSend;
   wake(queue);
@@ -192,7 +195,7 @@ i64 TcpSocket::connect(const SocketAddress& address, u64 bytes, u32 flags) {
   if (!to) {
     return -static_cast<i64>(to.error() == kEACCES ? kENETUNREACH : to.error());
   }
-  if (local_.port == 0 && !take_port()) {
+  if (!has_port() && !take_port()) {
     return -kEADDRNOTAVAIL;
   }
   const Endpoint from = source_for(*to);
@@ -211,7 +214,7 @@ i64 TcpSocket::connect(const SocketAddress& address, u64 bytes, u32 flags) {
     }
   }
   if (listener == nullptr) {
-    return refused(flags);
+    return refused(from, flags);
   }
   const Ref<TcpSocket> end = files::make_counted<TcpSocket>(listener->family);
   if (!end) {
@@ -228,7 +231,6 @@ i64 TcpSocket::connect(const SocketAddress& address, u64 bytes, u32 flags) {
   peer = end;
   end->peer = Ref<Socket>(this);
   state_ = end->state_ = State::kConnected;
-  shut_ = 0;
   error_ = 0;
   listener->append_pending(end);
   connecting_ = flags & kMessageDontWait;

@@ -31,7 +31,7 @@ class TcpSocket final : public InetSocket {
 
   i64 disconnect();
   i64 connect_again();
-  i64 refused(u32 flags);
+  i64 refused(const Endpoint& from, u32 flags);
   // The listener that a connection to this address is for; null: none.
   static TcpSocket* find_listener(const Endpoint& to);
   [[nodiscard]] bool connected_from(const Endpoint& from, const Endpoint& to) const;

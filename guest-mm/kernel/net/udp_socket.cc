@@ -33,9 +33,12 @@ i64 UdpSocket::connect(const SocketAddress& address, u64 bytes, u32) {
   if (address.family == kFamilyUnspecified) {
     state_ = State::kUnconnected;
     forget_connection();
+    if (!has_port()) {
+      local_.port = 0;
+    }
     return 0;
   }
-  if (local_.port == 0 && !take_port()) {
+  if (!has_port() && !take_port()) {
     return -kEAGAIN;
   }
   const files::ErrnoOr<Endpoint> to = destination(address, bytes);
@@ -136,6 +139,9 @@ files::ErrnoOr<Endpoint> UdpSocket::destination_of(const Sending& message) const
 }
 
 i64 UdpSocket::send(Sending& message) {
+  if (!has_port() && !take_port()) {
+    return -kEAGAIN;
+  }
   const u64 bytes = message.data.left();
   if (bytes > kMostBytes) {
     return -kEMSGSIZE;
@@ -147,9 +153,6 @@ i64 UdpSocket::send(Sending& message) {
       corked_ != nullptr ? files::ErrnoOr<Endpoint>(corked_to_) : destination_of(message);
   if (!to) {
     return -static_cast<i64>(to.error());
-  }
-  if (local_.port == 0 && !take_port()) {
-    return -kEAGAIN;
   }
   const u64 before = corked_ != nullptr ? corked_->bytes : 0;
   if (before + bytes > (to->address.is_v4() ? kMostV4Bytes : kMostV6Bytes)) {
