@@ -109,7 +109,7 @@ i64 InetSocket::bind(const SocketAddress& address, u64 bytes) {
   if (wanted->port != 0 && wanted->port < kFirstUnprivilegedPort && !capable(Capability::kNetBindService)) {
     return -kEACCES;
   }
-  if (link_ != nullptr || state_ != State::kUnconnected) {
+  if (has_port() || !may_bind()) {
     return -kEINVAL;
   }
   if (wanted->port != 0) {
@@ -135,8 +135,8 @@ void InetSocket::forget_connection(KeepPort keep) {
   if (!address_chosen_) {
     local_.address = InetAddress::any(family);
   }
-  if (!port_chosen_ && keep == KeepPort::kNo) {
-    leave_port();
+  if (keep == KeepPort::kNo) {
+    release_port();
   }
 }
 

@@ -38,6 +38,11 @@ class InetSocket : public Socket {
   // It goes on to show it.
   void leave_port();
   [[nodiscard]] bool has_port() const { return link_ != nullptr; }
+  // Gives back one that bind did not choose.
+  void release_port() {
+    if (!port_chosen_) leave_port();
+  }
+  [[nodiscard]] virtual bool may_bind() const { return state_ == State::kUnconnected; }
   // As if it had never been connected: port and address go unless bind chose them.
   enum class KeepPort : bool { kNo, kYes };
   void forget_connection(KeepPort keep = KeepPort::kNo);

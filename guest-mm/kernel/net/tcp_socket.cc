@@ -40,12 +40,16 @@ void TcpSocket::be_reset(Errno error) {
   }
   corked_.clear();
   peer = nullptr;
+  release_port();
   wake(queue);
 }
 
 void TcpSocket::hear_end() {
   ended_ = true;
   shut_ |= kNoReceive;
+  if (over()) {
+    release_port();
+  }
   wake(queue);
 }
 
@@ -89,6 +93,9 @@ i64 TcpSocket::shut_down(u32 how) {
   if (sides & kNoSend && !to->closed_) {
     uncork();
     to->hear_end();
+  }
+  if (over()) {
+    release_port();
   }
   wake(queue);
   return 0;
@@ -148,7 +155,7 @@ i64 TcpSocket::disconnect() {
   const State before = std::exchange(state_, State::kUnconnected);
   connecting_ = ended_ = false;
   shut_ = 0;
-  error_ = was_connected ? static_cast<i32>(kECONNRESET) : 0;
+  error_ = was_connected ? static_cast<i32>(kECONNRESET) : error_;
   forget_connection(before == State::kUnconnected ? KeepPort::kYes : KeepPort::kNo);
   wake(queue);
   return 0;

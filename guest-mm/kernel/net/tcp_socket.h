@@ -44,6 +44,9 @@ class TcpSocket final : public InetSocket {
   void hear_end();
   // Whether both sides have said that, or there is none.
   [[nodiscard]] bool over() const { return !peer || (ended_ && shut_ & kNoSend); }
+  [[nodiscard]] bool may_bind() const override {
+    return state_ == State::kUnconnected || (state_ == State::kConnected && over());
+  }
 
   bool ended_ = false;
   bool connecting_ = false;  // connect() was not waited for, and its end not told

@@ -98,7 +98,8 @@ void UdpSocket::transmit(Record* record, const Endpoint& to) {
   UdpSocket* const receiver = find_receiver(protocol, from, to);
   if (receiver == nullptr) {
     free_record(record);
-    if (state_ == State::kConnected || numbers_.get(kLevelIp, kIpReportErrors) != 0) {
+    // The message that nobody is there finds who is connected to there.
+    if (state_ == State::kConnected ? remote_ == to : numbers_.get(kLevelIp, kIpReportErrors) != 0) {
       error_ = kECONNREFUSED;
       wake(queue);
     }
