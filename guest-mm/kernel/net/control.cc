@@ -90,7 +90,7 @@ void store(MessageHeader& header, i32 type, const void* data, u64 bytes, u32& fl
 
 }  // namespace
 
-i64 load_control(u64 address, u64 bytes, Sending& message) {
+i64 load_control(u16 family, u64 address, u64 bytes, Sending& message) {
   constexpr u64 kMostBytes = 20480;  // net.core.optmem_max
   if (bytes == 0) {
     return 0;
@@ -115,7 +115,7 @@ i64 load_control(u64 address, u64 bytes, Sending& message) {
     const char* const data = buffer.data() + at + sizeof control;
     const u64 data_bytes = control.bytes - sizeof control;
     i64 error = 0;
-    if (control.level == kLevelSocket) {
+    if (control.level == kLevelSocket && family == kFamilyUnix) {
       error = control.type == kPassRights        ? add_files(data, data_bytes, message)
               : control.type == kPassCredentials ? set_credentials(data, data_bytes, message)
                                                  : -kEINVAL;

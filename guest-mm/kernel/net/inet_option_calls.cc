@@ -128,7 +128,7 @@ i64 InetSocket::set_option(i32 level, u32 option, u64 address, i32 bytes) {
   if (!known) {
     return -kENOPROTOOPT;
   }
-  if (level == kLevelIp6 && option == kIp6Only && local_.port != 0) {
+  if (level == kLevelIp6 && option == kIp6Only && has_port()) {
     return -kEINVAL;
   }
   if (type == Type::kStream) {

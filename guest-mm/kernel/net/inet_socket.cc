@@ -48,7 +48,6 @@ void InetSocket::leave_port() {
     next_->link_ = link_;
   }
   link_ = nullptr;
-  local_.port = 0;
 }
 
 // Sockets share a port when both say so: SO_REUSEADDR with nobody who listens, or SO_REUSEPORT of one user.
@@ -110,7 +109,7 @@ i64 InetSocket::bind(const SocketAddress& address, u64 bytes) {
   if (wanted->port != 0 && wanted->port < kFirstUnprivilegedPort && !capable(Capability::kNetBindService)) {
     return -kEACCES;
   }
-  if (link_ != nullptr || state_ != State::kUnconnected) {
+  if (has_port() || !may_bind()) {
     return -kEINVAL;
   }
   if (wanted->port != 0) {
@@ -131,13 +130,13 @@ i64 InetSocket::bind(const SocketAddress& address, u64 bytes) {
   return 0;
 }
 
-void InetSocket::forget_connection() {
+void InetSocket::forget_connection(KeepPort keep) {
   remote_ = Endpoint{.address = InetAddress::any(family)};
   if (!address_chosen_) {
     local_.address = InetAddress::any(family);
   }
-  if (!port_chosen_) {
-    leave_port();
+  if (keep == KeepPort::kNo) {
+    release_port();
   }
 }
 

@@ -35,9 +35,17 @@ class InetSocket : public Socket {
   // A free port of its own. False: there is none.
   [[nodiscard]] bool take_port();
   void enter_port();
+  // It goes on to show it.
   void leave_port();
+  [[nodiscard]] bool has_port() const { return link_ != nullptr; }
+  // Gives back one that bind did not choose.
+  void release_port() {
+    if (!port_chosen_) leave_port();
+  }
+  [[nodiscard]] virtual bool may_bind() const { return state_ == State::kUnconnected; }
   // As if it had never been connected: port and address go unless bind chose them.
-  void forget_connection();
+  enum class KeepPort : bool { kNo, kYes };
+  void forget_connection(KeepPort keep = KeepPort::kNo);
   [[nodiscard]] bool conflicts(const Endpoint& wanted) const;
   // The destination that a program named. Errors: also kENETUNREACH, kEACCES (broadcast).
   [[nodiscard]] files::ErrnoOr<Endpoint> destination(const SocketAddress& address, u64 bytes) const;

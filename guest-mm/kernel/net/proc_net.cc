@@ -15,14 +15,22 @@ using Hex = TextBuilder::Hex;
 
 constexpr u32 kEstablished = 1, kClose = 7, kListen = 10;  // net/tcp_states.h
 
+void add_capitals(TextBuilder& out, u64 value, u32 digits) {
+  while (digits-- > 0) {
+    out.add("0123456789ABCDEF"[value >> (4 * digits) & 0xf]);
+  }
+}
+
 // In words as this machine stores them, of bytes in network order.
 void add_endpoint(TextBuilder& out, const Endpoint& endpoint, u64 first_byte) {
   const auto& bytes = endpoint.address.bytes;
   for (u64 at = first_byte; at < bytes.size(); at += 4) {
-    out.add(
-        Hex{u64{bytes[at + 3]} << 24 | u64{bytes[at + 2]} << 16 | u64{bytes[at + 1]} << 8 | bytes[at], 8});
+    add_capitals(
+        out, u64{bytes[at + 3]} << 24 | u64{bytes[at + 2]} << 16 | u64{bytes[at + 1]} << 8 | bytes[at], 8);
   }
-  out.add(':', Hex{endpoint.port, 4}, ' ');
+  out.add(':');
+  add_capitals(out, endpoint.port, 4);
+  out.add(' ');
 }
 
 u32 state_of(const InetSocket& socket) {
@@ -54,8 +62,10 @@ void inet(TextBuilder& out) {
       out.add(TextBuilder::Padded{line++, protocol == kProtocolTcp ? 4u : 5u}, ": ");
       add_endpoint(out, socket->local(), kFirstByte);
       add_endpoint(out, socket->remote(), kFirstByte);
-      out.add(Hex{state_of(*socket), 2}, " 00000000:", Hex{socket->queued_bytes(), 8},
-              " 00:00000000 00000000 ", TextBuilder::Padded{socket->uid, 5}, "        0 ", socket->number,
+      add_capitals(out, state_of(*socket), 2);
+      out.add(" 00000000:");
+      add_capitals(out, socket->queued_bytes(), 8);
+      out.add(" 00:00000000 00000000 ", TextBuilder::Padded{socket->uid, 5}, "        0 ", socket->number,
               ' ', socket->references(), " 0000000000000000",
               protocol == kProtocolTcp ? " 100 0 0 10 0\n" : " 0\n");
     }
@@ -69,7 +79,7 @@ void unix_sockets(TextBuilder& out) {
        socket = socket->next_named()) {
     const bool listens = socket->state() == Socket::State::kListening;
     const bool connected = socket->state() == Socket::State::kConnected;
-    out.add("0000000000000000: ", Hex{socket->references(), 8}, " 00000000 ",
+    out.add("0000000000000000: ", Hex{socket->references() + 1, 8}, " 00000000 ",
             Hex{listens ? kAcceptsConnections : 0, 8}, ' ', Hex{static_cast<u64>(socket->type), 4}, ' ',
             connected ? "03" : "01", ' ', TextBuilder::Padded{socket->number, 5}, ' ');
     const bool abstract = socket->name->address.text[0] == 0;

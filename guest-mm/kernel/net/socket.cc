@@ -121,7 +121,7 @@ files::ErrnoOr<Ref<Socket>> Socket::accept(u32 flags) {
   }
   const u64 deadline = receive_deadline();
   while (!first_pending_) {
-    if (shut_ & kNoReceive || state_ != State::kListening) {
+    if (deaf() || state_ != State::kListening) {
       return files::ErrnoFail(kEINVAL);
     }
     if (const i64 error = wait(queue, flags, deadline); error != 0) {

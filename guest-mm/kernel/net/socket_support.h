@@ -54,7 +54,7 @@ inline i64 store_address(const SocketAddress& from, u64 bytes, u64 address, u64 
 }
 
 // Reads what a message carries besides its bytes (sendmsg), or writes it (recvmsg): control.cc.
-i64 load_control(u64 address, u64 bytes, Sending& message);
+i64 load_control(u16 family, u64 address, u64 bytes, Sending& message);
 void store_control(MessageHeader& header, u32 flags, bool credentials, Receiving& message);
 
 }  // namespace nopte::guest::net

@@ -24,7 +24,7 @@ TcpSocket::TcpSocket(u16 socket_family) : InetSocket(socket_family, Type::kStrea
 u64 TcpSocket::room_to(const Socket& to) const { return options.send_buffer + to.options.receive_buffer; }
 
 i64 TcpSocket::peer_address(SocketAddress& out) const {
-  if (state_ != State::kConnected || (!peer && accepted_)) {
+  if (state_ != State::kConnected || (over() && accepted_)) {
     return -kENOTCONN;
   }
   return static_cast<i64>(show_endpoint(shown_family(), remote_, out));
@@ -34,23 +34,33 @@ void TcpSocket::be_reset(Errno error) {
   if (closed_) {
     return;
   }
-  error_ = static_cast<i32>(error);
-  shut_ = kNoReceive | kNoSend;
+  if (!over()) {
+    error_ = static_cast<i32>(error);
+    shut_ = kNoReceive | kNoSend;
+  }
   corked_.clear();
   peer = nullptr;
+  release_port();
+  wake(queue);
+}
+
+void TcpSocket::hear_end() {
+  ended_ = true;
+  shut_ |= kNoReceive;
+  if (over()) {
+    release_port();
+  }
   wake(queue);
 }
 
 void TcpSocket::leave() {
-  constexpr bool kAbort = true;
   if (TcpSocket* const to = other(); to != nullptr) {
-    const bool abort = records_.count() != 0 || (options.linger[0] != 0 && options.linger[1] == 0);
-    if (abort == kAbort) {
-      to->be_reset(to->shut_ & kNoReceive ? kEPIPE : kECONNRESET);
+    const bool linger_none = options.linger[0] != 0 && options.linger[1] == 0;
+    if (records_.count() != 0 || linger_none || !accepted_) {
+      to->be_reset(to->ended_ ? kEPIPE : kECONNRESET);
     } else {
       uncork();
-      to->shut_ |= kNoReceive;
-      wake(to->queue);
+      to->hear_end();
     }
     wake(queue);  // who waits for room in this one's queue
   }
@@ -73,15 +83,19 @@ i64 TcpSocket::shut_down(u32 how) {
     }
     return 0;
   }
+  connecting_ = connecting_ && state_ != State::kConnected;
+  const bool was_over = over();
   shut_ |= static_cast<u8>(sides);
-  TcpSocket* const to = other();
-  if (to == nullptr) {
+  if (was_over) {
     return -kENOTCONN;
   }
+  TcpSocket* const to = other();
   if (sides & kNoSend && !to->closed_) {
     uncork();
-    to->shut_ |= kNoReceive;
-    wake(to->queue);
+    to->hear_end();
+  }
+  if (over()) {
+    release_port();
   }
   wake(queue);
   return 0;
@@ -91,7 +105,7 @@ i64 TcpSocket::listen(u32 backlog) {
   if (state_ == State::kConnected || connecting_) {
     return -kEINVAL;
   }
-  if (local_.port == 0 && !take_port()) {
+  if (!has_port() && !take_port()) {
     return -kEADDRINUSE;
   }
   if (state_ != State::kListening && conflicts(local_)) {
@@ -99,7 +113,6 @@ i64 TcpSocket::listen(u32 backlog) {
   }
   backlog_ = std::min(backlog, kMostPending);
   state_ = State::kListening;
-  shut_ = 0;
   wake(queue);
   return 0;
 }
@@ -132,17 +145,18 @@ bool TcpSocket::connected_from(const Endpoint& from, const Endpoint& to) const {
 i64 TcpSocket::disconnect() {
   const bool was_connected = other() != nullptr;
   if (was_connected && !other()->closed_) {
-    other()->be_reset(other()->shut_ & kNoReceive ? kEPIPE : kECONNRESET);
+    other()->be_reset(other()->ended_ ? kEPIPE : kECONNRESET);
   }
   close_pending();
   records_.clear();
   corked_.clear();
   peer = nullptr;
-  state_ = State::kUnconnected;
-  connecting_ = false;
+  // What was only bound keeps its port.
+  const State before = std::exchange(state_, State::kUnconnected);
+  connecting_ = ended_ = false;
   shut_ = 0;
-  error_ = was_connected ? static_cast<i32>(kECONNRESET) : 0;
-  forget_connection();
+  error_ = was_connected ? static_cast<i32>(kECONNRESET) : error_;
+  forget_connection(before == State::kUnconnected ? KeepPort::kYes : KeepPort::kNo);
   wake(queue);
   return 0;
 }
@@ -150,19 +164,21 @@ i64 TcpSocket::disconnect() {
 // connect() after one that was not waited for.
 i64 TcpSocket::connect_again() {
   connecting_ = false;
-  if (state_ == State::kConnected) {
+  if (state_ == State::kConnected && peer) {
     return 0;
   }
-  shut_ = 0;
-  return error_ != 0 ? take_error() : -kECONNABORTED;
+  const i64 error = error_ != 0 ? take_error() : -kECONNABORTED;
+  disconnect();
+  return error;
 }
 
-i64 TcpSocket::refused(u32 flags) {
+i64 TcpSocket::refused(const Endpoint& from, u32 flags) {
   forget_connection();
   if (!(flags & kMessageDontWait)) {
     return -kECONNREFUSED;
   }
   connecting_ = true;
+  local_.address = from.address;  // until the end is told
   error_ = kECONNREFUSED;
   shut_ = kNoReceive | kNoSend;
   wake(queue);
@@ -186,7 +202,7 @@ i64 TcpSocket::connect(const SocketAddress& address, u64 bytes, u32 flags) {
   if (!to) {
     return -static_cast<i64>(to.error() == kEACCES ? kENETUNREACH : to.error());
   }
-  if (local_.port == 0 && !take_port()) {
+  if (!has_port() && !take_port()) {
     return -kEADDRNOTAVAIL;
   }
   const Endpoint from = source_for(*to);
@@ -205,7 +221,7 @@ i64 TcpSocket::connect(const SocketAddress& address, u64 bytes, u32 flags) {
     }
   }
   if (listener == nullptr) {
-    return refused(flags);
+    return refused(from, flags);
   }
   const Ref<TcpSocket> end = files::make_counted<TcpSocket>(listener->family);
   if (!end) {
@@ -222,7 +238,6 @@ i64 TcpSocket::connect(const SocketAddress& address, u64 bytes, u32 flags) {
   peer = end;
   end->peer = Ref<Socket>(this);
   state_ = end->state_ = State::kConnected;
-  shut_ = 0;
   error_ = 0;
   listener->append_pending(end);
   connecting_ = flags & kMessageDontWait;
@@ -244,11 +259,12 @@ i64 TcpSocket::send(Sending& message) {
   if (message.flags & kMessageOutOfBand) {
     return -kEOPNOTSUPP;
   }
-  if (other()->closed_) {  // it takes this for a mistake, and says so
-    const u64 bytes = message.data.left();
-    if (bytes != 0) {
-      be_reset(kEPIPE);
-    }
+  // Who is gone, or neither sends nor receives any more, takes bytes for a mistake, and says so.
+  const bool wanted = !other()->closed_ && other()->shut_ != (kNoReceive | kNoSend);
+  if (const u64 bytes = message.data.left(); !wanted && bytes != 0) {
+    const Ref<Socket> kept = peer;
+    be_reset(ended_ ? kEPIPE : kECONNRESET);
+    static_cast<TcpSocket&>(*kept).be_reset(kECONNRESET);
     return static_cast<i64>(bytes);
   }
   return send_stream(message);
@@ -301,6 +317,9 @@ i64 TcpSocket::receive(Receiving& message) {
   }
   if (state_ == State::kUnconnected) {
     return error_ != 0 ? take_error() : shut_ & kNoReceive ? 0 : -kENOTCONN;
+  }
+  if (ended_ && records_.count() == 0) {  // whatever came after it
+    return 0;
   }
   if (peer && other()->corked_.count() != 0 &&
       platform_ops().now_ns() - other()->corked_ns_ >= kLongestCorkNs) {

@@ -31,7 +31,7 @@ class TcpSocket final : public InetSocket {
 
   i64 disconnect();
   i64 connect_again();
-  i64 refused(u32 flags);
+  i64 refused(const Endpoint& from, u32 flags);
   // The listener that a connection to this address is for; null: none.
   static TcpSocket* find_listener(const Endpoint& to);
   [[nodiscard]] bool connected_from(const Endpoint& from, const Endpoint& to) const;
@@ -40,6 +40,15 @@ class TcpSocket final : public InetSocket {
   // Gives what it holds back (MSG_MORE, TCP_CORK) to its peer; whether there was any.
   bool uncork();
 
+  // The other side sends no more.
+  void hear_end();
+  // Whether both sides have said that, or there is none.
+  [[nodiscard]] bool over() const { return !peer || (ended_ && shut_ & kNoSend); }
+  [[nodiscard]] bool may_bind() const override {
+    return state_ == State::kUnconnected || (state_ == State::kConnected && over());
+  }
+
+  bool ended_ = false;
   bool connecting_ = false;  // connect() was not waited for, and its end not told
   RecordQueue corked_;
   u64 corked_ns_ = 0;  // since when

@@ -97,7 +97,8 @@ i64 Socket::receive_stream(Receiving& message) {
   const bool peek = message.flags & kMessagePeek;
   const bool drop = family != kFamilyUnix && message.flags & kMessageTruncated;  // TCP counts and forgets
   const u64 wanted = message.data.left();
-  const u64 enough = message.flags & kMessageWaitAll ? wanted : std::min<u64>(wanted, options.least_bytes);
+  const u64 enough =
+      std::max<u64>(message.flags & kMessageWaitAll ? wanted : std::min<u64>(wanted, options.least_bytes), 1);
   const u64 deadline = receive_deadline();
   u64 done = 0;
   Record* looked_at = nullptr;  // by one who only looks: the last one
@@ -107,11 +108,13 @@ i64 Socket::receive_stream(Receiving& message) {
   do {
     Record* const record = looked_at != nullptr ? looked_at->next : records_.first();
     if (record == nullptr) {
-      if (done >= enough && (done != 0 || wanted == 0)) {
+      if (done >= enough) {
         break;
       }
       if (error_ != 0) {
-        return done != 0 ? static_cast<i64>(done) : take_error();
+        // AF_UNIX forgets one that it has no room to tell.
+        const i64 error = done == 0 || family == kFamilyUnix ? take_error() : 0;
+        return done != 0 ? static_cast<i64>(done) : error;
       }
       if (shut_ & kNoReceive) {
         break;
@@ -162,9 +165,12 @@ i64 Socket::receive_stream(Receiving& message) {
 
 i64 Socket::receive_record(Receiving& message) {
   const u64 deadline = receive_deadline();
-  while (records_.first() == nullptr) {
+  for (;;) {  // an error comes before what is queued
     if (error_ != 0) {
       return take_error();
+    }
+    if (records_.first() != nullptr) {
+      break;
     }
     if (shut_ & kNoReceive) {
       return type == Type::kSequential || !(message.flags & kMessageDontWait) ? 0 : -kEAGAIN;

@@ -33,9 +33,12 @@ i64 UdpSocket::connect(const SocketAddress& address, u64 bytes, u32) {
   if (address.family == kFamilyUnspecified) {
     state_ = State::kUnconnected;
     forget_connection();
+    if (!has_port()) {
+      local_.port = 0;
+    }
     return 0;
   }
-  if (local_.port == 0 && !take_port()) {
+  if (!has_port() && !take_port()) {
     return -kEAGAIN;
   }
   const files::ErrnoOr<Endpoint> to = destination(address, bytes);
@@ -95,7 +98,8 @@ void UdpSocket::transmit(Record* record, const Endpoint& to) {
   UdpSocket* const receiver = find_receiver(protocol, from, to);
   if (receiver == nullptr) {
     free_record(record);
-    if (state_ == State::kConnected || numbers_.get(kLevelIp, kIpReportErrors) != 0) {
+    // The message that nobody is there finds who is connected to there.
+    if (state_ == State::kConnected ? remote_ == to : numbers_.get(kLevelIp, kIpReportErrors) != 0) {
       error_ = kECONNREFUSED;
       wake(queue);
     }
@@ -103,8 +107,7 @@ void UdpSocket::transmit(Record* record, const Endpoint& to) {
   }
   record->sender = kNobody;
   record->from = name_for(receiver->shown_family(), from);
-  if (!record->from || receiver->records_.charged() > receiver->options.receive_buffer ||
-      receiver->shut_ & kNoReceive) {
+  if (!record->from || receiver->records_.charged() > receiver->options.receive_buffer) {
     free_record(record);  // lost, as datagrams are
     return;
   }
@@ -137,6 +140,9 @@ files::ErrnoOr<Endpoint> UdpSocket::destination_of(const Sending& message) const
 }
 
 i64 UdpSocket::send(Sending& message) {
+  if (!has_port() && !take_port()) {
+    return -kEAGAIN;
+  }
   const u64 bytes = message.data.left();
   if (bytes > kMostBytes) {
     return -kEMSGSIZE;
@@ -148,9 +154,6 @@ i64 UdpSocket::send(Sending& message) {
       corked_ != nullptr ? files::ErrnoOr<Endpoint>(corked_to_) : destination_of(message);
   if (!to) {
     return -static_cast<i64>(to.error());
-  }
-  if (local_.port == 0 && !take_port()) {
-    return -kEAGAIN;
   }
   const u64 before = corked_ != nullptr ? corked_->bytes : 0;
   if (before + bytes > (to->address.is_v4() ? kMostV4Bytes : kMostV6Bytes)) {

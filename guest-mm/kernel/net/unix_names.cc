@@ -192,7 +192,7 @@ i64 UnixSocket::listen(u32 backlog) {
 
 i64 UnixSocket::connect_datagrams(const SocketAddress& address, u64 bytes) {
   if (address.family == kFamilyUnspecified) {
-    set_peer(nullptr);
+    change_peer(nullptr);
     state_ = State::kUnconnected;
     return 0;
   }
@@ -209,7 +209,7 @@ i64 UnixSocket::connect_datagrams(const SocketAddress& address, u64 bytes) {
   if ((*other)->peer && (*other)->peer.get() != this) {
     return -kEPERM;
   }
-  set_peer(std::move(*other));
+  change_peer(std::move(*other));
   state_ = State::kConnected;
   return 0;
 }

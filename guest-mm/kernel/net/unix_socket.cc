@@ -48,6 +48,22 @@ void UnixSocket::set_peer(Ref<Socket> other) {
   }
 }
 
+// What came from the old one is not for who talks to another.
+void UnixSocket::change_peer(Ref<Socket> other) {
+  const Ref<Socket> old = peer;
+  set_peer(std::move(other));
+  if (!old || old == peer || records_.count() == 0) {
+    return;
+  }
+  records_.clear();
+  wake_senders();
+  auto& before = static_cast<UnixSocket&>(*old);
+  if (!before.closed_ && before.peer.get() == this) {
+    before.error_ = kECONNRESET;
+    wake(before.queue);
+  }
+}
+
 void UnixSocket::leave() {
   leave_names();
   if (UnixSocket* const other = unix_peer(); !datagrams() && other != nullptr && !other->closed_) {
@@ -144,6 +160,9 @@ i64 UnixSocket::send(Sending& message) {
   if (!peer && state_ != State::kConnected) {
     return -kENOTCONN;
   }
+  if (shut_ & kNoSend) {
+    return broken(message);
+  }
   return out_of_band ? -kEOPNOTSUPP : send_stream(message);
 }
 
@@ -181,7 +200,7 @@ i64 UnixSocket::send_record(Sending& message) {
   while (error == 0) {
     if (to->closed_) {
       if (datagrams() && peer == to) {
-        set_peer(nullptr);
+        change_peer(nullptr);
         state_ = State::kUnconnected;
       }
       error = datagrams() ? -kECONNREFUSED : -kEPIPE;

@@ -42,6 +42,7 @@ class UnixSocket final : public Socket {
   void enter_names();
   void leave_names();
   void set_peer(Ref<Socket> other);
+  void change_peer(Ref<Socket> other);
   i64 connect_datagrams(const SocketAddress& address, u64 bytes);
   i64 send_record(Sending& message);
   void wake_senders();

@@ -15,6 +15,7 @@
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process_groups.h"
 #include "guest-mm/kernel/signal_frame.h"
 #include "guest-mm/kernel/syscall.h"
 #include "tests/support/fake_arch.h"
@@ -64,7 +65,8 @@ class Kernel {
     thread.files = thread.directories = files::make_counted<files::ProcessFiles>().detach();
     thread.files->retain();
     thread.space = AddressSpace::create().value().detach();
-    process.pgid = process.sid = process.pid;
+    process.sid = process.pid;
+    join_group(process, process.pid);
     process.signals.own = {};
     set_parent(process, parent);
     bodies_.push_back(std::move(body));
