@@ -129,7 +129,7 @@ ThreadNote note_of(const Thread& thread, i32 signal, const UserRegisters& regist
 
 ProcessNote note_of(const Process& process) {
   const Identity& own = identity();
-  ProcessNote note{.nice = current().scheduling.nice,
+  ProcessNote note{.nice = static_cast<char>(current().scheduling.nice),
                    .user = own.user.real,
                    .group = own.group.real,
                    .pid = process.pid,

@@ -114,6 +114,17 @@ i64 take_file(u64 descriptor, u64 flags, MapRequest& request) {
   return 0;
 }
 
+// PR_SET_MDWE: what is to be executable is neither written nor made so later (mm/mman.h,
+// map_deny_write_exec).
+[[gnu::noinline, gnu::cold]] i64 check_exec(VaRange range, Perm wanted, bool fresh) {
+  if (wanted.write()) return -kEACCES;
+  for (auto vma = space().at_or_after(range.begin); !fresh && vma && vma->range.begin < range.end;
+       vma = space().at_or_after(vma->range.end)) {
+    if (!vma->perm.exec()) return -kEACCES;
+  }
+  return 0;
+}
+
 // The rest of what is asked for, and the call. Negative errno, or the address.
 [[gnu::always_inline]] inline i64 map_as_asked(const SyscallArgs& args, MapRequest& request) {
   const u64 flags = args.a3;
@@ -150,17 +161,6 @@ i64 take_file(u64 descriptor, u64 flags, MapRequest& request) {
 }
 
 }  // namespace
-
-// PR_SET_MDWE: what is to be executable is neither written nor made so later (mm/mman.h,
-// map_deny_write_exec).
-[[gnu::noinline, gnu::cold]] static i64 check_exec(VaRange range, Perm wanted, bool fresh) {
-  if (wanted.write()) return -kEACCES;
-  for (auto vma = space().at_or_after(range.begin); !fresh && vma && vma->range.begin < range.end;
-       vma = space().at_or_after(vma->range.end)) {
-    if (!vma->perm.exec()) return -kEACCES;
-  }
-  return 0;
-}
 
 i64 sys_mmap(const SyscallArgs& args) {
   const u64 bytes = args.a1;

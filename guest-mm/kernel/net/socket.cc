@@ -64,6 +64,9 @@ Ref<files::File> make_socket_file(const Ref<Socket>& socket, u32 flags) {
 }
 
 i64 read_parts(files::File& file, Socket& socket, IoCursor& parts) {
+  if (parts.left() == 0) {
+    return 0;  // as no other read: nothing is looked at (net/socket.c, sock_read_iter)
+  }
   Receiving message{.data = parts, .flags = flags_of(file)};
   return socket.receive(message);
 }
