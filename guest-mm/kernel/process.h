@@ -67,7 +67,9 @@ struct Process {
   // The most pages that were in memory at one time, as rusage.h says; an exec keeps it.
   u64 most_resident = 0;
   u64 children_most_resident = 0;  // of any of the children waited for
-  u64 children_resident = 0;       // of all of them together
+  u64 faults = 0;                  // as rusage.h says
+  u64 faults_of_left = 0;          // in the spaces of the programs before
+  u64 children_faults = 0;         // of all of the children waited for
   u64 inherited_pages = 0;         // what was promised when it was forked
   bool as_its_maker = false;       // nobody counted it: it had what it was forked with
   bool children_as_self = false;   // a child waited for was like that
