@@ -3,7 +3,6 @@
 // caller as it was.
 #include "guest-mm/kernel/exec.h"
 
-#include <algorithm>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -175,7 +174,6 @@ void become(Thread& self, NewImage& image) {
   AddressSpace* old = std::exchange(self.space, image.space.detach());
   if (old != nullptr) {
     note_left(*self.process, *old);
-    self.process->left_faults = std::max(self.process->told_faults, self.process->left_faults);
     self.process->inherited_pages = 0;
     old->release();
   }

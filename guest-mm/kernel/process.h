@@ -37,10 +37,10 @@ struct Process {
   i32 sid = 0;
   i32 hung_up_group = 0;              // a leader's whose terminal hung up: what was its foreground
   tty::Terminal* terminal = nullptr;  // the controlling one; not owned (tty/job_control.h)
-  Process* next_by_group = nullptr;  // process_groups.h
-  Process** group_link = nullptr;    // what points to this one there
-  u32 live_threads = 1;              // 0: a zombie
-  Thread* last_thread = nullptr;     // of the list; the leader is its first one
+  Process* next_by_group = nullptr;   // process_groups.h
+  Process** group_link = nullptr;     // what points to this one there
+  u32 live_threads = 1;               // 0: a zombie
+  Thread* last_thread = nullptr;      // of the list; the leader is its first one
   Ending ending = Ending::kNo;
   Thread* survivor = nullptr;
   WaitQueue thread_ended;
@@ -74,10 +74,10 @@ struct Process {
 
   // The most pages that were in memory at one time, as rusage.h says; an exec keeps it.
   u64 most_resident = 0;
-  u64 told_faults = 0;             // when somebody asked last
-  u64 left_faults = 0;             // of programs before this one, as far as their pages tell
   u64 children_most_resident = 0;  // of any of the children waited for
-  u64 children_resident = 0;       // of all of them together
+  u64 faults = 0;                  // as rusage.h says
+  u64 faults_of_left = 0;          // in the spaces of the programs before
+  u64 children_faults = 0;         // of all of the children waited for
   u64 inherited_pages = 0;         // what was promised when it was forked
   bool as_its_maker = false;       // nobody counted it: it had what it was forked with
   bool children_as_self = false;   // a child waited for was like that

@@ -2,7 +2,7 @@
 //
 // Whoever owns paging handles faults, so that nobody counts pages as they come: they are counted when
 // somebody asks, when a space is left for another program's, and when a process ends. As many faults are told
-// as there were pages at the most.
+// as there were pages at the most, in each program's space.
 #pragma once
 
 #include "guest-mm/kernel/spent.h"
@@ -51,6 +51,10 @@ void note_resident(Process& process, const AddressSpace& space);
 // The same where the process leaves the space. What it has of its maker is as much as its maker has, who is
 // counted when somebody asks.
 void note_left(Process& process, const AddressSpace& space);
+// Counts them now.
+u64 note_faults(Process& process, const AddressSpace& space);
+// As far as they were counted.
+u64 faults_known(const Process& process);
 // The most of a child that was waited for, or of all of them; `as_self`: as much as `self` has.
 u64 most_of_children(Process& self, u64 counted, bool as_self);
 

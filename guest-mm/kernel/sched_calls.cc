@@ -1,6 +1,5 @@
-// Scheduling as Linux's calls describe it (sched(7)): policies are kept and told, but all threads take turns
-// by their nice values alone; there is one processor, so that affinity and memory barriers between processors
-// have one answer.
+// Scheduling as Linux's calls describe it (sched(7)): policies are kept and told (scheduling.h). There is one
+// processor, so that affinity and memory barriers between processors have one answer.
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/scheduler.h"

@@ -1,5 +1,6 @@
 #include "guest-mm/kernel/scheduler.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "guest-mm/kernel/process.h"
@@ -88,7 +89,7 @@ void make_runnable(Thread& thread) {
   } else {
     g_run_first = &thread;
     g_slice_began_ns = platform_ops().now_ns();
-    need_interrupt_by(g_slice_began_ns + g_current->scheduling.slice_ns);
+    need_interrupt_by(g_slice_began_ns + kSliceNs);
   }
   g_run_last = &thread;
   ++g_queued;
@@ -108,7 +109,7 @@ void schedule() {
   g_slice_began_ns = now_ns;
   g_resched = false;
   if (g_queued != 0) {
-    need_interrupt_by(now_ns + next->scheduling.slice_ns);
+    need_interrupt_by(now_ns + kSliceNs);
   }
   if (next == &self) {
     return;
@@ -217,12 +218,14 @@ void timer_interrupt() {
   const u64 now_ns = platform_ops().now_ns();
   u64 next_ns = fire_timers(now_ns);
   if (g_queued != 0) {
-    const u64 slice_end_ns = g_slice_began_ns + g_current->scheduling.slice_ns;
+    // Whoever switches arms the usual slice, which is all that most need; a shorter one is armed here.
+    u64 slice_end_ns = g_slice_began_ns + g_current->scheduling.slice_ns;
     if (slice_end_ns <= now_ns) {
       g_resched = true;
-    } else if (slice_end_ns < next_ns) {
-      next_ns = slice_end_ns;
+      const u64 slice_ns = g_run_first->scheduling.slice_ns;
+      slice_end_ns = slice_ns < kSliceNs ? now_ns + slice_ns : kNoDeadline;
     }
+    next_ns = std::min(next_ns, slice_end_ns);
   }
   if (next_ns != kNoDeadline) {
     need_interrupt_by(next_ns);

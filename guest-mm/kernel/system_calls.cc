@@ -40,9 +40,7 @@ i64 sys_sysinfo(const SyscallArgs& args) {
 }
 
 void note_resident(Process& process, const AddressSpace& space) {
-  const u64 pages = space.installed_pages();
-  process.most_resident = std::max(process.most_resident, pages);
-  process.told_faults = std::max(process.told_faults, process.left_faults + pages);
+  process.most_resident = std::max(process.most_resident, space.installed_pages());
 }
 
 void note_left(Process& process, const AddressSpace& space) {
@@ -53,6 +51,13 @@ void note_left(Process& process, const AddressSpace& space) {
   } else {
     process.most_resident = std::max(process.most_resident, space.pages());
   }
+  process.faults = process.faults_of_left = faults_known(process);
+}
+
+u64 faults_known(const Process& process) { return std::max(process.faults, process.most_resident); }
+
+u64 note_faults(Process& process, const AddressSpace& space) {
+  return process.faults = std::max(process.faults, process.faults_of_left + space.installed_pages());
 }
 
 u64 most_of_children(Process& self, u64 counted, bool as_self) {
@@ -68,16 +73,16 @@ i64 sys_getrusage(const SyscallArgs& args) {
   switch (static_cast<i32>(args.a0)) {
     case 0:  // RUSAGE_SELF
       note_resident(self, *current().space);
-      usage = rusage_of(spent_by(self), self.most_resident, self.told_faults);
+      usage = rusage_of(spent_by(self), self.most_resident, note_faults(self, *current().space));
       break;
     case 1:  // RUSAGE_THREAD
       note_resident(self, *current().space);
-      usage = rusage_of(spent_by(current()), self.most_resident, self.told_faults);
+      usage = rusage_of(spent_by(current()), self.most_resident, note_faults(self, *current().space));
       break;
     case -1:  // RUSAGE_CHILDREN
       usage = rusage_of(self.of_children,
                         most_of_children(self, self.children_most_resident, self.children_as_self),
-                        self.children_resident);
+                        self.children_faults);
       break;
     default:
       return -kEINVAL;

@@ -42,7 +42,7 @@ struct ChildEvent {
 struct ChildSpent {
   Spent spent{};
   u64 most_resident = 0;
-  u64 resident = 0;
+  u64 faults = 0;
   bool as_self = false;
 };
 
@@ -84,7 +84,7 @@ constexpr i32 kStoppedMark = 0x7f, kDumpedMark = 0x80;
 ChildSpent spent_with_children(const Process& child) {
   ChildSpent all{.spent = spent_by(child),
                  .most_resident = std::max(child.most_resident, child.children_most_resident),
-                 .resident = child.most_resident + child.children_resident,
+                 .faults = faults_known(child) + child.children_faults,
                  .as_self = child.as_its_maker};
   all.spent += child.of_children;
   return all;
@@ -97,7 +97,7 @@ void take_over_spent(Process& self, const Process& child) {
     self.of_children += child.of_ended;
     self.of_children += child.of_children;
   }
-  self.children_resident += child.most_resident + child.children_resident;
+  self.children_faults += faults_known(child) + child.children_faults;
   self.children_most_resident =
       std::max({self.children_most_resident, child.most_resident, child.children_most_resident});
   self.children_as_self = self.children_as_self || child.as_its_maker;
@@ -225,7 +225,7 @@ i64 write_rusage(u64 address, const ChildSpent& child) {
     return 0;
   }
   const Rusage usage = rusage_of(
-      child.spent, most_of_children(current_process(), child.most_resident, child.as_self), child.resident);
+      child.spent, most_of_children(current_process(), child.most_resident, child.as_self), child.faults);
   return arch::copy_to_user(Gva{address}, &usage, sizeof(usage)) ? 0 : -kEFAULT;
 }
 

@@ -6,6 +6,7 @@
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/files/proc_texts.h"
 #include "guest-mm/kernel/files/setting.h"
+#include "guest-mm/kernel/rusage.h"
 #include "guest-mm/kernel/space_memory.h"
 #include "guest-mm/kernel/tty/terminal.h"
 #include "guest-mm/kernel/user_share.h"
@@ -239,8 +240,8 @@ void proc_process_stat(TextBuilder& out, Thread& thread, ProcScope scope) {
   const Spent& children = process.of_children;
   out.add(thread.tid, " (", comm_of(thread), ") ", state_letter(thread), ' ', parent_pid(thread), ' ',
           process.pgid, ' ', process.sid, ' ', process.terminal != nullptr ? process.terminal->device : 0,
-          ' ', process.terminal != nullptr ? process.terminal->foreground : -1, " 0 ", process.told_faults,
-          ' ', process.children_resident, " 0 0 ");
+          ' ', process.terminal != nullptr ? process.terminal->foreground : -1, " 0 ", faults_known(process),
+          ' ', process.children_faults, " 0 0 ");
   out.add(spent.user_ns() / kNsPerTick, ' ', spent.system_ns / kNsPerTick, ' ',
           children.user_ns() / kNsPerTick, ' ', children.system_ns / kNsPerTick, ' ', priority, ' ',
           i32{scheduling.nice}, ' ', process.live_threads, " 0 ", process.started_ns / kNsPerTick, ' ',
