@@ -1,10 +1,12 @@
 // Pipes, named pipes, poll and select.
 // Prints the same on Linux, where it works in a fresh directory below /tmp.
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 #include "tests/boot/programs/file_checks.h"
 
@@ -227,6 +229,33 @@ void waiting() {
     FD_ZERO(&readable);
     FD_SET(99, &readable);
     CHECK_ERRNO(select(100, &readable, nullptr, nullptr, nullptr), EBADF);
+  });
+  check("of several readers each gets what one leaves", [] {
+    constexpr int kReaders = 4;
+    int ends[2];
+    CHECK(pipe(ends) == 0);
+    pid_t readers[kReaders];
+    for (pid_t& reader : readers) {
+      reader = fork();
+      if (reader == 0) {
+        close(ends[1]);
+        char byte = 0;
+        _exit(read(ends[0], &byte, 1) == 1 ? byte - 'a' : 99);
+      }
+    }
+    // So that they wait.
+    for (int i = 0; i < 2 * kReaders; ++i) sched_yield();
+    pollfd also{.fd = ends[0], .events = POLLIN, .revents = 0};
+    CHECK(write(ends[1], "abc", 3) == 3);
+    int sum = 0, status = 0;
+    for (int i = 0; i < kReaders - 1; ++i) {
+      CHECK(waitpid(-1, &status, 0) > 0 && WIFEXITED(status));
+      sum += WEXITSTATUS(status);
+    }
+    CHECK(sum == 0 + 1 + 2 && poll(&also, 1, 0) == 0);
+    CHECK(close(ends[1]) == 0 && waitpid(-1, &status, 0) > 0 && WIFEXITED(status) &&
+          WEXITSTATUS(status) == 99);
+    close(ends[0]);
   });
   check("ppoll takes a signal that it unblocks", [] {
     sigset_t blocked, open_set;
