@@ -11,7 +11,7 @@ from lib import census, census_tables, comparison, errors, images  # noqa: E402
 EPILOG = """\
 "Without" is nopte-guest-native: the same kernel with its calls bound by the compiler, for the bare machine alone.
 Bytes come from the linked images, instructions from a boot of each on the emulated machine. With --check, ends with
-status 1 when a call site was not redirected or a row costs over 1% more, or over 2% less (census.py names some that may a little more).
+status 1 when a call site was not redirected or a row costs over 0.5% more, or over 3% less (census.py names some that may a little more).
 """
 
 

@@ -286,15 +286,13 @@ class Engine final : public EngineCore {
     u64 tables;
     unsigned pages;
   };
-  template <class Way>
-  Result<void> clone_below(Cursor<Way>& from, Cursor<Way>& to, Frame table, unsigned level, Gva begin,
+  Result<void> clone_below(Cursor<Sink>& from, Cursor<Sink>& to, Frame table, unsigned level, Gva begin,
                            Copies& left, Batch& batch);
-  template <class Way>
-  Result<void> clone_leaf_table(Cursor<Way>& from, Cursor<Way>& to, Gva va, Copies& left);
-  template <class Way>
-  [[gnu::cold]] Result<Frame> leaf_table_for(Cursor<Way>& cursor, Gva va, u64 entries);
+  [[gnu::noinline]] Result<void> clone_leaf_table(Cursor<Sink>& from, Cursor<Sink>& to, Gva va, Copies& left);
+  [[gnu::cold]] Result<Frame> leaf_table_for(Cursor<Sink>& cursor, Gva va, u64 entries);
   std::optional<Installed> installed_at(const Cursor<Sink>& cursor, Entry entry) const;
   template <class Way>
+  void free_leaves(FrameMeta& meta, Frame table, Batch& batch);
   bool free_below(Frame table, unsigned level, Batch& batch, Checkpoint* checkpoint);
   [[gnu::noinline, gnu::cold]] void forget_entries(Frame table, unsigned count);
 

@@ -172,7 +172,7 @@ template <class Way>
     ++counters_.entries_written;
     if (entry.present()) batch.page(cursor.va());
     drop_reference(held, frames_.metas(), batch);
-    batch.template flush_in<Way>();
+    batch.template flush_here<Way>();
     return {};
   }
   // Rights are only added here: what was taken away was taken by region_protected.
@@ -213,11 +213,12 @@ template <PageTableSink Sink>
 template <class Way, class Counts>
 unsigned Engine<Sink>::step_ahead(const LeafTable& table, Gva va, const RegionSpec& region,
                                   Counts counts) const {
+  LeafTable in = table;  // a copy that is not const: its parts stay in registers
   const unsigned index = Format::table_index(va, 1);
   const unsigned step =
       region.usage.pattern() == AccessPattern::kSequential
           ? AheadPolicy::kMost
-          : AheadPolicy::step_at(index, [&](unsigned at) { return counts(way<Way>().read(table.slot(at))); });
+          : AheadPolicy::step_at(index, [&](unsigned at) { return counts(way<Way>().read(in.slot(at))); });
   const u64 in_region = VaRange{va, region.range.end}.pages();
   return static_cast<unsigned>(std::min<u64>({step, in_region, Format::kEntriesPerTable - index}));
 }

@@ -78,7 +78,7 @@ Result<Frame> Engine<Sink>::new_root() {
       const auto filled = make_in_root(*root, va, Privilege::kUser);
       if (filled) continue;
       Batch unused(sink_, frames_, counters_, *root, FlushScope::kSpace);
-      (void)free_below<Sink>(*root, Format::kLevels, unused, nullptr);
+      (void)free_below(*root, Format::kLevels, unused, nullptr);
       unused.flush();
       tables_.discard(*root);
       return Fail(filled.error());

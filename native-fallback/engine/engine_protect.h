@@ -35,7 +35,7 @@ void Engine<Sink>::protect_leaf_table(Cursor<Sink>& cursor, VaRange part, Perm p
     } else {
       choose_way(sink_, [&]<class Way>() __attribute__((always_inline)) {
         const LazyUpdates lazy(way<Way>());
-        if constexpr (requires { Way::kOneCopy; }) {
+        if constexpr (kApart<Way>) {
           give_rights<Way>(cursor, first, last, perm, perm.write(), batch);
         } else if (perm.write()) {
           give_rights<Way>(cursor, first, last, perm, std::true_type(), batch);
@@ -136,7 +136,7 @@ template <class Way, class Write>
       }
       return true;
     };
-    if constexpr (requires { Way::kOneCopy; }) {
+    if constexpr (kApart<Way>) {
       cursor.template for_each<Way>(first, last, give);
     } else {
       cursor.template for_each_edited<Way>(first, last, give);

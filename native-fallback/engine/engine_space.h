@@ -9,11 +9,9 @@ Result<void> Engine<Sink>::clone_tables(Space& parent, Space& child) {
   child.ahead = parent.ahead.inherited();
   Batch batch(sink_, frames_, counters_, parent.root, FlushScope::kSpace);
   Copies left{.tables = sink_.can_share_tables() ? kCopiedTables : ~u64{0}, .pages = kCopiedPages};
-  const auto done = choose_way(sink_, [&]<class Way> {
-    Cursor<Way> from(tables_.template in<Way>(), parent.root);
-    Cursor<Way> to(tables_.template in<Way>(), child.root);
-    return clone_below(from, to, parent.root, Format::kLevels, Gva(), left, batch);
-  });
+  Cursor<Sink> from(tables_, parent.root);
+  Cursor<Sink> to(tables_, child.root);
+  const auto done = clone_below(from, to, parent.root, Format::kLevels, Gva(), left, batch);
   batch.all_pages();
   batch.flush();
   return done;
@@ -23,30 +21,29 @@ Result<void> Engine<Sink>::clone_tables(Space& parent, Space& child) {
 // are likely to write soon is better copied at once than when they do: tables of few entries, `left` of them.
 // The rest is shared, as high up as there is much of it. Errors: kNoMemory.
 template <PageTableSink Sink>
-template <class Way>
-Result<void> Engine<Sink>::clone_below(Cursor<Way>& from, Cursor<Way>& to, Frame table, unsigned level,
+Result<void> Engine<Sink>::clone_below(Cursor<Sink>& from, Cursor<Sink>& to, Frame table, unsigned level,
                                        Gva begin, Copies& left, Batch& batch) {
   std::optional<Frame> theirs;  // the clone's table of this level
-  for (TableScan<Way> scan(way<Way>(), frames_.meta(table), table, 0, last_user_index(level)); scan.next();) {
+  for (TableScan<Sink> scan(sink_, frames_.meta(table), table, 0, last_user_index(level)); scan.next();) {
     const Entry link = scan.entry();
     const Gva va = begin + scan.index() * Format::entry_bytes(level);
-    if (kLargePages<Way> && level == 2 && link.large()) [[unlikely]] {
+    if (kLargePages<Sink> && level == 2 && link.large()) [[unlikely]] {
       NOPTE_TRY(share_large(from.root(), to.root(), va));
       continue;
     }
     FrameMeta& below = frames_.meta(link.frame());
-    const bool copies = level - 1 > Cursor<Way>::kHighestShared || !way<Way>().can_share_tables() ||
+    const bool copies = level - 1 > Cursor<Sink>::kHighestShared || !sink_.can_share_tables() ||
                         (link.writable() && below.live <= kFewEntries && left.tables != 0);
     if (!copies) {
       if (!theirs) {
         to.walk(va);
-        NOPTE_TRY(make_tables(to, level));
+        NOPTE_TRY(to.make_tables(level));
         theirs = to.table();
       }
       from.share_with(to, {table, from.root(), va, level, scan.index()}, link, *theirs);
       ++counters_.tables_shared;
     } else if (level > 2) {
-      if (level - 1 <= Cursor<Way>::kHighestShared) --left.tables;
+      if (level - 1 <= Cursor<Sink>::kHighestShared) --left.tables;
       NOPTE_TRY(clone_below(from, to, link.frame(), level - 1, va, left, batch));
     } else {
       --left.tables;
@@ -56,7 +53,7 @@ Result<void> Engine<Sink>::clone_below(Cursor<Way>& from, Cursor<Way>& to, Frame
   // Made for tables that the clone has no need of. Where this came to none, the walk is another table's.
   if (level == 2 && level < Format::kLevels && to.level() == 2 &&
       VaRange{begin, begin + Format::table_bytes(2)}.contains(to.va())) {
-    Cursor<Sink>(tables_, to).prune(batch);
+    to.prune(batch);
   }
   return {};
 }
@@ -65,17 +62,16 @@ Result<void> Engine<Sink>::clone_below(Cursor<Way>& from, Cursor<Way>& to, Frame
 // written, those that were since the last clone are sooner copied now than by a fault of each side: nobody
 // but this asks D of anonymous memory, and begins it anew. Errors: kNoMemory.
 template <PageTableSink Sink>
-template <class Way>
-Result<void> Engine<Sink>::clone_leaf_table(Cursor<Way>& from, Cursor<Way>& to, Gva va, Copies& left) {
+Result<void> Engine<Sink>::clone_leaf_table(Cursor<Sink>& from, Cursor<Sink>& to, Gva va, Copies& left) {
   using Writable = LeftOut<Format>;
-  from.walk(va);
+  from.walk_here(va);
   const auto table = leaf_table_for(to, va, from.leaf_meta().live);
   if (!table) return Fail(table.error());
-  LazyUpdates lazy(way<Way>());
-  Writable writable(way<Way>().processor_marks() ? std::min(Writable::kMost, left.pages) : 0);
-  from.copy_pages_here(from.leaf_table(), *table, Entry(Entry::kPresent), WhichPages::kAnonymous, writable);
+  LazyUpdates lazy(sink_);
+  Writable writable(sink_.processor_marks() ? std::min(Writable::kMost, left.pages) : 0);
+  from.copy_pages(from.leaf_table(), *table, Entry(Entry::kPresent), WhichPages::kAnonymous, writable);
   FrameMeta& copy = frames_.meta(*table);
-  const FillerOf<Way> filler = way<Way>().filler(*table);
+  FillerOf<Sink> filler = sink_.filler(*table);
   for (unsigned i = 0; i < writable.count; ++i) {
     const auto& [index, entry] = writable.pages[i];
     const Result<Frame> frame =
@@ -103,10 +99,9 @@ Result<void> Engine<Sink>::clone_leaf_table(Cursor<Way>& from, Cursor<Way>& to, 
 
 // A private leaf table for va and so many entries, with everything above it in place. Errors: kNoMemory.
 template <PageTableSink Sink>
-template <class Way>
-Result<Frame> Engine<Sink>::leaf_table_for(Cursor<Way>& cursor, Gva va, u64 entries) {
-  cursor.walk(va);
-  if (const auto made = make_tables(cursor, 2); !made) return Fail(made.error());
+Result<Frame> Engine<Sink>::leaf_table_for(Cursor<Sink>& cursor, Gva va, u64 entries) {
+  cursor.walk_here(va);
+  if (const auto made = cursor.make_tables(2); !made) return Fail(made.error());
   return tables_.make(1, entries);
 }
 
@@ -115,8 +110,7 @@ bool Engine<Sink>::empty_tables(Space& space, Checkpoint* checkpoint) {
   if (!space.retired) sink_.root_retire(space.root);
   space.retired = true;  // its regions stay known to promised(), but no fault asks them
   Batch batch(sink_, frames_, counters_, space.root, FlushScope::kSpace);
-  const bool done = choose_way(
-      sink_, [&]<class Way> { return free_below<Way>(space.root, Format::kLevels, batch, checkpoint); });
+  const bool done = free_below(space.root, Format::kLevels, batch, checkpoint);
   if (done) {
     // What it has of the kernel's is not counted.
     if (sink_.plain_tables()) fill_kernel_slots(space.root, Slots::kEmpty);
@@ -126,32 +120,38 @@ bool Engine<Sink>::empty_tables(Space& space, Checkpoint* checkpoint) {
   return done;
 }
 
+template <PageTableSink Sink>
+template <class Way>
+[[gnu::noinline]] void Engine<Sink>::free_leaves(FrameMeta& meta, Frame table, Batch& batch) {
+  const FrameTable::Metas metas = frames_.metas();
+  for_each_entry(way<Way>(), meta, table, 0, Format::kEntriesPerTable - 1,
+                 [&](unsigned, Entry entry) __attribute__((always_inline)) {
+                   work::did(work::Unit::kPage);
+                   if (!entry.asked_for()) [[unlikely]]
+                     note_unused(entry);
+                   drop_reference(entry.frame(), metas, batch);
+                   return true;
+                 });
+}
+
 // Frees what the user entries of a table of a retired root lead to. False: stopped at the checkpoint, with
 // what is gone taken out.
 template <PageTableSink Sink>
-template <class Way>
 bool Engine<Sink>::free_below(Frame table, unsigned level, Batch& batch, Checkpoint* checkpoint) {
   FrameMeta& meta = frames_.meta(table);
   if (level == 1) {
-    const FrameTable::Metas metas = frames_.metas();
-    for_each_entry(way<Way>(), meta, table, 0, Format::kEntriesPerTable - 1,
-                   [&](unsigned, Entry entry) __attribute__((always_inline)) {
-                     work::did(work::Unit::kPage);
-                     if (!entry.asked_for()) [[unlikely]]
-                       note_unused(entry);
-                     drop_reference(entry.frame(), metas, batch);
-                     return true;
-                   });
+    choose_way(sink_,
+               [&]<class Way>() __attribute__((always_inline)) { free_leaves<Way>(meta, table, batch); });
     return true;
   }
-  for (TableScan<Way> scan(way<Way>(), meta, table, 0, last_user_index(level)); scan.next();) {
-    if (kLargePages<Way> && level == 2 && scan.entry().large()) [[unlikely]] {
+  for (TableScan<Sink> scan(sink_, meta, table, 0, last_user_index(level)); scan.next();) {
+    if (kLargePages<Sink> && level == 2 && scan.entry().large()) [[unlikely]] {
       drop_large(scan.entry(), batch);
     } else {
       const Frame child = scan.entry().frame();
       FrameMeta& below = frames_.meta(child);
       // Others may have it too.
-      if (below.refs == 1 && !free_below<Way>(child, level - 1, batch, checkpoint)) {
+      if (below.refs == 1 && !free_below(child, level - 1, batch, checkpoint)) {
         forget_entries(table, scan.index());
         return false;
       }
@@ -171,7 +171,7 @@ template <PageTableSink Sink>
 void Engine<Sink>::forget_entries(Frame table, unsigned count) {
   if (count == 0) return;
   FrameMeta& meta = frames_.meta(table);
-  const FillerOf<Sink> filler = sink_.filler(table);
+  FillerOf<Sink> filler = sink_.filler(table);
   for (TableScan<Sink> scan(sink_, meta, table, 0, count - 1); scan.next();) {
     filler.fill(scan.index(), Entry());
     note_emptied(meta);

@@ -89,6 +89,7 @@ class StoreSink {
   void relink(const Slot& slot, Entry entry) { set(slot, entry); }
   // A table entry's A bit says nothing, so a plain store will do.
   void unlink(const Slot& slot) { set(slot, Entry()); }
+  static constexpr bool retires() { return false; }
   void retire(Frame, unsigned) {}
 
   void root_create(Frame) {}

@@ -172,8 +172,7 @@ class TableOpsSink {
   [[nodiscard]] bool can_share_tables() const { return ops_->kind().shares_tables; }
   [[nodiscard]] bool large_leaves() const { return ops_->kind().large_leaves; }
   static constexpr bool large_pages() { return false; }  // what is told are small leaves and tables
-  static constexpr bool kOneCopy =
-      true;  // of a loop that has more where entries are stored: most of it is calls
+  static constexpr bool kApart = true;
   [[nodiscard]] bool processor_marks() const { return ops_->kind().processor_marks; }
   [[nodiscard]] bool plain_tables() const { return !translates_; }
 
@@ -188,6 +187,11 @@ class TableOpsSink {
       return walk_translated(root, va, path);
     path.walk(root, va,
               [this](Frame table, unsigned index) { return load_entry(frames_.window(table), index); });
+  }
+  // All of the table can be read; answers with our number of each frame of the other side's.
+  [[nodiscard]] const u64* settled(Frame table) const {
+    settle(table, 0, kEntriesPerTable);
+    return ops_->numbers().ours;
   }
   [[nodiscard]] TableView view(Frame table) {
     settle(table, 0, kEntriesPerTable);
@@ -223,8 +227,10 @@ class TableOpsSink {
   }
   class Edits {
    public:
-    // `window`: null where frames are translated.
-    Edits(TableOps* ops, const LeafTable& table, u8* window) : ops_(ops), table_(table), window_(window) {}
+    Edits(const TableOpsSink& sink, const LeafTable& table)
+        : ops_(sink.ops_),
+          table_(table),
+          window_(sink.translates_ ? nullptr : sink.frames_.window(table.table)) {}
     ~Edits() {
       if (count_ != 0) flush();
     }
@@ -232,6 +238,9 @@ class TableOpsSink {
     Edits& operator=(const Edits&) = delete;
 
     Entry replace(unsigned index, Entry expected, Entry desired) {
+      return replace_here(index, expected, desired);
+    }
+    [[gnu::always_inline]] Entry replace_here(unsigned index, Entry expected, Entry desired) {
       Entry old = expected;
       if (window_ != nullptr) {
         old = exchange_entry(window_, index, expected, desired);
@@ -252,15 +261,13 @@ class TableOpsSink {
 
     TableOps* ops_;
     LeafTable table_;
-    u8* window_;
+    u8* window_;  // null where frames are translated
     unsigned count_ = 0;
     union {  // not zeroed
       TableOps::Edit edits_[kMost];
     };
   };
-  [[nodiscard]] Edits edits(const LeafTable& table) {
-    return {ops_, table, translates_ ? nullptr : frames_.window(table.table)};
-  }
+  [[nodiscard]] Edits edits(const LeafTable& table) { return {*this, table}; }
   void set(const Slot& slot, Entry entry) {
     if (translates_) [[unlikely]]
       return ops_->set(slot, entry);
@@ -280,7 +287,7 @@ class TableOpsSink {
       store_entry(window, index, entry.translated(numbers).without(Entry::kGlobal));
     }
   };
-  [[nodiscard]] Filler filler(Frame table) {
+  [[nodiscard]] Filler filler(Frame table) const {
     const bool is_live = translates_ && ops_->live(table);
     return {frames_.window(table), ops_->numbers().theirs, is_live ? ops_ : nullptr, table};
   }
@@ -301,6 +308,7 @@ class TableOpsSink {
     store_entry(frames_.window(slot.table), slot.index, Entry());
     ops_->lost(slot, Entry());
   }
+  static constexpr bool retires() { return true; }
   void retire(Frame table, unsigned) { ops_->retire(table); }
 
   void root_create(Frame root) { ops_->root_create(root); }

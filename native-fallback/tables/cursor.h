@@ -107,12 +107,14 @@ class Cursor {
   // The same, in one loop for all kinds of views.
   template <class Way, class Visit>
   [[gnu::always_inline]] void for_each_edited(unsigned first, unsigned last, const Visit& visit) const {
-    const auto view = way_of<Way>(memory_.sink).view(leaf_table());
+    auto view = way_of<Way>(memory_.sink).view(leaf_table());
     for_each_entry<Format>(view, leaf_meta(), first, last, visit);
   }
 
   // Another address of the same root.
-  void walk(Gva va) {
+  void walk(Gva va) { walk_here(va); }
+  // The same, where it is worth a copy.
+  [[gnu::always_inline]] void walk_here(Gva va) {
     va_ = va;
     memory_.sink.walk(root_, va, path_);
   }
@@ -121,7 +123,7 @@ class Cursor {
   // address is then the lowest address >= va of that, and level() says which it is: above 1, a large page.
   [[gnu::noinline]] bool seek_leaf_table(Gva va, Gva end) {
     if (va >= end) return false;
-    walk(va);
+    walk_here(va);
     return path_.level == 1 || at_large_page() || ((entry_end() <= end - 1 || kept()) && seek_further(end));
   }
 
@@ -304,13 +306,15 @@ class Cursor {
   // Makes `copy`, private, show the pages of leaf table `table` of this cursor, which it came through by
   // `above`, or the anonymous ones of them: those are shared, and both sides lose the right to write. The
   // first pages that this root can write are left out.
-  [[gnu::noinline]] void copy_pages(Frame table, Frame copy, Entry above, WhichPages which,
-                                    LeftOut<Format>& writable) const {
-    choose_way(memory_.sink,
-               [&]<class Way> { in<Way>().copy_pages_here(table, copy, above, which, writable); });
+  [[gnu::always_inline]] void copy_pages(Frame table, Frame copy, Entry above, WhichPages which,
+                                         LeftOut<Format>& writable) const {
+    choose_way(memory_.sink, [&]<class Way>() __attribute__((always_inline)) {
+      copy_pages_as<Way>(table, copy, above, which, writable);
+    });
   }
-  void copy_pages_here(Frame table, Frame copy, Entry above, WhichPages which,
-                       LeftOut<Format>& writable) const;
+  template <class Way>
+  [[gnu::noinline]] void copy_pages_as(Frame table, Frame copy, Entry above, WhichPages which,
+                                       LeftOut<Format>& writable) const;
   // Makes `copy`, private, the same as `table` of this level, which the walk came through by `above`: all
   // that both lead to is shared. But for entry `skipped`, if it is one: that is not filled.
   void copy_table(Frame table, Frame copy, unsigned level, Entry above,
@@ -336,8 +340,8 @@ class Cursor {
   void keep_what_it_may(Frame table, Entry link, VaRange decided, TlbBatch<Sink>& batch);
   void take_write(Frame table, unsigned level, unsigned index, Entry entry) const;
   // For what is rare and long.
-  [[gnu::noinline]] static void replace_apart(EditsOf<Sink>& edits, unsigned index, Entry expected,
-                                              Entry desired) {
+  template <class Edits>
+  [[gnu::noinline]] static void replace_apart(Edits& edits, unsigned index, Entry expected, Entry desired) {
     edits.replace(index, expected, desired);
   }
 

@@ -7,6 +7,7 @@
 #include <bit>
 #include <utility>
 
+#include "native-fallback/tables/entry.h"
 #include "native-fallback/tables/page_table_sink.h"
 
 namespace nopte::pt {
@@ -34,14 +35,13 @@ inline void note_emptied(FrameMeta& table) { --table.live; }
 // A table of so many entries is sooner emptied, one by one, than zeroed, or checked, when one is next made.
 inline constexpr u64 kSoonerEmptied = 24;
 
-// Empties all that a private table has in use.
-template <PageTableSink Sink>
-inline void empty_entries(Sink& sink, FrameMeta& meta, Frame table) {
-  using Format = typename Sink::Format;
-  const FillerOf<Sink> filler = sink.filler(table);
+// Empties all that a private table has in use. Precondition: tables are plain.
+template <PageTableFormat Format>
+inline void empty_entries(u8* window, FrameMeta& meta) {
   for (u64 marks = meta.back; marks != 0; marks &= marks - 1) {
     const unsigned first = static_cast<unsigned>(std::countr_zero(marks)) * kEntriesPerMark<Format>;
-    for (unsigned i = 0; i < kEntriesPerMark<Format>; ++i) filler.fill(first + i, EntryOf<Sink>());
+    for (unsigned i = 0; i < kEntriesPerMark<Format>; ++i)
+      store_entry(window, first + i, typename Format::Entry());
   }
   meta.live = 0;
   meta.back = 0;

@@ -28,7 +28,7 @@ Result<void> Cursor<Sink>::split() {
   if (!table) return Fail(table.error());
   const Entry whole = entry();
   const Frame first = Format::leaf_frame(whole, path_.level);
-  const FillerOf<Sink> filler = memory_.sink.filler(*table);
+  FillerOf<Sink> filler = memory_.sink.filler(*table);
   for (unsigned i = 0; i < Format::kEntriesPerTable; ++i) {
     filler.fill(i, Format::leaf_at(whole, first + i * frames_of(lower), lower));
   }

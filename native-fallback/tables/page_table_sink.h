@@ -119,7 +119,8 @@ concept PageTableSink = requires(S sink, const S& view, Frame frame, const Slot&
   // Puts a published table in the place of another that shows the same, with fewer rights: no access is lost
   // but by what the engine flushes.
   { sink.relink(slot, entry) } -> std::same_as<void>;
-  // After the flush: the frame is an ordinary one again.
+  // After the flush, where it has something to do: the frame is an ordinary one again.
+  { view.retires() } -> std::same_as<bool>;
   { sink.retire(frame, level) } -> std::same_as<void>;
 
   { sink.root_create(frame) } -> std::same_as<void>;
@@ -171,6 +172,10 @@ template <class Way, class Sink>
     return sink.template way<Way>();
   }
 }
+
+// This way's loops are there once, and long work is in functions of their own: most of it is calls.
+template <class Way>
+inline constexpr bool kApart = requires { Way::kApart; };
 
 // exchange() for a loop, where the sink has a copy of it for those.
 template <class Sink>

@@ -78,7 +78,7 @@ class TlbBatch {
     if (cached_) {
       dying_tables_.push(table, frames_.meta(table));
     } else {
-      choose_way(sink_, [&]<class Way> { free_unseen<Way>(table); });
+      free_unseen(table);
     }
   }
 
@@ -86,21 +86,21 @@ class TlbBatch {
   // again; the batch goes on empty.
   [[gnu::always_inline]] void flush() {
     if (count_ == 0 && dying_.empty() && dying_tables_.empty()) return;
-    choose_way(sink_, [&]<class Way> { flush_as<Way>(); });
+    choose_way(sink_, [&]<class Way> { flush_apart<Way>(); });
   }
-  // The same, where the sink is known (choose_way).
+  // The same, where there mostly is something.
   template <class Way>
-  [[gnu::always_inline]] void flush_in() {
-    if constexpr (requires { Way::kOneCopy; }) {
-      flush_as<Way>();
+  [[gnu::always_inline]] void flush_here() {
+    if constexpr (kApart<Way>) {
+      flush_apart<Way>();
     } else {
-      flush_whole<Way>();
+      flush_as<Way>();
     }
   }
 
  private:
   template <class Way>
-  [[gnu::always_inline]] void flush_whole() {
+  [[gnu::always_inline]] void flush_as() {
     Way& sink = way_of<Way>(sink_);
     const unsigned count = std::exchange(count_, 0);
     if (count > kMaxPages || (kByRoot && scope_ == FlushScope::kKernel && count != 0)) {
@@ -111,11 +111,11 @@ class TlbBatch {
       counters_.page_flushes += count;
     }
     frames_.free_all(dying_);
-    while (!dying_tables_.empty()) free_as<Way>(dying_tables_.pop(frames_));
+    while (!dying_tables_.empty()) free_flushed(dying_tables_.pop(frames_));
   }
   template <class Way>
-  [[gnu::noinline]] void flush_as() {
-    flush_whole<Way>();
+  [[gnu::noinline]] void flush_apart() {
+    flush_as<Way>();
   }
 
   // What is known of a root that no CPU runs.
@@ -123,26 +123,27 @@ class TlbBatch {
     if constexpr (kByRoot) sink_.forget(root_);
   }
 
-  template <class Way>
   [[gnu::noinline]] void free_unseen(Frame table) {
-    Way& sink = way_of<Way>(sink_);
     FrameMeta& meta = frames_.meta(table);
-    if (meta.live <= kSoonerEmptied && sink.plain_tables()) empty_entries(sink, meta, table);
-    free_in<Way>(table);
+    if (meta.live <= kSoonerEmptied && sink_.plain_tables())
+      empty_entries<typename Sink::Format>(frames_.window(table), meta);
+    free_in_place(table);
   }
-  template <class Way>
-  [[gnu::noinline]] void free_as(Frame table) {
-    free_in<Way>(table);
+  [[gnu::noinline]] void free_flushed(Frame table) { free_in_place(table); }
+  [[gnu::always_inline]] void free_in_place(Frame table) {
+    if (sink_.retires()) [[unlikely]]
+      return retire(table);
+    free_plain(table);
   }
-  template <class Way>
-  [[gnu::always_inline]] void free_in(Frame table) {
-    Way& sink = way_of<Way>(sink_);
-    const FrameMeta& meta = frames_.meta(table);
-    sink.retire(table, meta.level);
-    // Plain tables nobody keeps.
-    if (!sink.plain_tables()) {
-      frames_.free_table(table);
-    } else if (meta.live == 0) {
+  [[gnu::noinline]] void retire(Frame table) {
+    sink_.retire(table, frames_.meta(table).level);
+    if (sink_.plain_tables()) return free_plain(table);
+    // Others nobody keeps as they are.
+    frames_.free_table(table);
+    ++counters_.tables_freed;
+  }
+  [[gnu::always_inline]] void free_plain(Frame table) {
+    if (frames_.meta(table).live == 0) {
       frames_.free_zeroed(table);
     } else {
       frames_.free(table);

@@ -148,19 +148,21 @@ void Cursor<Sink>::share_with(const Cursor& to, const Slot& ours, Entry link, Fr
 }
 
 template <PageTableSink Sink>
-void Cursor<Sink>::copy_pages_here(Frame table, Frame copy, Entry above, WhichPages which,
-                                   LeftOut<Format>& writable) const {
+template <class Way>
+void Cursor<Sink>::copy_pages_as(Frame table, Frame copy, Entry above, WhichPages which,
+                                 LeftOut<Format>& writable) const {
   work::did(work::Unit::kTable);
+  Way& sink = way_of<Way>(memory_.sink);
   FrameMeta& to = memory_.frames.meta(copy);
-  const FillerOf<Sink> filler = memory_.sink.filler(copy);
-  auto edits = memory_.sink.edits({table, root_, table_begin(1)});
+  FillerOf<Way> filler = sink.filler(copy);
+  auto edits = sink.edits({table, root_, table_begin(1)});
   const FrameMeta& from = memory_.frames.meta(table);
   const FrameTable::Metas metas = memory_.frames.metas();
   const typename Entry::Restriction restriction(above);
   // None of the entries that lead to it can be written then.
-  const bool keeps_rights = which == WhichPages::kAll && !memory_.sink.plain_tables();
+  const bool keeps_rights = which == WhichPages::kAll && !sink.plain_tables();
   u16 copied = 0;
-  for_each_entry(memory_.sink, from, table, 0, Format::kEntriesPerTable - 1,
+  for_each_entry(sink, from, table, 0, Format::kEntriesPerTable - 1,
                  [&](unsigned index, Entry entry) __attribute__((always_inline)) {
                    // Nobody has touched it: the first fault finds it again, or another zero page.
                    if (!entry.accessed()) return true;
@@ -173,7 +175,7 @@ void Cursor<Sink>::copy_pages_here(Frame table, Frame copy, Entry above, WhichPa
                          return true;
                        }
                        writable.are_more = true;
-                       if constexpr (requires { Sink::kOneCopy; }) {
+                       if constexpr (kApart<Way>) {
                          replace_apart(edits, index, entry, entry.without(Entry::kWritable));
                        } else {
                          edits.replace(index, entry, entry.without(Entry::kWritable));
@@ -208,7 +210,7 @@ void Cursor<Sink>::copy_table(Frame table, Frame copy, unsigned level, Entry abo
   work::did(work::Unit::kTable);
   const FrameMeta& from = memory_.frames.meta(table);
   FrameMeta& to = memory_.frames.meta(copy);
-  const FillerOf<Sink> filler = memory_.sink.filler(copy);
+  FillerOf<Sink> filler = memory_.sink.filler(copy);
   to.live = from.live;
   to.back = from.back;
   const FrameTable::Metas metas = memory_.frames.metas();

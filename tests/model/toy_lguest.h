@@ -157,6 +157,7 @@ class ToyLguestSink {
     pt::store_entry(frames_.window(slot.table), slot.index, Entry());
     host_.unlinked(slot.root, below(slot), pt::entry_bytes(slot.level));
   }
+  static constexpr bool retires() { return false; }
   void retire(Frame, unsigned) {}
 
   void root_create(Frame root) { host_.new_root(root); }

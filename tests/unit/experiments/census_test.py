@@ -72,23 +72,23 @@ class EmbedTest(unittest.TestCase):
 
 
 class FiguresTest(unittest.TestCase):
-    def test_a_row_may_cost_one_percent_more_or_two_less(self):
-        for compiler in (12, 14):
-            self.assertEqual(census.beyond("x", 101, 100, compiler), [])
-            self.assertEqual(census.beyond("x", 98, 100, compiler), [])
-            self.assertIn("more than 1% more", census.beyond("x", 101.1, 100, compiler)[0])
-            self.assertIn("more than 2% less", census.beyond("x", 97.9, 100, compiler)[0])
+    def test_a_row_may_cost_half_a_percent_more_or_three_less(self):
+        for compiler, most, beyond in ((12, 100.5, 100.6), (14, 101, 101.1)):
+            self.assertEqual(census.beyond("x", most, 100, compiler), [])
+            self.assertEqual(census.beyond("x", 97, 100, compiler), [])
+            self.assertIn(f"more than {most - 100:.1f}% more", census.beyond("x", beyond, 100, compiler)[0])
+            self.assertIn("more than 3% less", census.beyond("x", 96.9, 100, compiler)[0])
 
     def test_some_rows_may_a_little_more(self):
-        self.assertEqual(census.beyond("sparse-unmap", 104, 100, 12) + census.beyond("dontneed", 94, 100, 12), [])
-        self.assertIn("more than 4% more", census.beyond("sparse-unmap", 104.1, 100, 12)[0])
-        self.assertIn("more than 2% less", census.beyond("sparse-unmap", 97.9, 100, 12)[0])
+        self.assertEqual(census.beyond("fork-64m", 101.5, 100, 12) + census.beyond("dontneed", 94, 100, 12), [])
+        self.assertIn("more than 1.5% more", census.beyond("fork-64m", 101.6, 100, 12)[0])
+        self.assertIn("more than 3% less", census.beyond("fork-64m", 96.9, 100, 12)[0])
         self.assertIn("more than 6% less", census.beyond("dontneed", 93.9, 100, 12)[0])
 
     def test_what_one_compiler_needs_another_does_not_get(self):
         self.assertEqual(census.beyond("cow-child", 103, 100, 14) + census.beyond("protect-page", 91, 100, 14), [])
-        self.assertIn("more than 2% more", census.beyond("fork-small", 102.1, 100, 14)[0])
-        self.assertIn("more than 1% more", census.beyond("cow-child", 101.1, 100, 12)[0])
+        self.assertIn("more than 2.0% more", census.beyond("fork-small", 102.1, 100, 14)[0])
+        self.assertIn("more than 0.5% more", census.beyond("cow-child", 101.1, 100, 12)[0])
         self.assertIn("more than 6% less", census.beyond("protect-page", 93.9, 100, 12)[0])
 
     def test_the_text_may_not_grow_again(self):

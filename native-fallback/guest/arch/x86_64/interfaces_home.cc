@@ -23,7 +23,11 @@ HypercallAnswer xen_hypercall(u64 number, u64 a0, u64 a1, u64 a2, u64 a3) {
   asm volatile("call ask_xen" : "+a"(status), "+d"(value) : "D"(a0), "S"(a1), "r"(r10) : "memory");
   return {static_cast<Status>(status), value};
 }
-[[gnu::noinline]] void take_interrupts_below() { g_on_xen ? take_xen_events() : take_interrupts(); }
+inline void take_interrupts_below() {
+  if (EntrySites::is<Site::kTranslated>() && g_on_xen) [[unlikely]]
+    return take_xen_events();
+  take_interrupts();
+}
 
 // Of this file alone, and so is the engine's code: the compiler knows all who call it.
 struct Processor final : NativeProcessor {};
