@@ -15,51 +15,9 @@ namespace {
 
 alignas(8) constinit const u8 kZeroPage[kPageBytes] = {};
 
-// An open regular file.
-class TmpfsOpenFile final : public File {
- public:
-  TmpfsOpenFile(TmpfsFile& file, u32 flags) : File(Ref<Inode>(&file), flags), file_(file) {
-    file_.note_opening(flags);
-  }
-  ~TmpfsOpenFile() override { file_.note_closing(flags()); }
-
-  [[nodiscard]] bool seekable() const override { return true; }
-  i64 read(IoBuffer to, u64 bytes, u64 offset) override { return file_.read(to, bytes, offset); }
-  i64 write(IoBuffer from, u64 bytes, u64 offset, u64* end) override {
-    const u64 at = append() ? file_.size_bytes() : offset;
-    const i64 written = file_.write(from, bytes, at);
-    if (end != nullptr && written > 0) {
-      *end = at + static_cast<u64>(written);
-    }
-    return written;
-  }
-  [[nodiscard]] u64 end_bytes() const override { return file_.size_bytes(); }
-  i64 truncate(u64 bytes) override { return file_.truncate(bytes); }
-  i64 allocate(u64 offset, u64 bytes) override { return file_.allocate(offset, bytes); }
-  i64 punch(u64 offset, u64 bytes) override { return file_.punch(offset, bytes); }
-  [[nodiscard]] bool sealed_for_writing() const override { return (file_.seals() & kWriteSeals) != 0; }
-  ErrnoOr<MemoryObject*> mmap_object(Perm perm, Sharing sharing) override {
-    if (!readable() || (sharing == Sharing::kShared && perm.write() && !writable())) {
-      return ErrnoFail(kEACCES);
-    }
-    return file_.mappable_object(sharing);
-  }
-
- private:
-  TmpfsFile& file_;  // held by the base
-};
-
 }  // namespace
 
 TmpfsFile::TmpfsFile(u32 permissions) : Inode(kModeRegular | permissions) {}
-
-ErrnoOr<Ref<File>> TmpfsFile::open(u32 flags) {
-  Ref<File> file = make_counted<TmpfsOpenFile>(*this, flags);
-  if (!file) {
-    return ErrnoFail(kENOMEM);
-  }
-  return file;
-}
 
 // Long transfers go in pieces, so that what is installed ahead for a buffer that is not there stays small.
 i64 TmpfsFile::in_pieces(u64 bytes, FunctionRef<i64(u64 done, u64 piece)> one) {
