@@ -1,5 +1,5 @@
-// Rules about files that several calls share: set-group-ID folders, sticky ones, bits that a change takes away, files
-// without a name, programs that run, limits. The same on Linux.
+// Rules about files that several calls share: set-group-ID folders, sticky ones, bits that a change takes
+// away, files without a name, programs that run, limits. The same on Linux.
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>

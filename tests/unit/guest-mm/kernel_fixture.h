@@ -61,6 +61,7 @@ class Kernel {
   // A process that runs the body in the kernel and exits with its result.
   Process& make(std::function<int()> body, Process* parent) {
     Process& process = *create_process().value();
+    process.unkillable = false;  // of the first one signals are expected to do what they do to others
     Thread& thread = process.leader();
     thread.files = thread.directories = files::make_counted<files::ProcessFiles>().detach();
     thread.files->retain();
