@@ -22,7 +22,7 @@ FIRST_EXIT = 1 << 30
 # What images of KVM's host are called before their own name: its kernel, its modules, the monitor.
 KVM_HOST = "host/"
 
-# guest-mm/kernel/elf.cc: where position-independent programs are loaded.
+# guest-mm/core/places.h: where position-independent programs are loaded.
 PIE_BASE = 0x5555_5555_4000
 _TRAP_STUB_BYTES = 16  # hv-mm/arch/x86_64/traps.S
 
