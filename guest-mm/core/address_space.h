@@ -64,6 +64,8 @@ class AddressSpace {
   Result<Ref<AddressSpace>> clone();
 
   [[nodiscard]] SpaceId id() const { return tree_.space(); }
+  // A number that no other space had or will have.
+  [[nodiscard]] u64 serial() const { return serial_; }
   void activate() { mm_ops().space_activate(id()); }
   void retain() { ++references_; }
   void release();
@@ -220,6 +222,8 @@ class AddressSpace {
     return regions == 0 || tree_.regions() + regions <= most;
   }
 
+  static inline constinit u64 g_made = 0;
+  const u64 serial_ = ++g_made;
   u32 references_ = 1;
   SpaceLimits limits_;
   Usage unasked_{};       // of a region of which the program has said nothing

@@ -13,6 +13,7 @@
 #include "guest-mm/kernel/elf.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/files/text_builder.h"
+#include "guest-mm/kernel/files/tmpfs.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/rusage.h"
 #include "guest-mm/kernel/signal.h"
@@ -85,7 +86,10 @@ class CoreFile {
     left_ -= bytes;
     at_ += bytes;
   }
-  void skip(u64 bytes) { at_ += bytes; }
+  void skip(u64 bytes) {
+    at_ += bytes;
+    full_ = full_ || at_ >= files::TmpfsFile::kLimitBytes;
+  }
   void skip_to(u64 offset) { at_ = offset; }
   [[nodiscard]] bool full() const { return full_; }
   [[nodiscard]] u64 at() const { return at_; }
@@ -144,7 +148,17 @@ ProcessNote note_of(const Process& process) {
 bool lives(const Thread& thread) { return thread.state != ThreadState::kEnded && &thread != &current(); }
 
 void put_contents(CoreFile& core, const AddressSpace& space, const Vma& vma, HeapBuffer& page) {
+  constexpr u64 kStretch = u64{1} << 18;  // pages: holes are most of a large one
   for (Gva at = vma.range.begin; at < vma.range.end && !core.full();) {
+    const u64 ahead = std::min(kStretch, (vma.range.end - at) >> kPageShift);
+    if ((at - vma.range.begin) % pages_to_bytes(kStretch) == 0) {
+      const Result<InstalledPages> there = space.installed(VaRange::of_pages(at, ahead));
+      if (there && there->pages == 0) {
+        core.skip(pages_to_bytes(ahead));
+        at = at + pages_to_bytes(ahead);
+        continue;
+      }
+    }
     const u64 pages = std::min(kMostResident, (vma.range.end - at) >> kPageShift);
     const Result<u64> resident = space.resident(VaRange::of_pages(at, pages));
     for (u64 i = 0; i < pages; ++i, at = at + kPageBytes) {
@@ -260,9 +274,12 @@ void add_name(files::TextBuilder& name, i32 signal) {
         name.add(wall_ns() / 1'000'000'000);
         break;
       case 'e':
-        name.add(std::string_view(
-            current().comm,
-            static_cast<u64>(std::find(current().comm, std::end(current().comm), char{0}) - current().comm)));
+        for (const char c :
+             std::string_view(current().comm,
+                              static_cast<u64>(std::find(current().comm, std::end(current().comm), char{0}) -
+                                               current().comm))) {
+          name.add(c == '/' ? '!' : c);  // a name in the folder, whatever the program calls itself
+        }
         break;
       default:
         break;

@@ -42,12 +42,15 @@ void reset_signals(Thread& self) {
 }
 
 // The thread has descriptors of its own; as on Linux the process ends where there is no memory for them.
-void unshare_table(Thread& self) {
+void unshare_table(Thread& self, NewImage& image) {
   if (!self.files->table_shared()) {
     return;
   }
   Ref<files::ProcessFiles> table = self.files->clone(*self.directories);
   if (!table) {
+    activate_space(self.space);
+    image.space = nullptr;
+    image.executable = nullptr;
     exit_process(kSIGKILL);
   }
   std::exchange(self.files, table.detach())->release_table();
@@ -73,8 +76,8 @@ void take_identity(Thread& self, ExecIdentity& now) {
 
 // The running thread, alone in its process, becomes the new program.
 void become(Thread& self, NewImage& image) {
-  unshare_table(self);
-  if (image.owes) {
+  unshare_table(self, image);
+  if (image.owes || self.owns_futex_locks) {  // a lock may have been waited for since
     activate_space(self.space);
     settle_words(self);
     activate_space(image.space.get());

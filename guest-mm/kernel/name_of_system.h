@@ -11,7 +11,7 @@ struct SystemNames {
   using Name = char[kBytes + 1];
   Name system = "Linux";
   Name node = "nopte";
-  Name release = "6.1.0-nopte";
+  Name release = "6.12.0-nopte";
   Name version = "#1";
   Name machine = "x86_64";
   Name domain = "(none)";

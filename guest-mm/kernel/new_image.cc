@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "guest-mm/kernel/files/mounts.h"
 #include "guest-mm/kernel/initial_stack.h"
 #include "guest-mm/kernel/process_space.h"
 #include "guest-mm/kernel/robust_list.h"
@@ -108,7 +109,7 @@ i64 make_image(Program& program, std::string_view path, ProgramArguments& argume
   }
   const Image& interpreter = program.interpreter;
   const files::Inode& owner = *program.main.file->inode();
-  image.identity = identity_after_exec(identity(), {owner.mode, owner.uid, owner.gid});
+  image.identity = identity_after_exec(identity(), {files::mode_for_exec(owner), owner.uid, owner.gid});
   const Identity& next = image.identity.identity;
   const ImageFacts facts{.program_headers = program.main.layout.headers_at,
                          .program_header_count = program.main.header.program_header_count,

@@ -58,7 +58,11 @@ u64 clock_now(const PosixTimer& timer) {
 void arm(PosixTimer& timer) {
   const u64 now = clock_now(timer);
   const u64 left = timer.expires > now ? timer.expires - now : 0;
-  timer_start(timer, deadline_in(std::max(left, counts_cpu(timer) ? kCpuLookNs : kLeastIntervalNs)));
+  // However many there are, they leave time for programs.
+  constexpr u64 kShareNs = 10'000, kCpuShareNs = 50'000;
+  const u64 least =
+      counts_cpu(timer) ? kCpuLookNs + g_numbered * kCpuShareNs : kLeastIntervalNs + g_numbered * kShareNs;
+  timer_start(timer, deadline_in(std::max(left, least)));
 }
 
 void tell(PosixTimer& timer, u64 missed) {
@@ -76,7 +80,9 @@ void tell(PosixTimer& timer, u64 missed) {
   }
   timer.overruns = missed;
   Thread* const thread = timer.to_tid != 0 ? find_thread(timer.to_tid) : nullptr;
-  if (timer.to_tid == 0 || (thread != nullptr && thread->state != ThreadState::kEnded)) {
+  // Its thread may be gone, and another process have the number.
+  if (timer.to_tid == 0 ||
+      (thread != nullptr && thread->process == &process && thread->state != ThreadState::kEnded)) {
     (void)send_signal(process, thread, timer);
   }
 }

@@ -62,14 +62,6 @@ class Vectors {
   u64 index_ = 0;
 };
 
-// Whether the page is not to be reached from outside of its program.
-bool is_secret(const AddressSpace& space, Gva at) {
-  if (!space.may_have(kVmaSecret)) [[likely]]
-    return false;
-  const auto vma = space.find(at);
-  return vma && (vma->flags & kVmaSecret) != 0;
-}
-
 // Page by page of the other side: what is in one is moved, or nothing of it is.
 i64 move(const SyscallArgs& args, bool write) {
   if (args.a5 != 0) return -kEINVAL;

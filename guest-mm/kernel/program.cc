@@ -5,6 +5,7 @@
 
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/files/mounts.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/randomize.h"
 
@@ -118,7 +119,7 @@ i64 find_interpreter(Program& program) {
 [[gnu::noinline]] void randomize_places(Places& places, const files::Inode& file) {
   const u32 personality = current().personality;
   const bool wanted = (personality & kPersonalityNoRandomize) == 0 ||
-                      sets_identity(identity(), {file.mode, file.uid, file.gid});
+                      sets_identity(identity(), {files::mode_for_exec(file), file.uid, file.gid});
   if (wanted) {
     places = random_places();
   }

@@ -20,6 +20,14 @@ class ActiveSpace {
   AddressSpace* before_;
 };
 
+// Whether the page is not to be reached from outside of its program.
+inline bool is_secret(const AddressSpace& space, Gva at) {
+  if (!space.may_have(kVmaSecret)) [[likely]]
+    return false;
+  const auto vma = space.find(at);
+  return vma && (vma->flags & kVmaSecret) != 0;
+}
+
 // Between kernel memory and `bytes` from `at` on there. Errors: as the fallible copies; a prefix may have
 // been copied.
 inline Result<void> read_space(AddressSpace& space, void* to, Gva at, u64 bytes) {

@@ -111,7 +111,7 @@ class MachineTest(BadInput):
             boot = self.boot(mode)
             command = machine.command(boot)
             # QEMU lays the module at the end of memory, whatever is there: less would be over the image.
-            command[command.index("-m") + 1] = f"{(boot.module.stat().st_size >> 20) + 3}M"
+            command[command.index("-m") + 1] = f"{(boot.module.stat().st_size >> 20) + 4}M"
             with self.subTest(mode=mode):
                 try:
                     self.console_of_failure(boot, command)

@@ -37,6 +37,11 @@ inline bool is_mount_root(const Inode& inode) { return g_mounts != nullptr && mo
 inline bool mounted_with(const Inode& inode, u32 flag) {
   return inode.instance && (inode.instance->flags & flag) != 0;
 }
+// Its mode as exec takes it.
+inline u32 mode_for_exec(const Inode& inode) {
+  constexpr u32 kSetIdBits = 06000;
+  return mounted_with(inode, kMountNoSetuid) ? inode.mode & ~kSetIdBits : inode.mode;
+}
 
 // A new tmpfs over the directory, whose root has that mode. Errors: kENOMEM.
 i64 mount_tmpfs(Inode& point, std::string_view source, u32 flags, u32 mode);

@@ -9,18 +9,23 @@ namespace nopte::guest::files {
 
 namespace {
 
-AddressSpace* space_of(i32 tid) {
+// As long as the thread is in that space: rights were asked for that one, and an exec or another thread of
+// the same number has another.
+AddressSpace* space_of(i32 tid, u64 serial) {
   const Thread* const thread = find_thread(tid);
-  return thread != nullptr ? thread->space : nullptr;
+  AddressSpace* const space = thread != nullptr ? thread->space : nullptr;
+  return space != nullptr && space->serial() == serial ? space : nullptr;
 }
 
 class MemoryFile : public File {
  public:
-  MemoryFile(Ref<Inode> inode, u32 flags, i32 tid) : File(std::move(inode), flags), tid_(tid) {}
+  MemoryFile(Ref<Inode> inode, u32 flags, i32 tid, u64 serial)
+      : File(std::move(inode), flags), tid_(tid), serial_(serial) {}
   [[nodiscard]] bool seekable() const override { return true; }
 
  protected:
   i32 tid_;
+  u64 serial_;
 };
 
 // Reads and writes whatever the rights are, as a debugger does: for the time of it the page has them. What is
@@ -63,17 +68,20 @@ class ContentsFile final : public MemoryFile {
     const VaRange page = VaRange::of_pages(at.page_base(), 1);
     if (!space.protect(page, vma->perm | needed)) return false;
     const bool done = access().has_value();
-    static_cast<void>(space.protect(page, vma->perm));
+    if (!space.protect(page, vma->perm)) {
+      static_cast<void>(space.unmap(page));  // rather than leave it with rights that nobody gave
+    }
     return done;
   }
   i64 by_page(u64 bytes, u64 offset, FunctionRef<i64(AddressSpace&, char*, Gva, u64, u64)> one) {
-    AddressSpace* const space = space_of(tid_);
+    AddressSpace* const space = space_of(tid_, serial_);
     if (space == nullptr) return 0;
     const HeapBuffer page(kPageBytes);
     if (!page) return -kENOMEM;
     u64 done = 0;
     while (done < bytes) {
       const Gva at{offset + done};
+      if (guest::is_secret(*space, at)) return done != 0 ? static_cast<i64>(done) : -kEIO;
       const u64 piece = std::min(bytes - done, kPageBytes - (at.value() & kPageMask));
       const i64 moved = one(*space, page.data(), at, piece, done);
       if (moved < 0) return done != 0 ? static_cast<i64>(done) : moved;
@@ -92,7 +100,7 @@ class PagemapFile final : public MemoryFile {
   using MemoryFile::MemoryFile;
   i64 read(IoBuffer to, u64 bytes, u64 offset) override {
     if (offset % sizeof(u64) != 0 || bytes % sizeof(u64) != 0) return -kEINVAL;
-    const AddressSpace* const space = space_of(tid_);
+    const AddressSpace* const space = space_of(tid_, serial_);
     const u64 end = kUserRange.end.value() >> kPageShift;
     u64 first = offset / sizeof(u64);
     if (space == nullptr || first >= end) return 0;
@@ -160,7 +168,7 @@ class MemoryInode final : public ProcInode<Inode> {
     const Thread* const thread = find_thread(tid_);
     if (thread == nullptr || thread->space == nullptr) return ErrnoFail(kESRCH);
     if (!may_inspect(*thread)) return ErrnoFail(kEACCES);
-    Ref<File> file = make_counted<Opened>(Ref<Inode>(this), flags, tid_);
+    Ref<File> file = make_counted<Opened>(Ref<Inode>(this), flags, tid_, thread->space->serial());
     if (!file) return ErrnoFail(kENOMEM);
     return file;
   }

@@ -185,8 +185,27 @@ bool TmpfsDirectory::entry_name(const Inode& inode, std::string_view& name) cons
 }
 
 TmpfsDirectory::~TmpfsDirectory() {
+  // How deep a tree is, programs decide: directories that nobody else holds wait in a chain, by `parent`.
+  TmpfsDirectory* doomed = nullptr;
+  empty_into(doomed);
+  while (doomed != nullptr) {
+    TmpfsDirectory& next = *std::exchange(doomed, static_cast<TmpfsDirectory*>(doomed->parent));
+    next.parent = nullptr;
+    next.empty_into(doomed);
+    next.release();
+  }
+}
+
+void TmpfsDirectory::empty_into(TmpfsDirectory*& doomed) {
   while (!by_name_.empty()) {
+    Ref<Inode> inode = by_name_.begin()->inode;
     erase(*by_name_.begin());
+    Directory* const directory = inode->as_directory();
+    if (directory != nullptr && directory->is_tmpfs() && !inode->shared()) {
+      directory->parent = doomed;
+      doomed = static_cast<TmpfsDirectory*>(directory);
+      (void)inode.detach();
+    }
   }
 }
 

@@ -28,6 +28,9 @@ class TmpfsDirectory final : public Directory {
   [[nodiscard]] u64 size_bytes() const override { return entries_ * 20 + 40; }
 
  private:
+  // Takes all out; directories that nobody else holds join the chain and are the caller's to release.
+  void empty_into(TmpfsDirectory*& doomed);
+
   struct Entry {
     boost::intrusive::set_member_hook<> name_hook;
     boost::intrusive::set_member_hook<> cookie_hook;

@@ -83,6 +83,38 @@ void in_proc(pid_t root) {
   CHECK_ERRNO(syscall(SYS_kcmp, getpid(), root, KCMP_VM, 0, 0), EPERM);
 }
 
+// What was opened of a program is not the next program's of the same process, which may be another user's.
+void before_an_exec() {
+  int go[2], gone[2];
+  CHECK(pipe(go) == 0 && pipe2(gone, O_CLOEXEC) == 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    char c;
+    read(go[0], &c, 1);
+    close(go[1]);
+    dup2(go[0], 0);
+    execl("/proc/self/exe", "inspection", "wait", nullptr);
+    _exit(1);
+  }
+  const std::string its = "/proc/" + std::to_string(child) + "/";
+  const int memory = open((its + "mem").c_str(), O_RDWR), pagemap = open((its + "pagemap").c_str(), O_RDONLY);
+  CHECK(memory >= 0 && pagemap >= 0);
+  const auto at = reinterpret_cast<off_t>(&g_word);
+  int word = 0;
+  uint64_t page = 0;
+  CHECK(pread(memory, &word, sizeof word, at) == sizeof word && word == 4711);
+  CHECK(pread(pagemap, &page, sizeof page, at / kPage * 8) == sizeof page);
+  CHECK(write(go[1], "", 1) == 1);
+  char c;
+  CHECK(close(gone[1]) == 0 && read(gone[0], &c, 1) == 0);  // the exec closed it
+  CHECK(pread(memory, &word, sizeof word, at) == 0);
+  CHECK(pwrite(memory, &word, sizeof word, at) == 0);
+  CHECK(pread(pagemap, &page, sizeof page, at / kPage * 8) == 0);
+  CHECK(close(go[1]) == 0 && close(go[0]) == 0);
+  int status = -1;
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
 int g_ids[3];
 
 void objects(pid_t) {
@@ -103,11 +135,18 @@ void objects(pid_t) {
 
 }  // namespace
 
-int main() {
+int main(int count, char**) {
+  if (count > 1) {
+    char c;
+    while (read(0, &c, 1) > 0) {
+    }
+    return 0;
+  }
   begin_with_fresh_directory();
   as_other("signals and descriptors of another user", signals);
   as_other("memory of another user", memory);
   as_other("another user's process in /proc", in_proc);
+  check("memory of the program before an exec", before_an_exec);
   g_ids[0] = msgget(IPC_PRIVATE, 0600);
   g_ids[1] = semget(IPC_PRIVATE, 1, 0644);
   g_ids[2] = shmget(IPC_PRIVATE, kPage, 0644);
