@@ -179,9 +179,13 @@ bool send_signal(Process& target, Thread* thread, QueuedSignal& queued) {
 }
 
 u64 signal_group(i32 pgid, i32 signal, const SignalInfo& info) {
+  return signal_group_of_session(pgid, 0, signal, info);
+}
+
+u64 signal_group_of_session(i32 pgid, i32 session, i32 signal, const SignalInfo& info) {
   u64 reached = 0;
   for_each_of_group(pgid, [&](Process& process) {
-    if (!process.ended()) {
+    if (!process.ended() && (session == 0 || process.sid == session)) {
       send_signal(process, signal, info);
       ++reached;
     }

@@ -159,6 +159,9 @@ bool send_signal(Thread& target, i32 signal, const SignalInfo& info = {});
 extern WaitQueue g_signal_watchers;
 // To every process of the group; the number of processes that got it.
 u64 signal_group(i32 pgid, i32 signal, const SignalInfo& info = {});
+// The same of a session's (0: of any): whoever keeps a group's number may keep it longer than the group
+// lives, and another session get the number.
+u64 signal_group_of_session(i32 pgid, i32 session, i32 signal, const SignalInfo& info);
 // As the running thread asks: 0, -ESRCH (null), -EINVAL, -EPERM, or -EAGAIN where none of real time has room.
 // Signal 0 sends nothing.
 i64 send_checked(Thread* target, i32 signal, const SignalInfo& info);

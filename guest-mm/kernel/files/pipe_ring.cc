@@ -72,7 +72,8 @@ IoBuffer::Copied PipeRing::put_packet(IoBuffer from, u64 bytes) {
   IoBuffer::Copied copied = put(from, bytes);
   if (copied.bytes < bytes) {
     used_ = used;
-    copied.bytes = 0;
+    // No memory for all of it is as none for any.
+    copied = {0, copied.status == Status::kOk ? Status::kNoMemory : copied.status};
   } else {
     packets_.add(used_, bytes);
     usable_ -= kPageBytes - bytes;

@@ -101,15 +101,12 @@ i64 to_pipe(File& in, u64 offset, PipeInode& pipe, u64 bytes, u32 flags) {
       return done != 0 ? static_cast<i64>(done) : got;
     }
     // Its reader may have gone, or another writer come, while the file was waited for.
-    if (const i64 ready = pipe.wait_for_room(static_cast<u64>(got), 0); ready <= 0) {
-      return done != 0 ? static_cast<i64>(done) : ready;
+    const i64 put =
+        pipe.write(IoBuffer::kernel(static_cast<const void*>(buffer.data())), static_cast<u64>(got), 0);
+    if (put < got) {
+      return put > 0 ? static_cast<i64>(done) + put : done != 0 ? static_cast<i64>(done) : put;
     }
-    const IoBuffer::Copied copied =
-        pipe.put(IoBuffer::kernel(static_cast<const void*>(buffer.data())), static_cast<u64>(got));
-    done += copied.bytes;
-    if (copied.bytes < static_cast<u64>(got)) {
-      return done != 0 ? static_cast<i64>(done) : to_errno(copied.status);
-    }
+    done += static_cast<u64>(put);
     if (!in.seekable() || static_cast<u64>(got) < most) {
       break;  // what a stream gave must not wait for more
     }

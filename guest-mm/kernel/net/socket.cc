@@ -110,7 +110,8 @@ void Socket::close_pending() {
 
 void Socket::drop_records() {
   records_.clear();
-  for (Socket* pending = first_pending_.get(); pending != nullptr; pending = pending->next_pending_.get()) {
+  // What is dropped may close this socket, and with it those.
+  for (Ref<Socket> pending = first_pending_; pending; pending = pending->next_pending_) {
     pending->drop_records();
   }
 }

@@ -216,7 +216,7 @@ i64 TcpSocket::connect(const SocketAddress& address, u64 bytes, u32 flags) {
     if (const i64 error = wait(listener->queue, flags, deadline); error != 0) {
       return error;
     }
-    if (state_ != State::kUnconnected) {
+    if (state_ != State::kUnconnected || connecting_ || !has_port()) {  // by another thread, meanwhile
       return -kEISCONN;
     }
   }

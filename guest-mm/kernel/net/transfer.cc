@@ -59,7 +59,7 @@ i64 Socket::send_stream(Sending& message) {
   const u64 deadline = send_deadline();
   i64 done = 0;
   while (message.data.left() != 0) {
-    if (!to || shut_ & kNoSend || to->deaf()) {
+    if (!to || peer != to || shut_ & kNoSend || to->deaf()) {
       return done != 0 ? done : broken(message);
     }
     const u64 room = room_to(*to);

@@ -92,8 +92,8 @@ i64 give_up(const Terminal& terminal) {
   if (leads_session(self)) {
     if (terminal.foreground != 0) {
       const SignalInfo info{.code = kSiUser, .pid = self.pid, .uid = identity().user.real};
-      signal_group(terminal.foreground, kSIGHUP, info);
-      signal_group(terminal.foreground, kSIGCONT, info);
+      signal_group_of_session(terminal.foreground, self.sid, kSIGHUP, info);
+      signal_group_of_session(terminal.foreground, self.sid, kSIGCONT, info);
     }
     self.hung_up_group = 0;
     leave_session(*self.terminal);
@@ -106,8 +106,8 @@ void leader_ended(Process& leader) {
   Terminal* const terminal = leader.terminal;
   if (terminal == nullptr) {
     if (const i32 group = std::exchange(leader.hung_up_group, 0); group != 0) {
-      signal_group(group, kSIGHUP, kFromKernel);
-      signal_group(group, kSIGCONT, kFromKernel);
+      signal_group_of_session(group, leader.sid, kSIGHUP, kFromKernel);
+      signal_group_of_session(group, leader.sid, kSIGCONT, kFromKernel);
     }
     return;
   }
@@ -115,14 +115,15 @@ void leader_ended(Process& leader) {
     return hang_up(*terminal, SessionEnds::kYes);
   }
   if (terminal->foreground != 0) {
-    signal_group(terminal->foreground, kSIGHUP, kFromKernel);
+    signal_group_of_session(terminal->foreground, leader.sid, kSIGHUP, kFromKernel);
   }
   leave_session(*terminal);
 }
 
 void hang_up(Terminal& terminal, SessionEnds ends) {
   ++terminal.hang_ups;
-  Process* const leader = terminal.session != 0 ? find_process(terminal.session) : nullptr;
+  const i32 session = terminal.session;
+  Process* const leader = session != 0 ? find_process(session) : nullptr;
   const i32 group = terminal.foreground;
   leave_session(terminal);
   if (leader != nullptr && leads_session(*leader)) {
@@ -131,7 +132,7 @@ void hang_up(Terminal& terminal, SessionEnds ends) {
     leader->hung_up_group = leader->ended() ? 0 : group;
   }
   if (ends == SessionEnds::kYes && group != 0) {
-    signal_group(group, kSIGHUP, kFromKernel);
+    signal_group_of_session(group, session, kSIGHUP, kFromKernel);
   }
   wake(terminal.changed);
 }

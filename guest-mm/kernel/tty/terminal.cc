@@ -110,7 +110,7 @@ void Terminal::print(std::string_view text) {
 
 void Terminal::raise(i32 signal) {
   if (foreground != 0) {
-    signal_group(foreground, signal, SignalInfo{.code = kSiKernel});
+    signal_group_of_session(foreground, session, signal, SignalInfo{.code = kSiKernel});
   }
 }
 
