@@ -79,7 +79,7 @@ bool matches(const Process& child, const WaitRequest& request) {
   return false;
 }
 
-constexpr i32 kStoppedMark = 0x7f, kDumpedMark = 0x80;
+constexpr i32 kStoppedMark = 0x7f;
 
 ChildSpent spent_with_children(const Process& child) {
   ChildSpent all{.spent = spent_by(child),
