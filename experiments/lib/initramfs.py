@@ -9,10 +9,8 @@ import subprocess
 from . import cpio, dynamic, images
 from .errors import UserError
 
-# root, and those that tests become when they give root up.
-_PASSWD = (b"root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/:/bin/false\nbin:x:2:2:bin:/bin:/bin/false\n"
-           b"nobody:x:65534:65534:nobody:/:/bin/false\n")
-_GROUP = b"root:x:0:\ndaemon:x:1:\nbin:x:2:\ntty:x:5:\nusers:x:100:\nnogroup:x:65534:\n"
+_PASSWD = b"root:x:0:0:root:/root:/bin/sh\n"
+_GROUP = b"root:x:0:\n"
 _PROFILE = b"export PATH=/bin HOME=/root PS1='# '\n"
 
 # Where programs are looked for, as the kernel's PATH says for its first one.
