@@ -33,6 +33,19 @@ u64 AddressSpace::committed_pages() const {
   return pages;
 }
 
+bool AddressSpace::may_commit_copy() const {
+  if (may_commit(tree_.pages())) [[likely]]
+    return true;
+  if (g_overcommit.mode == static_cast<i32>(OvercommitMode::kNever)) return may_commit(committed_pages());
+  for (const RegionNode* node = tree_.first(); node != nullptr; node = tree_.next(*node)) {
+    const RegionSpec& spec = node->spec;
+    if (counts_against_memory(spec.sharing, spec.perm, node->tag) && !may_commit(node->range().pages())) {
+      return false;
+    }
+  }
+  return true;
+}
+
 u64 AddressSpace::installed_pages() const {
   // Regions that lie so near are asked about by one call: empty parts between them cost next to nothing.
   constexpr u64 kNearBytes = u64{32} << 30;

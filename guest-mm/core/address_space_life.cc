@@ -14,6 +14,7 @@ Result<Ref<AddressSpace>> AddressSpace::create() {
 }
 
 Result<Ref<AddressSpace>> AddressSpace::clone() {
+  if (!may_commit_copy()) return Fail(Status::kNoMemory);
   auto child = Ref<AddressSpace>::adopt(make<AddressSpace>());
   if (!child) return Fail(Status::kNoMemory);
   NOPTE_TRY(child->tree_.copy_from(tree_, [](const RegionNode&) { return true; }));

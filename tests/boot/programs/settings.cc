@@ -112,6 +112,38 @@ void overcommit_has_three_modes() {
   CHECK(write_all(kMode, "0") == 0);
 }
 
+// 0, or errno.
+int fork_fails() {
+  const pid_t child = fork();
+  if (child < 0) return errno;
+  if (child == 0) _exit(0);
+  CHECK(waitpid(child, nullptr, 0) == child);
+  return 0;
+}
+
+// What fork copies is asked for again, mapping by mapping.
+void overcommit_holds_for_fork() {
+  CHECK(write_all(kMode, "0") == 0);
+  const size_t part = size_t(kib_of("MemTotal") + kib_of("SwapTotal")) / 4 * 3 / 4 * 4096;
+  auto* const at = static_cast<char*>(
+      mmap(nullptr, 3 * part, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  CHECK(at != MAP_FAILED);
+  const auto map = [&](size_t index, int more) {
+    CHECK(mmap(at + index * part, part, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | more, -1, 0) == at + index * part);
+  };
+  map(0, 0);
+  map(2, 0);
+  CHECK(fork_fails() == 0);
+  map(1, MAP_NORESERVE);
+  CHECK(fork_fails() == 0);
+  map(1, 0);
+  CHECK(fork_fails() == ENOMEM);
+  CHECK(write_all(kMode, "1") == 0 && fork_fails() == 0);
+  CHECK(write_all(kMode, "2") == 0 && fork_fails() == ENOMEM);
+  CHECK(write_all(kMode, "0") == 0 && munmap(at, 3 * part) == 0 && fork_fails() == 0);
+}
+
 void max_map_count_holds() {
   const std::string before = read_all(kMaps);
   CHECK(write_all(kMaps, "200") == 0);
@@ -155,6 +187,7 @@ int main() {
   check("directories list each name once", directories_list_each_name_once);
   check("sys has what allocators read", sys_has_what_allocators_read);
   check("overcommit has three modes", overcommit_has_three_modes);
+  check("overcommit holds for fork", overcommit_holds_for_fork);
   check("max_map_count holds", max_map_count_holds);
   check("max_map_count can be more", max_map_count_can_be_more);
   return finish();
