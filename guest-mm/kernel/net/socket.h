@@ -107,7 +107,7 @@ class Socket : public files::Inode {
   files::File* file = nullptr;  // null before there is one, and once it is gone
   SocketFlight flight;
   SocketOptions options;
-  const u16 family;
+  u16 family;  // changes where IPV6_ADDRFORM makes a connection one of AF_INET
   const Type type;
   const u16 protocol;
 

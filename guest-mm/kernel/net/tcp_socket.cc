@@ -27,7 +27,7 @@ i64 TcpSocket::peer_address(SocketAddress& out) const {
   if (state_ != State::kConnected || (over() && accepted_)) {
     return -kENOTCONN;
   }
-  return static_cast<i64>(show_endpoint(shown_family(), remote_, out));
+  return static_cast<i64>(show_endpoint(family, remote_, out));
 }
 
 void TcpSocket::be_reset(Errno error) {

@@ -14,7 +14,7 @@ constexpr u64 kMostV4Bytes = 65507, kMostV6Bytes = 65527;  // less the headers
 }  // namespace
 
 i64 UdpSocket::peer_address(SocketAddress& out) const {
-  return state_ == State::kConnected ? static_cast<i64>(show_endpoint(shown_family(), remote_, out))
+  return state_ == State::kConnected ? static_cast<i64>(show_endpoint(family, remote_, out))
                                      : -kENOTCONN;
 }
 
@@ -106,7 +106,7 @@ void UdpSocket::transmit(Record* record, const Endpoint& to) {
     return;
   }
   record->sender = kNobody;
-  record->from = name_for(receiver->shown_family(), from);
+  record->from = name_for(receiver->family, from);
   if (!record->from || receiver->records_.charged() > receiver->options.receive_buffer) {
     free_record(record);  // lost, as datagrams are
     return;
