@@ -21,7 +21,7 @@ class Verdict:
 
     @property
     def counts(self):
-        return self.checks > 0
+        return self.checks > 0 and not self.program.outside
 
     @property
     def agrees(self):

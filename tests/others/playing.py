@@ -71,6 +71,9 @@ def _files(suite, programs, built, folder):
         place = folder / program.folder
         place.mkdir(parents=True, exist_ok=True)
         shutil.copy(built[program.name], place / program.file)
+        for extra in program.files:
+            (place / extra).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(sources.folder(suite) / suite.folder / program.folder / extra, place / extra)
     (folder / "run.sh").write_text(script(programs))
 
 
@@ -159,7 +162,10 @@ echo 'root:x:0:0:root:/root:/bin/sh' >etc/passwd; echo 'root:x:0:' >etc/group
 mount -t proc proc proc; mount -t sysfs sysfs sys || true; mount -t devpts -o newinstance,gid=5,mode=620,ptmxmode=666 devpts dev/pts
 exec chroot . /bin/busybox sh {_PLACE}/run.sh
 """
-        limit = 60 + sum(program.timeout for program in programs)
-        done = subprocess.run(["unshare", "--pid", "--fork", "--kill-child", "--mount", "--ipc", "--uts", "sh", "-c", setup], check=False,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=limit)
-    return parse(done.stdout.decode(errors="replace"))
+        said, progress = b"", _Progress(len(programs))
+        with subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "--mount", "--ipc", "--uts", "sh", "-c", setup],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            for line in process.stdout:
+                progress(line)
+                said += line
+    return parse(said.decode(errors="replace"))

@@ -38,7 +38,9 @@ def text(suite, version, mode, verdicts, programs, failed, verbose):
                 lines += ["    | " + line for line in one.here.output.strip().splitlines()[-60:]]
         elif one.program.differs:
             lines.append(f"  {one.program.name}: agrees, and its row says that it does not: {one.program.differs}")
-    lines += ["", "fails on Linux too: " + (", ".join(f"{one.program.name} ({one.linux.status})" for one in verdicts if not one.counts) or "none")]
-    lines += ["not built: " + ("; ".join(f"{name}: {why[:120]}" for name, why in failed.items()) or "none")]
+    lines += ["", "fails on Linux too: " + (", ".join(f"{one.program.name} ({one.linux.status})" for one in verdicts if one.checks == 0) or "none")]
+    lines += ["not counted: " + ("; ".join(f"{one.program.name} ({one.passed} of {one.checks}): {one.program.outside}"
+                                           for one in verdicts if one.program.outside) or "none")]
+    lines += [f"not built ({len(failed)}): " + ("; ".join(f"{name}: {why[:120]}" if verbose else name for name, why in failed.items()) or "none")]
     lines += ["not run: " + ("; ".join(f"{one.name}: {one.skip}" for one in programs if one.skip) or "none")]
     return "\n".join(lines)
