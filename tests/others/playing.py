@@ -26,7 +26,7 @@ _OUTPUT_BYTES = 30000
 # Programs of a boot: a machine that stops loses what its last program said, and a boot begins again behind it.
 _PER_BOOT = 40
 _BOOT_SECONDS = 120
-KILLED = 128 + 9
+_HOST_SLOWER = 6
 
 
 @dataclasses.dataclass
@@ -35,12 +35,13 @@ class Outcome:
     output: str
 
 
-def script(programs):
-    """The first program of a machine of its own, or of a PID namespace: what a program leaves running is ended behind it."""
+def script(programs, slower=1):
+    """The first program of a machine of its own, or of a PID namespace: what a program leaves running is ended behind it.
+    `slower`: a busy machine's clock goes on, where the guest's counts what it does."""
     lines = ["export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root",
              "mkdir -p /dev/shm /sys /run; mount -t tmpfs tmpfs /dev/shm 2>/dev/null"]
     for program in programs:
-        command = shlex.join(["busybox", "setsid", "busybox", "timeout", "-s", "KILL", str(program.timeout), f"./{program.file}",
+        command = shlex.join(["busybox", "setsid", "busybox", "timeout", "-s", "KILL", str(slower * program.timeout), f"./{program.file}",
                               *program.arguments])
         lines += [f"echo '{_BEGIN}{program.name}'",
                   f"(cd {_PLACE}/{program.folder} || exit 99; {program.setup or ':'}\nexec {command}) </dev/null >/run/output 2>&1",
@@ -65,7 +66,7 @@ def parse(console):
     return found
 
 
-def _files(suite, programs, built, folder):
+def _files(suite, programs, built, folder, slower=1):
     """The folder that becomes /others."""
     for program in programs:
         place = folder / program.folder
@@ -74,7 +75,7 @@ def _files(suite, programs, built, folder):
         for extra in program.files:
             (place / extra).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(sources.folder(suite) / suite.folder / program.folder / extra, place / extra)
-    (folder / "run.sh").write_text(script(programs))
+    (folder / "run.sh").write_text(script(programs, slower))
 
 
 def in_guest(suite, programs, built, mode, memory):
@@ -140,7 +141,7 @@ def on_linux(suite, programs, built, again=False):
 
 
 def _key(program, path):
-    said = f"{program.arguments} {program.setup} {program.timeout}".encode()
+    said = f"{program.arguments} {program.setup}".encode()
     return hashlib.sha256(path.read_bytes() + said).hexdigest()
 
 
@@ -150,7 +151,7 @@ def _host(suite, programs, built):
         raise UserError("others' tests are run as root, in namespaces of their own", "run this as root")
     with tempfile.TemporaryDirectory(prefix="nopte-others-") as made:
         root = pathlib.Path(made)
-        _files(suite, programs, built, root / "others")
+        _files(suite, programs, built, root / "others", _HOST_SLOWER)
         setup = f"""set -e
 mkdir {root}/root && mount -t tmpfs -o mode=755 tmpfs {root}/root && cd {root}/root
 mkdir -p bin dev/pts dev/shm etc proc sys root run tmp && chmod 1777 tmp dev/shm
