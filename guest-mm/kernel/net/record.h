@@ -9,7 +9,7 @@
 namespace nopte::guest::net {
 
 // A socket's address, as programs see it. An AF_UNIX path has its terminator, an abstract name begins with 0.
-class Name final : public files::RefCounted {
+class Name : public files::RefCounted {
  public:
   u64 bytes = 0;  // with the family
   SocketAddress address;
@@ -18,7 +18,8 @@ class Name final : public files::RefCounted {
 struct Record {
   Record* next = nullptr;
   u64 bytes = 0;
-  u64 taken = 0;  // of a stream's
+  u64 taken = 0;    // of a stream's
+  u64 came_ns = 0;  // of a datagram, as the wall clock says; 0: nobody asked
   Credentials sender;
   Ref<Name> from;  // null: from a socket without a name
   UniquePtr<PassedFiles> files;

@@ -1,7 +1,9 @@
 // Sending and receiving, as far as it is the same for all families.
 #include <algorithm>
 
+#include "guest-mm/kernel/files/wall_clock.h"
 #include "guest-mm/kernel/net/socket.h"
+#include "guest-mm/kernel/net/socket_options.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/scheduler.h"
 #include "pvops/platform_ops.h"
@@ -9,6 +11,8 @@
 namespace nopte::guest::net {
 
 namespace {
+
+constexpr u64 kStampBits = u64{1} << kTimestamp | u64{1} << kTimestampNs;
 
 UniquePtr<PassedFiles> copy_of(const PassedFiles& files) {
   UniquePtr<PassedFiles> copy = PassedFiles::make();
@@ -40,8 +44,17 @@ void Socket::append_from(Socket& sender, Record* record, Sending& message) {
   record->sender = message.names_sender || !wanted ? message.sender : sender_credentials();
   record->from = sender.name;
   record->files = std::move(message.files);
+  stamp(*record);
   records_.append(record);
   wake(queue);
+}
+
+bool Socket::stamps() const { return options.bits & kStampBits; }
+
+void Socket::stamp(Record& record) const {
+  if (stamps()) {
+    record.came_ns = files::wall_clock_ns();
+  }
 }
 
 i64 Socket::broken(const Sending& message) {
@@ -185,6 +198,9 @@ i64 Socket::receive_record(Receiving& message) {
     return -kENOMEM;
   }
   message.from = record->from;
+  if (stamps()) {
+    message.came_ns = record->came_ns != 0 ? record->came_ns : files::wall_clock_ns();
+  }
   if (!peek) {
     const u64 before = records_.charged();
     record = records_.pop();
