@@ -142,6 +142,8 @@ class Socket : public files::Inode {
   [[nodiscard]] u64 send_deadline() const;
   [[nodiscard]] u64 receive_deadline() const;
   virtual void taken_from(u64 charged_before);
+  // Of the queue. Precondition: there is one.
+  void drop_first();
   // Whether it wants to know when datagrams came; notes that.
   [[nodiscard]] bool stamps() const;
   void stamp(Record& record) const;

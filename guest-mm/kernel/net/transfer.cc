@@ -106,6 +106,12 @@ void Socket::taken_from(u64 charged_before) {
   }
 }
 
+void Socket::drop_first() {
+  const u64 before = records_.charged();
+  free_record(records_.pop());
+  taken_from(before);
+}
+
 i64 Socket::receive_stream(Receiving& message) {
   const bool peek = message.flags & kMessagePeek;
   const bool drop = family != kFamilyUnix && message.flags & kMessageTruncated;  // TCP counts and forgets
@@ -148,7 +154,21 @@ i64 Socket::receive_stream(Receiving& message) {
     if (options.pass_credentials && done != 0 && record->sender != message.sender) {
       break;
     }
-    const u64 bytes = std::min(message.data.left(), record->bytes - record->taken);
+    const bool marked = record->urgent != Record::Urgent::kNo;
+    if (marked && record->at_mark()) {
+      if (done != 0) {
+        break;
+      }
+      if (!options.bit(kOutOfBandInline)) {
+        looked_at = peek ? record : nullptr;
+        if (!peek) {
+          drop_first();
+        }
+        continue;
+      }
+    }
+    const u64 left = record->bytes - record->taken;
+    const u64 bytes = std::min(message.data.left(), marked && left > 1 ? left - 1 : left);
     if (drop) {
       message.data.skip(bytes);
     } else if (!message.data.put(record->data() + record->taken, bytes)) {
@@ -159,15 +179,16 @@ i64 Socket::receive_stream(Receiving& message) {
     }
     done += bytes;
     if (peek) {
+      if (bytes < left) {
+        break;
+      }
       looked_at = record;
     } else {
       record->taken += bytes;
       if (record->taken < record->bytes) {
         break;
       }
-      const u64 before = records_.charged();
-      free_record(records_.pop());
-      taken_from(before);
+      drop_first();
     }
     if (message.files) {
       break;
