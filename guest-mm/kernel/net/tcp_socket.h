@@ -40,6 +40,12 @@ class TcpSocket final : public InetSocket {
   // Gives what it holds back (MSG_MORE, TCP_CORK) to its peer; whether there was any.
   bool uncork();
 
+  // The record whose last byte is out of band; null: none. There is one at most.
+  Record* marked_record();
+  // The record's last byte is, from now on.
+  void mark(Record& record);
+  i64 receive_out_of_band(Receiving& message);
+
   // The other side sends no more.
   void hear_end();
   // Whether both sides have said that, or there is none.
@@ -49,7 +55,8 @@ class TcpSocket final : public InetSocket {
   }
 
   bool ended_ = false;
-  bool connecting_ = false;  // connect() was not waited for, and its end not told
+  bool may_be_marked_ = false;  // whether looking for such a record makes sense
+  bool connecting_ = false;     // connect() was not waited for, and its end not told
   RecordQueue corked_;
   u64 corked_ns_ = 0;  // since when
 };
