@@ -150,6 +150,8 @@ class Socket : public files::Inode {
   void append_from(Socket& sender, Record* record, Sending& message);
   // To those that a listener's accept() gives out.
   void append_pending(Ref<Socket> end);
+  // accept() took one of as many as there may be.
+  virtual void room_for_pending();
   void close_pending();
 
   State state_ = State::kUnconnected;
