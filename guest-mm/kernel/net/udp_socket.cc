@@ -14,8 +14,7 @@ constexpr u64 kMostV4Bytes = 65507, kMostV6Bytes = 65527;  // less the headers
 }  // namespace
 
 i64 UdpSocket::peer_address(SocketAddress& out) const {
-  return state_ == State::kConnected ? static_cast<i64>(show_endpoint(family, remote_, out))
-                                     : -kENOTCONN;
+  return state_ == State::kConnected ? static_cast<i64>(show_endpoint(family, remote_, out)) : -kENOTCONN;
 }
 
 void UdpSocket::leave() {
