@@ -1,8 +1,8 @@
 // What each user's pipes may hold together, in pages: /proc/sys/fs/pipe-user-pages-* (fs/pipe.c of Linux,
-// alloc_pipe_info and pipe_set_size). A user is counted when all of them together have so much that one could
-// be over it.
+// alloc_pipe_info and pipe_set_size).
 #pragma once
 
+#include "guest-mm/kernel/user_account.h"
 #include "pvops/base/types.h"
 
 namespace nopte::guest::files {
@@ -23,19 +23,15 @@ class PipePages {
   PipePages(const PipePages&) = delete;
   PipePages& operator=(const PipePages&) = delete;
 
-  // The bytes that a new pipe of the running process's user may hold; 0: none, and nothing is counted.
-  // Precondition: it has not begun.
+  // The bytes that a new pipe of the running process's user may hold; 0: none (or no memory to count them),
+  // and nothing is counted. Precondition: it has not begun.
   [[nodiscard]] u64 begin();
   // Other pages than before: false, and as before, if the running process may not have as many.
   [[nodiscard]] bool change(u64 pages, bool more);
   void end();
 
  private:
-  [[nodiscard]] static bool exceeds(u64 limit, u32 user, u64 added);
-
-  PipePages* next_ = nullptr;
-  PipePages** link_ = nullptr;  // null: it has not begun
-  u32 user_ = 0;
+  Ref<UserAccount> account_;  // null: it has not begun
   u64 pages_ = 0;
 };
 

@@ -15,7 +15,7 @@ constexpr u32 kIpOptions = 4, kIpMtu = 14, kIpAddMembership = 35, kIpDropMembers
 constexpr u32 kJoinGroup = 42, kLeaveGroup = 45;
 constexpr u32 kTcpInfo = 11, kTcpCongestion = 13, kTcpUpperProtocol = 31;
 constexpr u32 kIp6AddressForm = 1, kIp6Mtu = 24;
-constexpr u32 kIpTypeOfService = 1, kIpMulticastTtl = 33, kIp6MulticastHops = 18, kIp6TrafficClass = 67;
+constexpr u32 kIpMulticastTtl = 33, kIp6MulticastHops = 18;
 constexpr i32 kCongestionBits = 3;
 constexpr i32 kLoopbackMtu = 65536;
 constexpr char kCongestion[16] = "cubic";
