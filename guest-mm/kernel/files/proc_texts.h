@@ -26,6 +26,14 @@ void proc_mountinfo(TextBuilder& out);
 void proc_nopte(TextBuilder& out);  // ours: how the kernel's calls are bound
 
 void proc_process_maps(TextBuilder& out, Thread& thread, ProcScope scope);
+// Files of all mappings are told to be of one device.
+inline constexpr u32 kMapsDeviceMinor = 2;
+// The mappings as maps tells them: what guards divide is one.
+void for_each_mapping(const Thread& thread, FunctionRef<void(const Vma&)> visit);
+// Empty: it has none.
+std::string_view mapping_name(const Thread& thread, const Vma& vma);
+// ioctl(PROCMAP_QUERY) of an open maps: proc_map_query.cc.
+i64 query_mapping(const Thread& thread, u32 request, u64 argument);
 void proc_process_smaps(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_stat(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_statm(TextBuilder& out, Thread& thread, ProcScope scope);
