@@ -169,6 +169,8 @@ constexpr ThreadEntry kThreadFiles[] = {
     {.name = "environ", .make = proc_process_environ, .permissions = 0400, .inspects = true},
     {.name = "io", .make = proc_process_io, .permissions = 0400, .inspects = true},
     {"oom_score_adj", proc_process_oom_score_adj, 0644, set_proc_oom_score_adj},
+    {"timerslack_ns", proc_process_timer_slack, 0666, set_proc_timer_slack, true},
+    {"coredump_filter", proc_process_core_filter, 0644, set_proc_core_filter},
     {"mountinfo", [](TextBuilder& out, Thread&, ProcScope) { proc_mountinfo(out); }},
     {"mounts", [](TextBuilder& out, Thread&, ProcScope) { proc_mounts(out); }},
     {.name = "smaps", .make = proc_process_smaps, .inspects = true},

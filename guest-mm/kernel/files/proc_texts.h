@@ -55,10 +55,14 @@ void proc_process_comm(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_cmdline(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_environ(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_io(TextBuilder& out, Thread& thread, ProcScope scope);
+void proc_process_timer_slack(TextBuilder& out, Thread& thread, ProcScope scope);
+void proc_process_core_filter(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_oom_score_adj(TextBuilder& out, Thread& thread, ProcScope scope);
 // What becomes of what is written to such a file: 0 or a negative errno.
 i64 set_proc_comm(Thread& thread, std::string_view text);
 i64 set_proc_oom_score_adj(Thread& thread, std::string_view text);
+i64 set_proc_timer_slack(Thread& thread, std::string_view text);
+i64 set_proc_core_filter(Thread& thread, std::string_view text);
 // The command line that /proc/cmdline tells; it stays where it is.
 void set_command_line(std::string_view line);
 
