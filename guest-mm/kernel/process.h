@@ -31,6 +31,9 @@ enum class Ending : u8 {
   kExit,  // all; exit_status is set
 };
 
+// What is in a core file, of private memory: /proc/<pid>/coredump_filter (core(5)).
+inline constexpr u16 kCoreAnonymous = 0x1, kCoreOfFiles = 0x4, kCoreKnown = 0x1ff, kCoreUsual = 0x33;
+
 struct Process {
   i32 pid = 0;
   i32 pgid = 0;  // join_group() sets it
@@ -92,10 +95,11 @@ struct Process {
 
   bool dumpable = true;  // prctl(2); others of its user may look into it
   bool child_subreaper = false;
-  bool io_flusher = false;      // prctl(2); kept and told
-  bool merges_memory = false;   // PR_SET_MEMORY_MERGE; kept, inherited and told
-  short oom_score_adj = 0;      // kept, inherited and told: nobody is chosen to end
-  i32 parent_death_signal = 0;  // 0: none
+  bool io_flusher = false;       // prctl(2); kept and told
+  bool merges_memory = false;    // PR_SET_MEMORY_MERGE; kept, inherited and told
+  short oom_score_adj = 0;       // kept, inherited and told: nobody is chosen to end
+  u16 core_filter = kCoreUsual;  // inherited
+  i32 parent_death_signal = 0;   // 0: none
 
   u32 barriers = 0;  // what membarrier(2) was told will be asked for; fork copies it
 

@@ -21,6 +21,7 @@ namespace nopte::guest::files {
 
 class Inode;
 class Inotify;
+class TextBuilder;
 class Pidfd;
 struct FileOwner;  // guest-mm/kernel/files/file_owner.h
 struct Watch;      // guest-mm/kernel/files/event_poll.h
@@ -81,6 +82,8 @@ class File : public RefCounted {
   // Whether a seal forbids to write it, now and by mappings made from now on.
   [[nodiscard]] virtual bool sealed_for_writing() const { return false; }
   virtual i64 ioctl(u32 request, u64 argument);
+  // Lines of /proc/<pid>/fdinfo besides those that each file has.
+  virtual void add_info(TextBuilder&) const {}
   // Which of the events hold now.
   virtual u32 poll();
   // Woken when poll()'s answer may have changed; null: it never changes.

@@ -46,6 +46,7 @@ class Inotify final : public File {
   Inotify* as_inotify() override { return this; }
   i64 read(IoBuffer to, u64 bytes, u64 offset) override;
   i64 ioctl(u32 request, u64 argument) override;
+  void add_info(TextBuilder& out) const override;
   u32 poll() override { return first_ != nullptr ? kPollIn | kPollReadNormal : 0; }
   [[nodiscard]] bool signals_events() const override { return true; }
   WaitQueue* poll_queue() override { return &arrived_; }

@@ -39,6 +39,7 @@ class Pidfd final : public File {
 
   Pidfd* as_pidfd() override { return this; }
   u32 poll() override;
+  void add_info(TextBuilder& out) const override;
   WaitQueue* poll_queue() override { return &watch_.changed; }
   [[nodiscard]] Of of() const { return of_; }
   [[nodiscard]] Thread* thread() const { return watch_.thread(); }

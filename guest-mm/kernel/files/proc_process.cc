@@ -1,4 +1,5 @@
 // /proc/<pid> and /proc/<pid>/task/<tid>: directories of a process and of a thread.
+#include "guest-mm/core/address_space.h"
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/proc_inodes.h"
 #include "guest-mm/kernel/files/proc_texts.h"
@@ -13,13 +14,25 @@ struct ThreadEntry {
   u32 permissions = 0444;
   i64 (*write)(Thread& thread, std::string_view text) = nullptr;  // null: nobody may
   bool inspects = false;                                          // is only for who may inspect the thread
+  i64 (*ioctl)(const Thread& thread, u32 request, u64 argument) = nullptr;
 };
 
-// An open one that may be written, too.
-class WrittenFile final : public TextFile {
+// An open one that may be written or asked more, too: asked as long as the thread is in the space that it had
+// then.
+class LiveFile final : public TextFile {
  public:
-  WrittenFile(Ref<Inode> inode, u32 flags, i32 tid, const ThreadEntry& entry, TextBuilder text)
-      : TextFile(std::move(inode), flags, std::move(text)), tid_(tid), entry_(entry) {}
+  LiveFile(Ref<Inode> inode, u32 flags, const Thread& thread, const ThreadEntry& entry, TextBuilder text)
+      : TextFile(std::move(inode), flags, std::move(text)),
+        tid_(thread.tid),
+        serial_(thread.space == nullptr ? 0 : thread.space->serial()),
+        entry_(entry) {}
+  i64 ioctl(u32 request, u64 argument) override {
+    if (entry_.ioctl == nullptr) return TextFile::ioctl(request, argument);
+    const Thread* const thread = find_thread(tid_);
+    return thread == nullptr || thread->space == nullptr || thread->space->serial() != serial_
+               ? -kESRCH
+               : entry_.ioctl(*thread, request, argument);
+  }
   i64 write(IoBuffer from, u64 bytes, u64 offset, u64* end) override {
     char text[32];
     const u64 looked_at = std::min(bytes, sizeof text);
@@ -35,6 +48,7 @@ class WrittenFile final : public TextFile {
 
  private:
   i32 tid_;
+  u64 serial_;
   const ThreadEntry& entry_;
 };
 
@@ -53,12 +67,13 @@ class ProcThreadFile final : public ProcInode<Inode> {
     }
     TextBuilder text;
     entry_.make(text, *thread, scope_);
-    if (entry_.write == nullptr || (flags & kOpenAccessMask) == kOpenReadOnly) {
+    const bool written = (flags & kOpenAccessMask) != kOpenReadOnly;
+    if (written ? entry_.write == nullptr : entry_.ioctl == nullptr) {
       return open_text(*this, flags, std::move(text));
     }
     Ref<File> file = text.failed()
                          ? nullptr
-                         : make_counted<WrittenFile>(Ref<Inode>(this), flags, tid_, entry_, std::move(text));
+                         : make_counted<LiveFile>(Ref<Inode>(this), flags, *thread, entry_, std::move(text));
     if (!file) return ErrnoFail(kENOMEM);
     return file;
   }
@@ -86,6 +101,7 @@ class DescriptorInfo final : public ProcInode<Inode> {
     TextBuilder text;
     text.add("pos:\t", file->position, "\nflags:\t0", TextBuilder::Octal{told, 1}, "\nmnt_id:\t1\nino:\t",
              file->inode() == nullptr ? 0 : file->inode()->number, '\n');
+    file->add_info(text);
     return open_text(*this, flags, std::move(text));
   }
 
@@ -143,7 +159,7 @@ class DescriptorDirectory final : public ProcDirectory {
 };
 
 constexpr ThreadEntry kThreadFiles[] = {
-    {.name = "maps", .make = proc_process_maps, .inspects = true},
+    {.name = "maps", .make = proc_process_maps, .inspects = true, .ioctl = query_mapping},
     {"limits", proc_process_limits},
     {"stat", proc_process_stat},
     {"statm", proc_process_statm},
@@ -153,6 +169,8 @@ constexpr ThreadEntry kThreadFiles[] = {
     {.name = "environ", .make = proc_process_environ, .permissions = 0400, .inspects = true},
     {.name = "io", .make = proc_process_io, .permissions = 0400, .inspects = true},
     {"oom_score_adj", proc_process_oom_score_adj, 0644, set_proc_oom_score_adj},
+    {"timerslack_ns", proc_process_timer_slack, 0666, set_proc_timer_slack, true},
+    {"coredump_filter", proc_process_core_filter, 0644, set_proc_core_filter},
     {"mountinfo", [](TextBuilder& out, Thread&, ProcScope) { proc_mountinfo(out); }},
     {"mounts", [](TextBuilder& out, Thread&, ProcScope) { proc_mounts(out); }},
     {.name = "smaps", .make = proc_process_smaps, .inspects = true},
