@@ -64,9 +64,9 @@ class File : public RefCounted {
   virtual ipc::PosixQueue* as_queue() { return nullptr; }
   // Whether the position means something (lseek, pread).
   [[nodiscard]] virtual bool seekable() const { return false; }
-  // Whether splice and sendfile can take bytes from it, or give it some.
-  [[nodiscard]] virtual bool splices_out() const { return true; }
-  [[nodiscard]] virtual bool splices_in() const { return true; }
+  // Whether splice and sendfile can take bytes from it, or give it some: not what gives numbers (eventfd).
+  [[nodiscard]] virtual bool splices_out() const;
+  [[nodiscard]] virtual bool splices_in() const;
   // Up to `bytes` from `offset`. Preconditions (here and in write): the access mode allows it. Bad memory:
   // -EFAULT if nothing was transferred, and nothing is lost.
   virtual i64 read(IoBuffer to, u64 bytes, u64 offset);
