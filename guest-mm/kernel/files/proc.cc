@@ -10,13 +10,13 @@ namespace nopte::guest::files {
 
 namespace {
 
-class ProcFile final : public ProcInode<Inode> {
+class ProcFile final : public TextInode {
  public:
-  ProcFile(u64 inode_number, ProcText make) : ProcInode(kModeRegular | 0444, inode_number), make_(make) {}
-  ErrnoOr<Ref<File>> open(u32 flags) override {
-    TextBuilder text;
+  ProcFile(u64 inode_number, ProcText make) : TextInode(kModeRegular | 0444, inode_number), make_(make) {}
+  ErrnoOr<Ref<File>> open(u32 flags) override { return open_text(*this, flags); }
+  i64 tell(TextBuilder& text, u64) override {
     make_(text);
-    return open_text(*this, flags, std::move(text));
+    return 0;
   }
 
  private:
@@ -147,12 +147,11 @@ class ProcRoot final : public ProcDirectory {
 
 }  // namespace
 
-ErrnoOr<Ref<File>> open_text(Inode& inode, u32 flags, TextBuilder text) {
+ErrnoOr<Ref<File>> open_text(TextInode& inode, u32 flags, u64 of) {
   if ((flags & kOpenAccessMask) != kOpenReadOnly) {
     return ErrnoFail(kEACCES);
   }
-  Ref<File> file =
-      text.failed() ? nullptr : make_counted<TextFile>(Ref<Inode>(&inode), flags, std::move(text));
+  Ref<File> file = make_counted<TextFile>(Ref<Inode>(&inode), flags, inode, of);
   if (!file) {
     return ErrnoFail(kENOMEM);
   }

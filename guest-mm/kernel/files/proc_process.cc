@@ -21,8 +21,8 @@ struct ThreadEntry {
 // then.
 class LiveFile final : public TextFile {
  public:
-  LiveFile(Ref<Inode> inode, u32 flags, const Thread& thread, const ThreadEntry& entry, TextBuilder text)
-      : TextFile(std::move(inode), flags, std::move(text)),
+  LiveFile(TextInode& inode, u32 flags, u64 of, const Thread& thread, const ThreadEntry& entry)
+      : TextFile(Ref<Inode>(&inode), flags, inode, of),
         tid_(thread.tid),
         serial_(thread.space == nullptr ? 0 : thread.space->serial()),
         entry_(entry) {}
@@ -52,10 +52,10 @@ class LiveFile final : public TextFile {
   const ThreadEntry& entry_;
 };
 
-class ProcThreadFile final : public ProcInode<Inode> {
+class ProcThreadFile final : public TextInode {
  public:
   ProcThreadFile(u64 inode_number, i32 tid, ProcScope scope, const ThreadEntry& entry)
-      : ProcInode(kModeRegular | entry.permissions, inode_number), tid_(tid), scope_(scope), entry_(entry) {}
+      : TextInode(kModeRegular | entry.permissions, inode_number), tid_(tid), scope_(scope), entry_(entry) {}
   i64 truncate(u64 bytes) override { return entry_.write != nullptr ? 0 : ProcInode::truncate(bytes); }
   ErrnoOr<Ref<File>> open(u32 flags) override {
     Thread* const thread = find_thread(tid_);
@@ -65,47 +65,66 @@ class ProcThreadFile final : public ProcInode<Inode> {
     if (entry_.inspects && !may_inspect(*thread)) {
       return ErrnoFail(kEACCES);
     }
-    TextBuilder text;
-    entry_.make(text, *thread, scope_);
     const bool written = (flags & kOpenAccessMask) != kOpenReadOnly;
     if (written ? entry_.write == nullptr : entry_.ioctl == nullptr) {
-      return open_text(*this, flags, std::move(text));
+      return open_text(*this, flags, identity(*thread));
     }
-    Ref<File> file = text.failed()
-                         ? nullptr
-                         : make_counted<LiveFile>(Ref<Inode>(this), flags, *thread, entry_, std::move(text));
+    Ref<File> file = make_counted<LiveFile>(*this, flags, identity(*thread), *thread, entry_);
     if (!file) return ErrnoFail(kENOMEM);
     return file;
   }
+  i64 tell(TextBuilder& text, u64 of) override {
+    Thread* const thread = find_thread(tid_);
+    if (thread == nullptr) return -kESRCH;
+    if (identity(*thread) == of) {
+      entry_.make(text, *thread, scope_);
+      return 0;
+    }
+    return entry_.inspects ? 0 : -kESRCH;
+  }
 
  private:
+  // Rights were asked for a program's memory, so that the next program's is not shown; else a number is used
+  // again.
+  [[nodiscard]] u64 identity(const Thread& thread) const {
+    if (!entry_.inspects) return thread.process->started_ns;
+    return thread.space != nullptr ? thread.space->serial() : 0;
+  }
+
   i32 tid_;
   ProcScope scope_;
   const ThreadEntry& entry_;
 };
 
 // /proc/<pid>/fdinfo/<descriptor>
-class DescriptorInfo final : public ProcInode<Inode> {
+class DescriptorInfo final : public TextInode {
  public:
   DescriptorInfo(u64 inode_number, i32 tid, u32 descriptor)
-      : ProcInode(kModeRegular | 0444, inode_number), tid_(tid), descriptor_(descriptor) {}
+      : TextInode(kModeRegular | 0444, inode_number), tid_(tid), descriptor_(descriptor) {}
   ErrnoOr<Ref<File>> open(u32 flags) override {
+    const Thread* const thread = find_thread(tid_);
+    if (described(thread) == nullptr) return ErrnoFail(kENOENT);
+    if (!may_inspect(*thread)) return ErrnoFail(kEACCES);
+    return open_text(*this, flags, thread->process->started_ns);
+  }
+  i64 tell(TextBuilder& text, u64 of) override {
     constexpr u32 kLargeFile = 0100000, kCloseOnExec = 02000000;  // Linux sets the first for every file
     const Thread* const thread = find_thread(tid_);
-    const File* const file =
-        thread == nullptr || thread->files == nullptr ? nullptr : thread->files->table.get(descriptor_);
-    if (file == nullptr) return ErrnoFail(kENOENT);
-    if (!may_inspect(*thread)) return ErrnoFail(kEACCES);
+    File* const file = described(thread);
+    if (file == nullptr || thread->process->started_ns != of) return -kENOENT;
     const u32 told = (file->flags() & ~kCloseOnExec) | kLargeFile |
                      (thread->files->table.close_on_exec(descriptor_) ? kCloseOnExec : 0);
-    TextBuilder text;
     text.add("pos:\t", file->position, "\nflags:\t0", TextBuilder::Octal{told, 1}, "\nmnt_id:\t1\nino:\t",
              file->inode() == nullptr ? 0 : file->inode()->number, '\n');
     file->add_info(text);
-    return open_text(*this, flags, std::move(text));
+    return 0;
   }
 
  private:
+  [[nodiscard]] File* described(const Thread* thread) const {
+    return thread == nullptr || thread->files == nullptr ? nullptr : thread->files->table.get(descriptor_);
+  }
+
   i32 tid_;
   u32 descriptor_;
 };
