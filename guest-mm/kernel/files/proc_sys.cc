@@ -100,6 +100,7 @@ constexpr Setting kRows[] = {
     number<g_most_threads, 20, 0x3fff'ffff>("kernel/threads-max"),
     {"kernel/version", [](TextBuilder& out) { out.add(g_system_names.version, '\n'); }},
     // fs
+    number<System::dir_notify_enable, std::numeric_limits<i32>::min()>("fs/dir-notify-enable"),
     number<System::file_max, 0, std::numeric_limits<i64>::max()>("fs/file-max"),
     number<g_inotify_limits.queued_events>("fs/inotify/max_queued_events"),
     number<g_inotify_limits.instances>("fs/inotify/max_user_instances"),
