@@ -37,8 +37,7 @@ i64 send_message(const SocketOf& of, u64 address, u32 flags) {
     return error;
   }
   Sending message{.data = data, .flags = flags | of.flags(), .to = &to, .to_bytes = to_bytes};
-  if (const i64 error = load_control(*of.socket, header.control, header.control_bytes, message);
-      error != 0) {
+  if (const i64 error = load_control(*of.socket, header.control, header.control_bytes, message); error != 0) {
     return error;
   }
   return of.socket->send(message);
