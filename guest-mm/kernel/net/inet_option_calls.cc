@@ -121,7 +121,7 @@ i64 InetSocket::set_option(i32 level, u32 option, u64 address, i32 bytes) {
     if (!remote_.address.is_v4()) {
       return -kEADDRNOTAVAIL;
     }
-    shows_v4_ = true;
+    family = kFamilyInet;
     return 0;
   }
   const bool known = InetNumbers::knows(level, option);
@@ -177,7 +177,7 @@ i64 InetSocket::get_option(i32 level, u32 option, u64 address, u64 bytes_address
     }
     value = kLoopbackMtu;
   } else if (level == kLevelIp6 && option == kIp6AddressForm) {
-    value = shown_family();
+    value = family;
   } else if (InetNumbers::knows(level, option)) {
     value = numbers_.get(level, option);
   } else {

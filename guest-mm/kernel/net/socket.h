@@ -112,7 +112,7 @@ class Socket : public files::Inode {
   files::File* file = nullptr;  // null before there is one, and once it is gone
   SocketFlight flight;
   SocketOptions options;
-  const u16 family;
+  u16 family;  // changes where IPV6_ADDRFORM makes a connection one of AF_INET
   const Type type;
   const u16 protocol;
 
@@ -150,6 +150,8 @@ class Socket : public files::Inode {
   void append_from(Socket& sender, Record* record, Sending& message);
   // To those that a listener's accept() gives out.
   void append_pending(Ref<Socket> end);
+  // accept() took one of as many as there may be.
+  virtual void room_for_pending();
   void close_pending();
 
   State state_ = State::kUnconnected;

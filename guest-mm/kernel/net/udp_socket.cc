@@ -14,8 +14,7 @@ constexpr u64 kMostV4Bytes = 65507, kMostV6Bytes = 65527;  // less the headers
 }  // namespace
 
 i64 UdpSocket::peer_address(SocketAddress& out) const {
-  return state_ == State::kConnected ? static_cast<i64>(show_endpoint(shown_family(), remote_, out))
-                                     : -kENOTCONN;
+  return state_ == State::kConnected ? static_cast<i64>(show_endpoint(family, remote_, out)) : -kENOTCONN;
 }
 
 void UdpSocket::leave() {
@@ -125,7 +124,7 @@ void UdpSocket::transmit(Record* record, const Endpoint& to, const PacketChoice&
     return;
   }
   record->sender = kNobody;
-  record->from = origin_for(receiver->shown_family(), from, to, choice);
+  record->from = origin_for(receiver->family, from, to, choice);
   if (!record->from || receiver->records_.charged() > receiver->options.receive_buffer) {
     free_record(record);  // lost, as datagrams are
     return;
