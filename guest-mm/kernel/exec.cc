@@ -10,6 +10,7 @@
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/files/aio.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/log.h"
 #include "guest-mm/kernel/new_image.h"
@@ -102,6 +103,9 @@ void become(Thread& self, NewImage& image) {
   self.process->exit_signal = kSIGCHLD;
   self.process->executed = true;
   drop_numbered_timers(*self.process);
+  if (self.process->aio_contexts != nullptr) [[unlikely]] {
+    files::drop_aio_contexts(*self.process);
+  }
   self.process->initial_stack = image.stack;
   self.process->barriers = 0;
   self.clear_child_tid = 0;

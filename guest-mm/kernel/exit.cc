@@ -4,6 +4,7 @@
 
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/kernel/credentials.h"
+#include "guest-mm/kernel/files/aio.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/files/pidfd.h"
 #include "guest-mm/kernel/futex.h"
@@ -166,6 +167,9 @@ void report_stop(Process& process) {
 void end_process(Process& process) {
   if (process.timers != nullptr) [[unlikely]] {
     drop_timers(process);
+  }
+  if (process.aio_contexts != nullptr) [[unlikely]] {
+    files::drop_aio_contexts(process);
   }
   if (process.signals.pending.queue != nullptr) [[unlikely]] {
     drop_pending(process.signals.pending, ~SignalSet{0});

@@ -15,6 +15,7 @@ namespace nopte::guest {
 
 struct PosixTimer;  // guest-mm/kernel/posix_timers.cc
 namespace files {
+class AioContext;  // guest-mm/kernel/files/aio.h
 class Inode;
 }  // namespace files
 namespace ipc {
@@ -88,8 +89,9 @@ struct Process {
     Process* process = nullptr;
     u64 interval_ns = 0;
   };
-  Alarm alarm;                   // ITIMER_REAL
-  PosixTimer* timers = nullptr;  // the others; owned
+  Alarm alarm;                                // ITIMER_REAL
+  PosixTimer* timers = nullptr;               // the others; owned
+  files::AioContext* aio_contexts = nullptr;  // one reference to the first
 
   Limits* limits;  // one reference
 

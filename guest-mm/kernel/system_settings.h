@@ -17,6 +17,7 @@ struct SystemSettings {
   static inline i32 sched_rt_period_us = 1'000'000;
   static inline i32 sched_rt_runtime_us = 950'000;
   static inline u64 file_max = 9'223'372'036'854'775'807;
+  static inline i32 dir_notify_enable = 1;
   static inline i32 lease_break_time = 45;
   static inline i32 leases_enable = 1;
 };

@@ -2,6 +2,7 @@
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/core/commit_limit.h"
 #include "guest-mm/kernel/credentials.h"
+#include "guest-mm/kernel/files/aio.h"
 #include "guest-mm/kernel/files/event_poll.h"
 #include "guest-mm/kernel/files/file_table.h"
 #include "guest-mm/kernel/files/inotify.h"
@@ -124,6 +125,9 @@ constexpr Setting kRows[] = {
     number<g_most_threads, 20, 0x3fff'ffff>("kernel/threads-max"),
     {"kernel/version", [](TextBuilder& out) { out.add(g_system_names.version, '\n'); }},
     // fs
+    number<g_aio.most>("fs/aio-max-nr"),
+    {"fs/aio-nr", [](TextBuilder& out) { out.add(u64{g_aio.requests}, '\n'); }},
+    number<System::dir_notify_enable, std::numeric_limits<i32>::min()>("fs/dir-notify-enable"),
     number<g_most_epoll_watches, 0, std::numeric_limits<i64>::max()>("fs/epoll/max_user_watches"),
     number<System::file_max, 0, std::numeric_limits<i64>::max()>("fs/file-max"),
     number<g_inotify_limits.queued_events>("fs/inotify/max_queued_events"),
