@@ -19,13 +19,6 @@ constexpr u64 kReservedFlag = 0x2;
 // Without FSGSBASE a program cannot set its GS base: it stays 0.
 bool g_base_instructions = false;
 
-u64 gs_base() { return g_base_instructions ? cpu::rdgsbase() : 0; }
-void set_gs_base(u64 base) {
-  if (g_base_instructions) {
-    cpu::wrgsbase(base);
-  }
-}
-
 // Without the instructions; at ring 3, what a program has is known.
 u64 g_known_fs_base = 0;
 [[gnu::cold, gnu::noinline]] void set_fs_base_otherwise(u64 base) {
@@ -47,6 +40,14 @@ struct SavedContext {
 };
 
 }  // namespace
+
+u64 gs_base() { return g_base_instructions ? cpu::rdgsbase() : 0; }
+bool set_gs_base(u64 base) {
+  if (g_base_instructions) {
+    cpu::wrgsbase(base);
+  }
+  return g_base_instructions;
+}
 
 // The order that entry.S pushes.
 static_assert(offsetof(UserRegisters, r11) == 48 && offsetof(UserRegisters, orig_rax) == 120 &&
@@ -91,7 +92,7 @@ void init_user_registers(UserRegisters& registers, Gva entry, Gva stack) {
   registers.rflags = kInterruptFlag | kReservedFlag;
   registers.rsp = stack.value();
   registers.ss = kUserData;
-  set_gs_base(0);
+  static_cast<void>(set_gs_base(0));
 }
 
 void set_fs_base(u64 base) { g_base_instructions ? cpu::wrfsbase(base) : set_fs_base_otherwise(base); }
