@@ -45,12 +45,14 @@ static_assert(sizeof(ThreadNote) == 336);
 // struct elf_prpsinfo.
 struct ProcessNote {
   char state = 0, state_letter = 'R', zombie = 0, nice = 0;
+  u32 hole = 0;
   u64 flags = 0;
   u32 user = 0, group = 0;
   i32 pid = 0, parent = 0, process_group = 0, session = 0;
   char name[16] = {}, arguments[80] = {};
 };
-static_assert(sizeof(ProcessNote) == 136);
+static_assert(sizeof(ProcessNote) == 136 && std::has_unique_object_representations_v<ProcessNote> &&
+              std::has_unique_object_representations_v<ThreadNote>);
 
 constexpr u64 kFpuNoteBytes = 512;
 
@@ -131,6 +133,7 @@ ThreadNote note_of(const Thread& thread, i32 signal, const UserRegisters& regist
           .children_system = to_timeval(process.of_children.system_ns),
           .registers = registers,
           .fs_base = &thread == &current() ? arch::fs_base() : thread.fs_base,
+          .gs_base = &thread == &current() ? arch::gs_base() : thread.context.gs_base,
           .has_fpu = &thread == &current() ? 1 : 0};
 }
 

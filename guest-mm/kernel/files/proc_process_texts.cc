@@ -294,9 +294,10 @@ void proc_process_status(TextBuilder& out, Thread& thread, ProcScope) {
   mask("\nCapEff:\t", identity.effective);
   mask("\nCapBnd:\t", identity.bounding);
   mask("\nCapAmb:\t", identity.ambient);
-  out.add(
-      "\nNoNewPrivs:\t", identity.no_new_privileges ? 1 : 0,
-      "\nSeccomp:\t0\nCpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
+  out.add("\nNoNewPrivs:\t", identity.no_new_privileges ? 1 : 0, "\nSeccomp:\t",
+          static_cast<u32>(identity.seccomp), "\nSeccomp_filters:\t",
+          identity.filter ? identity.filter->depth() : 0,
+          "\nCpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
   const Spent spent = spent_by(thread);
   out.add("voluntary_ctxt_switches:\t", spent.voluntary(), "\nnonvoluntary_ctxt_switches:\t", spent.preempted,
           '\n');

@@ -136,6 +136,13 @@ void without_rights() {
     printf("%ld %d\n", option(PR_SET_IO_FLUSHER, 1), errno);
     printf("%ld %d\n", option(PR_GET_IO_FLUSHER), errno);
     printf("%ld %d\n", option(PR_SET_MM, PR_SET_MM_BRK), errno);
+    SHOW(option(PR_SET_MM, PR_SET_MM_BRK, 0x10'0000, 1));
+    SHOW(option(PR_SET_MM, PR_SET_MM_BRK, 0x10'0000, 0, 1));
+    SHOW(option(PR_SET_MM, 99));
+    unsigned bytes = 0;
+    SHOW(option(PR_SET_MM, PR_SET_MM_MAP_SIZE, reinterpret_cast<unsigned long>(&bytes)));
+    SHOW(bytes);
+    SHOW(option(PR_SET_MM, PR_SET_MM_MAP, 8, 1));
   });
   SHOW(status);
 }
