@@ -34,8 +34,6 @@ u64 AddressSpace::committed_pages() const {
 }
 
 bool AddressSpace::may_commit_copy() const {
-  if (may_commit(tree_.pages())) [[likely]]
-    return true;
   if (g_overcommit.mode == static_cast<i32>(OvercommitMode::kNever)) return may_commit(committed_pages());
   for (const RegionNode* node = tree_.first(); node != nullptr; node = tree_.next(*node)) {
     const RegionSpec& spec = node->spec;
