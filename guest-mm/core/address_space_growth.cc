@@ -34,14 +34,18 @@ u64 AddressSpace::committed_pages() const {
 }
 
 bool AddressSpace::may_commit_copy() const {
-  if (g_overcommit.mode == static_cast<i32>(OvercommitMode::kNever)) return may_commit(committed_pages());
+  if (may_commit(tree_.pages())) [[likely]]
+    return true;
+  const bool together = g_overcommit.mode == static_cast<i32>(OvercommitMode::kNever);
+  u64 wanted = 0;
   for (const RegionNode* node = tree_.first(); node != nullptr; node = tree_.next(*node)) {
     const RegionSpec& spec = node->spec;
-    if (counts_against_memory(spec.sharing, spec.perm, node->tag) && !may_commit(node->range().pages())) {
-      return false;
-    }
+    if ((node->tag & kVmaDontFork) != 0 || !counts_against_memory(spec.sharing, spec.perm, node->tag))
+      continue;
+    const u64 pages = node->range().pages();
+    wanted = together ? wanted + pages : std::max(wanted, pages);
   }
-  return true;
+  return may_commit(wanted);
 }
 
 u64 AddressSpace::installed_pages() const {
