@@ -25,6 +25,8 @@ inline constexpr u64 kFileSystemDevice = device_number(0, 2);
 // What no name leads to is in none of the file systems.
 inline constexpr u64 kAnonymousDevice = device_number(0, 14);
 inline constexpr u64 kPipeDevice = device_number(0, 13);
+inline constexpr u64 kSocketDevice = device_number(0, 8);
+inline constexpr u64 kPidfdDevice = device_number(0, 15);
 inline constexpr u64 kProcDevice = device_number(0, 3);
 // That of /sys.
 inline constexpr u64 kSysDevice = device_number(0, 4);

@@ -20,6 +20,7 @@ constexpr u32 kFionread = 0x541b;
 class InotifyInode final : public Inode {
  public:
   InotifyInode() : Inode(0600) {}
+  [[nodiscard]] u64 device_of_file_system() const override { return kAnonymousDevice; }
   ErrnoOr<Ref<File>> open(u32) override { return ErrnoFail(kENXIO); }
 };
 

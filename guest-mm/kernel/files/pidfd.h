@@ -17,6 +17,7 @@ class ThreadWatch final : public Inode {
  public:
   explicit ThreadWatch(Thread& watched);
 
+  [[nodiscard]] u64 device_of_file_system() const override { return kPidfdDevice; }
   ErrnoOr<Ref<File>> open(u32) override { return ErrnoFail(kENXIO); }
   // Null once it was released.
   [[nodiscard]] Thread* thread() const { return thread_; }

@@ -73,18 +73,27 @@ i64 stat_path(u64 directory, u64 path, u64 out, u32 flags) {
 
 StatxTime statx_time(const Timespec& time) { return {time.seconds, static_cast<u32>(time.nanoseconds), 0}; }
 
+// uapi/linux/magic.h
+constexpr i64 kTmpfsMagic = 0x0102'1994;
+struct Magic {
+  u64 device;
+  i64 type;
+  bool has_names;
+};
+constexpr Magic kMagics[] = {
+    {kProcDevice, 0x9fa0, true},         {kSysDevice, 0x6265'6572, true},
+    {kPtsDevice, 0x1cd1, true},          {kPipeDevice, 0x5049'5045, false},
+    {kSocketDevice, 0x534f'434b, false}, {kAnonymousDevice, 0x0904'1934, false},
+    {kPidfdDevice, 0x5049'4446, false},
+};
+
 i64 put_statfs(const Inode& inode, u64 out) {
-  constexpr i64 kTmpfsMagic = 0x0102'1994;
-  constexpr i64 kProcMagic = 0x9fa0;
-  constexpr i64 kSysMagic = 0x6265'6572;
-  constexpr i64 kPtsMagic = 0x1cd1;
   const bool tmpfs = inode.in_tmpfs();
   const TmpfsUse use = tmpfs ? tmpfs_use() : TmpfsUse{};
   StatFs answer{};
-  answer.type = tmpfs                                         ? kTmpfsMagic
-                : inode.device_of_file_system() == kSysDevice ? kSysMagic
-                : inode.device_of_file_system() == kPtsDevice ? kPtsMagic
-                                                              : kProcMagic;
+  const u64 device = inode.device_of_file_system();
+  const auto* const known = std::ranges::find(kMagics, device, &Magic::device);
+  answer.type = tmpfs || known == std::end(kMagics) ? kTmpfsMagic : known->type;
   answer.block_bytes = answer.fragment_bytes = kPageBytes;
   answer.blocks = use.limit_bytes / kPageBytes;
   answer.blocks_free = answer.blocks_available = use.free_bytes() / kPageBytes;
@@ -92,8 +101,8 @@ i64 put_statfs(const Inode& inode, u64 out) {
   answer.inodes_free = answer.blocks_free;
   answer.name_bytes = kNameBytes;
   constexpr i64 kValid = 0x20, kRelativeTimes = 0x1000;
-  answer.flags = kValid | kRelativeTimes | (inode.instance ? inode.instance->flags : 0);
-  const u64 device = inode.device_of_file_system();
+  const i64 times = known != std::end(kMagics) && !known->has_names ? 0 : kRelativeTimes;
+  answer.flags = kValid | times | (inode.instance ? inode.instance->flags : 0);
   answer.id[0] = static_cast<i32>(device);
   return put_user(out, answer);
 }

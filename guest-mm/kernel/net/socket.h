@@ -66,7 +66,7 @@ class Socket : public files::Inode {
 
   files::ErrnoOr<Ref<files::File>> open(u32) override { return files::ErrnoFail(kENXIO); }
   Socket* as_socket() override { return this; }
-  [[nodiscard]] u64 device_of_file_system() const override { return files::device_number(0, 8); }
+  [[nodiscard]] u64 device_of_file_system() const override { return files::kSocketDevice; }
 
   // The calls of those names. Bytes, 0, or a negative errno.
   virtual i64 bind(const SocketAddress& address, u64 bytes) = 0;

@@ -196,6 +196,23 @@ void each(const char* label, int file) {
   CHECK(system("rm -r sub") == 0);
 }
 
+// Of what no file system has a name for.
+void say_file_systems() {
+  int ends[2];
+  CHECK(pipe(ends) == 0);
+  for (const int file :
+       {ends[0], socket(AF_UNIX, SOCK_STREAM, 0), socket(AF_INET, SOCK_DGRAM, 0), epoll_create1(0),
+        int(syscall(SYS_eventfd2, 0, 0)), int(syscall(SYS_timerfd_create, 0, 0)),
+        int(syscall(SYS_inotify_init1, 0)), int(syscall(SYS_pidfd_open, getpid(), 0))}) {
+    struct statfs system;
+    CHECK(file >= 0 && fstatfs(file, &system) == 0);
+    printf("of type %lx, flags %lx, %ld bytes each, %lu\n", system.f_type, system.f_flags, system.f_bsize,
+           system.f_blocks);
+    close(file);
+  }
+  close(ends[1]);
+}
+
 void asked_whether_created() {
   const int created = open("created", O_CREAT | O_RDONLY, 0600);
   SAY(fcntl(created, 1028, 0));
@@ -212,6 +229,7 @@ int main() {
   begin_in_tmpfs();
   umask(0);
   asked_whether_created();
+  say_file_systems();
   put("there", "0123456789");
   int ends[2];
   CHECK(pipe(ends) == 0);
