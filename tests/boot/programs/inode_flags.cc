@@ -32,9 +32,9 @@ int opened(const char* path, int how) {
   return file >= 0 ? (close(file), 0) : errno;
 }
 
-struct timespec kNow[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
-struct timespec kOmit[2] = {{0, UTIME_OMIT}, {0, UTIME_OMIT}};
-struct timespec kThen[2] = {{1, 1}, {1, 1}};
+const timespec kNow[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
+const timespec kOmit[2] = {{0, UTIME_OMIT}, {0, UTIME_OMIT}};
+const timespec kThen[2] = {{1, 1}, {1, 1}};
 
 void make(const char* path) { CHECK(opened(path, O_RDWR | O_CREAT) == 0); }
 
