@@ -4,6 +4,7 @@
 #include <array>
 
 #include "guest-mm/kernel/files/files.h"
+#include "guest-mm/kernel/files/inode_flags.h"
 #include "guest-mm/kernel/memory_lock_limit.h"
 #include "guest-mm/kernel/memory_range.h"
 #include "guest-mm/kernel/refusals.h"
@@ -92,6 +93,8 @@ i64 take_file(u64 descriptor, u64 flags, MapRequest& request) {
       if (!file->writable() || file->sealed_for_writing()) {
         if (request.perm.write()) return file->writable() ? -kEPERM : -kEACCES;
         request.flags |= kVmaNoWrite;
+      } else if (files::has_flag(*file->inode(), files::kFlagAppend)) {
+        return -kEACCES;
       }
       break;
     case kMapPrivate:

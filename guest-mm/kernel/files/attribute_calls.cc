@@ -55,7 +55,7 @@ i64 access_path(u64 directory, u64 path, u64 mode, u32 flags) {
 
 i64 set_mode(Inode& inode, u64 mode) {
   constexpr u32 kSetGroup = 02000;
-  if (const i64 error = may_change(inode); error != 0) {
+  if (const i64 error = may_change_unless(inode, kFlagsFixed); error != 0) {
     return error;
   }
   if (!owns(inode)) {
@@ -80,7 +80,7 @@ i64 set_owner(Inode& inode, u64 uid, u64 gid) {
   const auto user = static_cast<u32>(uid);
   const auto group = static_cast<u32>(gid);
   const Identity& who = identity();
-  if (const i64 error = may_change(inode); error != 0) {
+  if (const i64 error = may_change_unless(inode, kFlagsFixed); error != 0) {
     return error;
   }
   if (!who.has(Capability::kChown)) {
@@ -113,7 +113,7 @@ i64 set_times(Inode& inode, const Timespec (&times)[2]) {
   if (both(kTimeOmit)) {
     return 0;
   }
-  if (const i64 error = may_change(inode); error != 0) {
+  if (const i64 error = may_change_unless(inode, both(kTimeNow) ? kFlagImmutable : kFlagsFixed); error != 0) {
     return error;
   }
   // To the present who may write may set them; to anything else the owner alone.

@@ -125,6 +125,9 @@ bool asks_of_descriptor(u64 command) {
 }
 
 i64 set_flags(File& file, u64 descriptor, u32 flags) {
+  if (((flags ^ file.flags()) & kOpenAppend) != 0 && has_flag(*file.inode(), kFlagAppend)) {
+    return -kEPERM;
+  }
   if ((flags & kOpenNoAccessTime) != 0 && (file.flags() & kOpenNoAccessTime) == 0 && !owns(*file.inode())) {
     return -kEPERM;
   }

@@ -42,6 +42,7 @@ class Inode : public RefCounted {
   u32 links = 1;
   u8 write_hint = 0;      // F_SET_RW_HINT's
   bool nameless = false;  // made by O_TMPFILE: may be linked though it has no name
+  u8 kept_flags = 0;      // inode_flags.h
   u32 running = 0;        // processes whose program it is
   u64 device = 0;         // of a device node
   u64 accessed_ns;

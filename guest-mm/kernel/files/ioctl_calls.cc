@@ -1,6 +1,8 @@
 // ioctl: what every file answers (fs/ioctl.c of Linux); the rest is the file's own.
 #include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/file_owner.h"
+#include "guest-mm/kernel/files/permission.h"
+#include "guest-mm/kernel/files/wall_clock.h"
 
 namespace nopte::guest {
 
@@ -18,6 +20,8 @@ enum Request : u32 {
   kCloseOnExec = 0x5451,
   kSignalled = 0x5452,  // FIOASYNC
   kUsedBytes = 0x5460,  // FIOQSIZE
+  kGetFlags = 0x80086601,
+  kSetFlags = 0x40086602,  // FS_IOC_*FLAGS: an int, whatever the number says
 };
 constexpr u64 kBlockBytes = 512;
 
@@ -34,6 +38,28 @@ i64 regular_ioctl(File& file, u32 request, u64 argument) {
     default:
       return file.ioctl(request, argument);
   }
+}
+
+// In the order of ioctl_setflags and vfs_fileattr_set.
+i64 set_flags(Inode& inode, u64 from) {
+  u32 wanted = 0;
+  if (const i64 error = get_user(wanted, from); error != 0) {
+    return error;
+  }
+  if (const i64 error = may_change(inode); error != 0) {
+    return error;
+  }
+  const bool fixes = ((wanted ^ inode.kept_flags) & kFlagsFixed) != 0;
+  if (!owns(inode) || (fixes && !capable(Capability::kLinuxImmutable))) {
+    return -kEPERM;
+  }
+  constexpr u32 kAll = kFlagsFixed | kFlagNoDump | kFlagNoAccessTime;
+  if ((wanted & ~kAll) != 0) {
+    return -kEOPNOTSUPP;
+  }
+  inode.kept_flags = static_cast<u8>(wanted);
+  inode.changed_ns = wall_clock_ns();
+  return 0;
 }
 
 }  // namespace
@@ -83,6 +109,13 @@ i64 sys_ioctl(const SyscallArgs& args) {
       file->stat(stat);
       return put_user(args.a2, stat.blocks_512 * static_cast<i64>(kBlockBytes));
     }
+    case kGetFlags:
+    case kSetFlags:
+      if (takes_flags(*file->inode())) {
+        return request == kSetFlags ? set_flags(*file->inode(), args.a2)
+                                    : put_user(args.a2, u32{file->inode()->kept_flags});
+      }
+      return file->ioctl(request, args.a2);
     case kBlockSize:
       return put_user(args.a2, static_cast<i32>(kPageBytes));
     default:

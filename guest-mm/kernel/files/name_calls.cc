@@ -167,7 +167,7 @@ i64 make_hard_link(u64 old_directory, u64 old_path, u64 new_directory, u64 new_p
   if ((*inode)->device_of_file_system() != target.directory->device_of_file_system()) {
     return -kEXDEV;
   }
-  if (!may_link(**inode)) {
+  if (has_flag(**inode, kFlagsFixed) || !may_link(**inode)) {
     return -kEPERM;
   }
   if (const i64 error = may_create(*target.directory); error != 0) {

@@ -62,6 +62,11 @@ i64 may_open(const Inode& inode, u32 flags) {
   if (const i64 error = permission(inode, kWanted[flags & kOpenAccessMask] | truncates); error != 0) {
     return error;
   }
+  // Append-only: it is only added to.
+  const bool adds = (flags & kOpenAccessMask) == kOpenReadOnly || (flags & kOpenAppend) != 0;
+  if (has_flag(inode, kFlagAppend) && (!adds || truncates != 0)) [[unlikely]] {
+    return -kEPERM;
+  }
   return (flags & kOpenNoAccessTime) != 0 && !owns(inode) ? -kEPERM : 0;
 }
 

@@ -44,7 +44,7 @@ i64 may_remove(const Inode& directory, const Inode& victim) {
   const Identity& who = identity();
   const bool bound = (directory.mode & kSticky) != 0 && who.user.file != victim.uid &&
                      who.user.file != directory.uid && !who.has(Capability::kFowner);
-  return bound ? -kEPERM : 0;
+  return bound || has_flag(directory, kFlagAppend) || has_flag(victim, kFlagsFixed) ? -kEPERM : 0;
 }
 
 void give_owner(Inode& made, const Inode* directory) {

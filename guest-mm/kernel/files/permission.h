@@ -3,6 +3,7 @@
 #pragma once
 
 #include "guest-mm/kernel/credentials.h"
+#include "guest-mm/kernel/files/inode_flags.h"
 #include "guest-mm/kernel/files/mounts.h"
 
 namespace nopte::guest::files {
@@ -24,10 +25,15 @@ inline bool read_only(const Inode& inode) {
   return mounted_with(inode, kMountReadOnly) &&
          (inode.is_regular() || inode.is_directory() || inode.is_symlink());
 }
-// 0, -EACCES or -EROFS.
+// 0, -EACCES or -EROFS; -EPERM: it is immutable.
 inline i64 permission(const Inode& inode, u32 wanted) {
-  if ((wanted & kMayWrite) != 0 && read_only(inode)) [[unlikely]] {
-    return -kEROFS;
+  if ((wanted & kMayWrite) != 0) {
+    if (read_only(inode)) [[unlikely]] {
+      return -kEROFS;
+    }
+    if (has_flag(inode, kFlagImmutable)) [[unlikely]] {
+      return -kEPERM;
+    }
   }
   return may_slow(identity(), inode, wanted) ? 0 : -kEACCES;
 }
@@ -37,9 +43,15 @@ inline constinit i32 g_protected_hardlinks = 1;
 bool owns(const Inode& inode);
 // 0, or -EROFS: what is said of the inode cannot change.
 inline i64 may_change(const Inode& inode) { return mounted_with(inode, kMountReadOnly) ? -kEROFS : 0; }
+// 0, -EROFS, or -EPERM: it has one of `flags`.
+inline i64 may_change_unless(const Inode& inode, u8 flags) {
+  const i64 error = may_change(inode);
+  return error != 0 ? error : has_flag(inode, flags) ? -kEPERM : 0;
+}
 // 0, or why no name may be made in the directory: -EACCES; -ENOENT when it was removed.
 i64 may_create(const Inode& directory);
-// 0, or why the name of `victim` may not be taken from the directory: -EACCES; -EPERM in a sticky one.
+// 0, or why the name of `victim` may not be taken from the directory: -EACCES; -EPERM in a sticky one,
+// or where either is append-only, or the victim immutable.
 i64 may_remove(const Inode& directory, const Inode& victim);
 // Owner and group of what the running thread makes in the directory; set-group-ID directories hand theirs on.
 void give_owner(Inode& made, const Inode* directory);

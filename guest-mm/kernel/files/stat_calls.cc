@@ -141,6 +141,9 @@ i64 truncate_inode(Inode& inode, u64 bytes) {
   if (const i64 error = inode.is_regular() ? permission(inode, kMayWrite) : -kEINVAL; error != 0) {
     return error;
   }
+  if (has_flag(inode, kFlagAppend)) {
+    return -kEPERM;
+  }
   if (inode.running != 0 || inode.locks) [[unlikely]] {
     if (const i64 error = others_may(inode, kOpenWriteOnly); error != 0) {
       return error;
@@ -192,6 +195,11 @@ i64 sys_statx(const SyscallArgs& args) {
                     (found.parent != nullptr && found.is_directory() &&
                      found.parent->device_of_file_system() != found.device_of_file_system());
   answer.attributes = root ? kMountRoot : 0;
+  if (takes_flags(found)) {
+    constexpr u64 kTold = kFlagsFixed | kFlagNoDump;
+    answer.attributes_mask |= kTold;
+    answer.attributes |= found.kept_flags & kTold;
+  }
   if ((args.a3 & kBorn) != 0 && found.in_tmpfs()) {
     const Timespec born = to_timespec(found.born_ns);
     answer.mask |= kBorn;
@@ -229,6 +237,9 @@ i64 sys_ftruncate(const SyscallArgs& args) {
   if (!file->writable()) {
     return -kEINVAL;
   }
+  if (has_flag(*file->inode(), kFlagAppend)) {
+    return -kEPERM;
+  }
   return file->inode()->is_regular() && !may_become(*file->inode(), args.a1)
              ? -kEFBIG
              : modified(*file->inode(), file->truncate(args.a1));
@@ -254,6 +265,10 @@ i64 sys_fallocate(const SyscallArgs& args) {
   }
   if (!file->writable()) {
     return -kEBADF;
+  }
+  const bool adds = (args.a1 & ~kKeepSize) == 0;
+  if (has_flag(*file->inode(), adds ? kFlagImmutable : kFlagsFixed)) {
+    return -kEPERM;
   }
   if (!file->inode()->is_regular()) {
     return file->inode()->type() == kModeFifo ? -kESPIPE

@@ -41,7 +41,7 @@ struct AttributeName {
 // cap_inode_setxattr), and tmpfs has such.
 i64 may_use(const Inode& inode, const AttributeName& name, u32 wanted) {
   const bool writes = wanted == kMayWrite;
-  if (const i64 error = writes ? may_change(inode) : 0; error != 0) {
+  if (const i64 error = writes ? may_change_unless(inode, kFlagsFixed) : 0; error != 0) {
     return error;
   }
   const bool user = name.view().starts_with(kUser);
