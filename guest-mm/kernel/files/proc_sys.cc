@@ -2,6 +2,7 @@
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/core/commit_limit.h"
 #include "guest-mm/kernel/credentials.h"
+#include "guest-mm/kernel/files/event_poll.h"
 #include "guest-mm/kernel/files/file_table.h"
 #include "guest-mm/kernel/files/inotify.h"
 #include "guest-mm/kernel/files/permission.h"
@@ -100,6 +101,7 @@ constexpr Setting kRows[] = {
     number<g_most_threads, 20, 0x3fff'ffff>("kernel/threads-max"),
     {"kernel/version", [](TextBuilder& out) { out.add(g_system_names.version, '\n'); }},
     // fs
+    number<g_most_epoll_watches, 0, std::numeric_limits<i64>::max()>("fs/epoll/max_user_watches"),
     number<System::file_max, 0, std::numeric_limits<i64>::max()>("fs/file-max"),
     number<g_inotify_limits.queued_events>("fs/inotify/max_queued_events"),
     number<g_inotify_limits.instances>("fs/inotify/max_user_instances"),
