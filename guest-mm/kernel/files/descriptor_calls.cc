@@ -212,11 +212,14 @@ i64 sys_creat(const SyscallArgs& args) {
 i64 sys_close(const SyscallArgs& args) { return current_files().table.close(static_cast<u32>(args.a0)); }
 
 i64 sys_close_range(const SyscallArgs& args) {
-  constexpr u64 kCloseOnExecOnly = 4;
+  constexpr u64 kUnshare = 2, kCloseOnExecOnly = 4;
   const u64 first = static_cast<u32>(args.a0);
   const u64 last = static_cast<u32>(args.a1);
-  if (first > last || (args.a2 & ~(kCloseOnExecOnly | 2)) != 0) {
+  if (first > last || (args.a2 & ~(kCloseOnExecOnly | kUnshare)) != 0) {
     return -kEINVAL;
+  }
+  if ((args.a2 & kUnshare) != 0 && !unshare_current_table()) {
+    return -kENOMEM;
   }
   FileTable& table = current_files().table;
   const u64 bound = table.bound();

@@ -84,6 +84,12 @@ class ProcRoot final : public ProcDirectory {
     if (name == "self") {
       return made<ProcLink>(index, Digits(current_process().pid).text());
     }
+    ++index;
+    if (name == "thread-self") {
+      TextBuilder text;
+      text.add(current_process().pid, "/task/", current().tid);
+      return text.failed() ? ErrnoFail(kENOMEM) : made<ProcLink>(index, text.text());
+    }
     for (const SettingTree* tree : kTrees) {
       if (tree->name == name) {
         return make_setting_root(*tree, Ref<Inode>(this));
@@ -100,21 +106,21 @@ class ProcRoot final : public ProcDirectory {
   }
   void iterate(u64 cookie, DirectoryVisitor visit) override {
     constexpr u64 kFiles = std::size(kSystemFiles);
-    constexpr u64 kFixed = kFiles + 1 + std::size(kTrees);
+    constexpr std::string_view kLinks[] = {"self", "thread-self"};
+    constexpr u64 kTreesBegin = kFiles + std::size(kLinks), kFixed = kTreesBegin + std::size(kTrees);
     u64 index = cookie - 2;
     for (; index < kFiles; ++index) {
       if (!visit(kSystemFiles[index].name, kFileNumbers + index, kModeRegular, index + 3)) {
         return;
       }
     }
-    if (index == kFiles) {
-      if (!visit("self", kFileNumbers + index, kModeSymlink, index + 3)) {
+    for (; index < kTreesBegin; ++index) {
+      if (!visit(kLinks[index - kFiles], kFileNumbers + index, kModeSymlink, index + 3)) {
         return;
       }
-      ++index;
     }
     for (; index < kFixed; ++index) {
-      const SettingTree& tree = *kTrees[index - kFiles - 1];
+      const SettingTree& tree = *kTrees[index - kTreesBegin];
       if (!visit(tree.name, tree.first_number + tree.rows.size(), kModeDirectory, index + 3)) {
         return;
       }

@@ -175,6 +175,8 @@ constexpr ThreadEntry kThreadFiles[] = {
     {"oom_score_adj", proc_process_oom_score_adj, 0644, set_proc_oom_score_adj},
     {"mountinfo", [](TextBuilder& out, Thread&, ProcScope) { proc_mountinfo(out); }},
     {"mounts", [](TextBuilder& out, Thread&, ProcScope) { proc_mounts(out); }},
+    // What nobody may see, or who does not sleep.
+    {"wchan", [](TextBuilder& out, Thread&, ProcScope) { out.add('0'); }},
     {.name = "smaps", .make = proc_process_smaps, .inspects = true},
     {.name = "smaps_rollup", .make = proc_process_smaps_rollup, .inspects = true},
 };
