@@ -8,6 +8,7 @@
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/exec.h"
 #include "guest-mm/kernel/files/event_poll.h"
+#include "guest-mm/kernel/files/file_locks.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/files/proc_texts.h"
 #include "guest-mm/kernel/files/tmpfs_limit.h"
@@ -155,6 +156,7 @@ void kernel_main(const BootInfo& boot) {
     end_machine(kNoProgramStatus);
   }
   files::set_epoll_limit(pages_to_bytes(memory.total_pages));
+  files::set_lock_limit(pages_to_bytes(memory.total_pages));
   files::set_tmpfs_limit(pages_to_bytes(memory.total_pages / 2));
   files::init();
   files::mount_initramfs(boot.initramfs, boot.initramfs_bytes);

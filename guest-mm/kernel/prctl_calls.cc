@@ -35,6 +35,8 @@ enum Option : u32 {
   kSetThpDisable = 41,
   kGetThpDisable = 42,
   kAmbient = 47,
+  kGetSeccomp = 21,
+  kSetSeccomp = 22,
   kGetTsc = 25,
   kSetTsc = 26,
   kSetTimerSlack = 29,
@@ -217,6 +219,23 @@ i64 io_flusher(Process& process, const SyscallArgs& args, bool sets) {
   return process.io_flusher ? 1 : 0;
 }
 
+// Where the program's parts are told to lie: nobody looks there (kernel/sys.c, prctl_set_mm).
+i64 set_memory_map(const SyscallArgs& args) {
+  constexpr u64 kAuxiliary = 12, kMap = 14, kMapSize = 15;
+  constexpr u32 kMapBytes = 104;  // struct prctl_mm_map
+  const u64 option = args.a1;
+  if (args.a4 != 0 || (args.a3 != 0 && option != kAuxiliary && option != kMap && option != kMapSize)) {
+    return -kEINVAL;
+  }
+  if (option == kMapSize) {
+    return put(args.a2, kMapBytes);
+  }
+  if (option == kMap) {
+    return args.a3 != kMapBytes ? -kEINVAL : not_built(args, "PR_SET_MM_MAP", -kEINVAL);
+  }
+  return capable(Capability::kSysResource) ? not_built(args, "PR_SET_MM", -kEINVAL) : -kEPERM;
+}
+
 }  // namespace
 
 i64 sys_prctl(const SyscallArgs& args) {
@@ -279,6 +298,10 @@ i64 sys_prctl(const SyscallArgs& args) {
       return args.a1 != 0 || more ? -kEINVAL : static_cast<i64>(self.space->large_leaves_barred());
     case kAmbient:
       return change_ambient(args);
+    case kGetSeccomp:
+      return static_cast<i64>(identity().seccomp);
+    case kSetSeccomp:
+      return set_seccomp(args.a1, args.a2);
     case kGetTsc:
       return put(args.a1, self.context.time_stamps_fault ? kTscFaults : kTscIsRead);
     case kSetTsc:
@@ -295,7 +318,7 @@ i64 sys_prctl(const SyscallArgs& args) {
     case kGetMachineCheckKill:
       return args.a1 != 0 || more ? -kEINVAL : self.machine_check_kill;
     case kSetMemoryMap:
-      return capable(Capability::kSysResource) ? not_built(args, "PR_SET_MM", -kEINVAL) : -kEPERM;
+      return set_memory_map(args);
     case kGetTidAddress:
       return arch::copy_to_user(Gva{args.a1}, &self.clear_child_tid, sizeof(u64)) ? 0 : -kEFAULT;
     case kGetSpeculation:

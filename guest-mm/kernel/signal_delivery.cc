@@ -208,8 +208,12 @@ UserSigInfo user_info(i32 signal, const SignalInfo& info) {
   constexpr SignalSet kFaults = signal_bit(kSIGILL) | signal_bit(kSIGTRAP) | signal_bit(kSIGBUS) |
                                 signal_bit(kSIGFPE) | signal_bit(kSIGSEGV);
   const bool fault = info.code > 0 && info.code < kSiKernel && (signal_bit(signal) & kFaults) != 0;
+  constexpr i32 kSysSeccomp = 1;
   if (fault) {
     out.address = info.value;
+  } else if (signal == kSIGSYS && info.code == kSysSeccomp) {  // where, which call, on which machine
+    out.address = info.value;
+    out.words[1] = static_cast<u32>(info.pid) | u64{info.uid} << 32;
   } else {
     out.words[0] = static_cast<u32>(info.pid) | u64{info.uid} << 32;
     out.words[1] = info.value;

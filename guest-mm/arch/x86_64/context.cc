@@ -20,13 +20,6 @@ constexpr u64 kCr4TimeStampDisable = 0x4;
 // Without FSGSBASE a program cannot set its GS base: it stays 0.
 bool g_base_instructions = false;
 
-u64 gs_base() { return g_base_instructions ? cpu::rdgsbase() : 0; }
-void set_gs_base(u64 base) {
-  if (g_base_instructions) {
-    cpu::wrgsbase(base);
-  }
-}
-
 // CR4.TSD of the program that runs (APM vol. 2, 3.1.3). As long as none ever had it, a switch need not look.
 bool g_time_stamps_fault = false;
 bool g_plain_switch = false;
@@ -67,6 +60,14 @@ struct SavedContext {
 };
 
 }  // namespace
+
+u64 gs_base() { return g_base_instructions ? cpu::rdgsbase() : 0; }
+bool set_gs_base(u64 base) {
+  if (g_base_instructions) {
+    cpu::wrgsbase(base);
+  }
+  return g_base_instructions;
+}
 
 // The order that entry.S pushes.
 static_assert(offsetof(UserRegisters, r11) == 48 && offsetof(UserRegisters, orig_rax) == 120 &&
@@ -114,7 +115,7 @@ void init_user_registers(UserRegisters& registers, Gva entry, Gva stack) {
   registers.rflags = kInterruptFlag | kReservedFlag;
   registers.rsp = stack.value();
   registers.ss = kUserData;
-  set_gs_base(0);
+  static_cast<void>(set_gs_base(0));
 }
 
 void set_fs_base(u64 base) { g_base_instructions ? cpu::wrfsbase(base) : set_fs_base_otherwise(base); }

@@ -212,13 +212,14 @@ i64 sys_creat(const SyscallArgs& args) {
 i64 sys_close(const SyscallArgs& args) { return current_files().table.close(static_cast<u32>(args.a0)); }
 
 i64 sys_close_range(const SyscallArgs& args) {
-  constexpr u64 kUnshare = 2, kCloseOnExecOnly = 4;
+  constexpr u32 kUnshare = 2, kCloseOnExecOnly = 4;
+  const auto flags = static_cast<u32>(args.a2);
   const u64 first = static_cast<u32>(args.a0);
   const u64 last = static_cast<u32>(args.a1);
-  if (first > last || (args.a2 & ~(kCloseOnExecOnly | kUnshare)) != 0) {
+  if (first > last || (flags & ~(kCloseOnExecOnly | kUnshare)) != 0) {
     return -kEINVAL;
   }
-  if ((args.a2 & kUnshare) != 0 && !unshare_current_table()) {
+  if ((flags & kUnshare) != 0 && !unshare_current_table()) {
     return -kENOMEM;
   }
   FileTable& table = current_files().table;
@@ -227,7 +228,7 @@ i64 sys_close_range(const SyscallArgs& args) {
     if (table.get(descriptor) == nullptr) {
       continue;
     }
-    if (args.a2 & kCloseOnExecOnly) {
+    if ((flags & kCloseOnExecOnly) != 0) {
       table.set_close_on_exec(descriptor, CloseOnExec::kYes);
     } else {
       table.close(descriptor);

@@ -57,6 +57,7 @@ struct SystemEntry {
   ProcText make;
 };
 constexpr const SettingTree* kTrees[] = {&kProcSys, &kProcSysVIpc, &kProcNet};
+constexpr std::string_view kLinks[] = {"self", "thread-self"};
 constexpr SystemEntry kSystemFiles[] = {
     {"meminfo", proc_meminfo}, {"uptime", proc_uptime},
     {"loadavg", proc_loadavg}, {"mounts", proc_mounts},
@@ -81,14 +82,13 @@ class ProcRoot final : public ProcDirectory {
       }
       ++index;
     }
-    if (name == "self") {
+    if (name == kLinks[0]) {
       return made<ProcLink>(index, Digits(current_process().pid).text());
     }
-    ++index;
-    if (name == "thread-self") {
+    if (name == kLinks[1]) {
       TextBuilder text;
       text.add(current_process().pid, "/task/", current().tid);
-      return text.failed() ? ErrnoFail(kENOMEM) : made<ProcLink>(index, text.text());
+      return text.failed() ? ErrnoFail(kENOMEM) : made<ProcLink>(index + 1, text.text());
     }
     for (const SettingTree* tree : kTrees) {
       if (tree->name == name) {
@@ -97,30 +97,30 @@ class ProcRoot final : public ProcDirectory {
     }
     // Not listed: nothing that reads all of /proc comes across it.
     if (name == "sysrq-trigger") {
-      return made<SysrqTrigger>(index + 1);
+      return made<SysrqTrigger>(index + 2);
     }
     if (name == "nopte") {
-      return made<ProcFile>(index + 2, proc_nopte);
+      return made<ProcFile>(index + 3, proc_nopte);
     }
     return ErrnoFail(kENOENT);
   }
   void iterate(u64 cookie, DirectoryVisitor visit) override {
     constexpr u64 kFiles = std::size(kSystemFiles);
-    constexpr std::string_view kLinks[] = {"self", "thread-self"};
-    constexpr u64 kTreesBegin = kFiles + std::size(kLinks), kFixed = kTreesBegin + std::size(kTrees);
+    constexpr u64 kTreesFrom = kFiles + std::size(kLinks);
+    constexpr u64 kFixed = kTreesFrom + std::size(kTrees);
     u64 index = cookie - 2;
     for (; index < kFiles; ++index) {
       if (!visit(kSystemFiles[index].name, kFileNumbers + index, kModeRegular, index + 3)) {
         return;
       }
     }
-    for (; index < kTreesBegin; ++index) {
+    for (; index < kTreesFrom; ++index) {
       if (!visit(kLinks[index - kFiles], kFileNumbers + index, kModeSymlink, index + 3)) {
         return;
       }
     }
     for (; index < kFixed; ++index) {
-      const SettingTree& tree = *kTrees[index - kTreesBegin];
+      const SettingTree& tree = *kTrees[index - kTreesFrom];
       if (!visit(tree.name, tree.first_number + tree.rows.size(), kModeDirectory, index + 3)) {
         return;
       }

@@ -14,13 +14,25 @@ struct ThreadEntry {
   u32 permissions = 0444;
   i64 (*write)(Thread& thread, std::string_view text) = nullptr;  // null: nobody may
   bool inspects = false;                                          // is only for who may inspect the thread
+  i64 (*ioctl)(const Thread& thread, u32 request, u64 argument) = nullptr;
 };
 
-// An open one that may be written, too.
-class WrittenFile final : public TextFile {
+// An open one that may be written or asked more, too: asked as long as the thread is in the space that it had
+// then.
+class LiveFile final : public TextFile {
  public:
-  WrittenFile(TextInode& inode, u32 flags, u64 of, i32 tid, const ThreadEntry& entry)
-      : TextFile(Ref<Inode>(&inode), flags, inode, of), tid_(tid), entry_(entry) {}
+  LiveFile(TextInode& inode, u32 flags, u64 of, const Thread& thread, const ThreadEntry& entry)
+      : TextFile(Ref<Inode>(&inode), flags, inode, of),
+        tid_(thread.tid),
+        serial_(thread.space == nullptr ? 0 : thread.space->serial()),
+        entry_(entry) {}
+  i64 ioctl(u32 request, u64 argument) override {
+    if (entry_.ioctl == nullptr) return TextFile::ioctl(request, argument);
+    const Thread* const thread = find_thread(tid_);
+    return thread == nullptr || thread->space == nullptr || thread->space->serial() != serial_
+               ? -kESRCH
+               : entry_.ioctl(*thread, request, argument);
+  }
   i64 write(IoBuffer from, u64 bytes, u64 offset, u64* end) override {
     char text[32];
     const u64 looked_at = std::min(bytes, sizeof text);
@@ -36,6 +48,7 @@ class WrittenFile final : public TextFile {
 
  private:
   i32 tid_;
+  u64 serial_;
   const ThreadEntry& entry_;
 };
 
@@ -52,10 +65,11 @@ class ProcThreadFile final : public TextInode {
     if (entry_.inspects && !may_inspect(*thread)) {
       return ErrnoFail(kEACCES);
     }
-    if (entry_.write == nullptr || (flags & kOpenAccessMask) == kOpenReadOnly) {
+    const bool written = (flags & kOpenAccessMask) != kOpenReadOnly;
+    if (written ? entry_.write == nullptr : entry_.ioctl == nullptr) {
       return open_text(*this, flags, identity(*thread));
     }
-    Ref<File> file = make_counted<WrittenFile>(*this, flags, identity(*thread), tid_, entry_);
+    Ref<File> file = make_counted<LiveFile>(*this, flags, identity(*thread), *thread, entry_);
     if (!file) return ErrnoFail(kENOMEM);
     return file;
   }
@@ -96,12 +110,13 @@ class DescriptorInfo final : public TextInode {
   i64 tell(TextBuilder& text, u64 of) override {
     constexpr u32 kLargeFile = 0100000, kCloseOnExec = 02000000;  // Linux sets the first for every file
     const Thread* const thread = find_thread(tid_);
-    const File* const file = described(thread);
+    File* const file = described(thread);
     if (file == nullptr || thread->process->started_ns != of) return -kENOENT;
     const u32 told = (file->flags() & ~kCloseOnExec) | kLargeFile |
                      (thread->files->table.close_on_exec(descriptor_) ? kCloseOnExec : 0);
     text.add("pos:\t", file->position, "\nflags:\t0", TextBuilder::Octal{told, 1}, "\nmnt_id:\t1\nino:\t",
              file->inode() == nullptr ? 0 : file->inode()->number, '\n');
+    file->add_info(text);
     return 0;
   }
 
@@ -163,7 +178,7 @@ class DescriptorDirectory final : public ProcDirectory {
 };
 
 constexpr ThreadEntry kThreadFiles[] = {
-    {.name = "maps", .make = proc_process_maps, .inspects = true},
+    {.name = "maps", .make = proc_process_maps, .inspects = true, .ioctl = query_mapping},
     {"limits", proc_process_limits},
     {"stat", proc_process_stat},
     {"statm", proc_process_statm},
@@ -173,6 +188,8 @@ constexpr ThreadEntry kThreadFiles[] = {
     {.name = "environ", .make = proc_process_environ, .permissions = 0400, .inspects = true},
     {.name = "io", .make = proc_process_io, .permissions = 0400, .inspects = true},
     {"oom_score_adj", proc_process_oom_score_adj, 0644, set_proc_oom_score_adj},
+    {"timerslack_ns", proc_process_timer_slack, 0666, set_proc_timer_slack, true},
+    {"coredump_filter", proc_process_core_filter, 0644, set_proc_core_filter},
     {"mountinfo", [](TextBuilder& out, Thread&, ProcScope) { proc_mountinfo(out); }},
     {"mounts", [](TextBuilder& out, Thread&, ProcScope) { proc_mounts(out); }},
     // What nobody may see, or who does not sleep.

@@ -1,4 +1,5 @@
 // prctl: what is kept and told, what makes writable memory and code exclude each other, and what is refused.
+#include <fcntl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -30,6 +31,16 @@ void slack() {
     printf("as at first: %ld\n", option(PR_GET_TIMERSLACK));
   });
   SHOW(status);
+  const int file = open("/proc/thread-self/../../timerslack_ns", O_RDWR);
+  char text[32] = {};
+  CHECK(file >= 0 && read(file, text, sizeof text) == 6);
+  SHOW(atol(text));
+  SHOW(write(file, "123456", 6));
+  SHOW(option(PR_GET_TIMERSLACK));
+  SHOW(write(file, "x", 1));
+  SHOW(write(file, "0", 1));
+  CHECK(close(file) == 0);
+  SHOW(option(PR_GET_TIMERSLACK));
   SHOW(option(PR_SET_TIMERSLACK, 0));
   SHOW(option(PR_GET_TIMERSLACK));
 }
@@ -125,6 +136,13 @@ void without_rights() {
     printf("%ld %d\n", option(PR_SET_IO_FLUSHER, 1), errno);
     printf("%ld %d\n", option(PR_GET_IO_FLUSHER), errno);
     printf("%ld %d\n", option(PR_SET_MM, PR_SET_MM_BRK), errno);
+    SHOW(option(PR_SET_MM, PR_SET_MM_BRK, 0x10'0000, 1));
+    SHOW(option(PR_SET_MM, PR_SET_MM_BRK, 0x10'0000, 0, 1));
+    SHOW(option(PR_SET_MM, 99));
+    unsigned bytes = 0;
+    SHOW(option(PR_SET_MM, PR_SET_MM_MAP_SIZE, reinterpret_cast<unsigned long>(&bytes)));
+    SHOW(bytes);
+    SHOW(option(PR_SET_MM, PR_SET_MM_MAP, 8, 1));
   });
   SHOW(status);
 }
