@@ -44,17 +44,12 @@ void reset_signals(Thread& self) {
 
 // The thread has descriptors of its own; as on Linux the process ends where there is no memory for them.
 void unshare_table(Thread& self, NewImage& image) {
-  if (!self.files->table_shared()) {
-    return;
-  }
-  Ref<files::ProcessFiles> table = self.files->clone(*self.directories);
-  if (!table) {
+  if (!files::unshare_current_table()) {
     activate_space(self.space);
     image.space = nullptr;
     image.executable = nullptr;
     exit_process(kSIGKILL);
   }
-  std::exchange(self.files, table.detach())->release_table();
 }
 
 // As Linux, what is readable to its own user alone cannot be looked into.

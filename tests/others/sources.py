@@ -1,10 +1,8 @@
 """The source packages that others' tests are in: downloaded by apt, what a suite needs of them unpacked below build/others."""
 
-import io
+import hashlib
 import pathlib
-import shutil
 import subprocess
-import tarfile
 import tempfile
 
 from lib import images, packages
@@ -14,9 +12,10 @@ FOLDER = images.BUILD / "others"
 
 
 def folder(suite):
-    """The folder in which `suite`'s sources lie. Its path depends on the package's version."""
+    """The folder in which `suite`'s sources lie. Its path depends on the package's version, and on what is unpacked."""
     deb = packages.fetch(suite.package)
-    place = FOLDER / "sources" / deb.stem
+    wanted = hashlib.sha256("\n".join(suite.unpack).encode()).hexdigest()[:8]
+    place = FOLDER / "sources" / f"{deb.stem}-{wanted}"
     with packages.alone():
         if not place.exists():
             images.say(f"unpacking {deb.name} (once)")

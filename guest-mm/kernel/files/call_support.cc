@@ -1,6 +1,7 @@
 #include "guest-mm/kernel/files/call_support.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "guest-mm/kernel/process.h"
 
@@ -8,6 +9,19 @@ namespace nopte::guest::files {
 
 ProcessFiles& current_files() { return *current().files; }
 ProcessFiles& current_directories() { return *current().directories; }
+
+bool unshare_current_table() {
+  Thread& self = current();
+  if (!self.files->table_shared()) {
+    return true;
+  }
+  Ref<ProcessFiles> own = self.files->clone(*self.directories);
+  if (!own) {
+    return false;
+  }
+  std::exchange(self.files, own.detach())->release_table();
+  return true;
+}
 
 u64 within_file_limit_slow(const File& file, u64 offset, u64 bytes) {
   const u64 limit = current_process().limits->of(Resource::kFileBytes).now;

@@ -222,13 +222,8 @@ i64 sys_close_range(const SyscallArgs& args) {
   if (first > last || (flags & ~(kCloseOnExecOnly | kUnshare)) != 0) {
     return -kEINVAL;
   }
-  Thread& self = current();
-  if ((flags & kUnshare) != 0 && self.files->table_shared()) {
-    Ref<ProcessFiles> own = self.files->clone(*self.directories);
-    if (!own) {
-      return -kENOMEM;
-    }
-    std::exchange(self.files, own.detach())->release_table();
+  if ((flags & kUnshare) != 0 && !unshare_current_table()) {
+    return -kENOMEM;
   }
   FileTable& table = current_files().table;
   const u64 bound = table.bound();

@@ -54,6 +54,8 @@ Directory& root_directory();
 // directory.
 ProcessFiles& current_files();
 ProcessFiles& current_directories();
+// Its descriptors become its own, if others have them, too. False: no memory, and nothing changed.
+[[nodiscard]] bool unshare_current_table();
 
 enum class FinalLink : bool { kFollow, kStay };
 

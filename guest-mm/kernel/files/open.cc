@@ -104,7 +104,7 @@ ErrnoOr<Ref<File>> open_found(ProcessFiles& view, Ref<Inode> found, u32 flags, u
     return open_path_only(std::move(found), flags);
   }
   if ((flags & kOpenTmpFile) == kOpenTmpFile && (flags & kOpenDirectory)) {
-    return open_unnamed(view, inode, flags & ~(kOpenDirectory | kOpenTmpFile), mode);
+    return open_unnamed(view, inode, flags, mode);
   }
   if (inode.is_directory() &&
       ((flags & kOpenAccessMask) != kOpenReadOnly || (flags & (kOpenCreate | kOpenTruncate)))) {

@@ -192,6 +192,8 @@ constexpr ThreadEntry kThreadFiles[] = {
     {"coredump_filter", proc_process_core_filter, 0644, set_proc_core_filter},
     {"mountinfo", [](TextBuilder& out, Thread&, ProcScope) { proc_mountinfo(out); }},
     {"mounts", [](TextBuilder& out, Thread&, ProcScope) { proc_mounts(out); }},
+    // What nobody may see, or who does not sleep.
+    {"wchan", [](TextBuilder& out, Thread&, ProcScope) { out.add('0'); }},
     {.name = "smaps", .make = proc_process_smaps, .inspects = true},
     {.name = "smaps_rollup", .make = proc_process_smaps_rollup, .inspects = true},
 };

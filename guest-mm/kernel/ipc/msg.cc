@@ -7,7 +7,7 @@
 namespace nopte::guest::ipc {
 
 namespace {
-constinit Table g_queues;
+constinit Table g_queues{g_next_ids.messages};
 }
 
 Table& message_queues() { return g_queues; }

@@ -1,6 +1,7 @@
 #include "guest-mm/kernel/ipc/objects.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/time.h"
@@ -12,6 +13,7 @@ namespace {
 constexpr u64 kFewestSlots = 64;  // that are given before one is given again
 constexpr u32 kMostSequence = (u32{1} << 31 >> Table::kSlotBits) - 1;
 constexpr u32 kPermissionBits = 0777;
+constexpr u64 kSlotMask = (u64{1} << Table::kSlotBits) - 1;
 
 }  // namespace
 
@@ -57,14 +59,24 @@ u64 Table::free_slot(u64 from, u64 most) const {
 
 i64 Table::add(Ref<Object> object, i32 key, u32 flags, u32 most) {
   if (used_ >= most) return -kENOSPC;
+  if (const i32 wanted = std::exchange(next_id_, -1); wanted >= 0) {
+    u64 slot = static_cast<u64>(wanted) & kSlotMask;
+    while (slot < slots() && at(slot) != nullptr) ++slot;
+    if (slot > kSlotMask) return -kENOSPC;
+    return put(std::move(object), slot, static_cast<u32>(wanted) >> kSlotBits, key, flags);
+  }
   const u64 bound = std::min<u64>(std::max<u64>(used_ * u64{3} / 2, kFewestSlots), most);
   const u64 slot = free_slot(any_given_ ? last_given_ + 1 : 0, bound);
   if (slot == bound) return -kENOSPC;
   if (!make_room(slot + 1)) return -kENOMEM;
   if (any_given_ && slot <= last_given_) sequence_ = (sequence_ + 1) % kMostSequence;
-  const u32 sequence = sequence_;
   last_given_ = slot;
   any_given_ = true;
+  return put(std::move(object), slot, sequence_, key, flags);
+}
+
+i64 Table::put(Ref<Object> object, u64 slot, u32 sequence, i32 key, u32 flags) {
+  if (!make_room(slot + 1)) return -kENOMEM;
   const u32 user = identity().user.effective;
   const u32 group = identity().group.effective;
   Object& added = *object;
@@ -89,7 +101,7 @@ Object* Table::with_key(i32 key) const {
 }
 
 Object* Table::with_id(i32 id) const {
-  Object* const object = in_slot(id & ((1 << kSlotBits) - 1));
+  Object* const object = in_slot(id & static_cast<i32>(kSlotMask));
   return id >= 0 && object != nullptr && object->id_ == id ? object : nullptr;
 }
 
@@ -98,7 +110,7 @@ Object* Table::in_slot(i32 slot) const {
 }
 
 void Table::remove(Object& object) {
-  at(static_cast<u64>(object.id_) & ((1 << kSlotBits) - 1)) = nullptr;
+  at(static_cast<u64>(object.id_) & kSlotMask) = nullptr;
   object.id_ = -1;
   --used_;
   object.release();

@@ -52,10 +52,22 @@ i64 now_seconds();
 bool permitted(const Object& object, u32 rights);
 bool may_change(const Object& object);
 
+// The id that the next object of a kind is to have, or the next free one of its sequence; -1: any. Only for
+// one object
+// (/proc/sys/kernel/msg_next_id and its kin, Documentation/admin-guide/sysctl/kernel.rst).
+struct NextIds {
+  i32 messages = -1;
+  i32 semaphores = -1;
+  i32 segments = -1;
+};
+inline constinit NextIds g_next_ids;
+
 // All objects of a kind.
 class Table {
  public:
   static constexpr u32 kSlotBits = 15;
+
+  explicit constexpr Table(i32& next_id) : next_id_(next_id) {}
 
   // Takes over the reference, gives the object an id, a key and the caller as its owner. The id, or -ENOSPC
   // (there are `most` already), -ENOMEM.
@@ -84,7 +96,9 @@ class Table {
   [[nodiscard]] Object*& at(u64 slot) const { return objects_[slot]; }
   [[nodiscard]] bool make_room(u64 slots);
   [[nodiscard]] u64 free_slot(u64 from, u64 most) const;
+  i64 put(Ref<Object> object, u64 slot, u32 sequence, i32 key, u32 flags);
 
+  i32& next_id_;
   Object** objects_ = nullptr;
   u64 room_ = 0;
   u32 used_ = 0;

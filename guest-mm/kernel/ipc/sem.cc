@@ -8,7 +8,7 @@
 namespace nopte::guest::ipc {
 
 namespace {
-constinit Table g_sets;
+constinit Table g_sets{g_next_ids.semaphores};
 }
 
 Table& semaphore_sets() { return g_sets; }

@@ -3,7 +3,7 @@
 namespace nopte::guest::ipc {
 
 namespace {
-constinit Table g_segments;
+constinit Table g_segments{g_next_ids.segments};
 constinit u64 g_pages = 0;
 }  // namespace
 

@@ -1,5 +1,7 @@
 // What files say about themselves: statx, times, waiting for them, holes. The same on Linux.
+#include <linux/close_range.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/select.h>
@@ -7,6 +9,8 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+
+#include <initializer_list>
 
 #include "tests/boot/programs/answers.h"
 
@@ -169,6 +173,31 @@ void holes() {
   close(file);
 }
 
+void unnamed_files_tell_their_flags() {
+  const int file = open(".", O_TMPFILE | O_RDWR, 0600);
+  printf("%x\n", static_cast<unsigned>(fcntl(file, F_GETFL)));
+  close(file);
+}
+
+// Another process has the same descriptors: what is closed, or is to be closed at exec, is so in a copy
+// alone.
+void close_range_in_a_copy() {
+  for (const unsigned flags : {CLOSE_RANGE_UNSHARE, CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC}) {
+    const int file = open(".", O_RDONLY);
+    const long child = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+    if (child == 0) {
+      const bool done = close_range(static_cast<unsigned>(file), ~0u, flags) == 0;
+      const int here = fcntl(file, F_GETFD);
+      _exit(done && here == (flags == CLOSE_RANGE_UNSHARE ? -1 : FD_CLOEXEC) ? 0 : 1);
+    }
+    int status = -1;
+    SAY(waitpid(static_cast<pid_t>(child), &status, 0) == child);
+    SAY(status);
+    SAY(fcntl(file, F_GETFD));
+    close(file);
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -177,5 +206,7 @@ int main() {
   check("times", times);
   check("waiting for files", waiting_for_files);
   check("holes", holes);
+  check("unnamed files tell their flags", unnamed_files_tell_their_flags);
+  check("close_range in a copy", close_range_in_a_copy);
   return finish();
 }

@@ -207,6 +207,14 @@ void texts_are_of_the_time_of_the_read() {
   CHECK(memcmp(again, second, sizeof again) == 0 && close(seen) == 0);
 }
 
+void the_thread_itself() {
+  char text[64] = {};
+  CHECK(readlink("/proc/thread-self", text, sizeof text - 1) > 0);
+  CHECK(text == std::to_string(getpid()) + "/task/" + std::to_string(gettid()));
+  CHECK(read_all("/proc/thread-self/status") == read_all("/proc/self/status"));
+  CHECK(read_all("/proc/self/wchan") == "0");
+}
+
 }  // namespace
 
 int main() {
@@ -220,5 +228,6 @@ int main() {
   check("the_system", the_system);
   check("pipes_hold_what_a_setting_says", pipes_hold_what_a_setting_says);
   check("texts_are_of_the_time_of_the_read", texts_are_of_the_time_of_the_read);
+  check("the_thread_itself", the_thread_itself);
   return finish();
 }

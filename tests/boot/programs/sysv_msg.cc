@@ -171,6 +171,30 @@ void who_waits_hears_of_the_end() {
   remove(other);
 }
 
+// /proc/sys/kernel/msg_next_id: the id of one queue; what is taken already, the next.
+void ids_can_be_chosen() {
+  const auto next_id = [] {
+    int number = -2;
+    FILE* const file = fopen("/proc/sys/kernel/msg_next_id", "r");
+    CHECK(file != nullptr && fscanf(file, "%d", &number) == 1 && fclose(file) == 0);
+    return number;
+  };
+  const auto choose = [](int number) {
+    FILE* const file = fopen("/proc/sys/kernel/msg_next_id", "w");
+    CHECK(file != nullptr && fprintf(file, "%d", number) > 0);
+    return fclose(file) == 0;
+  };
+  CHECK(next_id() == -1 && !choose(-5));
+  const int wanted = 7 << 15 | 1234;
+  CHECK(choose(wanted) && next_id() == wanted);
+  const int first = msgget(IPC_PRIVATE, 0600);
+  CHECK(first == wanted && next_id() == -1 && choose(wanted));
+  const int second = msgget(IPC_PRIVATE, 0600);
+  const int third = msgget(IPC_PRIVATE, 0600);
+  CHECK(second == wanted + 1 && third != wanted + 2);
+  for (const int id : {first, second, third}) CHECK(msgctl(id, IPC_RMID, nullptr) == 0);
+}
+
 }  // namespace
 
 int main() {
@@ -181,5 +205,6 @@ int main() {
   check("keys and status", keys_and_status);
   check("a full queue waits", a_full_queue_waits);
   check("who waits hears of the end", who_waits_hears_of_the_end);
+  check("ids can be chosen", ids_can_be_chosen);
   return finish();
 }
