@@ -144,6 +144,22 @@ void add_addresses(Answer& answer, u8 family) {
   }
 }
 
+bool can_list(u16 type) {
+  return type == kGetLink || type == kGetAddress || type == kGetRoute || type == kGetNeighbour ||
+         type == kGetRule;
+}
+
+// 0 for what asks for the one link alone.
+i64 refusal_of(u16 type, i32 index) {
+  if (type <= kLastRoute && type % kKinds != kGets && !capable(Capability::kNetAdmin)) {
+    return -kEPERM;
+  }
+  if (type != kGetLink) {
+    return -kEOPNOTSUPP;
+  }
+  return index == LinkFacts{}.index ? 0 : -kENODEV;
+}
+
 }  // namespace
 
 RouteSocket* RouteSocket::g_first;
@@ -265,50 +281,41 @@ bool RouteSocket::queue_answer(const char* answer, u32 bytes) {
   return true;
 }
 
+bool RouteSocket::list(u16 asked_type, u8 wanted_family, const void* header) {
+  Header asked;
+  std::memcpy(&asked, header, sizeof asked);
+  Answer answer(asked, number_);
+  if (asked_type == kGetLink) {
+    add_link(answer, kSeveral);
+  } else if (asked_type == kGetAddress) {
+    add_addresses(answer, wanted_family);
+  }
+  if (answer.bytes() != 0 && !queue_answer(answer.text(), answer.bytes())) {
+    return false;
+  }
+  Answer end(asked, number_);
+  end.begin(kDone, kSeveral, i32{0});
+  end.end();
+  return queue_answer(end.text(), end.bytes());
+}
+
 bool RouteSocket::handle(const char* message, u32 bytes) {
   Header asked;
   std::memcpy(&asked, message, sizeof asked);
-  Answer answer(asked, number_);
-  i64 error = 0;
-  if (asked.flags & kRequest && asked.type >= kFirstType) {
-    const u8 wanted_family = bytes > sizeof asked ? static_cast<u8>(message[sizeof asked]) : 0;
-    const bool gets = asked.type % kKinds == kGets;
-    const bool dumps = (asked.flags & kDump) != 0;
-    LinkFacts about;
-    if (bytes >= sizeof asked + sizeof about) {
-      std::memcpy(&about, message + sizeof asked, sizeof about);
-    }
-    if (asked.type > kLastRoute) {
-      error = -kEOPNOTSUPP;
-    } else if (bytes == sizeof asked) {
-      error = 0;  // too short to be heard
-    } else if (!gets) {
-      error = capable(Capability::kNetAdmin) ? -kEOPNOTSUPP : -kEPERM;
-    } else if (dumps && (asked.type == kGetLink || asked.type == kGetAddress || asked.type == kGetRoute ||
-                         asked.type == kGetNeighbour || asked.type == kGetRule)) {
-      if (asked.type == kGetLink) {
-        add_link(answer, kSeveral);
-      } else if (asked.type == kGetAddress) {
-        add_addresses(answer, wanted_family);
-      }
-      if (answer.bytes() != 0 && !queue_answer(answer.text(), answer.bytes())) {
-        return false;
-      }
-      Answer end(asked, number_);
-      end.begin(kDone, kSeveral, i32{0});
-      end.end();
-      return queue_answer(end.text(), end.bytes());
-    } else if (asked.type == kGetLink) {
-      if (about.index != LinkFacts{}.index) {
-        error = -kENODEV;
-      } else {
-        add_link(answer, 0);
-        if (!queue_answer(answer.text(), answer.bytes())) {
-          return false;
-        }
-      }
-    } else {
-      error = -kEOPNOTSUPP;
+  const bool heard = asked.flags & kRequest && asked.type >= kFirstType && bytes > sizeof asked;
+  if (heard && (asked.flags & kDump) != 0 && can_list(asked.type)) {
+    return list(asked.type, static_cast<u8>(message[sizeof asked]), message);
+  }
+  LinkFacts about;
+  if (bytes >= sizeof asked + sizeof about) {
+    std::memcpy(&about, message + sizeof asked, sizeof about);
+  }
+  const i64 error = heard ? refusal_of(asked.type, about.index) : 0;
+  if (heard && error == 0) {
+    Answer answer(asked, number_);
+    add_link(answer, 0);
+    if (!queue_answer(answer.text(), answer.bytes())) {
+      return false;
     }
   }
   if (error == 0 && !(asked.flags & kAcknowledge)) {
@@ -318,10 +325,10 @@ bool RouteSocket::handle(const char* message, u32 bytes) {
     i32 error;
     Header asked;
   } const told{static_cast<i32>(error), asked};
-  Answer refusal(asked, number_);
-  refusal.begin(kError, kCapped, told);
-  refusal.end();
-  return queue_answer(refusal.text(), refusal.bytes());
+  Answer end(asked, number_);
+  end.begin(kError, kCapped, told);
+  end.end();
+  return queue_answer(end.text(), end.bytes());
 }
 
 i64 RouteSocket::send(Sending& message) {

@@ -27,6 +27,8 @@ class RouteSocket final : public Socket {
   // A number that no other has: the process's, if it is free.
   void take_number();
   [[nodiscard]] static RouteSocket* with_number(u32 number);
+  // Answers what `header` asks: all of a kind, and that this was all. False: no memory.
+  [[nodiscard]] bool list(u16 asked_type, u8 wanted_family, const void* header);
   // Answers one message. False: no memory.
   [[nodiscard]] bool handle(const char* message, u32 bytes);
   [[nodiscard]] bool queue_answer(const char* answer, u32 bytes);
