@@ -73,7 +73,7 @@ i64 set_credentials(const char* data, u64 bytes, Sending& message) {
 
 // Datagrams have headers; an IPv6 socket speaks of IPv4's, too.
 bool speaks_of_packets(const Socket& socket, i32 level) {
-  return socket.family != kFamilyUnix && socket.type == Type::kDatagram &&
+  return (socket.family == kFamilyInet || socket.family == kFamilyInet6) && socket.type == Type::kDatagram &&
          (level == kLevelIp || (level == kLevelIp6 && socket.family == kFamilyInet6));
 }
 

@@ -10,6 +10,7 @@ inline constexpr u16 kFamilyUnspecified = 0;
 inline constexpr u16 kFamilyUnix = 1;
 inline constexpr u16 kFamilyInet = 2;
 inline constexpr u16 kFamilyInet6 = 10;
+inline constexpr u16 kFamilyNetlink = 16;
 inline constexpr i32 kFamilies = 46;  // AF_MAX
 
 enum class Type : u8 { kStream = 1, kDatagram = 2, kRaw = 3, kSequential = 5 };

@@ -1,5 +1,6 @@
 // Which sockets there are: families, types, protocols (net/socket.c, net/ipv4/af_inet.c of Linux 6.12).
 #include "guest-mm/kernel/credentials.h"
+#include "guest-mm/kernel/net/route_socket.h"
 #include "guest-mm/kernel/net/tcp_socket.h"
 #include "guest-mm/kernel/net/udp_socket.h"
 #include "guest-mm/kernel/net/unix_socket.h"
@@ -55,6 +56,13 @@ Made make_inet(u16 family, u32 type, i32 protocol) {
   }
 }
 
+Made make_route(u32 type, i32 protocol) {
+  if (type != static_cast<u32>(Type::kRaw) && type != static_cast<u32>(Type::kDatagram)) {
+    return files::ErrnoFail(kESOCKTNOSUPPORT);
+  }
+  return protocol == 0 ? made<RouteSocket>(static_cast<Type>(type)) : files::ErrnoFail(kEPROTONOSUPPORT);
+}
+
 }  // namespace
 
 Made make_socket(i32 family, u32 type, i32 protocol) {
@@ -70,6 +78,8 @@ Made make_socket(i32 family, u32 type, i32 protocol) {
     case kFamilyInet:
     case kFamilyInet6:
       return make_inet(static_cast<u16>(family), type, protocol);
+    case kFamilyNetlink:
+      return make_route(type, protocol);
     default:
       return files::ErrnoFail(kEAFNOSUPPORT);
   }

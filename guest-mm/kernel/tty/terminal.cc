@@ -48,6 +48,7 @@ void Terminal::flush_input() {
 }
 
 void Terminal::set_termios(Termios termios) {
+  termios = with_locks(termios, discipline.termios(), locks);
   if (kind == Kind::kPty) {
     termios.control &= ~(Termios::kSizeMask | Termios::kParity);
     termios.control |= Termios::kEightBits | Termios::kReceiver;

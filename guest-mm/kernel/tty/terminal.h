@@ -27,6 +27,7 @@ class Terminal : public files::RefCounted, public TerminalSink {
   u32 hang_ups = 0;    // so many; files that were opened before the last one are at their end
   u32 opens = 0;       // files, those at their end included
   bool exclusive = false;
+  Termios locks = kNoLocks;  // what set_termios() leaves alone
   WaitQueue changed;
 
   // A typed byte. False: there is no room, and nothing happened. input_done() follows the last one: echoes,

@@ -49,6 +49,8 @@ enum Request : u32 {
   kTioccbrk = 0x5428,
   kTiocgsid = 0x5429,
   kTiocvhangup = 0x5437,
+  kTiocglcktrmios = 0x5456,
+  kTiocslcktrmios = 0x5457,
   kTcgets2 = 0x802c542a,
   kTcsets2 = 0x402c542b,
   kTcsetsw2 = 0x402c542c,
@@ -116,6 +118,10 @@ i64 set_termios(Terminal& terminal, Form form, Flush flush, u64 argument) {
   }
   terminal.set_termios(termios);
   return 0;
+}
+
+i64 set_locks(Terminal& terminal, u64 argument) {
+  return capable(Capability::kSysAdmin) ? get_termios(terminal.locks, Form::kUsual, argument) : -kEPERM;
 }
 
 i64 set_foreground(Terminal& terminal, u64 argument) {
@@ -280,6 +286,10 @@ i64 terminal_ioctl(Terminal& terminal, const files::File& file, Side side, u32 r
   switch (request) {
     case kTcgets:
       return put_termios(terminal.discipline.termios(), Form::kUsual, argument);
+    case kTiocglcktrmios:
+      return put_termios(terminal.locks, Form::kUsual, argument);
+    case kTiocslcktrmios:
+      return set_locks(terminal, argument);
     case kTcgets2:
       return put_termios(terminal.discipline.termios(), Form::kWithBauds, argument);
     case kTcgeta:

@@ -57,6 +57,28 @@ struct Termios {
 };
 static_assert(sizeof(Termios) == 44);
 
+// Which bits and characters may not change (TIOCSLCKTRMIOS), and what they are then.
+inline Termios with_locks(Termios wanted, const Termios& before, const Termios& locks) {
+  const auto keep = [](u32& word, u32 old, u32 locked) { word = (word & ~locked) | (old & locked); };
+  keep(wanted.input, before.input, locks.input);
+  keep(wanted.output, before.output, locks.output);
+  keep(wanted.control, before.control, locks.control);
+  keep(wanted.local, before.local, locks.local);
+  wanted.line = locks.line != 0 ? before.line : wanted.line;
+  for (u64 i = 0; i < sizeof wanted.characters; ++i) {
+    wanted.characters[i] = locks.characters[i] != 0 ? before.characters[i] : wanted.characters[i];
+  }
+  return wanted;
+}
+inline constexpr Termios kNoLocks{.input = 0,
+                                  .output = 0,
+                                  .control = 0,
+                                  .local = 0,
+                                  .line = 0,
+                                  .characters = {},
+                                  .input_baud = 0,
+                                  .output_baud = 0};
+
 // struct termio of the TCGETA requests: the low halves.
 struct OldTermios {
   u16 input, output, control, local;

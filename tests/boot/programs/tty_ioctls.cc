@@ -85,9 +85,39 @@ void print_ioctls() {
   close_pair(pair);
 }
 
+void print_locks() {
+  const Pair pair = open_pair();
+  termios locks{}, wanted{};
+  for (const int file : {pair.terminal, pair.master}) {
+    CHECK(ioctl(file, TIOCGLCKTRMIOS, &locks) == 0);
+    printf("locks %x %x %x %x %d %d\n", locks.c_iflag, locks.c_oflag, locks.c_cflag, locks.c_lflag,
+           locks.c_line, locks.c_cc[VINTR]);
+    print_answer("TIOCGLCKTRMIOS, nowhere", ioctl(file, TIOCGLCKTRMIOS, at(8)));
+    print_answer("TIOCSLCKTRMIOS, nowhere", ioctl(file, TIOCSLCKTRMIOS, at(8)));
+  }
+  locks.c_lflag = ECHO | ISIG;
+  locks.c_cc[VINTR] = 1;
+  CHECK(ioctl(pair.terminal, TIOCSLCKTRMIOS, &locks) == 0 && ioctl(pair.terminal, TCGETS, &wanted) == 0);
+  wanted.c_lflag &= ~(ECHO | ICANON);
+  wanted.c_cc[VINTR] = 5;
+  wanted.c_cc[VQUIT] = 6;
+  CHECK(ioctl(pair.master, TCSETS, &wanted) == 0 && ioctl(pair.terminal, TCGETS, &wanted) == 0);
+  printf("locked: echo %d canonical %d, %d %d\n", (wanted.c_lflag & ECHO) != 0,
+         (wanted.c_lflag & ICANON) != 0, wanted.c_cc[VINTR], wanted.c_cc[VQUIT]);
+  fflush(stdout);
+  CHECK(status_of_child([&] {
+          CHECK(setuid(1000) == 0);
+          print_answer("TIOCSLCKTRMIOS of others", ioctl(pair.terminal, TIOCSLCKTRMIOS, &locks));
+          print_answer("TIOCGLCKTRMIOS of others", ioctl(pair.terminal, TIOCGLCKTRMIOS, &locks));
+          fflush(stdout);
+        }) == 0);
+  close_pair(pair);
+}
+
 }  // namespace
 
 int main() {
   CHECK(status_in_session([] { check("ioctls", print_ioctls); }) == 0);
+  CHECK(status_in_session([] { check("locked settings", print_locks); }) == 0);
   return finish();
 }
