@@ -259,6 +259,49 @@ TEST_P(Ahead, ASequenceFailsByDoingLess) {
   }
 }
 
+TEST_P(Ahead, APrivatePageThatCameAheadIsCopiedWhenItIsWritten) {
+  const ObjectId object = *world.object_create(64);
+  for (u64 i = 0; i < 64; ++i) *world.engine().object_window(object, i).value() = 1;
+  const RegionSpec region = of_object(kBase, 64, object, Sharing::kPrivate);
+  world.map(first, used(region, AccessPattern::kSequential));
+  EXPECT_EQ(world.read(kBase), 1u);
+  ASSERT_GE(installed(0, 64), kLeastStep);
+  const u64 copied = counted(&pt::EngineCounters::frames_copied);
+  ASSERT_EQ(world.write(page(kBase, 5), 9), kFine);
+  EXPECT_EQ(counted(&pt::EngineCounters::frames_copied), copied + 1);
+  EXPECT_EQ(*world.engine().object_window(object, 5).value(), 1);
+  // Behind a page that is copied at once nothing comes.
+  ASSERT_TRUE(world.unmap(first, region.range));
+  world.map(first, used(region, AccessPattern::kSequential));
+  ASSERT_EQ(world.write(kBase, 9), kFine);
+  EXPECT_EQ(installed(0, 64), 1u);
+}
+
+// A program's segments are gone through in no order.
+TEST_P(Ahead, PrivateMappingsHaveShorterSteps) {
+  const ObjectId object = *world.object_create(64);
+  for (u64 i = 0; i < 64; ++i) *world.engine().object_window(object, i).value() = 1;
+  world.map(first, of_object(kBase, 64, object, Sharing::kShared));
+  world.map(first, of_object(page(kBase, 100), 64, object, Sharing::kPrivate));
+  const u64 shared = faults_of(0, 64, 1, Access::kRead);
+  EXPECT_GT(faults_of(100, 164, 1, Access::kRead), shared * 3 / 2);
+}
+
+// Its size is the new one, and the pages behind that are still in its index.
+TEST_P(Ahead, NothingComesPastTheEndOfAnObjectThatIsBeingCut) {
+  const ObjectId object = *world.object_create(64);
+  for (u64 i = 0; i < 64; ++i) *world.engine().object_window(object, i).value() = 1;
+  const auto stop = [] { return true; };
+  pt::Checkpoint checkpoint(stop);
+  const auto cut = world.engine().object_resize(object, 32, &checkpoint);
+  ASSERT_EQ(cut, Fail(Status::kAgain));
+  world.map(first, used(of_object(kBase, 64, object, Sharing::kShared), AccessPattern::kSequential));
+  EXPECT_EQ(world.read(kBase), 1u);
+  EXPECT_EQ(installed(0, 64), 32u);
+  ASSERT_TRUE(world.engine().object_resize(object, 32));
+  EXPECT_EQ(world.read(page(kBase, 32)), std::unexpected(ViolationReason::kPastEnd));
+}
+
 // What is there is counted: by whole tables, by parts of one, and of what a clone shares too.
 TEST_P(Ahead, WhatIsInstalledIsCounted) {
   const auto count = [&](SpaceId space, u64 begin, u64 end) {
@@ -296,7 +339,12 @@ TEST_P(Ahead, WhatIsInstalledIsCounted) {
 TEST_P(Ahead, TheLastPagesAreNotGivenAhead) {
   world.map(first, anonymous(kBase, 8192));
   u64 touched = 0;
-  while (world.write(page(kBase, touched), 1) == kFine) ++touched;
+  constexpr u64 kTables = 3;
+  for (u64 free = world.frames().free_frames(); world.write(page(kBase, touched), 1) == kFine; ++touched) {
+    const u64 taken = free - world.frames().free_frames();
+    EXPECT_LE(taken, 1 + kTables + free / pt::AheadPolicy::kFreeParts) << touched;
+    free -= taken;
+  }
   EXPECT_EQ(installed(0, 8192), touched);
   EXPECT_LT(world.frames().free_frames(), 4u);
 }

@@ -33,6 +33,20 @@ class DenseRuns : public testing::TestWithParam<const KindRow*> {
     for (u64 i = 0; i < kPages; ++i) ASSERT_TRUE(w.touch(all.begin + pages_to_bytes(i), Access::kWrite));
     ASSERT_TRUE(w.unmap(space, all));
   }
+  // A run that has earned large pages goes on in a region that is used so.
+  void expect_none_behind_a_run(Usage usage) {
+    for (u64 uses = 0; uses < kUses; uses += kPages) go_through();
+    const VaRange run = VaRange::of_pages(w.layout().base, 2 * pt::kBlockFrames);
+    const VaRange next = VaRange::of_pages(run.end, pt::kBlockFrames);
+    w.map(space, {.range = run, .perm = kPermRW});
+    w.map(space, {.range = next, .perm = kPermRW, .usage = usage});
+    const u64 before = large_pages();
+    for (Gva va = run.begin; va < run.end; va += kPageBytes) ASSERT_TRUE(w.touch(va, Access::kWrite));
+    ASSERT_EQ(large_pages(), before + 1);
+    ASSERT_TRUE(w.touch(next.begin, Access::kWrite));
+    EXPECT_EQ(large_pages(), before + 1);
+    ASSERT_TRUE(w.unmap(space, {run.begin, next.end}));
+  }
   static constexpr u64 kPages = 4 * pt::kBlockFrames;
   // What use must have earned for one.
   static constexpr u64 kUses = pt::kBlockFrames * pt::AheadAccount::kUsesPerPage;
@@ -49,7 +63,10 @@ TEST_P(DenseRuns, GetThemWhenTheyHaveEarnedThem) {
   go_through();
   const u64 before = large_pages();
   const u64 faults = counted(&pt::EngineCounters::faults);
+  const u64 ahead = counted(&pt::EngineCounters::pages_ahead);
   go_through(1, 3 * kPages);
+  EXPECT_EQ(counted(&pt::EngineCounters::pages_ahead) - ahead,
+            3 * kPages - (counted(&pt::EngineCounters::faults) - faults));
   // Behind the first 2 MiB, which small pages show.
   EXPECT_EQ(large_pages() - before, 3 * kPages / pt::kBlockFrames - 1);
   EXPECT_LE(counted(&pt::EngineCounters::faults) - faults, 30u);
@@ -60,6 +77,23 @@ TEST_P(DenseRuns, WhoWantsNoneGetsNone) {
     go_through(1, kPages, Usage(AccessPattern::kNormal, LargeLeaves::kNever));
   }
   EXPECT_EQ(large_pages(), 0u);
+}
+
+// The run goes on in another region.
+TEST_P(DenseRuns, TheNextRegionMayBeToHaveNone) {
+  expect_none_behind_a_run(Usage(AccessPattern::kNormal, LargeLeaves::kNever));
+}
+TEST_P(DenseRuns, TheNextRegionMayBeUsedAtRandom) { expect_none_behind_a_run(Usage(AccessPattern::kRandom)); }
+
+TEST_P(DenseRuns, NobodyGetsThemWhereLittleIsFree) {
+  for (u64 uses = 0; uses < kUses; uses += kPages) go_through();
+  const VaRange much = VaRange::of_pages(w.layout().base + pages_to_bytes(2 * kPages),
+                                         w.frames().free_frames() - 64 * pt::kBlockFrames + 1);
+  w.map(space, {.range = much, .perm = kPermRW});
+  ASSERT_TRUE(w.advise(space, much, Advice::kPopulate));
+  const u64 before = large_pages();
+  go_through();
+  EXPECT_EQ(large_pages(), before);
 }
 
 TEST_P(DenseRuns, OthersDoNot) {

@@ -7,6 +7,21 @@
 namespace nopte::model {
 namespace {
 
+// Not only the page that the table is found by.
+TEST_P(SharedTables, NothingOfATableThatIsDroppedIsReadAnyMore) {
+  map_filled(kTable);
+  clone();
+  in(parent);
+  expect_filled(0, kTable);
+  ASSERT_TRUE(w.unmap(parent, pages(0, kTable)));
+  for (u64 i = 0; i < kTable; ++i) {
+    ASSERT_EQ(w.read(page(kBase, i)), std::unexpected(ViolationReason::kNoRegion)) << i;
+  }
+  w.check();
+  in(child);
+  expect_filled(0, kTable);
+}
+
 TEST_P(SharedTables, MovedTablesStayShared) {
   map_filled(2 * kTable);
   clone();

@@ -43,6 +43,16 @@ TEST_F(SwitchTest, WhatIsQueuedForTheOneHappensAndForTheOtherNot) {
   EXPECT_EQ(guest_.store(3, 1), kNoRegion);
 }
 
+TEST_F(SwitchTest, WhatRunsCannotBeDestroyedAndKeepsItsQueue) {
+  const SpaceId a = guest_.make_active();
+  EXPECT_TRUE(map(a, 3));
+  const auto refused = guest_.guest().call(static_cast<u64>(abi::Call::space_destroy), {static_cast<u32>(a)});
+  EXPECT_EQ(refused.status, Status::kBusy);
+  EXPECT_EQ(exits_of([&] { EXPECT_TRUE(map(a, 5)); }), 0u);
+  EXPECT_EQ(guest_.store(3, 1), kNone);
+  EXPECT_EQ(guest_.store(5, 1), kNone);
+}
+
 class HiddenSwitchTest : public SwitchTest {
  protected:
   HiddenSwitchTest() : SwitchTest(abi::kFeatureSpaceSwitch) {}

@@ -102,6 +102,24 @@ TEST(AheadAccount, WhatIsGoneIsPaidBackAsFarAsItWasUsed) {
   EXPECT_EQ(account.pages(), 0u);
 }
 
+// What was not used is taken off the steps that are gone once.
+TEST(AheadAccount, OfTwoStepsThatAreGoneOneWasUsed) {
+  AheadAccount account;
+  account.pay(at(100), 2);
+  account.pay(at(200), 2);
+  account.gone({at(0), at(300)}, 2);
+  EXPECT_EQ(account.pages(), 2u);
+}
+
+TEST(AheadAccount, ACloneInheritsNoMoreThanItMay) {
+  AheadAccount account;
+  for (unsigned n = 0; n < 1000; ++n) {
+    account.pay(at(n), std::min(account.pages(), AheadPolicy::kMost - 1));
+    account.fault_at(at(n), 1);
+  }
+  EXPECT_EQ(account.inherited().pages(), AheadAccount::kInherited);
+}
+
 TEST(AheadAccount, ACloneInheritsWhatIsLeft) {
   AheadAccount account;
   account.pay(at(100), 3);
