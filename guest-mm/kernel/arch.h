@@ -36,16 +36,20 @@ struct alignas(64) FpuState {
 // Where a process that is not running left the kernel.
 struct KernelContext {
   u64 stack_pointer = 0;
-  u64 gs_base = 0;  // the program's
+  u64 gs_base = 0;                 // the program's
+  bool time_stamps_fault = false;  // the program may not read the time stamp counter
 };
 
 inline constexpr u64 kKernelStackPages = 4;
 
 // Makes `context` start `entry(argument)` on the stack that ends at stack_top, with the running program's GS
-// base; entry never returns.
+// base and right to the time stamp counter; entry never returns.
 void prepare_context(KernelContext& context, Gva stack_top, void (*entry)(void*), void* argument);
 // Saves into `from` and goes on in `to`. Also makes stack_top the kernel stack for entries from user mode.
 void switch_context(KernelContext& from, const KernelContext& to, Gva stack_top);
+// Whether reading the time stamp counter is a fault of the program that runs in `running`. False: nothing
+// changed, it cannot be so here.
+bool set_time_stamps_fault(KernelContext& running, bool fault);
 // The user registers at the top of a kernel stack.
 UserRegisters& user_registers(Gva stack_top);
 // Leaves the kernel with these registers (they lie at the top of the current kernel stack).

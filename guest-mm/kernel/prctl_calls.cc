@@ -63,6 +63,18 @@ i64 put(u64 address, i32 value) {
 
 bool valid_capability(u64 number) { return number <= kLastCapability; }
 
+// PR_TSC_ENABLE, PR_TSC_SIGSEGV.
+constexpr i32 kTscIsRead = 1, kTscFaults = 2;
+
+i64 set_time_stamps_fault(Thread& self, const SyscallArgs& args) {
+  if (args.a1 != kTscIsRead && args.a1 != kTscFaults) {
+    return -kEINVAL;
+  }
+  return arch::set_time_stamps_fault(self.context, args.a1 == kTscFaults)
+             ? 0
+             : not_built(args, "PR_TSC_SIGSEGV", -kEINVAL);
+}
+
 i64 set_name(Thread& self, u64 address) {
   char name[sizeof(self.comm)] = {};
   const Result<u64> length = arch::copy_string_from_user(name, Gva{address}, sizeof(name));
@@ -291,9 +303,9 @@ i64 sys_prctl(const SyscallArgs& args) {
     case kSetSeccomp:
       return set_seccomp(args.a1, args.a2);
     case kGetTsc:
-      return put(args.a1, 1);  // PR_TSC_ENABLE
+      return put(args.a1, self.context.time_stamps_fault ? kTscFaults : kTscIsRead);
     case kSetTsc:
-      return args.a1 == 1 ? 0 : args.a1 == 2 ? not_built(args, "PR_TSC_SIGSEGV", -kEINVAL) : -kEINVAL;
+      return set_time_stamps_fault(self, args);
     case kSetTimerSlack:
       return set_timer_slack(self, static_cast<i64>(args.a1));
     case kGetTimerSlack:

@@ -25,6 +25,7 @@ class UserAccount : public HeapAllocated, public boost::intrusive::set_base_hook
   u64 epoll_watches = 0;
   u32 inotify_instances = 0;
   u32 inotify_watches = 0;
+  u64 pipe_pages = 0;
 
  private:
   u64 references_ = 1;

@@ -127,6 +127,37 @@ TEST_F(QueueTest, RightsThatAreGainedAreQueued) {
   EXPECT_EQ(guest_.store(100, 1), kNoRegion);
 }
 
+// Whatever has been put, refused or taken back, a queue that was heard may be filled again, and no further.
+TEST_F(QueueTest, CreditsComeBackAsTheyWereSpent) {
+  const SpaceId a = guest_.make_active();
+  const abi::RegionQueue& queue = guest_.queue(a);
+  ASSERT_EQ(queue.limit - queue.cost, abi::kQueueSlots);
+  for (u64 round = 0; round < 2 * abi::kQueueSlots; ++round) {
+    EXPECT_EQ(exits_of([&] {
+                EXPECT_TRUE(map(a, 0, 1, kPermNone));
+                EXPECT_TRUE(map(a, 4));
+                EXPECT_TRUE(map(a, 8));
+                EXPECT_TRUE(unmap(a, 4));
+                EXPECT_TRUE(guest_.ops().region_protect(a, at(0, 1), kPermR, RightsChange::kFromNone));
+              }),
+              0u);
+    heard(a);
+    ASSERT_EQ(queue.limit - queue.cost, abi::kQueueSlots) << round;
+    EXPECT_TRUE(unmap(a, 0, 9));
+  }
+}
+
+TEST_F(QueueTest, ADestroyedSpaceGivesBackWhatItPaid) {
+  guest_.ops().space_destroy(guest_.make_space());
+  const u64 before = guest_.ops().memory_info().free_pages;
+  for (u64 round = 0; round < 20; ++round) {
+    const SpaceId a = guest_.make_space();
+    EXPECT_EQ(exits_of([&] { EXPECT_TRUE(map(a, 0)); }), 0u);
+    guest_.ops().space_destroy(a);
+    ASSERT_EQ(guest_.ops().memory_info().free_pages, before) << round;
+  }
+}
+
 class FullQueueTest : public QueueTest {
  protected:
   FullQueueTest() : QueueTest(10'000) {}
@@ -168,6 +199,7 @@ TEST_F(QueueTest, ADestroyedSpaceLosesWhatWasQueued) {
   const SpaceId a = guest_.make_space();
   EXPECT_TRUE(map(a, 0));
   guest_.ops().space_destroy(a);
+  EXPECT_FALSE(map(a, 2)) << "nothing is queued for who is gone";
   const SpaceId again = guest_.make_active();
   ASSERT_EQ(again, a);
   EXPECT_EQ(guest_.store(0, 1), kNoRegion);
@@ -255,6 +287,7 @@ TEST_F(BadQueueTest, NonsenseIsLeftOut) {
   put(kMap, {kWindowRange.begin.value(), 1, 3, 0, 0});
   put(kMap, {kA.value(), ~u64{0}, 3, 0, 0});
   put(kMap, {kA.value(), 0, 3, 0, 0});
+  put(kMap, {kA.value(), (u64{1} << 52) + 1, 3, 0, 0});  // in bytes, one page
   put_map(1);
   put_map(1, 1);  // there is one
   EXPECT_EQ(guest_.store(0, 1), kNoRegion);

@@ -177,5 +177,6 @@ void set_fs_base(u64) {}
 u64 fs_base() { return 0; }
 bool set_gs_base(u64) { return false; }
 u64 gs_base() { return 0; }
+bool set_time_stamps_fault(KernelContext&, bool fault) { return !fault; }
 
 }  // namespace nopte::guest::arch

@@ -37,6 +37,7 @@ enum Command : u32 {
   kGetLease = 1025,
   kNotifyDirectory = 1026,
   kDupFdQuery = 1027,
+  kCreatedQuery = 1028,
   kDupFdCloseOnExec = 1030,
   kSetPipeSize = 1031,
   kGetPipeSize = 1032,
@@ -120,7 +121,7 @@ i64 make_pipe_descriptors(u64 address, u32 flags) {
 // Those that a descriptor of O_PATH answers, too.
 bool asks_of_descriptor(u64 command) {
   const auto which = static_cast<u32>(command);
-  return which <= kGetFl || which == kDupFdQuery || which == kDupFdCloseOnExec;
+  return which <= kGetFl || which == kDupFdQuery || which == kCreatedQuery || which == kDupFdCloseOnExec;
 }
 
 i64 set_flags(File& file, u64 descriptor, u32 flags) {
@@ -313,6 +314,8 @@ i64 sys_fcntl(const SyscallArgs& args) {
       const File* const other = file_of(args.a2);
       return other == nullptr ? -kEBADF : other == file ? 1 : 0;
     }
+    case kCreatedQuery:
+      return file->created ? 1 : 0;
     case kGetWriteHint:
     case kSetWriteHint:
       return write_hint(*file, static_cast<u32>(args.a1), args.a2);

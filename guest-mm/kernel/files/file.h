@@ -49,6 +49,7 @@ class File : public RefCounted {
 
   Watch* first_watch = nullptr;  // by epoll; not owned
   UniquePtr<FileOwner> owner;    // null until somebody is to hear of it
+  bool created = false;          // by the open(2) that it is of (F_CREATED_QUERY)
 
   // Whether O_ASYNC means something.
   [[nodiscard]] virtual bool signals_events() const { return false; }

@@ -56,7 +56,7 @@ void inet(TextBuilder& out) {
   for (u32 bucket = 0; bucket < InetSocket::kBuckets; ++bucket) {
     for (const InetSocket* socket = InetSocket::first_in(bucket); socket != nullptr;
          socket = socket->next_with_port()) {
-      if (socket->shown_family() != family || socket->protocol != protocol) {
+      if (socket->family != family || socket->protocol != protocol) {
         continue;
       }
       out.add(TextBuilder::Padded{line++, protocol == kProtocolTcp ? 4u : 5u}, ": ");

@@ -27,7 +27,7 @@ i64 TcpSocket::peer_address(SocketAddress& out) const {
   if (state_ != State::kConnected || (over() && accepted_)) {
     return -kENOTCONN;
   }
-  return static_cast<i64>(show_endpoint(shown_family(), remote_, out));
+  return static_cast<i64>(show_endpoint(family, remote_, out));
 }
 
 void TcpSocket::be_reset(Errno error) {
@@ -139,9 +139,6 @@ i64 TcpSocket::send(Sending& message) {
   if (state_ != State::kConnected || !peer || error_ != 0 || shut_ & kNoSend) {
     return broken(message);
   }
-  if (message.flags & kMessageOutOfBand) {
-    return -kEOPNOTSUPP;
-  }
   // Who is gone, or neither sends nor receives any more, takes bytes for a mistake, and says so.
   const bool wanted = !other()->closed_ && other()->shut_ != (kNoReceive | kNoSend);
   if (const u64 bytes = message.data.left(); !wanted && bytes != 0) {
@@ -154,9 +151,13 @@ i64 TcpSocket::send(Sending& message) {
 }
 
 void TcpSocket::deliver(Socket& to, Record* record, Sending& message) {
-  const bool more = message.flags & kMessageMore || numbers_.get(kLevelTcp, kTcpCork) != 0;
+  const bool urgent = message.flags & kMessageOutOfBand && message.data.left() == 0;
+  const bool more = !urgent && (message.flags & kMessageMore || numbers_.get(kLevelTcp, kTcpCork) != 0);
   if (!more || corked_.charged() > kMostCorkedBytes) {
     uncork();
+    if (urgent) {
+      static_cast<TcpSocket&>(to).mark(*record);
+    }
     static_cast<TcpSocket&>(to).append_from(*this, record, message);
     return;
   }
@@ -196,7 +197,7 @@ i64 TcpSocket::receive(Receiving& message) {
     return -kENOTCONN;
   }
   if (message.flags & kMessageOutOfBand) {
-    return -kEINVAL;
+    return receive_out_of_band(message);
   }
   if (const i64 error = await_connection(message.flags, receive_deadline()); error != 0) {
     return error;
@@ -214,11 +215,6 @@ i64 TcpSocket::receive(Receiving& message) {
   return receive_stream(message);
 }
 
-i64 TcpSocket::ioctl(u32 request, u64 argument) {
-  constexpr u32 kAtMark = 0x8905;  // SIOCATMARK
-  return request == kAtMark ? files::put_user(argument, i32{0}) : Socket::ioctl(request, argument);
-}
-
 u32 TcpSocket::poll() {
   using namespace files;  // NOLINT(google-build-using-namespace)
   if (state_ == State::kListening) {
@@ -231,7 +227,11 @@ u32 TcpSocket::poll() {
   u32 events = error_ != 0 ? kPollError : 0;
   events |= !peer || shut_ == (kNoReceive | kNoSend) ? kPollHangUp : 0;
   events |= shut_ & kNoReceive ? kPollReadHangUp | kPollIn | kPollReadNormal : 0;
-  events |= records_.waiting_bytes() >= options.least_bytes ? kPollIn | kPollReadNormal : 0;
+  const Record* const marked = marked_record();
+  const bool skips =
+      marked != nullptr && marked == records_.first() && marked->at_mark() && !options.bit(kOutOfBandInline);
+  events |= marked != nullptr && marked->urgent == Record::Urgent::kWaits ? kPollPriority : 0;
+  events |= records_.waiting_bytes() >= options.least_bytes + (skips ? 1 : 0) ? kPollIn | kPollReadNormal : 0;
   const bool writable = shut_ & kNoSend || !peer || other()->records_.charged() * 4 <= room_to(*peer);
   return events | (writable ? kPollOut | kPollWriteNormal : 0);
 }

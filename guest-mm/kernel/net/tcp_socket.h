@@ -53,6 +53,12 @@ class TcpSocket final : public InetSocket {
   // Gives what it holds back (MSG_MORE, TCP_CORK) to its peer; whether there was any.
   bool uncork();
 
+  // The record whose last byte is out of band; null: none. There is one at most.
+  Record* marked_record();
+  // The record's last byte is, from now on.
+  void mark(Record& record);
+  i64 receive_out_of_band(Receiving& message);
+
   // The other side sends no more.
   void hear_end();
   // Whether both sides have said that, or there is none.
@@ -62,6 +68,7 @@ class TcpSocket final : public InetSocket {
   }
 
   bool ended_ = false;
+  bool may_be_marked_ = false;          // whether looking for such a record makes sense
   bool connecting_ = false;             // connect() was not waited for, and its end not told
   Ref<TcpSocket> wanted_;               // the listener that it waits for; then it is connecting
   Ref<TcpSocket> end_;                  // and what will be the other side

@@ -1,6 +1,9 @@
 // prctl: what is kept and told, what makes writable memory and code exclude each other, and what is refused.
+#include <linux/seccomp.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "tests/boot/programs/checks.h"
@@ -45,7 +48,6 @@ void kept() {
   SHOW(option(kSetMerge, 0));
   SHOW(option(kGetMerge, 1));
   SHOW(option(kSetMerge, 1, 1));
-  SHOW(option(PR_GET_SECCOMP));
   int word = 0;
   SHOW(option(PR_GET_TSC, reinterpret_cast<unsigned long>(&word)));
   SHOW(word);
@@ -64,6 +66,57 @@ void kept() {
   SHOW(option(PR_GET_SPECULATION_CTRL, 0, 1));
   SHOW(option(PR_GET_SPECULATION_CTRL, 0, 0, 1));
   SHOW(option(PR_SET_SPECULATION_CTRL, 99));
+}
+
+// Who asks and gets an answer may set it, too.
+void seccomp_is_there_or_not() {
+  const bool told = option(PR_GET_SECCOMP) == 0;
+  CHECK(told || errno == EINVAL);
+  CHECK(option(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, 0) == -1 && errno == (told ? EFAULT : EINVAL));
+}
+
+int time_stamps() {
+  int word = 0;
+  CHECK(option(PR_GET_TSC, reinterpret_cast<unsigned long>(&word)) == 0);
+  return word;
+}
+
+void time_stamps_fault() {
+  int ends[2];
+  CHECK(pipe(ends) == 0);
+  const int outer = status_of_child([&] {
+    SHOW(option(PR_SET_TSC, PR_TSC_SIGSEGV));
+    SHOW(time_stamps());
+    const int inherits = status_of_child([] {
+      SHOW(time_stamps());
+      fflush(stdout);
+      SHOW(__builtin_ia32_rdtsc() != 0);
+    });
+    SHOW(inherits);
+    // Who does not ask reads it, also between two that may not.
+    const pid_t reader = fork();
+    if (reader == 0) {
+      SHOW(option(PR_SET_TSC, PR_TSC_ENABLE));
+      for (int i = 0; i < 20; ++i) {
+        CHECK(__builtin_ia32_rdtsc() != 0 && write(ends[1], "x", 1) == 1);
+        sched_yield();
+      }
+      SHOW(time_stamps());
+      fflush(stdout);
+      _exit(0);
+    }
+    char byte;
+    for (int i = 0; i < 20; ++i) CHECK(read(ends[0], &byte, 1) == 1);
+    int status = 0;
+    CHECK(waitpid(reader, &status, 0) == reader);
+    SHOW(status);
+    SHOW(time_stamps());
+    fflush(stdout);
+    SHOW(__builtin_ia32_rdtsc() != 0);
+  });
+  SHOW(outer);
+  SHOW(time_stamps());
+  SHOW(__builtin_ia32_rdtsc() != 0);
 }
 
 void without_rights() {
@@ -132,8 +185,12 @@ void refused() {
 
 int main() {
   show_lines();
+  const rlimit no_core{0, 0};
+  CHECK(setrlimit(RLIMIT_CORE, &no_core) == 0);
   check("timer slack", slack);
   check("kept and told", kept);
+  check("seccomp is there or not", seccomp_is_there_or_not);
+  check("time stamps fault", time_stamps_fault);
   check("without rights", without_rights);
   check("not inherited", not_inherited);
   check("write or execute", write_or_execute);

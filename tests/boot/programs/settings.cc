@@ -87,6 +87,14 @@ void sys_has_what_allocators_read() {
   CHECK(read_all("/sys/devices/system/cpu/online")[0] == '0');
 }
 
+// Who finds it may ask for MADV_MERGEABLE, and where nobody looks for equal pages none are shared.
+void sys_has_ksm() {
+  CHECK(read_all("/sys/kernel/mm/ksm/run") == "0\n");
+  CHECK(read_all("/sys/kernel/mm/ksm/pages_shared") == "0\n");
+  CHECK(atol(read_all("/sys/kernel/mm/ksm/pages_to_scan").c_str()) > 0);
+  CHECK(write_all("/sys/kernel/mm/ksm/run", "7") == EINVAL && write_all("/sys/kernel/mm/ksm/run", "0") == 0);
+}
+
 long kib_of(const char* name) {
   const std::string text = read_all("/proc/meminfo");
   const size_t at = text.find(std::string(name) + ":");
@@ -154,6 +162,7 @@ int main() {
   check("what is written is read", what_is_written_is_read_through_the_same_descriptor);
   check("directories list each name once", directories_list_each_name_once);
   check("sys has what allocators read", sys_has_what_allocators_read);
+  check("sys has what says of equal pages", sys_has_ksm);
   check("overcommit has three modes", overcommit_has_three_modes);
   check("max_map_count holds", max_map_count_holds);
   check("max_map_count can be more", max_map_count_can_be_more);
