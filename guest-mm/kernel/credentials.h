@@ -30,6 +30,7 @@ enum class Capability : u32 {
   kNetRaw = 13,
   kIpcLock = 14,
   kIpcOwner = 15,
+  kSysRawio = 17,
   kSysChroot = 18,
   kSysPtrace = 19,
   kSysPacct = 20,

@@ -1,23 +1,32 @@
 #!/usr/bin/python3
-"""Debian's programs that take longer (programs.toml: long), each in a boot of its own."""
+"""Debian's programs that tests/run leaves out: those that take longer (programs.toml: long), natively and in vma each in a boot
+of its own; in every other mode all, in one boot."""
 
 import functools
 import unittest
 
 import programs_test
-from programs_test import images, machine
+from programs_test import USUAL, images, machine
 
 
 class LongTest(programs_test.Programs):
-    """A method for each mode and program."""
+    """A method for each boot."""
 
-    def run_program(self, mode, program):
-        self.check(mode, [program])
+    def run_programs(self, mode, chosen):
+        self.check(mode, chosen)
+
+
+def _add(name, mode, chosen):
+    setattr(LongTest, f"test_{name}", functools.partialmethod(LongTest.run_programs, mode, chosen))
 
 
 for _mode in machine.MODES:
-    for _program in programs_test.of(_mode, long=True):
-        setattr(LongTest, f"test_{_mode}_{_program.name}", functools.partialmethod(LongTest.run_program, _mode, _program))
+    _left = programs_test.of(_mode, long=True)
+    if _mode in USUAL:
+        for _program in _left:
+            _add(f"{_mode}_{_program.name}", _mode, [_program])
+    else:
+        _add(_mode, _mode, _left)
 
 
 if __name__ == "__main__":

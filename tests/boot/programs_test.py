@@ -21,7 +21,7 @@ import together  # noqa: E402
 from runner import UserError, images, machine  # noqa: E402
 from lib import programs  # noqa: E402
 
-_USUAL = ("native", "vma")
+USUAL = ("native", "vma")
 
 
 class Row(runner.Row):
@@ -43,7 +43,8 @@ def run(mode, chosen):
 
 
 def of(mode, long):
-    return [program for program in programs.load().values() if (program.everywhere or mode in _USUAL) and program.long == long]
+    """Those that tests/run runs in the mode, or those that --long adds: all others."""
+    return [program for program in programs.load().values() if long == (program.long or not (program.everywhere or mode in USUAL))]
 
 
 class Programs(unittest.TestCase):

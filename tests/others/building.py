@@ -28,11 +28,11 @@ def _flags(suite, root):
     """Headers that stand for what only the suite's own build makes, then the suite's, behind the system's."""
     headers = folder(suite) / "headers"
     headers.mkdir(parents=True, exist_ok=True)
-    for name, text in suite.support.get("headers", {}).items():
+    for name, text in {**suite.support["headers"], **suite.support["sources_of_ours"]}.items():
         if not (headers / name).exists() or (headers / name).read_text() != text:
             (headers / name).write_text(text)
-    behind = [part for name in suite.support.get("include", []) for part in ("-idirafter", root / name)]
-    return [f"-I{headers}", *(f"-include{headers / name}" for name in suite.support.get("before", [])), *behind]
+    behind = [part for name in suite.support["include"] for part in ("-idirafter", root / name)]
+    return [f"-I{headers}", *(f"-include{headers / name}" for name in suite.support["before"]), *behind]
 
 
 def _support(suite, root, pool):
@@ -42,6 +42,7 @@ def _support(suite, root, pool):
     place.mkdir(parents=True, exist_ok=True)
     found = sorted(path for pattern in suite.support["sources"] for path in root.glob(pattern)
                    if path.name not in suite.support["without"])
+    found += [folder(suite) / "headers" / name for name in suite.support["sources_of_ours"]]
     library = place / "libsupport.a"
     made = _made(root, *flags, *suite.support["flags"], *found)
     mark = place / ".made"

@@ -1,6 +1,7 @@
 """The suites: SUITE.toml, which says what is built, how it is run, and why some are not."""
 
 import dataclasses
+import fnmatch
 import pathlib
 import re
 import tomllib
@@ -48,6 +49,7 @@ class Suite:
     unpack: list
     folder: str
     support: dict  # a library that all are linked with: its sources, flags, and headers that stand for what is not there
+    without: dict  # pattern → why those that match are not run
     programs: dict
 
     def under(self, root):
@@ -59,8 +61,9 @@ class Suite:
                 continue
             for found in sorted((root / self.folder).glob(f"{name}.c")):
                 name = str(found.relative_to(root / self.folder).with_suffix(""))
+                why = next((why for pattern, why in self.without.items() if fnmatch.fnmatch(name, pattern)), "")
                 if name not in self.programs:
-                    programs[name] = dataclasses.replace(program, name=name)
+                    programs[name] = dataclasses.replace(program, name=name, skip=why)
         return dataclasses.replace(self, programs=programs)
 
 
@@ -80,4 +83,4 @@ def load(name):
     if rows:
         raise UserError(f"{name}.toml: {next(iter(rows))} is in no group")
     return Suite(name, data["package"], data["archive"], data["inside"], data["unpack"], data["folder"], data.get("support", {}),
-                 programs)
+                 data.get("without", {}),                 programs)

@@ -1,5 +1,6 @@
 """The verdicts as text."""
 
+import collections
 import platform
 
 import suites
@@ -42,5 +43,6 @@ def text(suite, version, mode, verdicts, programs, failed, verbose):
     lines += ["not counted: " + ("; ".join(f"{one.program.name} ({one.passed} of {one.checks}): {one.program.outside}"
                                            for one in verdicts if one.program.outside) or "none")]
     lines += [f"not built ({len(failed)}): " + ("; ".join(f"{name}: {why[:120]}" if verbose else name for name, why in failed.items()) or "none")]
-    lines += ["not run: " + ("; ".join(f"{one.name}: {one.skip}" for one in programs if one.skip) or "none")]
+    reasons = collections.Counter(one.skip for one in programs if one.skip)
+    lines += ["not run: " + ("; ".join(f"{why} ({count})" for why, count in reasons.items()) or "none")]
     return "\n".join(lines)

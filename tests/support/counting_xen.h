@@ -67,10 +67,14 @@ struct Xen {
     level_of[below] = level - 1;
     use(below, change);
   }
-  void update(u64 ptr, u64 value) {
+  void update(u64 address, u64 value) {
     ++updates;
+    const u64 ptr = address & ~abi::xen::kCommandMask;
     const u64 machine = ptr >> kPageShift, frame = frame_of(machine);
     u64* const at = entry(machine, static_cast<unsigned>(ptr % kPageBytes / sizeof(u64)));
+    if ((address & abi::xen::kCommandMask) == abi::xen::kPreserveAd) {
+      value |= *at & (Entry::kAccessed | Entry::kDirty);
+    }
     const u64 old = std::exchange(*at, value);
     if (frame == kDirectLeavesFrame && Entry(value).writable()) {
       EXPECT_EQ(uses[frame_of(Entry(value).frame().number())], 0) << "a table would be writable";
@@ -90,7 +94,7 @@ struct Xen {
     if (number == abi::xen::kMmuUpdate) {
       for (u64 i = 0; i < a1; ++i) {
         const auto& each = reinterpret_cast<const abi::xen::MmuUpdate*>(a0)[i];
-        update(each.ptr & ~abi::xen::kCommandMask, each.val);
+        update(each.ptr, each.val);
       }
       *reinterpret_cast<u32*>(a2) = static_cast<u32>(a1);
     } else if (number == abi::xen::kMmuextOp) {
@@ -102,6 +106,7 @@ struct Xen {
         table = Entry(*entry(table, table_index(Gva(a0), level))).frame().number();
       }
       update(pages_to_bytes(table) + table_index(Gva(a0), 1) * sizeof(u64), a1);
+      if (a2 != abi::xen::kFlushNone) operations.push_back({Mmuext::kInvlpgLocal, a0});
     } else {
       ASSERT_EQ(number, abi::xen::kMulticall);
       for (u64 i = 0; i < a1; ++i) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "guest-mm/kernel/credentials.h"
+#include "guest-mm/kernel/files/text_builder.h"
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/scheduler.h"
 
@@ -13,8 +14,7 @@ namespace nopte::guest::files {
 namespace {
 
 constexpr u32 kOverflowed = 0x4000, kIgnored = 0x8000;
-constexpr u32 kExclUnlink = 0x400'0000, kMaskCreate = 0x1000'0000, kMaskAdd = 0x2000'0000,
-              kOneShot = 0x8000'0000;
+constexpr u32 kMaskCreate = 0x1000'0000, kMaskAdd = 0x2000'0000, kOneShot = 0x8000'0000;
 constexpr u32 kFionread = 0x541b;
 
 class InotifyInode final : public Inode {
@@ -91,6 +91,16 @@ i64 Inotify::ioctl(u32 request, u64 argument) {
     bytes += at->bytes();
   }
   return put_user(argument, static_cast<i32>(bytes));
+}
+
+// As show_mark_fhandle and its kin of fs/notify/fdinfo.c, without the handle.
+void Inotify::add_info(TextBuilder& out) const {
+  for (const InotifyWatch* watch = watches_; watch != nullptr; watch = watch->next_of_instance) {
+    const auto hex = [](u64 value) { return TextBuilder::Hex{value, 1}; };
+    out.add("inotify wd:", hex(static_cast<u32>(watch->number)), " ino:", hex(watch->inode.number),
+            " sdev:", hex(watch->inode.device_of_file_system()), " mask:", hex(watch->mask),
+            " ignored_mask:0 \n");
+  }
 }
 
 i64 Inotify::add(Inode& inode, u32 mask) {

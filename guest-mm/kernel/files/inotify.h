@@ -44,8 +44,10 @@ class Inotify final : public File {
   Inotify(Ref<Inode> inode, u32 flags, Ref<UserAccount> account);
 
   Inotify* as_inotify() override { return this; }
+  [[nodiscard]] bool splices_out() const override { return false; }
   i64 read(IoBuffer to, u64 bytes, u64 offset) override;
   i64 ioctl(u32 request, u64 argument) override;
+  void add_info(TextBuilder& out) const override;
   u32 poll() override { return first_ != nullptr ? kPollIn | kPollReadNormal : 0; }
   [[nodiscard]] bool signals_events() const override { return true; }
   WaitQueue* poll_queue() override { return &arrived_; }

@@ -1,4 +1,5 @@
 // prctl: what is kept and told, what makes writable memory and code exclude each other, and what is refused.
+#include <fcntl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -30,6 +31,16 @@ void slack() {
     printf("as at first: %ld\n", option(PR_GET_TIMERSLACK));
   });
   SHOW(status);
+  const int file = open("/proc/thread-self/../../timerslack_ns", O_RDWR);
+  char text[32] = {};
+  CHECK(file >= 0 && read(file, text, sizeof text) == 6);
+  SHOW(atol(text));
+  SHOW(write(file, "123456", 6));
+  SHOW(option(PR_GET_TIMERSLACK));
+  SHOW(write(file, "x", 1));
+  SHOW(write(file, "0", 1));
+  CHECK(close(file) == 0);
+  SHOW(option(PR_GET_TIMERSLACK));
   SHOW(option(PR_SET_TIMERSLACK, 0));
   SHOW(option(PR_GET_TIMERSLACK));
 }
