@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "guest-mm/kernel/core_dump.h"
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process.h"
@@ -25,14 +26,6 @@ SignalInfo signal_of(const CallData& data, u32 answer) {
           .value = data.instruction_pointer,
           .uid = data.machine,
           .error = static_cast<i32>(answer & kData)};
-}
-
-// SIGSYS that nothing catches.
-void kill_process(const SignalInfo& info) {
-  Process& process = current_process();
-  unshare_signal_actions(process);
-  (*process.signals.actions)[kSIGSYS] = {};
-  force_signal(kSIGSYS, info);
 }
 
 bool may_become(Seccomp mode) { return identity().seccomp == Seccomp::kOff || identity().seccomp == mode; }
@@ -179,9 +172,7 @@ bool seccomp_allows(const SyscallArgs& args, i64& answer) {
       if (current_process().live_threads > 1) exit_thread(kSIGSYS);
       [[fallthrough]];
     default:
-      answer = static_cast<i64>(registers.orig_rax);
-      kill_process(signal_of(data, told));
-      return false;
+      exit_process(kSIGSYS | leave_core(kSIGSYS, registers));
   }
 }
 
