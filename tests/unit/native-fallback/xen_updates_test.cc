@@ -238,18 +238,24 @@ TEST_F(XenUpdatesTest, AUserRootThatTookOverWhatItHadIsEmptyInTheEnd) {
   EXPECT_EQ(having(), before - 1);
 }
 
-TEST_F(XenUpdatesTest, TablesThatComeAndGoForLongAreKept) {
+TEST_F(XenUpdatesTest, TablesAreKeptHoweverOftenTheyWereBefore) {
+  constexpr Gva kElsewhere{0x5000'0000'0000};
   const Frame a = running(1);
   for (u64 i = 0; i < kPages; ++i) {
     install(a, kThere);
     remove(a, kThere);
   }
-  const u64 checked = xen_.checked;
-  install(a, kThere);
+  u64 checked = 0;
+  for (int round = 0; round < 2; ++round) {
+    checked = xen_.checked;
+    for (const Gva va : {kThere, kElsewhere}) install(a, va);
+    for (const Gva va : {kThere, kElsewhere}) remove(a, va);
+  }
   EXPECT_EQ(xen_.checked, checked);
 }
 
 TEST_F(XenUpdatesTest, AsManyRootsAsThereAreEndAtOnce) {
+  const Frame a = running(1);
   std::vector<Frame> roots;
   roots.reserve(XenQueueMemory::kOperations + 4);
   while (roots.size() < roots.capacity()) {
@@ -257,12 +263,16 @@ TEST_F(XenUpdatesTest, AsManyRootsAsThereAreEndAtOnce) {
     sink_.root_activate(roots.back());
   }
   sink_.root_activate(kernel_);
+  const Slot slot = leaf(a, 1);
+  const Entry entry = new_leaf();
   while (frames_.free_frames() > 8) ASSERT_TRUE(frames_.alloc(FrameKind::kAnon));  // none is kept
   take_operations();
+  sink_.set(slot, entry);
   for (const Frame each : roots) sink_.root_retire(each);
   sink_.complete();
   EXPECT_EQ(std::ranges::count(take_operations(), Mmuext::kUnpin, &Operation::command),
             static_cast<std::ptrdiff_t>(roots.size()));
+  EXPECT_EQ(sink_.read(slot), entry);
 }
 
 }  // namespace
