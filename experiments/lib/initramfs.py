@@ -9,12 +9,20 @@ import subprocess
 from . import cpio, dynamic, images
 from .errors import UserError
 
-_PASSWD = b"root:x:0:0:root:/root:/bin/sh\n"
-_GROUP = b"root:x:0:\n"
+# Users and groups that programs expect everywhere, as Debian numbers them.
+_PASSWD = b"""root:x:0:0:root:/root:/bin/sh
+daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
+bin:x:2:2:bin:/bin:/usr/sbin/nologin
+sys:x:3:3:sys:/dev:/usr/sbin/nologin
+nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+"""
+_GROUP = b"root:x:0:\ndaemon:x:1:\nbin:x:2:\nsys:x:3:\nusers:x:100:\nnogroup:x:65534:\n"
 _PROFILE = b"export PATH=/bin HOME=/root PS1='# '\n"
 
 # Where programs are looked for, as the kernel's PATH says for its first one.
 _FOLDERS = ("bin", "sbin", "usr/bin", "usr/sbin")
+# Where Debian has what its kernel was built with; the release is guest-mm/kernel/name_of_system.h's.
+_CONFIG = "boot/config-6.12.0-nopte"
 _DEVICES = (("console", 5, 1), ("tty", 5, 0), ("null", 1, 3), ("zero", 1, 5))
 
 
@@ -27,6 +35,8 @@ def build(extra=(), tree=None, own=True):
     for folder in ("bin", "dev", "etc", "proc", "root"):
         archive.folder(folder)
     archive.folder("tmp", 0o1777)
+    if not archive.holds(_CONFIG):
+        archive.file(_CONFIG, (images.ROOT / "guest-mm/kernel/config").read_bytes())
     if own:
         _add_own(archive)
     for host, guest in extra:

@@ -156,6 +156,9 @@ class AddressSpace {
   [[nodiscard]] std::optional<Vma> at_or_after(Gva va) const;
   // What of it may have to be committed (commit_limit.h).
   [[nodiscard]] u64 committed_pages() const;
+  // Whether as much may be committed once more, for a copy; as Linux, one region after the other
+  // (kernel/fork.c, dup_mmap).
+  [[nodiscard]] bool may_commit_copy() const;
   // Whether this walk over all spaces comes here for the first time.
   [[nodiscard]] bool first_visit(u64 walk) { return std::exchange(last_walk_, walk) != walk; }
   [[nodiscard]] u64 pages() const { return tree_.pages(); }

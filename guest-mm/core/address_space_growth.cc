@@ -33,6 +33,21 @@ u64 AddressSpace::committed_pages() const {
   return pages;
 }
 
+bool AddressSpace::may_commit_copy() const {
+  if (may_commit(tree_.pages())) [[likely]]
+    return true;
+  const bool together = g_overcommit.mode == static_cast<i32>(OvercommitMode::kNever);
+  u64 wanted = 0;
+  for (const RegionNode* node = tree_.first(); node != nullptr; node = tree_.next(*node)) {
+    const RegionSpec& spec = node->spec;
+    if ((node->tag & kVmaDontFork) != 0 || !counts_against_memory(spec.sharing, spec.perm, node->tag))
+      continue;
+    const u64 pages = node->range().pages();
+    wanted = together ? wanted + pages : std::max(wanted, pages);
+  }
+  return may_commit(wanted);
+}
+
 u64 AddressSpace::installed_pages() const {
   // Regions that lie so near are asked about by one call: empty parts between them cost next to nothing.
   constexpr u64 kNearBytes = u64{32} << 30;

@@ -1,5 +1,6 @@
 // AddressSpace: how it is made, copied and given up.
 #include "guest-mm/core/address_space.h"
+#include "guest-mm/core/commit_limit.h"
 #include "pvops/base/panic.h"
 
 namespace nopte::guest {
@@ -14,6 +15,7 @@ Result<Ref<AddressSpace>> AddressSpace::create() {
 }
 
 Result<Ref<AddressSpace>> AddressSpace::clone() {
+  if (!may_commit(pages()) && !may_commit_copy()) return Fail(Status::kNoMemory);
   auto child = Ref<AddressSpace>::adopt(make<AddressSpace>());
   if (!child) return Fail(Status::kNoMemory);
   NOPTE_TRY(child->tree_.copy_from(tree_, [](const RegionNode&) { return true; }));

@@ -24,7 +24,13 @@ void set_commit_limit(u64 total_pages, u64 (*committed_pages)());
 // What mode 2 lets all programs have together, in pages.
 u64 commit_limit_pages();
 
+inline constinit u64 g_all_pages = 0;  // as set_commit_limit was told
+// may_commit() in modes 1 and 2.
+bool may_commit_unguessed(u64 pages);
 // Whether one request for `pages` of memory that may have to be committed is granted.
-bool may_commit(u64 pages);
+inline bool may_commit(u64 pages) {
+  return g_overcommit.mode == static_cast<i32>(OvercommitMode::kGuess) ? pages <= g_all_pages
+                                                                       : may_commit_unguessed(pages);
+}
 
 }  // namespace nopte::guest

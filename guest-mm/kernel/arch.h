@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string_view>
+#include <type_traits>
 
 #include "pvops/base/addr.h"
 #include "pvops/base/perm.h"
@@ -35,16 +36,20 @@ struct alignas(64) FpuState {
 // Where a process that is not running left the kernel.
 struct KernelContext {
   u64 stack_pointer = 0;
-  u64 gs_base = 0;  // the program's
+  u64 gs_base = 0;                 // the program's
+  bool time_stamps_fault = false;  // the program may not read the time stamp counter
 };
 
 inline constexpr u64 kKernelStackPages = 4;
 
 // Makes `context` start `entry(argument)` on the stack that ends at stack_top, with the running program's GS
-// base; entry never returns.
+// base and right to the time stamp counter; entry never returns.
 void prepare_context(KernelContext& context, Gva stack_top, void (*entry)(void*), void* argument);
 // Saves into `from` and goes on in `to`. Also makes stack_top the kernel stack for entries from user mode.
 void switch_context(KernelContext& from, const KernelContext& to, Gva stack_top);
+// Whether reading the time stamp counter is a fault of the program that runs in `running`. False: nothing
+// changed, it cannot be so here.
+bool set_time_stamps_fault(KernelContext& running, bool fault);
 // The user registers at the top of a kernel stack.
 UserRegisters& user_registers(Gva stack_top);
 // Leaves the kernel with these registers (they lie at the top of the current kernel stack).
@@ -63,12 +68,25 @@ void load_initial_fpu();
 // FS base of the running process (thread pointer); a program may change it without a system call.
 void set_fs_base(u64 base);
 u64 fs_base();
+// The same of the GS base. False: without FSGSBASE it stays 0.
+[[nodiscard]] bool set_gs_base(u64 base);
+u64 gs_base();
 
 // Fallible copies: memory named by a program, or a kernel window onto an object. They never kill the
 // kernel. Errors: kBadAddress (no region or not allowed), kPastEnd, kNoMemory; a prefix may have been copied.
 // User addresses are checked to lie in kUserRange; wrap-around is kBadAddress.
 Result<void> copy_from_user(void* to, Gva from, u64 bytes);
 Result<void> copy_to_user(Gva to, const void* from, u64 bytes);
+// Of a structure every byte is a member's: what lies between members would be what the stack held. One with a
+// union says itself that all of it is filled.
+template <class T>
+inline constexpr bool kEveryByteIsTold = std::has_unique_object_representations_v<T>;
+template <class T>
+  requires(!std::is_void_v<T>)
+Result<void> copy_to_user(Gva to, const T* from, u64 bytes) {
+  static_assert(kEveryByteIsTold<T>);
+  return copy_to_user(to, static_cast<const void*>(from), bytes);
+}
 Result<void> zero_user(Gva to, u64 bytes);
 // A string with its terminator into `to`; the length without it. kLimit when it does not fit.
 Result<u64> copy_string_from_user(char* to, Gva from, u64 capacity);

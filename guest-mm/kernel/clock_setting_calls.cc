@@ -28,13 +28,13 @@ i64 set_wall_clock(const Timespec& time) {
 
 // struct timex.
 struct Adjustment {
-  u32 modes = 0;
+  u32 modes = 0, hole = 0;
   i64 offset = 0, frequency = 0, most_error = 16'000'000, estimated_error = 16'000'000;
-  i32 status = 0x40;  // STA_UNSYNC
+  i32 status = 0x40, status_hole = 0;  // STA_UNSYNC
   i64 constant = 2, precision = 1, tolerance = 32'768'000;
   i64 seconds = 0, fraction = 0;
   i64 tick_us = 10'000, pulse_frequency = 0, jitter = 0;
-  i32 shift = 0;
+  i32 shift = 0, shift_hole = 0;
   i64 stability = 0, jitters = 0, calibrations = 0, errors = 0, exceeded = 0;
   i32 tai_seconds = 0;
   i32 unused[11] = {};

@@ -45,12 +45,14 @@ static_assert(sizeof(ThreadNote) == 336);
 // struct elf_prpsinfo.
 struct ProcessNote {
   char state = 0, state_letter = 'R', zombie = 0, nice = 0;
+  u32 hole = 0;
   u64 flags = 0;
   u32 user = 0, group = 0;
   i32 pid = 0, parent = 0, process_group = 0, session = 0;
   char name[16] = {}, arguments[80] = {};
 };
-static_assert(sizeof(ProcessNote) == 136);
+static_assert(sizeof(ProcessNote) == 136 && std::has_unique_object_representations_v<ProcessNote> &&
+              std::has_unique_object_representations_v<ThreadNote>);
 
 constexpr u64 kFpuNoteBytes = 512;
 
@@ -61,9 +63,12 @@ struct NoteHeader {
 static_assert(sizeof(NoteHeader) == 20);
 constexpr u32 kThreadNote = 1, kFpuNote = 2, kProcessNote = 3;
 
-constexpr bool has_contents(const Vma& vma) {
-  return vma.sharing == Sharing::kPrivate && (vma.object == nullptr || vma.perm.write()) &&
-         (vma.flags & kVmaDontDump) == 0;
+// What may have been written counts as anonymous, as on Linux what was.
+constexpr bool has_contents(const Vma& vma, u32 filter) {
+  const bool anonymous = vma.object == nullptr || vma.perm.write();
+  return vma.sharing == Sharing::kPrivate && (vma.flags & kVmaDontDump) == 0 &&
+         ((anonymous && (filter & kCoreAnonymous) != 0) ||
+          (vma.object != nullptr && (filter & kCoreOfFiles) != 0));
 }
 
 template <class Visit>
@@ -128,6 +133,7 @@ ThreadNote note_of(const Thread& thread, i32 signal, const UserRegisters& regist
           .children_system = to_timeval(process.of_children.system_ns),
           .registers = registers,
           .fs_base = &thread == &current() ? arch::fs_base() : thread.fs_base,
+          .gs_base = &thread == &current() ? arch::gs_base() : thread.context.gs_base,
           .has_fpu = &thread == &current() ? 1 : 0};
 }
 
@@ -206,6 +212,7 @@ void put_all(CoreFile& core, i32 signal, const UserRegisters& registers, HeapBuf
                                  .memory_bytes = 0,
                                  .align = 4};
   core.put(&notes, sizeof(notes));
+  const u32 filter = self.process->core_filter;
   const u64 contents_at = pages_to_bytes(bytes_to_pages(notes_at + notes_bytes));
   u64 offset = contents_at;
   for_each_vma(space, [&](const Vma& vma) {
@@ -216,7 +223,7 @@ void put_all(CoreFile& core, i32 signal, const UserRegisters& registers, HeapBuf
                                      .offset = offset,
                                      .address = vma.range.begin.value(),
                                      .physical = 0,
-                                     .file_bytes = has_contents(vma) ? bytes : 0,
+                                     .file_bytes = has_contents(vma, filter) ? bytes : 0,
                                      .memory_bytes = bytes,
                                      .align = kPageBytes};
     core.put(&segment, sizeof(segment));
@@ -231,7 +238,7 @@ void put_all(CoreFile& core, i32 signal, const UserRegisters& registers, HeapBuf
   });
   core.skip_to(contents_at);
   for_each_vma(space, [&](const Vma& vma) {
-    if (has_contents(vma)) put_contents(core, space, vma, page);
+    if (has_contents(vma, filter)) put_contents(core, space, vma, page);
   });
   core.end();
 }

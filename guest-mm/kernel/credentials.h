@@ -8,6 +8,7 @@
 
 #include "guest-mm/core/heap.h"
 #include "guest-mm/core/ref.h"
+#include "guest-mm/kernel/seccomp.h"
 #include "guest-mm/kernel/thread.h"
 
 namespace nopte::guest {
@@ -29,6 +30,7 @@ enum class Capability : u32 {
   kNetRaw = 13,
   kIpcLock = 14,
   kIpcOwner = 15,
+  kSysRawio = 17,
   kSysChroot = 18,
   kSysPtrace = 19,
   kSysPacct = 20,
@@ -97,6 +99,8 @@ struct Identity {
   CapabilitySet ambient = 0;
   u32 secure_bits = 0;
   bool no_new_privileges = false;
+  Seccomp seccomp = Seccomp::kOff;
+  Ref<SeccompFilter> filter;  // of Seccomp::kFilter
   bool operator==(const Identity&) const = default;
 
   [[nodiscard]] bool has(Capability capability) const {

@@ -10,6 +10,7 @@
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/files/aio.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/log.h"
 #include "guest-mm/kernel/new_image.h"
@@ -102,6 +103,9 @@ void become(Thread& self, NewImage& image) {
   self.process->exit_signal = kSIGCHLD;
   self.process->executed = true;
   drop_numbered_timers(*self.process);
+  if (self.process->aio_contexts != nullptr) [[unlikely]] {
+    files::drop_aio_contexts(*self.process);
+  }
   self.process->initial_stack = image.stack;
   self.process->barriers = 0;
   self.clear_child_tid = 0;
@@ -194,6 +198,21 @@ i64 load_path(const ExecRequest& request, ExecScratch& scratch, std::string_view
   return 0;
 }
 
+// As Linux reads the arguments before it looks at what it opened: what is wrong with these comes before what
+// is wrong with that.
+i64 error_of_program(const ExecRequest& request, const Program& program, i64 error) {
+  if (!program.opened) {
+    return error;
+  }
+  ProgramArguments arguments;
+  for (const u64 array : {request.arguments, request.environment}) {
+    if (const Result<u64> given = arguments.add_user_array(Gva{array}); !given) {
+      return errno_of_arguments(given.error());
+    }
+  }
+  return error;
+}
+
 i64 load_program(const ExecRequest& request, NewImage& image) {
   Scratch scratch;
   std::string_view path;
@@ -203,7 +222,7 @@ i64 load_program(const ExecRequest& request, NewImage& image) {
     return error;
   }
   if (const i64 error = find_program(scratch->program, within, place); error != 0) {
-    return error;
+    return error_of_program(request, scratch->program, error);
   }
   ProgramArguments arguments;
   const bool script = scratch->program.scripts != 0;

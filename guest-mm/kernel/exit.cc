@@ -4,6 +4,7 @@
 
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/kernel/credentials.h"
+#include "guest-mm/kernel/files/aio.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/files/pidfd.h"
 #include "guest-mm/kernel/futex.h"
@@ -98,10 +99,20 @@ void give_children_away(Process& process) {
   }
 }
 
-// The group's tie to its session goes with `leaving`: those of it that are stopped are told and go on
-// (POSIX, _exit).
-void release_orphans(i32 pgid, const Process* leaving) {
-  if (!orphaned_group(pgid, leaving)) {
+// Whether its parent holds its group to the session.
+bool ties_group(const Process& process) {
+  // Whoever came to init for want of a parent does not count; the jobs of an init that is a shell do.
+  const Process* const init = init_process();
+  const Process* const parent = process.parent;
+  return parent != nullptr && (parent != init || process.maker_tid == init->pid) &&
+         parent->pgid != process.pgid && parent->sid == process.sid;
+}
+
+// `tie` or its parent ends, which is `leaving`: if the group has no other tie to its session, those of it
+// that are stopped are told and go on (POSIX, _exit).
+void release_orphans(const Process& tie, const Process& leaving) {
+  const i32 pgid = tie.pgid;
+  if (!ties_group(tie) || !orphaned_group(pgid, &leaving)) {
     return;
   }
   if (any_of_group(pgid, [](const Process& process) { return process.stopped; })) {
@@ -113,13 +124,8 @@ void release_orphans(i32 pgid, const Process* leaving) {
 }  // namespace
 
 bool orphaned_group(i32 pgid, const Process* without) {
-  // Whoever came to init for want of a parent does not count; the jobs of an init that is a shell do.
-  const Process* const init = init_process();
   return !any_of_group(pgid, [&](const Process& process) {
-    const Process* const parent = process.parent;
-    return &process != without && !process.ended() && parent != nullptr && parent != without &&
-           (parent != init || process.maker_tid == init->pid) && parent->pgid != pgid &&
-           parent->sid == process.sid;
+    return &process != without && !process.ended() && process.parent != without && ties_group(process);
   });
 }
 
@@ -162,6 +168,9 @@ void end_process(Process& process) {
   if (process.timers != nullptr) [[unlikely]] {
     drop_timers(process);
   }
+  if (process.aio_contexts != nullptr) [[unlikely]] {
+    files::drop_aio_contexts(process);
+  }
   if (process.signals.pending.queue != nullptr) [[unlikely]] {
     drop_pending(process.signals.pending, ~SignalSet{0});
   }
@@ -177,12 +186,10 @@ void end_process(Process& process) {
     tty::leader_ended(process);
   }
   if (g_stopped_processes != 0) [[unlikely]] {
-    release_orphans(process.pgid, &process);
+    release_orphans(process, process);
     for (const Process* child = process.first_child; child != nullptr;) {
       const Process* const next = child->next_sibling;
-      if (child->pgid != process.pgid) {
-        release_orphans(child->pgid, &process);
-      }
+      release_orphans(*child, process);
       child = next;
     }
   }

@@ -136,6 +136,7 @@ void copy_process(Process& child, Process& parent, const CloneRequest& request) 
   child.io_flusher = parent.io_flusher;
   child.merges_memory = parent.merges_memory;
   child.oom_score_adj = parent.oom_score_adj;
+  child.core_filter = parent.core_filter;
   child.inherited_pages = current().space->pages();
   child.maker_tid = current().tid;
   if ((request.flags & kCloneParent) != 0) {

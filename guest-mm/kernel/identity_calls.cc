@@ -82,7 +82,8 @@ i64 sys_set_tid_address(const SyscallArgs& args) {
 }
 
 i64 sys_arch_prctl(const SyscallArgs& args) {
-  constexpr u64 kSetFs = 0x1002, kGetFs = 0x1003, kGetCpuid = 0x1011, kSetCpuid = 0x1012;
+  constexpr u64 kSetGs = 0x1001, kSetFs = 0x1002, kGetFs = 0x1003, kGetGs = 0x1004, kGetCpuid = 0x1011,
+                kSetCpuid = 0x1012;
   Thread& self = current();
   switch (args.a0 & 0xffff'ffff) {
     case kSetFs:
@@ -95,6 +96,15 @@ i64 sys_arch_prctl(const SyscallArgs& args) {
     case kGetFs:
       self.fs_base = arch::fs_base();
       return arch::copy_to_user(Gva{args.a1}, &self.fs_base, sizeof(self.fs_base)) ? 0 : -kEFAULT;
+    case kSetGs:
+      if (args.a1 >= kUserRange.end.value()) {
+        return -kEPERM;
+      }
+      return arch::set_gs_base(args.a1) ? 0 : not_built(args, "ARCH_SET_GS without FSGSBASE", -kEINVAL);
+    case kGetGs: {
+      const u64 base = arch::gs_base();
+      return arch::copy_to_user(Gva{args.a1}, &base, sizeof base) ? 0 : -kEFAULT;
+    }
     case kGetCpuid:
       return 1;  // it does not fault
     case kSetCpuid:

@@ -7,6 +7,8 @@
 #include "guest-mm/core/commit_limit.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/exec.h"
+#include "guest-mm/kernel/files/event_poll.h"
+#include "guest-mm/kernel/files/file_locks.h"
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/files/proc_texts.h"
 #include "guest-mm/kernel/files/tmpfs_limit.h"
@@ -153,6 +155,8 @@ void kernel_main(const BootInfo& boot) {
     log_line("aslr= takes a decimal number below 2^64");
     end_machine(kNoProgramStatus);
   }
+  files::set_epoll_limit(pages_to_bytes(memory.total_pages));
+  files::set_lock_limit(pages_to_bytes(memory.total_pages));
   files::set_tmpfs_limit(pages_to_bytes(memory.total_pages / 2));
   files::init();
   files::mount_initramfs(boot.initramfs, boot.initramfs_bytes);

@@ -36,6 +36,7 @@ enum Option : u32 {
   kGetThpDisable = 42,
   kAmbient = 47,
   kGetSeccomp = 21,
+  kSetSeccomp = 22,
   kGetTsc = 25,
   kSetTsc = 26,
   kSetTimerSlack = 29,
@@ -61,6 +62,18 @@ i64 put(u64 address, i32 value) {
 }
 
 bool valid_capability(u64 number) { return number <= kLastCapability; }
+
+// PR_TSC_ENABLE, PR_TSC_SIGSEGV.
+constexpr i32 kTscIsRead = 1, kTscFaults = 2;
+
+i64 set_time_stamps_fault(Thread& self, const SyscallArgs& args) {
+  if (args.a1 != kTscIsRead && args.a1 != kTscFaults) {
+    return -kEINVAL;
+  }
+  return arch::set_time_stamps_fault(self.context, args.a1 == kTscFaults)
+             ? 0
+             : not_built(args, "PR_TSC_SIGSEGV", -kEINVAL);
+}
 
 i64 set_name(Thread& self, u64 address) {
   char name[sizeof(self.comm)] = {};
@@ -206,6 +219,23 @@ i64 io_flusher(Process& process, const SyscallArgs& args, bool sets) {
   return process.io_flusher ? 1 : 0;
 }
 
+// Where the program's parts are told to lie: nobody looks there (kernel/sys.c, prctl_set_mm).
+i64 set_memory_map(const SyscallArgs& args) {
+  constexpr u64 kAuxiliary = 12, kMap = 14, kMapSize = 15;
+  constexpr u32 kMapBytes = 104;  // struct prctl_mm_map
+  const u64 option = args.a1;
+  if (args.a4 != 0 || (args.a3 != 0 && option != kAuxiliary && option != kMap && option != kMapSize)) {
+    return -kEINVAL;
+  }
+  if (option == kMapSize) {
+    return put(args.a2, kMapBytes);
+  }
+  if (option == kMap) {
+    return args.a3 != kMapBytes ? -kEINVAL : not_built(args, "PR_SET_MM_MAP", -kEINVAL);
+  }
+  return capable(Capability::kSysResource) ? not_built(args, "PR_SET_MM", -kEINVAL) : -kEPERM;
+}
+
 }  // namespace
 
 i64 sys_prctl(const SyscallArgs& args) {
@@ -269,11 +299,13 @@ i64 sys_prctl(const SyscallArgs& args) {
     case kAmbient:
       return change_ambient(args);
     case kGetSeccomp:
-      return 0;  // nothing is barred
+      return static_cast<i64>(identity().seccomp);
+    case kSetSeccomp:
+      return set_seccomp(args.a1, args.a2);
     case kGetTsc:
-      return put(args.a1, 1);  // PR_TSC_ENABLE
+      return put(args.a1, self.context.time_stamps_fault ? kTscFaults : kTscIsRead);
     case kSetTsc:
-      return args.a1 == 1 ? 0 : args.a1 == 2 ? not_built(args, "PR_TSC_SIGSEGV", -kEINVAL) : -kEINVAL;
+      return set_time_stamps_fault(self, args);
     case kSetTimerSlack:
       return set_timer_slack(self, static_cast<i64>(args.a1));
     case kGetTimerSlack:
@@ -286,7 +318,7 @@ i64 sys_prctl(const SyscallArgs& args) {
     case kGetMachineCheckKill:
       return args.a1 != 0 || more ? -kEINVAL : self.machine_check_kill;
     case kSetMemoryMap:
-      return capable(Capability::kSysResource) ? not_built(args, "PR_SET_MM", -kEINVAL) : -kEPERM;
+      return set_memory_map(args);
     case kGetTidAddress:
       return arch::copy_to_user(Gva{args.a1}, &self.clear_child_tid, sizeof(u64)) ? 0 : -kEFAULT;
     case kGetSpeculation:

@@ -3,6 +3,7 @@
 
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/process_groups.h"
 #include "guest-mm/kernel/scheduling.h"
 #include "guest-mm/kernel/syscall.h"
 
@@ -23,13 +24,17 @@ bool for_each_of(Whose whose, i32 id, Visit visit) {
   const i32 group = id == 0 ? current_process().pgid : id;
   const u32 user = id == 0 ? identity().user.real : static_cast<u32>(id);
   bool any = false;
-  for_each_thread([&](Thread& thread) {
-    if (thread.process != nullptr &&
-        (whose == Whose::kUser ? identity_of(thread).user.real == user : thread.process->pgid == group)) {
-      any = true;
-      visit(thread);
-    }
-  });
+  const auto visit_one = [&](Thread& thread) {
+    any = true;
+    visit(thread);
+  };
+  if (whose == Whose::kGroup) {
+    for_each_of_group(group, [&](Process& process) { process.for_each_thread(visit_one); });
+  } else {
+    for_each_thread([&](Thread& thread) {
+      if (thread.process != nullptr && identity_of(thread).user.real == user) visit_one(thread);
+    });
+  }
   return any;
 }
 

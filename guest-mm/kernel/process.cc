@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <new>
+#include <span>
 #include <utility>
 
+#include "guest-mm/core/heap.h"
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/pidfd.h"
 #include "guest-mm/kernel/process_groups.h"
@@ -22,13 +24,42 @@ u64 g_thread_count = 0;
 
 namespace {
 
-constexpr u32 kBuckets = 256;
-
-Thread* g_by_tid[kBuckets] = {};
+// Chains by number; as many as there are threads, or more, as far as memory goes.
+constexpr u32 kFirstBuckets = 256;
+Thread* g_first_by_tid[kFirstBuckets] = {};
+Thread** g_by_tid = g_first_by_tid;
+u32 g_buckets = kFirstBuckets;  // a power of two
 i32 g_last_id = 0;
 bool g_chosen_ids = false;  // somebody chose a number (clone3's set_tid)
 
-Thread*& bucket(i32 tid) { return g_by_tid[static_cast<u32>(tid) % kBuckets]; }
+Thread*& bucket(i32 tid) { return g_by_tid[static_cast<u32>(tid) & (g_buckets - 1)]; }
+
+void enter_by_tid(Thread& thread) {
+  thread.next_by_tid = bucket(thread.tid);
+  bucket(thread.tid) = &thread;
+}
+
+// Four times as many chains; without memory it stays as it is.
+[[gnu::cold, gnu::noinline]] void add_buckets() {
+  const u32 before = g_buckets, more = before * 4;
+  auto** const chains = static_cast<Thread**>(heap_alloc(more * sizeof(Thread*)));
+  if (chains == nullptr) {
+    return;
+  }
+  std::fill_n(chains, more, nullptr);
+  Thread** const old = std::exchange(g_by_tid, chains);
+  g_buckets = more;
+  for (u32 i = 0; i < before; ++i) {
+    for (Thread* thread = old[i]; thread != nullptr;) {
+      Thread* const next = thread->next_by_tid;
+      enter_by_tid(*thread);
+      thread = next;
+    }
+  }
+  if (old != g_first_by_tid) {
+    heap_free(old, before * sizeof(Thread*));
+  }
+}
 
 // Whether a thread, group or session bears the number.
 bool id_in_use(i32 id) {
@@ -76,9 +107,10 @@ inline void begin_thread(Thread& thread, i32 wanted) {
   thread.credentials->retain();
   thread.registers = &arch::user_registers(thread.stack_top);
   thread.tid = wanted == 0 ? next_id() : wanted;
-  thread.next_by_tid = bucket(thread.tid);
-  bucket(thread.tid) = &thread;
-  ++g_thread_count;
+  enter_by_tid(thread);
+  if (++g_thread_count > g_buckets) [[unlikely]] {
+    add_buckets();
+  }
 }
 
 }  // namespace
@@ -237,7 +269,7 @@ Process* find_process(i32 pid) {
 }
 
 void for_each_thread(FunctionRef<void(Thread&)> visit) {
-  for (Thread* thread : g_by_tid) {
+  for (Thread* thread : std::span(g_by_tid, g_buckets)) {
     while (thread != nullptr) {
       Thread* const next = thread->next_by_tid;
       visit(*thread);

@@ -15,6 +15,7 @@ namespace nopte::guest {
 
 struct PosixTimer;  // guest-mm/kernel/posix_timers.cc
 namespace files {
+class AioContext;  // guest-mm/kernel/files/aio.h
 class Inode;
 }  // namespace files
 namespace ipc {
@@ -30,6 +31,9 @@ enum class Ending : u8 {
   kExec,  // all but `survivor`
   kExit,  // all; exit_status is set
 };
+
+// What is in a core file, of private memory: /proc/<pid>/coredump_filter (core(5)).
+inline constexpr u16 kCoreAnonymous = 0x1, kCoreOfFiles = 0x4, kCoreKnown = 0x1ff, kCoreUsual = 0x33;
 
 struct Process {
   i32 pid = 0;
@@ -85,17 +89,19 @@ struct Process {
     Process* process = nullptr;
     u64 interval_ns = 0;
   };
-  Alarm alarm;                   // ITIMER_REAL
-  PosixTimer* timers = nullptr;  // the others; owned
+  Alarm alarm;                                // ITIMER_REAL
+  PosixTimer* timers = nullptr;               // the others; owned
+  files::AioContext* aio_contexts = nullptr;  // one reference to the first
 
   Limits* limits;  // one reference
 
   bool dumpable = true;  // prctl(2); others of its user may look into it
   bool child_subreaper = false;
-  bool io_flusher = false;      // prctl(2); kept and told
-  bool merges_memory = false;   // PR_SET_MEMORY_MERGE; kept, inherited and told
-  short oom_score_adj = 0;      // kept, inherited and told: nobody is chosen to end
-  i32 parent_death_signal = 0;  // 0: none
+  bool io_flusher = false;       // prctl(2); kept and told
+  bool merges_memory = false;    // PR_SET_MEMORY_MERGE; kept, inherited and told
+  short oom_score_adj = 0;       // kept, inherited and told: nobody is chosen to end
+  u16 core_filter = kCoreUsual;  // inherited
+  i32 parent_death_signal = 0;   // 0: none
 
   u32 barriers = 0;  // what membarrier(2) was told will be asked for; fork copies it
 

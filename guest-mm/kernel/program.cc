@@ -162,6 +162,7 @@ i64 find_program(Program& program, std::string_view path, const ProgramPlace& pl
     if (program.scripts == kMostScripts) {
       return -kELOOP;
     }
+    program.opened = true;
     files::File& file = *(program.main.file = std::move(*opened));
     const i64 header_bytes = read_file_header(program.main);
     const u8* const mark = program.main.header.ident;

@@ -45,6 +45,7 @@ struct Program {
   Image interpreter;  // ld.so, of a dynamic program
   char interpreter_path[elf::kLongestInterpreter];
   std::string_view interpreter_name;  // empty: the program names none
+  bool opened = false;                // the first file
   u32 scripts = 0;
   ScriptLine lines[kMostScripts];
 

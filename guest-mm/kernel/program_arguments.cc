@@ -94,11 +94,14 @@ Result<u64> ProgramArguments::add_user_array(Gva array, u64 skip) {
   if (array.value() == 0) {
     return count;
   }
-  for (u64 index = skip;; ++index) {
+  for (u64 index = 0;; ++index) {
     u64 pointer = 0;
     NOPTE_TRY(arch::copy_from_user(&pointer, array + index * kPointerBytes, sizeof(pointer)));
     if (pointer == 0) {
       return count;
+    }
+    if (index < skip) {
+      continue;
     }
     ++count;
     ++pointers_;

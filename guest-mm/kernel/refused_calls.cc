@@ -61,6 +61,22 @@ i64 sys_swapon(const SyscallArgs& args) {
 i64 sys_swapoff(const SyscallArgs& args) { return no_swap(args.a0); }
 
 // Accounting can be asked for, but nothing is written.
+// Who may is asked, but no port becomes a program's: under a hypervisor none could.
+i64 sys_iopl(const SyscallArgs& args) {
+  constexpr u32 kHighest = 3;
+  const u32 level = static_cast<u32>(args.a0);
+  return level > kHighest ? -kEINVAL : level != 0 && !capable(Capability::kSysRawio) ? -kEPERM : 0;
+}
+
+i64 sys_ioperm(const SyscallArgs& args) {
+  constexpr u64 kPorts = 65536;
+  const u64 end = args.a0 + args.a1;
+  if (end <= args.a0 || end > kPorts) {
+    return -kEINVAL;
+  }
+  return static_cast<u32>(args.a2) != 0 && !capable(Capability::kSysRawio) ? -kEPERM : 0;
+}
+
 i64 sys_acct(const SyscallArgs& args) {
   if (!capable(Capability::kSysPacct)) {
     return -kEPERM;

@@ -5,6 +5,7 @@
 #include "guest-mm/kernel/scheduler.h"
 #include "guest-mm/kernel/scheduling.h"
 #include "guest-mm/kernel/syscall.h"
+#include "guest-mm/kernel/system_settings.h"
 #include "guest-mm/kernel/time.h"
 
 namespace nopte::guest {
@@ -101,7 +102,12 @@ i64 sys_sched_rr_get_interval(const SyscallArgs& args) {
   if (thread == nullptr) {
     return -kESRCH;
   }
-  const Timespec slice = to_timespec(thread->scheduling.policy == kPolicyFifo ? 0 : kSliceNs);
+  constexpr u64 kNsPerMs = 1'000'000;
+  const u32 policy = thread->scheduling.policy;
+  const u64 slice_ns = policy == kPolicyFifo         ? 0
+                       : policy == kPolicyRoundRobin ? SystemSettings::sched_rr_timeslice_ms * kNsPerMs
+                                                     : kSliceNs;
+  const Timespec slice = to_timespec(slice_ns);
   return arch::copy_to_user(Gva{args.a1}, &slice, sizeof(slice)) ? 0 : -kEFAULT;
 }
 

@@ -49,6 +49,9 @@ void schedule();
 void make_runnable(Thread& thread);
 // Lets the others run first (sched_yield).
 void yield();
+// Between two steps of a call that may take long: what is due fires, and others get their turn when the slice
+// is up. The next step looks for signals.
+void give_way();
 
 // Number of runnable threads, the running one included.
 u64 runnable_threads();

@@ -208,8 +208,12 @@ UserSigInfo user_info(i32 signal, const SignalInfo& info) {
   constexpr SignalSet kFaults = signal_bit(kSIGILL) | signal_bit(kSIGTRAP) | signal_bit(kSIGBUS) |
                                 signal_bit(kSIGFPE) | signal_bit(kSIGSEGV);
   const bool fault = info.code > 0 && info.code < kSiKernel && (signal_bit(signal) & kFaults) != 0;
+  constexpr i32 kSysSeccomp = 1;
   if (fault) {
     out.address = info.value;
+  } else if (signal == kSIGSYS && info.code == kSysSeccomp) {  // where, which call, on which machine
+    out.address = info.value;
+    out.words[1] = static_cast<u32>(info.pid) | u64{info.uid} << 32;
   } else {
     out.words[0] = static_cast<u32>(info.pid) | u64{info.uid} << 32;
     out.words[1] = info.value;
@@ -309,17 +313,8 @@ i64 sys_rt_sigreturn(const SyscallArgs& args) {
       context.machine.rip >= kUserRange.end.value()) {
     return bad_frame();
   }
+  // As Linux: a refused FPU image is a fault of what is returned to, with its registers and its mask.
   const UserMachineContext& m = context.machine;
-  if (m.fpu_state != 0) {
-    // A prefix of a bad image must never reach the FPU: restored only when all of it was read.
-    if (!arch::copy_from_user(self.fpu.bytes, Gva{m.fpu_state}, kFpuFrameBytes)) {
-      arch::save_fpu(self.fpu);
-      return bad_frame();
-    }
-  } else {
-    arch::init_fpu(self.fpu);
-  }
-  if (!arch::restore_fpu(self.fpu)) return bad_frame();
   r = {.r15 = m.r15,
        .r14 = m.r14,
        .r13 = m.r13,
@@ -342,6 +337,13 @@ i64 sys_rt_sigreturn(const SyscallArgs& args) {
        .rsp = m.rsp,
        .ss = r.ss};
   set_blocked_signals(self, context.blocked);
+  // A prefix of a bad image must never reach the FPU: restored only when all of it was read.
+  const bool read =
+      m.fpu_state != 0 && arch::copy_from_user(self.fpu.bytes, Gva{m.fpu_state}, kFpuFrameBytes);
+  if (!read) {
+    arch::init_fpu(self.fpu);
+  }
+  if (!arch::restore_fpu(self.fpu) || (!read && m.fpu_state != 0)) return bad_frame();
   // As Linux: what is refused, as on the stack itself, is left as it is.
   (void)set_alternate_stack(self.signals.alternate, context.stack, m.rsp);
   return static_cast<i64>(m.rax);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "guest-mm/kernel/arch.h"
 #include "guest-mm/kernel/signal.h"
 #include "pvops/base/types.h"
 
@@ -25,6 +26,8 @@ struct UserSigInfo {
   };
 };
 static_assert(sizeof(UserSigInfo) == 128);
+template <>
+inline constexpr bool arch::kEveryByteIsTold<UserSigInfo> = true;  // by its words
 
 // As a program sees it.
 UserSigInfo user_info(i32 signal, const SignalInfo& info);
@@ -72,6 +75,9 @@ struct SignalFrame {
   UserContext context;
   UserSigInfo info;
 };
+static_assert(sizeof(SignalFrame) == 8 + sizeof(UserContext) + sizeof(UserSigInfo));
+template <>
+inline constexpr bool arch::kEveryByteIsTold<SignalFrame> = arch::kEveryByteIsTold<UserContext>;
 
 // The FPU image on the stack: an XSAVE area with x87, SSE and AVX state whose software bytes tell its
 // layout, and an end mark.

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/machine_end.h"
 #include "guest-mm/kernel/refusals.h"
 #include "guest-mm/kernel/spent.h"
@@ -26,6 +27,9 @@ constexpr std::array<SyscallHandler, kMostCalls> kHandlers = make_table();
 // What is called: the handlers themselves, as long as nobody wants to know how long they take.
 constinit std::array<SyscallHandler, kMostCalls> g_called = make_table();
 
+bool g_timed = false;
+bool g_checked = false;
+
 // A call that does not come back ends its thread, or another thread goes on in its place.
 i64 timed(const SyscallArgs& args) {
   Thread& self = current();
@@ -35,16 +39,39 @@ i64 timed(const SyscallArgs& args) {
   return result;
 }
 
+// Once somebody has asked for seccomp.
+i64 checked(const SyscallArgs& args) {
+  i64 answer = 0;
+  if (identity().seccomp != Seccomp::kOff && !seccomp_allows(args, answer)) {
+    return answer;
+  }
+  return g_timed ? timed(args) : kHandlers[args.registers.orig_rax](args);
+}
+
+i64 unknown_call(const SyscallArgs& args) {
+  i64 answer = 0;
+  const bool refused = identity().seccomp != Seccomp::kOff && !seccomp_allows(args, answer);
+  return refused ? answer : no_such_call(args);
+}
+
 }  // namespace
 
-void split_processor_time() { g_called.fill(&timed); }
+void split_processor_time() {
+  g_timed = true;
+  if (!g_checked) g_called.fill(&timed);
+}
+
+void check_calls_by_seccomp() {
+  g_checked = true;
+  g_called.fill(&checked);
+}
 
 void handle_syscall(UserRegisters& registers) {
   const u64 number = registers.orig_rax;
   const SyscallArgs args{registers.rdi, registers.rsi, registers.rdx, registers.r10,
                          registers.r8,  registers.r9,  registers};
   if (number >= kMostCalls) [[unlikely]] {
-    registers.rax = static_cast<u64>(no_such_call(args));
+    registers.rax = static_cast<u64>(unknown_call(args));
     return;
   }
   registers.rax = static_cast<u64>(g_called[number](args));

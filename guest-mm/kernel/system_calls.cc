@@ -22,8 +22,10 @@ struct SystemInfo {
   u64 total_bytes = 0, free_bytes = 0, shared_bytes = 0, buffer_bytes = 0, total_swap = 0, free_swap = 0;
   u16 processes = 0;
   u16 pad = 0;
+  u32 hole = 0;
   u64 total_high = 0, free_high = 0;
   u32 unit_bytes = 1;
+  u32 end = 0;
 };
 static_assert(sizeof(SystemInfo) == 112);
 

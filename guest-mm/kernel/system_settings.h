@@ -12,9 +12,12 @@ struct SystemSettings {
   static inline i32 core_uses_pid = 0;
   static inline i32 panic = 0;
   static inline i32 printk[4] = {7, 4, 1, 7};
+  static constexpr i32 kUsualRoundRobinMs = 100;
+  static inline i32 sched_rr_timeslice_ms = kUsualRoundRobinMs;  // sched_rr_get_interval tells it
   static inline i32 sched_rt_period_us = 1'000'000;
   static inline i32 sched_rt_runtime_us = 950'000;
   static inline u64 file_max = 9'223'372'036'854'775'807;
+  static inline i32 dir_notify_enable = 1;
   static inline i32 lease_break_time = 45;
   static inline i32 leases_enable = 1;
 };

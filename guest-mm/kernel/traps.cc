@@ -93,7 +93,7 @@ void handle_violation(UserRegisters&, Gva address, Access access, ViolationReaso
       break;
     case ViolationReason::kNoMemory:
       log_line("out of memory: process ", self.process->pid, " (", self.comm, ") at ", Hex{address.value()});
-      force_fault(kSIGBUS, kBusAdrerr, address.value());
+      force_signal(kSIGKILL, SignalInfo{.code = kSiKernel, .pid = 0, .value = 0});
       break;
     case ViolationReason::kPermission:
       if (fetches_past_end(*self.space, address, access)) {

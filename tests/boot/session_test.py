@@ -43,6 +43,11 @@ class CommandTest(unittest.TestCase):
             done = boot("--mode", "native", "--with", f"{folder}:/given", "--", "cat", "/given/deep/file")
         self.assertEqual((done.returncode, done.stdout.splitlines()[-1]), (0, b"found it"), done.stderr)
 
+    def test_programs_find_users_and_what_the_kernel_has(self):
+        done = boot("--mode", "native", "--", "sh", "-c",
+                    "grep -c ^CONFIG_FUTEX=y /boot/config-$(uname -r); id -u nobody; id -g daemon")
+        self.assertEqual((done.returncode, done.stdout.splitlines()[-3:]), (0, [b"1", b"65534", b"1"]), done.stderr)
+
     def test_counters_are_kept(self):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "counters"

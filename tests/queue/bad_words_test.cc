@@ -41,6 +41,17 @@ TEST_F(BadWordsTest, AWordMakesNothingUntouched) {
   EXPECT_EQ(queue_->head, queue_->tail);
 }
 
+// Nor does a map that was refused, of what is there.
+TEST_F(BadWordsTest, WhatIsMappedTwiceIsNotUntouched) {
+  map_heard(0, 4);
+  EXPECT_EQ(guest_.store(1, 1), kNone);
+  put(abi::Call::region_map, 0, 4, 3);
+  heard(a_);
+  put_unmap(0, 4);
+  heard(a_);
+  EXPECT_EQ(guest_.store(2, 1), kNone);
+}
+
 // What is dying gets no page, and what a guest never unmaps may be unmapped by a call.
 TEST_F(BadWordsTest, WhatIsDyingIsNotTouched) {
   map_heard(0, 4);

@@ -42,6 +42,10 @@ TEST_F(QueueTest, PartOfWhatIsQueuedIsUnmappedByACall) {
   EXPECT_EQ(guest_.store(0, 1), kNone);
   EXPECT_EQ(guest_.store(1, 1), kNoRegion);
   EXPECT_EQ(guest_.store(2, 1), kNone);
+  EXPECT_TRUE(map(a, 10, 3));
+  EXPECT_EQ(exits_of([&] { EXPECT_TRUE(unmap(a, 10)); }), 1u);
+  EXPECT_EQ(guest_.store(10, 1), kNoRegion);
+  EXPECT_EQ(guest_.store(11, 1), kNone);
 }
 
 TEST_F(QueueTest, OneOfManyIsTakenBack) {
@@ -168,6 +172,8 @@ TEST_F(QueueTest, ADestroyedSpaceLosesWhatWasQueued) {
   const SpaceId a = guest_.make_space();
   EXPECT_TRUE(map(a, 0));
   guest_.ops().space_destroy(a);
+  EXPECT_FALSE(map(a, 2)) << "nothing is queued for who is gone";
+  EXPECT_FALSE(unmap(a, 0)) << "nor taken back";
   const SpaceId again = guest_.make_active();
   ASSERT_EQ(again, a);
   EXPECT_EQ(guest_.store(0, 1), kNoRegion);
@@ -201,6 +207,13 @@ TEST(Queue, WhatIsQueuedNeedsNoMemory) {
     EXPECT_TRUE(reason == kNone || reason == kNoMemory) << n;
   }
   EXPECT_EQ(guest.store(1, 1), kNoRegion);
+  // Nor is more than that allowed: what is queued from now on is promised, too.
+  for (u64 n = 0; n < 2 * abi::kQueueSlots; ++n) {
+    const u64 page = 100 + 2 * n;
+    if (!guest.ops().region_map(a, anonymous(page, 1), 0)) continue;
+    if (n % 8 == 7) static_cast<void>(guest.ops().region_resident(a, at(0, 1)));
+    EXPECT_NE(guest.store(page, 1), kNoRegion) << n;
+  }
 }
 
 TEST(Queue, AHypervisorWithoutIsAskedByCalls) {
@@ -255,6 +268,7 @@ TEST_F(BadQueueTest, NonsenseIsLeftOut) {
   put(kMap, {kWindowRange.begin.value(), 1, 3, 0, 0});
   put(kMap, {kA.value(), ~u64{0}, 3, 0, 0});
   put(kMap, {kA.value(), 0, 3, 0, 0});
+  put(kMap, {kA.value(), (u64{1} << 52) + 1, 3, 0, 0});  // in bytes, one page
   put_map(1);
   put_map(1, 1);  // there is one
   EXPECT_EQ(guest_.store(0, 1), kNoRegion);
@@ -278,6 +292,22 @@ TEST_F(BadQueueTest, RightsThatAreLostAreNotQueued) {
   EXPECT_EQ(guest_.touch(kA + kPageBytes, Access::kRead), kNone);
   EXPECT_EQ(guest_.store(0, 2), kNone);
   EXPECT_EQ(guest_.touch(kA, Access::kExec), kPermission);
+  EXPECT_EQ(queue_->head, queue_->tail);
+}
+
+TEST_F(BadQueueTest, RightsOfMuchAndOfWindowsAreNotQueued) {
+  constexpr u64 kProtect = static_cast<u64>(abi::Call::region_protect);
+  EXPECT_TRUE(map(space_, 0, 2 * abi::kQueuedProtectPages, kPermNone));
+  put(kProtect, {kA.value(), abi::kQueuedProtectPages + 1, 3, 0, 0});
+  EXPECT_EQ(guest_.store(0, 1), kPermission);
+  put(kProtect, {kA.value(), abi::kQueuedProtectPages, 3, 0, 0});
+  EXPECT_EQ(guest_.store(0, 1), kNone);
+  const VaRange window = VaRange::of_pages(kWindowRange.begin, 1);
+  const RegionSpec shown{window, kPermR, Sharing::kShared, {}, guest_.make_object(1), 0};
+  EXPECT_TRUE(guest_.ops().region_map(SpaceId::kKernel, shown, kMapReplace));
+  queue_ = &guest_.queue(SpaceId::kKernel);
+  put(kProtect, {window.begin.value(), 1, 3, 0, 0});
+  EXPECT_EQ(guest_.touch(window.begin, Access::kWrite), kPermission);
   EXPECT_EQ(queue_->head, queue_->tail);
 }
 

@@ -79,6 +79,28 @@ TEST_F(UntouchedTest, NeighboursAreTouchedBeside) {
   EXPECT_EQ(guest_.load(14, value), kNoRegion);
 }
 
+// In whatever leaf table it lies.
+TEST_F(UntouchedTest, FarFromTheFirst) {
+  for (const u64 table : {1, 5, 62, 63, 64, 100}) {
+    const u64 page = 512 * table + 7;
+    map_heard(page, 4);
+    EXPECT_EQ(guest_.store(page + 1, 1), kNone);
+    EXPECT_EQ(unmap_exits(page, 4), 1u) << table;
+    EXPECT_EQ(guest_.store(page + 1, 1), kNoRegion);
+  }
+}
+
+TEST_F(UntouchedTest, WhatIsTooLongForAWordHasNone) {
+  for (const u64 pages : {abi::kMostWordPages, abi::kMostWordPages + 1}) {
+    EXPECT_TRUE(map(a_, 0, pages));
+    static_cast<void>(resident(a_, abi::kMostWordPages + 10));
+    const u64 word = guest_.queue(a_).words[abi::word_index(kA)];
+    EXPECT_EQ(word != 0, pages == abi::kMostWordPages);
+    EXPECT_EQ(unmap_exits(0, pages), word != 0 ? 0u : 1u);
+    EXPECT_EQ(guest_.store(1, 1), kNoRegion);
+  }
+}
+
 // Wherever it is touched, of leaf tables few and many.
 TEST_F(UntouchedTest, LongRegions) {
   for (const u64 pages : {u64{700}, u64{63 * 512}, u64{64 * 512}, u64{70 * 512}}) {

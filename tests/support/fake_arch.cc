@@ -175,5 +175,8 @@ bool restore_fpu(FpuState&) { return true; }
 void load_initial_fpu() {}
 void set_fs_base(u64) {}
 u64 fs_base() { return 0; }
+bool set_time_stamps_fault(KernelContext&, bool fault) { return !fault; }
+bool set_gs_base(u64) { return false; }
+u64 gs_base() { return 0; }
 
 }  // namespace nopte::guest::arch

@@ -53,11 +53,17 @@ i64 sys_copy_file_range(const SyscallArgs& args) {
   if (!in->readable() || !out->writable() || out->append()) {
     return -kEBADF;
   }
+  if (in->inode()->device_of_file_system() != out->inode()->device_of_file_system()) {
+    return -kEXDEV;
+  }
+  if (from + args.a4 < from || to + args.a4 < to) {
+    return -kEOVERFLOW;
+  }
   if (from > kLargestOffset || to > kLargestOffset) {
     return -kEINVAL;
   }
-  if (args.a4 > kLargestOffset - from || args.a4 > kLargestOffset - to) {
-    return -kEOVERFLOW;
+  if (to == kLargestOffset) {
+    return -kEFBIG;
   }
   const u64 end = in->end_bytes();
   const u64 bytes = std::min({args.a4, kTransferLimit, end > from ? end - from : 0});

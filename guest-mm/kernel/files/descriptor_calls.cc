@@ -37,6 +37,7 @@ enum Command : u32 {
   kGetLease = 1025,
   kNotifyDirectory = 1026,
   kDupFdQuery = 1027,
+  kCreatedQuery = 1028,
   kDupFdCloseOnExec = 1030,
   kSetPipeSize = 1031,
   kGetPipeSize = 1032,
@@ -120,7 +121,7 @@ i64 make_pipe_descriptors(u64 address, u32 flags) {
 // Those that a descriptor of O_PATH answers, too.
 bool asks_of_descriptor(u64 command) {
   const auto which = static_cast<u32>(command);
-  return which <= kGetFl || which == kDupFdQuery || which == kDupFdCloseOnExec;
+  return which <= kGetFl || which == kDupFdQuery || which == kCreatedQuery || which == kDupFdCloseOnExec;
 }
 
 i64 set_flags(File& file, u64 descriptor, u32 flags) {
@@ -211,11 +212,20 @@ i64 sys_creat(const SyscallArgs& args) {
 i64 sys_close(const SyscallArgs& args) { return current_files().table.close(static_cast<u32>(args.a0)); }
 
 i64 sys_close_range(const SyscallArgs& args) {
-  constexpr u64 kCloseOnExecOnly = 4;
+  constexpr u32 kUnshare = 2, kCloseOnExecOnly = 4;
+  const auto flags = static_cast<u32>(args.a2);
   const u64 first = static_cast<u32>(args.a0);
   const u64 last = static_cast<u32>(args.a1);
-  if (first > last || (args.a2 & ~(kCloseOnExecOnly | 2)) != 0) {
+  if (first > last || (flags & ~(kCloseOnExecOnly | kUnshare)) != 0) {
     return -kEINVAL;
+  }
+  Thread& self = current();
+  if ((flags & kUnshare) != 0 && self.files->table_shared()) {
+    Ref<ProcessFiles> own = self.files->clone(*self.directories);
+    if (!own) {
+      return -kENOMEM;
+    }
+    std::exchange(self.files, own.detach())->release_table();
   }
   FileTable& table = current_files().table;
   const u64 bound = table.bound();
@@ -223,7 +233,7 @@ i64 sys_close_range(const SyscallArgs& args) {
     if (table.get(descriptor) == nullptr) {
       continue;
     }
-    if (args.a2 & kCloseOnExecOnly) {
+    if ((flags & kCloseOnExecOnly) != 0) {
       table.set_close_on_exec(descriptor, CloseOnExec::kYes);
     } else {
       table.close(descriptor);
@@ -304,6 +314,8 @@ i64 sys_fcntl(const SyscallArgs& args) {
       const File* const other = file_of(args.a2);
       return other == nullptr ? -kEBADF : other == file ? 1 : 0;
     }
+    case kCreatedQuery:
+      return file->created ? 1 : 0;
     case kGetWriteHint:
     case kSetWriteHint:
       return write_hint(*file, static_cast<u32>(args.a1), args.a2);

@@ -89,6 +89,20 @@ i64 get_entries(const SyscallArgs& args) {
   return done != 0 ? static_cast<i64>(done) : error;
 }
 
+// The directory found, when the process may make it its own. Errors: that of the search, ENOTDIR, EACCES.
+ErrnoOr<Ref<Inode>> to_enter(ErrnoOr<Ref<Inode>> found) {
+  if (!found) {
+    return found;
+  }
+  if (!(*found)->is_directory()) {
+    return ErrnoFail(kENOTDIR);
+  }
+  if (const i64 error = permission(**found, kMayExecute); error != 0) {
+    return ErrnoFail(static_cast<Errno>(-error));
+  }
+  return found;
+}
+
 }  // namespace
 
 i64 sys_getdents(const SyscallArgs& args) { return get_entries<OldDirentHeader>(args); }
@@ -114,17 +128,11 @@ i64 sys_getcwd(const SyscallArgs& args) {
 }
 
 i64 sys_chdir(const SyscallArgs& args) {
-  ErrnoOr<Ref<Inode>> inode = inode_of_user_path(kCwd, args.a0, FinalLink::kFollow);
-  if (!inode) {
-    return negated(inode.error());
+  const ErrnoOr<Ref<Inode>> directory = to_enter(inode_of_user_path(kCwd, args.a0, FinalLink::kFollow));
+  if (!directory) {
+    return negated(directory.error());
   }
-  if (!(*inode)->is_directory()) {
-    return -kENOTDIR;
-  }
-  if (const i64 error = permission(**inode, kMayExecute); error != 0) {
-    return error;
-  }
-  current_directories().cwd = std::move(*inode);
+  current_directories().cwd = *directory;
   return 0;
 }
 
@@ -133,31 +141,23 @@ i64 sys_fchdir(const SyscallArgs& args) {
   if (file == nullptr) {
     return -kEBADF;
   }
-  if (!file->inode()->is_directory()) {
-    return -kENOTDIR;
+  const ErrnoOr<Ref<Inode>> directory = to_enter(Ref<Inode>(file->inode()));
+  if (!directory) {
+    return negated(directory.error());
   }
-  if (const i64 error = permission(*file->inode(), kMayExecute); error != 0) {
-    return error;
-  }
-  current_directories().cwd = Ref<Inode>(file->inode());
+  current_directories().cwd = *directory;
   return 0;
 }
 
 i64 sys_chroot(const SyscallArgs& args) {
-  ErrnoOr<Ref<Inode>> inode = inode_of_user_path(kCwd, args.a0, FinalLink::kFollow);
-  if (!inode) {
-    return negated(inode.error());
-  }
-  if (!(*inode)->is_directory()) {
-    return -kENOTDIR;
-  }
-  if (const i64 error = permission(**inode, kMayExecute); error != 0) {
-    return error;
+  const ErrnoOr<Ref<Inode>> directory = to_enter(inode_of_user_path(kCwd, args.a0, FinalLink::kFollow));
+  if (!directory) {
+    return negated(directory.error());
   }
   if (!capable(Capability::kSysChroot)) {
     return -kEPERM;
   }
-  current_directories().root = std::move(*inode);
+  current_directories().root = *directory;
   return 0;
 }
 

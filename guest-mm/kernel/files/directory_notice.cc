@@ -2,6 +2,7 @@
 
 #include "guest-mm/kernel/files/file_owner.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/system_settings.h"
 
 namespace nopte::guest::files {
 
@@ -23,6 +24,9 @@ i64 notice_directory(File& file, u64 descriptor, u32 what) {
   } kMeanings[] = {{0x1, kAccessed},           {0x2, kModified},
                    {0x4, kCreated | kMovedTo}, {0x8, kDeleted | kMovedFrom},
                    {0x10, kRenamed},           {0x20, kAttributes}};
+  if (SystemSettings::dir_notify_enable == 0) {
+    return -kEINVAL;
+  }
   if ((what & ~kRepeats) == 0) {
     if (file.owner) {
       file.owner->notice.reset();

@@ -49,9 +49,11 @@ Watch::Watch(EventPoll& of, Key what, const PolledEvent& event)
     next_of_file->link_of_file = &next_of_file;
   }
   *link_of_file = this;
+  ++owner.account().epoll_watches;
 }
 
 Watch::~Watch() {
+  --owner.account().epoll_watches;
   *link_of_file = next_of_file;
   if (next_of_file != nullptr) {
     next_of_file->link_of_file = link_of_file;
@@ -136,6 +138,9 @@ i64 EventPoll::add(Watch::Key key, const PolledEvent& event) {
   }
   if (watches_.find(key) != watches_.end()) {
     return -kEEXIST;
+  }
+  if (account_->epoll_watches >= static_cast<u64>(g_most_epoll_watches)) {
+    return -kENOSPC;
   }
   auto* const watch = make<Watch>(*this, key, event);
   if (watch == nullptr) {

@@ -14,11 +14,19 @@
 #include <compare>
 
 #include "guest-mm/kernel/files/anonymous_inode.h"
+#include "guest-mm/kernel/user_account.h"
 #include "guest-mm/kernel/wait_queue.h"
 
 namespace nopte::guest::files {
 
 class EventPoll;
+
+// /proc/sys/fs/epoll/max_user_watches
+inline constinit i64 g_most_epoll_watches = 0;
+// As Linux: what fits into a twenty-fifth of memory, where each takes 192 bytes.
+inline void set_epoll_limit(u64 memory_bytes) {
+  g_most_epoll_watches = static_cast<i64>(memory_bytes / 25 / 192);
+}
 
 // struct epoll_event
 struct [[gnu::packed]] PolledEvent {
@@ -56,14 +64,16 @@ class EventPoll final : public File {
  public:
   static constexpr AnonymousKind kKind = AnonymousKind::kEventPoll;
 
-  EventPoll(Ref<Inode> inode, u32 flags) : File(std::move(inode), flags) {}
+  EventPoll(Ref<Inode> inode, u32 flags, Ref<UserAccount> account)
+      : File(std::move(inode), flags), account_(std::move(account)) {}
   ~EventPoll() override;
 
   u32 poll() override;
   WaitQueue* poll_queue() override { return &changed_; }
 
   // The descriptor is open as that file. 0; -EEXIST, -ENOENT, -EPERM (nothing that can be waited for),
-  // -ELOOP, -ENOMEM, -EINVAL (of a watch that is exclusive); unchanged then.
+  // -ELOOP, -ENOMEM, -ENOSPC (its user has as many as there may be), -EINVAL (of a watch that is exclusive);
+  // unchanged then.
   i64 add(Watch::Key key, const PolledEvent& event);
   i64 modify(Watch::Key key, const PolledEvent& event);
   i64 remove(Watch::Key key);
@@ -74,6 +84,8 @@ class EventPoll final : public File {
 
   // The watch may have something to tell.
   void note_ready(Watch& watch);
+  // Whose watches these are.
+  [[nodiscard]] UserAccount& account() { return *account_; }
 
  private:
   struct KeyOf {
@@ -87,6 +99,7 @@ class EventPoll final : public File {
   u32 distance(Way way, const EventPoll* avoided);
   u32 distance_in(u64 walk, Way way, const EventPoll* avoided);
 
+  Ref<UserAccount> account_;
   boost::intrusive::set<Watch, boost::intrusive::key_of_value<KeyOf>> watches_;
   boost::intrusive::list<Watch> ready_;
   WaitQueue changed_;  // woken when something may be ready

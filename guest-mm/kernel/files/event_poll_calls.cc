@@ -1,4 +1,5 @@
 // epoll_create, epoll_ctl, epoll_wait and their kin.
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/event_poll.h"
 #include "guest-mm/kernel/files/timed_wait.h"
 
@@ -57,15 +58,20 @@ i64 check_exclusive(u32 operation, File& file, u32 events) {
   return operation == kAdd && refused ? -kEINVAL : 0;
 }
 
+i64 make_event_poll(u32 flags) {
+  Ref<UserAccount> account = UserAccount::of(identity().user.real);
+  return account ? insert_anonymous<EventPoll>(flags, std::move(account)) : -kENOMEM;
+}
+
 }  // namespace
 
 i64 sys_epoll_create(const SyscallArgs& args) {
-  return static_cast<i32>(args.a0) <= 0 ? -kEINVAL : insert_anonymous<EventPoll>(0);
+  return static_cast<i32>(args.a0) <= 0 ? -kEINVAL : make_event_poll(0);
 }
 
 i64 sys_epoll_create1(const SyscallArgs& args) {
   const auto flags = static_cast<u32>(args.a0);
-  return (flags & ~kOpenCloseOnExec) != 0 ? -kEINVAL : insert_anonymous<EventPoll>(flags);
+  return (flags & ~kOpenCloseOnExec) != 0 ? -kEINVAL : make_event_poll(flags);
 }
 
 i64 sys_epoll_ctl(const SyscallArgs& args) {

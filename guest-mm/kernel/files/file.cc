@@ -19,6 +19,8 @@ i64 File::write(IoBuffer, u64, u64, u64*) { return -kEINVAL; }
 i64 File::truncate(u64) { return -kEINVAL; }
 i64 File::allocate(u64, u64) { return 0; }
 i64 File::punch(u64, u64) { return -kEOPNOTSUPP; }
+bool File::splices_out() const { return inode_->as_anonymous() == nullptr; }
+bool File::splices_in() const { return inode_->as_anonymous() == nullptr; }
 i64 File::ioctl(u32, u64) { return -kENOTTY; }
 u32 File::poll() { return kPollIn | kPollOut | kPollReadNormal | kPollWriteNormal; }
 ErrnoOr<MemoryObject*> File::mmap_object(Perm, Sharing) { return ErrnoFail(kENODEV); }

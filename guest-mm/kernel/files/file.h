@@ -21,6 +21,7 @@ namespace nopte::guest::files {
 
 class Inode;
 class Inotify;
+class TextBuilder;
 class Pidfd;
 struct FileOwner;  // guest-mm/kernel/files/file_owner.h
 struct Watch;      // guest-mm/kernel/files/event_poll.h
@@ -49,6 +50,7 @@ class File : public RefCounted {
 
   Watch* first_watch = nullptr;  // by epoll; not owned
   UniquePtr<FileOwner> owner;    // null until somebody is to hear of it
+  bool created = false;          // by the open(2) that it is of (F_CREATED_QUERY)
 
   // Whether O_ASYNC means something.
   [[nodiscard]] virtual bool signals_events() const { return false; }
@@ -62,9 +64,9 @@ class File : public RefCounted {
   virtual ipc::PosixQueue* as_queue() { return nullptr; }
   // Whether the position means something (lseek, pread).
   [[nodiscard]] virtual bool seekable() const { return false; }
-  // Whether splice and sendfile can take bytes from it, or give it some.
-  [[nodiscard]] virtual bool splices_out() const { return true; }
-  [[nodiscard]] virtual bool splices_in() const { return true; }
+  // Whether splice and sendfile can take bytes from it, or give it some: not what gives numbers (eventfd).
+  [[nodiscard]] virtual bool splices_out() const;
+  [[nodiscard]] virtual bool splices_in() const;
   // Up to `bytes` from `offset`. Preconditions (here and in write): the access mode allows it. Bad memory:
   // -EFAULT if nothing was transferred, and nothing is lost.
   virtual i64 read(IoBuffer to, u64 bytes, u64 offset);
@@ -80,6 +82,8 @@ class File : public RefCounted {
   // Whether a seal forbids to write it, now and by mappings made from now on.
   [[nodiscard]] virtual bool sealed_for_writing() const { return false; }
   virtual i64 ioctl(u32 request, u64 argument);
+  // Lines of /proc/<pid>/fdinfo besides those that each file has.
+  virtual void add_info(TextBuilder&) const {}
   // Which of the events hold now.
   virtual u32 poll();
   // Woken when poll()'s answer may have changed; null: it never changes.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/inode.h"
 #include "guest-mm/kernel/scheduler.h"
 
@@ -14,11 +15,20 @@ bool overlap(const FileLock& one, const FileLock& other) {
   return one.first <= other.last && other.first <= one.last;
 }
 
-void insert(FileLock*& at, FileLock* lock) { lock->next = std::exchange(at, lock); }
+constinit u64 g_most = ~u64{0};
+constinit u64 g_held = 0;
+
+bool may_have_another() { return g_held < g_most || capable(Capability::kSysResource); }
+
+void insert(FileLock*& at, FileLock* lock) {
+  lock->next = std::exchange(at, lock);
+  ++g_held;
+}
 void erase(FileLock*& at) {
   FileLock* const gone = at;
   at = gone->next;
   destroy(gone);
+  --g_held;
 }
 
 // A process that waits for bytes; on its kernel stack while it does.
@@ -64,6 +74,8 @@ constinit Waiting* Waiting::g_first = nullptr;
 namespace {
 constinit FileLocks* g_all = nullptr;
 }
+
+void set_lock_limit(u64 memory_bytes) { g_most = memory_bytes / 8 / sizeof(FileLock); }
 
 FileLocks::FileLocks(Inode& of) : inode_(of), next_(std::exchange(g_all, this)) {}
 
@@ -137,7 +149,7 @@ i64 FileLocks::set_range(const FileLock& wanted, Wait wait) {
   if (wanted.type != LockType::kNone || !everything) {  // to unlock everything needs none
     one = UniquePtr(make<FileLock>());
     other = UniquePtr(make<FileLock>());
-    if (!one || !other) return -kENOLCK;
+    if (!one || !other || !may_have_another()) return -kENOLCK;
   }
   if (wanted.type != LockType::kNone) {
     const Waiting waiting(*this, wanted);
@@ -153,7 +165,7 @@ i64 FileLocks::set_range(const FileLock& wanted, Wait wait) {
 
 i64 FileLocks::set_whole(const FileLock& wanted, Wait wait) {
   UniquePtr<FileLock> lock(wanted.type == LockType::kNone ? nullptr : make<FileLock>());
-  if (wanted.type != LockType::kNone && !lock) return -kENOMEM;
+  if (wanted.type != LockType::kNone && (!lock || !may_have_another())) return -kENOMEM;
   for (const FileLock* held = wholes_; held != nullptr; held = held->next) {
     if (held->owner == wanted.owner && held->type == wanted.type) return 0;
   }

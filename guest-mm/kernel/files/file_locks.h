@@ -33,6 +33,9 @@ struct FileLock {
 
 class Inode;
 
+// Who has CAP_SYS_RESOURCE apart, nobody gets more locks once all together have so many: an eighth of memory.
+void set_lock_limit(u64 memory_bytes);
+
 class FileLocks {
  public:
   explicit FileLocks(Inode& of);
@@ -45,7 +48,8 @@ class FileLocks {
     return obstacle_in(ranges_, wanted);
   }
   // Makes the wanted bytes its owner's in that way, or not locked; what it had beside them stays. Errors, all
-  // without an effect: -kEAGAIN, -kEDEADLK (who is in the way waits for the owner), -kENOLCK (no memory),
+  // without an effect: -kEAGAIN, -kEDEADLK (who is in the way waits for the owner), -kENOLCK (no memory, or
+  // as many as there may be),
   // -kERESTARTSYS.
   i64 set_range(const FileLock& wanted, Wait wait);
   // flock(2). Errors: -kEAGAIN, -kERESTARTSYS, -kENOMEM; a lock of the other type is lost.

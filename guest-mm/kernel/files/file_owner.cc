@@ -48,14 +48,40 @@ bool may_tell(const FileOwner& owner, const Thread& target) {
 }
 
 template <class Target>
-void tell(const FileOwner& owner, Target& target, const Thread& its_thread, i32 descriptor, IoEvent event) {
-  if (!may_tell(owner, its_thread)) {
-    return;
-  }
+void tell(const FileOwner& owner, Target& target, i32 descriptor, IoEvent event) {
   const SignalInfo info{
       .code = event.code, .pid = static_cast<i32>(event.band), .value = static_cast<u32>(descriptor)};
   if (owner.signal == 0 || !send_signal(target, owner.signal, info)) {
     send_signal(target, kSIGIO, {.code = kSiKernel});
+  }
+}
+
+// Calls it with each process, or the thread, that is to hear.
+template <class Visit>
+void for_each_target(const FileOwner& owner, Visit visit) {
+  const auto to_process = [&](Process& process) {
+    if (!process.ended() && may_tell(owner, process.leader())) {
+      visit(process);
+    }
+  };
+  switch (owner.kind) {
+    case OwnerKind::kThread:
+      if (Thread* const thread = find_thread(owner.id); thread != nullptr && may_tell(owner, *thread)) {
+        visit(*thread);
+      }
+      break;
+    case OwnerKind::kProcess:
+      if (Process* const process = find_process(owner.id)) {
+        to_process(*process);
+      }
+      break;
+    case OwnerKind::kGroup:
+      for_each_process([&](Process& process) {
+        if (process.pgid == owner.id && owner.id != 0) {
+          to_process(process);
+        }
+      });
+      break;
   }
 }
 
@@ -109,25 +135,11 @@ i64 set_asynchronous(File& file, u64 descriptor, bool on) {
 }
 
 void signal_owner(const FileOwner& owner, i32 descriptor, IoEvent event) {
-  switch (owner.kind) {
-    case OwnerKind::kThread:
-      if (Thread* const thread = find_thread(owner.id)) {
-        tell(owner, *thread, *thread, descriptor, event);
-      }
-      break;
-    case OwnerKind::kProcess:
-      if (Process* const process = find_process(owner.id); process != nullptr && !process->ended()) {
-        tell(owner, *process, process->leader(), descriptor, event);
-      }
-      break;
-    case OwnerKind::kGroup:
-      for_each_process([&](Process& process) {
-        if (process.pgid == owner.id && owner.id != 0 && !process.ended()) {
-          tell(owner, process, process.leader(), descriptor, event);
-        }
-      });
-      break;
-  }
+  for_each_target(owner, [&](auto& target) { tell(owner, target, descriptor, event); });
+}
+
+void signal_urgent(const FileOwner& owner) {
+  for_each_target(owner, [](auto& target) { send_signal(target, kSIGURG, {.code = kSiKernel}); });
 }
 
 i64 set_owner_by_number(File& file, u64 number) {

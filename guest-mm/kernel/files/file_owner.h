@@ -47,6 +47,9 @@ i64 set_asynchronous(File& file, u64 descriptor, bool on);
 // Sends it, if somebody is to have it.
 void signal_owner(const FileOwner& owner, i32 descriptor, IoEvent event);
 
+// The same for a socket's bytes out of band: SIGURG.
+void signal_urgent(const FileOwner& owner);
+
 // fcntl's F_SETOWN, F_GETOWN, F_SETOWN_EX, F_GETOWN_EX, F_SETSIG, F_GETSIG.
 i64 set_owner_by_number(File& file, u64 number);
 i64 owner_number(const File& file);

@@ -125,7 +125,8 @@ i64 read_at(File& file, u64 offset, void* to, u64 bytes) {
 i64 path_of(const Inode& inode, char* out, u64 capacity, const Inode* root) {
   // From the end: names are found child by child.
   u64 begin = capacity;
-  for (const Inode* at = &inode; at != root && at->parent != at;) {
+  const Inode* at = &inode;
+  while (at != root && at->parent != at) {
     std::string_view name;
     if (g_mounts != nullptr) [[unlikely]] {
       while (const Mount* const mount = mount_at(*at)) {
@@ -145,6 +146,14 @@ i64 path_of(const Inode& inode, char* out, u64 capacity, const Inode* root) {
   }
   if (begin == capacity && capacity > 0) {
     out[--begin] = '/';
+  }
+  if (root != nullptr && at != root) {
+    constexpr std::string_view kOutside = "(unreachable)";
+    if (kOutside.size() > begin) {
+      return -kERANGE;
+    }
+    begin -= kOutside.size();
+    std::memcpy(out + begin, kOutside.data(), kOutside.size());
   }
   std::memmove(out, out + begin, capacity - begin);
   return static_cast<i64>(capacity - begin);

@@ -74,8 +74,9 @@ ErrnoOr<Ref<File>> open_executable(ProcessFiles& view, std::string_view path,
                                    FinalLink final = FinalLink::kFollow, Inode* start = nullptr);
 // Kernel-internal read, as pread: bytes read (short at the end of the file) or a negative errno.
 i64 read_at(File& file, u64 offset, void* to, u64 bytes);
-// Absolute path under which an inode was linked last, seen from `root` (null: the file system's), without a
-// terminator; the number of bytes, -kENOENT (not linked), or -kERANGE.
+// Absolute path under which an inode was linked last, seen from `root` (null: the file system's; what is not
+// below it begins with "(unreachable)"), without a terminator; the number of bytes, -kENOENT (not linked), or
+// -kERANGE.
 i64 path_of(const Inode& inode, char* out, u64 capacity, const Inode* root = nullptr);
 
 }  // namespace nopte::guest::files

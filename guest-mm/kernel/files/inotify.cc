@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "guest-mm/kernel/credentials.h"
+#include "guest-mm/kernel/files/text_builder.h"
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/scheduler.h"
 
@@ -12,11 +14,8 @@ namespace nopte::guest::files {
 namespace {
 
 constexpr u32 kOverflowed = 0x4000, kIgnored = 0x8000;
-constexpr u32 kExclUnlink = 0x400'0000, kMaskCreate = 0x1000'0000, kMaskAdd = 0x2000'0000,
-              kOneShot = 0x8000'0000;
+constexpr u32 kMaskCreate = 0x1000'0000, kMaskAdd = 0x2000'0000, kOneShot = 0x8000'0000;
 constexpr u32 kFionread = 0x541b;
-
-i32 g_instances = 0;
 
 class InotifyInode final : public Inode {
  public:
@@ -26,14 +25,21 @@ class InotifyInode final : public Inode {
 
 }  // namespace
 
+InotifyWatch::InotifyWatch(Inode& what, u32 wanted, Inotify& of, i32 its_number)
+    : InodeWatch(what, wanted), instance(of), number(its_number) {
+  ++of.account().inotify_watches;
+}
+InotifyWatch::~InotifyWatch() { --instance.account().inotify_watches; }
+
 void InotifyWatch::tell(u32 event, u32 cookie, std::string_view name) {
   instance.tell(*this, event, cookie, name);
 }
 void InotifyWatch::inode_ends() { instance.drop(*this); }
 
-Inotify::Inotify(Ref<Inode> inode, u32 flags) : File(std::move(inode), flags | kOpenReadOnly) {
+Inotify::Inotify(Ref<Inode> inode, u32 flags, Ref<UserAccount> account)
+    : File(std::move(inode), flags | kOpenReadOnly), account_(std::move(account)) {
   overflow_.event.mask = kOverflowed;
-  ++g_instances;
+  ++account_->inotify_instances;
 }
 
 Inotify::~Inotify() {
@@ -45,7 +51,7 @@ Inotify::~Inotify() {
   while (first_ != nullptr) {
     pop();
   }
-  --g_instances;
+  --account_->inotify_instances;
 }
 
 i64 Inotify::read(IoBuffer to, u64 bytes, u64) {
@@ -87,6 +93,16 @@ i64 Inotify::ioctl(u32 request, u64 argument) {
   return put_user(argument, static_cast<i32>(bytes));
 }
 
+// As show_mark_fhandle and its kin of fs/notify/fdinfo.c, without the handle.
+void Inotify::add_info(TextBuilder& out) const {
+  for (const InotifyWatch* watch = watches_; watch != nullptr; watch = watch->next_of_instance) {
+    const auto hex = [](u64 value) { return TextBuilder::Hex{value, 1}; };
+    out.add("inotify wd:", hex(static_cast<u32>(watch->number)), " ino:", hex(watch->inode.number),
+            " sdev:", hex(watch->inode.device_of_file_system()), " mask:", hex(watch->mask),
+            " ignored_mask:0 \n");
+  }
+}
+
 i64 Inotify::add(Inode& inode, u32 mask) {
   constexpr u32 kKept = kAllEvents | kExclUnlink | kOneShot;
   for (InotifyWatch* watch = watches_; watch != nullptr; watch = watch->next_of_instance) {
@@ -98,7 +114,7 @@ i64 Inotify::add(Inode& inode, u32 mask) {
       return watch->number;
     }
   }
-  if (g_watches >= static_cast<u32>(g_inotify_limits.watches)) {
+  if (account_->inotify_watches >= static_cast<u32>(g_inotify_limits.watches)) {
     return -kENOSPC;
   }
   auto* const watch = make<InotifyWatch>(inode, mask & kKept, *this, last_number_ + 1);
@@ -186,11 +202,13 @@ void Inotify::pop() {
 }
 
 ErrnoOr<Ref<File>> make_inotify(u32 flags) {
-  if (g_instances >= g_inotify_limits.instances) {
+  Ref<UserAccount> account = UserAccount::of(identity().user.effective);
+  if (account && account->inotify_instances >= static_cast<u32>(g_inotify_limits.instances)) {
     return ErrnoFail(kEMFILE);
   }
-  Ref<Inode> inode = make_counted<InotifyInode>();
-  Ref<File> file = inode ? Ref<File>(make_counted<Inotify>(std::move(inode), flags)) : Ref<File>();
+  Ref<Inode> inode = account ? make_counted<InotifyInode>() : Ref<InotifyInode>();
+  Ref<File> file =
+      inode ? Ref<File>(make_counted<Inotify>(std::move(inode), flags, std::move(account))) : Ref<File>();
   if (!file) {
     return ErrnoFail(kENOMEM);
   }

@@ -4,11 +4,12 @@
 #pragma once
 
 #include "guest-mm/kernel/files/notify.h"
+#include "guest-mm/kernel/user_account.h"
 #include "guest-mm/kernel/wait_queue.h"
 
 namespace nopte::guest::files {
 
-// /proc/sys/fs/inotify
+// /proc/sys/fs/inotify; instances and watches, of each user
 struct InotifyLimits {
   i32 queued_events = 16384;
   i32 instances = 128;
@@ -19,8 +20,8 @@ inline constinit InotifyLimits g_inotify_limits;
 class Inotify;
 
 struct InotifyWatch final : InodeWatch {
-  InotifyWatch(Inode& what, u32 wanted, Inotify& of, i32 its_number)
-      : InodeWatch(what, wanted), instance(of), number(its_number) {}
+  InotifyWatch(Inode& what, u32 wanted, Inotify& of, i32 its_number);
+  ~InotifyWatch() override;
   void tell(u32 event, u32 cookie, std::string_view name) override;
   void inode_ends() override;
 
@@ -40,11 +41,13 @@ static_assert(sizeof(InotifyEvent) == 16);
 
 class Inotify final : public File {
  public:
-  Inotify(Ref<Inode> inode, u32 flags);
+  Inotify(Ref<Inode> inode, u32 flags, Ref<UserAccount> account);
 
   Inotify* as_inotify() override { return this; }
+  [[nodiscard]] bool splices_out() const override { return false; }
   i64 read(IoBuffer to, u64 bytes, u64 offset) override;
   i64 ioctl(u32 request, u64 argument) override;
+  void add_info(TextBuilder& out) const override;
   u32 poll() override { return first_ != nullptr ? kPollIn | kPollReadNormal : 0; }
   [[nodiscard]] bool signals_events() const override { return true; }
   WaitQueue* poll_queue() override { return &arrived_; }
@@ -53,6 +56,8 @@ class Inotify final : public File {
   i64 add(Inode& inode, u32 mask);
   // -EINVAL: no such watch.
   i64 remove(i32 number);
+  // Whose it is, and whose watches.
+  [[nodiscard]] UserAccount& account() { return *account_; }
   // Takes a watch away, and says so.
   void drop(InotifyWatch& watch);
   // An event that the watch asked for.
@@ -74,6 +79,7 @@ class Inotify final : public File {
   // Takes it out of both lists.
   void forget(InotifyWatch& watch);
 
+  Ref<UserAccount> account_;
   InotifyWatch* watches_ = nullptr;
   i32 last_number_ = 0;
   Queued* first_ = nullptr;

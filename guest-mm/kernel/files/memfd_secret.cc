@@ -17,6 +17,8 @@ class SecretFile final : public File {
   explicit SecretFile(TmpfsFile& pages) : File(Ref<Inode>(&pages), kOpenReadWrite), pages_(pages) {}
 
   [[nodiscard]] bool is_secret() const override { return true; }
+  [[nodiscard]] bool splices_out() const override { return false; }
+  [[nodiscard]] bool splices_in() const override { return false; }
   // It is given a size once.
   i64 truncate(u64 bytes) override { return pages_.size_bytes() != 0 ? -kEINVAL : pages_.truncate(bytes); }
   i64 allocate(u64, u64) override { return -kEOPNOTSUPP; }

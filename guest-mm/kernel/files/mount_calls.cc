@@ -2,6 +2,7 @@
 // from the start, and asking for them again changes nothing.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/call_support.h"
@@ -133,30 +134,35 @@ i64 sys_umount2(const SyscallArgs& args) {
   if ((flags & ~(kForce | kDetach | kExpire | kNoFollow)) != 0) {
     return -kEINVAL;
   }
+  g_walks_use_mounts = false;
   ErrnoOr<Ref<Inode>> where =
       inode_of_user_path(kCwd, args.a0, (flags & kNoFollow) != 0 ? FinalLink::kStay : FinalLink::kFollow);
+  if (where) {
+    *where = over_mounts(std::move(*where));
+  }
+  g_walks_use_mounts = true;
   if (!where) {
     return negated(where.error());
   }
   if (!capable(Capability::kSysAdmin)) {
     return -kEPERM;
   }
-  *where = over_mounts(std::move(*where));
   Mount* const mount = mount_at(**where);
   if (mount == nullptr) {
     return is_first_mount(**where) ? -kEBUSY : -kEINVAL;
   }
-  if ((flags & kExpire) != 0) {
-    if ((flags & (kForce | kDetach)) != 0) {
-      return -kEINVAL;
-    }
-    if (!mount->expiring) {
-      mount->expiring = true;
-      return -kEAGAIN;
-    }
+  if ((flags & kExpire) != 0 && (flags & (kForce | kDetach)) != 0) {
+    return -kEINVAL;
   }
   *where = nullptr;
-  return unmount(*mount, (flags & kDetach) != 0);
+  if (is_busy(*mount, (flags & kDetach) != 0 ? Users::kDoNotCount : Users::kCount)) {
+    return -kEBUSY;
+  }
+  if ((flags & kExpire) != 0 && !std::exchange(mount->expiring, true)) {
+    return -kEAGAIN;
+  }
+  unmount(*mount);
+  return 0;
 }
 
 // Nothing can take the place of the first file system.

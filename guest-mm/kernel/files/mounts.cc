@@ -7,6 +7,7 @@
 namespace nopte::guest::files {
 
 Mount* g_mounts = nullptr;
+bool g_walks_use_mounts = true;
 
 namespace {
 
@@ -39,9 +40,10 @@ bool uses(const Thread& thread, const TmpfsInstance& instance) {
 }  // namespace
 
 Ref<Inode> over_mounts(Ref<Inode> inode) {
-  for (const Mount* mount = g_mounts; mount != nullptr;) {
+  for (Mount* mount = g_mounts; mount != nullptr;) {
     if (mount->point == inode) {
       inode = mount->root;
+      mount->expiring = mount->expiring && !g_walks_use_mounts;
       mount = g_mounts;  // another may lie over it
     } else {
       mount = mount->next;
@@ -78,17 +80,18 @@ i64 mount_tmpfs(Inode& point, std::string_view source, u32 flags, u32 mode) {
   return 0;
 }
 
-i64 unmount(Mount& mount, bool lazily) {
+bool is_busy(const Mount& mount, Users users) {
   bool busy = false;
   for (const Mount* other = g_mounts; other != nullptr; other = other->next) {
     busy = busy || other->point->instance.get() == mount.instance.get();
   }
-  if (!lazily) {
+  if (users == Users::kCount) {
     for_each_thread([&](const Thread& thread) { busy = busy || uses(thread, *mount.instance); });
   }
-  if (busy) {
-    return -kEBUSY;
-  }
+  return busy;
+}
+
+void unmount(Mount& mount) {
   Mount** link = &g_mounts;
   while (*link != &mount) {
     link = &(*link)->next;
@@ -97,7 +100,6 @@ i64 unmount(Mount& mount, bool lazily) {
   mount.root->parent = mount.root->as_directory();
   mount.instance->root = nullptr;
   destroy(&mount);
-  return 0;
 }
 
 }  // namespace nopte::guest::files

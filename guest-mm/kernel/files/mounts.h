@@ -22,11 +22,14 @@ struct Mount : HeapAllocated {
   Ref<Inode> root;
   Ref<TmpfsInstance> instance;
   char source[64] = {};
-  bool expiring = false;
+  bool expiring = false;  // nobody used it since umount2(MNT_EXPIRE)
   Mount* next = nullptr;
 };
 
 extern Mount* g_mounts;  // the last one first
+
+// Whether a walk through a mount is a use of it: not umount2's own.
+extern bool g_walks_use_mounts;
 
 // What lies over the inode: it, or the root of what is mounted there.
 [[gnu::noinline]] Ref<Inode> over_mounts(Ref<Inode> inode);
@@ -45,7 +48,10 @@ inline u32 mode_for_exec(const Inode& inode) {
 
 // A new tmpfs over the directory, whose root has that mode. Errors: kENOMEM.
 i64 mount_tmpfs(Inode& point, std::string_view source, u32 flags, u32 mode);
-// Takes it away. -kEBUSY: somebody uses it, and did not ask for it to go when nobody does.
-i64 unmount(Mount& mount, bool lazily);
+// Whether something is mounted below it, or, if that counts, somebody uses it.
+enum class Users : bool { kDoNotCount, kCount };
+bool is_busy(const Mount& mount, Users users);
+// Takes it away. Precondition: nothing is mounted below it.
+void unmount(Mount& mount);
 
 }  // namespace nopte::guest::files

@@ -68,6 +68,7 @@ i64 remove_entry(PathTarget& target) {
     if (!is_directory) {
       notify_links(*target.inode);
     }
+    notify_last_name(*target.inode, *target.directory, target.name());
     target.inode = nullptr;
     notify_entry(*target.directory, target.name(), kDeleted, is_directory);
   }

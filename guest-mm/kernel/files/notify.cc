@@ -33,10 +33,34 @@ void send(Inode& inode, u32 event, u32 cookie, std::string_view name) {
   }
 }
 
+constexpr u32 kOnChildren = kAccessed | kModified | kAttributes | kClosedWritable | kClosedOther | kOpened;
+
+struct LastName final : InodeWatch {
+  LastName(Inode& of, Inode& was_in, std::string_view text)
+      : InodeWatch(of, kOnChildren), directory(&was_in), bytes(text.copy(name, sizeof name)) {}
+  void tell(u32 event, u32, std::string_view) override {
+    for (InodeWatch* watch = directory->watches; watch != nullptr;) {
+      InodeWatch* const next = watch->next_of_inode;
+      if ((watch->mask & event & kOnChildren) != 0 && (watch->mask & kExclUnlink) == 0) {
+        watch->tell(event, 0, {name, bytes});
+      }
+      watch = next;
+    }
+  }
+  void inode_ends() override { delete this; }
+
+  Ref<Inode> directory;
+  char name[255];
+  u64 bytes;
+};
+
 }  // namespace
 
+void remember_last_name(Inode& inode, Inode& directory, std::string_view name) {
+  static_cast<void>(make<LastName>(inode, directory, name));
+}
+
 void notify_watches(Inode& inode, u32 event) {
-  constexpr u32 kOnChildren = kAccessed | kModified | kAttributes | kClosedWritable | kClosedOther | kOpened;
   const u32 told = event | (inode.is_directory() ? kIsDirectory : 0);
   Directory* const parent = inode.parent;
   std::string_view name;
@@ -65,6 +89,7 @@ void notify_watches_of_move(Inode& moved, Inode& from, std::string_view name, In
   }
   if (replaced != nullptr) {
     send(*replaced, kAttributes | kind, 0, {});
+    notify_last_name(*replaced, to, new_name);
   }
   send(moved, kMovedSelf, 0, {});
 }

@@ -18,6 +18,8 @@ inline constexpr u32 kAccessed = 0x1, kModified = 0x2, kAttributes = 0x4, kClose
 // A new name in the same directory; inotify knows nothing of it.
 inline constexpr u32 kRenamed = 0x1000;
 inline constexpr u32 kIsDirectory = 0x4000'0000;
+// Of a directory's watch: nothing of what has no name any more.
+inline constexpr u32 kExclUnlink = 0x400'0000;
 
 // How many watches there are.
 inline constinit u32 g_watches = 0;
@@ -46,6 +48,9 @@ struct InodeWatch : HeapAllocated {
 void drop_watches(Inode& inode);
 void notify_watches(Inode& inode, u32 event);
 void notify_own_watches(Inode& inode, u32 event);
+// The last name of an inode went: as long as it is open, the directory that it was in hears of it by that
+// name. When memory is short it does not.
+void remember_last_name(Inode& inode, Inode& directory, std::string_view name);
 void notify_watches_of_entry(Inode& directory, std::string_view name, u32 event, u32 cookie);
 void notify_watches_of_move(Inode& moved, Inode& from, std::string_view name, Inode& to,
                             std::string_view new_name, Inode* replaced);
@@ -66,6 +71,11 @@ inline i64 told(File& file, u32 event, i64 done) {
 inline void notify_links(Inode& inode) {
   if (g_watches != 0) [[unlikely]] {
     notify_own_watches(inode, kAttributes);
+  }
+}
+inline void notify_last_name(Inode& inode, Inode& directory, std::string_view name) {
+  if (g_watches != 0 && inode.links == 0 && directory.watches != nullptr) [[unlikely]] {
+    remember_last_name(inode, directory, name);
   }
 }
 // An entry was made (kCreated) or went (kDeleted).

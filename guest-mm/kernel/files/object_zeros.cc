@@ -4,6 +4,7 @@
 
 #include "guest-mm/core/kernel_windows.h"
 #include "guest-mm/kernel/arch.h"
+#include "guest-mm/kernel/scheduler.h"
 
 namespace nopte::guest::files {
 
@@ -13,20 +14,30 @@ alignas(8) constinit const u8 kZeroPage[kPageBytes] = {};
 
 }  // namespace
 
-Result<void> zero_object_pages(MemoryObject& object, u64 first, u64 pages) {
+Result<void> zero_object_pages(MemoryObject& object, u64 first, u64 pages, const PageRuns* written) {
   if (first >= object.pages()) return {};
+  const Ref<MemoryObject> held(&object);
   const u64 end = first + std::min(pages, object.pages() - first);
   KernelWindow window;
   NOPTE_TRY(window.open(object));
-  for (u64 at = first; at < end; at += kMostResident) {
-    const u64 count = std::min(kMostResident, end - at);
+  u64 count = 0;
+  for (u64 at = first; at < end; at += count) {
+    if (written != nullptr) {
+      at = std::min(written->next_in(at).value_or(end), end);
+      if (at == end) break;
+    }
+    count =
+        std::min({kMostResident, end - at, written != nullptr ? written->next_out(at) - at : kMostResident});
     const VaRange shown = VaRange::of_pages(Gva{reinterpret_cast<u64>(window.at(pages_to_bytes(at)))}, count);
     const auto resident = mm_ops().region_resident(SpaceId::kKernel, shown);
     if (!resident) return Fail(resident.error());
     for (u64 page = 0; page < count; ++page) {
       if ((*resident >> page & 1) == 0) continue;
-      NOPTE_TRY(arch::copy_fallible(window.at(pages_to_bytes(at + page)), kZeroPage, kPageBytes));
+      const auto zeroed = arch::copy_fallible(window.at(pages_to_bytes(at + page)), kZeroPage, kPageBytes);
+      if (!zeroed && zeroed.error() == Status::kPastEnd) return {};  // it was cut meanwhile
+      NOPTE_TRY(zeroed);
     }
+    give_way();
   }
   return {};
 }

@@ -123,6 +123,7 @@ ErrnoOr<Ref<File>> open_found(ProcessFiles& view, Ref<Inode> found, u32 flags, u
     return ErrnoFail(kEINVAL);
   }
   if (file) {
+    (*file)->created = created;
     notify(inode, kOpened);
   }
   if (file && !created && (flags & kOpenTruncate) && inode.is_regular()) {

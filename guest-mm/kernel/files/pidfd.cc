@@ -1,5 +1,6 @@
 #include "guest-mm/kernel/files/pidfd.h"
 
+#include "guest-mm/kernel/files/text_builder.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/scheduler.h"
 
@@ -30,6 +31,11 @@ u32 Pidfd::poll() {
   }
   const bool ended = of_ == Of::kThread ? watched->state == ThreadState::kEnded : watched->process->ended();
   return ended ? kPollIn | kPollReadNormal : 0;
+}
+
+void Pidfd::add_info(TextBuilder& out) const {
+  const i32 id = thread() == nullptr ? -1 : thread()->tid;
+  out.add("Pid:\t", id, "\nNSpid:\t", id, '\n');
 }
 
 Ref<File> make_pidfd(Thread& thread, Pidfd::Of of, u32 flags) {

@@ -38,7 +38,10 @@ class Pidfd final : public File {
   Pidfd(const Ref<ThreadWatch>& watch, Of of, u32 flags);
 
   Pidfd* as_pidfd() override { return this; }
+  [[nodiscard]] bool splices_out() const override { return false; }
+  [[nodiscard]] bool splices_in() const override { return false; }
   u32 poll() override;
+  void add_info(TextBuilder& out) const override;
   WaitQueue* poll_queue() override { return &watch_.changed; }
   [[nodiscard]] Of of() const { return of_; }
   [[nodiscard]] Thread* thread() const { return watch_.thread(); }

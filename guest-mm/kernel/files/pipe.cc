@@ -60,7 +60,14 @@ bool writes(u32 flags) { return (flags & kOpenAccessMask) != kOpenReadOnly; }
 
 }  // namespace
 
-PipeLimits g_pipe_limits;
+bool PipeInode::begin() {
+  const u64 bytes = pages_.begin();
+  if (bytes == 0) {
+    return false;
+  }
+  ring.set_capacity(bytes);
+  return true;
+}
 
 void PipeInode::attach(u32 flags) {
   if (reads(flags)) {
@@ -81,6 +88,10 @@ void PipeInode::detach(u32 flags) {
   }
   if (writes(flags) && --writers == 0) {
     wake(readers_queue);
+  }
+  if (readers == 0 && writers == 0) {
+    ring = PipeRing();
+    pages_.end();
   }
 }
 
@@ -130,6 +141,9 @@ i64 PipeInode::set_capacity(u64 bytes) {
   }
   if (rounded < ring.occupied()) {
     return -kEBUSY;
+  }
+  if (!pages_.change(rounded / kPageBytes, rounded > ring.capacity())) {
+    return -kEPERM;
   }
   const bool was_full = ring.room() < PipeRing::kAtomicBytes;
   ring.set_capacity(rounded);
@@ -228,8 +242,13 @@ ErrnoOr<Ref<File>> PipeInode::open(u32 flags) {
   if (named && writes(flags) && !reads(flags) && (flags & kOpenNonBlock) && readers == 0) {
     return ErrnoFail(kENXIO);
   }
+  const bool first = readers == 0 && writers == 0;
+  if (first && !begin()) {
+    return ErrnoFail(kENOMEM);
+  }
   Ref<File> end = make_counted<PipeEnd>(*this, flags);
   if (!end) {
+    if (first) pages_.end();
     return ErrnoFail(kENOMEM);
   }
   if (!named || (flags & kOpenNonBlock) || (reads(flags) && writes(flags))) {
@@ -248,7 +267,7 @@ ErrnoOr<Ref<File>> PipeInode::open(u32 flags) {
 
 ErrnoOr<PipeEnds> make_pipe(u32 flags) {
   const Ref<PipeInode> pipe = make_counted<PipeInode>(0600u, PipeInode::Named::kNo);
-  if (!pipe) {
+  if (!pipe || !pipe->begin()) {
     return ErrnoFail(kENFILE);
   }
   PipeEnds ends{make_counted<PipeEnd>(*pipe, (flags & ~kOpenDirect) | kOpenReadOnly),

@@ -2,18 +2,11 @@
 #pragma once
 
 #include "guest-mm/kernel/files/inode.h"
+#include "guest-mm/kernel/files/pipe_pages.h"
 #include "guest-mm/kernel/files/pipe_ring.h"
 #include "guest-mm/kernel/wait_queue.h"
 
 namespace nopte::guest::files {
-
-// /proc/sys/fs/pipe-*. The pages of a user are not counted.
-struct PipeLimits {
-  u64 largest_bytes = 1 << 20;  // beyond it one needs CAP_SYS_RESOURCE
-  u64 soft_user_pages = 16384;
-  u64 hard_user_pages = 0;
-};
-extern PipeLimits g_pipe_limits;
 
 inline constexpr u64 kMostPipeBytes = u64{1} << 31;
 // The capacity that one gets for asking for `bytes`, at most kMostPipeBytes.
@@ -53,7 +46,10 @@ class PipeInode final : public Inode {
   i64 read_packet(IoBuffer to, u64 bytes);
   // With kOpenDirect, packet by packet.
   i64 write_packets(IoBuffer from, u64 bytes, u32 flags);
+  // Before its first end is made. False: its user has as many pages in pipes as it may.
+  [[nodiscard]] bool begin();
   void attach(u32 flags);
+  // With the last end goes what nobody read.
   void detach(u32 flags);
 
   PipeRing ring;
@@ -73,13 +69,15 @@ class PipeInode final : public Inode {
   i64 read_now(IoBuffer to, u64 bytes);
   i64 wait_for_a_writer(u32 flags);
   i64 wait_for_a_reader(u64 bytes, u32 flags);
+
+  PipePages pages_;
 };
 
 struct PipeEnds {
   Ref<File> read_end;
   Ref<File> write_end;
 };
-// flags: kOpenNonBlock, kOpenDirect. kENFILE: no memory.
+// flags: kOpenNonBlock, kOpenDirect. kENFILE: no memory, or no more for this user.
 ErrnoOr<PipeEnds> make_pipe(u32 flags);
 // Null: no memory.
 Ref<Inode> make_fifo(u32 permissions);

@@ -10,13 +10,13 @@ namespace nopte::guest::files {
 
 namespace {
 
-class ProcFile final : public ProcInode<Inode> {
+class ProcFile final : public TextInode {
  public:
-  ProcFile(u64 inode_number, ProcText make) : ProcInode(kModeRegular | 0444, inode_number), make_(make) {}
-  ErrnoOr<Ref<File>> open(u32 flags) override {
-    TextBuilder text;
+  ProcFile(u64 inode_number, ProcText make) : TextInode(kModeRegular | 0444, inode_number), make_(make) {}
+  ErrnoOr<Ref<File>> open(u32 flags) override { return open_text(*this, flags); }
+  i64 tell(TextBuilder& text, u64) override {
     make_(text);
-    return open_text(*this, flags, std::move(text));
+    return 0;
   }
 
  private:
@@ -57,6 +57,7 @@ struct SystemEntry {
   ProcText make;
 };
 constexpr const SettingTree* kTrees[] = {&kProcSys, &kProcSysVIpc, &kProcNet};
+constexpr std::string_view kLinks[] = {"self", "thread-self"};
 constexpr SystemEntry kSystemFiles[] = {
     {"meminfo", proc_meminfo}, {"uptime", proc_uptime},
     {"loadavg", proc_loadavg}, {"mounts", proc_mounts},
@@ -81,8 +82,13 @@ class ProcRoot final : public ProcDirectory {
       }
       ++index;
     }
-    if (name == "self") {
+    if (name == kLinks[0]) {
       return made<ProcLink>(index, Digits(current_process().pid).text());
+    }
+    if (name == kLinks[1]) {
+      TextBuilder text;
+      text.add(current_process().pid, "/task/", current().tid);
+      return text.failed() ? ErrnoFail(kENOMEM) : made<ProcLink>(index + 1, text.text());
     }
     for (const SettingTree* tree : kTrees) {
       if (tree->name == name) {
@@ -91,30 +97,30 @@ class ProcRoot final : public ProcDirectory {
     }
     // Not listed: nothing that reads all of /proc comes across it.
     if (name == "sysrq-trigger") {
-      return made<SysrqTrigger>(index + 1);
+      return made<SysrqTrigger>(index + 2);
     }
     if (name == "nopte") {
-      return made<ProcFile>(index + 2, proc_nopte);
+      return made<ProcFile>(index + 3, proc_nopte);
     }
     return ErrnoFail(kENOENT);
   }
   void iterate(u64 cookie, DirectoryVisitor visit) override {
     constexpr u64 kFiles = std::size(kSystemFiles);
-    constexpr u64 kFixed = kFiles + 1 + std::size(kTrees);
+    constexpr u64 kTreesFrom = kFiles + std::size(kLinks);
+    constexpr u64 kFixed = kTreesFrom + std::size(kTrees);
     u64 index = cookie - 2;
     for (; index < kFiles; ++index) {
       if (!visit(kSystemFiles[index].name, kFileNumbers + index, kModeRegular, index + 3)) {
         return;
       }
     }
-    if (index == kFiles) {
-      if (!visit("self", kFileNumbers + index, kModeSymlink, index + 3)) {
+    for (; index < kTreesFrom; ++index) {
+      if (!visit(kLinks[index - kFiles], kFileNumbers + index, kModeSymlink, index + 3)) {
         return;
       }
-      ++index;
     }
     for (; index < kFixed; ++index) {
-      const SettingTree& tree = *kTrees[index - kFiles - 1];
+      const SettingTree& tree = *kTrees[index - kTreesFrom];
       if (!visit(tree.name, tree.first_number + tree.rows.size(), kModeDirectory, index + 3)) {
         return;
       }
@@ -141,12 +147,11 @@ class ProcRoot final : public ProcDirectory {
 
 }  // namespace
 
-ErrnoOr<Ref<File>> open_text(Inode& inode, u32 flags, TextBuilder text) {
+ErrnoOr<Ref<File>> open_text(TextInode& inode, u32 flags, u64 of) {
   if ((flags & kOpenAccessMask) != kOpenReadOnly) {
     return ErrnoFail(kEACCES);
   }
-  Ref<File> file =
-      text.failed() ? nullptr : make_counted<TextFile>(Ref<Inode>(&inode), flags, std::move(text));
+  Ref<File> file = make_counted<TextFile>(Ref<Inode>(&inode), flags, inode, of);
   if (!file) {
     return ErrnoFail(kENOMEM);
   }

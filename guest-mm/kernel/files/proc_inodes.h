@@ -28,27 +28,48 @@ class ProcInode : public Base {
   [[nodiscard]] u64 device_of_file_system() const override { return kProcDevice; }
 };
 
-// An open file whose text was made when it was opened.
+// A file whose text is made when it is read from its beginning, so that who keeps it open sees what is then.
+class TextInode : public ProcInode<Inode> {
+ public:
+  using ProcInode::ProcInode;
+  // Appends the text; `of`: what open_text was given. Answers 0 or a negative errno, which the read answers.
+  virtual i64 tell(TextBuilder& text, u64 of) = 0;
+};
+
 class TextFile : public File {
  public:
-  TextFile(Ref<Inode> inode, u32 flags, TextBuilder text)
-      : File(std::move(inode), flags), text_(std::move(text)) {}
+  TextFile(Ref<Inode> inode, u32 flags, TextInode& source, u64 of)
+      : File(std::move(inode), flags), source_(source), of_(of) {}
   [[nodiscard]] bool seekable() const override { return true; }
   i64 read(IoBuffer to, u64 bytes, u64 offset) override {
-    const std::string_view text = text_.text();
-    if (offset >= text.size() || bytes == 0) {
-      return 0;
+    if (bytes == 0) return 0;
+    if (offset == 0 || !told_) {
+      if (const i64 error = tell(); error != 0) return error;
     }
+    const std::string_view text = text_.text();
+    if (offset >= text.size()) return 0;
     const IoBuffer::Copied copied = to.put(text.data() + offset, std::min(bytes, text.size() - offset));
     return copied.bytes != 0 ? static_cast<i64>(copied.bytes) : to_errno(copied.status);
   }
 
  private:
+  i64 tell() {
+    TextBuilder text;
+    if (const i64 error = source_.tell(text, of_); error != 0) return error;
+    if (text.failed()) return -kENOMEM;
+    text_ = std::move(text);
+    told_ = true;
+    return 0;
+  }
+
+  TextInode& source_;  // the file's inode
+  u64 of_;
+  bool told_ = false;
   TextBuilder text_;
 };
 
-// The same. Errors: kEACCES (to be written), kENOMEM.
-ErrnoOr<Ref<File>> open_text(Inode& inode, u32 flags, TextBuilder text);
+// The same, for reading. Errors: kEACCES (to be written), kENOMEM.
+ErrnoOr<Ref<File>> open_text(TextInode& inode, u32 flags, u64 of = 0);
 
 // A link with a text, and for what has no path, straight to the inode.
 class ProcLink final : public ProcInode<Inode> {

@@ -1,4 +1,5 @@
 // /proc/<pid> and /proc/<pid>/task/<tid>: directories of a process and of a thread.
+#include "guest-mm/core/address_space.h"
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/proc_inodes.h"
 #include "guest-mm/kernel/files/proc_texts.h"
@@ -13,13 +14,25 @@ struct ThreadEntry {
   u32 permissions = 0444;
   i64 (*write)(Thread& thread, std::string_view text) = nullptr;  // null: nobody may
   bool inspects = false;                                          // is only for who may inspect the thread
+  i64 (*ioctl)(const Thread& thread, u32 request, u64 argument) = nullptr;
 };
 
-// An open one that may be written, too.
-class WrittenFile final : public TextFile {
+// An open one that may be written or asked more, too: asked as long as the thread is in the space that it had
+// then.
+class LiveFile final : public TextFile {
  public:
-  WrittenFile(Ref<Inode> inode, u32 flags, i32 tid, const ThreadEntry& entry, TextBuilder text)
-      : TextFile(std::move(inode), flags, std::move(text)), tid_(tid), entry_(entry) {}
+  LiveFile(TextInode& inode, u32 flags, u64 of, const Thread& thread, const ThreadEntry& entry)
+      : TextFile(Ref<Inode>(&inode), flags, inode, of),
+        tid_(thread.tid),
+        serial_(thread.space == nullptr ? 0 : thread.space->serial()),
+        entry_(entry) {}
+  i64 ioctl(u32 request, u64 argument) override {
+    if (entry_.ioctl == nullptr) return TextFile::ioctl(request, argument);
+    const Thread* const thread = find_thread(tid_);
+    return thread == nullptr || thread->space == nullptr || thread->space->serial() != serial_
+               ? -kESRCH
+               : entry_.ioctl(*thread, request, argument);
+  }
   i64 write(IoBuffer from, u64 bytes, u64 offset, u64* end) override {
     char text[32];
     const u64 looked_at = std::min(bytes, sizeof text);
@@ -35,13 +48,14 @@ class WrittenFile final : public TextFile {
 
  private:
   i32 tid_;
+  u64 serial_;
   const ThreadEntry& entry_;
 };
 
-class ProcThreadFile final : public ProcInode<Inode> {
+class ProcThreadFile final : public TextInode {
  public:
   ProcThreadFile(u64 inode_number, i32 tid, ProcScope scope, const ThreadEntry& entry)
-      : ProcInode(kModeRegular | entry.permissions, inode_number), tid_(tid), scope_(scope), entry_(entry) {}
+      : TextInode(kModeRegular | entry.permissions, inode_number), tid_(tid), scope_(scope), entry_(entry) {}
   i64 truncate(u64 bytes) override { return entry_.write != nullptr ? 0 : ProcInode::truncate(bytes); }
   ErrnoOr<Ref<File>> open(u32 flags) override {
     Thread* const thread = find_thread(tid_);
@@ -51,45 +65,66 @@ class ProcThreadFile final : public ProcInode<Inode> {
     if (entry_.inspects && !may_inspect(*thread)) {
       return ErrnoFail(kEACCES);
     }
-    TextBuilder text;
-    entry_.make(text, *thread, scope_);
-    if (entry_.write == nullptr || (flags & kOpenAccessMask) == kOpenReadOnly) {
-      return open_text(*this, flags, std::move(text));
+    const bool written = (flags & kOpenAccessMask) != kOpenReadOnly;
+    if (written ? entry_.write == nullptr : entry_.ioctl == nullptr) {
+      return open_text(*this, flags, identity(*thread));
     }
-    Ref<File> file = text.failed()
-                         ? nullptr
-                         : make_counted<WrittenFile>(Ref<Inode>(this), flags, tid_, entry_, std::move(text));
+    Ref<File> file = make_counted<LiveFile>(*this, flags, identity(*thread), *thread, entry_);
     if (!file) return ErrnoFail(kENOMEM);
     return file;
   }
+  i64 tell(TextBuilder& text, u64 of) override {
+    Thread* const thread = find_thread(tid_);
+    if (thread == nullptr) return -kESRCH;
+    if (identity(*thread) == of) {
+      entry_.make(text, *thread, scope_);
+      return 0;
+    }
+    return entry_.inspects ? 0 : -kESRCH;
+  }
 
  private:
+  // Rights were asked for a program's memory, so that the next program's is not shown; else a number is used
+  // again.
+  [[nodiscard]] u64 identity(const Thread& thread) const {
+    if (!entry_.inspects) return thread.process->started_ns;
+    return thread.space != nullptr ? thread.space->serial() : 0;
+  }
+
   i32 tid_;
   ProcScope scope_;
   const ThreadEntry& entry_;
 };
 
 // /proc/<pid>/fdinfo/<descriptor>
-class DescriptorInfo final : public ProcInode<Inode> {
+class DescriptorInfo final : public TextInode {
  public:
   DescriptorInfo(u64 inode_number, i32 tid, u32 descriptor)
-      : ProcInode(kModeRegular | 0444, inode_number), tid_(tid), descriptor_(descriptor) {}
+      : TextInode(kModeRegular | 0444, inode_number), tid_(tid), descriptor_(descriptor) {}
   ErrnoOr<Ref<File>> open(u32 flags) override {
+    const Thread* const thread = find_thread(tid_);
+    if (described(thread) == nullptr) return ErrnoFail(kENOENT);
+    if (!may_inspect(*thread)) return ErrnoFail(kEACCES);
+    return open_text(*this, flags, thread->process->started_ns);
+  }
+  i64 tell(TextBuilder& text, u64 of) override {
     constexpr u32 kLargeFile = 0100000, kCloseOnExec = 02000000;  // Linux sets the first for every file
     const Thread* const thread = find_thread(tid_);
-    const File* const file =
-        thread == nullptr || thread->files == nullptr ? nullptr : thread->files->table.get(descriptor_);
-    if (file == nullptr) return ErrnoFail(kENOENT);
-    if (!may_inspect(*thread)) return ErrnoFail(kEACCES);
+    File* const file = described(thread);
+    if (file == nullptr || thread->process->started_ns != of) return -kENOENT;
     const u32 told = (file->flags() & ~kCloseOnExec) | kLargeFile |
                      (thread->files->table.close_on_exec(descriptor_) ? kCloseOnExec : 0);
-    TextBuilder text;
     text.add("pos:\t", file->position, "\nflags:\t0", TextBuilder::Octal{told, 1}, "\nmnt_id:\t1\nino:\t",
              file->inode() == nullptr ? 0 : file->inode()->number, '\n');
-    return open_text(*this, flags, std::move(text));
+    file->add_info(text);
+    return 0;
   }
 
  private:
+  [[nodiscard]] File* described(const Thread* thread) const {
+    return thread == nullptr || thread->files == nullptr ? nullptr : thread->files->table.get(descriptor_);
+  }
+
   i32 tid_;
   u32 descriptor_;
 };
@@ -143,7 +178,7 @@ class DescriptorDirectory final : public ProcDirectory {
 };
 
 constexpr ThreadEntry kThreadFiles[] = {
-    {.name = "maps", .make = proc_process_maps, .inspects = true},
+    {.name = "maps", .make = proc_process_maps, .inspects = true, .ioctl = query_mapping},
     {"limits", proc_process_limits},
     {"stat", proc_process_stat},
     {"statm", proc_process_statm},
@@ -153,6 +188,8 @@ constexpr ThreadEntry kThreadFiles[] = {
     {.name = "environ", .make = proc_process_environ, .permissions = 0400, .inspects = true},
     {.name = "io", .make = proc_process_io, .permissions = 0400, .inspects = true},
     {"oom_score_adj", proc_process_oom_score_adj, 0644, set_proc_oom_score_adj},
+    {"timerslack_ns", proc_process_timer_slack, 0666, set_proc_timer_slack, true},
+    {"coredump_filter", proc_process_core_filter, 0644, set_proc_core_filter},
     {"mountinfo", [](TextBuilder& out, Thread&, ProcScope) { proc_mountinfo(out); }},
     {"mounts", [](TextBuilder& out, Thread&, ProcScope) { proc_mounts(out); }},
     {.name = "smaps", .make = proc_process_smaps, .inspects = true},

@@ -90,14 +90,11 @@ void add_map(TextBuilder& out, const Thread& thread, const Vma& vma) {
           vma.perm.read() ? 'r' : '-', vma.perm.write() ? 'w' : '-', vma.perm.exec() ? 'x' : '-',
           vma.sharing == Sharing::kShared ? 's' : 'p', ' ', TextBuilder::Hex{vma.offset_bytes, 8});
   if (vma.object != nullptr) {
-    out.add(" 00:02 ", vma.object->inode(), ' ');
+    out.add(" 00:", TextBuilder::Hex{kMapsDeviceMinor, 2}, ' ', vma.object->inode(), ' ');
   } else {
     out.add(" 00:00 0 ");
   }
-  const std::string_view name = vma.object != nullptr       ? vma.object->name()
-                                : is_heap(thread, vma)      ? std::string_view("[heap]")
-                                : vma.flags & kVmaGrowsDown ? std::string_view("[stack]")
-                                                            : std::string_view();
+  const std::string_view name = mapping_name(thread, vma);
   if (!name.empty()) {
     out.pad_to(line, kNameColumn);
     out.add(name);
@@ -193,8 +190,16 @@ void add_strings(TextBuilder& out, const Thread& thread, StackStrings which) {
   }
 }
 
-template <class Add>
-void for_each_vma(const Thread& thread, Add add) {
+}  // namespace
+
+std::string_view mapping_name(const Thread& thread, const Vma& vma) {
+  return vma.object != nullptr       ? vma.object->name()
+         : is_heap(thread, vma)      ? std::string_view("[heap]")
+         : vma.flags & kVmaGrowsDown ? std::string_view("[stack]")
+                                     : std::string_view();
+}
+
+void for_each_mapping(const Thread& thread, FunctionRef<void(const Vma&)> visit) {
   if (thread.space == nullptr) {
     return;
   }
@@ -206,19 +211,17 @@ void for_each_vma(const Thread& thread, Add add) {
          vma = space.at_or_after(whole.range.end)) {
       whole.range.end = vma->range.end;
     }
-    add(whole);
+    visit(whole);
   }
 }
 
-}  // namespace
-
 void proc_process_maps(TextBuilder& out, Thread& thread, ProcScope) {
-  for_each_vma(thread, [&](const Vma& vma) { add_map(out, thread, vma); });
+  for_each_mapping(thread, [&](const Vma& vma) { add_map(out, thread, vma); });
 }
 
 // What is known of it: whose pages are whose, and which were written, is the business of whoever owns paging.
 void proc_process_smaps(TextBuilder& out, Thread& thread, ProcScope) {
-  for_each_vma(thread, [&](const Vma& vma) {
+  for_each_mapping(thread, [&](const Vma& vma) {
     const auto kib = [](u64 pages) { return TextBuilder::Padded{pages_to_bytes(pages) >> 10, 8}; };
     add_map(out, thread, vma);
     out.add("Size:           ", kib(vma.range.pages()), " kB\nKernelPageSize: ", kib(1),
@@ -291,9 +294,10 @@ void proc_process_status(TextBuilder& out, Thread& thread, ProcScope) {
   mask("\nCapEff:\t", identity.effective);
   mask("\nCapBnd:\t", identity.bounding);
   mask("\nCapAmb:\t", identity.ambient);
-  out.add(
-      "\nNoNewPrivs:\t", identity.no_new_privileges ? 1 : 0,
-      "\nSeccomp:\t0\nCpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
+  out.add("\nNoNewPrivs:\t", identity.no_new_privileges ? 1 : 0, "\nSeccomp:\t",
+          static_cast<u32>(identity.seccomp), "\nSeccomp_filters:\t",
+          identity.filter ? identity.filter->depth() : 0,
+          "\nCpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
   const Spent spent = spent_by(thread);
   out.add("voluntary_ctxt_switches:\t", spent.voluntary(), "\nnonvoluntary_ctxt_switches:\t", spent.preempted,
           '\n');

@@ -2,6 +2,8 @@
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/core/commit_limit.h"
 #include "guest-mm/kernel/credentials.h"
+#include "guest-mm/kernel/files/aio.h"
+#include "guest-mm/kernel/files/event_poll.h"
 #include "guest-mm/kernel/files/file_table.h"
 #include "guest-mm/kernel/files/inotify.h"
 #include "guest-mm/kernel/files/permission.h"
@@ -17,7 +19,6 @@
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/random.h"
 #include "guest-mm/kernel/randomize.h"
-#include "guest-mm/kernel/scheduler.h"
 #include "guest-mm/kernel/system_settings.h"
 #include "guest-mm/kernel/tty/pty.h"
 
@@ -56,6 +57,29 @@ i64 set_pipe_max_size(std::string_view text) {
   return 0;
 }
 
+// What is not above 0 is the default.
+i64 set_round_robin_slice(std::string_view text) {
+  using Row = NumberRow<System::sched_rr_timeslice_ms, std::numeric_limits<i32>::min()>;
+  const i64 error = Row::write(text);
+  if (System::sched_rr_timeslice_ms <= 0) System::sched_rr_timeslice_ms = System::kUsualRoundRobinMs;
+  return error;
+}
+
+// Of each period at most all of it (kernel/sched/rt.c, sched_rt_global_validate).
+using PeriodRow = NumberRow<System::sched_rt_period_us, 1>;
+using RuntimeRow = NumberRow<System::sched_rt_runtime_us, -1>;
+template <class Row>
+i64 set_real_time(std::string_view text) {
+  const i32 period = System::sched_rt_period_us, runtime = System::sched_rt_runtime_us;
+  i64 error = Row::write(text);
+  if (error == 0 && System::sched_rt_runtime_us > System::sched_rt_period_us) error = -kEINVAL;
+  if (error != 0) {
+    System::sched_rt_period_us = period;
+    System::sched_rt_runtime_us = runtime;
+  }
+  return error;
+}
+
 constexpr Setting kRows[] = {
     // kernel
     NOPTE_FIXED("kernel/cap_last_cap", "40"),
@@ -89,9 +113,10 @@ constexpr Setting kRows[] = {
     {"kernel/random/uuid", [](TextBuilder& out) { Uuid().add_to(out); }},
     NOPTE_FIXED("kernel/random/write_wakeup_threshold", "256"),
     number<g_randomize_va_space, std::numeric_limits<i32>::min()>("kernel/randomize_va_space"),
-    {"kernel/sched_rr_timeslice_ms", [](TextBuilder& out) { out.add(kSliceNs / 1'000'000, '\n'); }},
-    number<System::sched_rt_period_us, 1>("kernel/sched_rt_period_us"),
-    number<System::sched_rt_runtime_us, -1>("kernel/sched_rt_runtime_us"),
+    {"kernel/sched_rr_timeslice_ms", [](TextBuilder& out) { out.add(System::sched_rr_timeslice_ms, '\n'); },
+     set_round_robin_slice},
+    {"kernel/sched_rt_period_us", PeriodRow::read, set_real_time<PeriodRow>},
+    {"kernel/sched_rt_runtime_us", RuntimeRow::read, set_real_time<RuntimeRow>},
     number<ipc::g_sem_limits>("kernel/sem"),
     number<ipc::g_shm_limits.pages, 0, ~u64{0}>("kernel/shmall"),
     number<ipc::g_shm_limits.bytes, 0, ~u64{0}>("kernel/shmmax"),
@@ -100,6 +125,10 @@ constexpr Setting kRows[] = {
     number<g_most_threads, 20, 0x3fff'ffff>("kernel/threads-max"),
     {"kernel/version", [](TextBuilder& out) { out.add(g_system_names.version, '\n'); }},
     // fs
+    number<g_aio.most>("fs/aio-max-nr"),
+    {"fs/aio-nr", [](TextBuilder& out) { out.add(u64{g_aio.requests}, '\n'); }},
+    number<System::dir_notify_enable, std::numeric_limits<i32>::min()>("fs/dir-notify-enable"),
+    number<g_most_epoll_watches, 0, std::numeric_limits<i64>::max()>("fs/epoll/max_user_watches"),
     number<System::file_max, 0, std::numeric_limits<i64>::max()>("fs/file-max"),
     number<g_inotify_limits.queued_events>("fs/inotify/max_queued_events"),
     number<g_inotify_limits.instances>("fs/inotify/max_user_instances"),

@@ -295,7 +295,8 @@ i64 sys_readahead(const SyscallArgs& args) {
     return -kEBADF;
   }
   const u32 type = file->inode()->type();
-  return type == kModeRegular && file->inode()->as_tmpfs_file() != nullptr ? 0 : -kEINVAL;
+  const bool has_pages = type == kModeRegular && file->inode()->as_tmpfs_file() != nullptr;
+  return has_pages && !file->is_secret() ? 0 : -kEINVAL;
 }
 
 // Everything is where it is written to.

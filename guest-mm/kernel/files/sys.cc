@@ -1,4 +1,4 @@
-// /sys: the few files that C libraries and allocators read. One processor, one node.
+// /sys: the few files that C libraries, allocators and tests read. One processor, one node.
 #include "guest-mm/kernel/files/setting.h"
 
 namespace nopte::guest::files {
@@ -37,6 +37,8 @@ constexpr std::string_view kEnabled[] = {"always", "madvise", "never"};
 constexpr std::string_view kDefrag[] = {"always", "defer", "defer+madvise", "madvise", "never"};
 constexpr std::string_view kShmem[] = {"always", "within_size", "advise", "never", "deny", "force"};
 constinit u32 g_enabled = 0, g_defrag = 3, g_shmem = 3;
+// Nobody looks for equal pages; what would tune it is kept and told.
+constinit u32 g_ksm_run = 0, g_ksm_pages = 100, g_ksm_sleep_ms = 20;
 
 constexpr Setting kRows[] = {
     NOPTE_FIXED("devices/system/cpu/online", "0"),
@@ -54,6 +56,14 @@ constexpr Setting kRows[] = {
     NOPTE_FIXED("devices/system/node/node0/cpulist", "0"),
     NOPTE_FIXED("devices/system/node/node0/cpumap", "1"),
     NOPTE_FIXED("devices/system/node/node0/distance", "10"),
+    number<g_ksm_run, 0u, 2u>("kernel/mm/ksm/run"),
+    number<g_ksm_pages, 0u>("kernel/mm/ksm/pages_to_scan"),
+    number<g_ksm_sleep_ms, 0u>("kernel/mm/ksm/sleep_millisecs"),
+    NOPTE_FIXED("kernel/mm/ksm/full_scans", "0"),
+    NOPTE_FIXED("kernel/mm/ksm/pages_shared", "0"),
+    NOPTE_FIXED("kernel/mm/ksm/pages_sharing", "0"),
+    NOPTE_FIXED("kernel/mm/ksm/pages_unshared", "0"),
+    NOPTE_FIXED("kernel/mm/ksm/pages_volatile", "0"),
     one_of<g_enabled, kEnabled>("kernel/mm/transparent_hugepage/enabled"),
     one_of<g_defrag, kDefrag>("kernel/mm/transparent_hugepage/defrag"),
     one_of<g_shmem, kShmem>("kernel/mm/transparent_hugepage/shmem_enabled"),

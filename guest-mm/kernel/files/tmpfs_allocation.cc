@@ -116,6 +116,7 @@ i64 TmpfsFile::punch(u64 offset, u64 bytes) {
     small_.zero(offset, end);
     return 0;
   }
+  const Ref<Inode> self(this);
   const u64 first = bytes_to_pages(offset);
   const u64 last = end >> kPageShift;
   if (first > last) {  // inside one page
@@ -123,9 +124,9 @@ i64 TmpfsFile::punch(u64 offset, u64 bytes) {
   }
   Result<void> done = zero_written(offset, pages_to_bytes(first));
   if (done) {
-    done = zero_object_pages(*object_, first, last - first);
+    done = zero_object_pages(*object_, first, last - first, mapped_ ? nullptr : &written_);
   }
-  if (done) {
+  if (done && end <= pages_to_bytes(object_->pages())) {
     done = zero_written(pages_to_bytes(last), end);
   }
   return errno_of(done);

@@ -36,6 +36,7 @@ static_assert(sizeof(QueueStatus) == 120);
 struct QueueBounds {
   i32 pool, map, message_bytes, queue_bytes, queues, segment_bytes, headers;
   u16 segments;
+  u16 hole;
 };
 
 MessageQueue* queue_of(i32 id) {
@@ -78,7 +79,8 @@ i64 tell_bounds(i32 command, u64 to) {
       .queues = static_cast<i32>(g_msg_limits.queues),
       .segment_bytes = 16,
       .headers = g_msg_limits.queue_bytes,
-      .segments = 0xffff};
+      .segments = 0xffff,
+      .hole = 0};
   if (command == kMsgInfo) {
     u64 messages = 0;
     u64 bytes = 0;

@@ -1,5 +1,6 @@
 // shmget, shmat, shmdt, shmctl.
 #include "guest-mm/core/commit_limit.h"
+#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/ipc/shm.h"
 #include "guest-mm/kernel/memory_lock_limit.h"
@@ -48,7 +49,10 @@ i64 create(i32 key, u64 bytes, u32 flags) {
   const u64 pages = bytes_to_pages(bytes);
   if (pages_to_bytes(pages) < bytes) return -kENOSPC;
   if (segment_pages() + pages < pages || segment_pages() + pages > g_shm_limits.pages) return -kENOSPC;
-  if ((flags & kShmHugeTlb) != 0) return -kENOMEM;  // none are reserved
+  if ((flags & kShmHugeTlb) != 0) {
+    // Who may have them gets none: none are reserved. vm.hugetlb_shm_group is 0.
+    return capable(Capability::kIpcLock) || identity().in_group(0) ? -kENOMEM : -kEPERM;
+  }
   if ((flags & kShmNoReserve) == 0 && !may_commit(pages)) return -kENOMEM;
   auto memory = MemoryObject::create(pages_to_bytes(pages));
   if (!memory) return to_errno(memory.error());

@@ -1,5 +1,8 @@
-// Control messages: SCM_RIGHTS and SCM_CREDENTIALS (net/core/scm.c of Linux 6.12).
+// Control messages: SCM_RIGHTS, SCM_CREDENTIALS and times (net/core/scm.c, net/socket.c of Linux 6.12).
 #include "guest-mm/kernel/credentials.h"
+#include "guest-mm/kernel/files/wall_clock.h"
+#include "guest-mm/kernel/net/inet_options.h"
+#include "guest-mm/kernel/net/socket_options.h"
 #include "guest-mm/kernel/net/socket_support.h"
 
 namespace nopte::guest::net {
@@ -68,9 +71,17 @@ i64 set_credentials(const char* data, u64 bytes, Sending& message) {
   return 0;
 }
 
+// Datagrams have headers; an IPv6 socket speaks of IPv4's, too.
+bool speaks_of_packets(const Socket& socket, i32 level) {
+  return socket.family != kFamilyUnix && socket.type == Type::kDatagram &&
+         (level == kLevelIp || (level == kLevelIp6 && socket.family == kFamilyInet6));
+}
+
+}  // namespace
+
 // As put_cmsg(): what does not fit is cut.
-void store(MessageHeader& header, i32 type, const void* data, u64 bytes, u32& flags) {
-  ControlHeader control{sizeof control + bytes, kLevelSocket, type};
+void store_message(MessageHeader& header, i32 level, i32 type, const void* data, u64 bytes, u32& flags) {
+  ControlHeader control{sizeof control + bytes, level, type};
   if (header.control == 0 || header.control_bytes < sizeof control) {
     flags |= kMessageControlTruncated;
     return;
@@ -88,9 +99,19 @@ void store(MessageHeader& header, i32 type, const void* data, u64 bytes, u32& fl
   header.control_bytes -= space;
 }
 
-}  // namespace
+// Microseconds are for SO_TIMESTAMP.
+void Socket::tell(MessageHeader& header, Receiving& message) {
+  if (message.came_ns == 0) {
+    return;
+  }
+  const bool exact = options.bit(kTimestampNs);
+  files::Timespec time = files::to_timespec(message.came_ns);
+  time.nanoseconds = exact ? time.nanoseconds : time.nanoseconds / 1000;
+  store_message(header, kLevelSocket, exact ? kTimestampNs : kTimestamp, &time, sizeof time,
+                message.flags_out);
+}
 
-i64 load_control(u16 family, u64 address, u64 bytes, Sending& message) {
+i64 load_control(const Socket& socket, u64 address, u64 bytes, Sending& message) {
   constexpr u64 kMostBytes = 20480;  // net.core.optmem_max
   if (bytes == 0) {
     return 0;
@@ -115,10 +136,12 @@ i64 load_control(u16 family, u64 address, u64 bytes, Sending& message) {
     const char* const data = buffer.data() + at + sizeof control;
     const u64 data_bytes = control.bytes - sizeof control;
     i64 error = 0;
-    if (control.level == kLevelSocket && family == kFamilyUnix) {
+    if (control.level == kLevelSocket && socket.family == kFamilyUnix) {
       error = control.type == kPassRights        ? add_files(data, data_bytes, message)
               : control.type == kPassCredentials ? set_credentials(data, data_bytes, message)
                                                  : -kEINVAL;
+    } else if (speaks_of_packets(socket, control.level)) {
+      error = load_packet_control(control.level, control.type, data, data_bytes, message.packet);
     }
     if (error != 0) {
       return error;
@@ -130,7 +153,8 @@ i64 load_control(u16 family, u64 address, u64 bytes, Sending& message) {
 
 void store_control(MessageHeader& header, u32 flags, bool credentials, Receiving& message) {
   if (credentials) {
-    store(header, kPassCredentials, &message.sender, sizeof message.sender, message.flags_out);
+    store_message(header, kLevelSocket, kPassCredentials, &message.sender, sizeof message.sender,
+                  message.flags_out);
   }
   if (!message.files) {
     return;

@@ -15,7 +15,7 @@ constexpr u32 kIpOptions = 4, kIpMtu = 14, kIpAddMembership = 35, kIpDropMembers
 constexpr u32 kJoinGroup = 42, kLeaveGroup = 45;
 constexpr u32 kTcpInfo = 11, kTcpCongestion = 13, kTcpUpperProtocol = 31;
 constexpr u32 kIp6AddressForm = 1, kIp6Mtu = 24;
-constexpr u32 kIpTypeOfService = 1, kIpMulticastTtl = 33, kIp6MulticastHops = 18, kIp6TrafficClass = 67;
+constexpr u32 kIpMulticastTtl = 33, kIp6MulticastHops = 18;
 constexpr i32 kCongestionBits = 3;
 constexpr i32 kLoopbackMtu = 65536;
 constexpr char kCongestion[16] = "cubic";
@@ -121,7 +121,7 @@ i64 InetSocket::set_option(i32 level, u32 option, u64 address, i32 bytes) {
     if (!remote_.address.is_v4()) {
       return -kEADDRNOTAVAIL;
     }
-    shows_v4_ = true;
+    family = kFamilyInet;
     return 0;
   }
   const bool known = InetNumbers::knows(level, option);
@@ -177,7 +177,7 @@ i64 InetSocket::get_option(i32 level, u32 option, u64 address, u64 bytes_address
     }
     value = kLoopbackMtu;
   } else if (level == kLevelIp6 && option == kIp6AddressForm) {
-    value = shown_family();
+    value = family;
   } else if (InetNumbers::knows(level, option)) {
     value = numbers_.get(level, option);
   } else {

@@ -1,6 +1,7 @@
 #include "guest-mm/kernel/net/inet_options.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
@@ -11,7 +12,7 @@ namespace {
 
 constexpr i32 kBig = 0x7fff'ffff;
 // A flag is any number, and told as 0 or 1.
-enum class Kind : u8 { kFlag, kNumber, kFlagOfRoot };
+enum class Kind : u8 { kFlag, kNumber, kFlagOfRoot, kTells };
 
 // uapi/linux/tcp.h, in.h, in6.h, udp.h; ranges and first values of Linux 6.12.
 struct Row {
@@ -47,36 +48,37 @@ constexpr Row kRows[] = {
     {kLevelUdp, 102, Kind::kFlag},                      // UDP_NO_CHECK6_RX
     {kLevelUdp, 103, Kind::kNumber, 0, 0, 65535},       // UDP_SEGMENT
     {kLevelUdp, 104, Kind::kFlag},                      // UDP_GRO
-    {kLevelIp, 1, Kind::kNumber, 0, -kBig},             // IP_TOS
-    {kLevelIp, 2, Kind::kNumber, 64, 1, 255, -1},       // IP_TTL
-    {kLevelIp, 6, Kind::kFlag},                         // IP_RECVOPTS
-    {kLevelIp, 7, Kind::kFlag},                         // IP_RETOPTS
-    {kLevelIp, 8, Kind::kFlag},                         // IP_PKTINFO
-    {kLevelIp, 10, Kind::kNumber, 1, 0, 5},             // IP_MTU_DISCOVER
-    {kLevelIp, kIpReportErrors, Kind::kFlag},           //
-    {kLevelIp, 12, Kind::kFlag},                        // IP_RECVTTL
-    {kLevelIp, 13, Kind::kFlag},                        // IP_RECVTOS
-    {kLevelIp, 15, Kind::kFlag},                        // IP_FREEBIND
-    {kLevelIp, 19, Kind::kFlagOfRoot},                  // IP_TRANSPARENT
-    {kLevelIp, 20, Kind::kFlag},                        // IP_RECVORIGDSTADDR
-    {kLevelIp, 21, Kind::kNumber, 0, 0, 255},           // IP_MINTTL
-    {kLevelIp, 24, Kind::kFlag},                        // IP_BIND_ADDRESS_NO_PORT
-    {kLevelIp, 33, Kind::kNumber, 1, 0, 255, -1},       // IP_MULTICAST_TTL
-    {kLevelIp, 34, Kind::kFlag, 1},                     // IP_MULTICAST_LOOP
-    {kLevelIp, 49, Kind::kNumber, 1, 0, 1},             // IP_MULTICAST_ALL
-    {kLevelIp6, 16, Kind::kNumber, 64, 0, 255, -1},     // IPV6_UNICAST_HOPS
-    {kLevelIp6, 18, Kind::kNumber, 1, 0, 255, -1},      // IPV6_MULTICAST_HOPS
-    {kLevelIp6, 19, Kind::kNumber, 1, 0, 1},            // IPV6_MULTICAST_LOOP
-    {kLevelIp6, 23, Kind::kNumber, 1, 0, 5},            // IPV6_MTU_DISCOVER
-    {kLevelIp6, 25, Kind::kFlag},                       // IPV6_RECVERR
-    {kLevelIp6, kIp6Only, Kind::kFlag},                 //
-    {kLevelIp6, 49, Kind::kFlag},                       // IPV6_RECVPKTINFO
-    {kLevelIp6, 51, Kind::kFlag},                       // IPV6_RECVHOPLIMIT
-    {kLevelIp6, 62, Kind::kFlag},                       // IPV6_DONTFRAG
-    {kLevelIp6, 66, Kind::kFlag},                       // IPV6_RECVTCLASS
-    {kLevelIp6, 67, Kind::kNumber, 0, 0, 255, -1},      // IPV6_TCLASS
-    {kLevelIp6, 75, Kind::kFlagOfRoot},                 // IPV6_TRANSPARENT
-    {kLevelIp6, 78, Kind::kFlag},                       // IPV6_FREEBIND
+    {kLevelIp, kIpTypeOfService, Kind::kNumber, 0, -kBig},
+    {kLevelIp, kIpTimeToLive, Kind::kNumber, 64, 1, 255, -1},
+    {kLevelIp, 6, Kind::kFlag},  // IP_RECVOPTS
+    {kLevelIp, 7, Kind::kFlag},  // IP_RETOPTS
+    {kLevelIp, kIpTellsPacketInfo, Kind::kTells},
+    {kLevelIp, 10, Kind::kNumber, 1, 0, 5},    // IP_MTU_DISCOVER
+    {kLevelIp, kIpReportErrors, Kind::kFlag},  //
+    {kLevelIp, kIpTellsTimeToLive, Kind::kTells},
+    {kLevelIp, kIpTellsTypeOfService, Kind::kTells},
+    {kLevelIp, 15, Kind::kFlag},        // IP_FREEBIND
+    {kLevelIp, 19, Kind::kFlagOfRoot},  // IP_TRANSPARENT
+    {kLevelIp, kIpTellsOriginalTo, Kind::kTells},
+    {kLevelIp, 21, Kind::kNumber, 0, 0, 255},      // IP_MINTTL
+    {kLevelIp, 24, Kind::kFlag},                   // IP_BIND_ADDRESS_NO_PORT
+    {kLevelIp, 33, Kind::kNumber, 1, 0, 255, -1},  // IP_MULTICAST_TTL
+    {kLevelIp, 34, Kind::kFlag, 1},                // IP_MULTICAST_LOOP
+    {kLevelIp, 49, Kind::kNumber, 1, 0, 1},        // IP_MULTICAST_ALL
+    {kLevelIp6, kIp6UnicastHops, Kind::kNumber, 64, 0, 255, -1},
+    {kLevelIp6, 18, Kind::kNumber, 1, 0, 255, -1},  // IPV6_MULTICAST_HOPS
+    {kLevelIp6, 19, Kind::kNumber, 1, 0, 1},        // IPV6_MULTICAST_LOOP
+    {kLevelIp6, 23, Kind::kNumber, 1, 0, 5},        // IPV6_MTU_DISCOVER
+    {kLevelIp6, 25, Kind::kFlag},                   // IPV6_RECVERR
+    {kLevelIp6, kIp6Only, Kind::kFlag},             //
+    {kLevelIp6, kIp6TellsPacketInfo, Kind::kTells},
+    {kLevelIp6, kIp6TellsHopLimit, Kind::kTells},
+    {kLevelIp6, 62, Kind::kFlag},  // IPV6_DONTFRAG
+    {kLevelIp6, kIp6TellsTrafficClass, Kind::kTells},
+    {kLevelIp6, kIp6TrafficClass, Kind::kNumber, 0, 0, 255, -1},
+    {kLevelIp6, kIp6TellsOriginalTo, Kind::kTells},
+    {kLevelIp6, 75, Kind::kFlagOfRoot},  // IPV6_TRANSPARENT
+    {kLevelIp6, 78, Kind::kFlag},        // IPV6_FREEBIND
 };
 static_assert(std::size(kRows) <= InetNumbers::kMost);
 
@@ -113,7 +115,12 @@ i64 InetNumbers::set(i32 level, u32 option, i32 value) {
       return -kEINVAL;
     }
   }
-  values_[static_cast<u32>(&row - kRows)] = row.kind == Kind::kNumber ? value : value != 0 ? 1 : 0;
+  i32& kept = values_[static_cast<u32>(&row - kRows)];
+  const i32 before = std::exchange(kept, row.kind == Kind::kNumber ? value : value != 0 ? 1 : 0);
+  if (row.kind == Kind::kTells) {
+    tells_ += static_cast<u32>(kept - before);
+  }
+  ++changes_;
   return 0;
 }
 

@@ -19,6 +19,13 @@ inline constexpr u32 kTcpCork = 3;
 inline constexpr u32 kUdpCork = 1;
 inline constexpr u32 kIpReportErrors = 11;
 inline constexpr u32 kIp6Only = 26;
+inline constexpr u32 kIpTypeOfService = 1, kIpTimeToLive = 2;
+inline constexpr u32 kIp6UnicastHops = 16, kIp6TrafficClass = 67;
+// What recvmsg tells.
+inline constexpr u32 kIpTellsPacketInfo = 8, kIpTellsTimeToLive = 12, kIpTellsTypeOfService = 13,
+                     kIpTellsOriginalTo = 20;
+inline constexpr u32 kIp6TellsPacketInfo = 49, kIp6TellsHopLimit = 51, kIp6TellsTrafficClass = 66,
+                     kIp6TellsOriginalTo = 74;
 
 class InetNumbers {
  public:
@@ -32,7 +39,14 @@ class InetNumbers {
   // 0, -EINVAL (out of its range), -EPERM.
   i64 set(i32 level, u32 option, i32 value);
 
+  // Whether recvmsg has to tell anything.
+  [[nodiscard]] bool tells() const { return tells_ != 0; }
+  // How often set() succeeded: what was made of the numbers then still holds.
+  [[nodiscard]] u32 changes() const { return changes_; }
+
  private:
+  u32 tells_ = 0;  // how many options for that are on
+  u32 changes_ = 0;
   std::array<i32, kMost> values_;
 };
 

@@ -186,7 +186,7 @@ Endpoint InetSocket::source_for(const Endpoint& to) const {
 }
 
 i64 InetSocket::own_address(SocketAddress& out) const {
-  return static_cast<i64>(show_endpoint(shown_family(), local_, out));
+  return static_cast<i64>(show_endpoint(family, local_, out));
 }
 
 }  // namespace nopte::guest::net

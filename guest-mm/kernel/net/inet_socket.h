@@ -26,8 +26,6 @@ class InetSocket : public Socket {
   [[nodiscard]] u32 match(const Endpoint& to) const;
   [[nodiscard]] const Endpoint& local() const { return local_; }
   [[nodiscard]] const Endpoint& remote() const { return remote_; }
-  // As programs see its addresses: IPV6_ADDRFORM changes it.
-  [[nodiscard]] u16 shown_family() const { return shows_v4_ ? kFamilyInet : family; }
 
  protected:
   InetSocket(u16 socket_family, Type socket_type, u16 socket_protocol);
@@ -66,7 +64,6 @@ class InetSocket : public Socket {
   InetSocket** link_ = nullptr;  // null: no port
   bool address_chosen_ = false;
   bool port_chosen_ = false;
-  bool shows_v4_ = false;
 
   static InetSocket* g_ports[kBuckets];
 };

@@ -45,6 +45,15 @@ struct InterfaceRequest {
 };
 static_assert(sizeof(InterfaceRequest) == 40);
 
+}  // namespace
+}  // namespace nopte::guest::net
+
+template <>  // by its pad
+inline constexpr bool nopte::guest::arch::kEveryByteIsTold<nopte::guest::net::InterfaceRequest> = true;
+
+namespace nopte::guest::net {
+namespace {
+
 // struct ifconf
 struct InterfaceList {
   i32 bytes;

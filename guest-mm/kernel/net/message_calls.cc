@@ -37,8 +37,7 @@ i64 send_message(const SocketOf& of, u64 address, u32 flags) {
     return error;
   }
   Sending message{.data = data, .flags = flags | of.flags(), .to = &to, .to_bytes = to_bytes};
-  if (const i64 error = load_control(of.socket->family, header.control, header.control_bytes, message);
-      error != 0) {
+  if (const i64 error = load_control(*of.socket, header.control, header.control_bytes, message); error != 0) {
     return error;
   }
   return of.socket->send(message);
@@ -65,6 +64,7 @@ i64 receive_message(const SocketOf& of, u64 address, u32 flags) {
   }
   const u64 control_before = header.control;
   message.flags_out |= flags & kMessageCloseOnExec;
+  of.socket->tell(header, message);
   store_control(header, flags, of.socket->options.pass_credentials, message);
   if (header.name != 0) {
     const i64 error = store_sender(message, header.name, address + offsetof(MessageHeader, name_bytes));

@@ -115,7 +115,10 @@ i64 Socket::set_socket_option(u32 option, u64 address, i32 bytes) {
     if (option == kDebug && value != 0 && !admin) {
       return -kEACCES;
     }
-    options.bits = (options.bits & ~(u64{1} << option)) | (value != 0 ? u64{1} << option : 0);
+    // One kind of times at most.
+    const bool time = option == kTimestamp || option == kTimestampNs;
+    const u64 others = time ? u64{1} << kTimestamp | u64{1} << kTimestampNs : u64{1} << option;
+    options.bits = (options.bits & ~others) | (value != 0 ? u64{1} << option : 0);
     return 0;
   }
   switch (option) {

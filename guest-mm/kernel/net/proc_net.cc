@@ -56,7 +56,7 @@ void inet(TextBuilder& out) {
   for (u32 bucket = 0; bucket < InetSocket::kBuckets; ++bucket) {
     for (const InetSocket* socket = InetSocket::first_in(bucket); socket != nullptr;
          socket = socket->next_with_port()) {
-      if (socket->shown_family() != family || socket->protocol != protocol) {
+      if (socket->family != family || socket->protocol != protocol) {
         continue;
       }
       out.add(TextBuilder::Padded{line++, protocol == kProtocolTcp ? 4u : 5u}, ": ");
@@ -75,20 +75,19 @@ void inet(TextBuilder& out) {
 void unix_sockets(TextBuilder& out) {
   constexpr u32 kAcceptsConnections = 1 << 16;
   out.add("Num       RefCount Protocol Flags    Type St Inode Path\n");
-  for (const UnixSocket* socket = UnixSocket::first_named(); socket != nullptr;
-       socket = socket->next_named()) {
-    const bool listens = socket->state() == Socket::State::kListening;
-    const bool connected = socket->state() == Socket::State::kConnected;
-    out.add("0000000000000000: ", Hex{socket->references() + 1, 8}, " 00000000 ",
-            Hex{listens ? kAcceptsConnections : 0, 8}, ' ', Hex{static_cast<u64>(socket->type), 4}, ' ',
-            connected ? "03" : "01", ' ', TextBuilder::Padded{socket->number, 5}, ' ');
-    const bool abstract = socket->name->address.text[0] == 0;
-    for (u64 i = 0; i < socket->name->bytes - kFamilyBytes - (abstract ? 0 : 1); ++i) {
-      const char c = socket->name->address.text[i];
+  UnixSocket::for_each_named([&](const UnixSocket& socket) {
+    const bool listens = socket.state() == Socket::State::kListening;
+    const bool connected = socket.state() == Socket::State::kConnected;
+    out.add("0000000000000000: ", Hex{socket.references() + 1, 8}, " 00000000 ",
+            Hex{listens ? kAcceptsConnections : 0, 8}, ' ', Hex{static_cast<u64>(socket.type), 4}, ' ',
+            connected ? "03" : "01", ' ', TextBuilder::Padded{socket.number, 5}, ' ');
+    const bool abstract = socket.name->address.text[0] == 0;
+    for (u64 i = 0; i < socket.name->bytes - kFamilyBytes - (abstract ? 0 : 1); ++i) {
+      const char c = socket.name->address.text[i];
       out.add(c == 0 ? '@' : c);
     }
     out.add('\n');
-  }
+  });
 }
 
 constexpr Setting kRows[] = {

@@ -9,7 +9,7 @@
 namespace nopte::guest::net {
 
 // A socket's address, as programs see it. An AF_UNIX path has its terminator, an abstract name begins with 0.
-class Name final : public files::RefCounted {
+class Name : public files::RefCounted {
  public:
   u64 bytes = 0;  // with the family
   SocketAddress address;
@@ -18,12 +18,18 @@ class Name final : public files::RefCounted {
 struct Record {
   Record* next = nullptr;
   u64 bytes = 0;
-  u64 taken = 0;  // of a stream's
+  u64 taken = 0;    // of a stream's
+  u64 came_ns = 0;  // of a datagram, as the wall clock says; 0: nobody asked
   Credentials sender;
+  // Whether its last byte is out of band (TCP), and was given as such.
+  enum class Urgent : u8 { kNo, kWaits, kGiven };
+  Urgent urgent = Urgent::kNo;
   Ref<Name> from;  // null: from a socket without a name
   UniquePtr<PassedFiles> files;
 
   char* data() { return reinterpret_cast<char*>(this + 1); }
+  // Whether what is next is that byte.
+  [[nodiscard]] bool at_mark() const { return urgent != Urgent::kNo && taken + 1 == bytes; }
   // What it counts for against the sender's buffer.
   [[nodiscard]] u64 charge() const { return sizeof(Record) + bytes; }
 };

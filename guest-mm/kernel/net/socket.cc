@@ -136,10 +136,12 @@ files::ErrnoOr<Ref<Socket>> Socket::accept(u32 flags) {
   first_pending_ = std::move(one->next_pending_);
   one->accepted_ = true;
   if (pending_-- > backlog_) {
-    wake(queue);
+    room_for_pending();
   }
   return one;
 }
+
+void Socket::room_for_pending() { wake(queue); }
 
 void Socket::put_back(Ref<Socket> accepted) {
   if (closed_ || state_ != State::kListening) {

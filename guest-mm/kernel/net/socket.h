@@ -9,6 +9,7 @@
 
 #include "guest-mm/kernel/files/inode.h"
 #include "guest-mm/kernel/net/io_cursor.h"
+#include "guest-mm/kernel/net/packet.h"
 #include "guest-mm/kernel/net/record.h"
 #include "guest-mm/kernel/wait_queue.h"
 
@@ -27,6 +28,7 @@ struct Sending {
   bool names_sender = false;  // `sender` is the program's own choice
   Credentials sender = kNobody;
   UniquePtr<PassedFiles> files = {};
+  PacketChoice packet = {};
 };
 
 struct Receiving {
@@ -35,6 +37,7 @@ struct Receiving {
   u32 flags_out = 0;  // kMessageTruncated
   Ref<Name> from = {};
   Credentials sender = {};
+  u64 came_ns = 0;  // of a datagram, where SO_TIMESTAMP asks for it
   UniquePtr<PassedFiles> files = {};
 };
 
@@ -75,6 +78,8 @@ class Socket : public files::Inode {
   virtual i64 shut_down(u32 how) = 0;
   virtual i64 send(Sending& message) = 0;
   virtual i64 receive(Receiving& message) = 0;
+  // What recvmsg says in control messages of how it came.
+  virtual void tell(MessageHeader& header, Receiving& message);
   virtual i64 ioctl(u32 request, u64 argument);
   virtual i64 set_option(i32 level, u32 option, u64 address, i32 bytes);
   virtual i64 get_option(i32 level, u32 option, u64 address, u64 bytes_address);
@@ -107,7 +112,7 @@ class Socket : public files::Inode {
   files::File* file = nullptr;  // null before there is one, and once it is gone
   SocketFlight flight;
   SocketOptions options;
-  const u16 family;
+  u16 family;  // changes where IPV6_ADDRFORM makes a connection one of AF_INET
   const Type type;
   const u16 protocol;
 
@@ -137,9 +142,16 @@ class Socket : public files::Inode {
   [[nodiscard]] u64 send_deadline() const;
   [[nodiscard]] u64 receive_deadline() const;
   virtual void taken_from(u64 charged_before);
+  // Of the queue. Precondition: there is one.
+  void drop_first();
+  // Whether it wants to know when datagrams came; notes that.
+  [[nodiscard]] bool stamps() const;
+  void stamp(Record& record) const;
   void append_from(Socket& sender, Record* record, Sending& message);
   // To those that a listener's accept() gives out.
   void append_pending(Ref<Socket> end);
+  // accept() took one of as many as there may be.
+  virtual void room_for_pending();
   void close_pending();
 
   State state_ = State::kUnconnected;

@@ -54,7 +54,10 @@ inline i64 store_address(const SocketAddress& from, u64 bytes, u64 address, u64 
 }
 
 // Reads what a message carries besides its bytes (sendmsg), or writes it (recvmsg): control.cc.
-i64 load_control(u16 family, u64 address, u64 bytes, Sending& message);
+i64 load_control(const Socket& socket, u64 address, u64 bytes, Sending& message);
 void store_control(MessageHeader& header, u32 flags, bool credentials, Receiving& message);
+
+// One control message, cut to the room that is left.
+void store_message(MessageHeader& header, i32 level, i32 type, const void* data, u64 bytes, u32& flags);
 
 }  // namespace nopte::guest::net

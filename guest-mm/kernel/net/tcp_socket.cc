@@ -27,7 +27,7 @@ i64 TcpSocket::peer_address(SocketAddress& out) const {
   if (state_ != State::kConnected || (over() && accepted_)) {
     return -kENOTCONN;
   }
-  return static_cast<i64>(show_endpoint(shown_family(), remote_, out));
+  return static_cast<i64>(show_endpoint(family, remote_, out));
 }
 
 void TcpSocket::be_reset(Errno error) {
@@ -54,6 +54,8 @@ void TcpSocket::hear_end() {
 }
 
 void TcpSocket::leave() {
+  stop_waiting();
+  refuse_waiting();
   if (TcpSocket* const to = other(); to != nullptr) {
     const bool linger_none = options.linger[0] != 0 && options.linger[1] == 0;
     if (records_.count() != 0 || linger_none || !accepted_) {
@@ -78,10 +80,14 @@ i64 TcpSocket::shut_down(u32 how) {
     if (sides & kNoReceive) {
       state_ = State::kUnconnected;
       close_pending();
+      refuse_waiting();
       forget_connection();
       wake(queue);
     }
     return 0;
+  }
+  if (wanted_) {
+    return disconnect();
   }
   connecting_ = connecting_ && state_ != State::kConnected;
   const bool was_over = over();
@@ -114,134 +120,8 @@ i64 TcpSocket::listen(u32 backlog) {
   backlog_ = std::min(backlog, kMostPending);
   state_ = State::kListening;
   wake(queue);
+  room_for_pending();
   return 0;
-}
-
-TcpSocket* TcpSocket::find_listener(const Endpoint& to) {
-  TcpSocket* best = nullptr;
-  u32 best_match = 0;
-  for (InetSocket* one = first_in(to.port % kBuckets); one != nullptr; one = one->next_with_port()) {
-    if (one->protocol != kProtocolTcp || one->state() != State::kListening) {
-      continue;
-    }
-    if (const u32 match = one->match(to); match > best_match) {
-      best = static_cast<TcpSocket*>(one);
-      best_match = match;
-    }
-  }
-  return best;
-}
-
-bool TcpSocket::connected_from(const Endpoint& from, const Endpoint& to) const {
-  for (const InetSocket* one = first_in(from.port % kBuckets); one != nullptr; one = one->next_with_port()) {
-    if (one->protocol == kProtocolTcp && one->state() == State::kConnected && one->local() == from &&
-        one->remote() == to) {
-      return true;
-    }
-  }
-  return false;
-}
-
-i64 TcpSocket::disconnect() {
-  const bool was_connected = other() != nullptr;
-  if (was_connected && !other()->closed_) {
-    other()->be_reset(other()->ended_ ? kEPIPE : kECONNRESET);
-  }
-  close_pending();
-  records_.clear();
-  corked_.clear();
-  peer = nullptr;
-  // What was only bound keeps its port.
-  const State before = std::exchange(state_, State::kUnconnected);
-  connecting_ = ended_ = false;
-  shut_ = 0;
-  error_ = was_connected ? static_cast<i32>(kECONNRESET) : error_;
-  forget_connection(before == State::kUnconnected ? KeepPort::kYes : KeepPort::kNo);
-  wake(queue);
-  return 0;
-}
-
-// connect() after one that was not waited for.
-i64 TcpSocket::connect_again() {
-  connecting_ = false;
-  if (state_ == State::kConnected && peer) {
-    return 0;
-  }
-  const i64 error = error_ != 0 ? take_error() : -kECONNABORTED;
-  disconnect();
-  return error;
-}
-
-i64 TcpSocket::refused(const Endpoint& from, u32 flags) {
-  forget_connection();
-  if (!(flags & kMessageDontWait)) {
-    return -kECONNREFUSED;
-  }
-  connecting_ = true;
-  local_.address = from.address;  // until the end is told
-  error_ = kECONNREFUSED;
-  shut_ = kNoReceive | kNoSend;
-  wake(queue);
-  return -kEINPROGRESS;
-}
-
-i64 TcpSocket::connect(const SocketAddress& address, u64 bytes, u32 flags) {
-  if (bytes < kFamilyBytes) {
-    return -kEINVAL;
-  }
-  if (address.family == kFamilyUnspecified) {
-    return disconnect();
-  }
-  if (connecting_) {
-    return connect_again();
-  }
-  if (state_ != State::kUnconnected) {
-    return -kEISCONN;
-  }
-  const files::ErrnoOr<Endpoint> to = destination(address, bytes);
-  if (!to) {
-    return -static_cast<i64>(to.error() == kEACCES ? kENETUNREACH : to.error());
-  }
-  if (!has_port() && !take_port()) {
-    return -kEADDRNOTAVAIL;
-  }
-  const Endpoint from = source_for(*to);
-  if (connected_from(from, *to)) {
-    return -kEADDRNOTAVAIL;
-  }
-  const u64 deadline = send_deadline();
-  TcpSocket* listener = find_listener(*to);
-  for (; listener != nullptr && listener->pending_ > kMostPending; listener = find_listener(*to)) {
-    const Ref<Socket> kept(listener);
-    if (const i64 error = wait(listener->queue, flags, deadline); error != 0) {
-      return error;
-    }
-    if (state_ != State::kUnconnected || connecting_ || !has_port()) {  // by another thread, meanwhile
-      return -kEISCONN;
-    }
-  }
-  if (listener == nullptr) {
-    return refused(from, flags);
-  }
-  const Ref<TcpSocket> end = files::make_counted<TcpSocket>(listener->family);
-  if (!end) {
-    return -kENOMEM;
-  }
-  local_.address = from.address;
-  remote_ = *to;
-  end->local_ = *to;
-  end->remote_ = from;
-  end->numbers_ = listener->numbers_;
-  end->options = listener->options;
-  end->uid = listener->uid;
-  end->enter_port();
-  peer = end;
-  end->peer = Ref<Socket>(this);
-  state_ = end->state_ = State::kConnected;
-  error_ = 0;
-  listener->append_pending(end);
-  connecting_ = flags & kMessageDontWait;
-  return connecting_ ? -kEINPROGRESS : 0;
 }
 
 i64 TcpSocket::broken(const Sending& message) {
@@ -253,11 +133,11 @@ i64 TcpSocket::broken(const Sending& message) {
 }
 
 i64 TcpSocket::send(Sending& message) {
+  if (const i64 error = await_connection(message.flags, send_deadline()); error != 0) {
+    return error;
+  }
   if (state_ != State::kConnected || !peer || error_ != 0 || shut_ & kNoSend) {
     return broken(message);
-  }
-  if (message.flags & kMessageOutOfBand) {
-    return -kEOPNOTSUPP;
   }
   // Who is gone, or neither sends nor receives any more, takes bytes for a mistake, and says so.
   const bool wanted = !other()->closed_ && other()->shut_ != (kNoReceive | kNoSend);
@@ -271,9 +151,13 @@ i64 TcpSocket::send(Sending& message) {
 }
 
 void TcpSocket::deliver(Socket& to, Record* record, Sending& message) {
-  const bool more = message.flags & kMessageMore || numbers_.get(kLevelTcp, kTcpCork) != 0;
+  const bool urgent = message.flags & kMessageOutOfBand && message.data.left() == 0;
+  const bool more = !urgent && (message.flags & kMessageMore || numbers_.get(kLevelTcp, kTcpCork) != 0);
   if (!more || corked_.charged() > kMostCorkedBytes) {
     uncork();
+    if (urgent) {
+      static_cast<TcpSocket&>(to).mark(*record);
+    }
     static_cast<TcpSocket&>(to).append_from(*this, record, message);
     return;
   }
@@ -313,7 +197,10 @@ i64 TcpSocket::receive(Receiving& message) {
     return -kENOTCONN;
   }
   if (message.flags & kMessageOutOfBand) {
-    return -kEINVAL;
+    return receive_out_of_band(message);
+  }
+  if (const i64 error = await_connection(message.flags, receive_deadline()); error != 0) {
+    return error;
   }
   if (state_ == State::kUnconnected) {
     return error_ != 0 ? take_error() : shut_ & kNoReceive ? 0 : -kENOTCONN;
@@ -328,21 +215,23 @@ i64 TcpSocket::receive(Receiving& message) {
   return receive_stream(message);
 }
 
-i64 TcpSocket::ioctl(u32 request, u64 argument) {
-  constexpr u32 kAtMark = 0x8905;  // SIOCATMARK
-  return request == kAtMark ? files::put_user(argument, i32{0}) : Socket::ioctl(request, argument);
-}
-
 u32 TcpSocket::poll() {
   using namespace files;  // NOLINT(google-build-using-namespace)
   if (state_ == State::kListening) {
     return pending_ != 0 ? kPollIn | kPollReadNormal : 0;
   }
+  if (wanted_) {
+    return 0;
+  }
   pull();
   u32 events = error_ != 0 ? kPollError : 0;
   events |= !peer || shut_ == (kNoReceive | kNoSend) ? kPollHangUp : 0;
   events |= shut_ & kNoReceive ? kPollReadHangUp | kPollIn | kPollReadNormal : 0;
-  events |= records_.waiting_bytes() >= options.least_bytes ? kPollIn | kPollReadNormal : 0;
+  const Record* const marked = marked_record();
+  const bool skips =
+      marked != nullptr && marked == records_.first() && marked->at_mark() && !options.bit(kOutOfBandInline);
+  events |= marked != nullptr && marked->urgent == Record::Urgent::kWaits ? kPollPriority : 0;
+  events |= records_.waiting_bytes() >= options.least_bytes + (skips ? 1 : 0) ? kPollIn | kPollReadNormal : 0;
   const bool writable = shut_ & kNoSend || !peer || other()->records_.charged() * 4 <= room_to(*peer);
   return events | (writable ? kPollOut | kPollWriteNormal : 0);
 }

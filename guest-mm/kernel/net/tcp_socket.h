@@ -29,9 +29,22 @@ class TcpSocket final : public InetSocket {
   bool pull() override;
   void corking_ended() override { uncork(); }
 
+  // tcp_connect.cc
   i64 disconnect();
-  i64 connect_again();
+  i64 end_connecting();
+  // Waits for the end of it, and tells that; `unfinished` when there is none yet.
+  i64 finish_connecting(u32 flags, Errno unfinished);
+  void be_refused(Endpoint from);
   i64 refused(const Endpoint& from, u32 flags);
+  void be_connected(TcpSocket& listener, Ref<TcpSocket> end);
+  // Until it is connected or refused. 0, or what wait() says.
+  i64 await_connection(u32 flags, u64 deadline_ns);
+  void wait_for(TcpSocket& listener, Ref<TcpSocket> end);
+  void stop_waiting();
+  void room_for_pending() override;
+  void refuse_waiting();
+  // Of a listener: as Linux, one more than the backlog is queued.
+  [[nodiscard]] bool is_full() const { return pending_ > backlog_; }
   // The listener that a connection to this address is for; null: none.
   static TcpSocket* find_listener(const Endpoint& to);
   [[nodiscard]] bool connected_from(const Endpoint& from, const Endpoint& to) const;
@@ -39,6 +52,12 @@ class TcpSocket final : public InetSocket {
   void be_reset(Errno error);
   // Gives what it holds back (MSG_MORE, TCP_CORK) to its peer; whether there was any.
   bool uncork();
+
+  // The record whose last byte is out of band; null: none. There is one at most.
+  Record* marked_record();
+  // The record's last byte is, from now on.
+  void mark(Record& record);
+  i64 receive_out_of_band(Receiving& message);
 
   // The other side sends no more.
   void hear_end();
@@ -49,7 +68,12 @@ class TcpSocket final : public InetSocket {
   }
 
   bool ended_ = false;
-  bool connecting_ = false;  // connect() was not waited for, and its end not told
+  bool may_be_marked_ = false;          // whether looking for such a record makes sense
+  bool connecting_ = false;             // connect() was not waited for, and its end not told
+  Ref<TcpSocket> wanted_;               // the listener that it waits for; then it is connecting
+  Ref<TcpSocket> end_;                  // and what will be the other side
+  TcpSocket* first_waiting_ = nullptr;  // of a listener; they hold it
+  TcpSocket* next_waiting_ = nullptr;
   RecordQueue corked_;
   u64 corked_ns_ = 0;  // since when
 };

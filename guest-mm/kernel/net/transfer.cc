@@ -1,7 +1,9 @@
 // Sending and receiving, as far as it is the same for all families.
 #include <algorithm>
 
+#include "guest-mm/kernel/files/wall_clock.h"
 #include "guest-mm/kernel/net/socket.h"
+#include "guest-mm/kernel/net/socket_options.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/scheduler.h"
 #include "pvops/platform_ops.h"
@@ -9,6 +11,8 @@
 namespace nopte::guest::net {
 
 namespace {
+
+constexpr u64 kStampBits = u64{1} << kTimestamp | u64{1} << kTimestampNs;
 
 UniquePtr<PassedFiles> copy_of(const PassedFiles& files) {
   UniquePtr<PassedFiles> copy = PassedFiles::make();
@@ -40,8 +44,17 @@ void Socket::append_from(Socket& sender, Record* record, Sending& message) {
   record->sender = message.names_sender || !wanted ? message.sender : sender_credentials();
   record->from = sender.name;
   record->files = std::move(message.files);
+  stamp(*record);
   records_.append(record);
   wake(queue);
+}
+
+bool Socket::stamps() const { return options.bits & kStampBits; }
+
+void Socket::stamp(Record& record) const {
+  if (stamps()) {
+    record.came_ns = files::wall_clock_ns();
+  }
 }
 
 i64 Socket::broken(const Sending& message) {
@@ -93,6 +106,12 @@ void Socket::taken_from(u64 charged_before) {
   }
 }
 
+void Socket::drop_first() {
+  const u64 before = records_.charged();
+  free_record(records_.pop());
+  taken_from(before);
+}
+
 i64 Socket::receive_stream(Receiving& message) {
   const bool peek = message.flags & kMessagePeek;
   const bool drop = family != kFamilyUnix && message.flags & kMessageTruncated;  // TCP counts and forgets
@@ -135,7 +154,21 @@ i64 Socket::receive_stream(Receiving& message) {
     if (options.pass_credentials && done != 0 && record->sender != message.sender) {
       break;
     }
-    const u64 bytes = std::min(message.data.left(), record->bytes - record->taken);
+    const bool marked = record->urgent != Record::Urgent::kNo;
+    if (marked && record->at_mark()) {
+      if (done != 0) {
+        break;
+      }
+      if (!options.bit(kOutOfBandInline)) {
+        looked_at = peek ? record : nullptr;
+        if (!peek) {
+          drop_first();
+        }
+        continue;
+      }
+    }
+    const u64 left = record->bytes - record->taken;
+    const u64 bytes = std::min(message.data.left(), marked && left > 1 ? left - 1 : left);
     if (drop) {
       message.data.skip(bytes);
     } else if (!message.data.put(record->data() + record->taken, bytes)) {
@@ -146,15 +179,16 @@ i64 Socket::receive_stream(Receiving& message) {
     }
     done += bytes;
     if (peek) {
+      if (bytes < left) {
+        break;
+      }
       looked_at = record;
     } else {
       record->taken += bytes;
       if (record->taken < record->bytes) {
         break;
       }
-      const u64 before = records_.charged();
-      free_record(records_.pop());
-      taken_from(before);
+      drop_first();
     }
     if (message.files) {
       break;
@@ -185,6 +219,9 @@ i64 Socket::receive_record(Receiving& message) {
     return -kENOMEM;
   }
   message.from = record->from;
+  if (stamps()) {
+    message.came_ns = record->came_ns != 0 ? record->came_ns : files::wall_clock_ns();
+  }
   if (!peek) {
     const u64 before = records_.charged();
     record = records_.pop();

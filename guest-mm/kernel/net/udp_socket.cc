@@ -14,8 +14,7 @@ constexpr u64 kMostV4Bytes = 65507, kMostV6Bytes = 65527;  // less the headers
 }  // namespace
 
 i64 UdpSocket::peer_address(SocketAddress& out) const {
-  return state_ == State::kConnected ? static_cast<i64>(show_endpoint(shown_family(), remote_, out))
-                                     : -kENOTCONN;
+  return state_ == State::kConnected ? static_cast<i64>(show_endpoint(family, remote_, out)) : -kENOTCONN;
 }
 
 void UdpSocket::leave() {
@@ -80,21 +79,40 @@ UdpSocket* UdpSocket::find_receiver(u16 protocol, const Endpoint& from, const En
   return best;
 }
 
-Ref<Name> UdpSocket::name_for(u16 receiver_family, const Endpoint& from) {
+Ref<Origin> UdpSocket::origin_for(u16 receiver_family, const Endpoint& from, const Endpoint& to,
+                                  const PacketChoice& choice) {
   SocketAddress shown;
   const u64 bytes = show_endpoint(receiver_family, from, shown);
-  if (!last_name_ || last_name_->bytes != bytes || std::memcmp(&last_name_->address, &shown, bytes) != 0) {
-    last_name_ = files::make_counted<Name>();
-    if (last_name_) {
-      last_name_->bytes = bytes;
-      last_name_->address = shown;
-    }
+  const bool usual = choice.hop_limit < 0 && choice.traffic_class < 0;
+  if (usual && last_origin_ && last_changes_ == numbers_.changes() && last_origin_->to == to &&
+      last_origin_->bytes == bytes && std::memcmp(&last_origin_->address, &shown, bytes) == 0) {
+    return last_origin_;
   }
-  return last_name_;
+  Ref<Origin> made = files::make_counted<Origin>();
+  if (!made) {
+    return made;
+  }
+  const bool v4 = to.address.is_v4();
+  const i32 hop_limit = v4 ? numbers_.get(kLevelIp, kIpTimeToLive) : numbers_.get(kLevelIp6, kIp6UnicastHops);
+  const i32 traffic_class =
+      v4 ? numbers_.get(kLevelIp, kIpTypeOfService) : numbers_.get(kLevelIp6, kIp6TrafficClass);
+  made->bytes = bytes;
+  made->address = shown;
+  made->to = to;
+  made->hop_limit = static_cast<u8>(choice.hop_limit < 0 ? hop_limit : choice.hop_limit);
+  made->traffic_class = static_cast<u8>(choice.traffic_class < 0 ? traffic_class : choice.traffic_class);
+  if (usual) {
+    last_origin_ = made;
+    last_changes_ = numbers_.changes();
+  }
+  return made;
 }
 
-void UdpSocket::transmit(Record* record, const Endpoint& to) {
-  const Endpoint from = source_for(to);
+void UdpSocket::transmit(Record* record, const Endpoint& to, const PacketChoice& choice) {
+  Endpoint from = source_for(to);
+  if (!choice.source.is_any() && choice.source.is_v4() == to.address.is_v4()) {
+    from.address = choice.source;
+  }
   UdpSocket* const receiver = find_receiver(protocol, from, to);
   if (receiver == nullptr) {
     free_record(record);
@@ -106,18 +124,19 @@ void UdpSocket::transmit(Record* record, const Endpoint& to) {
     return;
   }
   record->sender = kNobody;
-  record->from = name_for(receiver->shown_family(), from);
+  record->from = origin_for(receiver->family, from, to, choice);
   if (!record->from || receiver->records_.charged() > receiver->options.receive_buffer) {
     free_record(record);  // lost, as datagrams are
     return;
   }
+  receiver->stamp(*record);
   receiver->records_.append(record);
   wake(receiver->queue);
 }
 
 void UdpSocket::corking_ended() {
   if (corked_ != nullptr) {
-    transmit(std::exchange(corked_, nullptr), corked_to_);
+    transmit(std::exchange(corked_, nullptr), corked_to_, corked_choice_);
   }
 }
 
@@ -173,6 +192,7 @@ i64 UdpSocket::send(Sending& message) {
     free_record(record);
     return -kEFAULT;
   }
+  const PacketChoice choice = corked_ != nullptr ? corked_choice_ : message.packet;
   if (corked_ != nullptr) {
     std::memcpy(record->data(), corked_->data(), before);
     free_record(std::exchange(corked_, nullptr));
@@ -180,8 +200,9 @@ i64 UdpSocket::send(Sending& message) {
   if (message.flags & kMessageMore || numbers_.get(kLevelUdp, kUdpCork) != 0) {
     corked_ = record;
     corked_to_ = *to;
+    corked_choice_ = choice;
   } else {
-    transmit(record, *to);
+    transmit(record, *to, choice);
   }
   return static_cast<i64>(bytes);
 }

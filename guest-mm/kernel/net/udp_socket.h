@@ -16,6 +16,7 @@ class UdpSocket final : public InetSocket {
   i64 send(Sending& message) override;
   i64 receive(Receiving& message) override;
   u32 poll() override;
+  void tell(MessageHeader& header, Receiving& message) override;
   i64 peer_address(SocketAddress& out) const override;
 
  private:
@@ -27,13 +28,15 @@ class UdpSocket final : public InetSocket {
   // Who gets what goes from here to there; null: nobody.
   static UdpSocket* find_receiver(u16 protocol, const Endpoint& from, const Endpoint& to);
   // Takes the record in any case.
-  void transmit(Record* record, const Endpoint& to);
-  // How the receiver is told this address; null: no memory.
-  Ref<Name> name_for(u16 family, const Endpoint& from);
+  void transmit(Record* record, const Endpoint& to, const PacketChoice& choice);
+  // How the receiver is told where it comes from, and how; null: no memory.
+  Ref<Origin> origin_for(u16 family, const Endpoint& from, const Endpoint& to, const PacketChoice& choice);
 
   Record* corked_ = nullptr;  // MSG_MORE, UDP_CORK: a datagram that grows
   Endpoint corked_to_;
-  Ref<Name> last_name_;
+  PacketChoice corked_choice_;
+  Ref<Origin> last_origin_;  // what most datagrams share
+  u32 last_changes_ = 0;     // of numbers_, when that was made
 };
 
 }  // namespace nopte::guest::net

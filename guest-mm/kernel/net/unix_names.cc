@@ -1,6 +1,8 @@
 // Names of AF_UNIX sockets, and who finds whom by them.
 #include <algorithm>
+#include <boost/intrusive/set.hpp>
 #include <cstring>
+#include <new>
 
 #include "guest-mm/kernel/files/path_walk.h"
 #include "guest-mm/kernel/files/permission.h"
@@ -36,26 +38,45 @@ Ref<Name> make_name(std::string_view text) {
   return name;
 }
 
-bool same(const Name& name, std::string_view text) {
-  return name.bytes == kFamilyBytes + text.size() &&
-         std::memcmp(name.address.text, text.data(), text.size()) == 0;
+struct ByKey {
+  using type = UnixSocket::Key;
+  UnixSocket::Key operator()(const UnixSocket& socket) const { return socket.key(); }
+};
+using Names = boost::intrusive::set<UnixSocket, boost::intrusive::key_of_value<ByKey>>;
+
+// Made at its first use: the kernel has no constructors that run before it. Never ends.
+Names& names() {
+  alignas(Names) static u8 place[sizeof(Names)];
+  static Names* made = nullptr;
+  if (made == nullptr) [[unlikely]] {
+    made = new (place) Names;
+  }
+  return *made;
+}
+
+UnixSocket* find_named(const UnixSocket::Key& key) {
+  const auto found = names().find(key);
+  return found != names().end() ? &*found : nullptr;
 }
 
 }  // namespace
 
-UnixSocket* UnixSocket::g_named = nullptr;
-
-void UnixSocket::enter_names() {
-  next_named_ = g_named;
-  g_named = this;
+UnixSocket::Key UnixSocket::key() const {
+  if (name_inode_) {
+    return {.inode = name_inode_.get(), .type = Type::kStream, .text = {}};
+  }
+  return {.inode = nullptr, .type = type, .text = {name->address.text, name->bytes - kFamilyBytes}};
 }
 
+void UnixSocket::for_each_named(FunctionRef<void(const UnixSocket&)> visit) {
+  for (const UnixSocket& socket : names()) visit(socket);
+}
+
+void UnixSocket::enter_names() { names().insert(*this); }
+
 void UnixSocket::leave_names() {
-  for (UnixSocket** at = &g_named; *at != nullptr; at = &(*at)->next_named_) {
-    if (*at == this) {
-      *at = next_named_;
-      break;
-    }
+  if (is_linked()) {
+    names().erase(names().iterator_to(*this));
   }
   name_inode_ = nullptr;
 }
@@ -96,10 +117,8 @@ i64 UnixSocket::bind_abstract(std::string_view text) {
   if (name) {
     return -kEINVAL;
   }
-  for (const UnixSocket* other = g_named; other != nullptr; other = other->next_named_) {
-    if (other->type == type && same(*other->name, text)) {
-      return -kEADDRINUSE;
-    }
+  if (find_named({.inode = nullptr, .type = type, .text = text}) != nullptr) {
+    return -kEADDRINUSE;
   }
   name = make_name(text);
   if (!name) {
@@ -153,12 +172,9 @@ files::ErrnoOr<Ref<UnixSocket>> UnixSocket::find(Type type, const SocketAddress&
   }
   const std::string_view text = text_of(address, bytes);
   if (abstract(text)) {
-    for (UnixSocket* other = g_named; other != nullptr; other = other->next_named_) {
-      if (other->type == type && !other->name_inode_ && same(*other->name, text)) {
-        return Ref<UnixSocket>(other);
-      }
-    }
-    return files::ErrnoFail(kECONNREFUSED);
+    UnixSocket* const found = find_named({.inode = nullptr, .type = type, .text = text});
+    return found != nullptr ? files::ErrnoOr<Ref<UnixSocket>>(Ref<UnixSocket>(found))
+                            : files::ErrnoFail(kECONNREFUSED);
   }
   const files::ErrnoOr<Ref<files::Inode>> inode = files::lookup(files::current_directories(), text);
   if (!inode) {
@@ -167,13 +183,11 @@ files::ErrnoOr<Ref<UnixSocket>> UnixSocket::find(Type type, const SocketAddress&
   if (files::permission(**inode, files::kMayWrite) != 0) {
     return files::ErrnoFail(kEACCES);
   }
-  for (UnixSocket* other = g_named; other != nullptr; other = other->next_named_) {
-    if (other->name_inode_ == *inode) {
-      return other->type == type ? files::ErrnoOr<Ref<UnixSocket>>(Ref<UnixSocket>(other))
-                                 : files::ErrnoOr<Ref<UnixSocket>>(files::ErrnoFail(kEPROTOTYPE));
-    }
+  UnixSocket* const found = find_named({.inode = inode->get(), .type = Type::kStream, .text = {}});
+  if (found == nullptr || found->type != type) {
+    return files::ErrnoFail(found == nullptr ? kECONNREFUSED : kEPROTOTYPE);
   }
-  return files::ErrnoFail(kECONNREFUSED);
+  return Ref<UnixSocket>(found);
 }
 
 i64 UnixSocket::listen(u32 backlog) {

@@ -1,11 +1,15 @@
 // Sockets of AF_UNIX (net/unix/af_unix.c of Linux 6.12).
 #pragma once
 
+#include <boost/intrusive/set_hook.hpp>
+#include <compare>
+
 #include "guest-mm/kernel/net/socket.h"
+#include "pvops/base/function_ref.h"
 
 namespace nopte::guest::net {
 
-class UnixSocket final : public Socket {
+class UnixSocket final : public Socket, public boost::intrusive::set_base_hook<> {
  public:
   explicit UnixSocket(Type socket_type) : Socket(kFamilyUnix, socket_type, 0) {}
 
@@ -21,9 +25,16 @@ class UnixSocket final : public Socket {
 
   // Makes two sockets, both unconnected, each other's peers.
   static void join(UnixSocket& a, UnixSocket& b);
-  // All that have a name, the last one first.
-  static UnixSocket* first_named() { return g_named; }
-  [[nodiscard]] UnixSocket* next_named() const { return next_named_; }
+  // All that have a name.
+  static void for_each_named(FunctionRef<void(const UnixSocket&)> visit);
+  // What it is found by: the file of a path; of an abstract name, type and text.
+  struct Key {
+    const files::Inode* inode;
+    Type type;
+    std::string_view text;
+    auto operator<=>(const Key&) const = default;
+  };
+  [[nodiscard]] Key key() const;
 
  private:
   [[nodiscard]] bool datagrams() const { return type == Type::kDatagram; }
@@ -48,11 +59,8 @@ class UnixSocket final : public Socket {
   void wake_senders();
 
   Ref<files::Inode> name_inode_;
-  UnixSocket* next_named_ = nullptr;
   UnixSocket* first_client_ = nullptr;  // datagram sockets whose peer this is
   UnixSocket* next_client_ = nullptr;
-
-  static UnixSocket* g_named;
 };
 
 }  // namespace nopte::guest::net

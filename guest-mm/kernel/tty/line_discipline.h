@@ -65,6 +65,11 @@ class LineDiscipline {
 
   [[nodiscard]] bool canonical() const { return termios_.local & Termios::kCanonical; }
 
+  // How many bytes of lines were looked at again so far. A key may look at the whole line, so that who feeds
+  // many bytes stops for the others after kMostAgain.
+  static constexpr u64 kMostAgain = 2 * kBufferBytes;
+  [[nodiscard]] u64 looked_at() const { return looked_at_; }
+
  private:
   using Cell = u16;  // the byte, and:
   static constexpr Cell kLineEnd = 0x100;
@@ -115,6 +120,7 @@ class LineDiscipline {
   bool literal_next_ = false;  // VLNEXT came
   bool erasing_ = false;       // between the "\" and "/" of ECHOPRT
   u32 column_ = 0;
+  u64 looked_at_ = 0;
   u32 line_column_ = 0;  // where the line that is edited began
   u32 begin_ = 0;
   u32 used_ = 0;

@@ -63,6 +63,7 @@ void LineDiscipline::finish_erasing(TerminalSink& sink) {
 }
 
 void LineDiscipline::reprint(TerminalSink& sink) {
+  looked_at_ += used_ - line_begin_;
   for (u32 i = line_begin_; i < used_; ++i) {
     echo(byte_at(i), sink);
   }
@@ -83,6 +84,7 @@ void LineDiscipline::forget_line(TerminalSink& sink) {
 void LineDiscipline::erase_tab(TerminalSink& sink) {
   u32 columns = 0;
   bool after_tab = false;
+  looked_at_ += used_ - line_begin_;
   for (u32 i = used_; i-- > line_begin_ && !after_tab;) {
     const u8 before = byte_at(i);
     after_tab = before == '\t';
@@ -136,6 +138,7 @@ void LineDiscipline::erase(Erase what, TerminalSink& sink) {
       --first;
     }
     const u8 byte = byte_at(first);
+    looked_at_ += used_ - first;
     if (continues(byte)) {
       break;
     }

@@ -60,6 +60,11 @@ class MasterFile final : public File {
     return block_on(pty_->master_changed) == WakeReason::kSignal ? -kERESTARTSYS : 0;
   }
   i64 copy_output(IoBuffer to, u64 bytes);
+  struct Typed {
+    u64 bytes;
+    bool refused;  // there is no room for the next one
+  };
+  Typed type(std::string_view text);
   i64 master_ioctl(u32 request, u64 argument);
   i64 flush(u64 which);
   i64 control_flow(u64 what);
@@ -109,6 +114,22 @@ i64 MasterFile::read(IoBuffer to, u64 bytes, u64) {
   return 0;
 }
 
+// As much as is done without a look at the others.
+MasterFile::Typed MasterFile::type(std::string_view text) {
+  const u64 looked_at = pty_->discipline.looked_at();
+  Typed typed{0, false};
+  while (typed.bytes < text.size() &&
+         pty_->discipline.looked_at() - looked_at <= LineDiscipline::kMostAgain) {
+    if (stopped_ || !pty_->input(static_cast<u8>(text[typed.bytes]))) {
+      typed.refused = true;
+      break;
+    }
+    ++typed.bytes;
+  }
+  pty_->input_done();
+  return typed;
+}
+
 i64 MasterFile::write(IoBuffer from, u64 bytes, u64, u64*) {
   u64 done = 0;
   while (done < bytes) {
@@ -120,16 +141,12 @@ i64 MasterFile::write(IoBuffer from, u64 bytes, u64, u64*) {
     if (copied.bytes == 0) {
       return done != 0 ? static_cast<i64>(done) : to_errno(copied.status);
     }
-    u64 typed = 0;
-    while (!stopped_ && typed < copied.bytes && pty_->input(static_cast<u8>(text[typed]))) {
-      ++typed;
-    }
-    done += typed;
-    pty_->input_done();
-    if (typed < copied.bytes) {
-      if (const i64 error = wait(); error != 0) {
-        return done != 0 ? static_cast<i64>(done) : error;
-      }
+    const Typed typed = type({text, copied.bytes});
+    done += typed.bytes;
+    if (!typed.refused) {
+      give_way();
+    } else if (const i64 error = wait(); error != 0) {
+      return done != 0 ? static_cast<i64>(done) : error;
     }
   }
   return static_cast<i64>(done);

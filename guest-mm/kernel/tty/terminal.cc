@@ -23,9 +23,15 @@ void Terminal::input_done() {
 
 void Terminal::input_changed() {
   bool taken = false;
+  u64 looked_at = discipline.looked_at();
   while (!waiting_.empty() && discipline.receive(static_cast<u8>(waiting_.front()[0]), *this)) {
     waiting_.drop(1);
     taken = true;
+    if (discipline.looked_at() - looked_at > LineDiscipline::kMostAgain) {
+      discipline.flush_echo(*this);
+      give_way();
+      looked_at = discipline.looked_at();
+    }
   }
   if (taken) {
     discipline.flush_echo(*this);

@@ -33,7 +33,8 @@ class Terminal : public files::RefCounted, public TerminalSink {
   // and wakes who reads.
   bool input(u8 byte);
   void input_done();
-  // Room in the discipline may have come: what was typed ahead follows. Wakes who waits for either.
+  // Room in the discipline may have come: what was typed ahead follows. Wakes who waits for either. Others
+  // may run meanwhile.
   void input_changed();
   // Bytes that were typed and that the discipline has no room for.
   [[nodiscard]] u32 waiting_input() const { return waiting_.used(); }

@@ -66,7 +66,8 @@ i64 put_termios(const Termios& termios, Form form, u64 argument) {
                    static_cast<u16>(termios.control),
                    static_cast<u16>(termios.local),
                    termios.line,
-                   {}};
+                   {},
+                   0};
     std::memcpy(old.characters, termios.characters, sizeof old.characters);
     return put_user(argument, old);
   }

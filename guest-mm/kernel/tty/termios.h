@@ -62,6 +62,7 @@ struct OldTermios {
   u16 input, output, control, local;
   u8 line;
   u8 characters[8];
+  u8 hole;
 };
 static_assert(sizeof(OldTermios) == 18);
 

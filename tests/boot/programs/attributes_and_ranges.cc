@@ -124,6 +124,14 @@ int main() {
     CHECK_ERRNO(copy_file_range(appender, nullptr, other, nullptr, 1, 0), EBADF);
     CHECK_ERRNO(copy_file_range(folder, nullptr, other, nullptr, 1, 0), EISDIR);
     CHECK_ERRNO(copy_file_range(pipe_ends[0], nullptr, other, nullptr, 1, 0), EINVAL);
+    const int maps = open("/proc/self/maps", O_RDONLY);
+    CHECK_ERRNO(copy_file_range(maps, nullptr, other, nullptr, 1, 0), EXDEV);
+    CHECK(close(maps) == 0);
+    off_t first = 0, last = 0x7fff'ffff'ffff'ffff;
+    CHECK_ERRNO(copy_file_range(file, &first, other, &last, 1, 0), EFBIG);
+    CHECK_ERRNO(copy_file_range(file, &first, other, &last, -1, 0), EOVERFLOW);
+    CHECK_ERRNO(copy_file_range(file, &last, other, &first, 1ul << 63 | 1, 0), EOVERFLOW);
+    CHECK(copy_file_range(file, &last, other, &first, 1, 0) == 0);
     CHECK_ERRNO(copy_file_range(file, nullptr, other, nullptr, 1, 1), EINVAL);
     CHECK_ERRNO(copy_file_range(file, reinterpret_cast<off_t*>(kBad), other, nullptr, 1, 0), EFAULT);
     CHECK(unlink("/tmp/attributes-third") == 0);

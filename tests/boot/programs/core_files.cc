@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 #include <initializer_list>
+#include <string>
 
 #include "tests/boot/programs/checks.h"
 
@@ -155,6 +156,51 @@ void what_is_in_it() {
   close(file);
 }
 
+std::string contents(const char* path) {
+  char text[64];
+  const int file = open(path, O_RDONLY);
+  const ssize_t bytes = read(file, text, sizeof text);
+  CHECK(bytes >= 0 && close(file) == 0);
+  return {text, static_cast<size_t>(bytes)};
+}
+int put(const char* path, const char* text) {
+  const int file = open(path, O_WRONLY);
+  CHECK(file >= 0);
+  const int error = write(file, text, strlen(text)) < 0 ? errno : 0;
+  CHECK(close(file) == 0);
+  return error;
+}
+
+// Whether what g_marked says is anywhere in the file that is left.
+bool marked_in_core() {
+  const int file = open("core", O_RDONLY);
+  struct stat facts;
+  CHECK(file >= 0 && fstat(file, &facts) == 0);
+  const size_t bytes = static_cast<size_t>(facts.st_size);
+  void* const core = mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file, 0);
+  CHECK(core != MAP_FAILED && close(file) == 0);
+  const std::string wanted = std::string("filtered") + " out";
+  const bool found = memmem(core, bytes, wanted.data(), wanted.size()) != nullptr;
+  CHECK(munmap(core, bytes) == 0);
+  return found;
+}
+
+void what_is_filtered() {
+  constexpr const char* kFilter = "/proc/self/coredump_filter";
+  CHECK(contents(kFilter) == "00000033\n");
+  CHECK(put(kFilter, "x") == EINVAL && contents(kFilter) == "00000033\n");
+  CHECK(put(kFilter, "0x7\n") == 0 && contents(kFilter) == "00000007\n");
+  CHECK(put(kFilter, "51") == 0 && contents(kFilter) == "00000033\n");
+  const auto mark = [] {
+    strcpy(g_marked, "filtered");
+    strcat(g_marked, " out");
+  };
+  CHECK(leaves(SIGABRT, kMuch, mark) && marked_in_core());
+  CHECK(put(kFilter, "0x30") == 0);
+  CHECK(leaves(SIGABRT, kMuch, mark) && !marked_in_core());  // inherited
+  CHECK(put(kFilter, "0x33") == 0);
+}
+
 }  // namespace
 
 int main() {
@@ -165,6 +211,7 @@ int main() {
   check("what keeps from it", what_keeps_from_it);
   check("the name", the_name);
   check("what is in it", what_is_in_it);
+  check("what is filtered", what_is_filtered);
   unlink("core");
   CHECK(chdir("/") == 0 && rmdir(folder) == 0);
   return finish();

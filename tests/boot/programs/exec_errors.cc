@@ -74,6 +74,13 @@ void refused() {
   SHOW(execve(g_self, reinterpret_cast<char**>(8), kEnvironment));
   SHOW(execve(g_self, kArguments, reinterpret_cast<char**>(8)));
   SHOW(execve(g_self, bad_list, kEnvironment));
+  // They are looked at before the program's text is.
+  SHOW(execve("./plain", reinterpret_cast<char**>(8), kEnvironment));
+  SHOW(execve("./text", kArguments, reinterpret_cast<char**>(8)));
+  SHOW(execve("./empty", bad_list, kEnvironment));
+  SHOW(execve("./nowhere", bad_list, kEnvironment));
+  SHOW(execve("./none", bad_list, kEnvironment));
+  SHOW(execve("./circle", bad_list, kEnvironment));
   static char large[140'000];
   memset(large, 'b', sizeof large - 1);
   char* const too_long[] = {large, nullptr};

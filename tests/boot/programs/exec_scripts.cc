@@ -42,11 +42,12 @@ int print_arguments(int argc, char** argv) {
   return 0;
 }
 
-void run(const char* name) {
+char* const kUsualArguments[] = {const_cast<char*>("zero"), const_cast<char*>("one"),
+                                 const_cast<char*>("two words"), nullptr};
+
+void run(const char* name, char* const* arguments = kUsualArguments) {
   printf("%s:\n", name);
-  const int status = status_of_child([] {
-    char* const arguments[] = {const_cast<char*>("zero"), const_cast<char*>("one"),
-                               const_cast<char*>("two words"), nullptr};
+  const int status = status_of_child([arguments] {
     char* const environment[] = {nullptr};
     execve(kScript, arguments, environment);
     printf("  %s\n", strerror(errno));
@@ -56,6 +57,14 @@ void run(const char* name) {
   if (WIFSIGNALED(status)) {
     printf("  signal %d\n", WTERMSIG(status));
   }
+}
+
+// What the kernel leaves out of the arguments for a script is not there.
+void no_arguments() {
+  char* const none[] = {nullptr, const_cast<char*>("behind the end"), nullptr};
+  write_program(kScript, "#!/tmp/echo-arguments -x\n", 25);
+  run("an empty list", none);
+  run("no list", nullptr);
 }
 
 void script(const char* name, const std::string& text) {
@@ -150,6 +159,7 @@ int main(int argc, char** argv) {
   check("lines", lines);
   check("long_lines", long_lines);
   check("interpreters", interpreters);
+  check("no_arguments", no_arguments);
   check("nested", [] {
     for (int count = 1; count <= 8; ++count) {
       nested(count);

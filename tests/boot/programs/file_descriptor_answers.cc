@@ -129,6 +129,7 @@ void each_call(const char* label, int file) {
   SAY(fcntl(file, 1027, file));
   SAY(fcntl(file, 1027, there));
   SAY(fcntl(file, 1027, 999));
+  SAY(fcntl(file, 1028, 0));  // F_CREATED_QUERY
   SAY(fcntl(file, 1035, buffer));
   SAY(fcntl(file, 1036, buffer));
   SAY(fcntl(file, 1037, buffer));
@@ -195,11 +196,22 @@ void each(const char* label, int file) {
   CHECK(system("rm -r sub") == 0);
 }
 
+void asked_whether_created() {
+  const int created = open("created", O_CREAT | O_RDONLY, 0600);
+  SAY(fcntl(created, 1028, 0));
+  SAY(fcntl(dup(created), 1028, 0));
+  SAY(fcntl(open("created", O_CREAT | O_TRUNC | O_RDWR, 0600), 1028, 0));
+  SAY(fcntl(open("created", O_PATH), 1028, 0));
+  SAY(fcntl(open(".", O_TMPFILE | O_RDWR, 0600), 1028, 0));
+  SAY(unlink("created"));
+}
+
 }  // namespace
 
 int main() {
   begin_in_tmpfs();
   umask(0);
+  asked_whether_created();
   put("there", "0123456789");
   int ends[2];
   CHECK(pipe(ends) == 0);

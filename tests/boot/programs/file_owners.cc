@@ -260,6 +260,11 @@ void directories() {
   SAY(fcntl(folder, F_NOTIFY, DN_ACCESS));
   CHECK(contents("watched/file") == "text");
   heard("read, by SIGIO", folder);
+  const int setting = open("/proc/sys/fs/dir-notify-enable", O_WRONLY);
+  CHECK(pwrite(setting, "0", 1, 0) == 1);
+  SAY(fcntl(folder, F_NOTIFY, 0));
+  CHECK(pwrite(setting, "1", 1, 0) == 1);
+  close(setting);
   close(folder);
   close(sub);
 }

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <ucontext.h>
 
+#include <initializer_list>
+
 #include "tests/boot/programs/signal_checks.h"
 
 // What a handler finds at its first instruction, before a compiler's code can have changed it.
@@ -205,6 +207,13 @@ void spoil_fpu_image(int, siginfo_t*, void* context) {
   memset(image + 512 + 16, 0xff, 48);
 }
 
+void count_only(int, siginfo_t*, void*) { g_count = g_count + 1; }
+
+// Where the image would lie there is nothing.
+void lose_fpu_image(int, siginfo_t*, void* context) {
+  static_cast<ucontext_t*>(context)->uc_mcontext.fpregs = reinterpret_cast<fpregset_t>(8);
+}
+
 // Computes while another process does; 1 when a switch lost its register.
 void compute_beside_another(int, siginfo_t*, void*) {
   const bool other = fork() == 0;
@@ -254,6 +263,26 @@ void returning() {
     });
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
   });
+
+  // The registers were restored: who returns from SIGSEGV goes on behind the signal, its FPU as new.
+  for (const bool there : {true, false}) {
+    const auto spoiler = there ? spoil_fpu_image : lose_fpu_image;
+    check(there ? "refused_fpu_image_returns" : "missing_fpu_image_returns", [spoiler] {
+      const int status = status_of_child([spoiler] {
+        install(SIGTRAP, spoiler, 0);
+        install(SIGSEGV, count_only, 0);
+        g_count = 0;
+        long kept = 0;
+        uint32_t control = 0x1f80 | 0x2000, after = 0;
+        asm volatile("ldmxcsr %2; mov $77, %%rbx; xor %%eax, %%eax; int3; mov %%rbx, %0; stmxcsr %1"
+                     : "=m"(kept), "=m"(after)
+                     : "m"(control)
+                     : "rbx", "rax", "memory");
+        _exit(g_count == 1 && kept == 77 && (after & 0x6000) == 0 ? 0 : 1);
+      });
+      CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    });
+  }
 }
 
 void preemption() {

@@ -36,6 +36,19 @@ void connections() {
     CHECK(option_of(accepted, SOL_IPV6, IPV6_ADDRFORM) == AF_INET6);
     CHECK(set_option(accepted, SOL_IPV6, IPV6_ADDRFORM, AF_INET) == 0);
     CHECK(peer_address(accepted).text() == "127.0.0.1" && own_address(accepted).storage.ss_family == AF_INET);
+    // It is a socket of AF_INET from then on: it can be given up, bound and listen as one.
+    int domain = 0;
+    socklen_t domain_bytes = sizeof domain;
+    CHECK(getsockopt(accepted, SOL_SOCKET, SO_DOMAIN, &domain, &domain_bytes) == 0 && domain == AF_INET);
+    CHECK_ERRNO(getsockopt(accepted, SOL_IPV6, IPV6_ADDRFORM, &domain, &domain_bytes), EOPNOTSUPP);
+    const sockaddr nobody = {.sa_family = AF_UNSPEC, .sa_data = {}};
+    CHECK(connect(accepted, &nobody, sizeof nobody) == 0);
+    const InetAddress own = inet_address("0.0.0.0", 0);
+    CHECK(bind(accepted, own.get(), own.bytes) == 0 && listen(accepted, 5) == 0);
+    const int again = connected_socket(inet_address("127.0.0.1", own_address(accepted).port()));
+    const int twice = accept(accepted, nullptr, nullptr);
+    CHECK(twice >= 0 && own_address(twice).storage.ss_family == AF_INET);
+    CHECK(close(again) == 0 && close(twice) == 0);
     const int mapped = connected_socket(inet_address("::ffff:127.0.0.1", to.port()));
     CHECK(own_address(mapped).text() == "::ffff:127.0.0.1");
     const int only = socket(AF_INET6, SOCK_STREAM, 0);

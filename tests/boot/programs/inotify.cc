@@ -248,6 +248,48 @@ void events() {
     show(instance, "close");
     close(instance);
   });
+  check("its directory hears of what has no name any more", [] {
+    CHECK(mkdir("d", 0755) == 0);
+    put("d/file", "text");
+    put("d/over", "text");
+    const int all = make();
+    const int named = make();
+    CHECK(inotify_add_watch(all, "d", IN_ALL_EVENTS) == 1);
+    CHECK(inotify_add_watch(named, "d", IN_ALL_EVENTS | IN_EXCL_UNLINK) == 1);
+    const int file = open("d/file", O_RDWR);
+    const int over = open("d/over", O_RDWR);
+    CHECK(unlink("d/file") == 0);
+    put("d/new", "");
+    CHECK(rename("d/new", "d/over") == 0);
+    show(all, "unlink and rename");
+    show(named, "with names");
+    char byte;
+    CHECK(write(file, "x", 1) == 1 && read(over, &byte, 1) == 1);
+    show(all, "write and read");
+    show(named, "with names");
+    CHECK(close(file) == 0 && close(over) == 0);
+    show(all, "close");
+    show(named, "with names");
+    CHECK(unlink("d/over") == 0 && rmdir("d") == 0);
+    close(all);
+    close(named);
+  });
+  check("what fdinfo says", [] {
+    const int instance = make();
+    put("file", "text");
+    CHECK(inotify_add_watch(instance, "file", IN_MODIFY | IN_ONESHOT) == 1);
+    CHECK(inotify_add_watch(instance, ".", IN_MODIFY | IN_EXCL_UNLINK) == 2);
+    const std::string text = contents(("/proc/self/fdinfo/" + std::to_string(instance)).c_str());
+    struct stat its = stat_of("file");
+    char wanted[200];
+    snprintf(wanted, sizeof wanted, "inotify wd:1 ino:%lx ", static_cast<unsigned long>(its.st_ino));
+    printf("its inode: %d\n", text.find(wanted) != std::string::npos);
+    for (const char* mask : {" mask:80000002 ", " mask:4000002 ", " mask:2 "}) {
+      printf("%s: %d\n", mask, text.find(mask) != std::string::npos);
+    }
+    close(instance);
+    unlink("file");
+  });
 }
 
 void options() {

@@ -1,5 +1,7 @@
 // /proc/PID/mem, pagemap, clear_refs, smaps_rollup and the sums in status and statm. The same on Linux.
 #include <inttypes.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #include <string>
 
@@ -158,6 +160,80 @@ void smaps_has_its_lines() {
   unmap_apart(at, 4);
 }
 
+// uapi/linux/fs.h of 6.11.
+struct MapQuery {
+  uint64_t bytes, flags, address, start, end, rights, page_bytes, offset, inode;
+  uint32_t major, minor, name_bytes, build_id_bytes;
+  uint64_t name, build_id;
+};
+constexpr unsigned long kMapQuery = _IOWR('f', 17, MapQuery);
+constexpr uint64_t kR = 1, kW = 2, kX = 4, kS = 8, kOrNext = 16, kOfFile = 32;
+
+MapQuery query(const void* at, uint64_t flags = 0) {
+  MapQuery asked{};
+  asked.bytes = sizeof asked;
+  asked.flags = flags;
+  asked.address = uintptr_t(at);
+  return asked;
+}
+
+void maps_is_asked_for_one() {
+  const int maps = open("/proc/self/maps", O_RDONLY);
+  char* at = apart(3);
+  CHECK(maps >= 0 && mprotect(at + kPage, kPage, PROT_READ) == 0 && munmap(at - kPage, kPage) == 0);
+  MapQuery q = query(at + 100);
+  CHECK(ioctl(maps, kMapQuery, &q) == 0);
+  CHECK(q.start == uintptr_t(at) && q.end == q.start + kPage && q.rights == (kR | kW));
+  CHECK(q.page_bytes == kPage && q.offset == 0 && q.inode == 0 && q.major == 0 && q.minor == 0);
+  q = query(at, kR);
+  CHECK(ioctl(maps, kMapQuery, &q) == 0 && q.start == uintptr_t(at));
+  q = query(at + kPage, kW);
+  CHECK_ERRNO(ioctl(maps, kMapQuery, &q), ENOENT);
+  q = query(at + kPage, kW | kOrNext);
+  CHECK(ioctl(maps, kMapQuery, &q) == 0 && q.start == uintptr_t(at + 2 * kPage));
+  q = query(at - 1);
+  CHECK_ERRNO(ioctl(maps, kMapQuery, &q), ENOENT);
+  q = query(at - 1, kOrNext);
+  CHECK(ioctl(maps, kMapQuery, &q) == 0 && q.start == uintptr_t(at));
+  q = query(at, kOfFile);
+  CHECK_ERRNO(ioctl(maps, kMapQuery, &q), ENOENT);
+  q = query(reinterpret_cast<void*>(~uint64_t{0} - kPage), kOrNext | kW);
+  CHECK_ERRNO(ioctl(maps, kMapQuery, &q), ENOENT);
+  char name[256], own[256] = {};
+  CHECK(readlink("/proc/self/exe", own, sizeof own - 1) > 0);
+  q = query(reinterpret_cast<const void*>(maps_is_asked_for_one));
+  q.name = uintptr_t(name);
+  q.name_bytes = sizeof name;
+  CHECK(ioctl(maps, kMapQuery, &q) == 0 && q.rights == (kR | kX) && q.inode != 0);
+  CHECK(q.name_bytes == strlen(own) + 1 && strcmp(name, own) == 0);
+  struct stat its;
+  CHECK(stat(own, &its) == 0 && its.st_ino == q.inode);
+  q = query(reinterpret_cast<const void*>(maps_is_asked_for_one));
+  q.name = uintptr_t(name);
+  q.name_bytes = uint32_t(strlen(own));
+  CHECK_ERRNO(ioctl(maps, kMapQuery, &q), ENAMETOOLONG);
+  char* shared = map(1, PROT_READ, MAP_SHARED);
+  q = query(shared);
+  CHECK(ioctl(maps, kMapQuery, &q) == 0 && q.rights == (kR | kS));
+  q = query(at);
+  q.name = uintptr_t(name);
+  CHECK_ERRNO(ioctl(maps, kMapQuery, &q), EINVAL);
+  q = query(at, 64);
+  CHECK_ERRNO(ioctl(maps, kMapQuery, &q), EINVAL);
+  q = query(at);
+  q.bytes = 23;
+  CHECK_ERRNO(ioctl(maps, kMapQuery, &q), EINVAL);
+  q.bytes = 4097;
+  CHECK_ERRNO(ioctl(maps, kMapQuery, &q), E2BIG);
+  q.bytes = 40;
+  CHECK(ioctl(maps, kMapQuery, &q) == 0 && q.end == uintptr_t(at + kPage) && q.rights == 0);
+  CHECK_ERRNO(ioctl(maps, kMapQuery, uintptr_t{8}), EFAULT);
+  CHECK_ERRNO(ioctl(maps, 0x5401, &q), ENOTTY);
+  close(maps);
+  unmap(shared, 1);
+  unmap_apart(at, 3);
+}
+
 }  // namespace
 
 int main() {
@@ -168,5 +244,6 @@ int main() {
   check("clear_refs takes five words", clear_refs_takes_five_words);
   check("sums follow what is touched", sums_follow_what_is_touched);
   check("smaps has its lines", smaps_has_its_lines);
+  check("maps is asked for one", maps_is_asked_for_one);
   return finish();
 }

@@ -63,6 +63,11 @@ void one_is_mounted() {
   SAY(close(file));
   SAY(umount2("point", 64));
   SAY(umount2("point", MNT_EXPIRE | MNT_DETACH));
+  const int used = open("point/new", O_RDONLY);
+  SAY(umount2("point", MNT_EXPIRE));  // busy
+  SAY(close(used));
+  SAY(umount2("point", MNT_EXPIRE));
+  SAY(access("point/new", F_OK));  // a use
   SAY(umount2("point", MNT_EXPIRE));
   SAY(umount2("point", MNT_EXPIRE));
   SAY(umount("point"));

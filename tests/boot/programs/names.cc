@@ -156,6 +156,17 @@ void names() {
     CHECK_ERRNO(openat(99, "f", O_RDONLY), EBADF);
     CHECK(close(directory) == 0);
   });
+  check("working directory outside of the root", [] {
+    CHECK(mkdir("w/inner", 0755) == 0);
+    CHECK(status_of_child([] {
+            char now[kPage];
+            CHECK(chroot("w/inner") == 0 && syscall(SYS_getcwd, now, sizeof now) > 0);
+            CHECK(std::string(now).starts_with("(unreachable)/"));
+            CHECK_ERRNO(syscall(SYS_getcwd, now, strlen(now)), ERANGE);
+            CHECK(realpath(".", nullptr) == nullptr && errno == ENOENT);
+            CHECK(chdir("/") == 0 && getcwd(now, sizeof now) != nullptr && std::string(now) == "/");
+          }) == 0);
+  });
 }
 
 void attributes() {

@@ -179,6 +179,54 @@ void sizes() {
     CHECK(seteuid(0) == 0);
     CHECK(fcntl(p.in(), F_SETPIPE_SZ, 0) == int(kPage));
   });
+  const auto of_nobody = [](auto body) {
+    CHECK(status_of_child([&] {
+            CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+            body();
+          }) == 0);
+  };
+  const auto bytes_of = [](const Pipe& p) { return fcntl(p.in(), F_GETPIPE_SZ); };
+  check("a new pipe is not larger than that", [&] {
+    put("/proc/sys/fs/pipe-max-size", "4096");
+    of_nobody([&] {
+      const Pipe p(0);
+      CHECK(bytes_of(p) == int(kPage));
+      CHECK_ERRNO(fcntl(p.in(), F_SETPIPE_SZ, 8192), EPERM);
+      p.give(pattern(kPage));
+      CHECK_ERRNO(write(p.in(), "x", fcntl(p.in(), F_SETFL, O_NONBLOCK) == 0), EAGAIN);
+    });
+    put("/proc/sys/fs/pipe-max-size", "1048576");
+  });
+  check("what a user's pipes hold together", [&] {
+    put("/proc/sys/fs/pipe-user-pages-soft", "40");
+    CHECK(mkfifo("fifo", 0600) == 0 && chown("fifo", 65534, 65534) == 0 && chmod(".", 0755) == 0);
+    of_nobody([&] {
+      const Pipe first(0);
+      const int second = open("fifo", O_RDWR);
+      CHECK(fcntl(second, F_GETPIPE_SZ) == 65536);
+      {
+        const Pipe third(0);
+        CHECK(bytes_of(third) == 8192 && fcntl(third.in(), F_SETPIPE_SZ, kPage) == int(kPage));
+        CHECK(fcntl(third.in(), F_SETPIPE_SZ, 32768) == 32768);
+        CHECK_ERRNO(fcntl(third.in(), F_SETPIPE_SZ, 65536), EPERM);
+        CHECK(bytes_of(third) == 32768 && bytes_of(Pipe(0)) == 8192);
+      }
+      CHECK(close(second) == 0);
+      CHECK(bytes_of(Pipe(0)) == 65536);
+    });
+    CHECK(unlink("fifo") == 0);
+    CHECK(bytes_of(Pipe(0)) == 65536);
+    put("/proc/sys/fs/pipe-user-pages-hard", "32");
+    of_nobody([&] {
+      const Pipe first(0);
+      int ends[2];
+      const Pipe second(0);
+      CHECK(bytes_of(second) == 65536);
+      CHECK_ERRNO(pipe(ends), ENFILE);
+    });
+    put("/proc/sys/fs/pipe-user-pages-hard", "0");
+    put("/proc/sys/fs/pipe-user-pages-soft", "16384");
+  });
 }
 
 void refusals() {

@@ -153,7 +153,11 @@ void pipes() {
     CHECK(read(reader, buffer, 16) == 0 && close(reader) == 0);
     CHECK_ERRNO(open("fifo", O_WRONLY | O_NONBLOCK), ENXIO);
     const int both = open("fifo", O_RDWR);
-    CHECK(both >= 0 && write(both, "self", 4) == 4 && read(both, buffer, 16) == 4 && close(both) == 0);
+    CHECK(both >= 0 && write(both, "self", 4) == 4 && read(both, buffer, 16) == 4);
+    // What nobody read, and its size, go with the last end.
+    CHECK(fcntl(both, F_SETPIPE_SZ, 4096) == 4096 && write(both, "lost", 4) == 4 && close(both) == 0);
+    const int later = open("fifo", O_RDONLY | O_NONBLOCK);
+    CHECK(fcntl(later, F_GETPIPE_SZ) == 65536 && read(later, buffer, 16) == 0 && close(later) == 0);
     CHECK(unlink("fifo") == 0);
   });
   check("a signal ends the opening of a named pipe", [] {

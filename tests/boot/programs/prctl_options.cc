@@ -1,6 +1,10 @@
 // prctl: what is kept and told, what makes writable memory and code exclude each other, and what is refused.
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "tests/boot/programs/checks.h"
@@ -27,6 +31,16 @@ void slack() {
     printf("as at first: %ld\n", option(PR_GET_TIMERSLACK));
   });
   SHOW(status);
+  const int file = open("/proc/thread-self/../../timerslack_ns", O_RDWR);
+  char text[32] = {};
+  CHECK(file >= 0 && read(file, text, sizeof text) == 6);
+  SHOW(atol(text));
+  SHOW(write(file, "123456", 6));
+  SHOW(option(PR_GET_TIMERSLACK));
+  SHOW(write(file, "x", 1));
+  SHOW(write(file, "0", 1));
+  CHECK(close(file) == 0);
+  SHOW(option(PR_GET_TIMERSLACK));
   SHOW(option(PR_SET_TIMERSLACK, 0));
   SHOW(option(PR_GET_TIMERSLACK));
 }
@@ -45,7 +59,6 @@ void kept() {
   SHOW(option(kSetMerge, 0));
   SHOW(option(kGetMerge, 1));
   SHOW(option(kSetMerge, 1, 1));
-  SHOW(option(PR_GET_SECCOMP));
   int word = 0;
   SHOW(option(PR_GET_TSC, reinterpret_cast<unsigned long>(&word)));
   SHOW(word);
@@ -66,12 +79,70 @@ void kept() {
   SHOW(option(PR_SET_SPECULATION_CTRL, 99));
 }
 
+// Who asks and gets an answer may set it, too.
+void seccomp_is_there_or_not() {
+  const bool told = option(PR_GET_SECCOMP) == 0;
+  CHECK(told || errno == EINVAL);
+  CHECK(option(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, 0) == -1 && errno == (told ? EFAULT : EINVAL));
+}
+
+int time_stamps() {
+  int word = 0;
+  CHECK(option(PR_GET_TSC, reinterpret_cast<unsigned long>(&word)) == 0);
+  return word;
+}
+
+void time_stamps_fault() {
+  int ends[2];
+  CHECK(pipe(ends) == 0);
+  const int outer = status_of_child([&] {
+    SHOW(option(PR_SET_TSC, PR_TSC_SIGSEGV));
+    SHOW(time_stamps());
+    const int inherits = status_of_child([] {
+      SHOW(time_stamps());
+      fflush(stdout);
+      SHOW(__builtin_ia32_rdtsc() != 0);
+    });
+    SHOW(inherits);
+    // Who does not ask reads it, also between two that may not.
+    const pid_t reader = fork();
+    if (reader == 0) {
+      SHOW(option(PR_SET_TSC, PR_TSC_ENABLE));
+      for (int i = 0; i < 20; ++i) {
+        CHECK(__builtin_ia32_rdtsc() != 0 && write(ends[1], "x", 1) == 1);
+        sched_yield();
+      }
+      SHOW(time_stamps());
+      fflush(stdout);
+      _exit(0);
+    }
+    char byte;
+    for (int i = 0; i < 20; ++i) CHECK(read(ends[0], &byte, 1) == 1);
+    int status = 0;
+    CHECK(waitpid(reader, &status, 0) == reader);
+    SHOW(status);
+    SHOW(time_stamps());
+    fflush(stdout);
+    SHOW(__builtin_ia32_rdtsc() != 0);
+  });
+  SHOW(outer);
+  SHOW(time_stamps());
+  SHOW(__builtin_ia32_rdtsc() != 0);
+}
+
 void without_rights() {
   const int status = status_of_child([] {
     CHECK(syscall(SYS_setuid, 12'345) == 0);
     printf("%ld %d\n", option(PR_SET_IO_FLUSHER, 1), errno);
     printf("%ld %d\n", option(PR_GET_IO_FLUSHER), errno);
     printf("%ld %d\n", option(PR_SET_MM, PR_SET_MM_BRK), errno);
+    SHOW(option(PR_SET_MM, PR_SET_MM_BRK, 0x10'0000, 1));
+    SHOW(option(PR_SET_MM, PR_SET_MM_BRK, 0x10'0000, 0, 1));
+    SHOW(option(PR_SET_MM, 99));
+    unsigned bytes = 0;
+    SHOW(option(PR_SET_MM, PR_SET_MM_MAP_SIZE, reinterpret_cast<unsigned long>(&bytes)));
+    SHOW(bytes);
+    SHOW(option(PR_SET_MM, PR_SET_MM_MAP, 8, 1));
   });
   SHOW(status);
 }
@@ -125,8 +196,12 @@ void refused() {
 
 int main() {
   show_lines();
+  const rlimit no_core{0, 0};
+  CHECK(setrlimit(RLIMIT_CORE, &no_core) == 0);
   check("timer slack", slack);
   check("kept and told", kept);
+  check("seccomp is there or not", seccomp_is_there_or_not);
+  check("time stamps fault", time_stamps_fault);
   check("without rights", without_rights);
   check("not inherited", not_inherited);
   check("write or execute", write_or_execute);

@@ -2,10 +2,13 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 
 #include <set>
 #include <string>
@@ -163,6 +166,47 @@ void pipes_hold_what_a_setting_says() {
         }) == 0);
 }
 
+char state_of(int file) {
+  char text[4096];
+  const ssize_t bytes = pread(file, text, sizeof text - 1, 0);
+  CHECK(bytes > 0);
+  text[bytes] = 0;
+  const char* const line = strstr(text, "\nState:\t");
+  return line == nullptr ? '?' : line[8];
+}
+
+// A file that is kept open tells what is when it is read, and not what was when it was opened.
+void texts_are_of_the_time_of_the_read() {
+  const pid_t child = fork();
+  if (child == 0) {
+    raise(SIGSTOP);
+    for (;;) pause();
+  }
+  const std::string folder = "/proc/" + std::to_string(child);
+  const int file = open((folder + "/status").c_str(), O_RDONLY);
+  const int memory = open((folder + "/environ").c_str(), O_RDONLY);
+  CHECK(file >= 0 && memory >= 0);
+  int status = 0;
+  CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
+  CHECK(state_of(file) == 'T');
+  CHECK(kill(child, SIGCONT) == 0 && waitpid(child, &status, WCONTINUED) == child);
+  while (state_of(file) != 'S') sched_yield();
+  CHECK(kill(child, SIGKILL) == 0);
+  siginfo_t ended;
+  CHECK(waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT) == 0 && state_of(file) == 'Z');
+  char piece[16];
+  CHECK(pread(memory, piece, sizeof piece, 0) == 0);
+  CHECK(waitpid(child, &status, 0) == child);
+  CHECK_ERRNO(pread(file, piece, sizeof piece, 0), ESRCH);
+  CHECK(close(file) == 0 && close(memory) == 0);
+  // What was read goes on where it ended.
+  const int seen = open("/proc/self/status", O_RDONLY);
+  char first[8], second[8], again[8];
+  CHECK(read(seen, first, sizeof first) == 8 && read(seen, second, sizeof second) == 8);
+  CHECK(memcmp(first, second, sizeof first) != 0 && pread(seen, again, sizeof again, 8) == 8);
+  CHECK(memcmp(again, second, sizeof again) == 0 && close(seen) == 0);
+}
+
 }  // namespace
 
 int main() {
@@ -175,5 +219,6 @@ int main() {
   check("mounts_have_numbers", mounts_have_numbers);
   check("the_system", the_system);
   check("pipes_hold_what_a_setting_says", pipes_hold_what_a_setting_says);
+  check("texts_are_of_the_time_of_the_read", texts_are_of_the_time_of_the_read);
   return finish();
 }

@@ -1,6 +1,7 @@
 // Files of /proc/sys and /sys: read, written, listed, refused; and what overcommit makes of a mapping.
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -47,6 +48,31 @@ void numbers_are_kept_within_bounds() {
   CHECK(write_all(kMode, "3") == EINVAL && write_all(kMode, "-1") == EINVAL);
 }
 
+void real_time_has_its_bounds() {
+  const std::string kernel = "/proc/sys/kernel/sched_";
+  const auto set = [&](const char* name, const char* text) {
+    return write_all((kernel + name).c_str(), text);
+  };
+  const auto get = [&](const char* name) { return read_all((kernel + name).c_str()); };
+  CHECK(set("rr_timeslice_ms", "-1") == 0);
+  const std::string usual = get("rr_timeslice_ms");
+  CHECK(usual == "100\n" && set("rr_timeslice_ms", "20") == 0 && get("rr_timeslice_ms") == "20\n");
+  sched_param priority = {.sched_priority = 1};
+  const bool may = sched_setscheduler(0, SCHED_RR, &priority) == 0;
+  timespec slice = {};
+  CHECK(!may || (sched_rr_get_interval(0, &slice) == 0 && slice.tv_sec == 0 && slice.tv_nsec == 20'000'000));
+  priority = {};
+  CHECK(sched_setscheduler(0, SCHED_OTHER, &priority) == 0);
+  CHECK(set("rr_timeslice_ms", "0") == 0 && get("rr_timeslice_ms") == usual);
+  const std::string period = get("rt_period_us"), runtime = get("rt_runtime_us");
+  CHECK(set("rt_period_us", "0") == EINVAL && set("rt_period_us", "-1") == EINVAL);
+  CHECK(set("rt_runtime_us", "-2") == EINVAL);
+  CHECK(set("rt_runtime_us", std::to_string(atol(period.c_str()) + 1).c_str()) == EINVAL);
+  CHECK(set("rt_period_us", std::to_string(atol(runtime.c_str()) - 1).c_str()) == EINVAL);
+  CHECK(get("rt_period_us") == period && get("rt_runtime_us") == runtime);
+  CHECK(set("rt_runtime_us", runtime.c_str()) == 0);
+}
+
 void what_is_written_is_read_through_the_same_descriptor() {
   const int file = open("/proc/sys/vm/swappiness", O_RDWR | O_TRUNC);
   char text[8] = {};
@@ -87,6 +113,14 @@ void sys_has_what_allocators_read() {
   CHECK(read_all("/sys/devices/system/cpu/online")[0] == '0');
 }
 
+// Who finds it may ask for MADV_MERGEABLE, and where nobody looks for equal pages none are shared.
+void sys_has_ksm() {
+  CHECK(read_all("/sys/kernel/mm/ksm/run") == "0\n");
+  CHECK(read_all("/sys/kernel/mm/ksm/pages_shared") == "0\n");
+  CHECK(atol(read_all("/sys/kernel/mm/ksm/pages_to_scan").c_str()) > 0);
+  CHECK(write_all("/sys/kernel/mm/ksm/run", "7") == EINVAL && write_all("/sys/kernel/mm/ksm/run", "0") == 0);
+}
+
 long kib_of(const char* name) {
   const std::string text = read_all("/proc/meminfo");
   const size_t at = text.find(std::string(name) + ":");
@@ -110,6 +144,38 @@ void overcommit_has_three_modes() {
   if (left > 0) CHECK(maps(size_t(left) / 2));
   CHECK(!maps(size_t(kib_of("CommitLimit"))) && !maps(all * 2));
   CHECK(write_all(kMode, "0") == 0);
+}
+
+// 0, or errno.
+int fork_fails() {
+  const pid_t child = fork();
+  if (child < 0) return errno;
+  if (child == 0) _exit(0);
+  CHECK(waitpid(child, nullptr, 0) == child);
+  return 0;
+}
+
+// What fork copies is asked for again, mapping by mapping.
+void overcommit_holds_for_fork() {
+  CHECK(write_all(kMode, "0") == 0);
+  const size_t part = size_t(kib_of("MemTotal") + kib_of("SwapTotal")) / 4 * 3 / 4 * 4096;
+  auto* const at = static_cast<char*>(
+      mmap(nullptr, 3 * part, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  CHECK(at != MAP_FAILED);
+  const auto map = [&](size_t index, int more) {
+    CHECK(mmap(at + index * part, part, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | more, -1, 0) == at + index * part);
+  };
+  map(0, 0);
+  map(2, 0);
+  CHECK(fork_fails() == 0);
+  map(1, MAP_NORESERVE);
+  CHECK(fork_fails() == 0);
+  map(1, 0);
+  CHECK(fork_fails() == ENOMEM);
+  CHECK(write_all(kMode, "1") == 0 && fork_fails() == 0);
+  CHECK(write_all(kMode, "2") == 0 && fork_fails() == ENOMEM);
+  CHECK(write_all(kMode, "0") == 0 && munmap(at, 3 * part) == 0 && fork_fails() == 0);
 }
 
 void max_map_count_holds() {
@@ -152,9 +218,12 @@ void max_map_count_can_be_more() {
 int main() {
   check("numbers are kept within bounds", numbers_are_kept_within_bounds);
   check("what is written is read", what_is_written_is_read_through_the_same_descriptor);
+  check("real time has its bounds", real_time_has_its_bounds);
   check("directories list each name once", directories_list_each_name_once);
   check("sys has what allocators read", sys_has_what_allocators_read);
+  check("sys has what says of equal pages", sys_has_ksm);
   check("overcommit has three modes", overcommit_has_three_modes);
+  check("overcommit holds for fork", overcommit_holds_for_fork);
   check("max_map_count holds", max_map_count_holds);
   check("max_map_count can be more", max_map_count_can_be_more);
   return finish();

@@ -1,8 +1,14 @@
 // splice, tee, vmsplice, the sizes of pipes, and transfers that meet bad memory in the middle.
 // Prints the same on Linux, where it works in a fresh directory below /tmp.
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 
 #include "tests/boot/programs/file_checks.h"
@@ -34,7 +40,29 @@ struct Pipe {
   }
 };
 
+void nothing_goes_to_or_from_what_gives_numbers() {
+  sigset_t none;
+  CHECK(sigemptyset(&none) == 0);
+  const int files[] = {epoll_create1(0),
+                       eventfd(3, 0),
+                       signalfd(-1, &none, 0),
+                       timerfd_create(CLOCK_MONOTONIC, 0),
+                       int(syscall(SYS_pidfd_open, getpid(), 0)),
+                       int(syscall(SYS_memfd_secret, 0)),
+                       inotify_init1(0)};
+  const Pipe p;
+  for (const int file : files) {
+    CHECK(file >= 0);
+    const int refused = file == files[6] ? EBADF : EINVAL;  // is only read
+    CHECK_ERRNO(splice(p.out(), nullptr, file, nullptr, 8, SPLICE_F_NONBLOCK), refused);
+    CHECK_ERRNO(splice(file, nullptr, p.in(), nullptr, 4096, SPLICE_F_NONBLOCK), EINVAL);
+    CHECK_ERRNO(readahead(file, 0, 1), EINVAL);
+    CHECK(close(file) == 0);
+  }
+}
+
 void splices() {
+  check("nothing_goes_to_or_from_what_gives_numbers", nothing_goes_to_or_from_what_gives_numbers);
   check("pipe to file, at its position and at an offset", [] {
     const Pipe p;
     const int file = open("from-pipe", O_RDWR | O_CREAT | O_TRUNC, 0600);

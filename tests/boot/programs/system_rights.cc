@@ -60,10 +60,34 @@ void of_root() {
   CHECK_ERRNO(syscall(SYS_sysinfo, 8), EFAULT);
 }
 
+// Linux may be built without them.
+void ports() {
+  utsname name;
+  CHECK(uname(&name) == 0);
+  const bool there = syscall(SYS_iopl, 0) == 0;
+  CHECK(there || (errno == ENOSYS && strstr(name.release, "nopte") == nullptr));
+  if (!there) return;
+  for (const int level : {1, 2, 3, 0}) CHECK(syscall(SYS_iopl, level) == 0);
+  CHECK_ERRNO(syscall(SYS_iopl, 4), EINVAL);
+  CHECK(syscall(SYS_ioperm, 0x378, 3, 1) == 0 && syscall(SYS_ioperm, 0x378, 3, 0) == 0);
+  CHECK(syscall(SYS_ioperm, 65533, 3, 0) == 0);
+  CHECK_ERRNO(syscall(SYS_ioperm, 65534, 3, 1), EINVAL);
+  CHECK_ERRNO(syscall(SYS_ioperm, 0, 0, 1), EINVAL);
+  CHECK_ERRNO(syscall(SYS_ioperm, 1, -1L, 1), EINVAL);
+  CHECK(status_of_child([] {
+          CHECK(setresuid(kUser, kUser, kUser) == 0);
+          CHECK(syscall(SYS_iopl, 0) == 0 && syscall(SYS_ioperm, 0x378, 3, 0) == 0);
+          CHECK_ERRNO(syscall(SYS_iopl, 1), EPERM);
+          CHECK_ERRNO(syscall(SYS_iopl, 4), EINVAL);
+          CHECK_ERRNO(syscall(SYS_ioperm, 65533, 3, 1), EPERM);
+        }) == 0);
+}
+
 }  // namespace
 
 int main() {
   check("of a user", of_a_user);
   check("of root", of_root);
+  check("ports", ports);
   return finish();
 }

@@ -71,6 +71,19 @@ void words() {
   print("back", personality(PER_LINUX));
 }
 
+void an_old_number() {
+  utsname now, old;
+  CHECK(uname(&now) == 0 && personality(UNAME26) >= 0);
+  memset(&old, 'x', sizeof old);
+  CHECK(uname(&old) == 0 && personality(PER_LINUX) == UNAME26);
+  int major, minor, end = 0, rest = 0, claimed;
+  CHECK(sscanf(now.release, "%d.%d%n%*[0-9.]%n", &major, &minor, &end, &rest) == 2);
+  CHECK(sscanf(old.release, "2.6.%d%n", &claimed, &end) == 1 && claimed == minor + 60);
+  CHECK(strcmp(old.release + end, now.release + strcspn(now.release, "-+")) == 0);
+  for (size_t i = strlen(old.release); i < sizeof old.release; ++i) CHECK(old.release[i] == 0);
+  CHECK(strcmp(old.version, now.version) == 0);
+}
+
 void log() {
   char text[16];
   print("type", klogctl(-1, text, 1));
@@ -87,6 +100,7 @@ int main() {
   check("names", names);
   check("priorities", priorities);
   check("words", words);
+  check("an_old_number", an_old_number);
   check("log", log);
   return finish();
 }

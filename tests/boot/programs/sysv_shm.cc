@@ -1,4 +1,5 @@
 // System V shared memory. The same on Linux.
+#include <grp.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
 
@@ -173,6 +174,11 @@ void the_system_tells_of_all() {
 void large_pages_are_not_reserved() {
   const int id = shmget(IPC_PRIVATE, 2 << 20, IPC_CREAT | SHM_HUGETLB | 0600);
   CHECK(id == -1 && (errno == ENOMEM || errno == EPERM));
+  CHECK(status_of_child([] {
+          // Group 0 may have them (vm.hugetlb_shm_group).
+          CHECK(setgroups(0, nullptr) == 0 && setgid(1000) == 0 && setuid(1000) == 0);
+          CHECK_ERRNO(shmget(IPC_PRIVATE, 2 << 20, IPC_CREAT | SHM_HUGETLB | 0600), EPERM);
+        }) == 0);
 }
 
 }  // namespace

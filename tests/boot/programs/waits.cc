@@ -121,6 +121,29 @@ void waits() {
     close(ends[0]);
     close(ends[1]);
   });
+  check("orphans_from_the_start_stay_stopped", [] {
+    // A session of its own: nobody holds its group, so that no end of a member can let go of it.
+    const pid_t leader = fork();
+    if (leader == 0) {
+      CHECK(setsid() == getpid());
+      const pid_t stopped = fork();
+      if (stopped == 0) {
+        raise(SIGSTOP);
+        _exit(0);
+      }
+      int status = 0;
+      CHECK(waitpid(stopped, &status, WUNTRACED) == stopped && WIFSTOPPED(status));
+      const pid_t ends = fork();
+      if (ends == 0) _exit(3);
+      CHECK(waitpid(ends, &status, 0) == ends && WEXITSTATUS(status) == 3);
+      CHECK(waitpid(stopped, &status, WNOHANG | WCONTINUED) == 0);
+      CHECK(kill(stopped, SIGCONT) == 0);
+      CHECK(waitpid(stopped, &status, 0) == stopped && status == 0);
+      _exit(0);
+    }
+    int status = 0;
+    CHECK(waitpid(leader, &status, 0) == leader && status == 0);
+  });
   check("children_ignored", [] {
     const int status = status_of_child([] {
       signal(SIGCHLD, SIG_IGN);

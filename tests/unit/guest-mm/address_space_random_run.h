@@ -165,6 +165,7 @@ class RandomRun {
   void brk(Entry& entry);
   void stack(Entry& entry);
   void find(Entry& entry);
+  static bool has_region_beyond_memory(const Entry& entry);
   void life();
 
   // Mostly in the arena, sometimes around something that is mapped, sometimes malformed.
