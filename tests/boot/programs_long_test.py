@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Debian's programs that tests/run leaves out: those that take longer (programs.toml: long), natively and in vma each in a boot
-of its own; in every other mode all, in one boot."""
+of its own; in every other mode all, in two."""
 
 import functools
 import unittest
@@ -26,7 +26,8 @@ for _mode in machine.MODES:
         for _program in _left:
             _add(f"{_mode}_{_program.name}", _mode, [_program])
     else:
-        _add(_mode, _mode, _left)
+        for _long in (False, True):
+            _add(f"{_mode}_{'longer' if _long else 'shorter'}", _mode, [_program for _program in _left if _program.long == _long])
 
 
 if __name__ == "__main__":

@@ -189,5 +189,91 @@ TEST_F(XenUpdatesTest, ASlotThatIsEmptiedAndFilledAgainIsFilled) {
   EXPECT_EQ(sink_.read(slot), entry);
 }
 
+// Its memory must not be written to through a translation that still refuses it.
+TEST_F(XenUpdatesTest, WhatIsMemoryAgainIsFlushed) {
+  const Frame a = running(1), b = running(1);
+  for (u64 i = 0; i < 24; ++i) install(b, kThere + i * FourLevel::table_bytes(1));
+  sink_.root_activate(a);
+  destroy(b);
+  sink_.complete();
+  take_operations();
+  ASSERT_TRUE(frames_.alloc(FrameKind::kTable));
+  EXPECT_TRUE(flushed_all());
+}
+
+TEST_F(XenUpdatesTest, AUserRootIsEmptyThoughChangesOfItWaited) {
+  const Frame a = running(1), b = running(1);
+  Cursor<Sink> cursor = at(a, kThere);
+  ASSERT_TRUE(cursor.install(new_leaf()));
+  ASSERT_TRUE(slot_of(kUserRoots, kThere).empty());  // it waits
+  sink_.root_retire(a);
+  sink_.complete();
+  EXPECT_TRUE(slot_of(kUserRoots, kThere).empty());
+  EXPECT_FALSE(slot_of(kUserRoots + 1, kVa).empty());
+  EXPECT_TRUE(sink_.runs(b));
+}
+
+// Clones lead to the same tables as their original.
+TEST_F(XenUpdatesTest, AUserRootThatTookOverWhatItHadIsEmptyInTheEnd) {
+  const Frame a = running(1);
+  const Slot slot = above(a, 4);
+  const Entry entry = sink_.read(slot);
+  Frame last;
+  for (u64 i = 0; i < abi::kUserRoots + 1; ++i) {
+    last = root();
+    sink_.filler(last).fill(slot.index, entry);
+    note_filled<FourLevel>(frames_.meta(last), slot.index);
+    ++frames_.meta(entry.frame()).refs;
+    sink_.root_activate(last);
+  }
+  sink_.root_activate(a);
+  const auto having = [&] {
+    u64 found = 0;
+    for (u64 i = 0; i < abi::kUserRoots; ++i) found += slot_of(kUserRoots + i, kVa).empty() ? 0 : 1;
+    return found;
+  };
+  const u64 before = having();
+  sink_.root_retire(last);
+  sink_.complete();
+  EXPECT_EQ(having(), before - 1);
+}
+
+TEST_F(XenUpdatesTest, TablesAreKeptHoweverOftenTheyWereBefore) {
+  constexpr Gva kElsewhere{0x5000'0000'0000};
+  const Frame a = running(1);
+  for (u64 i = 0; i < kPages; ++i) {
+    install(a, kThere);
+    remove(a, kThere);
+  }
+  u64 checked = 0;
+  for (int round = 0; round < 2; ++round) {
+    checked = xen_.checked;
+    for (const Gva va : {kThere, kElsewhere}) install(a, va);
+    for (const Gva va : {kThere, kElsewhere}) remove(a, va);
+  }
+  EXPECT_EQ(xen_.checked, checked);
+}
+
+TEST_F(XenUpdatesTest, AsManyRootsAsThereAreEndAtOnce) {
+  const Frame a = running(1);
+  std::vector<Frame> roots;
+  roots.reserve(XenQueueMemory::kOperations + 4);
+  while (roots.size() < roots.capacity()) {
+    roots.push_back(root());
+    sink_.root_activate(roots.back());
+  }
+  sink_.root_activate(kernel_);
+  const Slot slot = leaf(a, 1);
+  const Entry entry = new_leaf();
+  while (frames_.free_frames() > 8) ASSERT_TRUE(frames_.alloc(FrameKind::kAnon));  // none is kept
+  take_operations();
+  sink_.set(slot, entry);
+  for (const Frame each : roots) sink_.root_retire(each);
+  sink_.complete();
+  EXPECT_EQ(std::ranges::count(take_operations(), Mmuext::kUnpin, &Operation::command),
+            static_cast<std::ptrdiff_t>(roots.size()));
+  EXPECT_EQ(sink_.read(slot), entry);
+}
+
 }  // namespace
 }  // namespace nopte::pt
