@@ -240,13 +240,13 @@ i64 RouteSocket::connect(const SocketAddress& address, u64 bytes, u32) {
 
 i64 RouteSocket::own_address(SocketAddress& out) const {
   const RouteAddress own{kFamilyNetlink, 0, number_, groups_};
-  std::memcpy(&out, &own, sizeof own);
+  std::memcpy(static_cast<void*>(&out), &own, sizeof own);
   return sizeof own;
 }
 
 i64 RouteSocket::peer_address(SocketAddress& out) const {
   const RouteAddress kernel{kFamilyNetlink, 0, 0, 0};
-  std::memcpy(&out, &kernel, sizeof kernel);
+  std::memcpy(static_cast<void*>(&out), &kernel, sizeof kernel);
   return sizeof kernel;
 }
 
