@@ -15,22 +15,7 @@ void count(File& counter) {
   }
 }
 
-void file_woken(WatchingWaiter& waiter) {
-  auto& poll = static_cast<AioPoll&>(waiter);
-  if (poll.ended) {
-    return;
-  }
-  if (const u32 events = poll.file->poll() & poll.wanted; events != 0) {
-    poll.ended = true;
-    poll.event.result = events;
-    poll.context.complete(poll.event, poll.counter.get());
-  }
-}
-
 }  // namespace
-
-AioPoll::AioPoll(AioContext& of, Ref<File> what)
-    : WatchingWaiter(file_woken), context(of), file(std::move(what)) {}
 
 Ref<AioContext> AioContext::make(u32 requests, u64 id) {
   HeapBuffer events(requests * sizeof(AioEvent));
@@ -41,7 +26,6 @@ AioContext::AioContext(HeapBuffer events, u32 most, u64 number)
     : id(number), requests(most), events_(std::move(events)) {}
 
 bool AioContext::reserve() {
-  sweep();
   if (used_ == requests || closed_) {
     return false;
   }
@@ -58,52 +42,9 @@ void AioContext::complete(const AioEvent& event, File* counter) {
   }
 }
 
-bool AioContext::watch(const Ref<File>& file, const Ref<File>& counter, u32 wanted, const AioEvent& event) {
-  UniquePtr<AioPoll> poll = make_unique<AioPoll>(*this, file);
-  if (!poll) {
-    return false;
-  }
-  poll->counter = counter;
-  poll->wanted = wanted;
-  poll->event = event;
-  file_woken(*poll);
-  if (!poll->ended) {
-    if (WaitQueue* const where = file->poll_queue(); where != nullptr) {
-      where->watch(*poll);
-    }
-    poll->next = std::exchange(polls_, poll.get());
-    static_cast<void>(poll.release());
-  }
-  return true;
-}
-
-bool AioContext::cancel(u64 request) {
-  for (AioPoll* poll = polls_; poll != nullptr; poll = poll->next) {
-    if (!poll->ended && poll->event.request == request) {
-      poll->ended = true;
-      complete(poll->event, poll->counter.get());
-      return true;
-    }
-  }
-  return false;
-}
-
-void AioContext::sweep() {
-  for (AioPoll** link = &polls_; *link != nullptr;) {
-    AioPoll* const poll = *link;
-    if (poll->ended || closed_) {
-      *link = poll->next;
-      const UniquePtr<AioPoll> gone(poll);
-    } else {
-      link = &poll->next;
-    }
-  }
-}
-
 void AioContext::close() {
   closed_ = true;
   g_aio.requests -= requests;
-  sweep();
   wake(queue);
 }
 
@@ -118,11 +59,11 @@ void AioContext::take_event() {
 }
 
 void drop_aio_contexts(Process& process) {
-  for (Ref<AioContext> context(process.aio_contexts); context; context = context->next) {
+  // One at a time: who lets go of a context lets go of what follows it, and there may be thousands.
+  Ref<AioContext> context = Ref<AioContext>::adopt(std::exchange(process.aio_contexts, nullptr));
+  while (context) {
     context->close();
-  }
-  if (AioContext* const first = std::exchange(process.aio_contexts, nullptr); first != nullptr) {
-    first->release();
+    context = std::exchange(context->next, nullptr);
   }
 }
 

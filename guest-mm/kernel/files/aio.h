@@ -1,6 +1,5 @@
 // Asynchronous transfers of old (io_setup and its kin; fs/aio.c of Linux 6.12): a process's contexts, each a
-// queue of what has ended. A transfer is done when it is submitted, as Linux does those of buffered files;
-// what waits is IOCB_CMD_POLL alone.
+// queue of what has ended. A transfer is done when it is submitted, as Linux does those of buffered files.
 #pragma once
 
 #include "guest-mm/kernel/files/file.h"
@@ -21,38 +20,17 @@ struct AioEvent {
 };
 static_assert(sizeof(AioEvent) == 32);
 
-class AioContext;
-
-// Waits for events of a file. What has ended stays until somebody looks: it cannot leave the queue that wakes
-// it.
-struct AioPoll : HeapAllocated, WatchingWaiter {
-  AioPoll(AioContext& of, Ref<File> what);
-  ~AioPoll() { unlink(); }  // before its file goes
-  AioContext& context;
-  Ref<File> file;
-  Ref<File> counter;  // an eventfd that hears of the end; null: none
-  AioEvent event{};
-  u32 wanted = 0;
-  bool ended = false;
-  AioPoll* next = nullptr;
-};
-
 class AioContext final : public RefCounted {
  public:
   // For as many requests at a time; null: no memory.
   static Ref<AioContext> make(u32 requests, u64 id);
   AioContext(HeapBuffer events, u32 requests, u64 id);
 
-  // A place for one more request. False: all are in use.
+  // A place for one more request. False: all are in use, or it is closed.
   [[nodiscard]] bool reserve();
   void give_back() { --used_; }
   // A request that has a place ended; `counter` may be null.
   void complete(const AioEvent& event, File* counter);
-  // It has ended already, or will; false: no memory.
-  [[nodiscard]] bool watch(const Ref<File>& file, const Ref<File>& counter, u32 wanted,
-                           const AioEvent& event);
-  // Ends one that waits, without events; false: there is none at this address.
-  bool cancel(u64 request);
   // Nobody will ask any more.
   void close();
   [[nodiscard]] bool closed() const { return closed_; }
@@ -64,16 +42,13 @@ class AioContext final : public RefCounted {
   WaitQueue queue;
   const u64 id;  // what programs know it by: where its page lies
   const u32 requests;
-  Ref<AioContext> next;  // of the process
+  Ref<AioContext> next;  // of the process; null once it is closed
 
  private:
-  void sweep();
-
   HeapBuffer events_;
   u32 first_ = 0;
   u32 ended_ = 0;
-  u32 used_ = 0;  // requests that have a place: what has ended and nobody took, and what waits
-  AioPoll* polls_ = nullptr;
+  u32 used_ = 0;  // requests that have a place: what has ended and nobody took, and what is being done
   bool closed_ = false;
 };
 

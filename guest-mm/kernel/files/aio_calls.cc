@@ -6,6 +6,7 @@
 #include "guest-mm/kernel/files/io_vectors.h"
 #include "guest-mm/kernel/files/timed_wait.h"
 #include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/refusals.h"
 #include "guest-mm/kernel/scheduler.h"
 
 namespace nopte::guest {
@@ -61,18 +62,19 @@ Ref<AioContext> context_of(u64 id) {
   return context;
 }
 
+// It is the running process's.
 void remove(AioContext& context) {
   Process& process = current_process();
+  Ref<AioContext> after = std::exchange(context.next, nullptr);
   if (process.aio_contexts == &context) {
-    process.aio_contexts = Ref<AioContext>(context.next).detach();
+    process.aio_contexts = after.detach();
     context.release();
   } else {
-    for (AioContext* before = process.aio_contexts; before != nullptr; before = before->next.get()) {
-      if (before->next.get() == &context) {
-        before->next = Ref<AioContext>(context.next);
-        break;
-      }
+    AioContext* before = process.aio_contexts;
+    while (before->next.get() != &context) {
+      before = before->next.get();
     }
+    before->next = std::move(after);
   }
   context.close();
 }
@@ -111,7 +113,7 @@ i64 transfer(const Request& request, File& file, UserRegisters& registers) {
 }
 
 // What is refused at once.
-i64 check(const Request& request, const File& file) {
+i64 check(const Request& request, const File& file, const SyscallArgs& args) {
   const bool reads = request.operation == kRead || request.operation == kReadParts;
   switch (request.operation) {
     case kRead:
@@ -129,17 +131,16 @@ i64 check(const Request& request, const File& file) {
                  : 0;
     case kSync:
     case kDataSync:
+      return request.offset != 0 || request.bytes != 0 || request.flags != 0 || request.buffer != 0 ? -kEINVAL
+                                                                                                    : 0;
     case kPoll:
-      return request.offset != 0 || request.bytes != 0 || request.flags != 0 ||
-                     (request.operation == kPoll ? request.buffer > 0xffff : request.buffer != 0)
-                 ? -kEINVAL
-                 : 0;
+      return not_built(args, "IOCB_CMD_POLL", -kEINVAL);
     default:
       return -kEINVAL;
   }
 }
 
-i64 submit_checked(AioContext& context, const Request& request, u64 address, UserRegisters& registers) {
+i64 submit_checked(AioContext& context, const Request& request, u64 address, const SyscallArgs& args) {
   const Ref<File> file(file_of(request.descriptor));
   if (!file || file->path_only()) {
     return -kEBADF;
@@ -159,21 +160,17 @@ i64 submit_checked(AioContext& context, const Request& request, u64 address, Use
   if (put_user(address + offsetof(Request, key), u32{0}) != 0) {
     return -kEFAULT;
   }
-  if (const i64 error = check(request, *file); error != 0) {
+  if (const i64 error = check(request, *file, args); error != 0) {
     return error;
   }
   AioEvent event{.data = request.data, .request = address, .result = 0, .second = 0};
-  if (request.operation == kPoll) {
-    const u32 wanted = static_cast<u32>(request.buffer) | kPollError | kPollHangUp;
-    return context.watch(file, counter, wanted, event) ? 0 : -kENOMEM;
-  }
   if (request.operation == kSync || request.operation == kDataSync) {
-    event.result = sys_fsync({request.descriptor, 0, 0, 0, 0, 0, registers});
+    event.result = sys_fsync({request.descriptor, 0, 0, 0, 0, 0, args.registers});
     if (event.result == -kEINVAL) {
       return -kEINVAL;  // cannot be kept anywhere
     }
   } else {
-    event.result = transfer(request, *file, registers);
+    event.result = transfer(request, *file, args.registers);
     if (event.result == -kERESTARTSYS) {
       event.result = -kEINTR;
     }
@@ -182,7 +179,7 @@ i64 submit_checked(AioContext& context, const Request& request, u64 address, Use
   return 0;
 }
 
-i64 submit_one(AioContext& context, u64 address, UserRegisters& registers) {
+i64 submit_one(AioContext& context, u64 address, const SyscallArgs& args) {
   Request request;
   if (const i64 error = get_user(request, address); error != 0) {
     return error;
@@ -193,7 +190,7 @@ i64 submit_one(AioContext& context, u64 address, UserRegisters& registers) {
   if (!context.reserve()) {
     return -kEAGAIN;
   }
-  const i64 error = submit_checked(context, request, address, registers);
+  const i64 error = submit_checked(context, request, address, args);
   if (error != 0) {
     context.give_back();
   }
@@ -281,10 +278,14 @@ i64 sys_io_submit(const SyscallArgs& args) {
     u64 address = 0;
     i64 error = get_user(address, args.a2 + i * sizeof address);
     if (error == 0) {
-      error = submit_one(*context, address, args.registers);
+      error = submit_one(*context, address, args);
     }
     if (error != 0) {
       return i != 0 ? static_cast<i64>(i) : error;
+    }
+    give_way();
+    if (signal_pending()) {
+      return static_cast<i64>(i + 1);
     }
   }
   return static_cast<i64>(count);
@@ -323,8 +324,7 @@ i64 sys_io_cancel(const SyscallArgs& args) {
   if (const i64 error = get_user(key, args.a1 + offsetof(Request, key)); error != 0) {
     return error;
   }
-  const Ref<AioContext> context = context_of(args.a0);
-  return key == 0 && context && context->cancel(args.a1) ? -kEINPROGRESS : -kEINVAL;
+  return -kEINVAL;  // what was submitted has ended
 }
 
 }  // namespace nopte::guest

@@ -89,12 +89,25 @@ void EventPoll::note_ready(Watch& watch) {
   --g_wave_depth;
 }
 
+// A look at a file may wake others (a socket takes what was held back) and so note any watch as ready, this
+// one too: it leaves the list before. What a look says is newer than what it noted.
+u32 EventPoll::look_at_first(Watch*& first) {
+  first = &ready_.front();
+  ready_.pop_front();
+  const u32 happened = first->happened();
+  if (first->boost::intrusive::list_base_hook<>::is_linked()) {
+    ready_.erase(ready_.iterator_to(*first));
+  }
+  return happened;
+}
+
 u32 EventPoll::poll() {
   while (!ready_.empty()) {
-    if (ready_.front().happened() != 0) {
+    Watch* watch = nullptr;
+    if (look_at_first(watch) != 0) {
+      ready_.push_front(*watch);
       return kPollIn | kPollReadNormal;
     }
-    ready_.pop_front();
   }
   return 0;
 }
@@ -182,21 +195,21 @@ i64 EventPoll::remove(Watch::Key key) {
 i64 EventPoll::take_ready(u64 address, u64 most) {
   u64 done = 0;
   // Each once: what stays ready goes to the end, behind the others.
-  for (u64 left = ready_.size(); left != 0 && done < most; --left) {
-    Watch& watch = ready_.front();
-    const u32 happened = watch.happened();
+  for (u64 left = ready_.size(); left != 0 && done < most && !ready_.empty(); --left) {
+    Watch* watch = nullptr;
+    const u32 happened = look_at_first(watch);
     if (happened != 0) {
-      const PolledEvent event{happened, watch.data};
+      const PolledEvent event{happened, watch->data};
       if (const i64 error = put_user(address + done * sizeof(event), event); error != 0) {
+        ready_.push_front(*watch);
         return done != 0 ? static_cast<i64>(done) : error;
       }
       ++done;
     }
-    ready_.pop_front();
-    if (happened != 0 && (watch.wanted & kOneShot) != 0) {
-      watch.wanted &= kFlags;
-    } else if (happened != 0 && (watch.wanted & kEdgeTriggered) == 0) {
-      ready_.push_back(watch);
+    if (happened != 0 && (watch->wanted & kOneShot) != 0) {
+      watch->wanted &= kFlags;
+    } else if (happened != 0 && (watch->wanted & kEdgeTriggered) == 0) {
+      ready_.push_back(*watch);
     }
   }
   return static_cast<i64>(done);

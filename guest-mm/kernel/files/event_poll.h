@@ -95,6 +95,8 @@ class EventPoll final : public File {
   enum class Way : bool { kDown, kUp };
 
   i64 take_ready(u64 address, u64 most);
+  // Takes the first off the ready list, which is not empty. Its events that hold.
+  u32 look_at_first(Watch*& first);
   // The most steps from here to an EventPoll in that direction; kTooFar when a way leads through `avoided`.
   u32 distance(Way way, const EventPoll* avoided);
   u32 distance_in(u64 walk, Way way, const EventPoll* avoided);
