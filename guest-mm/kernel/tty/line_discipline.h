@@ -67,7 +67,7 @@ class LineDiscipline {
 
   // How many bytes of lines were looked at again so far. A key may look at the whole line, so that who feeds
   // many bytes stops for the others after kMostAgain.
-  static constexpr u64 kMostAgain = 2 * kBufferBytes;
+  static constexpr u64 kMostAgain = 2 * u64{kBufferBytes};
   [[nodiscard]] u64 looked_at() const { return looked_at_; }
 
  private:
