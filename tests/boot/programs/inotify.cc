@@ -274,36 +274,6 @@ void events() {
     close(all);
     close(named);
   });
-  check("a removed tree that is held from its end", [] {
-    constexpr int kDepth = 1000;
-    const int instance = make();
-    for (int i = 1; i <= kDepth; ++i) {
-      CHECK(mkdir("d", 0755) == 0);
-      CHECK(inotify_add_watch(instance, "d", IN_ATTRIB | IN_CLOSE | IN_DELETE_SELF) == i);
-      CHECK(chdir("d") == 0);
-    }
-    const int last = open(".", O_RDONLY);
-    for (int i = 0; i < kDepth; ++i) CHECK(chdir("..") == 0 && rmdir("d") == 0);
-    show(instance, "removed");
-    CHECK(fchmod(last, 0700) == 0);
-    show(instance, "only its parent hears of it");
-    CHECK(close(last) == 0);
-    alignas(inotify_event) char named[2 * sizeof(inotify_event)];
-    CHECK(read(instance, named, sizeof named) == sizeof named);
-    print_event(*reinterpret_cast<inotify_event*>(named));
-    inotify_event event;
-    CHECK(read(instance, &event, sizeof event) == sizeof event);
-    print_event(event);
-    for (int wd = kDepth; wd > 0; --wd) {
-      CHECK(read(instance, &event, sizeof event) == sizeof event);
-      CHECK(event.wd == wd && event.mask == IN_DELETE_SELF);
-      CHECK(read(instance, &event, sizeof event) == sizeof event);
-      CHECK(event.wd == wd && event.mask == IN_IGNORED);
-    }
-    printf("  their ends, one after the other\n");
-    show(instance, "nothing more");
-    close(instance);
-  });
   check("what fdinfo says", [] {
     const int instance = make();
     put("file", "text");
