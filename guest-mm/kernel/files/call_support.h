@@ -28,6 +28,9 @@ inline constexpr u64 kCwd = static_cast<u64>(kAtCwd);
 
 inline File* file_of(u64 descriptor) { return current_files().table.get(static_cast<u32>(descriptor)); }
 
+// Keeps the file while a call lets others run, if one of them could close the descriptor meanwhile.
+inline Ref<File> held(File* file) { return current_files().table_shared() ? Ref<File>(file) : nullptr; }
+
 inline i64 negated(Errno error) { return -static_cast<i64>(error); }
 
 // How many of the bytes a write to the file may move from `offset` on (RLIMIT_FSIZE, of regular files). 0,

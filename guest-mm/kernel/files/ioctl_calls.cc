@@ -71,6 +71,7 @@ i64 sys_ioctl(const SyscallArgs& args) {
   if (file == nullptr || file->path_only()) {
     return -kEBADF;
   }
+  const Ref<File> hold = held(file);
   i32 on = 0;
   switch (const u32 request = static_cast<u32>(args.a1)) {
     case kCloseOnExec:

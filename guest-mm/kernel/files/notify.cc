@@ -35,11 +35,21 @@ void send(Inode& inode, u32 event, u32 cookie, std::string_view name) {
 
 constexpr u32 kOnChildren = kAccessed | kModified | kAttributes | kClosedWritable | kClosedOther | kOpened;
 
+struct HeldDirectory : HeapAllocated {
+  explicit HeldDirectory(Inode& directory) : inode(&directory) {}
+  Ref<Inode> inode;
+  HeldDirectory* next = nullptr;
+};
+// To let go, when inodes end.
+constinit HeldDirectory* g_let_go = nullptr;
+
+// The directory's own LastName, when it was removed as well, is no watch of those to be told: hence
+// kExclUnlink.
 struct LastName final : InodeWatch {
-  LastName(Inode& of, Inode& was_in, std::string_view text)
-      : InodeWatch(of, kOnChildren), directory(&was_in), bytes(text.copy(name, sizeof name)) {}
+  LastName(Inode& of, HeldDirectory& was_in, std::string_view text)
+      : InodeWatch(of, kOnChildren | kExclUnlink), directory(was_in), bytes(text.copy(name, sizeof name)) {}
   void tell(u32 event, u32, std::string_view) override {
-    for (InodeWatch* watch = directory->watches; watch != nullptr;) {
+    for (InodeWatch* watch = directory.inode->watches; watch != nullptr;) {
       InodeWatch* const next = watch->next_of_inode;
       if ((watch->mask & event & kOnChildren) != 0 && (watch->mask & kExclUnlink) == 0) {
         watch->tell(event, 0, {name, bytes});
@@ -47,9 +57,12 @@ struct LastName final : InodeWatch {
       watch = next;
     }
   }
-  void inode_ends() override { delete this; }
+  void inode_ends() override {
+    directory.next = std::exchange(g_let_go, &directory);
+    delete this;
+  }
 
-  Ref<Inode> directory;
+  HeldDirectory& directory;
   char name[255];
   u64 bytes;
 };
@@ -57,7 +70,8 @@ struct LastName final : InodeWatch {
 }  // namespace
 
 void remember_last_name(Inode& inode, Inode& directory, std::string_view name) {
-  static_cast<void>(make<LastName>(inode, directory, name));
+  auto* const held = make<HeldDirectory>(directory);
+  if (held != nullptr && make<LastName>(inode, *held, name) == nullptr) delete held;
 }
 
 void notify_watches(Inode& inode, u32 event) {
@@ -99,6 +113,17 @@ void drop_watches(Inode& inode) {
   while (inode.watches != nullptr) {
     inode.watches->inode_ends();
   }
+  // One after the other: a directory may be the last reference's, and the next one's in a chain as deep as
+  // the tree was.
+  static constinit bool letting_go = false;
+  if (letting_go) return;
+  letting_go = true;
+  while (g_let_go != nullptr) {
+    HeldDirectory* const held = g_let_go;
+    g_let_go = held->next;
+    delete held;
+  }
+  letting_go = false;
 }
 
 }  // namespace nopte::guest::files

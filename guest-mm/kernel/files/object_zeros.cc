@@ -1,6 +1,7 @@
 #include "guest-mm/kernel/files/object_zeros.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "guest-mm/core/kernel_windows.h"
 #include "guest-mm/kernel/arch.h"
@@ -12,11 +13,37 @@ namespace {
 
 alignas(8) constinit const u8 kZeroPage[kPageBytes] = {};
 
+// What a thread is in the middle of, on its stack.
+class Zeroing {
+ public:
+  explicit Zeroing(const MemoryObject& object) : object_(object), next_(std::exchange(first, this)) {}
+  ~Zeroing() {
+    Zeroing** link = &first;
+    while (*link != this) link = &(*link)->next_;
+    *link = next_;
+  }
+  Zeroing(const Zeroing&) = delete;
+  Zeroing& operator=(const Zeroing&) = delete;
+  static bool any_of(const MemoryObject& object) {
+    const Zeroing* at = first;
+    while (at != nullptr && &at->object_ != &object) at = at->next_;
+    return at != nullptr;
+  }
+
+ private:
+  static constinit inline Zeroing* first = nullptr;
+  const MemoryObject& object_;
+  Zeroing* next_;
+};
+
 }  // namespace
+
+bool is_being_zeroed(const MemoryObject& object) { return Zeroing::any_of(object); }
 
 Result<void> zero_object_pages(MemoryObject& object, u64 first, u64 pages, const PageRuns* written) {
   if (first >= object.pages()) return {};
   const Ref<MemoryObject> held(&object);
+  const Zeroing zeroing(object);
   const u64 end = first + std::min(pages, object.pages() - first);
   KernelWindow window;
   NOPTE_TRY(window.open(object));

@@ -11,6 +11,8 @@ namespace nopte::guest::files {
 // one by one. `written`: where there can be any, if that is known. Others may run meanwhile. Errors:
 // kNoMemory; a prefix may be zero then.
 Result<void> zero_object_pages(MemoryObject& object, u64 first, u64 pages, const PageRuns* written = nullptr);
+// Whether a zero_object_pages() of the object is under way.
+[[nodiscard]] bool is_being_zeroed(const MemoryObject& object);
 
 // Gives the pages [first, first + pages) memory where they are holes, as far as the object and memory go:
 // what shows them privately gets none for them by being touched.

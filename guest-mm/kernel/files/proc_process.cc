@@ -17,13 +17,14 @@ struct ThreadEntry {
   i64 (*ioctl)(const Thread& thread, u32 request, u64 argument) = nullptr;
 };
 
-// An open one that may be written or asked more, too: asked as long as the thread is in the space that it had
-// then.
+// An open one that may be written or asked more, too: written as long as its process lives, asked as long as
+// the thread is in the space that it had then.
 class LiveFile final : public TextFile {
  public:
   LiveFile(TextInode& inode, u32 flags, u64 of, const Thread& thread, const ThreadEntry& entry)
       : TextFile(Ref<Inode>(&inode), flags, inode, of),
         tid_(thread.tid),
+        started_ns_(thread.process->started_ns),
         serial_(thread.space == nullptr ? 0 : thread.space->serial()),
         entry_(entry) {}
   i64 ioctl(u32 request, u64 argument) override {
@@ -40,7 +41,7 @@ class LiveFile final : public TextFile {
       return to_errno(copied.status);
     }
     Thread* const thread = find_thread(tid_);
-    if (thread == nullptr) return -kESRCH;
+    if (thread == nullptr || thread->process->started_ns != started_ns_) return -kESRCH;
     if (const i64 error = entry_.write(*thread, {text, looked_at}); error != 0) return error;
     if (end != nullptr) *end = offset + bytes;
     return static_cast<i64>(bytes);
@@ -48,6 +49,7 @@ class LiveFile final : public TextFile {
 
  private:
   i32 tid_;
+  u64 started_ns_;
   u64 serial_;
   const ThreadEntry& entry_;
 };

@@ -279,6 +279,7 @@ i64 sys_fallocate(const SyscallArgs& args) {
     return -kEFBIG;
   }
   if ((args.a1 & kPunchHole) != 0) {
+    const Ref<File> hold = held(file);
     return modified(*file->inode(), file->punch(args.a2, args.a3));
   }
   if (!may_become(*file->inode(), static_cast<u64>(end))) {

@@ -60,7 +60,8 @@ class TmpfsFile final : public Inode {
   i64 read(IoBuffer to, u64 bytes, u64 offset);
   i64 write(IoBuffer from, u64 bytes, u64 offset);
   // Seals (seals.h). Errors of add_seals: kEPERM (sealed against it), kEBUSY (kSealWrite, and a program could
-  // write by a mapping). A name's file begins with kSealSeal.
+  // write by a mapping; a seal against writing, and a hole is being made). A name's file begins with
+  // kSealSeal.
   [[nodiscard]] u32 seals() const { return seals_; }
   void begin_seals(u32 seals) { seals_ = seals; }
   i64 add_seals(u32 seals);

@@ -70,6 +70,10 @@ i64 TmpfsFile::add_seals(u32 seals) {
   if ((seals & kSealExec) != 0 && (mode & kAnyMayExecute) != 0) {
     seals |= kSealShrink | kSealGrow | kWriteSeals;
   }
+  // Linux waits for the inode's lock; to ask again is right of -EBUSY, too.
+  if ((seals & ~seals_ & kWriteSeals) != 0 && object_ && is_being_zeroed(*object_)) {
+    return -kEBUSY;
+  }
   seals_ |= seals;
   return 0;
 }

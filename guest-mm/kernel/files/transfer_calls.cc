@@ -24,9 +24,6 @@ i64 usable(const File* file, Direction direction) {
   return allowed ? 0 : -kEBADF;
 }
 
-// Keeps the file while a call may block, if another process could close the descriptor meanwhile.
-Ref<File> held(File* file) { return current_files().table_shared() ? Ref<File>(file) : nullptr; }
-
 // Reads or writes at the file's position and moves it.
 i64 transfer(File& file, Direction direction, IoBuffer buffer, u64 bytes) {
   bytes = std::min(bytes, kTransferLimit);
@@ -135,6 +132,7 @@ i64 vectored_with_flags(const SyscallArgs& args, Direction direction) {
   }
   const auto move = [&] { return here ? vectored(args, direction) : vectored_at(args, direction); };
   if (may_not_wait && !file->non_blocking()) {
+    const Ref<File> hold = held(file);
     file->set_status_flags(file->flags() | kOpenNonBlock);
     const i64 moved = move();
     file->set_status_flags(file->flags() & ~kOpenNonBlock);

@@ -136,6 +136,7 @@ i64 MasterFile::write(IoBuffer from, u64 bytes, u64, u64*) {
     if (done != 0 && signal_pending()) {
       break;
     }
+    pty_->go_on();
     char text[512];
     const IoBuffer::Copied copied = from.after(done).get(text, std::min<u64>(bytes - done, sizeof text));
     if (copied.bytes == 0) {

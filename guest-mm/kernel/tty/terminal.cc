@@ -23,6 +23,7 @@ void Terminal::input_done() {
 
 void Terminal::input_changed() {
   bool taken = false;
+  cut_short_ = false;
   u64 looked_at = discipline.looked_at();
   while (!waiting_.empty() && discipline.receive(static_cast<u8>(waiting_.front()[0]), *this)) {
     waiting_.drop(1);
@@ -30,6 +31,10 @@ void Terminal::input_changed() {
     if (discipline.looked_at() - looked_at > LineDiscipline::kMostAgain) {
       discipline.flush_echo(*this);
       give_way();
+      if (signal_pending()) {
+        cut_short_ = true;
+        break;
+      }
       looked_at = discipline.looked_at();
     }
   }

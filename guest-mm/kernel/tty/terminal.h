@@ -35,8 +35,16 @@ class Terminal : public files::RefCounted, public TerminalSink {
   bool input(u8 byte);
   void input_done();
   // Room in the discipline may have come: what was typed ahead follows. Wakes who waits for either. Others
-  // may run meanwhile.
+  // may run meanwhile. A signal cuts it short.
   void input_changed();
+  // Goes on with what a signal cut short: whoever uses the terminal next.
+  void go_on() {
+    if (input_cut_short()) [[unlikely]] {
+      input_changed();
+    }
+  }
+  // There may be input after a go_on().
+  [[nodiscard]] bool input_cut_short() const { return cut_short_ && !waiting_.empty(); }
   // Bytes that were typed and that the discipline has no room for.
   [[nodiscard]] u32 waiting_input() const { return waiting_.used(); }
   [[nodiscard]] u32 input_room() const { return waiting_.room(); }
@@ -90,6 +98,7 @@ class Terminal : public files::RefCounted, public TerminalSink {
 
   bool stopped_ = false;
   bool stopped_by_call_ = false;  // then it is stopped
+  bool cut_short_ = false;        // input_changed() was
   ByteRing<kWaitingBytes> waiting_;
   ByteRing<kEchoBytes> echoes_;  // that found no room; beyond this they are lost
 };

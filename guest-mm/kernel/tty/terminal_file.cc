@@ -110,6 +110,10 @@ i64 TerminalFile::read(IoBuffer to, u64 bytes, u64) {
   i64 result = 0;
   while (done < bytes) {
     if (!terminal_->discipline.has_input()) {
+      terminal_->go_on();
+      if (terminal_->discipline.has_input()) {
+        continue;
+      }
       if (terminal_->cut_off()) {
         result = -kEIO;
         break;
@@ -181,6 +185,7 @@ i64 TerminalFile::write(IoBuffer from, u64 bytes, u64, u64*) {
       return error;
     }
   }
+  terminal_->go_on();
   u64 done = 0;
   while (done < bytes) {
     char text[512];
@@ -211,7 +216,8 @@ u32 TerminalFile::poll() {
   if (at_end()) {
     return kInput | kOutput | files::kPollError | files::kPollHangUp;
   }
-  return (terminal_->discipline.readable() ? kInput : 0) |
+  // What was cut short may be a line, and only who reads goes on with it.
+  return (terminal_->discipline.readable() || terminal_->input_cut_short() ? kInput : 0) |
          (terminal_->room() >= LineDiscipline::kMostForOne ? kOutput : 0) |
          (terminal_->cut_off() ? files::kPollHangUp : 0);
 }

@@ -283,6 +283,7 @@ i64 job_control(Terminal& terminal, const files::File& file, Side side, u32 requ
 }  // namespace
 
 i64 terminal_ioctl(Terminal& terminal, const files::File& file, Side side, u32 request, u64 argument) {
+  terminal.go_on();
   switch (request) {
     case kTcgets:
       return put_termios(terminal.discipline.termios(), Form::kUsual, argument);

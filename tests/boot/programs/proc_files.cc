@@ -2,11 +2,13 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
@@ -86,6 +88,39 @@ void out_of_memory_scores() {
         read_all("/proc/self/oom_score_adj") == "300\n");
   for (const char* bad : {"1001", "-1001", "x"}) CHECK(write_all("/proc/self/oom_score_adj", bad) == EINVAL);
   CHECK(status_of_child([] { CHECK(read_all("/proc/self/oom_score_adj") == "300\n"); }) == 0);
+}
+
+long child_that_waits(pid_t wanted) {
+  clone_args arguments = {};
+  arguments.exit_signal = SIGCHLD;
+  arguments.set_tid = reinterpret_cast<uint64_t>(&wanted);
+  arguments.set_tid_size = wanted != 0;
+  arguments.set_tid = wanted != 0 ? arguments.set_tid : 0;
+  fflush(stdout);
+  const long child = syscall(SYS_clone3, &arguments, sizeof arguments);
+  if (child == 0) {
+    for (;;) pause();
+  }
+  CHECK(child > 0);
+  return child;
+}
+
+// A descriptor is of the process, not of who has its number next.
+void numbers_used_again() {
+  const auto end = [](pid_t child) {
+    CHECK(kill(child, SIGKILL) == 0 && waitpid(child, nullptr, 0) == child);
+  };
+  const auto child = static_cast<pid_t>(child_that_waits(0));
+  const std::string path = "/proc/" + std::to_string(child) + "/oom_score_adj";
+  const int file = open(path.c_str(), O_WRONLY);
+  CHECK(file >= 0 && write(file, "400", 3) == 3 && read_all(path) == "400\n");
+  end(child);
+  CHECK_ERRNO(write(file, "500", 3), ESRCH);
+  CHECK(child_that_waits(child) == child);
+  CHECK_ERRNO(write(file, "500", 3), ESRCH);
+  CHECK(read_all(path) == "300\n");
+  end(child);
+  CHECK(close(file) == 0);
 }
 
 void lines_of_status() {
@@ -222,6 +257,7 @@ int main() {
   check("arguments_and_environment", arguments_and_environment);
   check("name_can_be_written", name_can_be_written);
   check("out_of_memory_scores", out_of_memory_scores);
+  check("numbers_used_again", numbers_used_again);
   check("lines_of_status", lines_of_status);
   check("fields_of_stat", fields_of_stat);
   check("mounts_have_numbers", mounts_have_numbers);

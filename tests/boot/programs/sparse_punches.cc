@@ -79,11 +79,38 @@ void meanwhile() {
   printf("ended by %d\n", WTERMSIG(status));
 }
 
+// Once a file is sealed nothing of it changes, a hole that is being made included.
+void sealed_meanwhile() {
+  const int file = memfd_create("sparse", MFD_ALLOW_SEALING);
+  constexpr off_t kBytes = off_t{1} << 36;
+  CHECK(file >= 0 && ftruncate(file, kBytes) == 0);
+  void* const shown = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  CHECK(shown != MAP_FAILED && munmap(shown, 4096) == 0);
+  CHECK(pwrite(file, "x", 1, kBytes - 4096) == 1);
+  int ready[2];
+  CHECK(pipe(ready) == 0);
+  fflush(stdout);
+  const pid_t child = fork();
+  if (child == 0) {
+    CHECK(write(ready[1], "", 1) == 1);
+    _exit(punch(file, 0, kBytes) == 0 || errno == EPERM ? 0 : 1);
+  }
+  char byte = 0;
+  CHECK(read(ready[0], &byte, 1) == 1);
+  while (fcntl(file, F_ADD_SEALS, F_SEAL_WRITE) != 0) CHECK(errno == EBUSY);
+  const char sealed = byte_at(file, kBytes - 4096);
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
+  CHECK(byte_at(file, kBytes - 4096) == sealed);
+  CHECK(close(file) == 0 && close(ready[0]) == 0 && close(ready[1]) == 0);
+}
+
 }  // namespace
 
 int main() {
   check("not mapped", not_mapped);
   check("mapped", mapped);
   check("meanwhile", meanwhile);
+  check("sealed meanwhile", sealed_meanwhile);
   return finish();
 }

@@ -54,6 +54,27 @@ void print_reader() {
   close_pair(pair);
 }
 
+// Signals cut what is typed ahead short, again and again; nothing of it is lost, and nobody waits for ever.
+void print_interrupted_reader() {
+  const Pair pair = open_pair();
+  change(pair.terminal, [](termios& t) { t.c_cc[VSTART] = t.c_cc[VSTOP] = 0; });
+  const std::string line(2000, 'x');
+  for (const std::string& text :
+       {line + "\n", line + "\n", line, std::string(2000, '\x12'), std::string("y\n")}) {
+    type(pair.master, text);
+  }
+  struct sigaction restarts = {};
+  restarts.sa_handler = [](int) {};
+  restarts.sa_flags = SA_RESTART;
+  const itimerval often = {{0, 1000}, {0, 1000}};
+  CHECK(sigaction(SIGALRM, &restarts, nullptr) == 0 && setitimer(ITIMER_REAL, &often, nullptr) == 0);
+  char buffer[4096];
+  for (int i = 0; i < 3; ++i) printf("read %zd\n", read(pair.terminal, buffer, sizeof buffer));
+  const itimerval never = {};
+  CHECK(setitimer(ITIMER_REAL, &never, nullptr) == 0);
+  close_pair(pair);
+}
+
 }  // namespace
 
 int main() {
@@ -61,6 +82,7 @@ int main() {
     check("others run", [] { print_writer("killed", [](pid_t writer) { kill(writer, SIGKILL); }); });
     check("time goes on", [] { print_writer("alarm", [](pid_t) {}); });
     check("who reads", print_reader);
+    check("who reads is interrupted", print_interrupted_reader);
   });
   CHECK(status == 0);
   return finish();
