@@ -70,6 +70,10 @@ void strict() {
     CHECK(seccomp(SECCOMP_SET_MODE_STRICT, 0, nullptr) == 0);
     syscall(SYS_getpid);
   });
+  in_child("the time stamp counter", [] {
+    CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0);
+    syscall(SYS_exit, __builtin_ia32_rdtsc() != 0 ? 1 : 2);
+  });
   in_child("one that nobody knows", [] {
     CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0);
     syscall(5000);
