@@ -35,7 +35,10 @@ i64 become_strict() {
   Identity next = identity();
   next.seccomp = Seccomp::kStrict;
   const i64 error = commit_identity(current(), std::move(next));
-  if (error == 0) check_calls_by_seccomp();
+  if (error == 0) {
+    check_calls_by_seccomp();
+    (void)arch::set_time_stamps_fault(current().context, true);  // as Linux, where the machine can
+  }
   return error;
 }
 

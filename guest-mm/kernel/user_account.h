@@ -26,6 +26,7 @@ class UserAccount : public HeapAllocated, public boost::intrusive::set_base_hook
   u32 inotify_instances = 0;
   u32 inotify_watches = 0;
   u64 pipe_pages = 0;
+  u64 file_locks = 0;
 
  private:
   u64 references_ = 1;

@@ -14,9 +14,6 @@ class AnonymousInode final : public Inode {
   [[nodiscard]] const AnonymousInode* as_anonymous() const override { return this; }
   ErrnoOr<Ref<File>> open(u32) override { return ErrnoFail(kENXIO); }
   [[nodiscard]] AnonymousKind kind() const { return kind_; }
-  [[nodiscard]] bool ignores_seeks() const {
-    return kind_ == AnonymousKind::kEventFd || kind_ == AnonymousKind::kEventPoll;
-  }
   [[nodiscard]] u64 device_of_file_system() const override { return kAnonymousDevice; }
   [[nodiscard]] std::string_view name() const {
     constexpr std::string_view kNames[] = {"eventfd", "eventpoll", "timerfd", "signalfd"};

@@ -2,6 +2,7 @@
 #include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/notify.h"
 #include "guest-mm/kernel/files/permission.h"
+#include "guest-mm/kernel/files/proc_inodes.h"
 #include "guest-mm/kernel/files/tmpfs.h"
 #include "guest-mm/kernel/files/wall_clock.h"
 
@@ -58,7 +59,7 @@ i64 set_mode(Inode& inode, u64 mode) {
   if (const i64 error = may_change_unless(inode, kFlagsFixed); error != 0) {
     return error;
   }
-  if (!owns(inode)) {
+  if (!owns(inode) || keeps_mode(inode)) {
     return -kEPERM;
   }
   if (!identity().in_group(inode.gid) && !capable(Capability::kFsetid)) {

@@ -16,19 +16,23 @@ bool overlap(const FileLock& one, const FileLock& other) {
 }
 
 constinit u64 g_most = ~u64{0};
-constinit u64 g_held = 0;
 
-bool may_have_another() { return g_held < g_most || capable(Capability::kSysResource); }
+// The account that one more of the running thread counts in; null: no memory, or it has as many as it may.
+Ref<UserAccount> account_for_another() {
+  Ref<UserAccount> account = UserAccount::of(identity().user.real);
+  return account && (account->file_locks < g_most || capable(Capability::kSysResource)) ? account
+                                                                                        : Ref<UserAccount>();
+}
 
 void insert(FileLock*& at, FileLock* lock) {
   lock->next = std::exchange(at, lock);
-  ++g_held;
+  ++lock->account->file_locks;
 }
 void erase(FileLock*& at) {
   FileLock* const gone = at;
   at = gone->next;
+  --gone->account->file_locks;
   destroy(gone);
-  --g_held;
 }
 
 // A process that waits for bytes; on its kernel stack while it does.
@@ -136,7 +140,7 @@ void FileLocks::place(FileLock wanted, UniquePtr<FileLock> one, UniquePtr<FileLo
     }
   }
   if (wanted.type != LockType::kNone) {
-    *one = wanted;
+    *one = std::move(wanted);
     insert(*at, one.release());
   }
   wake(changed_);
@@ -149,9 +153,12 @@ i64 FileLocks::set_range(const FileLock& wanted, Wait wait) {
   if (wanted.type != LockType::kNone || !everything) {  // to unlock everything needs none
     one = UniquePtr(make<FileLock>());
     other = UniquePtr(make<FileLock>());
-    if (!one || !other || !may_have_another()) return -kENOLCK;
+    if (!one || !other) return -kENOLCK;
   }
+  FileLock placed = wanted;
   if (wanted.type != LockType::kNone) {
+    placed.account = account_for_another();
+    if (!placed.account) return -kENOLCK;
     const Waiting waiting(*this, wanted);
     while (const FileLock* const lock = obstacle(wanted)) {
       if (wait == Wait::kNo) return -kEAGAIN;
@@ -159,13 +166,14 @@ i64 FileLocks::set_range(const FileLock& wanted, Wait wait) {
       if (block_on(changed_) == WakeReason::kSignal) return -kERESTARTSYS;
     }
   }
-  place(wanted, std::move(one), std::move(other));
+  place(std::move(placed), std::move(one), std::move(other));
   return 0;
 }
 
 i64 FileLocks::set_whole(const FileLock& wanted, Wait wait) {
   UniquePtr<FileLock> lock(wanted.type == LockType::kNone ? nullptr : make<FileLock>());
-  if (wanted.type != LockType::kNone && (!lock || !may_have_another())) return -kENOMEM;
+  Ref<UserAccount> account = wanted.type == LockType::kNone ? Ref<UserAccount>() : account_for_another();
+  if (wanted.type != LockType::kNone && (!lock || !account)) return -kENOMEM;
   for (const FileLock* held = wholes_; held != nullptr; held = held->next) {
     if (held->owner == wanted.owner && held->type == wanted.type) return 0;
   }
@@ -178,6 +186,7 @@ i64 FileLocks::set_whole(const FileLock& wanted, Wait wait) {
   // Others that have the same open file may have locked it meanwhile.
   drop_from(wholes_, wanted.owner);
   *lock = wanted;
+  lock->account = std::move(account);
   insert(wholes_, lock.release());
   wake(changed_);
   return 0;

@@ -11,6 +11,7 @@
 #include "guest-mm/core/heap.h"
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/leases.h"
+#include "guest-mm/kernel/user_account.h"
 #include "guest-mm/kernel/wait_queue.h"
 
 namespace nopte::guest::files {
@@ -29,11 +30,12 @@ struct FileLock {
   i64 first = 0;         // bytes
   i64 last = kEnd;
   FileLock* next = nullptr;
+  Ref<UserAccount> account;  // of one that is held: whose it counts as
 };
 
 class Inode;
 
-// Who has CAP_SYS_RESOURCE apart, nobody gets more locks once all together have so many: an eighth of memory.
+// Who has CAP_SYS_RESOURCE apart, no user gets more locks who has so many: an eighth of memory.
 void set_lock_limit(u64 memory_bytes);
 
 class FileLocks {
@@ -49,8 +51,7 @@ class FileLocks {
   }
   // Makes the wanted bytes its owner's in that way, or not locked; what it had beside them stays. Errors, all
   // without an effect: -kEAGAIN, -kEDEADLK (who is in the way waits for the owner), -kENOLCK (no memory, or
-  // as many as there may be),
-  // -kERESTARTSYS.
+  // to lock: the user has as many as one may), -kERESTARTSYS.
   i64 set_range(const FileLock& wanted, Wait wait);
   // flock(2). Errors: -kEAGAIN, -kERESTARTSYS, -kENOMEM; a lock of the other type is lost.
   i64 set_whole(const FileLock& wanted, Wait wait);

@@ -43,9 +43,11 @@ i64 load_info(u64 address, i32 signal, bool to_itself, SignalInfo& info) {
   if (!to_itself && (given.code >= 0 || given.code == kSiTkill)) {
     return -kEPERM;
   }
-  info.code = given.code;
-  info.pid = given.from.pid;
-  info.value = given.words[1];
+  info = {.code = given.code,
+          .pid = given.from.pid,
+          .value = given.words[1],
+          .uid = given.from.uid,
+          .error = given.error};
   return 0;
 }
 

@@ -14,12 +14,20 @@ namespace nopte::guest::files {
 // Inode numbers: the root, its files, a block of them for each process and one for each thread.
 inline constexpr u64 kRootNumber = 1;
 inline constexpr u64 kFileNumbers = 2;
+inline constexpr u64 kSysNumbers = 1 << 12, kSysvipcNumbers = 1 << 13;
 inline constexpr u64 kProcessNumbers = 1 << 16;
 inline constexpr u64 kPerProcess = 2048;
 inline constexpr u64 kDescriptorNumbers = 64;
 inline constexpr u64 kThreadNumbers = u64{1} << 40;
 
 constexpr u64 process_number(i32 pid) { return kProcessNumbers + static_cast<u64>(pid) * kPerProcess; }
+
+// Whether nobody changes its mode (proc_setattr, proc_sys_setattr): a process's, and those of /proc/sys.
+inline bool keeps_mode(const Inode& inode) {
+  const u64 number = inode.number;
+  return inode.device_of_file_system() == kProcDevice &&
+         (number >= kProcessNumbers || (number >= kSysNumbers && number < kSysvipcNumbers));
+}
 
 template <class Base>
 class ProcInode : public Base {

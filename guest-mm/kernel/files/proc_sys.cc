@@ -194,6 +194,7 @@ constexpr Setting kRows[] = {
 
 }  // namespace
 
-constexpr SettingTree kProcSys{.name = "sys", .rows = kRows, .first_number = 1 << 12, .device = kProcDevice};
+constexpr SettingTree kProcSys{
+    .name = "sys", .rows = kRows, .first_number = kSysNumbers, .device = kProcDevice};
 
 }  // namespace nopte::guest::files

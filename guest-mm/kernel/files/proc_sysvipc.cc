@@ -105,6 +105,6 @@ constexpr Setting kRows[] = {
 }  // namespace
 
 constexpr SettingTree kProcSysVIpc{
-    .name = "sysvipc", .rows = kRows, .first_number = 1 << 13, .device = kProcDevice};
+    .name = "sysvipc", .rows = kRows, .first_number = kSysvipcNumbers, .device = kProcDevice};
 
 }  // namespace nopte::guest::files

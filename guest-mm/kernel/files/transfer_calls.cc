@@ -190,9 +190,8 @@ i64 sys_lseek(const SyscallArgs& args) {
     return -kEINVAL;
   }
   if (!file->seekable()) {
-    return file->inode()->as_anonymous() != nullptr && file->inode()->as_anonymous()->ignores_seeks()
-               ? 0
-               : -kESPIPE;
+    // As noop_llseek.
+    return file->inode()->as_anonymous() != nullptr || file->as_inotify() != nullptr ? 0 : -kESPIPE;
   }
   if (file->inode()->type() == kModeCharacter) {
     return 0;

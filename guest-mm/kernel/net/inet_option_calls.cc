@@ -11,7 +11,8 @@ namespace nopte::guest::net {
 
 namespace {
 
-constexpr u32 kIpOptions = 4, kIpMtu = 14, kIpAddMembership = 35, kIpDropMembership = 36;
+constexpr u32 kIpOptions = 4, kIpMtu = 14, kIpAddMembership = 35, kIpDropMembership = 36,
+              kIpSourceFilter = 41;
 constexpr u32 kJoinGroup = 42, kLeaveGroup = 45;
 constexpr u32 kTcpInfo = 11, kTcpCongestion = 13, kTcpUpperProtocol = 31;
 constexpr u32 kIp6AddressForm = 1, kIp6Mtu = 24;
@@ -88,6 +89,10 @@ i64 InetSocket::set_option(i32 level, u32 option, u64 address, i32 bytes) {
   if (level == kLevelIp && (option == kIpAddMembership || option == kIpDropMembership ||
                             option == kJoinGroup || option == kLeaveGroup)) {
     return change_group(option, address, bytes);
+  }
+  constexpr i32 kLeastFilterBytes = 16;  // struct ip_msfilter without sources
+  if (level == kLevelIp && option == kIpSourceFilter && bytes < kLeastFilterBytes) {
+    return -kEINVAL;
   }
   if (level == kLevelTcp && (option == kTcpCongestion || option == kTcpUpperProtocol)) {
     char text[16] = {};

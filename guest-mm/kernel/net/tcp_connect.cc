@@ -24,8 +24,10 @@ TcpSocket* TcpSocket::find_listener(const Endpoint& to) {
 
 bool TcpSocket::connected_from(const Endpoint& from, const Endpoint& to) const {
   for (const InetSocket* one = first_in(from.port % kBuckets); one != nullptr; one = one->next_with_port()) {
-    if (one->protocol == kProtocolTcp && one->state() == State::kConnected && one->local() == from &&
-        one->remote() == to) {
+    if (one->protocol != kProtocolTcp || one->local() != from || one->remote() != to) {
+      continue;
+    }
+    if (one->state() == State::kConnected || static_cast<const TcpSocket*>(one)->wanted_) {
       return true;
     }
   }
@@ -161,29 +163,21 @@ i64 TcpSocket::finish_connecting(u32 flags, Errno unfinished) {
 void TcpSocket::wait_for(TcpSocket& listener, Ref<TcpSocket> end) {
   wanted_ = Ref<TcpSocket>(&listener);
   end_ = std::move(end);
-  TcpSocket** last = &listener.first_waiting_;
-  while (*last != nullptr) {
-    last = &(*last)->next_waiting_;
-  }
-  *last = this;
+  listener.waiting_.push_back(*this);
 }
 
 void TcpSocket::stop_waiting() {
   if (!wanted_) {
     return;
   }
-  TcpSocket** at = &wanted_->first_waiting_;
-  while (*at != this) {
-    at = &(*at)->next_waiting_;
-  }
-  *at = std::exchange(next_waiting_, nullptr);
+  wanted_->waiting_.erase(wanted_->waiting_.iterator_to(*this));
   wanted_ = nullptr;
   end_ = nullptr;
 }
 
 void TcpSocket::room_for_pending() {
-  while (first_waiting_ != nullptr && !is_full()) {
-    TcpSocket& next = *first_waiting_;
+  while (!waiting_.empty() && !is_full()) {
+    TcpSocket& next = waiting_.front();
     const Ref<TcpSocket> self(this);  // it may hold the last one
     Ref<TcpSocket> end = next.end_;
     next.stop_waiting();
@@ -193,8 +187,8 @@ void TcpSocket::room_for_pending() {
 }
 
 void TcpSocket::refuse_waiting() {
-  while (first_waiting_ != nullptr) {
-    TcpSocket& next = *first_waiting_;
+  while (!waiting_.empty()) {
+    TcpSocket& next = waiting_.front();
     const Ref<TcpSocket> self(this);
     next.stop_waiting();
     next.be_refused(next.local_);

@@ -2,11 +2,13 @@
 // Linux 6.12 says what programs see).
 #pragma once
 
+#include <boost/intrusive/list.hpp>
+
 #include "guest-mm/kernel/net/inet_socket.h"
 
 namespace nopte::guest::net {
 
-class TcpSocket final : public InetSocket {
+class TcpSocket final : public InetSocket, public boost::intrusive::list_base_hook<> {
  public:
   explicit TcpSocket(u16 socket_family);
 
@@ -47,6 +49,7 @@ class TcpSocket final : public InetSocket {
   [[nodiscard]] bool is_full() const { return pending_ > backlog_; }
   // The listener that a connection to this address is for; null: none.
   static TcpSocket* find_listener(const Endpoint& to);
+  // Whether a socket is connected so, or waits to be.
   [[nodiscard]] bool connected_from(const Endpoint& from, const Endpoint& to) const;
   // A reset came: what is queued can be read, then `error` is told.
   void be_reset(Errno error);
@@ -68,12 +71,11 @@ class TcpSocket final : public InetSocket {
   }
 
   bool ended_ = false;
-  bool may_be_marked_ = false;          // whether looking for such a record makes sense
-  bool connecting_ = false;             // connect() was not waited for, and its end not told
-  Ref<TcpSocket> wanted_;               // the listener that it waits for; then it is connecting
-  Ref<TcpSocket> end_;                  // and what will be the other side
-  TcpSocket* first_waiting_ = nullptr;  // of a listener; they hold it
-  TcpSocket* next_waiting_ = nullptr;
+  bool may_be_marked_ = false;                 // whether looking for such a record makes sense
+  bool connecting_ = false;                    // connect() was not waited for, and its end not told
+  Ref<TcpSocket> wanted_;                      // the listener that it waits for; then it is connecting
+  Ref<TcpSocket> end_;                         // and what will be the other side
+  boost::intrusive::list<TcpSocket> waiting_;  // of a listener, in their order; they hold it
   RecordQueue corked_;
   u64 corked_ns_ = 0;  // since when
 };

@@ -145,10 +145,11 @@ i64 Socket::receive_stream(Receiving& message) {
       if (error != 0) {
         return done != 0 ? static_cast<i64>(done) : error;
       }
-      // Another reader may have taken what this one looked at.
-      if (looked_at != nullptr) {
+      // Another reader may have taken what this one looked at, so that it begins again.
+      if (looked_at != nullptr && done != 0) {
         break;
       }
+      looked_at = nullptr;
       continue;
     }
     if (options.pass_credentials && done != 0 && record->sender != message.sender) {

@@ -92,6 +92,26 @@ void print_sleepers() {
   }
 }
 
+// Who waits has its four numbers, too.
+void print_numbers() {
+  const int listener = listening_socket("127.0.0.1", 0);
+  const InetAddress at = own_address(listener);
+  const int first = connected_socket(at);
+  int made[2];
+  InetAddress from = inet_address("127.0.0.1", 0);
+  for (int& one : made) {
+    one = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    CHECK(one >= 0 && set_option(one, SOL_SOCKET, SO_REUSEADDR, 1) == 0);
+    CHECK(bind(one, from.get(), from.bytes) == 0);
+    from = own_address(one);
+  }
+  CHECK_ERRNO(connect(made[0], at.get(), at.bytes), EINPROGRESS);
+  CHECK_ERRNO(connect(made[1], at.get(), at.bytes), EADDRNOTAVAIL);
+  for (const int one : {first, made[0], made[1], listener}) {
+    CHECK(close(one) == 0);
+  }
+}
+
 void print_ends() {
   for (const bool by_shutdown : {false, true}) {
     const int listener = listening_socket("127.0.0.1", 0);
@@ -118,6 +138,7 @@ int main() {
   check("taken", print_taken);
   check("waiting", print_waiting);
   check("sleeping", print_sleepers);
+  check("numbers", print_numbers);
   check("ends", print_ends);
   return finish();
 }

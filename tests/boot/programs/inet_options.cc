@@ -248,6 +248,8 @@ void options() {
     CHECK_ERRNO(setsockopt(made, SOL_IP, IP_ADD_MEMBERSHIP, &request, sizeof request), EADDRINUSE);
     CHECK(setsockopt(made, SOL_IP, IP_DROP_MEMBERSHIP, &request, sizeof request) == 0);
     CHECK_ERRNO(setsockopt(made, SOL_IP, IP_ADD_MEMBERSHIP, &request, 7), EINVAL);
+    CHECK_ERRNO(setsockopt(made, SOL_IP, IP_MSFILTER, &request, 8), EINVAL);
+    CHECK_ERRNO(setsockopt(made, SOL_IP, IP_MSFILTER, &request, 0), EINVAL);
     CHECK(close(made) == 0);
   });
 }

@@ -119,6 +119,23 @@ void bytes() {
     print_state(made[1]);
     made.close_both();
   });
+  check("looked at until more comes", [] {
+    const Connection made = make_connection();
+    CHECK(send(made[0], "U", 1, MSG_OOB) == 1);
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+      char buffer[16] = {};
+      const ssize_t got = recv(made[1], buffer, sizeof buffer, MSG_PEEK);
+      _exit(got == 2 && memcmp(buffer, "ab", 2) == 0 ? 0 : 1);
+    }
+    await_state(child, 'S');
+    CHECK(write(made[0], "ab", 2) == 2);
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    print_next(made[1]);
+    made.close_both();
+  });
   check("nothing, or with an end", [] {
     const Connection made = make_connection();
     CHECK(send(made[0], "", 0, MSG_OOB) == 0);

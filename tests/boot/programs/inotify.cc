@@ -62,6 +62,7 @@ void errors() {
   check("errors", [] {
     CHECK_ERRNO(inotify_init1(1), EINVAL);
     const int blocking = inotify_init();
+    CHECK(lseek(blocking, 7, SEEK_CUR) == 0);
     CHECK(blocking >= 0 && fcntl(blocking, F_GETFD) == 0 && (fcntl(blocking, F_GETFL) & O_NONBLOCK) == 0);
     close(blocking);
     const int instance = make();

@@ -12,7 +12,7 @@
 
 namespace {
 
-constexpr uid_t kUser = 54321;
+constexpr uid_t kUser = 54321, kOther = 54322;
 constexpr int kFiles = 900, kLocksPerFile = 1000;
 
 long memory_bytes() {
@@ -26,10 +26,11 @@ void work_as_others() {
           CHECK(pair >= 0);
         }) == 0);
 }
-int lock_byte(int file, long at) {
-  struct flock lock = {F_WRLCK, SEEK_SET, at, 1, 0};
+int set_lock(int file, short type, long at, long bytes) {
+  struct flock lock = {type, SEEK_SET, at, bytes, 0};
   return fcntl(file, F_SETLK, &lock);
 }
+int lock_byte(int file, long at) { return set_lock(file, F_WRLCK, at, 1); }
 
 void locks() {
   char top[] = "/tmp/kernel_memory_XXXXXX";
@@ -42,6 +43,8 @@ void locks() {
     CHECK(setresuid(kUser, kUser, kUser) == 0);
     long made = 0;
     bool refused = false;
+    const int wide = open((std::string(top) + "/wide").c_str(), O_RDWR | O_CREAT, 0644);
+    CHECK(wide >= 0 && set_lock(wide, F_WRLCK, 0, 3) == 0);
     for (int i = 0; i < kFiles && !refused; ++i) {
       const int file = open((std::string(top) + "/" + std::to_string(i)).c_str(), O_RDWR | O_CREAT, 0644);
       CHECK(file >= 0);
@@ -54,6 +57,7 @@ void locks() {
     CHECK(refused && made > 1000 && made * 48 < memory_bytes() / 4);
     const int whole = open((std::string(top) + "/0").c_str(), O_RDWR);
     CHECK_ERRNO(flock(whole, LOCK_EX), ENOMEM);
+    CHECK(set_lock(wide, F_UNLCK, 1, 1) == 0);  // which makes two of one
     char byte = 0;
     CHECK(write(told[1], &byte, 1) == 1 && read(done[0], &byte, 1) == 1);
     _exit(0);
@@ -63,6 +67,11 @@ void locks() {
   work_as_others();
   const int own = open((std::string(top) + "/own").c_str(), O_RDWR | O_CREAT, 0666);
   CHECK(own >= 0 && lock_byte(own, 0) == 0 && flock(own, LOCK_EX) == 0);
+  CHECK(status_of_child([&] {
+          CHECK(setresuid(kOther, kOther, kOther) == 0);
+          const int others = open((std::string(top) + "/others").c_str(), O_RDWR | O_CREAT, 0644);
+          CHECK(others >= 0 && lock_byte(others, 0) == 0 && flock(others, LOCK_EX) == 0);
+        }) == 0);
   CHECK(write(done[1], &byte, 1) == 1);
   int status = 0;
   CHECK(waitpid(user, &status, 0) == user && status == 0);

@@ -36,6 +36,8 @@ void kill_and_reap(pid_t child) { CHECK(kill(child, SIGKILL) == 0 && waitpid(chi
 
 volatile int g_value;
 volatile int g_code;
+volatile int g_error;
+volatile uid_t g_uid;
 
 void opening() {
   check("open", [] {
@@ -68,6 +70,8 @@ void sending() {
     action.sa_sigaction = [](int, siginfo_t* info, void*) {
       g_value = info->si_value.sival_int;
       g_code = info->si_code;
+      g_error = info->si_errno;
+      g_uid = info->si_uid;
     };
     CHECK(sigaction(SIGUSR1, &action, nullptr) == 0);
     const int self = open_pid(getpid());
@@ -77,7 +81,10 @@ void sending() {
     info.si_signo = SIGUSR1;
     info.si_code = SI_QUEUE;
     info.si_value.sival_int = 4711;
+    info.si_errno = 99;
+    info.si_uid = 1234;
     CHECK(send(self, SIGUSR1, &info) == 0 && g_code == SI_QUEUE && g_value == 4711);
+    CHECK(g_error == 99 && g_uid == 1234);
     CHECK_ERRNO(send(self, SIGUSR2, &info), EINVAL);
     CHECK_ERRNO(send(self, SIGUSR1, reinterpret_cast<void*>(8)), EFAULT);
     CHECK_ERRNO(send(self, SIGUSR1, nullptr, 8), EINVAL);

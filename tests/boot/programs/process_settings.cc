@@ -1,9 +1,11 @@
 // prctl(2): what a process says of itself, and what comes of it. The same on Linux.
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <initializer_list>
@@ -202,6 +204,17 @@ void bounds_and_ambience() {
         }) == 0);
 }
 
+void modes_in_proc_stay() {
+  for (const char* const path : {"/proc/self/status", "/proc/self/comm", "/proc/self", "/proc/self/task",
+                                 "/proc/sys", "/proc/sys/kernel/pid_max"}) {
+    const int file = open(path, O_RDONLY);
+    CHECK(file >= 0);
+    CHECK_ERRNO(fchmod(file, 0600), EPERM);
+    CHECK_ERRNO(chmod(path, 0600), EPERM);
+    CHECK(close(file) == 0);
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -215,6 +228,7 @@ int main() {
   check("no new privileges stay", no_new_privileges_stay);
   check("capabilities are kept", capabilities_are_kept);
   check("bits are locked", bits_are_locked);
+  check("modes in /proc stay", modes_in_proc_stay);
   check("bounds and ambience", bounds_and_ambience);
   return finish();
 }

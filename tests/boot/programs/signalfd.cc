@@ -38,6 +38,7 @@ void creating() {
   int signals = new_signals(SIGUSR1);
   CHECK(fcntl(signals, F_GETFD) == 0 && fcntl(signals, F_GETFL) == O_RDWR);
   check_anonymous(signals, "signalfd");
+  CHECK(lseek(signals, 7, SEEK_END) == 0);
   CHECK(close(signals) == 0);
   signals = new_signals(SIGUSR1, SFD_CLOEXEC | SFD_NONBLOCK);
   CHECK(fcntl(signals, F_GETFD) == FD_CLOEXEC && fcntl(signals, F_GETFL) == (O_RDWR | O_NONBLOCK));

@@ -51,6 +51,8 @@ void creating() {
   int timer = new_timer();
   CHECK(fcntl(timer, F_GETFD) == 0 && fcntl(timer, F_GETFL) == O_RDWR);
   check_anonymous(timer, "timerfd");
+  CHECK(lseek(timer, 7, SEEK_SET) == 0);
+  CHECK_ERRNO(lseek(timer, 7, 5), EINVAL);
   CHECK(close(timer) == 0);
   timer = new_timer(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
   CHECK(fcntl(timer, F_GETFD) == FD_CLOEXEC && fcntl(timer, F_GETFL) == (O_RDWR | O_NONBLOCK));
