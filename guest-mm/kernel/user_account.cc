@@ -2,6 +2,8 @@
 
 #include <boost/intrusive/set.hpp>
 
+#include "guest-mm/core/made_at_first_use.h"
+
 namespace nopte::guest {
 
 namespace {
@@ -12,33 +14,25 @@ struct ByUser {
 };
 using Accounts = boost::intrusive::set<UserAccount, boost::intrusive::key_of_value<ByUser>>;
 
-// Made at its first use: the kernel has no constructors that run before it. Never ends.
-Accounts& accounts() {
-  alignas(Accounts) static u8 place[sizeof(Accounts)];
-  static Accounts* made = nullptr;
-  if (made == nullptr) [[unlikely]] {
-    made = new (place) Accounts;
-  }
-  return *made;
-}
+constinit MadeAtFirstUse<Accounts> g_accounts;
 
 }  // namespace
 
 Ref<UserAccount> UserAccount::of(u32 user) {
-  const auto found = accounts().find(user);
-  if (found != accounts().end()) {
+  const auto found = g_accounts().find(user);
+  if (found != g_accounts().end()) {
     return Ref<UserAccount>(&*found);
   }
   auto* const account = make<UserAccount>(user);
   if (account != nullptr) {
-    accounts().insert(*account);
+    g_accounts().insert(*account);
   }
   return Ref<UserAccount>::adopt(account);
 }
 
 void UserAccount::release() {
   if (--references_ == 0) {
-    accounts().erase(Accounts::s_iterator_to(*this));
+    g_accounts().erase(Accounts::s_iterator_to(*this));
     delete this;
   }
 }

@@ -146,6 +146,16 @@ void FileLocks::place(FileLock wanted, UniquePtr<FileLock> one, UniquePtr<FileLo
   wake(changed_);
 }
 
+// Who has as many as it may can let go of parts, but not without end: each may leave one lock more.
+bool FileLocks::splits_too_much(const FileLock& wanted) const {
+  for (const FileLock* lock = ranges_; lock != nullptr; lock = lock->next) {
+    if (lock->owner == wanted.owner && lock->first < wanted.first && lock->last > wanted.last) {
+      return lock->account->file_locks / 2 >= g_most && !capable(Capability::kSysResource);
+    }
+  }
+  return false;
+}
+
 i64 FileLocks::set_range(const FileLock& wanted, Wait wait) {
   UniquePtr<FileLock> one;
   UniquePtr<FileLock> other;
@@ -155,6 +165,7 @@ i64 FileLocks::set_range(const FileLock& wanted, Wait wait) {
     other = UniquePtr(make<FileLock>());
     if (!one || !other) return -kENOLCK;
   }
+  if (wanted.type == LockType::kNone && splits_too_much(wanted)) return -kENOLCK;
   FileLock placed = wanted;
   if (wanted.type != LockType::kNone) {
     placed.account = account_for_another();
@@ -171,12 +182,12 @@ i64 FileLocks::set_range(const FileLock& wanted, Wait wait) {
 }
 
 i64 FileLocks::set_whole(const FileLock& wanted, Wait wait) {
-  UniquePtr<FileLock> lock(wanted.type == LockType::kNone ? nullptr : make<FileLock>());
-  Ref<UserAccount> account = wanted.type == LockType::kNone ? Ref<UserAccount>() : account_for_another();
-  if (wanted.type != LockType::kNone && (!lock || !account)) return -kENOMEM;
   for (const FileLock* held = wholes_; held != nullptr; held = held->next) {
     if (held->owner == wanted.owner && held->type == wanted.type) return 0;
   }
+  UniquePtr<FileLock> lock(wanted.type == LockType::kNone ? nullptr : make<FileLock>());
+  Ref<UserAccount> account = wanted.type == LockType::kNone ? Ref<UserAccount>() : account_for_another();
+  if (wanted.type != LockType::kNone && (!lock || !account)) return -kENOMEM;
   if (drop_from(wholes_, wanted.owner)) wake(changed_);
   if (wanted.type == LockType::kNone) return 0;
   while (obstacle_in(wholes_, wanted) != nullptr) {

@@ -67,6 +67,7 @@ class FileLocks {
  private:
   static const FileLock* obstacle_in(const FileLock* list, const FileLock& wanted);
   static bool drop_from(FileLock*& list, const void* owner);
+  [[nodiscard]] bool splits_too_much(const FileLock& wanted) const;
   void place(FileLock wanted, UniquePtr<FileLock> one, UniquePtr<FileLock> other);
 
   FileLock* ranges_ = nullptr;  // an owner's side by side, in the order of their bytes

@@ -4,6 +4,7 @@
 #include "guest-mm/kernel/files/anonymous_inode.h"
 #include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/copy_between.h"
+#include "guest-mm/kernel/files/inode_flags.h"
 #include "guest-mm/kernel/files/io_vectors.h"
 #include "guest-mm/kernel/files/notify.h"
 #include "guest-mm/kernel/files/pipe.h"
@@ -129,6 +130,9 @@ i64 vectored_with_flags(const SyscallArgs& args, Direction direction) {
   }
   if ((flags & kAppend) != 0 && (flags & kNoAppend) != 0) {
     return -kEINVAL;
+  }
+  if ((flags & kNoAppend) != 0 && direction == Direction::kWrite && has_flag(*file->inode(), kFlagAppend)) {
+    return -kEPERM;
   }
   const auto move = [&] { return here ? vectored(args, direction) : vectored_at(args, direction); };
   if (may_not_wait && !file->non_blocking()) {

@@ -1,7 +1,9 @@
 #include "guest-mm/kernel/net/route_socket.h"
 
+#include <boost/intrusive/set.hpp>
 #include <cstring>
 
+#include "guest-mm/core/made_at_first_use.h"
 #include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/process.h"
 #include "guest-mm/kernel/scheduler.h"
@@ -160,41 +162,35 @@ i64 refusal_of(u16 type, i32 index) {
   return index == LinkFacts{}.index ? 0 : -kENODEV;
 }
 
-}  // namespace
+struct ByNumber {
+  using type = u32;
+  u32 operator()(const RouteSocket& socket) const { return socket.number(); }
+};
+using Numbers = boost::intrusive::set<RouteSocket, boost::intrusive::key_of_value<ByNumber>>;
+constinit MadeAtFirstUse<Numbers> g_numbers;
 
-RouteSocket* RouteSocket::g_first;
+bool is_taken(u32 number) { return g_numbers().find(number) != g_numbers().end(); }
+
+}  // namespace
 
 RouteSocket::RouteSocket(Type socket_type) : Socket(kFamilyNetlink, socket_type, 0) {}
 
-RouteSocket* RouteSocket::with_number(u32 number) {
-  RouteSocket* one = g_first;
-  while (one != nullptr && one->number_ != number) {
-    one = one->next_;
-  }
-  return one;
+void RouteSocket::take_number(u32 number) {
+  number_ = number;
+  g_numbers().insert(*this);
 }
 
-void RouteSocket::take_number() {
+void RouteSocket::take_free_number() {
   u32 free = static_cast<u32>(current_process().pid);
-  for (u32 other = ~u32{4096}; with_number(free) != nullptr; --other) {
+  for (u32 other = ~u32{4096}; is_taken(free); --other) {
     free = other;
   }
-  number_ = free;
-  next_ = g_first;
-  link_ = &g_first;
-  if (next_ != nullptr) {
-    next_->link_ = &next_;
-  }
-  g_first = this;
+  take_number(free);
 }
 
 void RouteSocket::leave() {
-  if (link_ != nullptr) {
-    *link_ = next_;
-    if (next_ != nullptr) {
-      next_->link_ = link_;
-    }
-    link_ = nullptr;
+  if (is_linked()) {
+    g_numbers().erase(Numbers::s_iterator_to(*this));
   }
   wake(queue);
 }
@@ -210,11 +206,10 @@ i64 RouteSocket::bind(const SocketAddress& address, u64 bytes) {
       return -kEINVAL;
     }
   } else {
-    if (asked.number != 0 && with_number(asked.number) != nullptr) {
+    if (asked.number != 0 && is_taken(asked.number)) {
       return -kEADDRINUSE;
     }
-    take_number();
-    number_ = asked.number != 0 ? asked.number : number_;
+    asked.number != 0 ? take_number(asked.number) : take_free_number();
   }
   groups_ = asked.groups;
   return 0;
@@ -233,7 +228,7 @@ i64 RouteSocket::connect(const SocketAddress& address, u64 bytes, u32) {
     return -kECONNREFUSED;
   }
   if (number_ == 0) {
-    take_number();
+    take_free_number();
   }
   return 0;
 }
@@ -268,7 +263,7 @@ bool RouteSocket::queue_answer(const char* answer, u32 bytes) {
     }
     kernel_->bytes = static_cast<u64>(peer_address(kernel_->address));
   }
-  Record* const record = make_record(bytes);
+  Record* const record = records_.charged() < options.receive_buffer ? make_record(bytes) : nullptr;
   if (record == nullptr) {
     return false;
   }
@@ -347,7 +342,7 @@ i64 RouteSocket::send(Sending& message) {
     }
   }
   if (number_ == 0) {
-    take_number();
+    take_free_number();
   }
   const u64 bytes = message.data.left();
   if (bytes > kMostBytes) {

@@ -2,11 +2,13 @@
 // getifaddrs and if_nameindex ask. There is the loopback, and nothing can be changed.
 #pragma once
 
+#include <boost/intrusive/set_hook.hpp>
+
 #include "guest-mm/kernel/net/socket.h"
 
 namespace nopte::guest::net {
 
-class RouteSocket final : public Socket {
+class RouteSocket final : public Socket, public boost::intrusive::set_base_hook<> {
  public:
   explicit RouteSocket(Type socket_type);
 
@@ -20,26 +22,25 @@ class RouteSocket final : public Socket {
   u32 poll() override;
   i64 own_address(SocketAddress& out) const override;
   i64 peer_address(SocketAddress& out) const override;
+  // 0: none yet.
+  [[nodiscard]] u32 number() const { return number_; }
 
  private:
   void leave() override;
   [[nodiscard]] bool deaf() const override { return closed_; }
   // A number that no other has: the process's, if it is free.
-  void take_number();
-  [[nodiscard]] static RouteSocket* with_number(u32 number);
-  // Answers what `header` asks: all of a kind, and that this was all. False: no memory.
+  void take_free_number();
+  void take_number(u32 number);
+  // Answers what `header` asks: all of a kind, and that this was all. False: no memory, or too many answers
+  // wait already.
   [[nodiscard]] bool list(u16 asked_type, u8 wanted_family, const void* header);
-  // Answers one message. False: no memory.
+  // Answers one message. False: the same.
   [[nodiscard]] bool handle(const char* message, u32 bytes);
   [[nodiscard]] bool queue_answer(const char* answer, u32 bytes);
 
-  u32 number_ = 0;  // 0: none yet
+  u32 number_ = 0;
   u32 groups_ = 0;
   Ref<Name> kernel_;  // whose answers come from
-  RouteSocket* next_ = nullptr;
-  RouteSocket** link_ = nullptr;
-
-  static RouteSocket* g_first;
 };
 
 }  // namespace nopte::guest::net

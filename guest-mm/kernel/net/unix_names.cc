@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <boost/intrusive/set.hpp>
 #include <cstring>
-#include <new>
 
+#include "guest-mm/core/made_at_first_use.h"
 #include "guest-mm/kernel/files/path_walk.h"
 #include "guest-mm/kernel/files/permission.h"
 #include "guest-mm/kernel/net/unix_socket.h"
@@ -44,19 +44,11 @@ struct ByKey {
 };
 using Names = boost::intrusive::set<UnixSocket, boost::intrusive::key_of_value<ByKey>>;
 
-// Made at its first use: the kernel has no constructors that run before it. Never ends.
-Names& names() {
-  alignas(Names) static u8 place[sizeof(Names)];
-  static Names* made = nullptr;
-  if (made == nullptr) [[unlikely]] {
-    made = new (place) Names;
-  }
-  return *made;
-}
+constinit MadeAtFirstUse<Names> g_names;
 
 UnixSocket* find_named(const UnixSocket::Key& key) {
-  const auto found = names().find(key);
-  return found != names().end() ? &*found : nullptr;
+  const auto found = g_names().find(key);
+  return found != g_names().end() ? &*found : nullptr;
 }
 
 }  // namespace
@@ -69,14 +61,14 @@ UnixSocket::Key UnixSocket::key() const {
 }
 
 void UnixSocket::for_each_named(FunctionRef<void(const UnixSocket&)> visit) {
-  for (const UnixSocket& socket : names()) visit(socket);
+  for (const UnixSocket& socket : g_names()) visit(socket);
 }
 
-void UnixSocket::enter_names() { names().insert(*this); }
+void UnixSocket::enter_names() { g_names().insert(*this); }
 
 void UnixSocket::leave_names() {
   if (is_linked()) {
-    names().erase(names().iterator_to(*this));
+    g_names().erase(g_names().iterator_to(*this));
   }
   name_inode_ = nullptr;
 }

@@ -114,6 +114,10 @@ i64 TerminalFile::read(IoBuffer to, u64 bytes, u64) {
       if (terminal_->discipline.has_input()) {
         continue;
       }
+      if (terminal_->input_cut_short()) {  // by a signal, again
+        result = -kERESTARTSYS;
+        break;
+      }
       if (terminal_->cut_off()) {
         result = -kEIO;
         break;

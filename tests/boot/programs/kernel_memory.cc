@@ -14,6 +14,7 @@ namespace {
 
 constexpr uid_t kUser = 54321, kOther = 54322;
 constexpr int kFiles = 900, kLocksPerFile = 1000;
+constexpr long kWide = 1L << 40;
 
 long memory_bytes() {
   struct sysinfo info;
@@ -44,7 +45,7 @@ void locks() {
     long made = 0;
     bool refused = false;
     const int wide = open((std::string(top) + "/wide").c_str(), O_RDWR | O_CREAT, 0644);
-    CHECK(wide >= 0 && set_lock(wide, F_WRLCK, 0, 3) == 0);
+    CHECK(wide >= 0 && set_lock(wide, F_WRLCK, 0, kWide) == 0);
     for (int i = 0; i < kFiles && !refused; ++i) {
       const int file = open((std::string(top) + "/" + std::to_string(i)).c_str(), O_RDWR | O_CREAT, 0644);
       CHECK(file >= 0);
@@ -57,7 +58,12 @@ void locks() {
     CHECK(refused && made > 1000 && made * 48 < memory_bytes() / 4);
     const int whole = open((std::string(top) + "/0").c_str(), O_RDWR);
     CHECK_ERRNO(flock(whole, LOCK_EX), ENOMEM);
-    CHECK(set_lock(wide, F_UNLCK, 1, 1) == 0);  // which makes two of one
+    CHECK(set_lock(wide, F_UNLCK, 1, 1) == 0);  // which makes two of one,
+    long parts = 1;                             // but not without end
+    while (set_lock(wide, F_UNLCK, kWide - 2 * parts, 1) == 0) {
+      ++parts;
+    }
+    CHECK(errno == ENOLCK && parts <= 2 * made);
     char byte = 0;
     CHECK(write(told[1], &byte, 1) == 1 && read(done[0], &byte, 1) == 1);
     _exit(0);
