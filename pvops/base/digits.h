@@ -26,7 +26,10 @@ class Digits {
       text_[--begin_] = '-';
     }
   }
-  [[nodiscard]] constexpr std::string_view text() const { return {text_ + begin_, sizeof(text_) - begin_}; }
+  [[nodiscard]] constexpr std::string_view text() const {
+    if (begin_ >= sizeof(text_)) __builtin_unreachable();  // g++ 14 warns of what would follow
+    return {text_ + begin_, sizeof(text_) - begin_};
+  }
 
  private:
   // Base 2, and a sign, which base 10 alone can have.
