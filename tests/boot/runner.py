@@ -36,6 +36,7 @@ class Row:
     program: str = ""
     command: list = dataclasses.field(default_factory=list)
     modes: list = dataclasses.field(default_factory=lambda: list(machine.MODES))
+    not_in: list = dataclasses.field(default_factory=list)
     alone: bool = False
     last: bool = False
     memory: int = USUAL_MIB
@@ -51,7 +52,8 @@ class Row:
 
     def all_modes(self):
         """What is true natively is true on hypervisors that are not ours."""
-        return self.modes + [mode for mode in machine.FOREIGN_MODES if "native" in self.modes and mode not in self.modes]
+        foreign = [mode for mode in machine.FOREIGN_MODES if "native" in self.modes and mode not in self.modes]
+        return [mode for mode in self.modes + foreign if mode not in self.not_in]
 
     def has_own_boot(self):
         return self.alone or self.hide != [] or self.memory != USUAL_MIB

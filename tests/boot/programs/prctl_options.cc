@@ -86,56 +86,12 @@ void seccomp_is_there_or_not() {
   CHECK(option(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, 0) == -1 && errno == (told ? EFAULT : EINVAL));
 }
 
-int time_stamps() {
-  int word = 0;
-  CHECK(option(PR_GET_TSC, reinterpret_cast<unsigned long>(&word)) == 0);
-  return word;
-}
-
-void time_stamps_fault() {
-  int ends[2];
-  CHECK(pipe(ends) == 0);
-  const int outer = status_of_child([&] {
-    SHOW(option(PR_SET_TSC, PR_TSC_SIGSEGV));
-    SHOW(time_stamps());
-    const int inherits = status_of_child([] {
-      SHOW(time_stamps());
-      fflush(stdout);
-      SHOW(__builtin_ia32_rdtsc() != 0);
-    });
-    SHOW(inherits);
-    // Who does not ask reads it, also between two that may not.
-    const pid_t reader = fork();
-    if (reader == 0) {
-      SHOW(option(PR_SET_TSC, PR_TSC_ENABLE));
-      for (int i = 0; i < 20; ++i) {
-        CHECK(__builtin_ia32_rdtsc() != 0 && write(ends[1], "x", 1) == 1);
-        sched_yield();
-      }
-      SHOW(time_stamps());
-      fflush(stdout);
-      _exit(0);
-    }
-    char byte;
-    for (int i = 0; i < 20; ++i) CHECK(read(ends[0], &byte, 1) == 1);
-    int status = 0;
-    CHECK(waitpid(reader, &status, 0) == reader);
-    SHOW(status);
-    SHOW(time_stamps());
-    fflush(stdout);
-    SHOW(__builtin_ia32_rdtsc() != 0);
-  });
-  SHOW(outer);
-  SHOW(time_stamps());
-  SHOW(__builtin_ia32_rdtsc() != 0);
-}
-
 void without_rights() {
   const int status = status_of_child([] {
     CHECK(syscall(SYS_setuid, 12'345) == 0);
-    printf("%ld %d\n", option(PR_SET_IO_FLUSHER, 1), errno);
-    printf("%ld %d\n", option(PR_GET_IO_FLUSHER), errno);
-    printf("%ld %d\n", option(PR_SET_MM, PR_SET_MM_BRK), errno);
+    SHOW(option(PR_SET_IO_FLUSHER, 1));
+    SHOW(option(PR_GET_IO_FLUSHER));
+    SHOW(option(PR_SET_MM, PR_SET_MM_BRK));
     SHOW(option(PR_SET_MM, PR_SET_MM_BRK, 0x10'0000, 1));
     SHOW(option(PR_SET_MM, PR_SET_MM_BRK, 0x10'0000, 0, 1));
     SHOW(option(PR_SET_MM, 99));
@@ -201,7 +157,6 @@ int main() {
   check("timer slack", slack);
   check("kept and told", kept);
   check("seccomp is there or not", seccomp_is_there_or_not);
-  check("time stamps fault", time_stamps_fault);
   check("without rights", without_rights);
   check("not inherited", not_inherited);
   check("write or execute", write_or_execute);
