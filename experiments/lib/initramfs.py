@@ -21,7 +21,7 @@ _PROFILE = b"export PATH=/bin HOME=/root PS1='# '\n"
 
 # Where programs are looked for, as the kernel's PATH says for its first one.
 _FOLDERS = ("bin", "sbin", "usr/bin", "usr/sbin")
-# Where Debian has what its kernel was built with; the release is guest-mm/kernel/name_of_system.h's.
+# Where Debian has what its kernel was built with; the release is guest-mm/kernel/system/name_of_system.h's.
 _CONFIG = "boot/config-6.12.0-nopte"
 _DEVICES = (("console", 5, 1), ("tty", 5, 0), ("null", 1, 3), ("zero", 1, 5))
 

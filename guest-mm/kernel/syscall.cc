@@ -4,10 +4,10 @@
 #include <array>
 #include <utility>
 
-#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/machine_end.h"
-#include "guest-mm/kernel/refusals.h"
-#include "guest-mm/kernel/spent.h"
+#include "guest-mm/kernel/rights/credentials.h"
+#include "guest-mm/kernel/system/refusals.h"
+#include "guest-mm/kernel/time/spent.h"
 #include "pvops/platform_ops.h"
 
 namespace nopte::guest {

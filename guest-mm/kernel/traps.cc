@@ -4,8 +4,8 @@
 
 #include "guest-mm/core/address_space.h"
 #include "guest-mm/kernel/log.h"
-#include "guest-mm/kernel/process.h"
-#include "guest-mm/kernel/process_space.h"
+#include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/process/process_space.h"
 #include "guest-mm/kernel/tty/console.h"
 #include "pvops/platform_ops.h"
 

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <vector>
 
-#include "guest-mm/kernel/elf.h"
-#include "guest-mm/kernel/files/cpio.h"
+#include "guest-mm/kernel/files/archive/cpio.h"
+#include "guest-mm/kernel/program/elf.h"
 #include "hv-mm/boot/guest_image.h"
 #include "hv-mm/boot/options.h"
 #include "hv-mm/bundle.h"

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "guest-mm/kernel/arch.h"
-#include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/schedule/scheduler.h"
 #include "pvops/base/panic.h"
 #include "pvops/mm_ops.h"
 

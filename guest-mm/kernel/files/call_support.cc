@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process/process.h"
 
 namespace nopte::guest::files {
 

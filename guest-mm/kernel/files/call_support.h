@@ -2,10 +2,10 @@
 #pragma once
 
 #include "guest-mm/kernel/files/files.h"
-#include "guest-mm/kernel/files/path_walk.h"
+#include "guest-mm/kernel/files/names/path_walk.h"
+#include "guest-mm/kernel/files/names/user_path.h"
 #include "guest-mm/kernel/files/user_memory.h"
-#include "guest-mm/kernel/files/user_path.h"
-#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process/process.h"
 #include "guest-mm/kernel/syscall.h"
 
 namespace nopte::guest::files {

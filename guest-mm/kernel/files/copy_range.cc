@@ -3,7 +3,7 @@
 
 #include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/copy_between.h"
-#include "guest-mm/kernel/files/notify.h"
+#include "guest-mm/kernel/files/events/notify.h"
 
 namespace nopte::guest {
 

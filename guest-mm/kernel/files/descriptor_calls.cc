@@ -1,12 +1,12 @@
 // Calls on descriptors: open, close, dup, fcntl, pipe.
 #include "guest-mm/kernel/files/call_support.h"
-#include "guest-mm/kernel/files/directory_notice.h"
+#include "guest-mm/kernel/files/events/directory_notice.h"
 #include "guest-mm/kernel/files/file_owner.h"
-#include "guest-mm/kernel/files/lock_calls.h"
-#include "guest-mm/kernel/files/permission.h"
-#include "guest-mm/kernel/files/pipe.h"
-#include "guest-mm/kernel/files/tmpfs.h"
-#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/files/locks/lock_calls.h"
+#include "guest-mm/kernel/files/names/permission.h"
+#include "guest-mm/kernel/files/pipes/pipe.h"
+#include "guest-mm/kernel/files/tmpfs/tmpfs.h"
+#include "guest-mm/kernel/process/process.h"
 
 namespace nopte::guest {
 

@@ -1,8 +1,8 @@
 #include "guest-mm/kernel/files/file.h"
 
+#include "guest-mm/kernel/files/events/notify.h"
 #include "guest-mm/kernel/files/file_owner.h"
 #include "guest-mm/kernel/files/inode.h"
-#include "guest-mm/kernel/files/notify.h"
 
 namespace nopte::guest::files {
 

@@ -24,7 +24,7 @@ class Inotify;
 class TextBuilder;
 class Pidfd;
 struct FileOwner;  // guest-mm/kernel/files/file_owner.h
-struct Watch;      // guest-mm/kernel/files/event_poll.h
+struct Watch;      // guest-mm/kernel/files/events/event_poll.h
 
 // Receives directory entries; false: no room, stop before this one.
 using DirectoryVisitor = FunctionRef<bool(std::string_view name, u64 ino, u32 mode, u64 next_cookie)>;

@@ -2,10 +2,10 @@
 
 #include <limits>
 
-#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/inode.h"
 #include "guest-mm/kernel/files/user_memory.h"
-#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/rights/credentials.h"
 
 namespace nopte::guest::files {
 

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "guest-mm/core/heap.h"
-#include "guest-mm/kernel/files/directory_notice.h"
-#include "guest-mm/kernel/wait_queue.h"
+#include "guest-mm/kernel/files/events/directory_notice.h"
+#include "guest-mm/kernel/schedule/wait_queue.h"
 
 namespace nopte::guest::files {
 

@@ -2,14 +2,14 @@
 
 #include <cstring>
 
-#include "guest-mm/kernel/files/cpio_unpack.h"
-#include "guest-mm/kernel/files/device_nodes.h"
-#include "guest-mm/kernel/files/notify.h"
-#include "guest-mm/kernel/files/permission.h"
-#include "guest-mm/kernel/files/proc.h"
-#include "guest-mm/kernel/files/setting.h"
-#include "guest-mm/kernel/files/tmpfs.h"
-#include "guest-mm/kernel/files/tmpfs_directory.h"
+#include "guest-mm/kernel/files/archive/cpio_unpack.h"
+#include "guest-mm/kernel/files/devices/device_nodes.h"
+#include "guest-mm/kernel/files/events/notify.h"
+#include "guest-mm/kernel/files/names/permission.h"
+#include "guest-mm/kernel/files/proc/proc.h"
+#include "guest-mm/kernel/files/proc/setting.h"
+#include "guest-mm/kernel/files/tmpfs/tmpfs.h"
+#include "guest-mm/kernel/files/tmpfs/tmpfs_directory.h"
 #include "guest-mm/kernel/tty/console.h"
 
 namespace nopte::guest::files {

@@ -50,7 +50,7 @@ void mount_initramfs(ObjectId archive, u64 bytes);
 // The file system's root, once init() ran.
 Directory& root_directory();
 
-// Those of the running thread (guest-mm/kernel/thread.h): its descriptors, and its root and working
+// Those of the running thread (guest-mm/kernel/process/thread.h): its descriptors, and its root and working
 // directory.
 ProcessFiles& current_files();
 ProcessFiles& current_directories();

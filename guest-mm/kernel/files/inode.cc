@@ -1,8 +1,8 @@
 #include "guest-mm/kernel/files/inode.h"
 
-#include "guest-mm/kernel/files/attributes.h"
-#include "guest-mm/kernel/files/mounts.h"
-#include "guest-mm/kernel/files/notify.h"
+#include "guest-mm/kernel/files/events/notify.h"
+#include "guest-mm/kernel/files/names/attributes.h"
+#include "guest-mm/kernel/files/names/mounts.h"
 #include "guest-mm/kernel/files/wall_clock.h"
 
 namespace nopte::guest::files {

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "guest-mm/kernel/files/file.h"
-#include "guest-mm/kernel/files/file_locks.h"
+#include "guest-mm/kernel/files/locks/file_locks.h"
 
 namespace nopte::guest::net {
 class Socket;

@@ -1,7 +1,7 @@
 // ioctl: what every file answers (fs/ioctl.c of Linux); the rest is the file's own.
 #include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/file_owner.h"
-#include "guest-mm/kernel/files/permission.h"
+#include "guest-mm/kernel/files/names/permission.h"
 #include "guest-mm/kernel/files/wall_clock.h"
 
 namespace nopte::guest {

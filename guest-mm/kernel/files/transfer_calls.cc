@@ -4,11 +4,11 @@
 #include "guest-mm/kernel/files/anonymous_inode.h"
 #include "guest-mm/kernel/files/call_support.h"
 #include "guest-mm/kernel/files/copy_between.h"
+#include "guest-mm/kernel/files/events/notify.h"
 #include "guest-mm/kernel/files/inode_flags.h"
 #include "guest-mm/kernel/files/io_vectors.h"
-#include "guest-mm/kernel/files/notify.h"
-#include "guest-mm/kernel/files/pipe.h"
-#include "guest-mm/kernel/files/tmpfs.h"
+#include "guest-mm/kernel/files/pipes/pipe.h"
+#include "guest-mm/kernel/files/tmpfs/tmpfs.h"
 #include "guest-mm/kernel/net/socket.h"
 
 namespace nopte::guest {

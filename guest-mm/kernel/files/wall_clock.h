@@ -2,7 +2,7 @@
 #pragma once
 
 #include "guest-mm/kernel/files/linux_abi.h"
-#include "guest-mm/kernel/wall_time.h"
+#include "guest-mm/kernel/time/wall_time.h"
 
 namespace nopte::guest::files {
 

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "guest-mm/kernel/files/inode.h"
-#include "guest-mm/kernel/wait_queue.h"
+#include "guest-mm/kernel/schedule/wait_queue.h"
 
 namespace nopte::guest {
 struct Process;

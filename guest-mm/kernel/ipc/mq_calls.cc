@@ -1,9 +1,9 @@
 // mq_open, mq_unlink, mq_timedsend, mq_timedreceive, mq_notify, mq_getsetattr.
 #include "guest-mm/kernel/files/call_support.h"
-#include "guest-mm/kernel/files/permission.h"
+#include "guest-mm/kernel/files/names/permission.h"
 #include "guest-mm/kernel/ipc/mq.h"
-#include "guest-mm/kernel/scheduler.h"
-#include "guest-mm/kernel/time.h"
+#include "guest-mm/kernel/schedule/scheduler.h"
+#include "guest-mm/kernel/time/time.h"
 
 namespace nopte::guest {
 

@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/schedule/scheduler.h"
 
 namespace nopte::guest::ipc {
 

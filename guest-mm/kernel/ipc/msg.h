@@ -2,7 +2,7 @@
 #pragma once
 
 #include "guest-mm/kernel/ipc/objects.h"
-#include "guest-mm/kernel/wait_queue.h"
+#include "guest-mm/kernel/schedule/wait_queue.h"
 
 namespace nopte::guest::ipc {
 

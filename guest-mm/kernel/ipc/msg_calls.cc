@@ -3,7 +3,7 @@
 
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/ipc/msg.h"
-#include "guest-mm/kernel/process.h"
+#include "guest-mm/kernel/process/process.h"
 
 namespace nopte::guest {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "guest-mm/kernel/credentials.h"
-#include "guest-mm/kernel/time.h"
+#include "guest-mm/kernel/rights/credentials.h"
+#include "guest-mm/kernel/time/time.h"
 
 namespace nopte::guest::ipc {
 

@@ -8,7 +8,7 @@
 #include <span>
 
 #include "guest-mm/kernel/ipc/objects.h"
-#include "guest-mm/kernel/wait_queue.h"
+#include "guest-mm/kernel/schedule/wait_queue.h"
 
 namespace nopte::guest {
 struct Process;

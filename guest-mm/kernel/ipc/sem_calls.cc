@@ -3,8 +3,8 @@
 
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/ipc/sem.h"
-#include "guest-mm/kernel/process.h"
-#include "guest-mm/kernel/time.h"
+#include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/time/time.h"
 
 namespace nopte::guest {
 

@@ -1,10 +1,10 @@
 // shmget, shmat, shmdt, shmctl.
 #include "guest-mm/core/commit_limit.h"
-#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/ipc/shm.h"
-#include "guest-mm/kernel/memory_lock_limit.h"
-#include "guest-mm/kernel/memory_range.h"
+#include "guest-mm/kernel/memory/memory_lock_limit.h"
+#include "guest-mm/kernel/memory/memory_range.h"
+#include "guest-mm/kernel/rights/credentials.h"
 
 namespace nopte::guest {
 

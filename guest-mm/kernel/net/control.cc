@@ -1,9 +1,9 @@
 // Control messages: SCM_RIGHTS, SCM_CREDENTIALS and times (net/core/scm.c, net/socket.c of Linux 6.12).
-#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/wall_clock.h"
 #include "guest-mm/kernel/net/inet_options.h"
 #include "guest-mm/kernel/net/socket_options.h"
 #include "guest-mm/kernel/net/socket_support.h"
+#include "guest-mm/kernel/rights/credentials.h"
 
 namespace nopte::guest::net {
 

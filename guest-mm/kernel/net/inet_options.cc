@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/rights/credentials.h"
 
 namespace nopte::guest::net {
 

@@ -1,8 +1,8 @@
 // Addresses and ports (net/ipv4/af_inet.c, inet_connection_sock.c, udp.c, net/ipv6/af_inet6.c of Linux 6.12).
 #include "guest-mm/kernel/net/inet_socket.h"
 
-#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/net/socket_options.h"
+#include "guest-mm/kernel/rights/credentials.h"
 
 namespace nopte::guest::net {
 

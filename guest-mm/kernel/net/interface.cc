@@ -2,9 +2,9 @@
 
 #include <string_view>
 
-#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/net/linux_sockets.h"
+#include "guest-mm/kernel/rights/credentials.h"
 
 namespace nopte::guest::net {
 

@@ -1,9 +1,9 @@
 // Which sockets there are: families, types, protocols (net/socket.c, net/ipv4/af_inet.c of Linux 6.12).
-#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/net/route_socket.h"
 #include "guest-mm/kernel/net/tcp_socket.h"
 #include "guest-mm/kernel/net/udp_socket.h"
 #include "guest-mm/kernel/net/unix_socket.h"
+#include "guest-mm/kernel/rights/credentials.h"
 
 namespace nopte::guest::net {
 

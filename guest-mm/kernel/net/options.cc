@@ -3,10 +3,10 @@
 #include <cstring>
 #include <string_view>
 
-#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/net/socket.h"
 #include "guest-mm/kernel/net/socket_options.h"
+#include "guest-mm/kernel/rights/credentials.h"
 
 namespace nopte::guest::net {
 

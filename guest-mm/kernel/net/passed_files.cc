@@ -1,9 +1,9 @@
 #include "guest-mm/kernel/net/passed_files.h"
 
-#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/net/socket.h"
-#include "guest-mm/kernel/process.h"
-#include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/rights/credentials.h"
+#include "guest-mm/kernel/schedule/scheduler.h"
 
 namespace nopte::guest::net {
 

@@ -1,7 +1,7 @@
 // /proc/net: sockets and the one interface (Documentation/filesystems/proc.rst of Linux; get_tcp4_sock() and
 // its kin).
-#include "guest-mm/kernel/files/proc_inodes.h"
-#include "guest-mm/kernel/files/setting.h"
+#include "guest-mm/kernel/files/proc/proc_inodes.h"
+#include "guest-mm/kernel/files/proc/setting.h"
 #include "guest-mm/kernel/net/inet_socket.h"
 #include "guest-mm/kernel/net/unix_socket.h"
 

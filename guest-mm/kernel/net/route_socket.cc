@@ -4,9 +4,9 @@
 #include <cstring>
 
 #include "guest-mm/core/made_at_first_use.h"
-#include "guest-mm/kernel/credentials.h"
-#include "guest-mm/kernel/process.h"
-#include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/rights/credentials.h"
+#include "guest-mm/kernel/schedule/scheduler.h"
 
 namespace nopte::guest::net {
 

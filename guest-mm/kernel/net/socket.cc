@@ -1,11 +1,11 @@
 // A socket's life, and what its file answers.
 #include "guest-mm/kernel/net/socket.h"
 
-#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/net/interface.h"
-#include "guest-mm/kernel/process.h"
-#include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/rights/credentials.h"
+#include "guest-mm/kernel/schedule/scheduler.h"
 #include "pvops/platform_ops.h"
 
 namespace nopte::guest::net {

@@ -11,7 +11,7 @@
 #include "guest-mm/kernel/net/io_cursor.h"
 #include "guest-mm/kernel/net/packet.h"
 #include "guest-mm/kernel/net/record.h"
-#include "guest-mm/kernel/wait_queue.h"
+#include "guest-mm/kernel/schedule/wait_queue.h"
 
 namespace nopte::guest::net {
 

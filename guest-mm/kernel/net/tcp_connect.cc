@@ -2,8 +2,8 @@
 // Linux 6.12: who finds the queue full is not answered, and asks again; here its turn comes with the next
 // accept).
 #include "guest-mm/kernel/net/tcp_socket.h"
-#include "guest-mm/kernel/process.h"
-#include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/schedule/scheduler.h"
 
 namespace nopte::guest::net {
 

@@ -4,8 +4,8 @@
 
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/net/socket_options.h"
-#include "guest-mm/kernel/process.h"
-#include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/schedule/scheduler.h"
 #include "pvops/platform_ops.h"
 
 namespace nopte::guest::net {

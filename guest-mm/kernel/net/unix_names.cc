@@ -4,11 +4,11 @@
 #include <cstring>
 
 #include "guest-mm/core/made_at_first_use.h"
-#include "guest-mm/kernel/files/path_walk.h"
-#include "guest-mm/kernel/files/permission.h"
+#include "guest-mm/kernel/files/names/path_walk.h"
+#include "guest-mm/kernel/files/names/permission.h"
 #include "guest-mm/kernel/net/unix_socket.h"
-#include "guest-mm/kernel/process.h"
-#include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/schedule/scheduler.h"
 
 namespace nopte::guest::net {
 

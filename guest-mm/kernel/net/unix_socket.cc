@@ -2,8 +2,8 @@
 
 #include <cstring>
 
-#include "guest-mm/kernel/process.h"
-#include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/schedule/scheduler.h"
 
 namespace nopte::guest::net {
 

@@ -2,13 +2,13 @@
 
 #include <utility>
 
-#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/errno.h"
-#include "guest-mm/kernel/process.h"
-#include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/process/wait.h"
+#include "guest-mm/kernel/rights/credentials.h"
+#include "guest-mm/kernel/schedule/scheduler.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/tty/terminal.h"
-#include "guest-mm/kernel/wait.h"
 
 namespace nopte::guest::tty {
 

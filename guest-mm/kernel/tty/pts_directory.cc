@@ -1,7 +1,7 @@
 // /dev/pts: the terminals of ptys by number, while their masters are open
 // (Documentation/filesystems/devpts.rst).
-#include "guest-mm/kernel/credentials.h"
-#include "guest-mm/kernel/files/directory_file.h"
+#include "guest-mm/kernel/files/names/directory_file.h"
+#include "guest-mm/kernel/rights/credentials.h"
 #include "guest-mm/kernel/tty/pty.h"
 #include "pvops/base/digits.h"
 

@@ -1,6 +1,6 @@
 #include "guest-mm/kernel/tty/pty.h"
 
-#include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/schedule/scheduler.h"
 
 namespace nopte::guest::tty {
 

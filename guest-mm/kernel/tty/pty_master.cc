@@ -3,8 +3,8 @@
 
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/files/user_memory.h"
-#include "guest-mm/kernel/process.h"
-#include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/schedule/scheduler.h"
 #include "guest-mm/kernel/tty/job_control.h"
 #include "guest-mm/kernel/tty/pty.h"
 

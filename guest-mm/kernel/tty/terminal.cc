@@ -1,7 +1,7 @@
 #include "guest-mm/kernel/tty/terminal.h"
 
-#include "guest-mm/kernel/process.h"
-#include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/schedule/scheduler.h"
 #include "guest-mm/kernel/tty/job_control.h"
 
 namespace nopte::guest::tty {

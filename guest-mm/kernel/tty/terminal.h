@@ -7,9 +7,9 @@
 #pragma once
 
 #include "guest-mm/kernel/files/inode.h"
+#include "guest-mm/kernel/schedule/wait_queue.h"
 #include "guest-mm/kernel/tty/byte_ring.h"
 #include "guest-mm/kernel/tty/line_discipline.h"
-#include "guest-mm/kernel/wait_queue.h"
 
 namespace nopte::guest::tty {
 

@@ -1,9 +1,9 @@
 // Open files of terminals: reading, writing, polling.
 #include <algorithm>
 
-#include "guest-mm/kernel/credentials.h"
-#include "guest-mm/kernel/process.h"
-#include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/rights/credentials.h"
+#include "guest-mm/kernel/schedule/scheduler.h"
 #include "guest-mm/kernel/tty/job_control.h"
 #include "guest-mm/kernel/tty/terminal.h"
 #include "pvops/platform_ops.h"

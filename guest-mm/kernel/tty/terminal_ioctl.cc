@@ -1,10 +1,10 @@
 // ioctl of terminals (drivers/tty/tty_io.c, tty_ioctl.c, tty_jobctrl.c of Linux 6.12; ioctl_tty(2)).
 #include <cstring>
 
-#include "guest-mm/kernel/credentials.h"
 #include "guest-mm/kernel/files/user_memory.h"
-#include "guest-mm/kernel/process.h"
-#include "guest-mm/kernel/scheduler.h"
+#include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/rights/credentials.h"
+#include "guest-mm/kernel/schedule/scheduler.h"
 #include "guest-mm/kernel/tty/baud.h"
 #include "guest-mm/kernel/tty/job_control.h"
 #include "guest-mm/kernel/tty/terminal.h"

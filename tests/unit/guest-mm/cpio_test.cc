@@ -1,9 +1,9 @@
-#include "guest-mm/kernel/files/cpio.h"
+#include "guest-mm/kernel/files/archive/cpio.h"
 
 #include <cstring>
 
 #include "guest-mm/core/kernel_windows.h"
-#include "guest-mm/kernel/files/cpio_unpack.h"
+#include "guest-mm/kernel/files/archive/cpio_unpack.h"
 #include "tests/unit/guest-mm/files_fixture.h"
 
 namespace nopte::guest::files {

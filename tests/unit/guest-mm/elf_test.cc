@@ -1,5 +1,5 @@
 // Checked ELF headers: what exec refuses, field by field.
-#include "guest-mm/kernel/elf.h"
+#include "guest-mm/kernel/program/elf.h"
 
 #include <gtest/gtest.h>
 

@@ -6,9 +6,9 @@
 #include <string>
 
 #include "guest-mm/kernel/files/files.h"
-#include "guest-mm/kernel/files/path_walk.h"
-#include "guest-mm/kernel/files/tmpfs.h"
-#include "guest-mm/kernel/files/tmpfs_directory.h"
+#include "guest-mm/kernel/files/names/path_walk.h"
+#include "guest-mm/kernel/files/tmpfs/tmpfs.h"
+#include "guest-mm/kernel/files/tmpfs/tmpfs_directory.h"
 #include "tests/support/fake_arch.h"
 #include "tests/support/fake_platform.h"
 

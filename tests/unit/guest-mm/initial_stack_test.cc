@@ -1,5 +1,5 @@
 // The stack of a new program, read as the program would read it.
-#include "guest-mm/kernel/initial_stack.h"
+#include "guest-mm/kernel/program/initial_stack.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Threads: who shares what, who gets a signal, how they end, what is left when memory is short. Hosted.
-#include "guest-mm/kernel/clone_request.h"
+#include "guest-mm/kernel/process/clone_request.h"
 #include "tests/unit/guest-mm/kernel_fixture.h"
 
 namespace nopte::guest {

@@ -1,4 +1,4 @@
-#include "guest-mm/kernel/files/page_runs.h"
+#include "guest-mm/kernel/files/tmpfs/page_runs.h"
 
 #include <gtest/gtest.h>
 

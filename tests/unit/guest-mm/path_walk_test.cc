@@ -1,4 +1,4 @@
-#include "guest-mm/kernel/files/path_walk.h"
+#include "guest-mm/kernel/files/names/path_walk.h"
 
 #include "tests/unit/guest-mm/files_fixture.h"
 

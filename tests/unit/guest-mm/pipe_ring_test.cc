@@ -1,4 +1,4 @@
-#include "guest-mm/kernel/files/pipe_ring.h"
+#include "guest-mm/kernel/files/pipes/pipe_ring.h"
 
 #include <random>
 

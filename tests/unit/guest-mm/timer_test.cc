@@ -1,5 +1,5 @@
 // The timer queue: order, stopping, re-arming while firing.
-#include "guest-mm/kernel/timer.h"
+#include "guest-mm/kernel/time/timer.h"
 
 #include <gtest/gtest.h>
 

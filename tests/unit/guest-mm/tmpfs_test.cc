@@ -1,10 +1,10 @@
-#include "guest-mm/kernel/files/tmpfs.h"
+#include "guest-mm/kernel/files/tmpfs/tmpfs.h"
 
 #include <cstring>
 #include <random>
 #include <set>
 
-#include "guest-mm/kernel/files/window_plan.h"
+#include "guest-mm/kernel/files/tmpfs/window_plan.h"
 #include "tests/unit/guest-mm/files_fixture.h"
 
 namespace nopte::guest::files {

@@ -1,0 +1,352 @@
+// Delivery on the way to user mode: default actions, and frames for handlers.
+#include <cstring>
+#include <utility>
+
+#include "guest-mm/kernel/errno.h"
+#include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/process/wait.h"
+#include "guest-mm/kernel/program/core_dump.h"
+#include "guest-mm/kernel/signals/signal_frame.h"
+#include "guest-mm/kernel/signals/signal_queue.h"
+#include "guest-mm/kernel/syscall.h"
+#include "pvops/mm_ops.h"
+
+namespace nopte::guest {
+
+namespace {
+
+constexpr u64 kRedZoneBytes = 128;
+constexpr u64 kNotASyscall = ~u64{0};
+constexpr u64 kSyscallInstructionBytes = 2;
+constexpr u64 kFlagTrap = 1 << 8, kFlagDirection = 1 << 10, kFlagResume = 1 << 16;
+// Flags that a program may set through a signal frame: arithmetic, trap, direction, AC, ID.
+constexpr u64 kUserFlags = 0xcd5 | kFlagTrap | kFlagResume | 1 << 18;
+
+enum class DefaultAction { kIgnore, kStop, kEnd };
+
+DefaultAction default_action(i32 signal) {
+  switch (signal) {
+    case kSIGCHLD:
+    case kSIGCONT:
+    case kSIGURG:
+    case kSIGWINCH:
+      return DefaultAction::kIgnore;
+    case kSIGSTOP:
+    case kSIGTSTP:
+    case kSIGTTIN:
+    case kSIGTTOU:
+      return DefaultAction::kStop;
+    default:
+      return DefaultAction::kEnd;
+  }
+}
+
+// The first one of a set that is not empty. The faults of the program itself come first, as their frame shows
+// where they happened.
+i32 next_signal(SignalSet ready) {
+  constexpr SignalSet kFaults = signal_bit(kSIGSEGV) | signal_bit(kSIGBUS) | signal_bit(kSIGILL) |
+                                signal_bit(kSIGTRAP) | signal_bit(kSIGFPE) | signal_bit(kSIGSYS);
+  const SignalSet first = (ready & kFaults) != 0 ? ready & kFaults : ready;
+  return __builtin_ctzll(first) + 1;
+}
+
+// A system call that a signal interrupted: called again, or EINTR. `action` is null when no handler runs.
+void settle_interrupted_call(UserRegisters& registers, const SignalAction* action) {
+  if (registers.orig_rax == kNotASyscall) {
+    return;
+  }
+  const i64 result = static_cast<i64>(registers.rax);
+  if (result != -kERESTARTSYS && result != -kERESTARTNOINTR && result != -kERESTARTNOHAND &&
+      result != -kERESTART_RESTARTBLOCK) {
+    return;
+  }
+  if (action == nullptr && result == -kERESTART_RESTARTBLOCK) {
+    constexpr u64 kRestartSyscall = 219;
+    registers.rax = kRestartSyscall;
+    registers.rip -= kSyscallInstructionBytes;
+  } else if (action == nullptr || result == -kERESTARTNOINTR ||
+             (result == -kERESTARTSYS && (action->flags & kSaRestart) != 0)) {
+    registers.rax = registers.orig_rax;
+    registers.rip -= kSyscallInstructionBytes;
+  } else {
+    registers.rax = static_cast<u64>(-kEINTR);
+  }
+  registers.orig_rax = kNotASyscall;
+}
+
+// The XSAVE image and its end mark at a user address.
+Result<void> write_fpu_frame(Thread& self, Gva at) {
+  arch::save_fpu(self.fpu);
+  const FpuSoftwareBytes software{.magic1 = kFpuMagic1,
+                                  .extended_bytes = kFpuFrameBytes + sizeof(kFpuMagic2),
+                                  .features = kFpuFeatures,
+                                  .state_bytes = kFpuFrameBytes,
+                                  .pad = {}};
+  // The image has room behind the state for the mark, so that one copy does.
+  static_assert(kFpuFrameBytes + sizeof(kFpuMagic2) <= arch::kFpuBytes);
+  std::memcpy(self.fpu.bytes + kFpuSoftwareOffset, &software, sizeof(software));
+  std::memcpy(self.fpu.bytes + kFpuFrameBytes, &kFpuMagic2, sizeof(kFpuMagic2));
+  return arch::copy_to_user(at, self.fpu.bytes, kFpuFrameBytes + sizeof(kFpuMagic2));
+}
+
+void fill_machine_context(UserMachineContext& out, const UserRegisters& r, const Thread& self, u64 fpu) {
+  out = {.r8 = r.r8,
+         .r9 = r.r9,
+         .r10 = r.r10,
+         .r11 = r.r11,
+         .r12 = r.r12,
+         .r13 = r.r13,
+         .r14 = r.r14,
+         .r15 = r.r15,
+         .rdi = r.rdi,
+         .rsi = r.rsi,
+         .rbp = r.rbp,
+         .rbx = r.rbx,
+         .rdx = r.rdx,
+         .rax = r.rax,
+         .rcx = r.rcx,
+         .rsp = r.rsp,
+         .rip = r.rip,
+         .rflags = r.rflags,
+         .cs = static_cast<u16>(r.cs),
+         .gs = 0,
+         .fs = 0,
+         .ss = static_cast<u16>(r.ss),
+         .error_code = self.trap_error_code,
+         .trap_number = self.trap_number,
+         .old_mask = self.signals.blocked,
+         .trap_address = self.trap_address,
+         .fpu_state = fpu,
+         .reserved = {}};
+}
+
+// Builds the frame and points the registers at the handler. False: the stack cannot be written.
+bool enter_handler(UserRegisters& registers, i32 signal, const SignalAction& action, const SignalInfo& info,
+                   SignalSet blocked_before) {
+  Thread& self = current();
+  AlternateStack& alternate = self.signals.alternate;
+  u64 top = registers.rsp - kRedZoneBytes;
+  const bool switches = (action.flags & kSaOnstack) != 0 && alternate.bytes != 0 &&
+                        !on_alternate_stack(alternate, registers.rsp);
+  if (switches) {
+    top = alternate.base + alternate.bytes;
+  }
+  const u64 fpu_at = (top - kFpuFrameBytes - sizeof(kFpuMagic2)) & ~u64{63};
+  // At entry to a function the stack is 8 below a multiple of 16.
+  const u64 frame_at = ((fpu_at - sizeof(SignalFrame)) & ~u64{15}) - 8;
+  if (on_alternate_stack(alternate, top) && frame_at < alternate.base) {
+    return false;
+  }
+  if ((action.flags & kSaRestorer) == 0 || action.handler >= kUserRange.end.value()) {
+    return false;
+  }
+
+  SignalFrame frame;
+  frame.return_address = action.restorer;
+  frame.context.flags = kContextFlags;
+  frame.context.link = 0;
+  frame.context.stack = user_stack(alternate, registers.rsp);
+  fill_machine_context(frame.context.machine, registers, self, fpu_at);
+  frame.context.blocked = blocked_before;
+  frame.info = user_info(signal, info);
+  if (!write_fpu_frame(self, Gva{fpu_at}) || !arch::copy_to_user(Gva{frame_at}, &frame, sizeof(frame))) {
+    return false;
+  }
+  if (alternate.disarms) [[unlikely]] {
+    alternate = {};
+  }
+  registers.rsp = frame_at;
+  registers.rip = action.handler;
+  registers.rdi = static_cast<u64>(signal);
+  registers.rsi = frame_at + offsetof(SignalFrame, info);
+  registers.rdx = frame_at + offsetof(SignalFrame, context);
+  registers.rax = 0;
+  registers.rflags &= ~(kFlagTrap | kFlagDirection | kFlagResume);
+  registers.orig_rax = kNotASyscall;
+  arch::load_initial_fpu();
+  return true;
+}
+
+void handle_one(UserRegisters& registers, i32 signal, const SignalInfo& info) {
+  Thread& self = current();
+  ThreadSignals& signals = self.signals;
+  SignalAction& action_slot = (*self.process->signals.actions)[signal];
+  const SignalAction action = action_slot;
+  const SignalSet blocked_before = signals.restore_saved ? signals.saved_blocked : signals.blocked;
+  signals.restore_saved = false;
+  settle_interrupted_call(registers, &action);
+  // As Linux: the signal's handler runs all the same, but SIGSEGV's is the last one.
+  if (self.rseq.area != 0 && !leave_critical_section(self.rseq, registers)) [[unlikely]] {
+    if (signal == kSIGSEGV) {
+      action_slot.handler = SignalAction::kDefault;
+    }
+    force_signal(kSIGSEGV, SignalInfo{.code = kSiKernel, .pid = 0, .value = 0});
+  }
+  if ((action.flags & kSaResethand) != 0) {
+    action_slot.handler = SignalAction::kDefault;
+  }
+  if (!enter_handler(registers, signal, action, info, blocked_before)) {
+    // As Linux: a handler that cannot be entered means SIGSEGV, and death when that was it.
+    if (signal == kSIGSEGV) {
+      exit_process(kSIGSEGV | leave_core(kSIGSEGV, registers));
+    }
+    set_blocked_signals(self, blocked_before);
+    force_signal(kSIGSEGV, SignalInfo{.code = kSiKernel, .pid = 0, .value = 0});
+    return;
+  }
+  const SignalSet own = (action.flags & kSaNodefer) != 0 ? 0 : signal_bit(signal);
+  set_blocked_signals(self, signals.blocked | action.mask | own);
+}
+
+}  // namespace
+
+UserSigInfo user_info(i32 signal, const SignalInfo& info) {
+  UserSigInfo out;
+  out.signal = signal;
+  out.code = info.code;
+  out.error = info.error;
+  constexpr SignalSet kFaults = signal_bit(kSIGILL) | signal_bit(kSIGTRAP) | signal_bit(kSIGBUS) |
+                                signal_bit(kSIGFPE) | signal_bit(kSIGSEGV);
+  const bool fault = info.code > 0 && info.code < kSiKernel && (signal_bit(signal) & kFaults) != 0;
+  constexpr i32 kSysSeccomp = 1;
+  if (fault) {
+    out.address = info.value;
+  } else if (signal == kSIGSYS && info.code == kSysSeccomp) {  // where, which call, on which machine
+    out.address = info.value;
+    out.words[1] = static_cast<u32>(info.pid) | u64{info.uid} << 32;
+  } else {
+    out.words[0] = static_cast<u32>(info.pid) | u64{info.uid} << 32;
+    out.words[1] = info.value;
+  }
+  return out;
+}
+
+UserSignalStack user_stack(const AlternateStack& stack, u64 rsp) {
+  const i32 mode = stack.bytes == 0 ? kSsDisable : on_alternate_stack(stack, rsp) ? kSsOnstack : 0;
+  return {.base = stack.base,
+          .flags = mode | (stack.disarms ? kSsAutodisarm : 0),
+          .pad = 0,
+          .bytes = stack.bytes};
+}
+
+i64 set_alternate_stack(AlternateStack& stack, const UserSignalStack& wanted, u64 rsp) {
+  constexpr u64 kLeastBytes = 2048;
+  if (on_alternate_stack(stack, rsp)) {
+    return -kEPERM;
+  }
+  const bool disarms = (wanted.flags & kSsAutodisarm) != 0;
+  const i32 mode = wanted.flags & ~kSsAutodisarm;
+  if (mode != 0 && mode != kSsDisable && mode != kSsOnstack) {
+    return -kEINVAL;
+  }
+  if (mode == kSsDisable) {
+    stack = {.base = 0, .bytes = 0, .disarms = disarms};
+    return 0;
+  }
+  if (wanted.bytes < kLeastBytes) {
+    return -kENOMEM;
+  }
+  stack = {.base = wanted.base, .bytes = wanted.bytes, .disarms = disarms};
+  return 0;
+}
+
+void deliver_signals(UserRegisters& registers) {
+  Thread& self = current();
+  ThreadSignals& signals = self.signals;
+  GroupSignals& group = self.process->signals;
+  while (self.signal_ready) {
+    const bool mine = (signals.pending.set & ~signals.blocked) != 0;
+    PendingSignals& from = mine ? signals.pending : group.pending;
+    const SignalSet ready = from.set & ~signals.blocked;
+    if (ready == 0) [[unlikely]] {
+      // Another thread took what there was, or they stop together.
+      if (self.process->stop_signal != 0) {
+        park_thread();
+      }
+      refresh_signals(self);
+      continue;
+    }
+    const i32 signal = next_signal(ready);
+    const SignalInfo info = take_pending(from, signal);
+    const u64 handler = (*group.actions)[signal].handler;
+    if (handler > SignalAction::kIgnore) {
+      handle_one(registers, signal, info);
+      continue;
+    }
+    refresh_signals(self);
+    if (handler == SignalAction::kIgnore ||
+        (self.process->unkillable && (signal_bit(signal) & kUnblockable) == 0)) {
+      continue;
+    }
+    switch (default_action(signal)) {
+      case DefaultAction::kIgnore:
+        break;
+      case DefaultAction::kStop:
+        if (signal == kSIGSTOP || !orphaned_group(self.process->pgid)) {
+          stop_process(signal);
+        }
+        break;
+      case DefaultAction::kEnd:
+        exit_process(signal | leave_core(signal, registers));
+    }
+  }
+  settle_interrupted_call(registers, nullptr);
+  if (signals.restore_saved) {
+    signals.restore_saved = false;
+    set_blocked_signals(self, signals.saved_blocked);
+  }
+}
+
+i64 sys_rt_sigreturn(const SyscallArgs& args) {
+  Thread& self = current();
+  UserRegisters& r = args.registers;
+  // The handler's return popped the return address.
+  const Gva context_at{r.rsp - sizeof(u64) + offsetof(SignalFrame, context)};
+  UserContext context;
+  r.orig_rax = kNotASyscall;
+  const auto bad_frame = [&] {
+    force_signal(kSIGSEGV, SignalInfo{.code = kSiKernel, .pid = 0, .value = 0});
+    return i64{0};
+  };
+  // An address that is not canonical would fault on the way out, in the kernel.
+  if (!arch::copy_from_user(&context, context_at, sizeof(context)) ||
+      context.machine.rip >= kUserRange.end.value()) {
+    return bad_frame();
+  }
+  // As Linux: a refused FPU image is a fault of what is returned to, with its registers and its mask.
+  const UserMachineContext& m = context.machine;
+  r = {.r15 = m.r15,
+       .r14 = m.r14,
+       .r13 = m.r13,
+       .r12 = m.r12,
+       .rbp = m.rbp,
+       .rbx = m.rbx,
+       .r11 = m.r11,
+       .r10 = m.r10,
+       .r9 = m.r9,
+       .r8 = m.r8,
+       .rax = m.rax,
+       .rcx = m.rcx,
+       .rdx = m.rdx,
+       .rsi = m.rsi,
+       .rdi = m.rdi,
+       .orig_rax = kNotASyscall,
+       .rip = m.rip,
+       .cs = r.cs,
+       .rflags = (r.rflags & ~kUserFlags) | (m.rflags & kUserFlags),
+       .rsp = m.rsp,
+       .ss = r.ss};
+  set_blocked_signals(self, context.blocked);
+  // A prefix of a bad image must never reach the FPU: restored only when all of it was read.
+  const bool read =
+      m.fpu_state != 0 && arch::copy_from_user(self.fpu.bytes, Gva{m.fpu_state}, kFpuFrameBytes);
+  if (!read) {
+    arch::init_fpu(self.fpu);
+  }
+  if (!arch::restore_fpu(self.fpu) || (!read && m.fpu_state != 0)) return bad_frame();
+  // As Linux: what is refused, as on the stack itself, is left as it is.
+  (void)set_alternate_stack(self.signals.alternate, context.stack, m.rsp);
+  return static_cast<i64>(m.rax);
+}
+
+}  // namespace nopte::guest
