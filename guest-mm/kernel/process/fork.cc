@@ -10,6 +10,7 @@
 #include "guest-mm/kernel/process/clone_request.h"
 #include "guest-mm/kernel/process/process.h"
 #include "guest-mm/kernel/process/process_groups.h"
+#include "guest-mm/kernel/process/ptrace.h"
 #include "guest-mm/kernel/rights/credentials.h"
 #include "guest-mm/kernel/rights/user_share.h"
 #include "guest-mm/kernel/schedule/scheduling.h"
@@ -148,17 +149,21 @@ void copy_process(Process& child, Process& parent, const CloneRequest& request) 
   }
 }
 
-// Until the child execs or exits; earlier only when this thread is killed.
+// Until the child execs or exits; earlier only when this thread is killed: false.
+[[gnu::always_inline]] inline bool await_vfork_child(Thread& parent) {
+  while (parent.vfork_child != nullptr) {
+    if (block_on_killable(parent.vfork_event) == WakeReason::kSignal && parent.vfork_child != nullptr) {
+      std::exchange(parent.vfork_child, nullptr)->vfork_parent = nullptr;
+      return false;
+    }
+  }
+  return true;
+}
+
 void wait_for_vfork_child(Thread& parent, Thread& child) {
   parent.vfork_child = &child;
   child.vfork_parent = &parent;
-  while (parent.vfork_child != nullptr) {
-    if (block_on_killable(parent.vfork_event) == WakeReason::kSignal && parent.vfork_child != nullptr) {
-      parent.vfork_child = nullptr;
-      child.vfork_parent = nullptr;
-      return;
-    }
-  }
+  (void)await_vfork_child(parent);
 }
 
 // CLONE_PIDFD: a descriptor of the child, in the parent's table. Its number, or a negative errno.
@@ -205,6 +210,8 @@ void discard(Thread& child) {
   }
 }
 
+// Twice, so that who is not traced pays nothing.
+template <bool kOfTraced = false>
 i64 clone(const SyscallArgs& args, const CloneRequest& request) {
   const u64 flags = request.flags;
   Thread& parent = current();
@@ -255,6 +262,18 @@ i64 clone(const SyscallArgs& args, const CloneRequest& request) {
   }
   arch::prepare_context(child.context, child.stack_top, child_starts, &child);
   child.state = ThreadState::kSleeping;
+  if constexpr (kOfTraced) {
+    const i32 event = trace_child(child, request);
+    make_runnable(child);
+    const bool waits = (flags & kCloneVfork) != 0;
+    if (waits) {
+      parent.vfork_child = &child;
+      child.vfork_parent = &parent;
+    }
+    trace_clone(event, tid);
+    if (waits && await_vfork_child(parent)) trace_vfork_done(tid);
+    return tid;
+  }
   make_runnable(child);
   if ((flags & kCloneVfork) != 0) {
     wait_for_vfork_child(parent, child);
@@ -264,11 +283,14 @@ i64 clone(const SyscallArgs& args, const CloneRequest& request) {
 
 }  // namespace
 
-i64 sys_fork(const SyscallArgs& args) { return clone(args, {.exit_signal = kSIGCHLD}); }
+namespace {
+constexpr CloneRequest kFork{.exit_signal = kSIGCHLD},
+    kVfork{.flags = kCloneVm | kCloneVfork, .exit_signal = kSIGCHLD};
+}  // namespace
 
-i64 sys_vfork(const SyscallArgs& args) {
-  return clone(args, {.flags = kCloneVm | kCloneVfork, .exit_signal = kSIGCHLD});
-}
+i64 sys_fork(const SyscallArgs& args) { return clone(args, kFork); }
+
+i64 sys_vfork(const SyscallArgs& args) { return clone(args, kVfork); }
 
 i64 sys_clone(const SyscallArgs& args) { return clone(args, clone_request(args)); }
 
@@ -276,6 +298,26 @@ i64 sys_clone3(const SyscallArgs& args) {
   CloneRequest request;
   const i64 error = load_clone_request(args, request);
   return error != 0 ? error : clone(args, request);
+}
+
+SyscallHandler clone_of_traced(u64 number) {
+  constexpr u64 kCloneCall = 56, kForkCall = 57, kVforkCall = 58, kClone3Call = 435;
+  switch (number) {
+    case kCloneCall:
+      return [](const SyscallArgs& args) { return clone<true>(args, clone_request(args)); };
+    case kForkCall:
+      return [](const SyscallArgs& args) { return clone<true>(args, kFork); };
+    case kVforkCall:
+      return [](const SyscallArgs& args) { return clone<true>(args, kVfork); };
+    case kClone3Call:
+      return [](const SyscallArgs& args) {
+        CloneRequest request;
+        const i64 error = load_clone_request(args, request);
+        return error != 0 ? error : clone<true>(args, request);
+      };
+    default:
+      return nullptr;
+  }
 }
 
 // unshare(2): what threads and processes share here. Threads of one process keep their memory and signals
