@@ -22,6 +22,8 @@ namespace nopte::guest {
 
 namespace {
 
+// Those of these functions that are always inlined are a part of two clones: see there.
+
 // The child's first steps. The word that the parent wanted written lies in the child's memory, so that only
 // now, with its space active, it can be.
 void child_starts(void* argument) {
@@ -35,7 +37,7 @@ void child_starts(void* argument) {
   arch::return_to_user(*self.registers);
 }
 
-Result<void> give_space(Thread& child, Thread& parent, u64 flags) {
+[[gnu::always_inline]] inline Result<void> give_space(Thread& child, Thread& parent, u64 flags) {
   if ((flags & kCloneVm) != 0) {
     parent.space->retain();
     child.space = parent.space;
@@ -50,7 +52,7 @@ Result<void> give_space(Thread& child, Thread& parent, u64 flags) {
 }
 
 // Each half shared or copied; two copies are one. After an error what the child has, it holds.
-Result<void> give_files(Thread& child, Thread& parent, u64 flags) {
+[[gnu::always_inline]] inline Result<void> give_files(Thread& child, Thread& parent, u64 flags) {
   const bool same_table = (flags & kCloneFiles) != 0;
   const bool same_directories = (flags & kCloneFs) != 0;
   if (same_table) {
@@ -70,7 +72,8 @@ Result<void> give_files(Thread& child, Thread& parent, u64 flags) {
   return child.files != nullptr && child.directories != nullptr ? Result<void>{} : Fail(Status::kNoMemory);
 }
 
-void copy_thread(Thread& child, const Thread& parent, const CloneRequest& request) {
+[[gnu::always_inline]] inline void copy_thread(Thread& child, const Thread& parent,
+                                               const CloneRequest& request) {
   *child.registers = *parent.registers;
   child.registers->rax = 0;
   if (request.stack != 0) {
@@ -98,7 +101,7 @@ void copy_thread(Thread& child, const Thread& parent, const CloneRequest& reques
   child.clear_child_tid = (request.flags & kCloneChildCleartid) != 0 ? request.child_tid : 0;
 }
 
-Result<void> give_actions(Process& child, Process& parent, u64 flags) {
+[[gnu::always_inline]] inline Result<void> give_actions(Process& child, Process& parent, u64 flags) {
   if ((flags & kCloneSighand) != 0) {
     return share_signal_actions(child, parent);
   }
@@ -109,7 +112,7 @@ Result<void> give_actions(Process& child, Process& parent, u64 flags) {
   return {};
 }
 
-Result<void> give_limits(Process& child, const Process& parent) {
+[[gnu::always_inline]] inline Result<void> give_limits(Process& child, const Process& parent) {
   if (child.limits != parent.limits) {
     parent.limits->retain();
     std::exchange(child.limits, parent.limits)->release();
@@ -122,7 +125,8 @@ Result<void> give_limits(Process& child, const Process& parent) {
   return {};
 }
 
-void copy_process(Process& child, Process& parent, const CloneRequest& request) {
+[[gnu::always_inline]] inline void copy_process(Process& child, Process& parent,
+                                                const CloneRequest& request) {
   join_group(child, parent.pgid);
   child.sid = parent.sid;
   child.terminal = parent.terminal;
@@ -186,7 +190,7 @@ i64 give_pidfd(Thread& child, Thread& parent, const CloneRequest& request) {
   return descriptor;
 }
 
-Result<Thread*> create(const CloneRequest& request) {
+[[gnu::always_inline]] inline Result<Thread*> create(const CloneRequest& request) {
   if ((request.flags & kCloneThread) != 0) {
     return create_thread(request.wanted_tid);
   }

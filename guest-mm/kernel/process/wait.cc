@@ -63,7 +63,7 @@ const Thread& maker_of(const Process& child) {
   return *first;
 }
 
-bool matches(const Process& child, const WaitRequest& request) {
+[[gnu::always_inline]] inline bool matches(const Process& child, const WaitRequest& request) {
   if ((request.options & kNoThread) != 0 && &maker_of(child) != &current()) [[unlikely]] {
     return false;
   }
@@ -115,7 +115,8 @@ ChildEvent ended_event(const Process& child) {
 }
 
 // The event that the child has to report, taken unless kLeaveIt. pid 0: none. Precondition: may_report().
-ChildEvent take_event(Process& child, const WaitRequest& request, ChildSpent& spent) {
+[[gnu::always_inline]] inline ChildEvent take_event(Process& child, const WaitRequest& request,
+                                                    ChildSpent& spent) {
   const u64 options = request.options;
   const bool leave = (options & kLeaveIt) != 0;
   if (child.ended()) {
@@ -199,7 +200,8 @@ bool matches(const Tracee& tracee, const WaitRequest& request) {
 }
 
 // The same of all whom threads of the process trace; and whether it has children whom others do, that ended.
-bool look_at_tracees(Process& self, const WaitRequest& request, ChildEvent& event, ChildSpent& spent) {
+[[gnu::cold, gnu::noinline]] bool look_at_tracees(Process& self, const WaitRequest& request,
+                                                  ChildEvent& event, ChildSpent& spent) {
   bool any = false;
   for_each_tracee([&](Tracee& tracee) {
     if (event.pid != 0 || !matches(tracee, request)) return;
@@ -214,7 +216,8 @@ bool look_at_tracees(Process& self, const WaitRequest& request, ChildEvent& even
 
 // look_for_event() that looks at everybody. Of its children that a process traces itself it hears no stops
 // but those that tracees report.
-bool look_for_any_event(Process& self, const WaitRequest& request, ChildEvent& event, ChildSpent& spent) {
+[[gnu::noinline]] bool look_for_any_event(Process& self, const WaitRequest& request, ChildEvent& event,
+                                          ChildSpent& spent) {
   bool any = false;
   for (Process* child = first_to_ask(self, request); child != nullptr && event.pid == 0;) {
     Process* const next = request.which == Which::kPid ? nullptr : child->next_sibling;

@@ -52,7 +52,8 @@ i32 next_signal(SignalSet ready) {
 }
 
 // A system call that a signal interrupted: called again, or EINTR. `action` is null when no handler runs.
-void settle_interrupted_call(UserRegisters& registers, const SignalAction* action) {
+[[gnu::always_inline]] inline void settle_interrupted_call(UserRegisters& registers,
+                                                           const SignalAction* action) {
   if (registers.orig_rax == kNotASyscall) {
     return;
   }
@@ -76,7 +77,7 @@ void settle_interrupted_call(UserRegisters& registers, const SignalAction* actio
 }
 
 // The XSAVE image and its end mark at a user address.
-Result<void> write_fpu_frame(Thread& self, Gva at) {
+[[gnu::always_inline]] inline Result<void> write_fpu_frame(Thread& self, Gva at) {
   arch::save_fpu(self.fpu);
   const FpuSoftwareBytes software{.magic1 = kFpuMagic1,
                                   .extended_bytes = kFpuFrameBytes + sizeof(kFpuMagic2),
@@ -90,7 +91,8 @@ Result<void> write_fpu_frame(Thread& self, Gva at) {
   return arch::copy_to_user(at, self.fpu.bytes, kFpuFrameBytes + sizeof(kFpuMagic2));
 }
 
-void fill_machine_context(UserMachineContext& out, const UserRegisters& r, const Thread& self, u64 fpu) {
+[[gnu::always_inline]] inline void fill_machine_context(UserMachineContext& out, const UserRegisters& r,
+                                                        const Thread& self, u64 fpu) {
   out = {.r8 = r.r8,
          .r9 = r.r9,
          .r10 = r.r10,
@@ -122,8 +124,9 @@ void fill_machine_context(UserMachineContext& out, const UserRegisters& r, const
 }
 
 // Builds the frame and points the registers at the handler. False: the stack cannot be written.
-bool enter_handler(UserRegisters& registers, i32 signal, const SignalAction& action, const SignalInfo& info,
-                   SignalSet blocked_before) {
+[[gnu::always_inline]] inline bool enter_handler(UserRegisters& registers, i32 signal,
+                                                 const SignalAction& action, const SignalInfo& info,
+                                                 SignalSet blocked_before) {
   Thread& self = current();
   AlternateStack& alternate = self.signals.alternate;
   u64 top = registers.rsp - kRedZoneBytes;
