@@ -33,7 +33,7 @@ bool is_base(u64 value) { return value < kUserRange.end.value(); }
 // --- debug registers: kept and told; nothing is watched (u_debugreg of struct user)
 // -------------------------
 
-constexpr u64 kDebugAt = 848, kDebugStatus = 6, kDebugControl = 7, kDebugAddresses = 4;
+constexpr u64 kDebugAt = 848, kDebugEnd = 912, kDebugStatus = 6, kDebugControl = 7, kDebugAddresses = 4;
 constexpr u64 kDebugStatusFixed = 0xffff'0ff0;
 
 i64 poke_debug(Tracee& tracee, u64 number, u64 value) {
@@ -168,7 +168,7 @@ i64 peek_user(const Tracee& tracee, u64 offset, u64& value) {
   value = 0;
   if (offset < kUserRegisterBytes) {
     value = user_register(tracee, offset / sizeof(u64));
-  } else if (offset >= kDebugAt) {
+  } else if (offset >= kDebugAt && offset < kDebugEnd) {
     const u64 number = (offset - kDebugAt) / sizeof(u64);
     value = number == kDebugStatus ? tracee.debug[number] ^ kDebugStatusFixed : tracee.debug[number];
   }
@@ -178,7 +178,7 @@ i64 peek_user(const Tracee& tracee, u64 offset, u64& value) {
 i64 poke_user(Tracee& tracee, u64 offset, u64 value) {
   if (offset % sizeof(u64) != 0 || offset >= kUserAreaBytes) return -kEIO;
   if (offset < kUserRegisterBytes) return set_user_register(tracee, offset / sizeof(u64), value);
-  return offset >= kDebugAt ? poke_debug(tracee, (offset - kDebugAt) / sizeof(u64), value) : -kEIO;
+  return offset >= kDebugAt && offset < kDebugEnd ? poke_debug(tracee, (offset - kDebugAt) / sizeof(u64), value) : -kEIO;
 }
 
 i64 get_register_set(const Tracee& tracee, u32 type, u64 address, u64& bytes) {

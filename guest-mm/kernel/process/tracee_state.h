@@ -8,8 +8,8 @@ namespace nopte::guest {
 
 // struct user_regs_struct, as words.
 inline constexpr u64 kUserRegisterWords = 27, kUserRegisterBytes = kUserRegisterWords * sizeof(u64);
-// struct user: its registers lie at its begin.
-inline constexpr u64 kUserAreaBytes = 912;
+// The kernel's struct user: its registers lie at its begin.
+inline constexpr u64 kUserAreaBytes = 928;
 
 // The word of that number, or what it becomes; the index is below kUserRegisterWords. Setting: 0, or -kEIO
 // (no such value is allowed), with nothing changed.
