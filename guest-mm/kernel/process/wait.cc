@@ -280,7 +280,9 @@ i64 wait_for_child(const WaitRequest& request, ChildEvent& event, ChildSpent& sp
       return 0;
     }
     if (block_on(self.child_event) == WakeReason::kSignal) {
-      return -kERESTARTSYS;
+      // As Linux: a child that ended, or a stop, comes before the signal that tells of it.
+      (void)look_for_any_event(self, request, event, spent);
+      return event.pid != 0 ? 0 : -kERESTARTSYS;
     }
   }
 }
