@@ -157,8 +157,9 @@ class Socket : public files::Inode {
   State state_ = State::kUnconnected;
   u8 shut_ = 0;
   bool closed_ = false;
-  bool accepted_ = true;  // or made otherwise
-  i32 error_ = 0;         // SO_ERROR
+  bool accepted_ = true;        // or made otherwise
+  bool may_be_marked_ = false;  // whether looking for a record with a byte out of band makes sense
+  i32 error_ = 0;               // SO_ERROR
   RecordQueue records_;
   Credentials peer_credentials_{0, ~u32{0}, ~u32{0}};
 

@@ -36,6 +36,14 @@ UniquePtr<PassedFiles> copy_of(const PassedFiles& files) {
   return static_cast<bool>(message.files);
 }
 
+bool urgent_waits_behind(const Record& record) {
+  const Record* next = record.next;
+  while (next != nullptr && next->urgent != Record::Urgent::kWaits) {
+    next = next->next;
+  }
+  return next != nullptr;
+}
+
 }  // namespace
 
 // Who sent it is kept when somebody asked for it (SO_PASSCRED), or may still ask.
@@ -82,7 +90,11 @@ i64 Socket::send_stream(Sending& message) {
       }
       continue;
     }
-    const u64 bytes = std::min({message.data.left(), kPieceBytes, room / 2});
+    u64 bytes = std::min({message.data.left(), kPieceBytes, room / 2});
+    if (message.flags & kMessageOutOfBand && family == kFamilyUnix && bytes == message.data.left() &&
+        bytes > 1) [[unlikely]] {
+      --bytes;
+    }
     Record* const record = make_record(bytes);
     if (record == nullptr) {
       return done != 0 ? done : -kENOBUFS;
@@ -156,6 +168,16 @@ i64 Socket::receive_stream(Receiving& message) {
       break;
     }
     const bool marked = record->urgent != Record::Urgent::kNo;
+    if (marked && record->taken == record->bytes) [[unlikely]] {  // of AF_UNIX, given before
+      if (done != 0 && !urgent_waits_behind(*record)) {
+        break;
+      }
+      looked_at = peek ? record : nullptr;
+      if (!peek) {
+        drop_first();
+      }
+      continue;
+    }
     if (marked && record->at_mark()) {
       if (done != 0) {
         break;
