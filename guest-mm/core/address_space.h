@@ -109,7 +109,10 @@ class AddressSpace {
   // that and kVmaLockOnFault. Errors: as mark.
   Result<void> lock(VaRange range, u32 how);
   // How what comes from now on is locked; a clone begins with 0.
-  void lock_future(u32 how) { future_flags_ = (future_flags_ & kVmaForkMask) | how; }
+  void lock_future(u32 how) {
+    future_flags_ = (future_flags_ & kVmaForkMask) | how;
+    seen_flags_ |= how;  // brk's growth looks at no flags
+  }
   [[nodiscard]] u32 future_locks() const { return future_flags_ & kVmaLockFlags; }
   [[nodiscard]] u64 locked_pages() const;
   // Whether any region may have one of these flags: false is certain.

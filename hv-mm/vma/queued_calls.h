@@ -210,7 +210,7 @@ template <pt::PageTableSink Sink>
   static_assert(Sink::Format::table_bytes(1) == UntouchedRanges::kBlockBytes);
   return space.queue.untouched.touch(UntouchedRanges::block_of(va), [&] {
     const auto region = space.find(va);
-    return region ? Engine::reach_of_fault(va, region->range) : VaRange{};  // it will be refused
+    return region ? Engine::reach_of_fault(va, *region) : VaRange{};  // it will be refused
   });
 }
 

@@ -118,13 +118,16 @@ class Engine final : public EngineCore {
   // space whatever `space` is; an access with user privilege to any kernel address is kNoRegion. A fault that
   // finds nothing to do (another CPU did it, a stale translation) succeeds.
   FaultResult fault(SpaceId space, Gva va, Access access, Privilege privilege);
-  // Where a fault at va, in a region, installs something: what it asks for, and what comes ahead in the same
-  // leaf table; or the large page in that table's place, which lies inside the region.
-  [[nodiscard]] static VaRange reach_of_fault(Gva va, VaRange region) {
+  // Where a fault at va, in a region, installs something: what it asks for, what comes ahead of it, and
+  // around it where that is a program's, in the same leaf table; or the large page in that table's place,
+  // which lies inside the region.
+  [[nodiscard]] static VaRange reach_of_fault(Gva va, const RegionSpec& region) {
     const Gva table(va.value() & ~(Format::table_bytes(1) - 1));
     const VaRange all{table, table + Format::table_bytes(1)};
-    if (kLargePages<Sink> && region.contains(all)) return all;
-    return VaRange{va.page_base(), all.end}.intersect(region);
+    if (kLargePages<Sink> && region.range.contains(all)) return all;
+    const bool around = region.object != ObjectId::kNone && region.sharing == Sharing::kPrivate;
+    const Gva begin = around ? Gva(va.value() & ~(AheadPolicy::kAround * kPageBytes - 1)) : va.page_base();
+    return VaRange{begin, all.end}.intersect(region.range);
   }
 
   // --- looking ------------------------------------------------------------------------------------------

@@ -41,6 +41,9 @@ template <PageTableSink Sink>
                                               const Promise& promise, u64 page, Access access) {
   const RegionSpec& region = promise.region;
   const bool copies = promise.object != nullptr && region.sharing == Sharing::kPrivate;
+  if (copies && promise.pattern != AccessPattern::kSequential) {
+    return go_around(table, va, id, promise, page, access);
+  }
   const unsigned step = step_ahead<Sink>(table, va, region, [](Entry entry) { return entry.touched(); });
   const bool pays = promise.object == nullptr && promise.pattern != AccessPattern::kSequential;
   unsigned ahead = step - 1;
@@ -51,10 +54,8 @@ template <PageTableSink Sink>
   if (promise.object == nullptr) {
     ahead = static_cast<unsigned>(std::min<u64>(ahead, frames_.free_frames() / AheadPolicy::kFreeParts));
   } else {
-    if (copies && promise.pattern != AccessPattern::kSequential) ahead /= AheadPolicy::kPrivateRuns;
     ahead = static_cast<unsigned>(std::min<u64>(ahead, promise.object->pages - page - 1));
   }
-  if (copies && ahead < AheadPolicy::kAround) return go_around(table, va, id, promise, page, access);
   if (ahead == 0) return;
   Entry model =
       Entry::leaf(Frame(), copies ? without_write(region.perm) : region.perm, privilege_of(id), access);

@@ -66,6 +66,27 @@ TEST_F(UntouchedTest, WhatCameAheadIsTakenOut) {
   EXPECT_EQ(guest_.store(39, 1), kNone);
 }
 
+// And around that, where it is a program's.
+TEST_F(UntouchedTest, WhatCameAroundIsTakenOut) {
+  const ObjectId object = guest_.make_object(16);
+  const RegionSpec all{at(0, 16), kPermRW, Sharing::kShared, Usage(), object, 0};
+  ASSERT_TRUE(guest_.ops().region_map(a_, all, 0));
+  for (u64 page = 0; page < 16; ++page) ASSERT_EQ(guest_.store(page, 7), kNone);
+  ASSERT_TRUE(unmap(a_, 0, 16));
+  for (const u64 page : {8, 0}) {
+    const RegionSpec half{at(page, 8), kPermRW, Sharing::kPrivate, Usage(), object, page};
+    ASSERT_TRUE(guest_.ops().region_map(a_, half, 0));
+  }
+  heard(a_);
+  u64 value = 0;
+  EXPECT_EQ(guest_.load(9, value), kNone);
+  EXPECT_EQ(guest_.installed(kA), 1u);
+  EXPECT_EQ(unmap_exits(0, 8), 1u);
+  EXPECT_EQ(guest_.load(0, value), kNoRegion);
+  EXPECT_TRUE(unmap(a_, 8, 8));
+  EXPECT_TRUE(guest_.ops().object_resize(object, 0));
+}
+
 // Other regions in the same leaf table may be touched.
 TEST_F(UntouchedTest, NeighboursAreTouchedBeside) {
   map_heard(10, 2);
