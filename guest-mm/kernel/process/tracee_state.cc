@@ -178,7 +178,9 @@ i64 peek_user(const Tracee& tracee, u64 offset, u64& value) {
 i64 poke_user(Tracee& tracee, u64 offset, u64 value) {
   if (offset % sizeof(u64) != 0 || offset >= kUserAreaBytes) return -kEIO;
   if (offset < kUserRegisterBytes) return set_user_register(tracee, offset / sizeof(u64), value);
-  return offset >= kDebugAt && offset < kDebugEnd ? poke_debug(tracee, (offset - kDebugAt) / sizeof(u64), value) : -kEIO;
+  return offset >= kDebugAt && offset < kDebugEnd
+             ? poke_debug(tracee, (offset - kDebugAt) / sizeof(u64), value)
+             : -kEIO;
 }
 
 i64 get_register_set(const Tracee& tracee, u32 type, u64 address, u64& bytes) {

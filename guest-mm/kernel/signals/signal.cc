@@ -228,6 +228,12 @@ bool refresh_signals(Thread& thread) {
   return ready;
 }
 
+bool kill_pending() {
+  const Process& process = *g_current->process;
+  return process.ending != Ending::kNo ||
+         ((g_current->signals.pending.set | process.signals.pending.set) & signal_bit(kSIGKILL)) != 0;
+}
+
 void retarget_signals(const Thread& thread, SignalSet refused) {
   Process& process = *thread.process;
   refused &= process.signals.pending.set;

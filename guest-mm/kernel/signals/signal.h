@@ -181,6 +181,8 @@ void set_blocked_signals(Thread& thread, SignalSet blocked);
 // something to do, which is the answer. What another thread took meanwhile may be counted still;
 // signal_pending() looks again.
 bool refresh_signals(Thread& thread);
+// Whether the running thread is to end, whatever it handles or blocks.
+bool kill_pending();
 // Another thread of the process takes those of its pending signals that this thread takes no more.
 void retarget_signals(const Thread& thread, SignalSet refused);
 // Does what the running thread's action for the signal says; true: a handler is entered.
