@@ -69,12 +69,33 @@ void choose_called() {
   }
 }
 
+// As Linux: the number is 32 bits.
+void cut_number(UserRegisters& registers) {
+  registers.orig_rax = static_cast<u64>(i64{static_cast<i32>(registers.orig_rax)});
+}
+
 // Apart: inlined, it costs every call three instructions.
 [[gnu::cold, gnu::noinline]] i64 unknown_call(const SyscallArgs& args) {
   if (is_traced(current())) return call_of_traced(args);
+  cut_number(args.registers);
+  if (args.registers.orig_rax < kMostCalls) return g_called[args.registers.orig_rax](args);
   i64 answer = 0;
   const bool refused = identity().seccomp != Seccomp::kOff && !seccomp_allows(args, answer);
   return refused ? answer : no_such_call(args);
+}
+
+// What is left of a traced thread's call.
+i64 make_cut_call(const SyscallArgs& args) {
+  i64 answer = 0;
+  const UserRegisters& r = args.registers;
+  if (identity().seccomp != Seccomp::kOff && !seccomp_allows(args, answer)) return answer;
+  cut_number(args.registers);  // a tracer may have changed it
+  const u64 number = r.orig_rax;
+  if (static_cast<i32>(number) == -1) return static_cast<i64>(r.rax);
+  const SyscallArgs now{r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9, args.registers};
+  if (number >= kMostCalls) return no_such_call(now);
+  if (const SyscallHandler clones = clone_of_traced(number); clones != nullptr) return clones(now);
+  return g_timed ? timed(now) : kHandlers[number](now);
 }
 
 }  // namespace
@@ -98,15 +119,13 @@ void watch_calls(bool watched) {
 }
 
 i64 make_traced_call(const SyscallArgs& args) {
-  i64 answer = 0;
-  const UserRegisters& r = args.registers;
-  if (identity().seccomp != Seccomp::kOff && !seccomp_allows(args, answer)) return answer;
-  const u64 number = r.orig_rax;
-  if (static_cast<i32>(number) == -1) return static_cast<i64>(r.rax);
-  const SyscallArgs now{r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9, args.registers};
-  if (number >= kMostCalls) return no_such_call(now);
-  if (const SyscallHandler clones = clone_of_traced(number); clones != nullptr) return clones(now);
-  return g_timed ? timed(now) : kHandlers[number](now);
+  // Its tracer sees the number as it was given.
+  const u64 given = args.registers.orig_rax;
+  cut_number(args.registers);
+  const u64 cut = args.registers.orig_rax;
+  const i64 result = make_cut_call(args);
+  if (args.registers.orig_rax == cut) args.registers.orig_rax = given;
+  return result;
 }
 
 void handle_syscall(UserRegisters& registers) {

@@ -192,7 +192,7 @@ i64 call_of_traced(const SyscallArgs& args) {
       return static_cast<i64>(registers.rax);
     }
   }
-  const u64 number = registers.orig_rax;
+  const u64 number = static_cast<u32>(registers.orig_rax);
   const SyscallArgs now{registers.rdi, registers.rsi, registers.rdx, registers.r10,
                         registers.r8,  registers.r9,  registers};
   if (number == kExit || number == kExitGroup) trace_exit(static_cast<i32>(now.a0 & 0xff) << 8);

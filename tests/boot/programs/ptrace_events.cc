@@ -51,8 +51,10 @@ void calls() {
     syscall(9999, 1, 2, 3);
     syscall(600, 1, 2, 3);
     syscall(-1, 1, 2, 3);
+    syscall(0x5'0000'0066, 1, 2, 3);  // getuid
     errno = 0;
     const long changed = syscall(39);
+    printf("a number of 32 bits: %ld\n", syscall(0x7'0000'0066));
     printf("a call that the tracer changed: %ld\n", changed);
     const long left_out = syscall(39);
     printf("one that it left out: %ld\n", left_out);

@@ -129,7 +129,7 @@ void user_area() {
     same = same && word == of_all;
   }
   printf("PEEKUSER is as GETREGS: %d\n", same);
-  printf("cs %llx ss %llx ds %llx es %llx\n", registers.cs, registers.ss, registers.ds, registers.es);
+  printf("cs is a program's: %d, ds %llx es %llx\n", (registers.cs & 3) == 3, registers.ds, registers.es);
   unsigned long word = 1;
   for (const unsigned long offset : {1ul, 7ul, sizeof(struct user), sizeof(struct user) + 8, ~0ul, ~7ul}) {
     print_errno("PEEKUSER", trace(PTRACE_PEEKUSER, child, offset, &word));

@@ -330,6 +330,27 @@ void proc_process_environ(TextBuilder& out, Thread& thread, ProcScope) {
   add_strings(out, thread, StackStrings::kEnvironment);
 }
 
+// The pairs that lie behind the environment, as the program has them; the last one has type 0.
+void proc_process_auxv(TextBuilder& out, Thread& thread, ProcScope) {
+  constexpr u64 kMostWords = 16 << 10, kMostPairs = 64;
+  Gva at = thread.process->initial_stack;
+  if (thread.space == nullptr || at == Gva()) return;
+  const auto word = [&] {
+    u64 value = 0;
+    const bool there = read_space(*thread.space, &value, at, sizeof value).has_value();
+    at = at + sizeof value;
+    return there ? value : 0;
+  };
+  at = at + (word() + 1) * sizeof(u64);
+  for (u64 words = 0; words < kMostWords && word() != 0; ++words) {
+  }
+  for (u64 pairs = 0; pairs < kMostPairs; ++pairs) {
+    const u64 pair[] = {word(), word()};
+    out.add(std::string_view(reinterpret_cast<const char*>(pair), sizeof pair));
+    if (pair[0] == 0) return;
+  }
+}
+
 // Nobody counts: reads and writes pay nothing for it.
 void proc_process_io(TextBuilder& out, Thread&, ProcScope) {
   for (const char* name :
