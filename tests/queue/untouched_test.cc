@@ -214,6 +214,23 @@ TEST_F(UntouchedTest, AnObjectGoesAfterItsRegions) {
   EXPECT_EQ(guest_.queue(b).head, guest_.queue(b).tail);
 }
 
+// What is queued for one space after the other is taken with a look between.
+TEST_F(UntouchedTest, AnObjectOfManySpacesGoesWithALookAtEach) {
+  constexpr u64 kSpaces = 6;
+  const ObjectId object = guest_.make_object(4);
+  for (u64 i = 0; i < kSpaces; ++i) {
+    const SpaceId space = guest_.make_space();
+    const RegionSpec shown{at(30, 4), kPermRW, Sharing::kShared, Usage(), object, 0};
+    EXPECT_TRUE(guest_.ops().region_map(space, shown, 0));
+    heard(space);
+    EXPECT_EQ(exits_of([&] { EXPECT_TRUE(unmap(space, 30, 4)); }), 0u);
+  }
+  u64 looks = 0;
+  guest_.guest().host().stop = [&] { return ++looks == 0; };
+  EXPECT_TRUE(guest_.ops().object_destroy(object));
+  EXPECT_GE(looks, kSpaces);
+}
+
 // A large page that is asked for in one of two regions that continue each other shows the other, too.
 TEST_F(UntouchedTest, ALargePageTouchesAllThatItShows) {
   RegionSpec half{at(0, 256), kPermRW, Sharing::kPrivate,
