@@ -136,5 +136,25 @@ TEST_P(DenseRuns, PopulatingDoesNotPayForItsOwn) {
   EXPECT_EQ(large_pages() - before, 3 * kPages / pt::kBlockFrames - 1);
 }
 
+// Nor is it paid back by a fault where it ended, once it is gone.
+TEST_P(DenseRuns, ThatAreGoneAreNotGoneOnWith) {
+  const VaRange run = VaRange::of_pages(w.layout().base, 2 * pt::kBlockFrames);
+  const auto large_after_a_run = [&] {
+    const u64 before = large_pages();
+    w.map(space, {.range = run, .perm = kPermRW});
+    for (u64 i = 0; i <= pt::kBlockFrames; ++i) {
+      EXPECT_TRUE(w.touch(run.begin + pages_to_bytes(i), Access::kWrite));
+    }
+    EXPECT_TRUE(w.unmap(space, run));
+    return large_pages() - before;
+  };
+  for (u64 uses = 0; uses < kUses; uses += kPages) go_through();
+  ASSERT_EQ(large_after_a_run(), 1u);
+  const VaRange behind = VaRange::of_pages(run.end, 1);
+  w.map(space, {.range = behind, .perm = kPermRW});
+  ASSERT_TRUE(w.touch(behind.begin, Access::kWrite));
+  EXPECT_EQ(large_after_a_run(), 0u);
+}
+
 }  // namespace
 }  // namespace nopte::model

@@ -226,5 +226,48 @@ TEST_P(LargePages, WhatACloneMayNotTouchComesBackWithItsContents) {
   fill(0, 2 * kLarge);
 }
 
+// A fault that gives a right to run gives none to write.
+TEST_P(LargePages, ARightThatIsFoundByAFaultLeavesTheOthersPages) {
+  map_filled(1);
+  clone();
+  w.regions(parent).protect(pages(0, kLarge), kPermRWX);
+  in(parent);
+  EXPECT_TRUE(w.touch(at(0), Access::kExec));
+  w.check();
+  EXPECT_EQ(w.write(at(1), 99), kFine);
+  in(child);
+  EXPECT_EQ(w.read(at(1)), 2u);
+}
+
+// Of an object that was cut, a table that a clone has too stays where its regions go piece by piece.
+TEST_P(LargePages, ItMovesToWhereAnEmptySharedTableIs) {
+  const u64 there = 8 * kLarge;
+  const u64 half = kLarge / 2;
+  const ObjectId object = *w.object_create(kLarge);
+  for (const u64 first : {u64{0}, half}) {
+    w.map(parent, {.range = pages(there + first, there + first + half),
+                   .perm = kPermRW,
+                   .sharing = Sharing::kShared,
+                   .object = object,
+                   .object_page = first});
+  }
+  fill(there, there + half);
+  map_filled(1);
+  clone();
+  in(child);
+  ASSERT_TRUE(w.protect(child, pages(there, there + kLarge), kPermNone));
+  ASSERT_TRUE(w.engine().object_resize(object, 0));
+  w.check();
+  ASSERT_TRUE(w.unmap(child, pages(there, there + half)));
+  ASSERT_TRUE(w.unmap(child, pages(there + half, there + kLarge)));
+  w.check();
+  ASSERT_TRUE(w.move(child, pages(0, kLarge), at(there)));
+  w.check();
+  for (u64 i = 0; i < kLarge; ++i) ASSERT_EQ(w.read(at(there + i)), i + 1);
+  in(parent);
+  expect_filled(0, kLarge);
+  EXPECT_EQ(w.read(at(there)), std::unexpected(ViolationReason::kPastEnd));
+}
+
 }  // namespace
 }  // namespace nopte::model

@@ -169,5 +169,21 @@ TEST_P(LargePages, PopulatingStopsAndGoesOn) {
   EXPECT_EQ(counted(&pt::EngineCounters::faults), faults);
 }
 
+// Small pages behind a large one are the next thing to do at once.
+TEST_P(LargePages, PopulatingLooksBehindEach) {
+  map(0, kLarge + 40, kPermRW, kPlain);
+  test::WorkMeter meter;
+  const auto goes_on = [&] {
+    meter.look();
+    return false;
+  };
+  pt::Checkpoint checkpoint(goes_on);
+  meter.begin();
+  ASSERT_TRUE(w.advise(parent, pages(0, kLarge + 40), Advice::kPopulate, &checkpoint));
+  meter.look();
+  EXPECT_TRUE(meter.kept()) << meter.most();
+  EXPECT_TRUE(is_large(parent, 0));
+}
+
 }  // namespace
 }  // namespace nopte::model

@@ -56,7 +56,8 @@ TEST_P(SharedTables, ATableArrivesWhereAnEmptyOneIs) {
   const VaRange there = pages(8 * kTable, 9 * kTable);
   const ObjectId object = *w.object_create(kTable);
   w.map(parent, {.range = there, .perm = kPermRW, .sharing = Sharing::kShared, .object = object});
-  EXPECT_EQ(w.write(there.begin, 1), kFine);
+  // More than a clone looks through by itself.
+  for (u64 i = 0; i < 100; ++i) ASSERT_EQ(w.write(page(there.begin, i), 1), kFine);
   clone();
   in(child);
   ASSERT_TRUE(w.protect(child, there, kPermNone));
@@ -207,6 +208,25 @@ TEST_P(SharedTables, WhatOneThatDoesNotRunTakesIsKnownToOneThatDoes) {
   w.check();
   in(child);
   expect_filled(0, half);
+}
+
+// Of what is taken out of a table, whoever has it too knows before the call stops.
+TEST_P(SharedTables, AnObjectThatIsBeingCutIsCutForWhoeverRuns) {
+  const ObjectId object = *w.object_create(kTable);
+  w.map(parent, {.range = pages(0, kTable), .perm = kPermRW, .sharing = Sharing::kShared, .object = object});
+  for (u64 i = 0; i < kTable; ++i) ASSERT_EQ(w.write(page(kBase, i), i + 1), kFine);
+  clone();
+  in(child);
+  expect_filled(0, kTable);
+  const auto stop = [] { return true; };
+  pt::Checkpoint checkpoint(stop);
+  u64 stops = 0;
+  for (Result<void> done; !(done = w.engine().object_resize(object, 0, &checkpoint)); ++stops) {
+    ASSERT_EQ(done, Fail(Status::kAgain));
+    w.check();
+  }
+  EXPECT_GE(stops, 2u);
+  EXPECT_EQ(w.read(kBase), std::unexpected(ViolationReason::kPastEnd));
 }
 
 // Every allocation of every operation fails once: nothing has changed, and then it works.

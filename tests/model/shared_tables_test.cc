@@ -279,5 +279,18 @@ TEST_P(SharedTables, TakingWholeTablesNeedsNoMemory) {
   expect_filled(0, 3 * kTable);
 }
 
+// What is taken above a shared table and given again comes back by the fault that needs it.
+TEST_P(SharedTables, ARightThatComesBackIsFoundByAFault) {
+  map_filled(kTable, kPermRWX);
+  clone();
+  ASSERT_TRUE(w.protect(parent, pages(0, kTable), kPermR));
+  ASSERT_TRUE(w.protect(parent, pages(0, kTable), kPermRX));
+  EXPECT_TRUE(w.touch(page(kBase, 3), Access::kExec));
+  w.check();
+  EXPECT_EQ(w.write(page(kBase, 3), 1), ViolationReason::kPermission);
+  in(child);
+  expect_filled(0, kTable);
+}
+
 }  // namespace
 }  // namespace nopte::model

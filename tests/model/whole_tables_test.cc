@@ -121,6 +121,19 @@ TEST_P(WholeTables, AreClonedMovedAndDroppedAsTheyAre) {
   }
 }
 
+// So few pages that a clone would copy their table, had it not lost its rights.
+TEST_P(WholeTables, OfFewPagesAreClonedAsTheyAre) {
+  map_filled(16);
+  protect(0, 16, kPermR);
+  clone();
+  in(child);
+  expect_refused(0, 16, Access::kWrite);
+  expect_filled(0, 16);
+  in(parent);
+  protect(0, 16, kPermRW);
+  expect_written(0, 16);
+}
+
 // A clone that wrote has its own copy of the table; what the original may write is decided when it writes.
 TEST_P(WholeTables, ThatWereCopiedWriteWhatNobodyElseHas) {
   map_filled(2 * kTable);

@@ -1,6 +1,7 @@
 // Region calls without exits: what is queued, when it happens, what it may need, and what a guest can do
 // wrong.
 #include "hv-mm/vma/declared.h"
+#include "native-fallback/engine/picture.h"
 #include "tests/queue/queue_guest.h"
 
 namespace nopte::test {
@@ -102,6 +103,16 @@ TEST_F(QueueTest, AnyCallThatNamesTheSpaceIsAfterWhatIsQueued) {
   EXPECT_EQ(queued(), 0u);
   guest_.ops().space_activate(*child);
   EXPECT_EQ(guest_.store(cloned, 1), kNone);
+}
+
+TEST_F(QueueTest, APictureShowsWhatIsQueued) {
+  const SpaceId space = guest_.make_active();
+  EXPECT_EQ(exits_of([&] { EXPECT_TRUE(map(space, 0, 3)); }), 0u);
+  std::string text;
+  const auto append = [&](std::string_view piece) { text += piece; };
+  pt::PictureWriter picture(append);
+  EXPECT_TRUE(guest_.guest().mode().draw(picture));
+  EXPECT_NE(text.find("[[" + std::to_string(kA.page()) + ",3,"), std::string::npos) << text;
 }
 
 TEST_F(QueueTest, RightsThatAreGainedAreQueued) {

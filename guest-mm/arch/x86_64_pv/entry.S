@@ -23,6 +23,7 @@ function ring3_syscall_entry
     push %rax
     push_scratch
     push_preserved
+    cld                                 // Xen leaves the flag as the program has it
     mov %rsp, %rdi
     call handle_syscall
     mov %rsp, %rdi

@@ -1,0 +1,113 @@
+// The direction flag is the program's: no call and no fault of its works backwards by it, and it comes back
+// as it was.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+
+namespace {
+
+constexpr unsigned long kDirection = 1 << 10;
+
+// A call with the flag set: its answer, and what the flag is behind it.
+struct Answer {
+  long value;
+  bool backwards;
+};
+Answer call_backwards(long number, long a, long b = 0, long c = 0) {
+  unsigned long flags;
+  long value = number;
+  register long fourth asm("r10") = 0;
+  asm volatile("std; syscall; pushf; cld; pop %1"
+               : "+a"(value), "=&r"(flags)
+               : "D"(a), "S"(b), "d"(c), "r"(fourth)
+               : "rcx", "r11", "memory");
+  return {value, (flags & kDirection) != 0};
+}
+bool store_backwards(char* to, char value) {
+  unsigned long flags;
+  asm volatile("std; movb %2, (%1); pushf; cld; pop %0" : "=&r"(flags) : "r"(to), "q"(value) : "memory");
+  return (flags & kDirection) != 0;
+}
+
+bool all(const char* bytes, long count, char value) {
+  for (long i = 0; i < count; ++i) {
+    if (bytes[i] != value) return false;
+  }
+  return true;
+}
+
+// Three pieces, of which only the middle one is to change.
+struct Pieces {
+  char before[3000], middle[3000], behind[3000];
+};
+bool only_the_middle(const Pieces& pieces, char value) {
+  return all(pieces.before, sizeof(pieces.before), 'o') && all(pieces.middle, sizeof(pieces.middle), value) &&
+         all(pieces.behind, sizeof(pieces.behind), 'o');
+}
+
+void show_calls() {
+  static Pieces written, read_back;
+  std::memset(&written, 'o', sizeof(written));
+  std::memset(&read_back, 'o', sizeof(read_back));
+  std::memset(written.middle, 'w', sizeof(written.middle));
+  int ends[2];
+  if (pipe(ends) != 0) return;
+  Answer answer =
+      call_backwards(SYS_write, ends[1], reinterpret_cast<long>(written.middle), sizeof(written.middle));
+  std::printf("write to a pipe: %ld, backwards behind it %d\n", answer.value, answer.backwards);
+  answer =
+      call_backwards(SYS_read, ends[0], reinterpret_cast<long>(read_back.middle), sizeof(read_back.middle));
+  std::printf("read: %ld, backwards %d, as it was written %d\n", answer.value, answer.backwards,
+              only_the_middle(read_back, 'w'));
+  const int file = open("/tmp/direction_flag", O_RDWR | O_CREAT | O_TRUNC, 0600);
+  std::memset(&read_back, 'o', sizeof(read_back));
+  answer = call_backwards(SYS_write, file, reinterpret_cast<long>(written.middle), sizeof(written.middle));
+  lseek(file, 0, SEEK_SET);
+  const Answer again =
+      call_backwards(SYS_read, file, reinterpret_cast<long>(read_back.middle), sizeof(read_back.middle));
+  std::printf("a file: %ld and %ld, as it was written %d\n", answer.value, again.value,
+              only_the_middle(read_back, 'w'));
+  unlink("/tmp/direction_flag");
+}
+
+// Each page is zero when it comes, and so are those beside it.
+void show_faults() {
+  constexpr long kPages = 64, kPage = 4096;
+  char* const pages = static_cast<char*>(
+      mmap(nullptr, kPages * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  bool backwards = true, zero = true;
+  for (long i = kPages - 1; i >= 0; i -= 3) backwards &= store_backwards(pages + i * kPage + 100, 'x');
+  for (long i = 0; i < kPages; ++i) {
+    const char* const page = pages + i * kPage;
+    const bool stored = (kPages - 1 - i) % 3 == 0;
+    zero &= all(page, 100, 0) && page[100] == (stored ? 'x' : 0) && all(page + 101, kPage - 101, 0);
+  }
+  std::printf("first touches: backwards %d, zero but for what was stored %d\n", backwards, zero);
+  if (const pid_t child = fork(); child == 0) {
+    bool same = true;
+    for (long i = kPages - 1; i >= 0; i -= 3) {
+      same &= store_backwards(pages + i * kPage + 200, 'y');
+      const char* const page = pages + i * kPage;
+      same &=
+          page[100] == 'x' && all(page + 101, 99, 0) && page[200] == 'y' && all(page + 201, kPage - 201, 0);
+    }
+    _exit(same ? 0 : 1);
+  }
+  int status = -1;
+  const Answer waited = call_backwards(SYS_wait4, -1, reinterpret_cast<long>(&status));
+  std::printf("copies of a fork: waited %d, status %d\n",
+              waited.value > 0 ? 1 : static_cast<int>(waited.value), status);
+}
+
+}  // namespace
+
+int main() {
+  show_calls();
+  show_faults();
+  std::puts("done");
+  return 0;
+}
