@@ -46,7 +46,13 @@ struct Model {
   std::map<u64, ModelPage> pages;
   Gva brk{};
   Usage unasked{};
+  u32 born = 0;  // kVmaFork: what a clone adds does not join what it had
 
+  // Of a page that is added: private, without an object, and writable.
+  [[nodiscard]] u32 flags_of_new(const ModelPage& page) const {
+    const bool own = page.sharing == Sharing::kPrivate && page.object == ObjectId::kNone && page.perm.write();
+    return page.flags | (own ? born : 0);
+  }
   [[nodiscard]] bool any(u64 first, u64 count) const {
     const auto it = pages.lower_bound(first);
     return it != pages.end() && it->first < first + count;

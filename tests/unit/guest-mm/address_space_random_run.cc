@@ -31,6 +31,7 @@ void RandomRun::map(Entry& entry) {
   if (file)
     page = {request.perm,  request.sharing,    request.object->id(), request.offset_bytes >> kPageShift,
             request.flags, entry.model.unasked};
+  page.flags = entry.model.flags_of_new(page);
   const bool fixed = request.placement != Placement::kAnywhere;
   const bool shared_anonymous = !file && request.sharing == Sharing::kShared;
   Status expected = Status::kOk;
@@ -206,7 +207,7 @@ void RandomRun::brk(Entry& entry) {
     granted = !entry.model.any(old_end, new_end + (below_stack ? kStackGuardPages : 1) - old_end);
     if (granted)
       add(after, old_end, new_end - old_end,
-          {kPermRW, Sharing::kPrivate, ObjectId::kNone, 0, 0, after.unasked});
+          {kPermRW, Sharing::kPrivate, ObjectId::kNone, 0, after.born, after.unasked});
   }
   if (injected && got == before) granted = false;
   EXPECT_EQ(got, granted ? wanted : before);
@@ -229,7 +230,8 @@ void RandomRun::stack(Entry& entry) {
                                   .perm = kPermRW,
                                   .placement = Placement::kFixed,
                                   .flags = flags}));
-    add(model, kStack - 1, 1, {kPermRW, Sharing::kPrivate, ObjectId::kNone, 0, flags, model.unasked});
+    add(model, kStack - 1, 1,
+        {kPermRW, Sharing::kPrivate, ObjectId::kNone, 0, flags | model.born, model.unasked});
     const u64 obstacle = kStack - 2 - below(600);
     const Perm p = chance(80) ? kPermR : kPermNone;
     EXPECT_TRUE(entry.space->map(
@@ -312,6 +314,7 @@ void RandomRun::life() {
     Model copy = spaces_[parent].model;
     std::erase_if(copy.pages, [](const auto& page) { return (page.second.flags & kVmaDontFork) != 0; });
     for (auto& [number, page] : copy.pages) page.flags &= ~kVmaLockFlags;
+    copy.born = (copy.born + kVmaFork) & kVmaForkMask;
     spaces_.push_back({std::move(*child), std::move(copy)});
     EXPECT_EQ(spaces_.back().space->brk(), spaces_.back().model.brk);
   }
