@@ -18,7 +18,7 @@ Result<Ref<AddressSpace>> AddressSpace::clone() {
   if (!may_commit(pages()) && !may_commit_copy()) return Fail(Status::kNoMemory);
   auto child = Ref<AddressSpace>::adopt(make<AddressSpace>());
   if (!child) return Fail(Status::kNoMemory);
-  NOPTE_TRY(child->tree_.copy_from(tree_, [](const RegionNode&) { return true; }));
+  NOPTE_TRY(child->tree_.copy_from(tree_));
   const auto id = mm_ops().space_clone(this->id(), child->tree_);
   if (!id) return Fail(id.error());
   child->tree_.set_space(*id);

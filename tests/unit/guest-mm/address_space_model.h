@@ -46,12 +46,11 @@ struct Model {
   std::map<u64, ModelPage> pages;
   Gva brk{};
   Usage unasked{};
-  u32 born = 0;  // kVmaFork: what a clone adds does not join what it had
+  u32 forks = 0;  // that came before what is mapped now, as kVmaFork counts them
 
-  // Of a page that is added: private, without an object, and writable.
-  [[nodiscard]] u32 flags_of_new(const ModelPage& page) const {
-    const bool own = page.sharing == Sharing::kPrivate && page.object == ObjectId::kNone && page.perm.write();
-    return page.flags | (own ? born : 0);
+  // A page of new memory without a file; what may be written tells of forks.
+  [[nodiscard]] ModelPage anonymous(Perm perm, u32 flags) const {
+    return {perm, Sharing::kPrivate, ObjectId::kNone, 0, flags | (perm.write() ? forks : 0), unasked};
   }
   [[nodiscard]] bool any(u64 first, u64 count) const {
     const auto it = pages.lower_bound(first);
