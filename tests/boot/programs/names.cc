@@ -291,6 +291,46 @@ void proc() {
     CHECK(contents(("/dev/fd/" + std::to_string(file)).c_str()) == "by number");
     CHECK(close(file) == 0);
   });
+  check("too far down", [] {
+    const std::string name(250, 'd');
+    int depth = 0;
+    char here[2 * kPage];
+    ssize_t bytes = 0;
+    do {
+      CHECK(mkdir(name.c_str(), 0755) == 0 && chdir(name.c_str()) == 0);
+      ++depth;
+      bytes = syscall(SYS_getcwd, here, sizeof here);
+      char told[2 * kPage];
+      const ssize_t link = readlink("/proc/self/cwd", told, sizeof told);
+      CHECK(bytes < 0 || (link + 1 == bytes && memcmp(told, here, static_cast<size_t>(link)) == 0));
+    } while (bytes > 0);
+    CHECK(bytes == -1 && errno == ENAMETOOLONG && depth < 20);
+    CHECK_ERRNO(readlink("/proc/self/cwd", here, sizeof here), ENAMETOOLONG);
+    for (; depth > 0; --depth) CHECK(chdir("..") == 0 && rmdir(name.c_str()) == 0);
+    CHECK_ERRNO(syscall(SYS_getcwd, here, 1), ERANGE);
+  });
+  check("seen from another root", [] {
+    put("outside", "");
+    char before[kPage];
+    CHECK(mkdir("root", 0755) == 0 && mkdir("root/below", 0755) == 0 &&
+          getcwd(before, sizeof before) != nullptr);
+    CHECK(status_of_child([&] {
+            const auto link = [](int proc, const std::string& name) {
+              char text[kPage];
+              const ssize_t bytes = readlinkat(proc, name.c_str(), text, sizeof text);
+              CHECK(bytes > 0);
+              return std::string(text, static_cast<size_t>(bytes));
+            };
+            const int proc = open("/proc/self", O_PATH), outside = open("outside", O_RDONLY);
+            const int below = open("root/below", O_RDONLY);
+            CHECK(proc >= 0 && outside >= 0 && below >= 0 && chroot("root") == 0);
+            CHECK(link(proc, "cwd") == before);
+            CHECK(chdir("root/below") == 0 && link(proc, "cwd") == "/below" && link(proc, "root") == "/");
+            CHECK(link(proc, "fd/" + std::to_string(outside)) == std::string(before) + "/outside");
+            CHECK(link(proc, "fd/" + std::to_string(below)) == "/below");
+          }) == 0);
+    CHECK(unlink("outside") == 0 && rmdir("root/below") == 0 && rmdir("root") == 0);
+  });
   check("system files", [] {
     CHECK(contents("/proc/meminfo").find("MemTotal:") == 0);
     CHECK(atof(contents("/proc/uptime").c_str()) > 0);

@@ -116,7 +116,7 @@ i64 sys_getcwd(const SyscallArgs& args) {
   ProcessFiles& view = current_directories();
   const i64 bytes = path_of(*view.cwd, path.data(), kPathBytes - 1, view.root.get());
   if (bytes < 0) {
-    return bytes;
+    return bytes == -kERANGE ? -kENAMETOOLONG : bytes;
   }
   path.data()[bytes] = 0;
   const u64 with_terminator = static_cast<u64>(bytes) + 1;

@@ -321,6 +321,9 @@ i64 read_symbolic_link(u64 directory, u64 path, u64 out, u64 capacity) {
     return error;
   }
   const std::string_view text = (*inode)->link_text().substr(0, capacity);
+  if (text.empty()) {
+    return -kENAMETOOLONG;  // of /proc alone
+  }
   const Result<void> copied = arch::copy_to_user(Gva(out), text.data(), text.size());
   return copied ? static_cast<i64>(text.size()) : to_errno(copied.error());
 }

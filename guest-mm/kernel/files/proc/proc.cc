@@ -163,10 +163,30 @@ i64 ProcLink::may_see_target() const {
   return tid_ == 0 || (thread != nullptr && may_inspect(*thread)) ? 0 : -kEACCES;
 }
 
+// Seen from the reader's root; what is not below it is seen from the system's (d_path).
+bool ProcLink::set_path(const Inode& target) {
+  constexpr std::string_view kOutside = "(unreachable)";
+  const Inode* const root = current_directories().root.get();
+  i64 bytes = path_of(target, text_, kTextBytes, root);
+  if (bytes == -kERANGE) {
+    long_ = HeapBuffer(kPathBytes + kOutside.size());
+    bytes = long_ ? path_of(target, long_.data(), long_.bytes() - 1, root) : bytes;
+  }
+  if (bytes < 0) {
+    return bytes == -kERANGE;
+  }
+  char* const text = long_ ? long_.data() : text_;
+  bytes_ = static_cast<u64>(bytes);
+  if (std::string_view(text, bytes_).starts_with(kOutside)) {
+    bytes_ -= kOutside.size();
+    std::memmove(text, text + kOutside.size(), bytes_);
+  }
+  bytes_ = bytes_ < kPathBytes ? bytes_ : 0;
+  return true;
+}
+
 void ProcLink::set_text(const Inode& target) {
-  const i64 bytes = path_of(target, text_, kTextBytes);
-  if (bytes > 0) {
-    bytes_ = static_cast<u64>(bytes);
+  if (set_path(target)) {
     return;
   }
   TextBuilder text;

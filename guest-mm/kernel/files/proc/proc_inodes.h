@@ -95,17 +95,21 @@ class ProcLink final : public ProcInode<Inode> {
     std::memcpy(text_, text.data(), bytes_);
   }
   ErrnoOr<Ref<File>> open(u32) override { return ErrnoFail(kELOOP); }
-  [[nodiscard]] std::string_view link_text() const override { return {text_, bytes_}; }
+  // Empty: longer than a path may be.
+  [[nodiscard]] std::string_view link_text() const override { return {long_ ? long_.data() : text_, bytes_}; }
   Ref<Inode> follow() const override { return target_; }
   [[nodiscard]] i64 may_see_target() const override;
 
  private:
   void set_text(const Inode& target);
+  // False: it has no path.
+  bool set_path(const Inode& target);
 
   Ref<Inode> target_;
   i32 tid_ = 0;  // 0: everybody may
   u64 bytes_ = 0;
   char text_[kTextBytes];
+  HeapBuffer long_;  // where that is too short
 };
 
 template <class T, class... Args>
