@@ -2,9 +2,9 @@
 // of the guest's side.
 #pragma once
 
+#include <absl/container/btree_map.h>
 #include <gtest/gtest.h>
 
-#include <map>
 #include <vector>
 
 #include "native-fallback/sinks/xen_tables.h"
@@ -33,9 +33,9 @@ struct Xen {
   u64 checked = 0;  // tables whose use began
   u64 updates = 0;
   std::vector<Operation> operations;
-  std::map<u64, int> uses;           // of a frame as a table: by entries and pins
-  std::map<u64, int> first_uses;     // how often its uses began: as often it was checked
-  std::map<u64, unsigned> level_of;  // of those that are or were tables
+  absl::btree_map<u64, int> uses;           // of a frame as a table: by entries and pins
+  absl::btree_map<u64, int> first_uses;     // how often its uses began: as often it was checked
+  absl::btree_map<u64, unsigned> level_of;  // of those that are or were tables
 
   u64* entry(u64 machine, unsigned index) {
     return reinterpret_cast<u64*>(memory + pages_to_bytes(frame_of(machine))) + index;

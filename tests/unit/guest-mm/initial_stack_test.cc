@@ -1,10 +1,10 @@
 // The stack of a new program, read as the program would read it.
 #include "guest-mm/kernel/program/initial_stack.h"
 
+#include <absl/container/btree_map.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -82,7 +82,7 @@ TEST_F(InitialStackTest, HoldsWhatAProgramExpects) {
   EXPECT_EQ(reader.word(), arguments.size());
   EXPECT_EQ(reader.strings(), arguments);
   EXPECT_EQ(reader.strings(), environment);
-  std::map<u64, u64> auxiliary;
+  absl::btree_map<u64, u64> auxiliary;
   while (const u64 type = reader.word()) {
     EXPECT_TRUE(auxiliary.emplace(type, reader.word()).second) << type;
   }

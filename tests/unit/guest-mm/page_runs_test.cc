@@ -1,9 +1,9 @@
 #include "guest-mm/kernel/files/tmpfs/page_runs.h"
 
+#include <absl/container/btree_set.h>
 #include <gtest/gtest.h>
 
 #include <random>
-#include <set>
 
 #include "tests/support/fake_mm_ops.h"
 
@@ -13,7 +13,7 @@ namespace {
 TEST(PageRuns, AgreesWithASetOfPages) {
   test::FakeMmOps mm;
   PageRuns runs;
-  std::set<u64> model;
+  absl::btree_set<u64> model;
   std::mt19937_64 random(11);
   const auto missing = [&](PageRun run) {
     u64 count = 0;

@@ -1,8 +1,9 @@
 #include "guest-mm/kernel/files/tmpfs/tmpfs.h"
 
+#include <absl/container/btree_set.h>
+
 #include <cstring>
 #include <random>
-#include <set>
 
 #include "guest-mm/kernel/files/tmpfs/window_plan.h"
 #include "tests/unit/guest-mm/files_fixture.h"
@@ -282,7 +283,7 @@ TEST_F(TmpfsTest, ADirectoryKeepsItsOrderWhileItChanges) {
   for (int i = 0; i < 100; ++i) {
     add_file(*root, "f" + std::to_string(i));
   }
-  std::set<std::string> seen;
+  absl::btree_set<std::string> seen;
   u64 cookie = 2;
   bool more = true;
   while (more) {

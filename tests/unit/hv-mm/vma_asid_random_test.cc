@@ -1,7 +1,8 @@
 // Many spaces on few ASIDs: calls on those that run and those that do not, on objects and kernel memory,
 // between accesses and switches; some processors have FlushByAsid. NOPTE_SEED=n NOPTE_OPERATIONS=100000000 is
 // the long run.
-#include <map>
+#include <absl/container/btree_map.h>
+
 #include <random>
 
 #include "hv-mm/container/asid_table.h"
@@ -150,7 +151,7 @@ class RandomSpaces {
     if (flushes != flushes_) known_.clear();
     if (current_ != 0) {
       // Of roots that fall to one entry of the table, the last has it.
-      std::erase_if(known_, [&](const auto& item) { return entry(item.second.root) == entry(root()); });
+      absl::erase_if(known_, [&](const auto& item) { return entry(item.second.root) == entry(root()); });
       known_[current_] = {root(), s_.asid()};
     }
     const auto left = known_.find(space);
@@ -177,7 +178,7 @@ class RandomSpaces {
   u64 current_ = 0;
   u64 kmem_ = 0;
   u64 flushes_ = 0;
-  std::map<u64, Left> known_;  // spaces that nothing was taken from since
+  absl::btree_map<u64, Left> known_;  // spaces that nothing was taken from since
 };
 
 TEST(VmaAsids, NoStaleTranslationIsEverUsed) {

@@ -66,7 +66,7 @@ TEST_F(Structures, IdsAreDenseNeverZeroAndReused) {
 TEST_F(Structures, MoreIdsThanOneDirectoryHolds) {
   IdTable<Record> table;
   constexpr u32 kRecords = 40'000;
-  std::set<u32> ids;
+  absl::btree_set<u32> ids;
   for (u32 i = 0; i < kRecords; ++i) {
     const auto added = table.add(meta_);
     ASSERT_TRUE(added);

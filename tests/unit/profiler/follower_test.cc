@@ -1,9 +1,9 @@
 #include "experiments/profiler/follower.h"
 
+#include <absl/container/btree_map.h>
 #include <gtest/gtest.h>
 
 #include <deque>
-#include <map>
 #include <string>
 
 namespace profiler {
@@ -85,7 +85,7 @@ class FollowerTest : public testing::Test {
     return made;
   }
 
-  using Counts = std::map<std::string, std::pair<uint64_t, uint64_t>>;
+  using Counts = absl::btree_map<std::string, std::pair<uint64_t, uint64_t>>;
   // "outermost;...;function" in hexadecimal → instructions, calls.
   Counts counts() {
     follower_.finish();
