@@ -155,7 +155,7 @@ class BarsTest(unittest.TestCase):
             row, mode = before["row"], before["mode"]
             if mode not in ("native", "vma") or row not in now[mode]:
                 continue
-            figure = results.Figure(row, mode, 10 ** 6, before["instructions"], 0.0, before["exits"], 0.0, 0.0, {})
+            figure = results.Figure(row, mode, 1000, before["instructions"], 0.0, before["exits"], 0.0, 0.0, {})
             unexplained = " ".join(miss.what for miss in results.misses({mode: {row: figure}}, PEERS) if not miss.reason)
             if before["instructions"] > 1.05 * now[mode][row].instructions and row != "getpid":
                 saved += 1
