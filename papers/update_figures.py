@@ -16,6 +16,7 @@ import types
 
 import floor_tables
 import marked
+import peer_aims
 
 sys.path.insert(0, str(marked.ROOT / "experiments"))
 
@@ -151,7 +152,7 @@ def xen_page(data, kept_comparison):
 
 def beside(kept_comparison):
     """README's part on hypervisors that are not ours: the means."""
-    return peer_tables.markdown(peer_tables.summary_table(kept_comparison))
+    return [*peer_tables.markdown(peer_tables.summary_table(kept_comparison)), "", peer_aims.sentence(kept_comparison)]
 
 
 def peers_page(kept_comparison):
@@ -222,6 +223,8 @@ def write(data, check):
         parts.append((marked.ROOT / "papers" / f"interface-{mode}.md", "figures", told_page(data, modes)))
     parts.append((marked.ROOT / "papers" / "interface-xen.md", "figures", xen_page(data, kept_comparison)))
     parts.append((marked.ROOT / "papers" / "peers.md", "figures", peers_page(kept_comparison)))
+    parts.append((marked.ROOT / "papers" / "peers.md", "aims", peer_aims.aims_table(kept_comparison)))
+    parts.append((marked.ROOT / "papers" / "peers.md", "kvm floor", peer_aims.kvm_floor_table(kept_comparison)))
     parts += [(marked.ROOT / "papers" / "floors.md", name, lines)
               for name, lines in floors_page(data, kept_comparison, aims, base, reasons).items()]
     parts.append((marked.ROOT / "papers" / "walks.md", "figures", walk_page(json.loads(KEPT_WALKS.read_text()))))

@@ -246,7 +246,7 @@ FOREIGN_PEERS = {"xenpv": "xen_pv", "kvm-shadow": "kvm_shadow"}
 FOREIGN_RATIO = 0.8
 VMA_OF_FOREIGN = 1 / 3
 _SHORT = ("a ratio to paths that are shorter than Linux's: what the hypervisor does for the same operation is the larger part. In instructions "
-          "ours takes less than Linux there")
+          "ours takes less than Linux there; papers/peers.md has the floor")
 # Why a bar is missed, where that is known.
 _REASONS = {("xenpv", "geometric mean"): _SHORT, ("kvm-shadow", "geometric mean"): _SHORT,
             ("vma", "geometric mean, xenpv"): "nobody counts how often Xen is entered: its column has no price on exits, ours has",

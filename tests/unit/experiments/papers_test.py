@@ -94,14 +94,14 @@ class SlowerTest(unittest.TestCase):
 
 class ForksTest(unittest.TestCase):
     def test_a_region_is_what_many_take_over_few(self):
-        rows = {"fork-64m": {"native": 500, "vma": 1000}, "fork-10": {"native": 1000, "vma": 2000}, "fork-1k": {"native": 2000, "vma": 9000},
-                "fork-60k": {"native": 1000 + 59_990 * 3, "vma": None}}
+        rows = {"fork-64m": {"native": 500, "vma": 1000}, "fork-10": {"native": 60_000, "vma": 2000}, "fork-1k": {"native": 2000, "vma": 9000},
+                "fork-60k": {"native": 60_000 + 59_990 * 3, "vma": None}}
         data = {"means": dict.fromkeys(("native", "vma")),
                 "rows": [{"row": row, "modes": {mode: value and {"instructions": value} for mode, value in modes.items()}} for row, modes in rows.items()]}
         base = {("fork-64m", mode): {"instructions": 20_000} for mode in ("native", "vma")}
         lines = floor_tables.fork_lines(data, base, [{"name": "fork-64m", "linux": 100_000}])
         self.assertEqual(lines[2:4], ["| native | 20,000 | 500 | 40.0 × | 100,000 | 200 × |", "| vma | 20,000 | 1,000 | 20.0 × | 100,000 | 100 × |"])
-        self.assertEqual(lines[7:], ["| native | 1,000 | 2,000 | 180,970 | 3 |"])
+        self.assertEqual(lines[7:], ["| native | 60,000 | 2,000 | 239,970 | 3 |"])
 
 
 if __name__ == "__main__":
