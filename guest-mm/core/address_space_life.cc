@@ -29,6 +29,7 @@ Result<Ref<AddressSpace>> AddressSpace::clone() {
   child->limits_ = limits_;
   child->write_exec_barred_ = (write_exec_barred_ & 2) != 0 ? 0 : write_exec_barred_;
   child->seen_flags_ = seen_flags_;
+  child->future_flags_ = (future_flags_ + kVmaFork) & kVmaForkMask;
   if (may_have(kVmaForkFlags)) NOPTE_TRY(child->forget_what_stays_with_the_parent());
   return child;
 }

@@ -1,4 +1,5 @@
-// Rows of one operation in a space of many regions: how map, protect, unmap, fault and fork grow with their number.
+// Rows of one operation in a space of many regions: how map, protect, unmap, fault and fork grow with their
+// number.
 //
 // Regions of one page side by side, writable and not by turns, so that no two merge; what a row maps or gives
 // other rights is executable, and merges with neither neighbour. The most is 60,000: Linux takes 65,530
