@@ -27,15 +27,16 @@ def aims_table(comparison):
     for mode, peer, place in peer_tables.PLACES:
         if mode in results.FOREIGN_PEERS:
             value = _beside_linux(comparison, mode, peer)
-            lines.append(f"| our guest's ratio on {place} over Linux's there | {results.FOREIGN_RATIO} | {value:.2f} | {_judged(value, results.FOREIGN_RATIO)} |")
+            lines.append(f"| our guest's ratio on {place} over Linux's there | {results.FOREIGN_RATIO} | {value:.2f} "
+                         f"| {_judged(value, results.FOREIGN_RATIO)} |")
     for mode, _, place in peer_tables.PLACES:
         for cost in (0, results.EXIT_COSTS[0]) if mode in results.FOREIGN_PEERS else ():
             value = peer_tables.vma_over(comparison, mode, cost)
             priced = "" if cost == 0 else f", +{cost:,} per exit" + (" (Xen's are not counted, and have no price)" if mode == "xenpv" else "")
             lines.append(f"| vma over our guest on {place}{priced} | 1/3 | {value:.2f} | {_judged(value, results.VMA_OF_FOREIGN)} |")
     more = more_exits(comparison)
-    named = ", ".join(f"`{row}` {two(ours)} for {two(linux)} (this guest on KVM's {two(theirs)})" for row, ours, linux, theirs in more)
-    lines.append(f"| rows in which our shadow takes more exits than KVM's does for Linux | 0 | {len(more)} | {_judged(len(more), 0)}{': ' if named else ''}{named} |")
+    named = "".join(f"; `{row}` {two(ours)} for {two(linux)} (this guest on KVM's {two(theirs)})" for row, ours, linux, theirs in more)
+    lines.append(f"| rows in which our shadow takes more exits than KVM's does for Linux | 0 | {len(more)} | {_judged(len(more), 0)}{named} |")
     return lines
 
 
@@ -58,8 +59,8 @@ def sentence(comparison):
     """README's: what was aimed at, and that it is missed where it is."""
     beside = [(place, _beside_linux(comparison, mode, peer)) for mode, peer, place in peer_tables.PLACES if mode in results.FOREIGN_PEERS]
     priced = peer_tables.vma_over(comparison, "xenpv", results.EXIT_COSTS[0])
-    return ("Aimed at: a ratio of at most 0.8 of Linux's (" + ", ".join(f"{place} {value:.2f}: {_judged(value, results.FOREIGN_RATIO).strip('*')}" for place, value in beside)
-            + f"), and vma at a third of each, with 1,000 an exit too (beside Xen {priced:.2f}: {_judged(priced, results.VMA_OF_FOREIGN).strip('*')}). "
+    found = ", ".join(f"{place} {value:.2f}: {_judged(value, results.FOREIGN_RATIO).strip('*')}" for place, value in beside)
+    return (f"Aimed at: a ratio of at most 0.8 of Linux's ({found}), and vma at a third of each, with 1,000 an exit too (beside Xen {priced:.2f}: {_judged(priced, results.VMA_OF_FOREIGN).strip('*')}). "
             "[papers/peers.md](papers/peers.md) has the floors.")
 
 
