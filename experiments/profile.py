@@ -16,6 +16,7 @@ EPILOG = """\
 examples:
   experiments/profile --mode vma --rows anon-touch
   experiments/profile --mode shadow -- /bin/busybox sh /script.sh
+  experiments/profile --mode native --without --rows protect-none
   experiments/profile --with ./my-static-program -- /my-static-program --its-option
 
 Counts are exact, and those of the machine's clock: every instruction is seen, by a plugin of QEMU. Of a row they are what
@@ -43,6 +44,8 @@ def parse(arguments):
     parser.add_argument("--boot", action="store_true", help="from the machine's first instruction, not from the first program's")
     parser.add_argument("--top", type=int, default=25, metavar="N", help="functions that the table shows (default 25)")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help=f"end the machine after this long (default {SECONDS})")
+    parser.add_argument("--without", action="store_true",
+                        help="the image without paravirtualisation (papers/census.md), in mode native")
     parser.add_argument("--accel", default="tcg", choices=("tcg", "kvm"), help="kvm: perf's figures of the host's processor")
     parser.add_argument("--out", type=pathlib.Path, default=images.ROOT / "out" / "profile", metavar="DIR",
                         help="where the files go (default: out/profile)")
@@ -58,6 +61,8 @@ def check(options):
         raise errors.UserError("--scale: a program has none", "it goes with --rows")
     if options.rows and options.boot:
         raise errors.UserError("--boot: a row is no boot", "profile a program with it")
+    if options.without and (options.mode != "native" or options.accel != "tcg"):
+        raise errors.UserError("--without: that image runs on the bare machine alone", "add --mode native, and no --accel")
     if options.top < 1:
         raise errors.UserError(f"--top {options.top}: nothing to show", "give 1 or more")
     options.scale = 100 if options.scale is None else options.scale
@@ -78,7 +83,7 @@ def main():
         images.prepare()
         return perf.run(options)
     walks.require("experiments/profile")
-    images.prepare(also=(*profiler.TARGETS, *boots.targets(options.mode)))
+    images.prepare(also=(*profiler.TARGETS, *boots.targets(options.mode), *([images.GUEST_NATIVE.name] if options.without else [])))
     return run(options)
 
 
@@ -99,7 +104,8 @@ def run(options):
         console = launcher.StdoutConsole()
         images.say(f"{options.mode}: {command}")
     recorded = profiler.record(options.mode, options.command, options.extra, options.memory, options.timeout, console,
-                               None if options.row_names else sys.stdin.fileno())
+                               None if options.row_names else sys.stdin.fileno(),
+                               images.GUEST_NATIVE if options.without else images.GUEST)
     if options.row_names:
         progress.done()
         profiles, failed = profiler.rows(recorded, options.mode, options.row_names, titles())
@@ -121,7 +127,7 @@ def titles():
 def write(profile, command, options):
     """All files of a profile; answers with what they are called."""
     try:
-        stem = options.out / f"{profile.name}-{profile.mode}"
+        stem = options.out / f"{profile.name}-{'without' if options.without else profile.mode}"
         for ending, text in (("callgrind", profile_formats.callgrind(profile, command)),
                              ("folded", profile_formats.folded(profile)), ("svg", flame.svg(profile)),
                              ("json", profile_formats.json_text(profile, {"command": command})),

@@ -14,7 +14,9 @@ import shutil
 import sys
 import types
 
+import floor_tables
 import marked
+import peer_aims
 
 sys.path.insert(0, str(marked.ROOT / "experiments"))
 
@@ -126,8 +128,10 @@ def readme(data, peers, aims):
     lines += ["", "The translation layer on other hypervisors' interfaces, instructions and exits per operation, the same run:", ""]
     lines += row_table(data["rows"], ("shadow", *INTERFACES), ("", "native"))
     lines += ["", *mean_table(data["means"], machine.MODES)]
+    lines += ["", "For vma " + ", ".join(f"{aim:.2f}" for aim in aims["means"]["aim"]) + " were aimed at: missed, by rows of few instructions with "
+              "two or three exits ([papers/floors.md](papers/floors.md))."]
     lines += ["", "The fast paths: instructions before them, now, and what they aim at ([papers/floors.md](papers/floors.md): what is "
-              "below those that miss it).", "", *aim_table(data, aims)]
+              "below those that miss it).", "", *aim_table(data, aims["rows"])]
     return lines + ["", f"Counted by {data['about']['QEMU']}; images by {data['about']['compiler']}."]
 
 
@@ -148,7 +152,7 @@ def xen_page(data, kept_comparison):
 
 def beside(kept_comparison):
     """README's part on hypervisors that are not ours: the means."""
-    return peer_tables.markdown(peer_tables.summary_table(kept_comparison))
+    return [*peer_tables.markdown(peer_tables.summary_table(kept_comparison)), "", peer_aims.sentence(kept_comparison)]
 
 
 def peers_page(kept_comparison):
@@ -159,6 +163,14 @@ def peers_page(kept_comparison):
         table.head = ("", *table.head[1:])
         lines += ["" if lines else None, f"### {heading[0].upper()}{heading[1:]}", "", *peer_tables.markdown(table)]
     return [line for line in lines if line is not None]
+
+
+def floors_page(data, kept_comparison, aims, base, reasons):
+    """Part → its lines."""
+    return {"floors": floor_tables.floor_table(data, aims),
+            "means": floor_tables.mean_lines(kept_comparison, aims, results.geometric_mean),
+            "forks": floor_tables.fork_lines(data, base, kept_comparison.peers),
+            "slower": floor_tables.slower_table(data, base, reasons)}
 
 
 def kept_walks(found):
@@ -204,15 +216,23 @@ def write(data, check):
     """Every page from the kept figures. True: all are as they should."""
     kept_comparison = paper_data.kept()
     by_name = {row["name"]: row for row in kept_comparison.peers}
-    aims = json.loads((FIGURES / "aims.json").read_text())["rows"]
+    aims = json.loads((FIGURES / "aims.json").read_text())
+    base, reasons = floor_tables.before(), floor_tables.reasons()
     parts = [(marked.ROOT / "README.md", "figures", readme(data, by_name, aims)), (marked.ROOT / "README.md", "peers", beside(kept_comparison))]
     for mode, modes in PAGES.items():
         parts.append((marked.ROOT / "papers" / f"interface-{mode}.md", "figures", told_page(data, modes)))
     parts.append((marked.ROOT / "papers" / "interface-xen.md", "figures", xen_page(data, kept_comparison)))
     parts.append((marked.ROOT / "papers" / "peers.md", "figures", peers_page(kept_comparison)))
+    parts.append((marked.ROOT / "papers" / "peers.md", "aims", peer_aims.aims_table(kept_comparison)))
+    parts.append((marked.ROOT / "papers" / "peers.md", "kvm floor", peer_aims.kvm_floor_table(kept_comparison)))
+    parts += [(marked.ROOT / "papers" / "floors.md", name, lines)
+              for name, lines in floors_page(data, kept_comparison, aims, base, reasons).items()]
     parts.append((marked.ROOT / "papers" / "walks.md", "figures", walk_page(json.loads(KEPT_WALKS.read_text()))))
     done = [marked.put(path, name, SCRIPT, lines, check) for path, name, lines in parts]
-    return all(done)
+    unexplained = floor_tables.problems(data, base, reasons)
+    for problem in unexplained:
+        print(f"error: {problem}", file=sys.stderr)
+    return all(done) and not unexplained
 
 
 def take(folder):

@@ -7,7 +7,7 @@ import json
 from . import call_tree, profile_symbols
 
 # Whose instructions they are, as the table's summary calls it; anything else is a program's.
-OWNERS = {"nopte-guest": "guest kernel", "nopte-hv": "hypervisor", "exits": "hypervisor", "xen": "hypervisor", "firmware": "firmware"}
+OWNERS = {"nopte-guest": "guest kernel", "nopte-guest-native": "guest kernel", "nopte-hv": "hypervisor", "exits": "hypervisor", "xen": "hypervisor", "firmware": "firmware"}
 
 
 def owner_of(image):

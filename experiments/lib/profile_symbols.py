@@ -222,7 +222,7 @@ def programs(extra):
     return found
 
 
-def table(mode, extra=()):
+def table(mode, extra=(), guest=images.GUEST):
     made = Table()
     if mode == machine.XEN_PV:
         made.add_xen(xen_host.symbols())
@@ -230,7 +230,7 @@ def table(mode, extra=()):
         made.add_kvm()
     elif mode != "native":
         made.add_hypervisor()
-    made.add_kernel()
+    made.add_kernel(guest)
     for host, guest in programs(extra):
         made.add_program(host, pathlib.PurePosixPath(guest).name)
     return made

@@ -38,12 +38,13 @@ class Recorded:
     table: profile_symbols.Table
 
 
-def record(mode, command, extra=(), guest_mib=machine.GUEST_MIB, timeout=None, output=None, keyboard=None):
-    """Boots `command` with the plugin."""
-    table = profile_symbols.table(mode, extra)
+def record(mode, command, extra=(), guest_mib=machine.GUEST_MIB, timeout=None, output=None, keyboard=None,
+           guest=images.GUEST):
+    """Boots `command` in the image `guest` with the plugin."""
+    table = profile_symbols.table(mode, extra, guest)
     with tempfile.TemporaryDirectory(prefix="nopte-profile-") as folder:
         folder = pathlib.Path(folder)
-        boot = boots.make(folder, mode, command, extra=extra, guest_mib=guest_mib)
+        boot = boots.make(folder, mode, command, extra=extra, guest_mib=guest_mib, guest=guest)
         (folder / "table").write_text(table.text())
         counts = folder / "counts"
         arguments = ["-plugin", f"{PLUGIN},out={counts},table={folder / 'table'}"]

@@ -316,6 +316,7 @@ class CommandLineTest(unittest.TestCase):
                                  (("--scale", "5", "--", "true"), "a program has none"),
                                  (("--rows", "brk", "--boot"), "a row is no boot"),
                                  (("--rows", "brk", "--scale", "0"), "out of range"),
+                                 (("--without", "--mode", "vma", "--rows", "brk"), "bare machine alone"),
                                  (("--top", "0", "--", "true"), "nothing to show"),
                                  (("--timeout", "0", "--", "true"), "not a time"),
                                  (("--memory", "much", "--", "true"), "not an amount"),

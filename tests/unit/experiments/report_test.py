@@ -125,6 +125,7 @@ class ReportTest(unittest.TestCase):
         found = made_up()
         found.modes = ["vma"]
         found.by_mode = {"vma": found.by_mode["vma"]}
+        found.misses = results.misses(found.by_mode, found.peers)
         found.programs = {}
         report.write(found, self.out)
         self.assertIsNone(plots._ratios(found))

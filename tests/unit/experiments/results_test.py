@@ -109,21 +109,68 @@ class BarsTest(unittest.TestCase):
                 results.misses({mode: figures(mode, rows) for mode, rows in by_mode.items()}, PEERS)}
 
     def test_all_bars_met(self):
-        self.assertEqual(self.misses(native={"anon-touch": (1000, 1_000_000, 0, 0)},
-                                     vma={"anon-touch": (1000, 1_100_000, 1000, 300_000)},
-                                     shadow={"anon-touch": (1000, 3_000_000, 2000, 2_000_000)}), set())
+        self.assertEqual(self.misses(native={"anon-touch": (1000, 600_000, 0, 0)},
+                                     vma={"anon-touch": (1000, 600_000, 66, 300_000)},
+                                     shadow={"anon-touch": (1000, 2_600_000, 2000, 2_000_000)}), set())
 
     def test_each_bar_missed(self):
-        self.assertEqual(self.misses(native={"anon-touch": (1000, 1_300_000, 0, 0)},
-                                     vma={"anon-touch": (1000, 2_200_000, 1100, 300_000)},
+        self.assertEqual(self.misses(native={"anon-touch": (1000, 600_001, 0, 0)},
+                                     vma={"anon-touch": (1000, 600_000, 67, 300_000)},
                                      shadow={"anon-touch": (1000, 4_000_000, 2100, 2_000_000)}),
-                         {("native", "anon-touch"), ("vma", "anon-touch"), ("vma", "geometric mean"),
-                          ("shadow", "anon-touch")})
+                         {("native", "anon-touch"), ("vma", "anon-touch"), ("shadow", "anon-touch")})
+        self.assertEqual(self.misses(native={"map-touch-unmap-bare": (1000, 1_000_000, 0, 0)},
+                                     vma={"map-touch-unmap-bare": (1000, 1_490_000, 2000, 0)}), {("vma", "map-touch-unmap-bare")})
+
+    def found(self, **by_mode):
+        return {(miss.mode, miss.row): miss for miss in results.misses({mode: figures(mode, rows) for mode, rows in by_mode.items()}, PEERS)}
+
+    def test_above_its_aim_a_row_has_a_floor_and_above_what_is_held_it_has_none(self):
+        missed = self.found(native={"fork-small": (100, 2_114_300, 0, 0)},
+                            vma={"fork-small": (100, 2_304_700, 604, 0), "segv-barrier": (1000, 4_090_000, 3004, 0)})
+        self.assertEqual({row: miss.reason for row, miss in missed.items()},
+                         dict.fromkeys([("native", "fork-small"), ("vma", "fork-small"), ("vma", "segv-barrier")], "papers/floors.md has the floor"))
+        lost = self.found(native={"fork-small": (100, 2_140_000, 0, 0)},
+                          vma={"segv-barrier": (1000, 4_000_000, 4004, 0), "map-unmap": (1000, 1_600_000, 5, 0)})
+        self.assertEqual({row: (miss.what, miss.reason) for row, miss in lost.items() if not miss.reason},
+                         {("native", "fork-small"): ("21,400.00 instructions, held at 21,143.00", ""),
+                          ("vma", "segv-barrier"): ("4.00 exits, held at 3.00", ""), ("vma", "map-unmap"): ("0.00 exits, aimed at 0.00", "")})
+
+    def test_the_means_are_those_of_all_rows(self):
+        names = [peer["name"] for peer in PEERS if not peer["control"] and not peer["own"]]
+        native = {row: (1000, 1000, 0, 0) for row in names}
+
+        def what(vma, left_out=()):
+            missed = results.misses({"native": figures("native", native),
+                                     "vma": figures("vma", {row: (1000, vma, 0, 0) for row in names if row not in left_out})}, PEERS)
+            return [(miss.what, miss.reason != "") for miss in missed if miss.row == "geometric mean"]
+
+        self.assertEqual(what(1030), [])
+        self.assertEqual(what(1070), [("1.07 × native, +0 per exit, aimed at 1.03", True)])
+        self.assertEqual(what(1090), [("1.09 × native, +0 per exit, held at 1.08", False)])
+        self.assertEqual(what(1090, names[:1]), [])
+
+    def test_what_the_fast_paths_saved_is_not_lost_unseen(self):
+        """Each row as it was before them, which is at least 5% more than now, is a miss without a reason."""
+        now = paper_data.read().by_mode
+        saved = 0
+        for before in json.loads((paper_data.KEPT / "base.json").read_text())["rows"]:
+            row, mode = before["row"], before["mode"]
+            if mode not in ("native", "vma") or row not in now[mode]:
+                continue
+            figure = results.Figure(row, mode, 1000, before["instructions"], 0.0, before["exits"], 0.0, 0.0, {})
+            unexplained = " ".join(miss.what for miss in results.misses({mode: {row: figure}}, PEERS) if not miss.reason)
+            if before["instructions"] > 1.05 * now[mode][row].instructions and row != "getpid":
+                saved += 1
+                self.assertIn(" instructions", unexplained, (row, mode))
+            if before["exits"] > now[mode][row].memory_exits * 1.05 + 0.01:
+                saved += 1
+                self.assertIn(" exits", unexplained, (row, mode))
+        self.assertGreater(saved, 40)
 
     def test_xen_adds_less_than_xen_pv_to_linux(self):
         native = {"anon-touch": (1000, 1_000_000, 0, 0), "fork-small": (10, 250_000, 0, 0)}
         xen = {"anon-touch": (1000, 3_900_000, 1000, 500_000), "fork-small": (10, 900_000, 130, 500_000)}
-        self.assertEqual(self.misses(native=native, xen=xen), {("xen", "anon-touch")})  # Xen PV adds 2,814
+        self.assertEqual({miss for miss in self.misses(native=native, xen=xen) if miss[0] != "native"}, {("xen", "anon-touch")})  # Xen PV adds 2,814
         # 12 faults in each cycle of fork, exit and wait, and four system calls. Without Xen itself Linux says what an entry is.
         touch, fork = results.xen_modelled({"native": figures("native", native, faults=120), "xen": figures("xen", xen)}, PEERS)
         self.assertEqual((touch.row, touch.ours, touch.entries, touch.published), ("anon-touch", 2900, 0.12, 2814))
@@ -156,7 +203,7 @@ class BarsTest(unittest.TestCase):
         for platform_exits, said in ((0.0, False), (2.0, True)):
             vma["segv-barrier"] = dataclasses.replace(vma["segv-barrier"], platform_exits=platform_exits)
             missed = results.misses({"native": native, "vma": vma}, PEERS)
-            reasons = {miss.reason for miss in missed if miss.row == "segv-barrier"}
+            reasons = {miss.reason for miss in missed if miss.row == "segv-barrier" and "× native" in miss.what}
             self.assertEqual(len(reasons), 1)
             self.assertEqual("CR2" in reasons.pop(), said)
 
@@ -166,7 +213,7 @@ class BarsTest(unittest.TestCase):
         def missed(here, vma):
             by_mode = {mode: figures(mode, {"brk": (1, instructions, exits, 0)})
                        for mode, instructions, exits in (("native", 100, 0), ("xenpv", here, 0), ("vma", vma, 1))}
-            return {(miss.mode, miss.row): miss.what for miss in results.misses(by_mode, peers)}
+            return {(miss.mode, miss.row): miss.what for miss in results.misses(by_mode, peers) if "native" not in miss.what}
 
         self.assertEqual(missed(160, 53), {("vma", "geometric mean, xenpv"): "6.58 of xenpv, +1,000 per exit, at most 0.33"})
         self.assertEqual(missed(161, 53)[("xenpv", "geometric mean")], "0.81 of Linux's ratio there, at most 0.80")
