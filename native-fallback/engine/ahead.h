@@ -113,8 +113,10 @@ struct AheadPolicy {
   static constexpr unsigned kMost = 64;
   // Private mappings of objects are mostly a program's segments, which it goes through in no order: so many
   // pages, aligned, come together with one of them that is read, as far as the object has them: an entry
-  // each, and no memory. As many as Linux's fault_around_bytes is (64 KiB).
+  // each, and no memory. As many as Linux's fault_around_bytes is (64 KiB). Not where nobody knows what was
+  // touched: each clone would be given them all. There a run must be so many times as long as elsewhere.
   static constexpr unsigned kAround = 16;
+  static constexpr unsigned kPrivateRuns = 4;
   // Of the memory that is free, a step takes at most one part in so many.
   static constexpr unsigned kFreeParts = 64;
 

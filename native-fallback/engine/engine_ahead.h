@@ -41,12 +41,14 @@ template <PageTableSink Sink>
                                               const Promise& promise, u64 page, Access access) {
   const RegionSpec& region = promise.region;
   const bool copies = promise.object != nullptr && region.sharing == Sharing::kPrivate;
-  if (copies && promise.pattern != AccessPattern::kSequential) {
+  if (copies && promise.pattern != AccessPattern::kSequential && sink_.processor_marks()) {
     return go_around(table, va, id, promise, page, access);
   }
   const unsigned step = step_ahead<Sink>(table, va, region, [](Entry entry) { return entry.touched(); });
   const bool pays = promise.object == nullptr && promise.pattern != AccessPattern::kSequential;
-  unsigned ahead = step - 1;
+  unsigned ahead = copies && promise.pattern != AccessPattern::kSequential
+                       ? (step - 1) / AheadPolicy::kPrivateRuns
+                       : step - 1;
   if (pays) {
     space.ahead.fault_at(va, step);
     ahead = std::min(ahead, space.ahead.pages());
@@ -152,20 +154,27 @@ template <class Way>
 [[gnu::noinline]] void Engine<Sink>::write_ahead(Cursor<Way>& cursor, const RegionSpec& region) {
   const unsigned step = step_ahead<Way>(cursor.leaf(), cursor.va(), region,
                                         [](Entry entry) { return entry.touched() && entry.writable(); });
+  if (step == 1) return;
   const unsigned index = Format::table_index(cursor.va(), 1);
   const LazyUpdates lazy(way<Way>());
-  for (unsigned i = index + 1; i < index + step; ++i) {
-    work::did(work::Unit::kPage);
-    const Entry entry = way<Way>().read(cursor.leaf_slot(i));
-    if (!entry.present()) continue;
-    const FrameMeta& meta = frames_.meta(entry.frame());
-    if (meta.kind != FrameKind::kAnon || meta.refs != 1) continue;
-    Entry desired = entry.with_perm(region.perm);
-    if (!way<Way>().processor_marks()) desired = desired.with(Entry::kAccessed | Entry::kDirty);
-    if (desired == entry) continue;
-    cursor.replace_here(i, entry, desired);
-    ++counters_.entries_written;
-  }
+  const FrameTable::Metas metas = frames_.metas();
+  typename Cursor<Way>::template Edits<Way> edits(cursor);
+  const bool marks = way<Way>().processor_marks();
+  u64 written = 0;
+  for_each_entry(way<Way>(), cursor.leaf_meta(), cursor.leaf_table(), index + 1, index + step - 1,
+                 [&](unsigned at, Entry entry) __attribute__((always_inline)) {
+                   work::did(work::Unit::kPage);
+                   if (!entry.present()) return true;
+                   const FrameMeta& meta = metas(entry.frame());
+                   if (meta.kind != FrameKind::kAnon || meta.refs != 1) return true;
+                   Entry desired = entry.with_perm(region.perm);
+                   if (!marks) desired = desired.with(Entry::kAccessed | Entry::kDirty);
+                   if (desired == entry) return true;
+                   edits.replace(at, entry, desired);
+                   ++written;
+                   return true;
+                 });
+  counters_.entries_written += written;
 }
 
 }  // namespace nopte::pt

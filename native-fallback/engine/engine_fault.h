@@ -124,7 +124,8 @@ template <class Way>
     } else if (Format::table_index(cursor.va(), 1) == 0 && space.ahead.paid_to_edge() &&
                space.ahead.step_before(cursor.va()) != 0) {
       space.ahead.fault_at(cursor.va(), 1);
-    } else if (!fresh && region.sharing == Sharing::kPrivate && make_leaf_table(cursor)) {
+    } else if (!fresh && region.sharing == Sharing::kPrivate && way<Way>().processor_marks() &&
+               make_leaf_table(cursor)) {
       go_around(cursor.leaf(), cursor.va(), id, promise, page, access);
     }
   }

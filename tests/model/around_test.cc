@@ -9,6 +9,10 @@ constexpr u64 kAround = pt::AheadPolicy::kAround;
 
 class Around : public Ahead {
  protected:
+  void SetUp() override {
+    Ahead::SetUp();
+    if (!marks()) GTEST_SKIP() << "nobody knows there what was touched";
+  }
   // An object of 64 pages without page 18, the page's number in each.
   ObjectId object() {
     const ObjectId made = *world.object_create(64);
@@ -19,6 +23,8 @@ class Around : public Ahead {
   }
 };
 INSTANTIATE_TEST_SUITE_P(Kinds, Around, testing::ValuesIn(kAllKinds), kKindName);
+class NotAround : public Ahead {};
+INSTANTIATE_TEST_SUITE_P(Kinds, NotAround, testing::ValuesIn(kAllKinds), kKindName);
 
 TEST_P(Around, AReadBringsTheAlignedPagesThatTheObjectHas) {
   world.map(first, of_object(kBase, 64, object(), Sharing::kPrivate));
@@ -31,6 +37,21 @@ TEST_P(Around, AReadBringsTheAlignedPagesThatTheObjectHas) {
   EXPECT_EQ(faults_of(19, 32, 1, Access::kRead), 0u);
   EXPECT_EQ(world.read(page(kBase, 18)), 0u);
   world.check();
+}
+
+// A clone would be given all that came.
+TEST_P(NotAround, NothingComesWhereNobodyKnowsWhatWasTouched) {
+  if (marks()) GTEST_SKIP() << "pages come around there";
+  const ObjectId shown = *world.object_create(64);
+  for (u64 i = 0; i < 64; ++i) *world.engine().object_window(shown, i).value() = 1;
+  world.map(first, of_object(kBase, 64, shown, Sharing::kPrivate));
+  EXPECT_EQ(world.read(page(kBase, 21)), 1u);
+  EXPECT_EQ(installed(0, 64), 1u);
+  // Runs must be longer than those of shared mappings.
+  world.map(first, of_object(page(kBase, 100), 64, shown, Sharing::kShared));
+  const u64 shared = faults_of(100, 164, 1, Access::kRead);
+  world.map(first, of_object(page(kBase, 200), 64, shown, Sharing::kPrivate));
+  EXPECT_GT(faults_of(200, 264, 1, Access::kRead), shared * 3 / 2);
 }
 
 TEST_P(Around, ItStaysInsideTheRegionAndTheObject) {
