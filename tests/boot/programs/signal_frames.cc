@@ -131,7 +131,8 @@ void returning() {
     install(SIGSEGV, come_back, 0);
     g_count = 0;
     for (int bit = 47; bit < 64; ++bit) {
-      g_nowhere = static_cast<greg_t>(uint64_t{1} << bit);
+      const uint64_t address = uint64_t{1} << bit;
+      g_nowhere = static_cast<greg_t>(address);
       CHECK(raise(SIGUSR1) == 0);
     }
     CHECK(g_count == 64 - 47);
