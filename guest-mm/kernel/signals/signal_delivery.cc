@@ -361,13 +361,13 @@ i64 sys_rt_sigreturn(const SyscallArgs& args) {
     force_signal(kSIGSEGV, SignalInfo{.code = kSiKernel, .pid = 0, .value = 0});
     return i64{0};
   };
-  // An address that is not canonical would fault on the way out, in the kernel.
-  if (!arch::copy_from_user(&context, context_at, sizeof(context)) ||
-      context.machine.rip >= kUserRange.end.value()) {
+  if (!arch::copy_from_user(&context, context_at, sizeof(context))) {
     return bad_frame();
   }
   // As Linux: a refused FPU image is a fault of what is returned to, with its registers and its mask.
   const UserMachineContext& m = context.machine;
+  // An address that is not canonical would fault on the way out, in the kernel: nobody goes there.
+  const bool nowhere = m.rip >= kUserRange.end.value();
   r = {.r15 = m.r15,
        .r14 = m.r14,
        .r13 = m.r13,
@@ -384,7 +384,7 @@ i64 sys_rt_sigreturn(const SyscallArgs& args) {
        .rsi = m.rsi,
        .rdi = m.rdi,
        .orig_rax = kNotASyscall,
-       .rip = m.rip,
+       .rip = nowhere ? r.rip : m.rip,
        .cs = r.cs,
        .rflags = (r.rflags & ~kUserFlags) | (m.rflags & kUserFlags),
        .rsp = m.rsp,
@@ -399,6 +399,14 @@ i64 sys_rt_sigreturn(const SyscallArgs& args) {
   if (!arch::restore_fpu(self.fpu) || (!read && m.fpu_state != 0)) return bad_frame();
   // As Linux: what is refused, as on the stack itself, is left as it is.
   (void)set_alternate_stack(self.signals.alternate, context.stack, m.rsp);
+  if (nowhere) [[unlikely]] {
+    const bool handled = (*self.process->signals.actions)[kSIGSEGV].handler > SignalAction::kIgnore &&
+                         (self.signals.blocked & signal_bit(kSIGSEGV)) == 0;
+    if (!handled) return bad_frame();
+    r.rip = m.rip;  // until the handler is entered, or the process ends, at once
+    (void)act_on_signal(r, kSIGSEGV, SignalInfo{.code = kSiKernel, .pid = 0, .value = 0});
+    return 0;
+  }
   return static_cast<i64>(m.rax);
 }
 

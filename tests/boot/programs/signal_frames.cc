@@ -109,7 +109,41 @@ void skip_ud2(int, siginfo_t*, void* context) {
   machine->gregs[REG_RBX] = 0x1122334455667788;
 }
 
+// Handlers that return to an address which nobody can have, and from there.
+greg_t g_nowhere, g_somewhere;
+bool g_blocks;
+void go_nowhere(int, siginfo_t*, void* context) {
+  auto* const user = static_cast<ucontext_t*>(context);
+  g_somewhere = user->uc_mcontext.gregs[REG_RIP];
+  user->uc_mcontext.gregs[REG_RIP] = g_nowhere;
+  if (g_blocks) sigaddset(&user->uc_sigmask, SIGSEGV);
+}
+void come_back(int, siginfo_t* info, void* context) {
+  auto* const machine = &static_cast<ucontext_t*>(context)->uc_mcontext;
+  CHECK(machine->gregs[REG_RIP] == g_nowhere && info->si_code == SI_KERNEL && info->si_addr == nullptr);
+  machine->gregs[REG_RIP] = g_somewhere;
+  g_count = g_count + 1;
+}
+
 void returning() {
+  check("to_nowhere", [] {
+    install(SIGUSR1, go_nowhere, 0);
+    install(SIGSEGV, come_back, 0);
+    g_count = 0;
+    for (int bit = 47; bit < 64; ++bit) {
+      const uint64_t address = uint64_t{1} << bit;
+      g_nowhere = static_cast<greg_t>(address);
+      CHECK(raise(SIGUSR1) == 0);
+    }
+    CHECK(g_count == 64 - 47);
+    CHECK(WTERMSIG(status_of_child([] {
+            g_blocks = true;
+            raise(SIGUSR1);
+          })) == SIGSEGV);
+    reset(SIGSEGV);
+    CHECK(WTERMSIG(status_of_child([] { raise(SIGUSR1); })) == SIGSEGV);
+    reset(SIGUSR1);
+  });
   check("write_barrier", [] {
     g_barrier_page = static_cast<char*>(mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     install(SIGSEGV, open_page, 0);
