@@ -1,8 +1,10 @@
-// The direction flag is the program's: no call and no fault of its works backwards by it, and it comes back
-// as it was.
+// The direction flag is the program's: no call, no fault and no interrupt of its works backwards by it, and
+// it comes back as it was.
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -103,10 +105,37 @@ void show_faults() {
               waited.value > 0 ? 1 : static_cast<int>(waited.value), status);
 }
 
+// A timer's interrupt, and the signal that it brings.
+volatile sig_atomic_t g_rang = 0;
+volatile bool g_handler_backwards = true;
+void ring(int) {
+  unsigned long flags;
+  asm volatile("pushf; pop %0" : "=r"(flags) : : "memory");
+  g_handler_backwards = (flags & kDirection) != 0;
+  g_rang = 1;
+}
+void show_interrupts() {
+  signal(SIGALRM, ring);
+  bool backwards = true;
+  for (int i = 0; i < 5; ++i) {
+    const itimerval soon{{0, 0}, {0, 20'000}};
+    g_rang = 0;
+    setitimer(ITIMER_REAL, &soon, nullptr);
+    unsigned long flags;
+    asm volatile("std; 1: pause; cmpl $0, %1; je 1b; pushf; cld; pop %0"
+                 : "=&r"(flags)
+                 : "m"(g_rang)
+                 : "memory");
+    backwards &= (flags & kDirection) != 0 && !g_handler_backwards;
+  }
+  std::printf("signals: the handler forwards, and backwards behind it %d\n", backwards);
+}
+
 }  // namespace
 
 int main() {
   show_calls();
+  show_interrupts();
   show_faults();
   std::puts("done");
   return 0;
