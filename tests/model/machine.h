@@ -37,24 +37,33 @@ class Memory {
 
   [[nodiscard]] pt::FrameRange range() const { return pt::FrameRange::of(Frame(first_), frames_); }
   [[nodiscard]] u64 frames_with_spare() const { return frames_ + spare_; }
-  [[nodiscard]] u64 direct_base() const { return reinterpret_cast<u64>(view_) - (first_ << kPageShift); }
-  [[nodiscard]] u8* page(Frame frame) const { return view_ + ((frame.number() - first_) << kPageShift); }
-  [[nodiscard]] u8* alias(Frame frame) const { return alias_ + ((frame.number() - first_) << kPageShift); }
+  [[nodiscard]] u64 direct_base() const {
+    return reinterpret_cast<u64>(views_.view) - (first_ << kPageShift);
+  }
+  [[nodiscard]] u8* page(Frame frame) const {
+    return views_.view + ((frame.number() - first_) << kPageShift);
+  }
+  [[nodiscard]] u8* alias(Frame frame) const {
+    return views_.alias + ((frame.number() - first_) << kPageShift);
+  }
   enum class Allowed : u8 { kNothing, kLoads, kAll };
   // What the first view allows.
   void set_access(pt::FrameRange frames, Allowed allowed);
   // A third view, of the range alone, whose page place(n) is frame first + n. Called once.
   u8* map_in_order(FunctionRef<u64(u64)> place);
 
- private:
-  [[nodiscard]] u64 mapped_bytes() const { return pages_to_bytes(frames_ + spare_); }
+  struct Views {
+    u64 bytes;
+    int file;
+    u8* view;
+    u8* alias;
+  };
 
+ private:
   u64 first_;
   u64 frames_;
   u64 spare_;
-  int file_;
-  u8* view_;
-  u8* alias_;
+  Views views_;
   u8* ordered_ = nullptr;
 };
 
