@@ -131,7 +131,7 @@ void touch_near(benchmark::State& state) {
   }
   home.report(state);
 }
-BENCHMARK(touch_near)->Name("engine/touch and drop, tables stay")->Apply(to_a_hundred_thousand);
+BENCHMARK(touch_near)->Name("engine/touch and drop, tables stay")->Apply(to_a_million);
 
 void protect(benchmark::State& state) {
   Home home(regions_of(state), true);
@@ -143,7 +143,7 @@ void protect(benchmark::State& state) {
   }
   home.report(state);
 }
-BENCHMARK(protect)->Name("engine/protect a page and back")->Apply(to_a_hundred_thousand);
+BENCHMARK(protect)->Name("engine/protect a page and back")->Apply(to_a_million);
 
 void clone(benchmark::State& state) {
   Home home(regions_of(state), true);
@@ -154,7 +154,7 @@ void clone(benchmark::State& state) {
   }
   home.report(state);
 }
-BENCHMARK(clone)->Name("engine/clone and destroy, per touched page")->Apply(to_a_hundred_thousand);
+BENCHMARK(clone)->Name("engine/clone and destroy, per touched page")->Apply(to_a_million);
 
 // As a child does after fork. When it has a copy of every page, another child takes its place.
 void copy_on_write(benchmark::State& state) {
@@ -174,7 +174,7 @@ void copy_on_write(benchmark::State& state) {
   }
   home.report(state);
 }
-BENCHMARK(copy_on_write)->Name("engine/write to a shared page")->Apply(to_a_hundred_thousand);
+BENCHMARK(copy_on_write)->Name("engine/write to a shared page")->Apply(to_a_million);
 
 }  // namespace
 }  // namespace nopte::bench

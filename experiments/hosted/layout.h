@@ -45,6 +45,5 @@ class Places {
 inline void to_a_million(benchmark::internal::Benchmark* b) {
   b->Arg(10)->Arg(1000)->Arg(100'000)->Arg(1'000'000);
 }
-inline void to_a_hundred_thousand(benchmark::internal::Benchmark* b) { b->Arg(10)->Arg(1000)->Arg(100'000); }
 
 }  // namespace nopte::bench
