@@ -119,16 +119,18 @@ void ExitHandler::reflect(u8 vector) {
   }
 }
 
+// Each program's ld.so asks some two dozen times: the registers are taken by name.
 void ExitHandler::on_cpuid() {
-  const u32 leaf = static_cast<u32>(vcpu_.gpr(0));
-  const u32 subleaf = static_cast<u32>(vcpu_.gpr(1));
-  const CpuidLeaf r =
-      filter_cpuid({leaf, subleaf, vcpu_.vmcb().cr4, platform_.features(), platform_.abi_version()},
-                   host_.cpuid(leaf, subleaf));
-  vcpu_.gpr(0) = r.eax;
-  vcpu_.gpr(3) = r.ebx;
-  vcpu_.gpr(1) = r.ecx;
-  vcpu_.gpr(2) = r.edx;
+  Vmcb& vmcb = vcpu_.vmcb();
+  GuestRegisters& registers = vcpu_.registers();
+  const u32 leaf = static_cast<u32>(vmcb.rax);
+  const u32 subleaf = static_cast<u32>(registers.rcx);
+  const CpuidLeaf r = filter_cpuid({leaf, subleaf, vmcb.cr4, platform_.features(), platform_.abi_version()},
+                                   host_.cpuid(leaf, subleaf));
+  vmcb.rax = r.eax;
+  registers.rbx = r.ebx;
+  registers.rcx = r.ecx;
+  registers.arguments[2] = r.edx;
   advance_past(2);
 }
 

@@ -1,6 +1,6 @@
-// Prints papers/abi.md from the hypercall table, the entry contract and the conformance cases: the page
-// cannot drift from what is compiled. Run by the test abi_page_is_current, which compares it with the page in
-// the tree. Status 1: a call has neither a case nor another test.
+// Prints papers/abi.md from the tables of features and calls, the entry contract and the conformance cases:
+// the page cannot drift from what is compiled. Run by the test abi_page_is_current, which compares it with
+// the page in the tree. Status 1: a call has neither a case nor another test.
 #include <absl/strings/str_format.h>
 
 #include <cstddef>
@@ -22,8 +22,17 @@ constexpr const char* kRegisterNames[6] = {"rdi", "rsi", "rdx", "r10", "r8", "r9
 
 std::string hex(u64 value) { return absl::StrFormat("%#x", value); }
 
+void print_features() {
+  std::cout << "## Features (query item 1)\n\n| bit | name | what there is |\n|---|---|---|\n";
+#define NOPTE_FEATURE(bit, constant, name, meaning) \
+  std::cout << "| " << (bit) << " | " name " | " meaning " |\n";
+#include "pvops/abi/features.def"
+  std::cout
+      << "\nThe page tables are for a guest with tables of its own, which uses one of their interfaces.\n";
+}
+
 void print_statuses() {
-  std::cout << "## Status (rax)\n\n| value | name |\n|---|---|\n";
+  std::cout << "\n## Status (rax)\n\n| value | name |\n|---|---|\n";
   for (u32 value = 0; value <= static_cast<u32>(Status::kLimit); ++value) {
     std::cout << "| " << value << " | " << status_name(static_cast<Status>(value)) << " |\n";
   }
@@ -205,7 +214,8 @@ int main() {
   std::cout
       << "# The nopte hypercall interface, version " << kAbiVersion
       << "\n\n"
-         "Generated from `pvops/abi/hypercalls.def` by `papers/generate_abi.cc`; do not edit.\n\n"
+         "Generated from `pvops/abi/features.def` and `pvops/abi/hypercalls.def` by "
+         "`papers/generate_abi.cc`; do not edit.\n\n"
          "VMMCALL at CPL 0 with the number in rax and arguments in rdi, rsi, rdx, r10, r8, r9. It returns a "
          "status in rax and the result in rdx; all other registers are preserved. A call that fails has "
          "changed nothing unless its errors say otherwise. An unknown number answers `unsupported`. "
@@ -222,13 +232,9 @@ int main() {
          "for want of memory. Numbers are never reused; reserved bits must be zero; there are no negative "
          "features. "
          "Lengths are in pages, time in nanoseconds, and no physical address appears anywhere.\n\n"
-         "Feature bits (query item 1): bit 0 memory calls, bit 1 platform calls, bit 2 map-flags, "
-         "bit 3 resident, bit 4 region-queue, bit 5 untouched-words; bits 8 to 11 another "
-         "hypervisor's "
-         "page-table interface (Xen, VMI, lguest, KVM's paravirtual MMU), for a guest with tables of its "
-         "own.\n\n"
          "Each call names the conformance cases that are about it; "
          "[conformance.md](conformance.md) tells how to run them.\n\n";
+  print_features();
   print_statuses();
   print_calls();
   print_entry();

@@ -81,7 +81,7 @@ void copy(benchmark::State& state) {
   Home home(regions_of(state));
   while (state.KeepRunningBatch(state.range(0))) {
     RegionTree copied(kBounds, home.nodes, nullptr);
-    NOPTE_ASSERT(copied.copy_from(home.tree, [](const RegionNode&) { return true; }));
+    NOPTE_ASSERT(copied.copy_from(home.tree));
   }
 }
 BENCHMARK(copy)->Name("tree/copy and clear, per region")->Apply(to_a_million);

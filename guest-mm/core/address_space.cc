@@ -102,9 +102,11 @@ Result<Gva> AddressSpace::map(const MapRequest& request) {
   if ((request.flags & kVmaNoWrite) != 0 && request.perm.write()) return Fail(Status::kPermission);
   if (tree_.regions() > g_most_regions) return Fail(Status::kNoMemory);
   const u64 pages = bytes_to_pages(request.bytes);
-  const u32 flags = request.flags | future_flags_;
+  u32 flags = request.flags | future_flags_;
   bool populates = request.populate;
   if (flags != 0) [[unlikely]] {
+    if (request.object || request.sharing == Sharing::kShared || !request.perm.write())
+      flags &= ~kVmaForkMask;
     seen_flags_ |= flags;
     populates = populates || (flags & kVmaLockFlags) == kVmaLocked;
   }

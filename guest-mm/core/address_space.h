@@ -109,8 +109,8 @@ class AddressSpace {
   // that and kVmaLockOnFault. Errors: as mark.
   Result<void> lock(VaRange range, u32 how);
   // How what comes from now on is locked; a clone begins with 0.
-  void lock_future(u32 how) { future_flags_ = how; }
-  [[nodiscard]] u32 future_flags() const { return future_flags_; }
+  void lock_future(u32 how) { future_flags_ = (future_flags_ & kVmaForkMask) | how; }
+  [[nodiscard]] u32 future_locks() const { return future_flags_ & kVmaLockFlags; }
   [[nodiscard]] u64 locked_pages() const;
   // Whether any region may have one of these flags: false is certain.
   [[nodiscard]] bool may_have(u32 flags) const { return (seen_flags_ & flags) != 0; }

@@ -18,7 +18,7 @@ Result<Ref<AddressSpace>> AddressSpace::clone() {
   if (!may_commit(pages()) && !may_commit_copy()) return Fail(Status::kNoMemory);
   auto child = Ref<AddressSpace>::adopt(make<AddressSpace>());
   if (!child) return Fail(Status::kNoMemory);
-  NOPTE_TRY(child->tree_.copy_from(tree_, [](const RegionNode&) { return true; }));
+  NOPTE_TRY(child->tree_.copy_from(tree_));
   const auto id = mm_ops().space_clone(this->id(), child->tree_);
   if (!id) return Fail(id.error());
   child->tree_.set_space(*id);
@@ -29,6 +29,7 @@ Result<Ref<AddressSpace>> AddressSpace::clone() {
   child->limits_ = limits_;
   child->write_exec_barred_ = (write_exec_barred_ & 2) != 0 ? 0 : write_exec_barred_;
   child->seen_flags_ = seen_flags_;
+  child->future_flags_ = (future_flags_ + kVmaFork) & kVmaForkMask;
   if (may_have(kVmaForkFlags)) NOPTE_TRY(child->forget_what_stays_with_the_parent());
   return child;
 }

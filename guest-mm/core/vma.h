@@ -24,6 +24,10 @@ enum VmaFlag : u32 {
 inline constexpr u32 kVmaGuardShift = 10;
 inline constexpr u32 kVmaGuardMask = kVmaGuard | u32{Perm::kAll} << kVmaGuardShift;
 inline constexpr u32 kVmaSecret = u32{1} << 13;  // memfd_secret: for the space's own accesses alone
+// How many forks before its mapping, modulo their number: what a clone maps does not join what it inherited,
+// as Linux keeps apart what has another anon_vma. Of private memory without a file that may be written.
+inline constexpr u32 kVmaFork = u32{1} << 14;
+inline constexpr u32 kVmaForkMask = u32{0x3ff} * kVmaFork;
 // mbind's word, for get_mempolicy to tell again: five bits of the policy, and whether it named the node.
 inline constexpr u32 kVmaPolicyShift = 24;
 inline constexpr u32 kVmaPolicyMask = u32{0x3f} << kVmaPolicyShift;

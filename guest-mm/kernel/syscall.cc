@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "guest-mm/kernel/machine_end.h"
+#include "guest-mm/kernel/process/ptrace.h"
+#include "guest-mm/kernel/process/wait.h"
 #include "guest-mm/kernel/rights/credentials.h"
 #include "guest-mm/kernel/system/refusals.h"
 #include "guest-mm/kernel/time/spent.h"
@@ -29,6 +31,7 @@ constinit std::array<SyscallHandler, kMostCalls> g_called = make_table();
 
 bool g_timed = false;
 bool g_checked = false;
+bool g_watched = false;
 
 // A call that does not come back ends its thread, or another thread goes on in its place.
 i64 timed(const SyscallArgs& args) {
@@ -48,8 +51,27 @@ i64 checked(const SyscallArgs& args) {
   return g_timed ? timed(args) : kHandlers[args.registers.orig_rax](args);
 }
 
+// While any thread is traced.
+i64 watched(const SyscallArgs& args) {
+  if (is_traced(current())) return call_of_traced(args);
+  return g_checked ? checked(args) : g_timed ? timed(args) : kHandlers[args.registers.orig_rax](args);
+}
+
+void choose_called() {
+  if (g_watched) {
+    g_called.fill(&watched);
+  } else if (g_checked) {
+    g_called.fill(&checked);
+  } else if (g_timed) {
+    g_called.fill(&timed);
+  } else {
+    g_called = kHandlers;
+  }
+}
+
 // Apart: inlined, it costs every call three instructions.
 [[gnu::cold, gnu::noinline]] i64 unknown_call(const SyscallArgs& args) {
+  if (is_traced(current())) return call_of_traced(args);
   i64 answer = 0;
   const bool refused = identity().seccomp != Seccomp::kOff && !seccomp_allows(args, answer);
   return refused ? answer : no_such_call(args);
@@ -58,13 +80,33 @@ i64 checked(const SyscallArgs& args) {
 }  // namespace
 
 void split_processor_time() {
-  g_timed = true;
-  if (!g_checked) g_called.fill(&timed);
+  if (!g_timed) {
+    g_timed = true;
+    choose_called();
+  }
 }
 
 void check_calls_by_seccomp() {
   g_checked = true;
-  g_called.fill(&checked);
+  choose_called();
+}
+
+void watch_calls(bool watched) {
+  g_watched = watched;
+  choose_called();
+  look_for_tracees(watched);
+}
+
+i64 make_traced_call(const SyscallArgs& args) {
+  i64 answer = 0;
+  const UserRegisters& r = args.registers;
+  if (identity().seccomp != Seccomp::kOff && !seccomp_allows(args, answer)) return answer;
+  const u64 number = r.orig_rax;
+  if (static_cast<i32>(number) == -1) return static_cast<i64>(r.rax);
+  const SyscallArgs now{r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9, args.registers};
+  if (number >= kMostCalls) return no_such_call(now);
+  if (const SyscallHandler clones = clone_of_traced(number); clones != nullptr) return clones(now);
+  return g_timed ? timed(now) : kHandlers[number](now);
 }
 
 void handle_syscall(UserRegisters& registers) {

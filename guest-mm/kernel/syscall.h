@@ -22,4 +22,9 @@ using SyscallHandler = i64 (*)(const SyscallArgs&);
 #include "guest-mm/kernel/syscall_table.def"
 #undef NOPTE_SYSCALL
 
+// From now on, or no more, traced threads' calls go through call_of_traced() (process/ptrace.h).
+void watch_calls(bool watched);
+// What is left of a traced thread's call once its tracer has seen it: filters, and the handler.
+i64 make_traced_call(const SyscallArgs& args);
+
 }  // namespace nopte::guest

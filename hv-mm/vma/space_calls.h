@@ -19,7 +19,7 @@ CallResult VmaMemory<Sink>::space_clone(const abi::space_clone_args& args) {
   if (!parent) return Fail(parent.error());
   DeclaredSpace* const tree = spaces_.make(kUserRange, nodes_, nullptr);
   if (tree == nullptr) return Fail(Status::kNoMemory);
-  if (auto copied = tree->copy_from(**parent, [](const RegionNode&) { return true; }); !copied) {
+  if (auto copied = tree->copy_from(**parent); !copied) {
     spaces_.destroy(tree);
     return Fail(copied.error());
   }

@@ -299,23 +299,20 @@ class VmaMemory {
   // is page-aligned, not empty and within bounds is for those who get it to check: the tree, or the engine.
   // Errors: kInvalid.
   [[gnu::always_inline]] Result<Target> target_of(SpaceId space, Gva begin, u64 pages) {
-    const Result<DeclaredSpace*> found = told_space(space);
-    if (!found) return Fail(found.error());
+    DeclaredSpace* tree = active_space_;
+    if (space != active_ || tree->queue.pending()) [[unlikely]] {
+      const Result<DeclaredSpace*> found = told_space(space);
+      if (!found) return Fail(found.error());
+      tree = *found;
+    }
     if (pages > kUserRange.pages()) return Fail(Status::kInvalid);  // at most, the end wraps to below begin
     const VaRange range = VaRange::of_pages(begin, pages);
-    if ((*found)->queue.untouched.any()) [[unlikely]]
-      (*found)->queue.untouched.forget(range);
-    return Target{*found, range};
+    if (tree->queue.untouched.any()) [[unlikely]]
+      tree->queue.untouched.forget(range);
+    return Target{tree, range};
   }
   // The space, when what is queued for it has happened. Errors: kInvalid.
-  [[gnu::always_inline]] Result<DeclaredSpace*> told_space(SpaceId space) {
-    if (space != active_) [[unlikely]]
-      return told_other(space);
-    if (active_space_->queue.pending()) [[unlikely]]
-      drain(*active_space_);
-    return active_space_;
-  }
-  [[gnu::noinline]] Result<DeclaredSpace*> told_other(SpaceId space) {
+  [[gnu::noinline]] Result<DeclaredSpace*> told_space(SpaceId space) {
     const Result<DeclaredSpace*> found = space_of(space);
     if (found && (*found)->queue.pending()) drain(**found);
     return found;

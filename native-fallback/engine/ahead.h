@@ -114,6 +114,9 @@ struct AheadPolicy {
   // Private mappings of objects are mostly a program's segments, which it goes through in no order: a run
   // must be so many times as long.
   static constexpr unsigned kPrivateRuns = 4;
+  // So many pages, aligned, of a private mapping's object come together with one of them that is read, as far
+  // as the object has them: an entry each, and no memory. As many as Linux's fault_around_bytes is (64 KiB).
+  static constexpr unsigned kAround = 16;
   // Of the memory that is free, a step takes at most one part in so many.
   static constexpr unsigned kFreeParts = 64;
 

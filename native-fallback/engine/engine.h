@@ -203,13 +203,15 @@ class Engine final : public EngineCore {
   unsigned step_ahead(const LeafTable& table, Gva va, const RegionSpec& region, Counts counts) const;
   void go_ahead(const LeafTable& table, Gva va, Space& space, SpaceId id, const Promise& promise, u64 page,
                 Access access);
-  template <class Way>
+  void go_around(const LeafTable& table, Gva va, SpaceId id, const Promise& promise, u64 page, Access access);
+  enum class Taken : u8 { kEnd, kPass };  // at an entry that is not empty
+  template <class Way, Taken kTaken = Taken::kEnd>
   unsigned install_run(const LeafTable& table, unsigned first, unsigned pages, const Promise& promise,
                        u64 page, Entry model);
   u64 install_new_table(const Space& space, VaRange pages, const Promise& promise, u64 page, Entry model);
   bool fill_next_table(Space& space, SpaceId id, const Promise& promise, Gva va, u64 page, Access access);
   enum class Holes : u8 { kEnd, kStay };  // where there is no frame for an entry
-  template <Holes kHoles, class Way, class SlotOf>
+  template <Holes kHoles, class Way, Taken kTaken, class SlotOf>
   unsigned fill_run(const LeafTable& table, unsigned first, unsigned pages, Entry model,
                     const SlotOf& slot_of);
   template <class Way>
@@ -316,6 +318,7 @@ class Engine final : public EngineCore {
 
 }  // namespace nopte::pt
 
+#include "native-fallback/engine/engine_ahead.h"
 #include "native-fallback/engine/engine_fault.h"
 #include "native-fallback/engine/engine_kernel.h"
 #include "native-fallback/engine/engine_large.h"

@@ -79,6 +79,7 @@ Result<void> Engine<Sink>::clone_leaf_table(Cursor<Sink>& from, Cursor<Sink>& to
     const Entry kept = entry.without(frame ? Entry::kDirty : Entry::kWritable);
     from.replace_here(index, entry, kept);
     if (frame) {
+      work::did(work::Unit::kPage);
       filler.fill(index, kept.with_frame(*frame).with(Entry::kCopiedAhead));
       ++counters_.pages_ahead;
       --left.pages;

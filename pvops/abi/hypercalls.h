@@ -1,5 +1,6 @@
-// The hypercall ABI made from hypercalls.def: call numbers, argument structs, and their register form.
-// The guest stubs (pvops/guest) and the hypervisor's dispatch (hv-mm/abi) are made from the same table.
+// The hypercall ABI made from features.def and hypercalls.def: feature bits, call numbers, argument structs,
+// and their register form. The guest stubs (pvops/guest) and the hypervisor's dispatch (hv-mm/abi) are made
+// from the same table.
 #pragma once
 
 #include <array>
@@ -9,25 +10,13 @@
 namespace nopte::abi {
 
 inline constexpr u64 kAbiVersion = 1;
-// Feature bits (query item 1). A guest uses what both sides know; there are no negative features.
-inline constexpr u64 kFeatureMemory = u64{1} << 0;          // spaces, regions, objects, kernel memory
-inline constexpr u64 kFeaturePlatform = u64{1} << 1;        // console, timer, idle, power off, mark
-inline constexpr u64 kFeatureMapFlags = u64{1} << 2;        // region_map replaces and populates
-inline constexpr u64 kFeatureResident = u64{1} << 3;        // region_resident
-inline constexpr u64 kFeatureRegionQueue = u64{1} << 4;     // region_queues (region_queue.h)
-inline constexpr u64 kFeatureUsage = u64{1} << 5;           // regions say how they are used
-inline constexpr u64 kFeatureInstalled = u64{1} << 6;       // region_installed
-inline constexpr u64 kFeatureUntouchedWords = u64{1} << 7;  // words of its queues, in which unmap comes too
-inline constexpr u64 kFeatureSpaceSwitch = u64{1} << 12;    // space_switch
+#define NOPTE_FEATURE(bit, constant, name, meaning) inline constexpr u64 constant = u64{1} << (bit);
+#include "pvops/abi/features.def"
 // What mode vma offers for memory, all of it.
 inline constexpr u64 kMemoryFeatures = kFeatureMemory | kFeatureMapFlags | kFeatureResident |
                                        kFeatureRegionQueue | kFeatureUsage | kFeatureInstalled |
                                        kFeatureUntouchedWords | kFeatureSpaceSwitch;
-// Page-table interfaces of other hypervisors (pvops/interfaces), for a guest with tables of its own.
-inline constexpr u64 kFeatureXen = u64{1} << 8;
-inline constexpr u64 kFeatureVmi = u64{1} << 9;
-inline constexpr u64 kFeatureLguest = u64{1} << 10;
-inline constexpr u64 kFeatureKvmPv = u64{1} << 11;
+// The page-table interfaces of other hypervisors, of which a guest uses one.
 inline constexpr u64 kFeatureInterfaces = kFeatureXen | kFeatureVmi | kFeatureLguest | kFeatureKvmPv;
 
 // CPUID: leaf 0x40000000 gives this signature in ebx, ecx, edx; leaf 0x40000001 gives the ABI version in

@@ -80,10 +80,29 @@ inline constexpr u32 kQueuedProtectCost = 2;
 // regions that it is about. What is installed gains at its next fault.
 inline constexpr u64 kQueuedProtectPages = 32;
 
+#ifdef NOPTE_FREESTANDING
+constexpr void let_other_side() {}
+#else
+// What a hosted test has the other side do behind a look at a word that it may write.
+inline void (*g_other_side)() = nullptr;
+inline void let_other_side() {
+  if (g_other_side != nullptr) [[unlikely]]
+    g_other_side();
+}
+#endif
+
 // The other side may write at any moment: every word is read once, and whole.
 template <class Word>
 Word shared_load(const Word& word) {
-  return __atomic_load_n(&word, __ATOMIC_ACQUIRE);
+  const Word value = __atomic_load_n(&word, __ATOMIC_ACQUIRE);
+  let_other_side();
+  return value;
+}
+// Says only whether shared_change is worth its while.
+[[gnu::always_inline]] inline bool shared_glance(const u64& word, u64 wanted) {
+  const bool is_it = word == wanted;
+  let_other_side();
+  return is_it;
 }
 template <class Word>
 void shared_store(Word& word, Word value) {

@@ -45,7 +45,7 @@ abi::QueuedCall& slot(abi::RegionQueue& queue, u32 index) { return queue.calls[i
   const u32 queued = tail - abi::shared_load(queue->head);
   // The last one's place, when it was cancelled.
   abi::QueuedCall* put = &slot(*queue, tail - 1);
-  const bool again = queued != 0 && put->state == abi::kQueuedCancelled &&
+  const bool again = queued != 0 && abi::shared_glance(put->state, abi::kQueuedCancelled) &&
                      abi::shared_change(put->state, abi::kQueuedCancelled, abi::kQueuedFilling);
   if (!again) {
     if (queued == abi::kQueueSlots) return false;
@@ -102,7 +102,7 @@ bool queue_unmap(SpaceId space, VaRange range) {
   const u32 head = abi::shared_load(queue->head);
   for (u32 index = queue->tail; index != head;) {
     abi::QueuedCall& put = slot(*queue, --index);
-    if (put.state == kLiveProtect) break;  // it may be of a region that is queued before it
+    if (abi::shared_glance(put.state, kLiveProtect)) break;  // it may be of a region that is queued before it
     if (put.arguments[0] != range.begin.value() || put.arguments[1] != range.pages() ||
         !abi::shared_change(put.state, kLiveMap, abi::kQueuedCancelled)) {
       continue;

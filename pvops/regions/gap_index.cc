@@ -36,6 +36,22 @@ void GapIndex::remove(RegionNode& node) {
   node.gap_class = -1;
 }
 
+void GapIndex::finish_copy(GapIndex& from) {
+  non_empty_ = from.non_empty_;
+  for (u64 left = non_empty_; left != 0; left &= left - 1) {
+    const auto n = static_cast<unsigned>(std::countr_zero(left));
+    TreeShape<Class>::finish(classes_[n], from.classes_[n]);
+  }
+  hot_ = from.hot_ == nullptr ? nullptr : from.hot_->beside;
+}
+
+void GapIndex::forget() {
+  for (; non_empty_ != 0; non_empty_ &= non_empty_ - 1) {
+    TreeShape<Class>::forget(classes_[static_cast<unsigned>(std::countr_zero(non_empty_))]);
+  }
+  hot_ = nullptr;
+}
+
 void GapIndex::hand_over(RegionNode& from, RegionNode& to, u64 gap_pages) {
   const int wanted = class_of(gap_pages);
   if (wanted < 0 || from.gap_class < 0) return update(to, gap_pages);

@@ -11,6 +11,7 @@
 #include <boost/intrusive/set.hpp>
 
 #include "pvops/regions/region_node.h"
+#include "pvops/regions/tree_shape.h"
 
 namespace nopte {
 
@@ -27,6 +28,21 @@ class GapIndex {
   // `to` takes over the place of its neighbour `from`, whose gap is about to change: a mapping that is placed
   // right below the last one, or taken away again, moves the big gap without a search.
   void hand_over(RegionNode& from, RegionNode& to, u64 gap_pages);
+
+  // For a copy of a tree, whose index is `from` (TreeShape): the gap below `node`, of the same class as the
+  // original's, which has one; and when all have theirs. Precondition: this index was empty.
+  void link_copy(RegionNode& node, RegionNode& original, const GapIndex& from) {
+    if (from.hot_ != &original) TreeShape<Class>::link(node, original);
+  }
+  void finish_copy(GapIndex& from);
+  // Forgets all gaps; each region that had one is to be unlinked before it ends.
+  void forget();
+  static void unlink(RegionNode& node) { TreeShape<Class>::unlink(node); }
+
+  // Test builds: asserts that each set is ordered and balanced.
+  void check() const {
+    for (const Class& set : classes_) set.check();
+  }
 
   // The highest region that begins at or below `limit` and has a gap that satisfies fits(node); null when
   // there is none.

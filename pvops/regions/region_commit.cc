@@ -1,4 +1,4 @@
-// RegionTree: changing. Nothing here fails, but for what takes memory without a plan (insert, copy_from).
+// RegionTree: changing. Nothing here fails, but for what takes memory without a plan (insert).
 #include <new>
 
 #include "pvops/base/panic.h"
@@ -44,7 +44,7 @@ RegionSpec from(const RegionSpec& spec, Gva at) {
 // A node that emptied its list is kept until the tree is whole: the list may then delete itself.
 [[gnu::always_inline]] inline void RegionTree::let_go(RegionNode& node) {
   if (node.was_last) [[unlikely]] {
-    node.next_dead = dead_;
+    node.beside = dead_;
     dead_ = &node;
   } else {
     node.~RegionNode();
@@ -66,7 +66,7 @@ RegionSpec from(const RegionSpec& spec, Gva at) {
 void RegionTree::release_dead() {
   while (dead_ != nullptr) {
     RegionNode& node = *dead_;
-    dead_ = node.next_dead;
+    dead_ = node.beside;
     node.was_last = false;
     RegionList* const list = node.object_list;
     let_go(node);
@@ -318,60 +318,6 @@ void RegionTree::commit(RegionPlan& plan) {
   }
   if (plan.held_ != 0) plan.release_spares();
   if (dead_ != nullptr) release_dead();
-}
-
-Result<void> RegionTree::copy_from(const RegionTree& other, FunctionRef<bool(const RegionNode&)> keep) {
-  NOPTE_ASSERT(first_ == nullptr);
-  ++version_;
-  Gva low = bounds_.begin;
-  for (const RegionNode& original : other.tree_) {
-    work::did(work::Unit::kRegion);
-    if (!keep(original)) continue;
-    void* const memory = nodes_->allocate();
-    if (memory == nullptr) {
-      clear();
-      return Fail(Status::kNoMemory);
-    }
-    RegionNode& node = make_node(memory, original.spec, original.tag, original.object_list, nullptr);
-    if (gaps_ != nullptr) gaps_->update(node, (node.spec.range.begin - low) >> kPageShift);
-    low = node.spec.range.end;
-    pages_ += node.spec.range.pages();
-  }
-  return {};
-}
-
-bool RegionTree::clear_some(u64 most) {
-  ++version_;
-  for (; regions_ > most && most != 0; --most) {
-    work::did(work::Unit::kRegion);
-    pages_ -= first_->spec.range.pages();
-    bury(*first_);
-  }
-  if (regions_ != 0 && most == 0) {
-    refresh_gap(first_);
-    release_dead();
-    return false;
-  }
-  clear();
-  return true;
-}
-
-void RegionTree::clear() {
-  ++version_;
-  recent_ = nullptr;
-  searched_.owner = nullptr;
-  searched_.from = searched_.end;
-  tree_.clear_and_dispose([&](RegionNode* node) {
-    if (gaps_ != nullptr) gaps_->remove(*node);
-    work::did(work::Unit::kRegion);
-    if (node->object_list != nullptr) node->was_last = !node->object_list->remove(*node);
-    let_go(*node);
-  });
-  first_ = nullptr;
-  last_ = nullptr;
-  regions_ = 0;
-  pages_ = 0;
-  release_dead();
 }
 
 }  // namespace nopte

@@ -26,8 +26,9 @@ struct RegionNode {
   RegionTree* tree = nullptr;
   RegionNode* below = nullptr;  // the neighbours in the tree, by address; null at the ends
   RegionNode* above = nullptr;
-  RegionNode* next_dead = nullptr;  // the next that emptied its list in this commit
-  bool was_last = false;            // its leaving emptied object_list
+  // The next that emptied its list in this commit; while its tree is copied, the copy.
+  RegionNode* beside = nullptr;
+  bool was_last = false;  // its leaving emptied object_list
 
   TreeHook tree_hook{};
   TreeHook gap_hook{};

@@ -113,6 +113,8 @@ Result<Gva> RegionTree::find_gap(VaRange within, u64 pages, u64 align_bytes) {
 }
 
 bool RegionTree::consistent() const {
+  tree_.check();
+  if (gaps_ != nullptr) gaps_->check();
   u64 regions = 0;
   u64 pages = 0;
   const RegionNode* below = nullptr;

@@ -105,12 +105,13 @@ class RegionTree : public RegionSource {
   // prepare_insert; kLimit (the tree would have more than most_regions).
   Result<void> insert(const RegionSpec& spec, u32 tag, RegionList* list, u64 most_regions);
 
-  // Fills this empty tree with a copy of `other`'s regions. Errors: kNoMemory; the tree is then empty.
-  // A tag filter lets the owner leave regions out: keep(node) false skips it.
-  Result<void> copy_from(const RegionTree& other, FunctionRef<bool(const RegionNode&)> keep);
+  // Fills this empty tree with a copy of `other`'s regions; what other's owner sees of it stays as it is.
+  // Errors: kNoMemory; the tree is then empty. Precondition: both have the same bounds, and gaps or none.
+  Result<void> copy_from(RegionTree& other);
   // Takes out everything.
   void clear();
-  // Takes out at most `most` regions, the lowest first. True: that was everything.
+  // The same in steps: nothing is promised any more, and at most `most` regions give their memory back. True:
+  // all have.
   bool clear_some(u64 most);
 
   // Test builds: checks order, disjointness, merging, counts, lists and gaps. False when something is wrong.
@@ -182,6 +183,8 @@ class RegionTree : public RegionSource {
   template <class Changes, class Change>
   void change_range(RegionPlan& plan, Changes changes, Change change);
   void move_range(RegionPlan& plan);
+  void doom();
+  void free_doomed();
   void bury(RegionNode& node);
   void bury_merged(RegionNode& node);
   void let_go(RegionNode& node);
@@ -196,7 +199,8 @@ class RegionTree : public RegionSource {
   SpaceId space_ = SpaceId::kKernel;
   SearchedGaps searched_;
   RegionNode* recent_ = nullptr;  // the region added or moved last, which is asked for next
-  RegionNode* dead_ = nullptr;    // emptied their lists during this commit, chained by RegionNode::next_dead
+  RegionNode* dead_ = nullptr;    // emptied their lists during this commit, chained by RegionNode::beside
+  RegionNode* doomed_ = nullptr;  // in no tree any more, chained by RegionNode::above
   u64 regions_ = 0;
   u64 pages_ = 0;
   u64 version_ = 0;

@@ -150,11 +150,6 @@ TEST_P(Ahead, ItFailsByDoingLess) {
   world.check();
 }
 
-RegionSpec used(RegionSpec region, AccessPattern pattern) {
-  region.usage = Usage(pattern);
-  return region;
-}
-
 TEST_P(Ahead, AtRandomNothingComes) {
   constexpr AccessPattern kRandom = AccessPattern::kRandom;
   world.map(first, used(anonymous(kBase, 128), kRandom));
@@ -275,16 +270,6 @@ TEST_P(Ahead, APrivatePageThatCameAheadIsCopiedWhenItIsWritten) {
   world.map(first, used(region, AccessPattern::kSequential));
   ASSERT_EQ(world.write(kBase, 9), kFine);
   EXPECT_EQ(installed(0, 64), 1u);
-}
-
-// A program's segments are gone through in no order.
-TEST_P(Ahead, PrivateMappingsHaveShorterSteps) {
-  const ObjectId object = *world.object_create(64);
-  for (u64 i = 0; i < 64; ++i) *world.engine().object_window(object, i).value() = 1;
-  world.map(first, of_object(kBase, 64, object, Sharing::kShared));
-  world.map(first, of_object(page(kBase, 100), 64, object, Sharing::kPrivate));
-  const u64 shared = faults_of(0, 64, 1, Access::kRead);
-  EXPECT_GT(faults_of(100, 164, 1, Access::kRead), shared * 3 / 2);
 }
 
 // Its size is the new one, and the pages behind that are still in its index.

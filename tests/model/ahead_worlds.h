@@ -8,6 +8,11 @@ namespace nopte::model {
 
 inline constexpr auto kFine = ViolationReason::kNone;
 
+inline RegionSpec used(RegionSpec region, AccessPattern pattern) {
+  region.usage = Usage(pattern);
+  return region;
+}
+
 class Ahead : public Scenario {
  protected:
   u64 counted(u64 pt::EngineCounters::* counter) { return world.engine().counters().*counter; }

@@ -108,7 +108,7 @@ MEMORY = (
     Known("address-0", "mmap(MAP_FIXED) at address 0", "allowed with CAP_SYS_RAWIO", "EPERM", "open",
           (f"mmap -1 1 {_RW}",), leave_out={"mmap": _address_0}),
     Known("neighbours", "neighbours in /proc/PID/maps", "are one mapping or several, by what was written (anon_vma)",
-          "one when they promise the same", "as above",
+          "one when they promise the same and came into the process by the same fork", "as above",
           (f"mmap 0 1 {_RW}", "fill 0 1 1", f"mmap 2 1 {_RW}", "fill 2 1 1", f"mmap 1 1 {_RW}", "maps")),
 )
 FILES = (

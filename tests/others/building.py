@@ -78,7 +78,7 @@ def _one(suite, root, program, library):
     own = [flag for flag in program.flags if not (program.dynamic and flag == "-static")]
     command = ["gcc", *own, f"{program.file}.c", *program.sources, "-o", target, *library, *program.libraries]
     mark = target.with_name(f".{program.file}.made")
-    made = _made(root, *command)
+    made = _made(root, *command, *suite.support.get("headers", {}).values())
     if mark.exists() and mark.read_text().startswith(made):
         return target if target.exists() else mark.read_text().partition("\n")[2]
     target.parent.mkdir(parents=True, exist_ok=True)

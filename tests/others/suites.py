@@ -51,6 +51,7 @@ class Suite:
     support: dict  # a library that all are linked with: its sources, flags, and headers that stand for what is not there
     without: dict  # pattern → why those that match are not run
     programs: dict
+    memory: int  # MiB that the guest needs
 
     def under(self, root):
         """With its patterns replaced by the programs whose sources lie below `root`, as far as rows do not name them."""
@@ -83,4 +84,4 @@ def load(name):
     if rows:
         raise UserError(f"{name}.toml: {next(iter(rows))} is in no group")
     return Suite(name, data["package"], data["archive"], data["inside"], data["unpack"], data["folder"], data.get("support", {}),
-                 data.get("without", {}),                 programs)
+                 data.get("without", {}), programs, data["memory"])

@@ -2,6 +2,8 @@
 // whatever a guest makes of them, what is unmapped is gone.
 #include "tests/queue/untouched.h"
 
+#include "tests/support/work_meter.h"
+
 namespace nopte::test {
 namespace {
 
@@ -212,6 +214,49 @@ TEST_F(UntouchedTest, AnObjectGoesAfterItsRegions) {
   EXPECT_TRUE(guest_.ops().object_resize(object, 1));
   EXPECT_TRUE(guest_.ops().object_destroy(object));
   EXPECT_EQ(guest_.queue(b).head, guest_.queue(b).tail);
+}
+
+// What is queued for one space after another is no more than what one of them may have queued, between two
+// looks.
+TEST_F(UntouchedTest, AnObjectOfManyQueuesStopsBetweenThem) {
+  constexpr u64 kSpaces = 48, kRegions = 12;
+  const ObjectId object = guest_.make_object(1);
+  for (u64 n = 0; n < kSpaces; ++n) {
+    const SpaceId space = guest_.make_space();
+    u64 shown = 0;
+    for (u64 page = 0; shown < kRegions; page += 2) {
+      const RegionSpec region{at(page, 1), kPermRW, Sharing::kShared, Usage(), object, 0};
+      u64& word = guest_.queue(space).words[abi::word_index(region.range.begin)];
+      if (word != 0) continue;
+      EXPECT_TRUE(guest_.ops().region_map(space, region, 0));
+      heard(space);
+      ++shown;
+    }
+    for (u64 page = 0; shown != 0; page += 2) {
+      const VaRange range = at(page, 1);
+      if (guest_.queue(space).words[abi::word_index(range.begin)] != abi::untouched_word(range)) continue;
+      EXPECT_EQ(exits_of([&] { EXPECT_TRUE(guest_.ops().region_unmap(space, range)); }), 0u);
+      --shown;
+    }
+  }
+  WorkMeter meter;
+  bool stops = false;
+  guest_.guest().host().stop = [&] { return meter.look(), stops; };
+  const auto destroy = [&] {
+    meter.begin();
+    const Status status =
+        guest_.guest().call(static_cast<u64>(abi::Call::object_destroy), {static_cast<u32>(object)}).status;
+    meter.look();
+    EXPECT_TRUE(meter.kept());
+    return status;
+  };
+  stops = true;
+  u64 queues = 0;
+  while (destroy() == Status::kAgain && queues != kSpaces / 2) ++queues;
+  EXPECT_EQ(queues, kSpaces / 2);
+  stops = false;
+  EXPECT_EQ(destroy(), Status::kOk);
+  guest_.guest().host().stop = nullptr;
 }
 
 // A large page that is asked for in one of two regions that continue each other shows the other, too.

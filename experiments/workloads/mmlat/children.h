@@ -27,4 +27,14 @@ inline void reap(pid_t child) {
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) fail("the child failed");
 }
 
+// The row of `ops` forks whose children exit at once.
+inline void fork_exit_wait(const char* name, uint64_t ops) {
+  const auto cycle = [] { reap(spawn([] {})); };
+  cycle();
+  cycle();
+  begin_span(name);
+  for (uint64_t i = 0; i < ops; ++i) cycle();
+  end_span(ops);
+}
+
 }  // namespace mmlat

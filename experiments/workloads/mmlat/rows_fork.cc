@@ -8,15 +8,6 @@ namespace {
 
 const char* g_exec_program = "mmlat-exit";
 
-void fork_exit_wait(const char* name, uint64_t ops) {
-  const auto cycle = [] { reap(spawn([] {})); };
-  cycle();
-  cycle();
-  begin_span(name);
-  for (uint64_t i = 0; i < ops; ++i) cycle();
-  end_span(ops);
-}
-
 void fork_touched(const char* name, size_t bytes) {
   Bytes memory = map_anonymous(bytes);
   write_pages(memory, bytes, 1);

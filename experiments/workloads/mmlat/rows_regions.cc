@@ -1,10 +1,12 @@
-// Rows of one operation in a space of many regions: how map, protect, unmap and fault grow with their number.
+// Rows of one operation in a space of many regions: how map, protect, unmap, fault and fork grow with their
+// number.
 //
 // Regions of one page side by side, writable and not by turns, so that no two merge; what a row maps or gives
 // other rights is executable, and merges with neither neighbour. The most is 60,000: Linux takes 65,530
 // (vm.max_map_count) unless told otherwise, and the rows are to run there as they are.
 #include <algorithm>
 
+#include "experiments/workloads/mmlat/children.h"
 #include "experiments/workloads/mmlat/memory.h"
 #include "experiments/workloads/mmlat/rows.h"
 
@@ -71,6 +73,10 @@ void protect_among(const char* name, size_t count) {
   measure(name, Regions(count), &Regions::protect_chosen);
 }
 void fault_among(const char* name, size_t count) { measure(name, Regions(count), &Regions::write_chosen); }
+void fork_among(const char* name, size_t count) {
+  const Regions regions(count);
+  fork_exit_wait(name, scaled(5));
+}
 
 }  // namespace
 
@@ -86,5 +92,8 @@ void run_unmap_60k(const char* name) { unmap_among(name, kMany); }
 void run_fault_10(const char* name) { fault_among(name, kFew); }
 void run_fault_1k(const char* name) { fault_among(name, kThousand); }
 void run_fault_60k(const char* name) { fault_among(name, kMany); }
+void run_fork_10(const char* name) { fork_among(name, kFew); }
+void run_fork_1k(const char* name) { fork_among(name, kThousand); }
+void run_fork_60k(const char* name) { fork_among(name, kMany); }
 
 }  // namespace mmlat

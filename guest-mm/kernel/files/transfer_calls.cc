@@ -111,6 +111,27 @@ i64 vectored_at(const SyscallArgs& args, Direction direction) {
   });
 }
 
+// Whether RWF_NOWAIT means something for the file (Linux's FMODE_NOWAIT, and iterators). None of these lets
+// others run in a transfer that does not wait, so that nobody sees its file's flag in between.
+bool can_do_without_waiting(const File& file, Direction direction) {
+  const Inode& inode = *file.inode();
+  switch (inode.device_of_file_system()) {
+    case kPipeDevice:
+    case kSocketDevice:
+      return true;
+    case kAnonymousDevice: {
+      const AnonymousInode* const kind = file.inode()->as_anonymous();
+      return kind != nullptr && kind->kind() != AnonymousKind::kEventPoll && direction == Direction::kRead;
+    }
+    default:
+      break;
+  }
+  constexpr u64 kNull = device_number(1, 3), kZero = device_number(1, 5), kRandom = device_number(1, 8),
+                kRandomToo = device_number(1, 9);
+  return inode.type() == kModeCharacter && (inode.device == kNull || inode.device == kZero ||
+                                            inode.device == kRandom || inode.device == kRandomToo);
+}
+
 // preadv2, pwritev2: at the position for an offset of -1. What asks for nothing but speed or safety is there.
 i64 vectored_with_flags(const SyscallArgs& args, Direction direction) {
   constexpr u32 kHighPriority = 1, kDataSync = 2, kSync = 4, kNoWait = 8, kAppend = 0x10, kNoAppend = 0x20;
@@ -120,10 +141,7 @@ i64 vectored_with_flags(const SyscallArgs& args, Direction direction) {
   if (const i64 error = here ? usable(file, direction) : usable_at(file, direction, args.a3); error != 0) {
     return error;
   }
-  const bool may_not_wait = (flags & kNoWait) != 0 && file->inode()->as_tmpfs_file() == nullptr &&
-                            !file->inode()->is_directory() &&
-                            (file->inode()->as_pipe() == nullptr || !file->inode()->as_pipe()->named) &&
-                            file->inode()->device_of_file_system() != kProcDevice;
+  const bool may_not_wait = (flags & kNoWait) != 0 && can_do_without_waiting(*file, direction);
   flags &= may_not_wait ? ~kNoWait : ~0u;
   if ((flags & ~(kHighPriority | kDataSync | kSync | kAppend | kNoAppend)) != 0) {
     return -kEOPNOTSUPP;

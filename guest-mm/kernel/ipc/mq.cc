@@ -49,7 +49,7 @@ class QueueFile final : public files::File {
  private:
   ~QueueFile() override {
     if (queue_.notification.pid == current_process().pid) {
-      queue_.notification = {};
+      queue_.forget_notification();
     }
   }
   PosixQueue& queue_;  // held by the base
@@ -64,6 +64,18 @@ Name** link_of(std::string_view name) {
 }
 
 }  // namespace
+
+MqCookie::~MqCookie() {
+  if (record_ != nullptr) {
+    net::free_record(record_);
+  }
+}
+
+void MqCookie::give(Why why) {
+  net::Record* const record = std::exchange(record_, nullptr);
+  record->data()[kBytes - 1] = static_cast<char>(why);
+  socket_->give(record);
+}
 
 PosixQueue::PosixQueue(u32 permissions, i64 messages, i64 bytes, u32 maker)
     : Inode(files::kModeRegular | permissions),
@@ -112,7 +124,9 @@ void PosixQueue::post(PostedMessage& message) {
   if (was_empty && receivers == 0 && notification.pid != 0) {
     Process* const process = notified();
     const MqNotification told = std::exchange(notification, {});
-    if (process != nullptr && told.signal != 0) {
+    if (told.cookie) {
+      told.cookie->give(MqCookie::Why::kMessage);
+    } else if (process != nullptr && told.signal != 0) {
       send_signal(*process, told.signal,
                   SignalInfo{.code = kSiMesgq, .pid = current_process().pid, .value = told.value});
     }
@@ -123,6 +137,13 @@ Process* PosixQueue::notified() const {
   Process* const process = notification.pid != 0 ? find_process(notification.pid) : nullptr;
   return process != nullptr && !process->ended() && process->started_ns == notification.started_ns ? process
                                                                                                    : nullptr;
+}
+
+void PosixQueue::forget_notification() {
+  const MqNotification told = std::exchange(notification, {});
+  if (told.cookie) {
+    told.cookie->give(MqCookie::Why::kRemoved);
+  }
 }
 
 PostedMessage& PosixQueue::take() {

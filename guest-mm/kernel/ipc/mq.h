@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "guest-mm/kernel/files/inode.h"
+#include "guest-mm/kernel/net/route_socket.h"
 #include "guest-mm/kernel/schedule/wait_queue.h"
 
 namespace nopte::guest {
@@ -32,12 +33,32 @@ struct PostedMessage : HeapAllocated {
   HeapBuffer text;
 };
 
+// What SIGEV_THREAD asks for: a netlink socket is given the program's cookie, and at its end why.
+class MqCookie : public HeapAllocated {
+ public:
+  static constexpr u64 kBytes = 32;
+  enum class Why : char { kMessage = 1, kRemoved = 2 };
+
+  // Takes the record over, which holds the cookie.
+  MqCookie(net::RouteSocket& socket, net::Record* record) : socket_(&socket), record_(record) {}
+  MqCookie(const MqCookie&) = delete;
+  MqCookie& operator=(const MqCookie&) = delete;
+  ~MqCookie();
+  // At most once.
+  void give(Why why);
+
+ private:
+  Ref<net::RouteSocket> socket_;
+  net::Record* record_;
+};
+
 // Whom a message to an empty queue is told to, once.
 struct MqNotification {
   i32 pid = 0;         // 0: nobody
   u64 started_ns = 0;  // when that process began: another one may have its number by now
   i32 signal = 0;      // 0: nothing is sent
   u64 value = 0;
+  UniquePtr<MqCookie> cookie = {};  // instead of a signal
 };
 
 class PosixQueue final : public files::Inode {
@@ -59,6 +80,8 @@ class PosixQueue final : public files::Inode {
   MqNotification notification;
   // Whom it is, if that process is there still; null.
   [[nodiscard]] Process* notified() const;
+  // Nobody is told any more.
+  void forget_notification();
   WaitQueue arrived;
   WaitQueue left;
   u32 receivers = 0;  // asleep

@@ -108,6 +108,35 @@ Used used(u64 descriptor) {
   return queue != nullptr ? Used{Ref<files::File>(file), queue} : Used{};
 }
 
+// SIGEV_THREAD: the descriptor of the socket stands where a signal's number would, the cookie's address as
+// value.
+ErrnoOr<UniquePtr<MqCookie>> cookie_of(const Event& event) {
+  char text[MqCookie::kBytes];
+  if (!arch::copy_from_user(text, Gva{event.value}, sizeof text)) {
+    return files::ErrnoFail(kEFAULT);
+  }
+  files::File* const file = files::file_of(static_cast<u32>(event.signal));
+  if (file == nullptr) {
+    return files::ErrnoFail(kEBADF);
+  }
+  net::Socket* const socket = file->inode() != nullptr ? file->inode()->as_socket() : nullptr;
+  if (socket == nullptr || socket->family != net::kFamilyNetlink) {
+    return files::ErrnoFail(socket == nullptr ? kENOTSOCK : kEINVAL);
+  }
+  auto& told = static_cast<net::RouteSocket&>(*socket);
+  net::Record* const record = told.make_notice(sizeof text);
+  if (record == nullptr) {
+    return files::ErrnoFail(kENOMEM);
+  }
+  std::memcpy(record->data(), text, sizeof text);
+  UniquePtr<MqCookie> cookie = make_unique<MqCookie>(told, record);
+  if (!cookie) {
+    net::free_record(record);
+    return files::ErrnoFail(kENOMEM);
+  }
+  return cookie;
+}
+
 }  // namespace
 
 i64 sys_mq_open(const SyscallArgs& args) {
@@ -251,6 +280,7 @@ i64 sys_mq_timedreceive(const SyscallArgs& args) {
 
 i64 sys_mq_notify(const SyscallArgs& args) {
   Event event{};
+  UniquePtr<MqCookie> cookie;
   if (args.a1 != 0) {
     if (const i64 error = get_user(event, args.a1); error != 0) {
       return error;
@@ -260,7 +290,11 @@ i64 sys_mq_notify(const SyscallArgs& args) {
       return -kEINVAL;
     }
     if (event.kind == kThread) {
-      return -kEBADF;  // it would be told by a netlink socket
+      ErrnoOr<UniquePtr<MqCookie>> made = cookie_of(event);
+      if (!made) {
+        return files::negated(made.error());
+      }
+      cookie = std::move(*made);
     }
   }
   const Used of = used(args.a0);
@@ -271,7 +305,7 @@ i64 sys_mq_notify(const SyscallArgs& args) {
   const Process& self = current_process();
   if (args.a1 == 0) {
     if (of.queue->notified() == &self) {
-      notification = {};
+      of.queue->forget_notification();
     }
     return 0;
   }
@@ -281,7 +315,8 @@ i64 sys_mq_notify(const SyscallArgs& args) {
   notification = {.pid = self.pid,
                   .started_ns = self.started_ns,
                   .signal = event.kind == kSignal ? event.signal : 0,
-                  .value = event.value};
+                  .value = event.value,
+                  .cookie = std::move(cookie)};
   return 0;
 }
 

@@ -75,7 +75,7 @@ i64 refuse_large(u64 flags, bool anonymous) {
     if (!may_lock()) return -kEPERM;
     request.flags |= kVmaLocked;
   }
-  return ((request.flags | space().future_flags()) & kVmaLocked) != 0 && !may_lock_more(pages) ? -kEAGAIN : 0;
+  return ((request.flags | space().future_locks()) & kVmaLocked) != 0 && !may_lock_more(pages) ? -kEAGAIN : 0;
 }
 
 // The file's part of an mmap: object and flags. Negative errno, or 0.
@@ -132,7 +132,7 @@ i64 take_file(u64 descriptor, u64 flags, MapRequest& request) {
 [[gnu::always_inline]] inline i64 map_as_asked(const SyscallArgs& args, MapRequest& request) {
   const u64 flags = args.a3;
   const u64 offset = args.a5;
-  if (((flags & (kMapNoReserve | kMap32Bit | kMapLocked)) | space().future_flags()) != 0) [[unlikely]] {
+  if (((flags & (kMapNoReserve | kMap32Bit | kMapLocked)) | space().future_locks()) != 0) [[unlikely]] {
     if (const i64 error = take_rare_flags(flags, request); error != 0) return error;
   }
   if (request.perm.exec() && space().write_exec_barred() != 0) [[unlikely]] {
@@ -305,7 +305,7 @@ i64 sys_mseal(const SyscallArgs& args) {
 i64 sys_brk(const SyscallArgs& args) {
   const Gva end = Gva{args.a0};
   const Gva now = space().brk();
-  if (space().future_flags() != 0 && now < end && end < kUserRange.end &&
+  if (space().future_locks() != 0 && now < end && end < kUserRange.end &&
       !may_lock_more(bytes_to_pages(round_up(end.value()) - round_up(now.value())))) [[unlikely]] {
     return static_cast<i64>(now.value());
   }

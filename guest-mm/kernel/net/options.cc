@@ -161,6 +161,12 @@ i64 Socket::set_socket_option(u32 option, u64 address, i32 bytes) {
       options.linger[1] = linger[0] != 0 ? linger[1] : options.linger[1];
       return 0;
     }
+    case kPeekOffset:
+      if (family != kFamilyUnix) {
+        return -kENOPROTOOPT;
+      }
+      options.peek_offset = value;
+      return 0;
     case kReceiveTimeout:
     case kReceiveTimeoutNew:
       return set_timeout(address, bytes, options.receive_timeout_us);
@@ -226,6 +232,12 @@ i64 Socket::get_option(i32 level, u32 option, u64 address, u64 bytes_address) {
       break;
     case kSendLeast:
       put_number(1);
+      break;
+    case kPeekOffset:
+      if (family != kFamilyUnix) {
+        return -kENOPROTOOPT;
+      }
+      put_number(static_cast<u64>(static_cast<i64>(options.peek_offset)));
       break;
     case kReceiveTimeout:
     case kReceiveTimeoutNew:

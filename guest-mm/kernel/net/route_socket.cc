@@ -255,24 +255,39 @@ i64 RouteSocket::set_option(i32 level, u32 option, u64 address, i32 bytes) {
   return option >= 1 && option <= kLastOption ? 0 : -kENOPROTOOPT;
 }
 
-bool RouteSocket::queue_answer(const char* answer, u32 bytes) {
+Record* RouteSocket::make_notice(u64 bytes) {
   if (!kernel_) {
     kernel_ = files::make_counted<Name>();
     if (!kernel_) {
-      return false;
+      return nullptr;
     }
     kernel_->bytes = static_cast<u64>(peer_address(kernel_->address));
   }
-  Record* const record = records_.charged() < options.receive_buffer ? make_record(bytes) : nullptr;
+  Record* const record = make_record(bytes);
+  if (record != nullptr) {
+    record->sender = kNobody;
+    record->from = kernel_;
+  }
+  return record;
+}
+
+void RouteSocket::give(Record* notice) {
+  if (closed_) {
+    free_record(notice);
+    return;
+  }
+  stamp(*notice);
+  records_.append(notice);
+  wake(queue);
+}
+
+bool RouteSocket::queue_answer(const char* answer, u32 bytes) {
+  Record* const record = records_.charged() < options.receive_buffer ? make_notice(bytes) : nullptr;
   if (record == nullptr) {
     return false;
   }
   std::memcpy(record->data(), answer, bytes);
-  record->sender = kNobody;
-  record->from = kernel_;
-  stamp(*record);
-  records_.append(record);
-  wake(queue);
+  give(record);
   return true;
 }
 

@@ -24,6 +24,10 @@ class RouteSocket final : public Socket, public boost::intrusive::set_base_hook<
   i64 peer_address(SocketAddress& out) const override;
   // 0: none yet.
   [[nodiscard]] u32 number() const { return number_; }
+  // A message of the kernel's, of these bytes, for give(). Null: no memory.
+  [[nodiscard]] Record* make_notice(u64 bytes);
+  // Takes over what make_notice() made, however much waits.
+  void give(Record* notice);
 
  private:
   void leave() override;

@@ -53,6 +53,7 @@ struct SocketOptions {
   u32 priority = 0;
   u32 mark = 0;
   u32 least_bytes = 1;
+  i32 peek_offset = -1;  // of AF_UNIX: where one who only looks begins; below 0: at what is next
   bool pass_credentials = false;
 
   [[nodiscard]] bool bit(u32 option) const { return bits >> option & 1; }
@@ -142,6 +143,8 @@ class Socket : public files::Inode {
   [[nodiscard]] u64 send_deadline() const;
   [[nodiscard]] u64 receive_deadline() const;
   virtual void taken_from(u64 charged_before);
+  // So many bytes were looked at, or taken: SO_PEEK_OFF follows, where it is used.
+  void move_peek_offset(u64 bytes, bool peek);
   // Of the queue. Precondition: there is one.
   void drop_first();
   // Whether it wants to know when datagrams came; notes that.
@@ -157,8 +160,9 @@ class Socket : public files::Inode {
   State state_ = State::kUnconnected;
   u8 shut_ = 0;
   bool closed_ = false;
-  bool accepted_ = true;  // or made otherwise
-  i32 error_ = 0;         // SO_ERROR
+  bool accepted_ = true;        // or made otherwise
+  bool may_be_marked_ = false;  // whether looking for a record with a byte out of band makes sense
+  i32 error_ = 0;               // SO_ERROR
   RecordQueue records_;
   Credentials peer_credentials_{0, ~u32{0}, ~u32{0}};
 

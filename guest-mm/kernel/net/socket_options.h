@@ -37,6 +37,7 @@ enum SocketOption : u32 {
   kProtocol = 38,
   kDomain = 39,
   kTellOverflow = 40,
+  kPeekOffset = 42,
   kCookie = 57,
   kReceiveTimeoutNew = 66,
   kSendTimeoutNew = 67,

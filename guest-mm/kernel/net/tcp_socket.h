@@ -71,7 +71,6 @@ class TcpSocket final : public InetSocket, public boost::intrusive::list_base_ho
   }
 
   bool ended_ = false;
-  bool may_be_marked_ = false;                 // whether looking for such a record makes sense
   bool connecting_ = false;                    // connect() was not waited for, and its end not told
   Ref<TcpSocket> wanted_;                      // the listener that it waits for; then it is connecting
   Ref<TcpSocket> end_;                         // and what will be the other side

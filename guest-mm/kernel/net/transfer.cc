@@ -36,6 +36,14 @@ UniquePtr<PassedFiles> copy_of(const PassedFiles& files) {
   return static_cast<bool>(message.files);
 }
 
+bool urgent_waits_behind(const Record& record) {
+  const Record* next = record.next;
+  while (next != nullptr && next->urgent != Record::Urgent::kWaits) {
+    next = next->next;
+  }
+  return next != nullptr;
+}
+
 }  // namespace
 
 // Who sent it is kept when somebody asked for it (SO_PASSCRED), or may still ask.
@@ -82,7 +90,11 @@ i64 Socket::send_stream(Sending& message) {
       }
       continue;
     }
-    const u64 bytes = std::min({message.data.left(), kPieceBytes, room / 2});
+    u64 bytes = std::min({message.data.left(), kPieceBytes, room / 2});
+    if (message.flags & kMessageOutOfBand && family == kFamilyUnix && bytes == message.data.left() &&
+        bytes > 1) [[unlikely]] {
+      --bytes;
+    }
     Record* const record = make_record(bytes);
     if (record == nullptr) {
       return done != 0 ? done : -kENOBUFS;
@@ -112,8 +124,19 @@ void Socket::drop_first() {
   taken_from(before);
 }
 
+void Socket::move_peek_offset(u64 bytes, bool peek) {
+  i32& offset = options.peek_offset;
+  if (offset < 0) [[likely]] {
+    return;
+  }
+  const i64 moved = peek ? offset + static_cast<i64>(bytes) : offset - static_cast<i64>(bytes);
+  offset = static_cast<i32>(std::clamp<i64>(moved, 0, INT32_MAX));
+}
+
 i64 Socket::receive_stream(Receiving& message) {
   const bool peek = message.flags & kMessagePeek;
+  const u64 skip_first = peek && options.peek_offset > 0 ? static_cast<u64>(options.peek_offset) : 0;
+  u64 skip = skip_first;
   const bool drop = family != kFamilyUnix && message.flags & kMessageTruncated;  // TCP counts and forgets
   const u64 wanted = message.data.left();
   const u64 enough =
@@ -150,12 +173,23 @@ i64 Socket::receive_stream(Receiving& message) {
         break;
       }
       looked_at = nullptr;
+      skip = skip_first;
       continue;
     }
     if (options.pass_credentials && done != 0 && record->sender != message.sender) {
       break;
     }
     const bool marked = record->urgent != Record::Urgent::kNo;
+    if (marked && record->taken == record->bytes) [[unlikely]] {  // of AF_UNIX, given before
+      if (done != 0 && !urgent_waits_behind(*record)) {
+        break;
+      }
+      looked_at = peek ? record : nullptr;
+      if (!peek) {
+        drop_first();
+      }
+      continue;
+    }
     if (marked && record->at_mark()) {
       if (done != 0) {
         break;
@@ -168,17 +202,24 @@ i64 Socket::receive_stream(Receiving& message) {
         continue;
       }
     }
-    const u64 left = record->bytes - record->taken;
+    if (skip >= record->bytes - record->taken) [[unlikely]] {
+      skip -= record->bytes - record->taken;
+      looked_at = record;
+      continue;
+    }
+    const u64 left = record->bytes - record->taken - skip;
     const u64 bytes = std::min(message.data.left(), marked && left > 1 ? left - 1 : left);
     if (drop) {
       message.data.skip(bytes);
-    } else if (!message.data.put(record->data() + record->taken, bytes)) {
+    } else if (!message.data.put(record->data() + record->taken + skip, bytes)) {
       return done != 0 ? static_cast<i64>(done) : -kEFAULT;
     }
     if (!give(*record, message)) {
       return done != 0 ? static_cast<i64>(done) : -kENOMEM;
     }
     done += bytes;
+    skip = 0;
+    move_peek_offset(bytes, peek);
     if (peek) {
       if (bytes < left) {
         break;
@@ -200,11 +241,20 @@ i64 Socket::receive_stream(Receiving& message) {
 
 i64 Socket::receive_record(Receiving& message) {
   const u64 deadline = receive_deadline();
+  const bool peek = message.flags & kMessagePeek;
+  Record* record = nullptr;
+  u64 skip = 0;
   for (;;) {  // an error comes before what is queued
     if (error_ != 0) {
       return take_error();
     }
-    if (records_.first() != nullptr) {
+    record = records_.first();
+    skip = peek && options.peek_offset > 0 ? static_cast<u64>(options.peek_offset) : 0;
+    while (record != nullptr && skip != 0 && skip >= record->bytes) [[unlikely]] {
+      skip -= record->bytes;
+      record = record->next;
+    }
+    if (record != nullptr) {
       break;
     }
     if (shut_ & kNoReceive) {
@@ -214,8 +264,6 @@ i64 Socket::receive_record(Receiving& message) {
       return error;
     }
   }
-  const bool peek = message.flags & kMessagePeek;
-  Record* record = records_.first();
   if (!give(*record, message)) {
     return -kENOMEM;
   }
@@ -228,9 +276,10 @@ i64 Socket::receive_record(Receiving& message) {
     record = records_.pop();
     taken_from(before);
   }
-  const u64 all = record->bytes;
+  const u64 all = record->bytes - skip;
   const u64 bytes = std::min(message.data.left(), all);
-  const bool copied = message.data.put(record->data(), bytes);
+  const bool copied = message.data.put(record->data() + skip, bytes);
+  move_peek_offset(peek ? bytes : all, peek);
   if (!peek) {
     free_record(record);
   }

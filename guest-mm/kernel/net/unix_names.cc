@@ -259,6 +259,7 @@ i64 UnixSocket::connect(const SocketAddress& address, u64 bytes, u32 flags) {
     join(*this, *end);
     end->name = listener.name;
     end->options = listener.options;
+    end->options.peek_offset = -1;
     peer_credentials_ = listener.peer_credentials_;
     listener.append_pending(end);
     return 0;

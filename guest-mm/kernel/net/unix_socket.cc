@@ -68,7 +68,11 @@ void UnixSocket::leave() {
   leave_names();
   if (UnixSocket* const other = unix_peer(); !datagrams() && other != nullptr && !other->closed_) {
     other->shut_ = kNoReceive | kNoSend;
-    if (records_.count() != 0) {
+    const Record* first = records_.first();
+    if (first != nullptr && first->urgent == Record::Urgent::kGiven) {
+      first = first->next;
+    }
+    if (first != nullptr) {
       other->error_ = kECONNRESET;
     }
     wake(other->queue);
@@ -123,6 +127,7 @@ u32 UnixSocket::poll() {
   events |= shut_ & kNoReceive ? kPollReadHangUp | kPollIn | kPollReadNormal : 0;
   events |= records_.count() != 0 || pending_ != 0 ? kPollIn | kPollReadNormal : 0;
   events |= !datagrams() && state_ == State::kUnconnected ? kPollHangUp : 0;
+  events |= may_be_marked_ && urgent_record() != nullptr ? kPollPriority : 0;
   const bool can_write = writable() && (!datagrams() || !peer || !unix_peer()->full_for(*this));
   return events | (can_write ? kPollOut | kPollWriteNormal | kPollWriteBand : 0);
 }
@@ -137,13 +142,16 @@ void UnixSocket::taken_from(u64 charged_before) {
 }
 
 i64 UnixSocket::receive(Receiving& message) {
-  if (message.flags & kMessageOutOfBand) {
-    return -kEOPNOTSUPP;
-  }
+  const bool out_of_band = message.flags & kMessageOutOfBand;
   if (type == Type::kStream) {
-    return state_ == State::kConnected ? receive_stream(message) : -kEINVAL;
+    return state_ != State::kConnected ? -kEINVAL
+           : out_of_band               ? receive_out_of_band(message)
+                                       : receive_stream(message);
   }
-  return type == Type::kSequential && state_ != State::kConnected ? -kENOTCONN : receive_record(message);
+  if (type == Type::kSequential && state_ != State::kConnected) {
+    return -kENOTCONN;
+  }
+  return out_of_band ? -kEOPNOTSUPP : receive_record(message);
 }
 
 i64 UnixSocket::send(Sending& message) {
@@ -154,6 +162,9 @@ i64 UnixSocket::send(Sending& message) {
     }
     return out_of_band ? -kEOPNOTSUPP : send_record(message);
   }
+  if (out_of_band && message.data.left() == 0) {
+    return -kEOPNOTSUPP;
+  }
   if (message.to != nullptr && message.to_bytes != 0) {
     return state_ == State::kConnected ? -kEISCONN : -kEOPNOTSUPP;
   }
@@ -163,7 +174,7 @@ i64 UnixSocket::send(Sending& message) {
   if (shut_ & kNoSend) {
     return broken(message);
   }
-  return out_of_band ? -kEOPNOTSUPP : send_stream(message);
+  return send_stream(message);
 }
 
 i64 UnixSocket::send_record(Sending& message) {

@@ -19,6 +19,7 @@ class UnixSocket final : public Socket, public boost::intrusive::set_base_hook<>
   i64 shut_down(u32 how) override;
   i64 send(Sending& message) override;
   i64 receive(Receiving& message) override;
+  i64 ioctl(u32 request, u64 argument) override;
   u32 poll() override;
   i64 own_address(SocketAddress& out) const override;
   i64 peer_address(SocketAddress& out) const override;
@@ -41,6 +42,10 @@ class UnixSocket final : public Socket, public boost::intrusive::set_base_hook<>
   [[nodiscard]] UnixSocket* unix_peer() const { return static_cast<UnixSocket*>(peer.get()); }
   [[nodiscard]] bool deaf() const override { return closed_ || shut_ & kNoReceive; }
   void leave() override;
+  void deliver(Socket& to, Record* record, Sending& message) override;
+  // The record of the byte out of band, which is a record of its own; null: there is none that waits.
+  Record* urgent_record();
+  i64 receive_out_of_band(Receiving& message);
   void taken_from(u64 charged_before) override;
   [[nodiscard]] bool writable() const;
   // Whether a datagram from `sender` has to wait.

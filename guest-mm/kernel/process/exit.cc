@@ -12,6 +12,7 @@
 #include "guest-mm/kernel/process/process.h"
 #include "guest-mm/kernel/process/process_groups.h"
 #include "guest-mm/kernel/process/process_space.h"
+#include "guest-mm/kernel/process/ptrace.h"
 #include "guest-mm/kernel/process/robust_list.h"
 #include "guest-mm/kernel/process/thread_group.h"
 #include "guest-mm/kernel/process/wait.h"
@@ -140,7 +141,7 @@ namespace {
 
 // Everything but what `self` is a part of ends on its way to user mode, or before its next sleep there.
 void doom_others(const Thread& self, Process& process) {
-  process.stop_signal = 0;
+  process.set_stop_signal(0);
   process.parked = 0;
   forget_stop(process);
   process.for_each_thread([&](Thread& thread) {
@@ -149,7 +150,7 @@ void doom_others(const Thread& self, Process& process) {
     }
     thread.signals.pending.set |= signal_bit(kSIGKILL);
     wake_for_signal(thread, kSIGKILL);
-    if (thread.state == ThreadState::kStopped) {
+    if (thread.state >= ThreadState::kStopped) {
       make_runnable(thread);
     }
   });
@@ -160,7 +161,7 @@ void report_stop(Process& process) {
   ++g_stopped_processes;
   process.stop_reported = false;
   process.continue_reported = true;
-  tell_of_stop(process, kCldStopped, process.stop_signal);
+  if (!seen_by_tracer_alone(process)) tell_of_stop(process, kCldStopped, process.stop_signal());
 }
 
 // The last thread of it ended.
@@ -196,6 +197,7 @@ void end_process(Process& process) {
   give_children_away(process);
   if (files::ThreadWatch* const watch = process.leader().watch; watch != nullptr) [[unlikely]] {
     watch->ended();
+    if (end_traced(process)) return;
   }
   const i32 signal = termination_signal(process.exit_status);
   process.unclaimed = parent_ignores_children(*process.parent) && process.exit_signal == kSIGCHLD;
@@ -211,7 +213,7 @@ void end_process(Process& process) {
 void leave_process(Thread& self, Process& process) {
   retarget_signals(self, ~self.signals.blocked);
   wake(process.thread_ended);
-  if (process.stop_signal != 0 && !process.stopped && process.parked == process.live_threads) {
+  if (process.stop_signal() != 0 && !process.stopped && process.parked == process.live_threads) {
     report_stop(process);
   }
 }
@@ -266,6 +268,7 @@ void exit_thread(i32 wait_status) {
   self.state = ThreadState::kEnded;
   if (self.watch != nullptr) [[unlikely]] {
     self.watch->ended();
+    end_tracing(self, wait_status);
   }
   if (--process.live_threads == 0) {
     end_process(process);
@@ -310,6 +313,7 @@ void go_on_as_leader(void (*entry)(void*)) {
   leader.signals.blocked = self.signals.blocked;
   leader.signals.saved_blocked = self.signals.saved_blocked;
   leader.signals.restore_saved = self.signals.restore_saved;
+  trace_leader_instead(self, leader);
   std::swap(leader.credentials, self.credentials);
   leader.scheduling = self.scheduling;
   leader.personality = self.personality;
@@ -330,14 +334,14 @@ void go_on_as_leader(void (*entry)(void*)) {
   NOPTE_PANIC("an ended thread runs");
 }
 
-void stop_process(i32 signal) {
-  Thread& self = current();
+bool begin_stop(i32 signal) {
+  const Thread& self = current();
   Process& process = *self.process;
   if (&process == init_process() || process.ending != Ending::kNo) {
-    return;  // nobody could make it go on; it ends
+    return false;  // nobody could make it go on; it ends
   }
-  process.stop_signal = signal;
-  process.parked = 0;
+  process.set_stop_signal(signal);
+  process.parked = parked_already(process);
   if (process.live_threads > 1) {
     process.for_each_thread([&](Thread& thread) {
       if (&thread != &self && thread.state != ThreadState::kEnded) {
@@ -345,15 +349,22 @@ void stop_process(i32 signal) {
       }
     });
   }
-  park_thread();
+  return true;
+}
+
+void stop_process(i32 signal) {
+  if (begin_stop(signal)) park_thread();
+}
+
+void count_as_parked(Process& process) {
+  if (++process.parked == process.live_threads && !process.stopped) {
+    report_stop(process);
+  }
 }
 
 void park_thread() {
   Thread& self = current();
-  Process& process = *self.process;
-  if (++process.parked == process.live_threads) {
-    report_stop(process);
-  }
+  count_as_parked(*self.process);
   self.state = ThreadState::kStopped;
   schedule();
   refresh_signals(self);
@@ -361,7 +372,7 @@ void park_thread() {
 
 void note_continued(Process& process) {
   const bool was_stopped = forget_stop(process);
-  process.stop_signal = 0;
+  process.set_stop_signal(0);
   process.parked = 0;
   process.for_each_thread([](Thread& thread) {
     if (thread.state == ThreadState::kStopped) {
@@ -373,6 +384,11 @@ void note_continued(Process& process) {
     process.continue_reported = false;
     tell_of_stop(process, kCldContinued, kSIGCONT);
   }
+}
+
+void tell_parent_of_end(Process& process) {
+  const i32 signal = termination_signal(process.exit_status);
+  tell_parent(process, code_of_end(process.exit_status), signal != 0 ? signal : process.exit_status >> 8);
 }
 
 i64 sys_exit(const SyscallArgs& args) { exit_thread(static_cast<i32>(args.a0 & 0xff) << 8); }

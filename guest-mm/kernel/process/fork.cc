@@ -10,6 +10,7 @@
 #include "guest-mm/kernel/process/clone_request.h"
 #include "guest-mm/kernel/process/process.h"
 #include "guest-mm/kernel/process/process_groups.h"
+#include "guest-mm/kernel/process/ptrace.h"
 #include "guest-mm/kernel/rights/credentials.h"
 #include "guest-mm/kernel/rights/user_share.h"
 #include "guest-mm/kernel/schedule/scheduling.h"
@@ -20,6 +21,8 @@
 namespace nopte::guest {
 
 namespace {
+
+// Those of these functions that are always inlined are a part of two clones: see there.
 
 // The child's first steps. The word that the parent wanted written lies in the child's memory, so that only
 // now, with its space active, it can be.
@@ -34,7 +37,7 @@ void child_starts(void* argument) {
   arch::return_to_user(*self.registers);
 }
 
-Result<void> give_space(Thread& child, Thread& parent, u64 flags) {
+[[gnu::always_inline]] inline Result<void> give_space(Thread& child, Thread& parent, u64 flags) {
   if ((flags & kCloneVm) != 0) {
     parent.space->retain();
     child.space = parent.space;
@@ -49,7 +52,7 @@ Result<void> give_space(Thread& child, Thread& parent, u64 flags) {
 }
 
 // Each half shared or copied; two copies are one. After an error what the child has, it holds.
-Result<void> give_files(Thread& child, Thread& parent, u64 flags) {
+[[gnu::always_inline]] inline Result<void> give_files(Thread& child, Thread& parent, u64 flags) {
   const bool same_table = (flags & kCloneFiles) != 0;
   const bool same_directories = (flags & kCloneFs) != 0;
   if (same_table) {
@@ -69,7 +72,8 @@ Result<void> give_files(Thread& child, Thread& parent, u64 flags) {
   return child.files != nullptr && child.directories != nullptr ? Result<void>{} : Fail(Status::kNoMemory);
 }
 
-void copy_thread(Thread& child, const Thread& parent, const CloneRequest& request) {
+[[gnu::always_inline]] inline void copy_thread(Thread& child, const Thread& parent,
+                                               const CloneRequest& request) {
   *child.registers = *parent.registers;
   child.registers->rax = 0;
   if (request.stack != 0) {
@@ -97,7 +101,7 @@ void copy_thread(Thread& child, const Thread& parent, const CloneRequest& reques
   child.clear_child_tid = (request.flags & kCloneChildCleartid) != 0 ? request.child_tid : 0;
 }
 
-Result<void> give_actions(Process& child, Process& parent, u64 flags) {
+[[gnu::always_inline]] inline Result<void> give_actions(Process& child, Process& parent, u64 flags) {
   if ((flags & kCloneSighand) != 0) {
     return share_signal_actions(child, parent);
   }
@@ -108,7 +112,7 @@ Result<void> give_actions(Process& child, Process& parent, u64 flags) {
   return {};
 }
 
-Result<void> give_limits(Process& child, const Process& parent) {
+[[gnu::always_inline]] inline Result<void> give_limits(Process& child, const Process& parent) {
   if (child.limits != parent.limits) {
     parent.limits->retain();
     std::exchange(child.limits, parent.limits)->release();
@@ -121,7 +125,8 @@ Result<void> give_limits(Process& child, const Process& parent) {
   return {};
 }
 
-void copy_process(Process& child, Process& parent, const CloneRequest& request) {
+[[gnu::always_inline]] inline void copy_process(Process& child, Process& parent,
+                                                const CloneRequest& request) {
   join_group(child, parent.pgid);
   child.sid = parent.sid;
   child.terminal = parent.terminal;
@@ -148,17 +153,21 @@ void copy_process(Process& child, Process& parent, const CloneRequest& request) 
   }
 }
 
-// Until the child execs or exits; earlier only when this thread is killed.
+// Until the child execs or exits; earlier only when this thread is killed: false.
+[[gnu::always_inline]] inline bool await_vfork_child(Thread& parent) {
+  while (parent.vfork_child != nullptr) {
+    if (block_on_killable(parent.vfork_event) == WakeReason::kSignal && parent.vfork_child != nullptr) {
+      std::exchange(parent.vfork_child, nullptr)->vfork_parent = nullptr;
+      return false;
+    }
+  }
+  return true;
+}
+
 void wait_for_vfork_child(Thread& parent, Thread& child) {
   parent.vfork_child = &child;
   child.vfork_parent = &parent;
-  while (parent.vfork_child != nullptr) {
-    if (block_on_killable(parent.vfork_event) == WakeReason::kSignal && parent.vfork_child != nullptr) {
-      parent.vfork_child = nullptr;
-      child.vfork_parent = nullptr;
-      return;
-    }
-  }
+  (void)await_vfork_child(parent);
 }
 
 // CLONE_PIDFD: a descriptor of the child, in the parent's table. Its number, or a negative errno.
@@ -181,7 +190,7 @@ i64 give_pidfd(Thread& child, Thread& parent, const CloneRequest& request) {
   return descriptor;
 }
 
-Result<Thread*> create(const CloneRequest& request) {
+[[gnu::always_inline]] inline Result<Thread*> create(const CloneRequest& request) {
   if ((request.flags & kCloneThread) != 0) {
     return create_thread(request.wanted_tid);
   }
@@ -205,6 +214,8 @@ void discard(Thread& child) {
   }
 }
 
+// Twice, so that who is not traced pays nothing.
+template <bool kOfTraced = false>
 i64 clone(const SyscallArgs& args, const CloneRequest& request) {
   const u64 flags = request.flags;
   Thread& parent = current();
@@ -255,6 +266,18 @@ i64 clone(const SyscallArgs& args, const CloneRequest& request) {
   }
   arch::prepare_context(child.context, child.stack_top, child_starts, &child);
   child.state = ThreadState::kSleeping;
+  if constexpr (kOfTraced) {
+    const i32 event = trace_child(child, request);
+    make_runnable(child);
+    const bool waits = (flags & kCloneVfork) != 0;
+    if (waits) {
+      parent.vfork_child = &child;
+      child.vfork_parent = &parent;
+    }
+    trace_clone(event, tid);
+    if (waits && await_vfork_child(parent)) trace_vfork_done(tid);
+    return tid;
+  }
   make_runnable(child);
   if ((flags & kCloneVfork) != 0) {
     wait_for_vfork_child(parent, child);
@@ -264,11 +287,14 @@ i64 clone(const SyscallArgs& args, const CloneRequest& request) {
 
 }  // namespace
 
-i64 sys_fork(const SyscallArgs& args) { return clone(args, {.exit_signal = kSIGCHLD}); }
+namespace {
+constexpr CloneRequest kFork{.exit_signal = kSIGCHLD},
+    kVfork{.flags = kCloneVm | kCloneVfork, .exit_signal = kSIGCHLD};
+}  // namespace
 
-i64 sys_vfork(const SyscallArgs& args) {
-  return clone(args, {.flags = kCloneVm | kCloneVfork, .exit_signal = kSIGCHLD});
-}
+i64 sys_fork(const SyscallArgs& args) { return clone(args, kFork); }
+
+i64 sys_vfork(const SyscallArgs& args) { return clone(args, kVfork); }
 
 i64 sys_clone(const SyscallArgs& args) { return clone(args, clone_request(args)); }
 
@@ -276,6 +302,26 @@ i64 sys_clone3(const SyscallArgs& args) {
   CloneRequest request;
   const i64 error = load_clone_request(args, request);
   return error != 0 ? error : clone(args, request);
+}
+
+SyscallHandler clone_of_traced(u64 number) {
+  constexpr u64 kCloneCall = 56, kForkCall = 57, kVforkCall = 58, kClone3Call = 435;
+  switch (number) {
+    case kCloneCall:
+      return [](const SyscallArgs& args) { return clone<true>(args, clone_request(args)); };
+    case kForkCall:
+      return [](const SyscallArgs& args) { return clone<true>(args, kFork); };
+    case kVforkCall:
+      return [](const SyscallArgs& args) { return clone<true>(args, kVfork); };
+    case kClone3Call:
+      return [](const SyscallArgs& args) {
+        CloneRequest request;
+        const i64 error = load_clone_request(args, request);
+        return error != 0 ? error : clone<true>(args, request);
+      };
+    default:
+      return nullptr;
+  }
 }
 
 // unshare(2): what threads and processes share here. Threads of one process keep their memory and signals

@@ -63,7 +63,7 @@ struct Process {
   WaitQueue child_event;  // a child ended, stopped or went on
   i32 exit_signal = kSIGCHLD;
   i32 exit_status = 0;   // as wait4 reports it: what the last thread, exit_group or a signal said
-  i32 stop_signal = 0;   // the threads are to stop, or have; 0: run
+  u32 attention = 0;     // what may concern each thread; 0: nothing does
   u32 parked = 0;        // how many have
   bool stopped = false;  // all have, and the parent was told
   bool stop_reported = true;
@@ -108,6 +108,12 @@ struct Process {
   ipc::Undo* semaphore_undos = nullptr;  // what the end of it undoes
 
   GroupSignals signals;
+
+  // In `attention`: the signal that the threads are to stop by, or have; 0: they run. And whether some of
+  // them have kByTracer.
+  static constexpr u32 kStopSignal = 0xff, kTracing = 0x100;
+  [[nodiscard]] i32 stop_signal() const { return static_cast<i32>(attention & kStopSignal); }
+  void set_stop_signal(i32 signal) { attention = (attention & ~kStopSignal) | static_cast<u32>(signal); }
 
   // Walks the threads, ended ones that were not released included.
   template <class Visit>

@@ -24,7 +24,12 @@ class ProcessFiles;  // guest-mm/kernel/files/files.h
 class ThreadWatch;   // guest-mm/kernel/files/events/pidfd.h
 }  // namespace files
 
-enum class ThreadState : u8 { kRunnable, kSleeping, kStopped, kEnded };
+// Thread::signal_ready. With any bit a thread calls deliver_signals() on its way to user mode; with
+// kByTracer, which one has from when it is traced until it passes there untraced, that is deliver_traced()'s
+// (ptrace.h).
+inline constexpr u8 kSignalReady = 1, kByTracer = 2;
+
+enum class ThreadState : u8 { kRunnable, kSleeping, kStopped, kTraced, kEnded };
 
 // A call with a deadline that a signal interrupted: what restart_syscall goes on with.
 struct Restart {
@@ -52,7 +57,7 @@ struct Thread {
   u8 memory_policy = 0;             // set_mempolicy: memory_policy.cc
   bool too_many_processes = false;  // it became a user's who has more than RLIMIT_NPROC: exec fails
   bool owns_futex_locks = false;    // somebody may wait for a word that it owns (futex_locks.h)
-  bool signal_ready = false;        // something waits for deliver_signals(): refresh_signals() keeps it true
+  u8 signal_ready = 0;              // what deliver_signals() is for: refresh_signals() keeps it true
 
   i32 tid = 0;
   char comm[16] = {};
@@ -76,7 +81,7 @@ struct Thread {
   u64 robust_list = 0;  // user address of the list's head (robust_list.h); 0: none
   Rseq rseq;
 
-  files::ThreadWatch* watch = nullptr;  // by pidfds; not owned
+  files::ThreadWatch* watch = nullptr;  // by pidfds and ptrace; not owned
 
   // What it used, until it last left the CPU (usage.h).
   static constexpr u64 kOutsideCalls = ~u64{0};
@@ -117,7 +122,7 @@ inline Thread& current() { return *g_current; }
 // The slice of the running thread is up; looked at on the way to user mode.
 extern bool g_resched;
 
-inline bool signal_pending() { return g_current->signal_ready && refresh_signals(*g_current); }
+inline bool signal_pending() { return g_current->signal_ready != 0 && refresh_signals(*g_current); }
 
 // Any thread, ended ones that nobody has waited for included.
 Thread* find_thread(i32 tid);

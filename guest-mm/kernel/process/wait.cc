@@ -8,6 +8,8 @@
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/process/process.h"
 #include "guest-mm/kernel/process/process_groups.h"
+#include "guest-mm/kernel/process/ptrace.h"
+#include "guest-mm/kernel/process/tracee.h"
 #include "guest-mm/kernel/rights/credentials.h"
 #include "guest-mm/kernel/signals/signal_frame.h"
 #include "guest-mm/kernel/syscall.h"
@@ -61,7 +63,7 @@ const Thread& maker_of(const Process& child) {
   return *first;
 }
 
-bool matches(const Process& child, const WaitRequest& request) {
+[[gnu::always_inline]] inline bool matches(const Process& child, const WaitRequest& request) {
   if ((request.options & kNoThread) != 0 && &maker_of(child) != &current()) [[unlikely]] {
     return false;
   }
@@ -113,7 +115,8 @@ ChildEvent ended_event(const Process& child) {
 }
 
 // The event that the child has to report, taken unless kLeaveIt. pid 0: none. Precondition: may_report().
-ChildEvent take_event(Process& child, const WaitRequest& request, ChildSpent& spent) {
+[[gnu::always_inline]] inline ChildEvent take_event(Process& child, const WaitRequest& request,
+                                                    ChildSpent& spent) {
   const u64 options = request.options;
   const bool leave = (options & kLeaveIt) != 0;
   if (child.ended()) {
@@ -129,9 +132,9 @@ ChildEvent take_event(Process& child, const WaitRequest& request, ChildSpent& sp
     child.stop_reported = !leave;
     if (request.tells_spent) spent = spent_with_children(child);
     return {.pid = child.pid,
-            .wait_status = child.stop_signal << 8 | kStoppedMark,
+            .wait_status = child.stop_signal() << 8 | kStoppedMark,
             .code = kCldStopped,
-            .status = child.stop_signal,
+            .status = child.stop_signal(),
             .uid = identity_of(child.leader()).user.real};
   }
   if ((options & kContinuedToo) != 0 && !child.continue_reported) {
@@ -155,10 +158,88 @@ Process* first_to_ask(Process& self, const WaitRequest& request) {
   return child != nullptr && child->parent == &self ? child : nullptr;
 }
 
+// The options with which a wait looks at each child: at those that live for what they report besides their
+// end, and as long as anybody is traced (look_for_tracees).
+constexpr u64 kOfTheLiving = kStoppedToo | kContinuedToo;
+constinit u64 g_thorough_waits = kOfTheLiving;
+
+// Of a tracee that ended and was no leader.
+ChildEvent ended_event(const Tracee& tracee) {
+  const i32 signal = tracee.status & 0x7f;
+  return {.pid = tracee.tid,
+          .wait_status = tracee.status,
+          .code = code_of_end(tracee.status),
+          .status = signal != 0 ? signal : tracee.status >> 8,
+          .uid = tracee.uid};
+}
+
+// What a tracee has to report to its tracer, taken unless kLeaveIt. pid 0: nothing.
+ChildEvent take_event(Tracee& tracee, const WaitRequest& request, ChildSpent& spent) {
+  const bool leave = (request.options & kLeaveIt) != 0;
+  if (tracee.ended || tracee.held) {
+    if ((request.options & kEnded) == 0) return {};
+    const ChildEvent event = tracee.ended ? ended_event(tracee) : ended_event(*tracee.thread()->process);
+    if (!leave) bury(tracee);
+    return event;
+  }
+  const Thread& thread = *tracee.thread();
+  if (thread.state != ThreadState::kTraced || !tracee.waitable || tracee.listening) return {};
+  tracee.waitable = leave;
+  if (request.tells_spent) spent = spent_with_children(*thread.process);
+  return {.pid = tracee.tid,
+          .wait_status = tracee.code << 8 | kStoppedMark,
+          .code = kCldTrapped,
+          .status = tracee.code,
+          .uid = identity_of(thread).user.real};
+}
+
+bool matches(const Tracee& tracee, const WaitRequest& request) {
+  if (request.which == Which::kPid) return tracee.tid == request.id;
+  const Thread* const thread = tracee.thread();
+  return request.which == Which::kAny || (thread != nullptr && thread->process->pgid == request.id);
+}
+
+// The same of all whom threads of the process trace; and whether it has children whom others do, that ended.
+[[gnu::cold, gnu::noinline]] bool look_at_tracees(Process& self, const WaitRequest& request,
+                                                  ChildEvent& event, ChildSpent& spent) {
+  bool any = false;
+  for_each_tracee([&](Tracee& tracee) {
+    if (event.pid != 0 || !matches(tracee, request)) return;
+    if (tracee.held && &parent_of_held(tracee) == &self) any = true;
+    const Thread& tracer = *tracee.tracer_thread();
+    if (tracer.process != &self || ((request.options & kNoThread) != 0 && &tracer != &current())) return;
+    any = any || !tracee.ended || (request.options & kEnded) != 0;
+    event = take_event(tracee, request, spent);
+  });
+  return any;
+}
+
+// look_for_event() that looks at everybody. Of its children that a process traces itself it hears no stops
+// but those that tracees report.
+[[gnu::noinline]] bool look_for_any_event(Process& self, const WaitRequest& request, ChildEvent& event,
+                                          ChildSpent& spent) {
+  bool any = false;
+  for (Process* child = first_to_ask(self, request); child != nullptr && event.pid == 0;) {
+    Process* const next = request.which == Which::kPid ? nullptr : child->next_sibling;
+    if (matches(*child, request) && may_report(*child, request.options)) {
+      any = true;
+      WaitRequest asked = request;
+      if (!child->ended() && seen_by_tracer_alone(*child)) asked.options &= ~kStoppedToo;
+      event = take_event(*child, asked, spent);
+    }
+    child = next;
+  }
+  if (event.pid == 0 && g_thorough_waits != kOfTheLiving) {
+    any = look_at_tracees(self, request, event, spent) || any;
+  }
+  return any;
+}
+
 // Whether a child may have an event that is asked for; `event` is that of the first one that has. Of those
 // that live one is enough where only ends are asked for, and a group knows whether it has one.
 bool look_for_event(Process& self, const WaitRequest& request, ChildEvent& event, ChildSpent& spent) {
-  const bool of_the_living = (request.options & (kStoppedToo | kContinuedToo)) != 0;
+  if ((request.options & g_thorough_waits) != 0) [[unlikely]]
+    return look_for_any_event(self, request, event, spent);
   bool any = false;
   for (Process* child = first_to_ask(self, request); child != nullptr;) {
     Process* const next = request.which == Which::kPid ? nullptr : child->next_sibling;
@@ -169,7 +250,7 @@ bool look_for_event(Process& self, const WaitRequest& request, ChildEvent& event
         break;
       }
     }
-    if (!of_the_living && (next == nullptr || !next->ended())) {
+    if (next == nullptr || !next->ended()) {
       if (request.which == Which::kGroup && !any) {
         any = any_of_group(request.id, [&](const Process& member) {
           return member.parent == &self && matches(member, request) && may_report(member, request.options);
@@ -199,7 +280,9 @@ i64 wait_for_child(const WaitRequest& request, ChildEvent& event, ChildSpent& sp
       return 0;
     }
     if (block_on(self.child_event) == WakeReason::kSignal) {
-      return -kERESTARTSYS;
+      // As Linux: a child that ended, or a stop, comes before the signal that tells of it.
+      (void)look_for_any_event(self, request, event, spent);
+      return event.pid != 0 ? 0 : -kERESTARTSYS;
     }
   }
 }
@@ -230,6 +313,8 @@ i64 write_rusage(u64 address, const ChildSpent& child) {
 }
 
 }  // namespace
+
+void look_for_tracees(bool look) { g_thorough_waits = look ? ~u64{0} : kOfTheLiving; }
 
 i64 sys_wait4(const SyscallArgs& args) {
   constexpr u64 kKnown = kNoHang | kStoppedToo | kContinuedToo | kNoThread | kAnyClone | kCloneOnly;

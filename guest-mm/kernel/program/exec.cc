@@ -14,6 +14,7 @@
 #include "guest-mm/kernel/log.h"
 #include "guest-mm/kernel/process/process.h"
 #include "guest-mm/kernel/process/process_space.h"
+#include "guest-mm/kernel/process/ptrace.h"
 #include "guest-mm/kernel/process/robust_list.h"
 #include "guest-mm/kernel/process/thread_group.h"
 #include "guest-mm/kernel/process/wait.h"
@@ -115,6 +116,7 @@ void become(Thread& self, NewImage& image) {
 void leader_goes_on(void* argument) {
   finish_switch();
   UserRegisters& registers = *static_cast<Thread*>(argument)->registers;
+  trace_exec_of_leader(registers);
   leave_kernel(registers);
   arch::return_to_user(registers);
 }

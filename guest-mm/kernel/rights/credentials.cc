@@ -6,6 +6,7 @@
 
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/process/ptrace.h"
 
 namespace nopte::guest {
 
@@ -108,7 +109,8 @@ constexpr u32 kSetUser = 04000, kSetGroup = 02000, kGroupExecute = 010;
 bool sets_identity(const Identity& old, const ExecOwner& file) {
   return (file.mode & (kSetUser | kSetGroup)) != 0 && !old.no_new_privileges &&
          ((file.mode & kSetUser) != 0 ||
-          (file.mode & (kSetGroup | kGroupExecute)) == (kSetGroup | kGroupExecute));
+          (file.mode & (kSetGroup | kGroupExecute)) == (kSetGroup | kGroupExecute)) &&
+         (old.has(Capability::kSetuid) || tracer_allows_identity());
 }
 
 ExecIdentity identity_after_exec(const Identity& old, const ExecOwner& file) {

@@ -4,6 +4,7 @@
 
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/process/ptrace.h"
 #include "guest-mm/kernel/program/core_dump.h"
 #include "guest-mm/kernel/rights/credentials.h"
 #include "guest-mm/kernel/syscall.h"
@@ -146,16 +147,26 @@ void SeccompFilter::release() {
 
 bool seccomp_allows(const SyscallArgs& args, i64& answer) {
   const Identity& who = identity();
-  const UserRegisters& registers = args.registers;
+  UserRegisters& registers = args.registers;
   if (who.seccomp == Seccomp::kStrict) {
     if (!allowed_strictly(registers.orig_rax)) exit_thread(kSIGKILL);
     return true;
   }
-  const CallData data{.number = static_cast<i32>(registers.orig_rax),
-                      .machine = kThisMachine,
-                      .instruction_pointer = registers.rip,
-                      .arguments = {args.a0, args.a1, args.a2, args.a3, args.a4, args.a5}};
-  const u32 told = who.filter->decide(data);
+  CallData data{.number = static_cast<i32>(registers.orig_rax),
+                .machine = kThisMachine,
+                .instruction_pointer = registers.rip,
+                .arguments = {args.a0, args.a1, args.a2, args.a3, args.a4, args.a5}};
+  u32 told = who.filter->decide(data);
+  if ((told & kAction) == kTrace && trace_seccomp(told & kData)) [[unlikely]] {
+    // As Linux: what the tracer makes of the call is asked about again, but for the tracer.
+    answer = static_cast<i64>(registers.rax);
+    data.number = static_cast<i32>(registers.orig_rax);
+    if (data.number < 0) return false;
+    const UserRegisters& r = registers;
+    for (u64 i = 0; const u64 now : {r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9}) data.arguments[i++] = now;
+    told = who.filter->decide(data);
+    if ((told & kAction) == kTrace) return true;
+  }
   answer = -kENOSYS;
   switch (told & kAction) {
     case kAllow:

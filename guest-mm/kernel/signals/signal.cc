@@ -7,6 +7,7 @@
 #include "guest-mm/core/heap.h"
 #include "guest-mm/kernel/process/process.h"
 #include "guest-mm/kernel/process/process_groups.h"
+#include "guest-mm/kernel/process/ptrace.h"
 #include "guest-mm/kernel/process/wait.h"
 #include "guest-mm/kernel/signals/signal_queue.h"
 
@@ -25,7 +26,7 @@ constexpr SignalSet kStopOrGoOn = kStops | signal_bit(kSIGCONT) | signal_bit(kSI
 
 bool ignored(const Thread& target, i32 signal) {
   // A blocked signal stays pending whatever its action: the action may change before it is unblocked.
-  if (((target.signals.blocked | target.signals.awaited) & signal_bit(signal)) != 0) {
+  if (((target.signals.blocked | target.signals.heard) & signal_bit(signal)) != 0) {
     return false;
   }
   const u64 handler = (*target.process->signals.actions)[signal].handler;
@@ -49,8 +50,8 @@ void flush(Process& process, SignalSet set) {
   if ((signal_bit(signal) & kStopOrGoOn) != 0) [[unlikely]] {
     if ((kStops & signal_bit(signal)) == 0) {
       flush(process, kStops);
-      if (process.stop_signal != 0) {
-        note_continued(process);
+      if (process.attention != 0) {
+        resume_for_signal(process, signal);
       }
     } else {
       flush(process, signal_bit(kSIGCONT));
@@ -70,7 +71,7 @@ Thread* taker(Process& process, i32 signal) {
   }
   Thread* found = nullptr;
   process.for_each_thread([&](Thread& thread) {
-    if (takes(thread, signal) && (found == nullptr || found->signal_ready)) {
+    if (takes(thread, signal) && (found == nullptr || found->signal_ready != 0)) {
       found = &thread;
     }
   });
@@ -138,8 +139,7 @@ void drop_signal_actions(Process& process) {
 }
 
 void wake_for_signal(Thread& thread, i32 signal) {
-  refresh_signals(thread);
-  if (thread.signal_ready && thread.state == ThreadState::kSleeping &&
+  if (refresh_signals(thread) && thread.state == ThreadState::kSleeping &&
       (thread.interruptible || (thread.killable && signal == kSIGKILL))) {
     make_runnable(thread);
   }
@@ -207,15 +207,31 @@ void force_signal(i32 signal, const SignalInfo& info) {
   signals.pending.set |= signal_bit(signal);
   signals.pending.plain |= signal_bit(signal);
   signals.pending.info[signal - 1] = info;
-  self.signal_ready = true;
+  self.signal_ready |= kSignalReady;
 }
 
 void forget_signal(Process& process, i32 signal) { flush(process, signal_bit(signal)); }
 
+// Apart: threads that are to stop, and traced ones.
+[[gnu::cold, gnu::noinline]] static bool refresh_attentive(Thread& thread, bool ready) {
+  ready = ready || must_stop(thread);
+  thread.signal_ready = (thread.signal_ready & kByTracer) | (ready ? kSignalReady : 0);
+  return ready;
+}
+
 bool refresh_signals(Thread& thread) {
   const SignalSet pending = thread.signals.pending.set | thread.process->signals.pending.set;
-  thread.signal_ready = (pending & ~thread.signals.blocked) != 0 || thread.process->stop_signal != 0;
-  return thread.signal_ready;
+  const bool ready = (pending & ~thread.signals.blocked) != 0;
+  if (thread.process->attention != 0) [[unlikely]]
+    return refresh_attentive(thread, ready);
+  thread.signal_ready = ready ? kSignalReady : 0;
+  return ready;
+}
+
+bool kill_pending() {
+  const Process& process = *g_current->process;
+  return process.ending != Ending::kNo ||
+         ((g_current->signals.pending.set | process.signals.pending.set) & signal_bit(kSIGKILL)) != 0;
 }
 
 void retarget_signals(const Thread& thread, SignalSet refused) {
@@ -243,10 +259,10 @@ void set_blocked_signals(Thread& thread, SignalSet blocked) {
   const Process& process = *thread.process;
   const SignalSet before = thread.signals.blocked;
   thread.signals.blocked = blocked & ~kUnblockable;
-  if ((thread.signals.pending.set | process.signals.pending.set) != 0) [[unlikely]] {
+  if ((thread.signals.pending.set | process.signals.pending.set | process.attention) != 0) [[unlikely]] {
     return settle_blocked(thread, thread.signals.blocked & ~before);
   }
-  thread.signal_ready = process.stop_signal != 0;
+  thread.signal_ready = 0;
 }
 
 }  // namespace nopte::guest

@@ -58,7 +58,8 @@ inline constexpr SignalSet kUnblockable = signal_bit(kSIGKILL) | signal_bit(kSIG
 inline constexpr i32 kSiUser = 0, kSiKernel = 0x80, kSiQueue = -1, kSiTimer = -2, kSiTkill = -6;
 inline constexpr i32 kSegvMaperr = 1, kSegvAccerr = 2, kBusAdraln = 1, kBusAdrerr = 2;
 inline constexpr i32 kFpeIntdiv = 1, kFpeFltinv = 7, kIllIllopn = 2, kTrapBrkpt = 1, kTrapTrace = 2;
-inline constexpr i32 kCldExited = 1, kCldKilled = 2, kCldDumped = 3, kCldStopped = 5, kCldContinued = 6;
+inline constexpr i32 kCldExited = 1, kCldKilled = 2, kCldDumped = 3, kCldTrapped = 4, kCldStopped = 5,
+                     kCldContinued = 6;
 
 // What SIGCHLD and waitid say of such a wait status.
 constexpr i32 code_of_end(i32 wait_status) {
@@ -115,7 +116,7 @@ struct PendingSignals {
 struct ThreadSignals {
   PendingSignals pending;
   SignalSet blocked = 0;
-  SignalSet awaited = 0;        // blocked ones that a sleeping rt_sigtimedwait took out of `blocked`
+  SignalSet heard = 0;  // not to vanish though they are ignored: who waits for them, or traces, hears them
   SignalSet saved_blocked = 0;  // rt_sigsuspend, ppoll: what to go back to after the handler
   bool restore_saved = false;
   AlternateStack alternate;
@@ -180,8 +181,14 @@ void set_blocked_signals(Thread& thread, SignalSet blocked);
 // something to do, which is the answer. What another thread took meanwhile may be counted still;
 // signal_pending() looks again.
 bool refresh_signals(Thread& thread);
+// Whether the running thread is to end, whatever it handles or blocks.
+bool kill_pending();
 // Another thread of the process takes those of its pending signals that this thread takes no more.
 void retarget_signals(const Thread& thread, SignalSet refused);
+// Does what the running thread's action for the signal says; true: a handler is entered.
+bool act_on_signal(UserRegisters& registers, i32 signal, const SignalInfo& info);
+// Nothing more is to be delivered: a call that was interrupted goes on, the mask is what it was.
+void finish_delivery(UserRegisters& registers);
 // What a thread that sleeps does for a signal that it does not block.
 void wake_for_signal(Thread& thread, i32 signal);
 

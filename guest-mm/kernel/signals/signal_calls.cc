@@ -207,10 +207,11 @@ i64 sys_rt_sigtimedwait(const SyscallArgs& args) {
       return signal;
     }
     // Unblocked while asleep, so that their arrival wakes us.
-    signals.awaited = signals.blocked & set;
+    const SignalSet awaited = signals.blocked & set;
+    signals.heard |= awaited;
     set_blocked_signals(self, signals.blocked & ~set);
     const WakeReason reason = sleep_until(deadline_ns);
-    const SignalSet awaited = std::exchange(signals.awaited, 0);
+    if ((self.signal_ready & kByTracer) == 0) signals.heard = 0;
     set_blocked_signals(self, signals.blocked | awaited);
     if (((signals.pending.set | shared.set) & set) == 0) {
       if (reason == WakeReason::kTimeout) {

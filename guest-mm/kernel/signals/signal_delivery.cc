@@ -4,6 +4,7 @@
 
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/process/ptrace.h"
 #include "guest-mm/kernel/process/wait.h"
 #include "guest-mm/kernel/program/core_dump.h"
 #include "guest-mm/kernel/signals/signal_frame.h"
@@ -51,7 +52,8 @@ i32 next_signal(SignalSet ready) {
 }
 
 // A system call that a signal interrupted: called again, or EINTR. `action` is null when no handler runs.
-void settle_interrupted_call(UserRegisters& registers, const SignalAction* action) {
+[[gnu::always_inline]] inline void settle_interrupted_call(UserRegisters& registers,
+                                                           const SignalAction* action) {
   if (registers.orig_rax == kNotASyscall) {
     return;
   }
@@ -75,7 +77,7 @@ void settle_interrupted_call(UserRegisters& registers, const SignalAction* actio
 }
 
 // The XSAVE image and its end mark at a user address.
-Result<void> write_fpu_frame(Thread& self, Gva at) {
+[[gnu::always_inline]] inline Result<void> write_fpu_frame(Thread& self, Gva at) {
   arch::save_fpu(self.fpu);
   const FpuSoftwareBytes software{.magic1 = kFpuMagic1,
                                   .extended_bytes = kFpuFrameBytes + sizeof(kFpuMagic2),
@@ -89,7 +91,8 @@ Result<void> write_fpu_frame(Thread& self, Gva at) {
   return arch::copy_to_user(at, self.fpu.bytes, kFpuFrameBytes + sizeof(kFpuMagic2));
 }
 
-void fill_machine_context(UserMachineContext& out, const UserRegisters& r, const Thread& self, u64 fpu) {
+[[gnu::always_inline]] inline void fill_machine_context(UserMachineContext& out, const UserRegisters& r,
+                                                        const Thread& self, u64 fpu) {
   out = {.r8 = r.r8,
          .r9 = r.r9,
          .r10 = r.r10,
@@ -121,8 +124,9 @@ void fill_machine_context(UserMachineContext& out, const UserRegisters& r, const
 }
 
 // Builds the frame and points the registers at the handler. False: the stack cannot be written.
-bool enter_handler(UserRegisters& registers, i32 signal, const SignalAction& action, const SignalInfo& info,
-                   SignalSet blocked_before) {
+[[gnu::always_inline]] inline bool enter_handler(UserRegisters& registers, i32 signal,
+                                                 const SignalAction& action, const SignalInfo& info,
+                                                 SignalSet blocked_before) {
   Thread& self = current();
   AlternateStack& alternate = self.signals.alternate;
   u64 top = registers.rsp - kRedZoneBytes;
@@ -167,7 +171,7 @@ bool enter_handler(UserRegisters& registers, i32 signal, const SignalAction& act
   return true;
 }
 
-void handle_one(UserRegisters& registers, i32 signal, const SignalInfo& info) {
+[[gnu::always_inline]] inline void handle_one(UserRegisters& registers, i32 signal, const SignalInfo& info) {
   Thread& self = current();
   ThreadSignals& signals = self.signals;
   SignalAction& action_slot = (*self.process->signals.actions)[signal];
@@ -254,16 +258,19 @@ void deliver_signals(UserRegisters& registers) {
   Thread& self = current();
   ThreadSignals& signals = self.signals;
   GroupSignals& group = self.process->signals;
-  while (self.signal_ready) {
+  if (self.signal_ready != kSignalReady) [[unlikely]]
+    return deliver_traced(registers);
+  do {
     const bool mine = (signals.pending.set & ~signals.blocked) != 0;
     PendingSignals& from = mine ? signals.pending : group.pending;
     const SignalSet ready = from.set & ~signals.blocked;
     if (ready == 0) [[unlikely]] {
-      // Another thread took what there was, or they stop together.
-      if (self.process->stop_signal != 0) {
+      // Another thread took what there was, or they stop together, and one is traced from then on.
+      if (self.process->stop_signal() != 0) {
         park_thread();
       }
       refresh_signals(self);
+      if (self.signal_ready != 0) return deliver_signals(registers);
       continue;
     }
     const i32 signal = next_signal(ready);
@@ -284,17 +291,63 @@ void deliver_signals(UserRegisters& registers) {
       case DefaultAction::kStop:
         if (signal == kSIGSTOP || !orphaned_group(self.process->pgid)) {
           stop_process(signal);
+          if (self.signal_ready != 0) return deliver_signals(registers);
         }
         break;
       case DefaultAction::kEnd:
         exit_process(signal | leave_core(signal, registers));
     }
-  }
+  } while (self.signal_ready == kSignalReady);
   settle_interrupted_call(registers, nullptr);
   if (signals.restore_saved) {
     signals.restore_saved = false;
     set_blocked_signals(self, signals.saved_blocked);
   }
+}
+
+// The same for one signal of a traced thread; apart, so that deliver_signals() stays one function.
+bool act_on_signal(UserRegisters& registers, i32 signal, const SignalInfo& info) {
+  Thread& self = current();
+  const u64 handler = (*self.process->signals.actions)[signal].handler;
+  if (handler > SignalAction::kIgnore) {
+    handle_one(registers, signal, info);
+    return true;
+  }
+  if (handler == SignalAction::kIgnore ||
+      (self.process->unkillable && (signal_bit(signal) & kUnblockable) == 0)) {
+    return false;
+  }
+  switch (default_action(signal)) {
+    case DefaultAction::kIgnore:
+      break;
+    case DefaultAction::kStop:
+      if (signal == kSIGSTOP || !orphaned_group(self.process->pgid)) begin_stop(signal);
+      break;
+    case DefaultAction::kEnd:
+      const i32 status = signal | leave_core(signal, registers);
+      trace_exit(status);
+      exit_process(status);
+  }
+  return false;
+}
+
+void finish_delivery(UserRegisters& registers) {
+  ThreadSignals& signals = current().signals;
+  settle_interrupted_call(registers, nullptr);
+  if (std::exchange(signals.restore_saved, false)) set_blocked_signals(current(), signals.saved_blocked);
+}
+
+SignalInfo info_from(const UserSigInfo& told) {
+  const i32 signal = told.signal;
+  // Where the fields of the kind lie in it.
+  const UserSigInfo kind = user_info(signal, {.code = told.code, .pid = 0, .value = ~u64{0}});
+  SignalInfo info{.code = told.code, .error = told.error};
+  const bool value_first = kind.words[0] != 0;
+  info.value = value_first ? told.words[0] : told.words[1];
+  const u64 ids = value_first ? told.words[1] : told.words[0];
+  info.pid = static_cast<i32>(ids & 0xffff'ffff);
+  info.uid = static_cast<u32>(ids >> 32);
+  return info;
 }
 
 i64 sys_rt_sigreturn(const SyscallArgs& args) {

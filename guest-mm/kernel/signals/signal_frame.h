@@ -31,6 +31,8 @@ inline constexpr bool arch::kEveryByteIsTold<UserSigInfo> = true;  // by its wor
 
 // As a program sees it.
 UserSigInfo user_info(i32 signal, const SignalInfo& info);
+// And back, of what user_info() tells.
+SignalInfo info_from(const UserSigInfo& told);
 
 // struct sigcontext_64.
 struct UserMachineContext {

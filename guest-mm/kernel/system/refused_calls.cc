@@ -11,14 +11,6 @@
 
 namespace nopte::guest {
 
-// Nobody may trace.
-i64 sys_ptrace(const SyscallArgs& args) {
-  constexpr u64 kTraceMe = 0;
-  return args.a0 != kTraceMe && find_thread(static_cast<i32>(args.a1)) == nullptr
-             ? -kESRCH
-             : not_built(args, "any kind", -kEPERM);
-}
-
 // There is one of each namespace, and no file that means it.
 i64 sys_setns(const SyscallArgs& args) {
   return files::current_files().table.get(static_cast<u32>(args.a0)) == nullptr

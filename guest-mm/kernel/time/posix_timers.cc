@@ -181,7 +181,7 @@ void set(PosixTimer& timer, u64 expires, u64 interval) {
   withdraw(timer);
   timer.overruns = timer.last_overruns = 0;
   timer.expires = expires;
-  timer.interval = expires != 0 ? interval : 0;
+  timer.interval = expires != 0 || timer.id < 0 ? interval : 0;  // setitimer's stays
   if (expires != 0) {
     arm(timer);
   }
@@ -238,9 +238,10 @@ bool set_cpu_alarm(Process& process, CpuAlarm which, const TimerSetting& setting
   const auto id = static_cast<i32>(which);
   PosixTimer* timer = find(process, id);
   if (timer == nullptr) {
-    timer = setting.value_ns != 0 ? add(process, id, kProcessCpu) : nullptr;
+    const bool wanted = setting.value_ns != 0 || setting.interval_ns != 0;
+    timer = wanted ? add(process, id, kProcessCpu) : nullptr;
     if (timer == nullptr) {
-      return setting.value_ns == 0;
+      return !wanted;
     }
     timer->signal = which == CpuAlarm::kVirtual ? kSIGVTALRM : kSIGPROF;
     if (which == CpuAlarm::kVirtual) split_processor_time();

@@ -162,12 +162,24 @@ u64 remaining_alarm_ns(const Process& process) {
 
 void set_alarm(Process& process, u64 value_ns, u64 interval_ns) {
   timer_stop(process.alarm);
-  process.alarm.interval_ns = interval_ns;
+  process.alarm.interval_ns = value_ns != 0 ? interval_ns : 0;
   if (value_ns != 0) {
     process.alarm.fire = alarm_fires;
     process.alarm.process = &process;
     timer_start(process.alarm, deadline_in(value_ns));
   }
+}
+
+CpuAlarm cpu_alarm_of(u64 which) { return which == 1 ? CpuAlarm::kVirtual : CpuAlarm::kProfiling; }
+
+// What the program's one is now: 0 to 2, as setitimer counts them.
+IntervalTimer interval_timer(u64 which) {
+  const Process& self = current_process();
+  if (which == 0) {
+    return {to_timeval(self.alarm.interval_ns), to_timeval(remaining_alarm_ns(self))};
+  }
+  const TimerSetting now = cpu_alarm(self, cpu_alarm_of(which));
+  return {to_timeval(now.interval_ns), to_timeval(now.value_ns)};
 }
 
 }  // namespace
@@ -278,18 +290,11 @@ i64 sys_alarm(const SyscallArgs& args) {
 }
 
 i64 sys_getitimer(const SyscallArgs& args) {
-  const Process& self = current_process();
   const u64 which = args.a0 & 0xffff'ffff;
   if (which > 2) {
     return -kEINVAL;
   }
-  IntervalTimer timer;
-  if (which != 0) {
-    const TimerSetting now = cpu_alarm(self, which == 1 ? CpuAlarm::kVirtual : CpuAlarm::kProfiling);
-    timer = {to_timeval(now.interval_ns), to_timeval(now.value_ns)};
-  } else {
-    timer = {to_timeval(self.alarm.interval_ns), to_timeval(remaining_alarm_ns(self))};
-  }
+  const IntervalTimer timer = interval_timer(which);
   return arch::copy_to_user(Gva{args.a1}, &timer, sizeof(timer)) ? 0 : -kEFAULT;
 }
 
@@ -302,20 +307,15 @@ i64 sys_setitimer(const SyscallArgs& args) {
   if (which > 2 || !valid(timer.interval) || !valid(timer.value)) {
     return -kEINVAL;
   }
-  if (args.a2 != 0) {
-    SyscallArgs old = args;
-    old.a1 = args.a2;
-    if (const i64 error = sys_getitimer(old); error != 0) {
-      return error;
-    }
+  const IntervalTimer before = interval_timer(which);
+  if (which == 0) {
+    set_alarm(current_process(), to_ns(timer.value), to_ns(timer.interval));
+  } else if (!set_cpu_alarm(current_process(), cpu_alarm_of(which),
+                            {.interval_ns = to_ns(timer.interval), .value_ns = to_ns(timer.value)})) {
+    return -kENOMEM;
   }
-  if (which != 0) {
-    const CpuAlarm alarm = which == 1 ? CpuAlarm::kVirtual : CpuAlarm::kProfiling;
-    const TimerSetting setting{.interval_ns = to_ns(timer.interval), .value_ns = to_ns(timer.value)};
-    return set_cpu_alarm(current_process(), alarm, setting) ? 0 : -kENOMEM;
-  }
-  set_alarm(current_process(), to_ns(timer.value), to_ns(timer.interval));
-  return 0;
+  // The new one holds whether or not the old one has a place.
+  return args.a2 == 0 || arch::copy_to_user(Gva{args.a2}, &before, sizeof before) ? 0 : -kEFAULT;
 }
 
 // struct tms, in clock ticks of 10 ms.

@@ -1,6 +1,7 @@
 // io_setup, io_submit, io_getevents, io_cancel, io_destroy. Prints the same on Linux.
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -249,6 +250,21 @@ void many() {
     }
     CHECK(WTERMSIG(ended_with(child)) == SIGKILL);
     CHECK(lseek(file, 0, SEEK_END) == 0 && close(file) == 0 && close(ends[0]) == 0 && close(ends[1]) == 0);
+  });
+  check("a handled signal between two requests", [] {
+    const int file = open("both", O_RDWR | O_CREAT, 0644);
+    int ends[2];
+    CHECK(file >= 0 && pipe(ends) == 0);
+    static volatile sig_atomic_t handled = 0;
+    CHECK(signal(SIGUSR1, [](int) { handled = handled + 1; }) != SIG_ERR);
+    CHECK(fcntl(ends[0], F_SETOWN, getpid()) == 0 && fcntl(ends[0], F_SETSIG, SIGUSR1) == 0);
+    CHECK(fcntl(ends[0], F_SETFL, O_ASYNC) == 0);
+    const aio_context_t context = make_context();
+    iocb signals = request_for(IOCB_CMD_PWRITE, ends[1], "x", 1);
+    iocb writes = request_for(IOCB_CMD_PWRITE, file, "x", 1);
+    iocb* both[] = {&signals, &writes};
+    CHECK(io_submit(context, 2, both) == 2 && handled == 1 && lseek(file, 0, SEEK_END) == 1);
+    CHECK(io_destroy(context) == 0 && close(file) == 0 && close(ends[0]) == 0 && close(ends[1]) == 0);
   });
 }
 

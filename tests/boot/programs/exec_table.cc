@@ -196,6 +196,19 @@ void memory_of_segments() {
   row("zeros to the page's end", [](File& f) { peek(f, kData + 2 * kPage - 1); });
   row("zeros in another page", [](File& f) { peek(f, kData + 3 * kPage - 1); });
   row("nothing behind that", [](File& f) { peek(f, kData + 3 * kPage); });
+  // Memory that ends in the page of the file's last bytes.
+  const auto ends_there = [](const char* name, uint64_t zeros, uint64_t address) {
+    row(name, [&](File& f) {
+      f.second().p_memsz = f.second().p_filesz + zeros;
+      peek(f, address);
+    });
+  };
+  ends_there("bytes of the file, before zeros in their page alone", 100, kData + 2 * kPage - 1001);
+  ends_there("zeros in their page alone", 100, kData + 2 * kPage - 901);
+  ends_there("zeros from there to the page's end", 100, kData + 2 * kPage - 900);
+  ends_there("zeros behind one byte of them", 1, kData + 2 * kPage - 1);
+  ends_there("nothing behind that page", 100, kData + 2 * kPage);
+  ends_there("the file, where there are none", 0, kData + 2 * kPage - 1000);
   row("zeros of many pages", [](File& f) {
     f.second().p_memsz = 300 * kPage;
     peek(f, kData + 300 * kPage - 1);

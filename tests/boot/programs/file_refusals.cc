@@ -1,5 +1,9 @@
 // What calls on files refuse, and what their flags do. The same on Linux.
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 
 #include "tests/boot/programs/file_checks.h"
@@ -190,6 +194,45 @@ void transfers_with_flags() {
   CHECK(unlink("file") == 0);
 }
 
+// What knows RWF_NOWAIT, and what it says then.
+void transfers_that_may_not_wait() {
+  const auto read_from = [](int file) {
+    char buffer[16];
+    const iovec vector = {buffer, 8};
+    errno = 0;
+    const ssize_t got = preadv2(file, &vector, 1, -1, RWF_NOWAIT);
+    CHECK((fcntl(file, F_GETFL) & O_NONBLOCK) == 0);
+    return got < 0 ? -errno : got;
+  };
+  const auto write_to = [](int file) {
+    char buffer[8] = {1};
+    const iovec vector = {buffer, 8};
+    errno = 0;
+    const ssize_t got = pwritev2(file, &vector, 1, -1, RWF_NOWAIT);
+    return got < 0 ? -errno : got;
+  };
+  int ends[2], pair[2];
+  CHECK(pipe(ends) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+  CHECK(read_from(ends[0]) == -EAGAIN && write_to(ends[1]) == 8 && read_from(ends[0]) == 8);
+  CHECK(read_from(pair[0]) == -EAGAIN && write_to(pair[1]) == 8 && read_from(pair[0]) == 8);
+  const int counter = eventfd(0, 0), timer = timerfd_create(CLOCK_MONOTONIC, 0), watcher = inotify_init();
+  CHECK(read_from(counter) == -EAGAIN && write_to(counter) == -EOPNOTSUPP && read_from(timer) == -EAGAIN);
+  CHECK(read_from(watcher) == -EOPNOTSUPP);
+  CHECK(mkfifo("fifo", 0600) == 0);
+  const int fifo = opened("fifo", O_RDWR), terminal = opened("/dev/ptmx", O_RDWR | O_NOCTTY);
+  CHECK(read_from(fifo) == -EOPNOTSUPP && write_to(fifo) == -EOPNOTSUPP);
+  CHECK(read_from(terminal) == -EOPNOTSUPP && write_to(terminal) == -EOPNOTSUPP);
+  const int null = opened("/dev/null", O_RDWR), zero = opened("/dev/zero", O_RDWR),
+            full = opened("/dev/full", O_RDWR), random = opened("/dev/urandom", O_RDONLY);
+  CHECK(read_from(null) == 0 && write_to(null) == 8 && read_from(zero) == 8 && read_from(random) == 8);
+  CHECK(read_from(full) == -EOPNOTSUPP);
+  for (const int one : {ends[0], ends[1], pair[0], pair[1], counter, timer, watcher, fifo, terminal, null,
+                        zero, full, random}) {
+    CHECK(close(one) == 0);
+  }
+  CHECK(unlink("fifo") == 0);
+}
+
 }  // namespace
 
 int main() {
@@ -201,5 +244,6 @@ int main() {
   check("not everything is synchronised", not_everything_is_synchronised);
   check("vectors are looked at first", vectors_are_looked_at_first);
   check("transfers with flags", transfers_with_flags);
+  check("transfers that may not wait", transfers_that_may_not_wait);
   return finish();
 }

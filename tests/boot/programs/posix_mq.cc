@@ -1,11 +1,13 @@
 // POSIX message queues.
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/netlink.h>
 #include <mqueue.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -243,6 +245,55 @@ void notifications() {
     CHECK_ERRNO(mq_notify(1, nullptr), EBADF);
     CHECK(mq_close(queue) == 0);
     CHECK(mq_unlink(kName) == 0);
+  });
+  // What the C library's SIGEV_THREAD asks of the kernel.
+  check("notify: cookies", [] {
+    const auto ask = [](mqd_t queue, const void* cookie, int socket) {
+      sigevent event = {};
+      event.sigev_notify = SIGEV_THREAD;
+      event.sigev_signo = socket;
+      event.sigev_value.sival_ptr = const_cast<void*>(cookie);
+      return syscall(SYS_mq_notify, queue, &event);
+    };
+    const auto ended = [](int socket, const char* cookie) {
+      char got[64];
+      sockaddr_nl from = {};
+      socklen_t length = sizeof from;
+      const ssize_t bytes =
+          recvfrom(socket, got, sizeof got, MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from), &length);
+      if (bytes < 0) return errno == EAGAIN ? 0 : -1;
+      CHECK(bytes == 32 && memcmp(got, cookie, 31) == 0 && from.nl_family == AF_NETLINK && from.nl_pid == 0);
+      return static_cast<int>(got[31]);
+    };
+    constexpr int kWoken = 1, kRemoved = 2;  // linux/mqueue.h, which does not go with mqueue.h
+    char cookie[32] = "what nobody but its giver knows";
+    const mqd_t queue = make();
+    const int told = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0);
+    const int other = socket(AF_UNIX, SOCK_DGRAM, 0);
+    CHECK(told >= 0 && other >= 0);
+    CHECK_ERRNO(ask(queue, cookie, -1), EBADF);
+    CHECK_ERRNO(ask(queue, cookie, static_cast<int>(queue)), ENOTSOCK);
+    CHECK_ERRNO(ask(queue, cookie, other), EINVAL);
+    CHECK_ERRNO(ask(queue, nullptr, -1), EFAULT);
+    CHECK_ERRNO(ask(-1, cookie, other), EINVAL);
+    CHECK_ERRNO(ask(-1, cookie, told), EBADF);
+    CHECK(ask(queue, cookie, told) == 0);
+    CHECK_ERRNO(ask(queue, cookie, told), EBUSY);
+    CHECK(ended(told, cookie) == 0);
+    CHECK(mq_send(queue, "one", 3, 0) == 0 && ended(told, cookie) == kWoken);
+    receive(queue);
+    CHECK(mq_send(queue, "two", 3, 0) == 0 && ended(told, cookie) == 0);
+    receive(queue);
+    CHECK(ask(queue, cookie, told) == 0 && mq_notify(queue, nullptr) == 0);
+    CHECK(ended(told, cookie) == kRemoved);
+    CHECK(ask(queue, cookie, told) == 0 && mq_close(queue) == 0);
+    CHECK(ended(told, cookie) == kRemoved);
+    CHECK(mq_unlink(kName) == 0);
+    // The socket is closed before it is told.
+    const mqd_t second = make();
+    CHECK(ask(second, cookie, told) == 0 && close(told) == 0);
+    CHECK(mq_send(second, "three", 5, 0) == 0 && mq_notify(second, nullptr) == 0);
+    CHECK(mq_close(second) == 0 && mq_unlink(kName) == 0 && close(other) == 0);
   });
 }
 

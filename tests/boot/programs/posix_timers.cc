@@ -120,6 +120,30 @@ void cpu_alarms() {
   print("which", syscall(SYS_getitimer, -1, kNowhere));
 }
 
+// What is kept of those that are not armed, and of one whose predecessor has no place.
+void alarms_without_value() {
+  const auto show = [](__itimer_which which) {
+    itimerval now;
+    CHECK(getitimer(which, &now) == 0);
+    printf(" %ld.%06ld%s", now.it_interval.tv_sec, now.it_interval.tv_usec,
+           now.it_value.tv_sec + now.it_value.tv_usec != 0 ? " armed" : "");
+  };
+  for (const __itimer_which which : {ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF}) {
+    const itimerval off = {}, interval = {{10, 20}, {0, 0}}, both = {{10, 20}, {100, 0}};
+    printf("timer %d:", which);
+    CHECK(setitimer(which, &interval, nullptr) == 0);
+    show(which);
+    CHECK_ERRNO(syscall(SYS_setitimer, which, &both, 8), EFAULT);
+    show(which);
+    itimerval old;
+    CHECK(setitimer(which, &interval, &old) == 0 && old.it_interval.tv_sec == 10);
+    show(which);
+    CHECK(setitimer(which, &off, nullptr) == 0);
+    show(which);
+    printf("\n");
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -131,5 +155,6 @@ int main() {
   check("process time", [] { fires(CLOCK_PROCESS_CPUTIME_ID, SIGUSR2, 0); });
   check("thread time", [] { fires(CLOCK_THREAD_CPUTIME_ID, SIGRTMIN + 3, 0); });
   check("cpu_alarms", cpu_alarms);
+  check("alarms without a value", alarms_without_value);
   return finish();
 }

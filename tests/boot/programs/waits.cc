@@ -19,6 +19,23 @@ void waits() {
     CHECK(waitpid(999'999, nullptr, 0) == -1 && errno == ECHILD);
     CHECK(waitpid(-1, nullptr, 0x1234'0000) == -1 && errno == EINVAL);
   });
+  check("wait_before_the_signal", [] {
+    static volatile int handled = 0;
+    struct sigaction action;
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = [](int) { handled = handled + 1; };
+    CHECK(sigaction(SIGCHLD, &action, nullptr) == 0);
+    const pid_t parent = getpid();
+    const pid_t child = fork();
+    if (child == 0) {
+      await_state(parent, 'S');
+      _exit(3);
+    }
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 3);
+    CHECK(handled == 1);
+    signal(SIGCHLD, SIG_DFL);
+  });
   check("wait_nohang", [] {
     int ends[2];
     CHECK(pipe(ends) == 0);

@@ -46,7 +46,12 @@ struct Model {
   std::map<u64, ModelPage> pages;
   Gva brk{};
   Usage unasked{};
+  u32 forks = 0;  // that came before what is mapped now, as kVmaFork counts them
 
+  // A page of new memory without a file; what may be written tells of forks.
+  [[nodiscard]] ModelPage anonymous(Perm perm, u32 flags) const {
+    return {perm, Sharing::kPrivate, ObjectId::kNone, 0, flags | (perm.write() ? forks : 0), unasked};
+  }
   [[nodiscard]] bool any(u64 first, u64 count) const {
     const auto it = pages.lower_bound(first);
     return it != pages.end() && it->first < first + count;

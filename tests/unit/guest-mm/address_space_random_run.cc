@@ -27,7 +27,8 @@ void RandomRun::map(Entry& entry) {
   const auto got = entry.space->map(request);
   const bool injected = failure_happened();
   const u64 wanted = bytes_to_pages(request.bytes);
-  ModelPage page{request.perm, request.sharing, ObjectId::kNone, 0, request.flags, entry.model.unasked};
+  ModelPage page = entry.model.anonymous(request.perm, request.flags);
+  if (request.sharing == Sharing::kShared) page.sharing = Sharing::kShared, page.flags = request.flags;
   if (file)
     page = {request.perm,  request.sharing,    request.object->id(), request.offset_bytes >> kPageShift,
             request.flags, entry.model.unasked};
@@ -204,9 +205,7 @@ void RandomRun::brk(Entry& entry) {
     const auto above = entry.model.pages.lower_bound(old_end);
     const bool below_stack = above != entry.model.pages.end() && (above->second.flags & kVmaGrowsDown) != 0;
     granted = !entry.model.any(old_end, new_end + (below_stack ? kStackGuardPages : 1) - old_end);
-    if (granted)
-      add(after, old_end, new_end - old_end,
-          {kPermRW, Sharing::kPrivate, ObjectId::kNone, 0, 0, after.unasked});
+    if (granted) add(after, old_end, new_end - old_end, after.anonymous(kPermRW, 0));
   }
   if (injected && got == before) granted = false;
   EXPECT_EQ(got, granted ? wanted : before);
@@ -229,12 +228,12 @@ void RandomRun::stack(Entry& entry) {
                                   .perm = kPermRW,
                                   .placement = Placement::kFixed,
                                   .flags = flags}));
-    add(model, kStack - 1, 1, {kPermRW, Sharing::kPrivate, ObjectId::kNone, 0, flags, model.unasked});
+    add(model, kStack - 1, 1, model.anonymous(kPermRW, flags));
     const u64 obstacle = kStack - 2 - below(600);
     const Perm p = chance(80) ? kPermR : kPermNone;
     EXPECT_TRUE(entry.space->map(
         {.hint = address(obstacle), .bytes = kPageBytes, .perm = p, .placement = Placement::kFixed}));
-    add(model, obstacle, 1, {p, Sharing::kPrivate, ObjectId::kNone, 0, 0, model.unasked});
+    add(model, obstacle, 1, model.anonymous(p, 0));
   }
   const u64 va = kStack - 1 - below(chance(10) ? 3000 : 400);
   asked_ = chance(10);
@@ -312,6 +311,7 @@ void RandomRun::life() {
     Model copy = spaces_[parent].model;
     std::erase_if(copy.pages, [](const auto& page) { return (page.second.flags & kVmaDontFork) != 0; });
     for (auto& [number, page] : copy.pages) page.flags &= ~kVmaLockFlags;
+    copy.forks = (copy.forks + kVmaFork) & kVmaForkMask;
     spaces_.push_back({std::move(*child), std::move(copy)});
     EXPECT_EQ(spaces_.back().space->brk(), spaces_.back().model.brk);
   }

@@ -275,11 +275,17 @@ TEST_F(VmaAgainTest, ACloneAndAMoveDoWhatTheirPagesAre) {
   for (u64 page = 0; page < 1600; page += 2) ASSERT_TRUE(touch(kA + pages_to_bytes(page)));
   for (u64 i = 0; i < 600; ++i)
     ASSERT_EQ(map(space, kA + (u64{1} << 32) + i * 2 * kPageBytes, 1), Status::kOk);
+  // Tables of few entries, more than are copied.
+  ASSERT_EQ(map(space, kA + (u64{1} << 33), 20 * 512), Status::kOk);
+  for (u64 page = 0; page < 20 * 512; page += 512)
+    ASSERT_TRUE(touch(kA + (u64{1} << 33) + pages_to_bytes(page)));
   stop_.requested = true;
   const u64 checks = stop_.checks;
   ASSERT_EQ(call(Call::space_clone, {space}).status, Status::kOk);
-  EXPECT_EQ(stop_.meter.most_of(work::Unit::kRegion), 601u);
-  EXPECT_EQ(stop_.meter.most_of(work::Unit::kPage), 0u);
+  EXPECT_EQ(stop_.meter.most_of(work::Unit::kRegion), 602u);
+  EXPECT_EQ(stop_.meter.most_of(work::Unit::kPage), 8u);
+  // Of the 16 that are copied three are above the leaves' tables.
+  EXPECT_EQ(stop_.meter.most_of(work::Unit::kTable), 16u - 3);
   EXPECT_LE(stop_.meter.most_of(work::Unit::kNode), 4u);
   ASSERT_EQ(
       call(Call::region_move, {space, kA.value(), 1600, (kA + (u64{1} << 34) + kPageBytes).value()}).status,

@@ -1,5 +1,6 @@
 // The register form of every call is the inverse of its decoding, and ids do not lose high bits.
 #include <absl/container/btree_set.h>
+#include <absl/strings/string_view.h>
 #include <gtest/gtest.h>
 
 #include "pvops/abi/hypercalls.h"
@@ -16,6 +17,20 @@ TEST(Abi, NumbersAreUnique) {
   ++calls;
 #include "pvops/abi/hypercalls.def"
   EXPECT_EQ(numbers.size(), calls);
+}
+
+TEST(Abi, FeatureBitsAreUnique) {
+  absl::btree_set<u64> bits;
+  absl::btree_set<absl::string_view> names;
+  unsigned features = 0;
+#define NOPTE_FEATURE(bit, constant, name, meaning) \
+  static_assert((bit) < 64);                        \
+  bits.insert(constant);                            \
+  names.insert(name);                               \
+  ++features;
+#include "pvops/abi/features.def"
+  EXPECT_EQ(bits.size(), features);
+  EXPECT_EQ(names.size(), features);
 }
 
 TEST(Abi, RegionMapRoundTrip) {

@@ -26,7 +26,7 @@ struct TestList : RegionList {};
 class RandomRun : test::RandomRegions {
  public:
   RandomRun(u64 seed, test::Histogram& histogram) : RandomRegions(seed, kObjects), histogram_(histogram) {
-    tree_.set_space(SpaceId{1});
+    tree_->set_space(SpaceId{1});
   }
 
   void operations(u64 count) {
@@ -35,7 +35,7 @@ class RandomRun : test::RandomRegions {
       if (done % 64 == 0) compare();
     }
     compare();
-    tree_.clear();
+    tree_->clear();
     model_.clear();
     compare();
   }
@@ -72,7 +72,7 @@ class RandomRun : test::RandomRegions {
       histogram_.add(name, "dropped");
       return false;
     }
-    tree_.commit(*plan);
+    tree_->commit(*plan);
     return true;
   }
 
@@ -111,19 +111,19 @@ class RandomRun : test::RandomRegions {
       case 1: {
         const RegionSpec s = spec();
         const u32 tag = chance(90) ? 0 : 1;
-        auto plan = tree_.prepare_insert(s, tag, list_of(s));
+        auto plan = tree_->prepare_insert(s, tag, list_of(s));
         const Status expected = !valid(s) ? Status::kInvalid : any(s.range) ? Status::kOverlap : Status::kOk;
         if (finish("insert", plan, expected)) add(s, tag);
         break;
       }
       case 2: {
         const RegionSpec s = spec();
-        auto plan = tree_.prepare_replace(s, 0, list_of(s));
+        auto plan = tree_->prepare_replace(s, 0, list_of(s));
         if (plan && chance(5)) {
           histogram_.add("replace", "only unmap");
           nodes_.allow_all();
           plan->only_unmap();
-          tree_.commit(*plan);
+          tree_->commit(*plan);
           erase(s.range);
           break;
         }
@@ -135,7 +135,7 @@ class RandomRun : test::RandomRegions {
       }
       case 3: {
         const VaRange r = range();
-        auto plan = tree_.prepare_unmap(r);
+        auto plan = tree_->prepare_unmap(r);
         if (plan) {
           EXPECT_EQ(plan->changes(), any(r));
         }
@@ -147,7 +147,7 @@ class RandomRun : test::RandomRegions {
         VaRange r = range();
         if (chance(70)) r = existing(r);
         const Perm p = perm();
-        auto plan = tree_.prepare_protect(r, p);
+        auto plan = tree_->prepare_protect(r, p);
         const Status expected = !valid(r) ? Status::kInvalid : all(r) ? Status::kOk : Status::kNoRegion;
         if (finish("protect", plan, expected)) {
           for (u64 i = 0; i < r.pages(); ++i) model_[first_of(r) + i].perm = p;
@@ -158,7 +158,7 @@ class RandomRun : test::RandomRegions {
         VaRange r = range();
         if (chance(80)) r = existing(r);
         const Gva to = chance(95) ? at(below(kPages)) : any_address();
-        auto plan = tree_.prepare_move(r, to);
+        auto plan = tree_->prepare_move(r, to);
         Status expected = Status::kOk;
         if (!valid(r) || !to.page_aligned() || !kBounds.contains(to) || kBounds.end - to < r.bytes()) {
           expected = Status::kInvalid;
@@ -185,7 +185,7 @@ class RandomRun : test::RandomRegions {
         }
         const UsageChange change = use();
         const u64 most = chance(80) ? ~u64{0} : 1 + below(3);
-        auto plan = tree_.prepare_use(r, change, most);
+        auto plan = tree_->prepare_use(r, change, most);
         if (plan) {
           EXPECT_EQ(plan->range(), up_to(r, most));
           EXPECT_EQ(plan->changes(), changed_by(plan->range(), change));
@@ -216,7 +216,7 @@ class RandomRun : test::RandomRegions {
   void mark(VaRange r) {
     const u32 mask = 1 + below(3);
     const u32 bits = below(4) & mask;
-    auto plan = tree_.prepare_mark(r, mask, bits);
+    auto plan = tree_->prepare_mark(r, mask, bits);
     if (plan) {
       bool changed = false;
       for_each(r, [&](const ModelPage& page) { changed |= (page.tag & mask) != bits; });
@@ -260,7 +260,7 @@ class RandomRun : test::RandomRegions {
   void find() {
     const Gva va = chance(98) ? kBounds.begin + below(kBounds.bytes()) : any_address();
     // Some who ask keep what they remember through whatever happens to the tree.
-    const auto found = chance(75) ? tree_.find(va, hints_[below(hints_.size())]) : tree_.find(va);
+    const auto found = chance(75) ? tree_->find(va, hints_[below(hints_.size())]) : tree_->find(va);
     const auto page = model_.find((va - kBounds.begin) >> kPageShift);
     const bool expected = kBounds.contains(va) && page != model_.end();
     ASSERT_EQ(found.has_value(), expected);
@@ -283,7 +283,7 @@ class RandomRun : test::RandomRegions {
       const VaRange r = VaRange::of_pages(at(i), count);
       if (within.contains(r) && r.begin.page() % align == 0 && !any(r)) expected = i;
     }
-    const auto got = tree_.find_gap(within, count, align * kPageBytes);
+    const auto got = tree_->find_gap(within, count, align * kPageBytes);
     histogram_.add("find_gap", got ? Status::kOk : got.error());
     ASSERT_EQ(got.has_value(), expected.has_value());
     if (got) {
@@ -291,31 +291,37 @@ class RandomRun : test::RandomRegions {
     }
   }
 
+  // The copy is the tree from here on: what it is made of is searched, changed and rebalanced.
   void copy() {
-    GapIndex gaps;
-    RegionTree other{kBounds, nodes_, &gaps};
+    auto gaps = std::make_unique<GapIndex>();
+    auto other = std::make_unique<RegionTree>(kBounds, nodes_, gaps.get());
+    other->set_space(SpaceId{1});
     const bool starve = chance(50);
     if (starve) {
       nodes_.allow(below(4));
     } else {
       nodes_.allow_all();
     }
-    const auto copied = other.copy_from(tree_, [](const RegionNode&) { return true; });
+    const auto copied = other->copy_from(*tree_);
     nodes_.allow_all();
     histogram_.add("copy", copied ? Status::kOk : copied.error());
-    EXPECT_TRUE(other.consistent());
+    EXPECT_TRUE(other->consistent());
+    EXPECT_TRUE(tree_->consistent());
     if (copied) {
-      EXPECT_EQ(listed(other), listed(tree_));
+      EXPECT_EQ(listed(*other), listed(*tree_));
+      tree_ = std::move(other);  // the old one goes before the gaps that it is indexed by
+      gaps_ = std::move(gaps);
+      hints_ = {};
     } else {
       EXPECT_TRUE(starve);
-      EXPECT_EQ(other.regions(), 0u);
+      EXPECT_EQ(other->regions(), 0u);
     }
   }
 
   void compare() {
-    ASSERT_TRUE(tree_.consistent());
-    ASSERT_EQ(listed(tree_), listed(model_));
-    ASSERT_EQ(nodes_.live(), tree_.regions());
+    ASSERT_TRUE(tree_->consistent());
+    ASSERT_EQ(listed(*tree_), listed(model_));
+    ASSERT_EQ(nodes_.live(), tree_->regions());
     // Reverse map: every object reports exactly the pages that the model shows it at.
     for (u32 object = 1; object <= lists_.size(); ++object) {
       const u64 first = below(64);
@@ -338,8 +344,8 @@ class RandomRun : test::RandomRegions {
   test::Histogram& histogram_;
   std::array<TestList, kObjects> lists_;
   test::CountingNodes nodes_;
-  GapIndex gaps_;
-  RegionTree tree_{kBounds, nodes_, &gaps_};
+  std::unique_ptr<GapIndex> gaps_ = std::make_unique<GapIndex>();
+  std::unique_ptr<RegionTree> tree_ = std::make_unique<RegionTree>(kBounds, nodes_, gaps_.get());
   std::array<RegionHint, 3> hints_;
   Model model_;
 };

@@ -6,67 +6,10 @@
 #include <vector>
 
 #include "pvops/mm_ops.h"
-#include "tests/support/counting_nodes.h"
+#include "tests/unit/pvops/region_tree_fixture.h"
 
 namespace nopte {
 namespace {
-
-constexpr VaRange kBounds{Gva{0x10000}, Gva{0x10000 + (1 << 20)}};
-constexpr Gva page(u64 index) { return kBounds.begin + pages_to_bytes(index); }
-constexpr VaRange pages(u64 first, u64 count) { return VaRange::of_pages(page(first), count); }
-constexpr RegionSpec anonymous(u64 first, u64 count, Perm perm = kPermRW) {
-  return {.range = pages(first, count), .perm = perm};
-}
-
-struct TestList : RegionList {
-  void emptied() override { ++emptied_calls; }
-  int emptied_calls = 0;
-};
-
-class RegionTreeTest : public testing::Test {
- protected:
-  void insert(const RegionSpec& spec, u32 tag = 0, RegionList* list = nullptr) {
-    auto plan = tree.prepare_insert(spec, tag, list);
-    ASSERT_TRUE(plan);
-    tree.commit(*plan);
-    check();
-  }
-  void unmap(VaRange range) {
-    auto plan = tree.prepare_unmap(range);
-    ASSERT_TRUE(plan);
-    tree.commit(*plan);
-    check();
-  }
-  void protect(VaRange range, Perm perm) {
-    auto plan = tree.prepare_protect(range, perm);
-    ASSERT_TRUE(plan);
-    tree.commit(*plan);
-    check();
-  }
-  void use(VaRange range, UsageChange change) {
-    auto plan = tree.prepare_use(range, change);
-    ASSERT_TRUE(plan);
-    tree.commit(*plan);
-    check();
-  }
-  void check() {
-    EXPECT_TRUE(tree.consistent());
-    EXPECT_EQ(nodes.live(), tree.regions());
-  }
-  std::vector<RegionSpec> list() const {
-    std::vector<RegionSpec> specs;
-    for (const RegionNode* node = tree.first(); node != nullptr; node = tree.next(*node)) {
-      specs.push_back(node->spec);
-    }
-    return specs;
-  }
-  using Specs = std::vector<RegionSpec>;
-
-  TestList file;
-  test::CountingNodes nodes;
-  GapIndex gaps;
-  RegionTree tree{kBounds, nodes, &gaps};
-};
 
 TEST_F(RegionTreeTest, FindsNothingInAnEmptyTree) {
   EXPECT_FALSE(tree.find(page(0)));
@@ -298,22 +241,6 @@ TEST_F(RegionTreeTest, GapSearchIsFirstFitFromTheTop) {
   EXPECT_FALSE(tree.find_gap(kBounds, 0));
   RegionTree plain{kBounds, nodes, nullptr};
   EXPECT_EQ(plain.find_gap(kBounds, 1).error(), Status::kUnsupported);
-}
-
-TEST_F(RegionTreeTest, CopyIsEqualAndLinkedToTheObjects) {
-  insert(anonymous(0, 3));
-  insert({.range = pages(5, 2), .perm = kPermR, .object = ObjectId{1}}, 7, &file);
-  GapIndex other_gaps;
-  RegionTree other{kBounds, nodes, &other_gaps};
-  ASSERT_TRUE(other.copy_from(tree, [](const RegionNode&) { return true; }));
-  EXPECT_TRUE(other.consistent());
-  EXPECT_EQ(other.regions(), 2u);
-  EXPECT_EQ(other.last()->tag, 7u);
-  tree.clear();
-  EXPECT_EQ(file.emptied_calls, 0);
-  other.clear();
-  EXPECT_EQ(file.emptied_calls, 1);
-  EXPECT_EQ(nodes.live(), 0u);
 }
 
 TEST_F(RegionTreeTest, FailedAllocationsAndDroppedPlansLeaveTheTreeAsItWas) {

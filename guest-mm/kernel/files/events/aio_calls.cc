@@ -284,7 +284,7 @@ i64 sys_io_submit(const SyscallArgs& args) {
       return i != 0 ? static_cast<i64>(i) : error;
     }
     give_way();
-    if (signal_pending()) {
+    if (kill_pending()) {
       return static_cast<i64>(i + 1);
     }
   }

@@ -2,6 +2,7 @@
 
 #include "guest-mm/kernel/files/proc/text_builder.h"
 #include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/process/ptrace.h"
 #include "guest-mm/kernel/schedule/scheduler.h"
 
 namespace nopte::guest::files {
@@ -14,11 +15,16 @@ ThreadWatch::~ThreadWatch() {
   }
 }
 
+Ref<ThreadWatch> ThreadWatch::of(Thread& thread) {
+  return thread.watch != nullptr ? Ref<ThreadWatch>(thread.watch) : make_counted<ThreadWatch>(thread);
+}
+
 void ThreadWatch::ended() { wake(changed); }
 
 void ThreadWatch::released() {
   thread_ = nullptr;
   wake(changed);
+  if (tracee != nullptr) forget_tracee(*this);  // may be the last that holds this
 }
 
 Pidfd::Pidfd(const Ref<ThreadWatch>& watch, Of of, u32 flags)
@@ -39,9 +45,8 @@ void Pidfd::add_info(TextBuilder& out) const {
 }
 
 Ref<File> make_pidfd(Thread& thread, Pidfd::Of of, u32 flags) {
-  Ref<ThreadWatch> watch =
-      thread.watch != nullptr ? Ref<ThreadWatch>(thread.watch) : make_counted<ThreadWatch>(thread);
-  return watch ? Ref<File>(make_counted<Pidfd>(std::move(watch), of, flags)) : Ref<File>();
+  const Ref<ThreadWatch> watch = ThreadWatch::of(thread);
+  return watch ? Ref<File>(make_counted<Pidfd>(watch, of, flags)) : Ref<File>();
 }
 
 }  // namespace nopte::guest::files

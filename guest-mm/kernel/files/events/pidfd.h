@@ -1,7 +1,8 @@
 // Descriptors of processes and threads: pidfd_open(2), CLONE_PIDFD (kernel/pid.c, fs/pidfs.c of 6.12).
 //
 // All descriptors of one thread share a watch, which that thread knows while there is one; a process is
-// watched through its leader. Neither owns the other: whoever goes first tells.
+// watched through its leader. Neither owns the other: whoever goes first tells. Who traces or is traced is
+// known to it, too (process/tracee.h).
 #pragma once
 
 #include "guest-mm/kernel/files/inode.h"
@@ -9,6 +10,7 @@
 
 namespace nopte::guest {
 struct Thread;
+struct Tracee;
 }  // namespace nopte::guest
 
 namespace nopte::guest::files {
@@ -16,6 +18,8 @@ namespace nopte::guest::files {
 class ThreadWatch final : public Inode {
  public:
   explicit ThreadWatch(Thread& watched);
+  // The thread's. Null: no memory.
+  static Ref<ThreadWatch> of(Thread& thread);
 
   [[nodiscard]] u64 device_of_file_system() const override { return kPidfdDevice; }
   ErrnoOr<Ref<File>> open(u32) override { return ErrnoFail(kENXIO); }
@@ -26,6 +30,8 @@ class ThreadWatch final : public Inode {
   void released();
 
   WaitQueue changed;
+  Tracee* tracee = nullptr;   // the thread as a tracee
+  Tracee* tracees = nullptr;  // whom it traces; owned
 
  private:
   ~ThreadWatch() override;

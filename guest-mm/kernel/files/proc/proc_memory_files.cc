@@ -2,6 +2,7 @@
 #include "guest-mm/kernel/files/proc/proc_inodes.h"
 #include "guest-mm/kernel/files/proc/proc_texts.h"
 #include "guest-mm/kernel/files/user_memory.h"
+#include "guest-mm/kernel/memory/forced_access.h"
 #include "guest-mm/kernel/memory/space_memory.h"
 #include "guest-mm/kernel/rights/credentials.h"
 
@@ -35,7 +36,7 @@ class ContentsFile final : public MemoryFile {
   using MemoryFile::MemoryFile;
   i64 read(IoBuffer to, u64 bytes, u64 offset) override {
     return by_page(bytes, offset, [&](AddressSpace& space, char* page, Gva at, u64 piece, u64 done) -> i64 {
-      if (!forced(space, at, kPermR, [&] { return read_space(space, page, at, piece); })) return -kEIO;
+      if (!force_access(space, at, kPermR, [&] { return read_space(space, page, at, piece); })) return -kEIO;
       return taken(to.after(done).put(page, piece));
     });
   }
@@ -44,7 +45,7 @@ class ContentsFile final : public MemoryFile {
         by_page(bytes, offset, [&](AddressSpace& space, char* page, Gva at, u64 piece, u64 so_far) -> i64 {
           const IoBuffer::Copied copied = from.after(so_far).get(page, piece);
           if (copied.bytes == 0) return to_errno(copied.status);
-          if (!forced(space, at, kPermRW, [&] { return write_space(space, at, page, copied.bytes); })) {
+          if (!force_access(space, at, kPermRW, [&] { return write_space(space, at, page, copied.bytes); })) {
             return -kEIO;
           }
           return static_cast<i64>(copied.bytes);
@@ -56,22 +57,6 @@ class ContentsFile final : public MemoryFile {
  private:
   static i64 taken(const IoBuffer::Copied& copied) {
     return copied.bytes != 0 ? static_cast<i64>(copied.bytes) : to_errno(copied.status);
-  }
-  static bool forced(AddressSpace& space, Gva at, Perm needed, FunctionRef<Result<void>()> access) {
-    if (access()) return true;
-    const auto vma = space.find(at);
-    const bool private_or_read = needed == kPermR || (vma && vma->sharing == Sharing::kPrivate);
-    if (!vma || !private_or_read || (vma->flags & kVmaGuard) != 0 ||
-        (vma->flags & kVmaNoWrite & (needed.write() ? ~0u : 0u)) != 0) {
-      return false;
-    }
-    const VaRange page = VaRange::of_pages(at.page_base(), 1);
-    if (!space.protect(page, vma->perm | needed)) return false;
-    const bool done = access().has_value();
-    if (!space.protect(page, vma->perm)) {
-      static_cast<void>(space.unmap(page));  // rather than leave it with rights that nobody gave
-    }
-    return done;
   }
   i64 by_page(u64 bytes, u64 offset, FunctionRef<i64(AddressSpace&, char*, Gva, u64, u64)> one) {
     AddressSpace* const space = space_of(tid_, serial_);

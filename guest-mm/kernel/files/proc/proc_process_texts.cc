@@ -6,6 +6,7 @@
 #include "guest-mm/kernel/files/proc/proc_texts.h"
 #include "guest-mm/kernel/files/proc/setting.h"
 #include "guest-mm/kernel/memory/space_memory.h"
+#include "guest-mm/kernel/process/ptrace.h"
 #include "guest-mm/kernel/rights/credentials.h"
 #include "guest-mm/kernel/rights/user_share.h"
 #include "guest-mm/kernel/time/rusage.h"
@@ -26,6 +27,8 @@ char state_letter(const Thread& thread) {
       return 'S';
     case ThreadState::kStopped:
       return 'T';
+    case ThreadState::kTraced:
+      return 't';
     case ThreadState::kEnded:
       return 'Z';
   }
@@ -40,6 +43,8 @@ const char* state_name(const Thread& thread) {
       return "S (sleeping)";
     case ThreadState::kStopped:
       return "T (stopped)";
+    case ThreadState::kTraced:
+      return "t (tracing stop)";
     case ThreadState::kEnded:
       return "Z (zombie)";
   }
@@ -52,6 +57,11 @@ std::string_view comm_of(const Thread& thread) {
     ++bytes;
   }
   return {thread.comm, bytes};
+}
+
+i32 tracer_pid(const Thread& thread) {
+  const Process* const tracer = tracer_of(thread);
+  return tracer == nullptr ? 0 : tracer->pid;
 }
 
 i32 parent_pid(const Thread& thread) {
@@ -269,7 +279,7 @@ void proc_process_status(TextBuilder& out, Thread& thread, ProcScope) {
   out.add("Name:\t", comm_of(thread));
   if (thread.directories != nullptr) out.add("\nUmask:\t", TextBuilder::Octal{thread.directories->umask, 4});
   out.add("\nState:\t", state_name(thread), "\nTgid:\t", process.pid, "\nNgid:\t0\nPid:\t", thread.tid,
-          "\nPPid:\t", parent_pid(thread), "\nTracerPid:\t0");
+          "\nPPid:\t", parent_pid(thread), "\nTracerPid:\t", tracer_pid(thread));
   ids("\nUid:\t", identity.user);
   ids("\nGid:\t", identity.group);
   // As many as there is room for, which Linux has in words of 64.

@@ -1,0 +1,364 @@
+// ptrace(2): who traces whom, what stops a tracee, how it goes on, and what its tracer and its parent hear of
+// it. Prints the same on Linux.
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "tests/boot/programs/ptrace_checks.h"
+#include "tests/boot/programs/show.h"
+
+namespace {
+
+volatile int g_handled = 0;
+void handler(int signal) { g_handled = signal; }
+
+void signals() {
+  const pid_t child = traced([] {
+    signal(SIGUSR1, SIG_IGN);
+    raise(SIGUSR1);
+    signal(SIGUSR2, handler);
+    raise(SIGUSR2);
+    printf("the handler saw %d\n", g_handled);
+    g_handled = 0;
+    raise(SIGUSR2);
+    printf("then %d\n", g_handled);
+    raise(SIGUSR1);
+    printf("then %d\n", g_handled);
+    raise(SIGCHLD);
+    raise(SIGTERM);
+  });
+  CHECK(trace(PTRACE_CONT, child) == 0);
+  next_of(child, "an ignored signal");
+  print_info("its information", child);
+  CHECK(trace(PTRACE_CONT, child, 0, SIGUSR1) == 0);
+  next_of(child, "one with a handler");
+  CHECK(trace(PTRACE_CONT, child, 0, SIGUSR2) == 0);
+  next_of(child, "one that is dropped");
+  CHECK(trace(PTRACE_CONT, child) == 0);
+  next_of(child, "one that becomes another");
+  CHECK(trace(PTRACE_CONT, child, 0, SIGUSR2) == 0);
+  next_of(child, "one that is ignored unless asked");
+  CHECK(trace(PTRACE_CONT, child, 0, SIGCHLD) == 0);
+  next_of(child, "one that ends it");
+  print_errno("a signal that is none", trace(PTRACE_CONT, child, 0, 65));
+  CHECK(trace(PTRACE_CONT, child, 0, SIGTERM) == 0);
+  next_of(child, "the end");
+}
+
+void each_signal() {
+  for (int signal = 1; signal <= 64; ++signal) {
+    if (signal == 32 || signal == 33) continue;
+    const pid_t child = untraced([signal] {
+      CHECK(trace(PTRACE_TRACEME, 0) == 0);
+      kill(getpid(), signal);
+      _exit(2);
+    });
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    if (signal == SIGKILL) {
+      CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    } else {
+      CHECK(WIFSTOPPED(status) && WSTOPSIG(status) == signal);
+      end_of(child);
+    }
+  }
+  printf("each signal but SIGKILL stops\n");
+}
+
+void refusals() {
+  print_errno("attach to oneself", trace(PTRACE_ATTACH, getpid()));
+  print_errno("to nobody", trace(PTRACE_ATTACH, 999999));
+  print_errno("of nobody", trace(PTRACE_CONT, 999999));
+  const pid_t other = untraced([] { pause(); });
+  print_errno("a request about an untraced one", trace(PTRACE_CONT, other));
+  end_of(other);
+  const pid_t child = traced([] {
+    print_errno("traced twice", trace(PTRACE_TRACEME, 0));
+    pause();
+  });
+  print_errno("attached to again", trace(PTRACE_ATTACH, child));
+  CHECK(trace(PTRACE_CONT, child) == 0);
+  await_state(child, 'S');
+  print_errno("asked while it runs", trace(PTRACE_PEEKUSER, child));
+  print_errno("resumed while it runs", trace(PTRACE_CONT, child));
+  print_errno("interrupted, but not seized", trace(PTRACE_INTERRUPT, child));
+  print_errno("an unknown request", trace(0x5555, child));
+  print_errno("killed", trace(PTRACE_KILL, child));
+  next_of(child, "the end");
+  CHECK_ERRNO(trace(PTRACE_KILL, child), ESRCH);
+  fflush(stdout);
+  const pid_t user = untraced([] {
+    CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+    print_errno("another user's", trace(PTRACE_ATTACH, getppid()));
+    print_errno("init", trace(PTRACE_ATTACH, 1));
+  });
+  next_of(user, "another user");
+  const pid_t hidden = untraced([] {
+    CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+    prctl(PR_SET_DUMPABLE, 0);
+    raise(SIGSTOP);
+  });
+  next_of(hidden, "who hides", WUNTRACED);
+  const pid_t equal = untraced([hidden] {
+    CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+    print_errno("who hides from its user", trace(PTRACE_ATTACH, hidden));
+  });
+  next_of(equal, "its user");
+  end_of(hidden);
+}
+
+// A stopped tracee dies at once, whatever holds it.
+void killed_in_a_stop() {
+  const pid_t child = traced([] {});
+  kill(child, SIGTERM);
+  int status = 0;
+  CHECK(waitpid(child, &status, WNOHANG) == 0);
+  kill(child, SIGKILL);
+  next_of(child, "killed in a stop");
+}
+
+void attached() {
+  const pid_t child = untraced([] {
+    for (;;) pause();
+  });
+  await_state(child, 'S');
+  CHECK(trace(PTRACE_ATTACH, child) == 0);
+  next_of(child, "attached", 0);
+  print_info("its information", child);
+  CHECK(trace(PTRACE_CONT, child) == 0);
+  await_state(child, 'S');
+  kill(child, SIGSTOP);
+  next_of(child, "sent SIGSTOP");
+  print_info("its information", child);
+  CHECK(trace(PTRACE_CONT, child, 0, SIGSTOP) == 0);
+  next_of(child, "stopped as a group");
+  print_info("its information", child);
+  await_state(child, 't');
+  CHECK(trace(PTRACE_CONT, child) == 0);
+  await_state(child, 'S');
+  print_errno("let go while it runs", trace(PTRACE_DETACH, child));
+  kill(child, SIGUSR1);
+  next_of(child, "sent SIGUSR1");
+  print_errno("let go", trace(PTRACE_DETACH, child));
+  await_state(child, 'T');
+  int status = 0;
+  kill(child, SIGCONT);
+  await_state(child, 'S');
+  CHECK(waitpid(child, &status, WNOHANG) == 0);
+  end_of(child);
+}
+
+void attached_to_a_stopped_one() {
+  const pid_t child = untraced([] {
+    raise(SIGSTOP);
+    for (;;) pause();
+  });
+  next_of(child, "stopped", WUNTRACED);
+  CHECK(trace(PTRACE_ATTACH, child) == 0);
+  print_errno("a word at once", trace(PTRACE_POKEUSER, child, offsetof(struct user, u_debugreg[6]), 0ul));
+  int status = 0;
+  CHECK(waitpid(child, &status, WNOHANG) == child);
+  print_status("without waiting", status);
+  CHECK(trace(PTRACE_DETACH, child) == 0);
+  kill(child, SIGCONT);
+  await_state(child, 'S');
+  end_of(child);
+}
+
+void let_go_with_a_signal() {
+  const pid_t child = traced([] { pause(); });
+  CHECK(trace(PTRACE_DETACH, child, 0, SIGTERM) == 0);
+  next_of(child, "let go with SIGTERM");
+}
+
+void seized() {
+  const pid_t child = untraced([] {
+    setpgid(0, 0);  // a group that could be made to go on, so that SIGTSTP stops it
+    for (;;) pause();
+  });
+  await_state(child, 'S');
+  print_errno("with an address", trace(PTRACE_SEIZE, child, 1));
+  print_errno("with unknown options", trace(PTRACE_SEIZE, child, 0, 1ul << 30));
+  CHECK(trace(PTRACE_SEIZE, child) == 0);
+  int status = 0;
+  CHECK(waitpid(child, &status, WNOHANG | __WALL) == 0);
+  print_errno("listen while it runs", trace(PTRACE_LISTEN, child));
+  CHECK(trace(PTRACE_INTERRUPT, child) == 0);
+  next_of(child, "interrupted");
+  print_info("its information", child);
+  CHECK(trace(PTRACE_CONT, child) == 0);
+  await_state(child, 'S');
+  kill(child, SIGTSTP);
+  next_of(child, "sent SIGTSTP");
+  print_errno("listen at a signal", trace(PTRACE_LISTEN, child));
+  CHECK(trace(PTRACE_CONT, child, 0, SIGTSTP) == 0);
+  next_of(child, "stopped as a group");
+  print_info("its information", child);
+  CHECK(trace(PTRACE_LISTEN, child) == 0);
+  print_errno("a request while it listens", trace(PTRACE_PEEKUSER, child));
+  CHECK(waitpid(child, &status, WNOHANG | __WALL) == 0);
+  kill(child, SIGCONT);
+  next_of(child, "sent SIGCONT");
+  print_info("its information", child);
+  CHECK(trace(PTRACE_CONT, child) == 0);
+  next_of(child, "then");
+  CHECK(trace(PTRACE_CONT, child, 0, SIGCONT) == 0);
+  await_state(child, 'S');
+  CHECK(trace(PTRACE_INTERRUPT, child) == 0);
+  next_of(child, "interrupted again");
+  CHECK(trace(PTRACE_DETACH, child) == 0);
+  await_state(child, 'S');
+  end_of(child);
+}
+
+// What a wait tells of a tracee's stop, and SIGCHLD.
+void waits() {
+  const pid_t child = traced([] {
+    raise(SIGUSR1);
+    _exit(3);
+  });
+  CHECK(trace(PTRACE_CONT, child) == 0);
+  siginfo_t info;
+  memset(&info, 0, sizeof(info));
+  CHECK(waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) == 0);
+  printf("waitid: code %d status %d\n", info.si_code, info.si_status);
+  memset(&info, 0, sizeof(info));
+  CHECK(waitid(P_ALL, 0, &info, WEXITED | WNOHANG) == 0);
+  printf("again: code %d status %d\n", info.si_code, info.si_status);
+  memset(&info, 0, sizeof(info));
+  CHECK(waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG) == 0);
+  printf("once more: code %d\n", info.si_code);
+  CHECK(trace(PTRACE_CONT, child) == 0);
+  next_of(child, "the end", 0);
+
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGCHLD);
+  CHECK(sigprocmask(SIG_BLOCK, &set, nullptr) == 0);
+  const struct timespec no_time = {0, 0};
+  while (sigtimedwait(&set, nullptr, &no_time) > 0) {
+  }
+  const pid_t second = traced([] {});
+  CHECK(sigwaitinfo(&set, &info) == SIGCHLD);
+  printf("SIGCHLD: code %d status %d\n", info.si_code, info.si_status);
+  CHECK(trace(PTRACE_CONT, second) == 0);
+  CHECK(sigwaitinfo(&set, &info) == SIGCHLD);
+  printf("SIGCHLD: code %d status %d\n", info.si_code, info.si_status);
+  next_of(second, "the end", 0);
+  CHECK(sigprocmask(SIG_UNBLOCK, &set, nullptr) == 0);
+}
+
+// A grandchild's parent hears of its end when its tracer has.
+void of_another_parent() {
+  int grandchild[2];
+  int ended[2];
+  CHECK(pipe(grandchild) == 0 && pipe(ended) == 0);
+  const pid_t parent = untraced([&] {
+    const pid_t child = fork();
+    if (child == 0) {
+      for (;;) pause();
+    }
+    CHECK(write(grandchild[1], &child, sizeof(child)) == sizeof(child));
+    char byte;
+    CHECK(read(ended[0], &byte, 1) == 1);
+    int status = 0;
+    print_errno("the parent, before the tracer", waitpid(child, &status, WNOHANG));
+    CHECK(write(grandchild[1], &child, sizeof(child)) == sizeof(child));
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(read(ended[0], &byte, 1) == 1);
+    print_status("the parent", status);
+  });
+  pid_t child = 0;
+  CHECK(read(grandchild[0], &child, sizeof(child)) == sizeof(child));
+  CHECK(trace(PTRACE_ATTACH, child) == 0);
+  next_of(child, "a grandchild");
+  char path[64];
+  char line[128];
+  snprintf(path, sizeof(path), "/proc/%d/status", child);
+  FILE* const file = fopen(path, "r");
+  CHECK(file != nullptr);
+  while (fgets(line, sizeof(line), file) != nullptr) {
+    if (strncmp(line, "State:", 6) == 0) fputs(line, stdout);
+    int pid = 0;
+    if (sscanf(line, "TracerPid: %d", &pid) == 1) printf("its tracer is this: %d\n", pid == getpid());
+    if (sscanf(line, "PPid: %d", &pid) == 1) printf("its parent is not: %d\n", pid == parent);
+  }
+  fclose(file);
+  CHECK(trace(PTRACE_CONT, child, 0, SIGTERM) == 0);
+  siginfo_t info;
+  CHECK(waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) == 0);
+  CHECK(write(ended[1], "", 1) == 1);
+  CHECK(read(grandchild[0], &child, sizeof(child)) == sizeof(child));
+  next_of(child, "its tracer");
+  CHECK(write(ended[1], "", 1) == 1);
+  next_of(parent, "the parent ended");
+}
+
+// Who is let go because its tracer ends, and who is killed.
+void without_tracer() {
+  for (const bool kills : {false, true}) {
+    int ready[2];
+    CHECK(pipe(ready) == 0);
+    const pid_t child = untraced([] {
+      for (;;) pause();
+    });
+    await_state(child, 'S');
+    const pid_t tracer = untraced([&] {
+      CHECK(trace(PTRACE_SEIZE, child, 0, kills ? uintptr_t{PTRACE_O_EXITKILL} : 0) == 0);
+      CHECK(trace(PTRACE_INTERRUPT, child) == 0);
+      int status = 0;
+      CHECK(waitpid(child, &status, __WALL) == child);
+    });
+    next_of(tracer, "the tracer ends");
+    if (kills) {
+      next_of(child, "killed with it");
+    } else {
+      await_state(child, 'S');
+      end_of(child);
+      printf("the other goes on\n");
+    }
+  }
+}
+
+// A call that waits goes on after a stop.
+void interrupted_calls() {
+  int pipes[2];
+  CHECK(pipe(pipes) == 0);
+  const pid_t child = untraced([&] {
+    char byte = 0;
+    const ssize_t got = read(pipes[0], &byte, 1);
+    printf("read: %zd %d\n", got, byte);
+    const struct timespec soon = {0, 20'000'000};
+    printf("nanosleep: %d\n", nanosleep(&soon, nullptr));
+  });
+  await_state(child, 'S');
+  CHECK(trace(PTRACE_SEIZE, child) == 0);
+  CHECK(trace(PTRACE_INTERRUPT, child) == 0);
+  next_of(child, "in read");
+  struct user_regs_struct registers;
+  CHECK(trace(PTRACE_GETREGS, child, 0, &registers) == 0);
+  printf("call %lld, result %lld\n", static_cast<long long>(registers.orig_rax),
+         static_cast<long long>(registers.rax));
+  CHECK(trace(PTRACE_CONT, child) == 0);
+  await_state(child, 'S');
+  CHECK(write(pipes[1], "\7", 1) == 1);
+  next_of(child, "the end");
+}
+
+}  // namespace
+
+int main() {
+  show_lines();
+  signals();
+  each_signal();
+  refusals();
+  killed_in_a_stop();
+  attached();
+  attached_to_a_stopped_one();
+  let_go_with_a_signal();
+  seized();
+  waits();
+  of_another_parent();
+  without_tracer();
+  interrupted_calls();
+  return finish();
+}
