@@ -124,7 +124,7 @@ ErrnoOr<UniquePtr<MqCookie>> cookie_of(const Event& event) {
     return files::ErrnoFail(socket == nullptr ? kENOTSOCK : kEINVAL);
   }
   auto& told = static_cast<net::RouteSocket&>(*socket);
-  if (told.full()) {  // Linux waits there, until its reader reads
+  if (told.overfull()) {  // Linux waits there, until its reader reads
     return files::ErrnoFail(kEAGAIN);
   }
   net::Record* const record = told.make_notice(sizeof text);

@@ -282,7 +282,7 @@ void RouteSocket::give(Record* notice) {
 }
 
 bool RouteSocket::queue_answer(const char* answer, u32 bytes) {
-  Record* const record = full() ? nullptr : make_notice(bytes);
+  Record* const record = overfull() ? nullptr : make_notice(bytes);
   if (record == nullptr) {
     return false;
   }

@@ -25,7 +25,7 @@ class RouteSocket final : public Socket, public boost::intrusive::set_base_hook<
   // 0: none yet.
   [[nodiscard]] u32 number() const { return number_; }
   // So much waits that nothing more is to be asked of it.
-  [[nodiscard]] bool full() const { return records_.charged() >= options.receive_buffer; }
+  [[nodiscard]] bool overfull() const { return records_.charged() >= options.receive_buffer; }
   // A message of the kernel's, of these bytes, for give(). Null: no memory.
   [[nodiscard]] Record* make_notice(u64 bytes);
   // Takes over what make_notice() made, however much waits.
