@@ -91,23 +91,24 @@ i32 signal_stop(Tracee& tracee, i32 signal, SignalInfo& info) {
   exit_process(kSIGKILL);
 }
 
-// What comes before the signals of a traced thread. False: nothing is left.
+// One stop or signal of a thread that is traced, or was until now. False: nothing is left.
 bool deliver_one(UserRegisters& registers) {
   Thread& self = current();
   Tracee* const tracee = tracee_of(self);
   if (!is_killed(self) && must_stop(self)) {
-    trap(*tracee);
+    if (tracee != nullptr) {
+      trap(*tracee);
+    } else {
+      park_thread();
+    }
     return true;
   }
   SignalInfo info;
   i32 signal = take_next(self, info);
   if (signal == 0) return false;
-  if (signal == kSIGKILL) {
-    if (self.process->unkillable) return true;
-    die();
-  }
-  const bool steps = tracee->steps();
-  signal = signal_stop(*tracee, signal, info);
+  if (signal == kSIGKILL) die();
+  const bool steps = tracee != nullptr && tracee->steps();
+  if (tracee != nullptr) signal = signal_stop(*tracee, signal, info);
   if (signal == 0) return true;
   const bool handled = act_on_signal(registers, signal, info);
   Tracee* const now = tracee_of(self);
@@ -149,30 +150,21 @@ void show_exec(UserRegisters& registers, u64 number) { registers.orig_rax = numb
 
 void deliver_traced(UserRegisters& registers) {
   Thread& self = current();
+  // Here, too, after its tracer left it: each stop may bring another one.
   for (;;) {
-    if (tracee_of(self) == nullptr) {
-      forget_tracer();
-      if (self.signal_ready != 0) {
-        deliver_signals(registers);
-      } else {
-        finish_delivery(registers);
-      }
-      // Whoever traced it may have changed any register.
-      registers.orig_rax = kNotASyscall;
-      if (registers.rip < kUserRange.end.value()) return;
-    } else if (deliver_one(registers)) {
-      continue;
-    }
+    if (tracee_of(self) == nullptr) forget_tracer();
+    if (deliver_one(registers)) continue;
     // An address that is not canonical would fault on the way out, in the kernel.
     if (registers.rip < kUserRange.end.value()) break;
     force_signal(kSIGSEGV, SignalInfo{.code = kSiKernel, .pid = 0, .value = 0});
   }
   finish_delivery(registers);
+  // Whoever traces or traced it may have changed any register.
   registers.orig_rax = kNotASyscall;
-  Tracee& tracee = *tracee_of(self);
-  if (tracee.steps() && (registers.rflags & kFlagTrap) == 0) {
+  Tracee* const tracee = tracee_of(self);
+  if (tracee != nullptr && tracee->steps() && (registers.rflags & kFlagTrap) == 0) {
     registers.rflags |= kFlagTrap;
-    tracee.trap_forced = true;
+    tracee->trap_forced = true;
   }
 }
 

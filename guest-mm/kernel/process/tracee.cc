@@ -150,7 +150,8 @@ i32 stop_for_tracer(Tracee& tracee, i32 code, i32 why, UserSigInfo* info, u64 me
 }
 
 void resume_tracee(Tracee& tracee, i32 signal) {
-  if (tracee.answer != nullptr) *tracee.answer = signal;
+  // Taken once: who leaves the tracee before it ran takes nothing away.
+  if (i32* const answer = std::exchange(tracee.answer, nullptr)) *answer = signal;
   tracee.stopped = tracee.waitable = tracee.listening = false;
   tracee.info = nullptr;
   make_runnable(*tracee.thread());

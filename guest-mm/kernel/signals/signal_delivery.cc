@@ -270,7 +270,7 @@ void deliver_signals(UserRegisters& registers) {
         park_thread();
       }
       refresh_signals(self);
-      if (self.signal_ready != 0) return deliver_signals(registers);
+      if ((self.signal_ready & kByTracer) != 0) return deliver_traced(registers);
       continue;
     }
     const i32 signal = next_signal(ready);
@@ -291,7 +291,7 @@ void deliver_signals(UserRegisters& registers) {
       case DefaultAction::kStop:
         if (signal == kSIGSTOP || !orphaned_group(self.process->pgid)) {
           stop_process(signal);
-          if (self.signal_ready != 0) return deliver_signals(registers);
+          if ((self.signal_ready & kByTracer) != 0) return deliver_traced(registers);
         }
         break;
       case DefaultAction::kEnd:
