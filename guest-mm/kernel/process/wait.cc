@@ -9,7 +9,7 @@
 #include "guest-mm/kernel/process/process.h"
 #include "guest-mm/kernel/process/process_groups.h"
 #include "guest-mm/kernel/process/ptrace.h"
-#include "guest-mm/kernel/process/tracee.h"
+#include "guest-mm/kernel/process/wait_request.h"
 #include "guest-mm/kernel/rights/credentials.h"
 #include "guest-mm/kernel/signals/signal_frame.h"
 #include "guest-mm/kernel/syscall.h"
@@ -18,35 +18,6 @@
 namespace nopte::guest {
 
 namespace {
-
-constexpr u64 kNoHang = 1, kStoppedToo = 2, kEnded = 4, kContinuedToo = 8, kLeaveIt = 0x100'0000,
-              kNoThread = 0x2000'0000, kAnyClone = 0x4000'0000, kCloneOnly = 0x8000'0000;
-
-enum class Which { kAny, kPid, kGroup };
-
-struct WaitRequest {
-  Which which = Which::kAny;
-  i32 id = 0;
-  u64 options = 0;
-  bool tells_spent = false;
-};
-
-// What happened to a child. pid 0: nothing yet (kNoHang).
-struct ChildEvent {
-  i32 pid = 0;
-  i32 wait_status = 0;
-  i32 code = 0;    // si_code
-  i32 status = 0;  // si_status
-  u32 uid = 0;
-};
-
-// What a child that has an event used, its children's with it.
-struct ChildSpent {
-  Spent spent{};
-  u64 most_resident = 0;
-  u64 faults = 0;
-  bool as_self = false;
-};
 
 // Whether the child may ever have an event that is asked for: one that ended has no other to come.
 bool may_report(const Process& child, u64 options) { return !child.ended() || (options & kEnded) != 0; }
@@ -81,17 +52,6 @@ const Thread& maker_of(const Process& child) {
   return false;
 }
 
-constexpr i32 kStoppedMark = 0x7f;
-
-ChildSpent spent_with_children(const Process& child) {
-  ChildSpent all{.spent = spent_by(child),
-                 .most_resident = std::max(child.most_resident, child.children_most_resident),
-                 .faults = faults_known(child) + child.children_faults,
-                 .as_self = child.as_its_maker};
-  all.spent += child.of_children;
-  return all;
-}
-
 // The child, which ended, becomes one that was waited for.
 void take_over_spent(Process& self, const Process& child) {
   self.of_children += spent_when_off(child.leader());
@@ -103,15 +63,6 @@ void take_over_spent(Process& self, const Process& child) {
   self.children_most_resident =
       std::max({self.children_most_resident, child.most_resident, child.children_most_resident});
   self.children_as_self = self.children_as_self || child.as_its_maker;
-}
-
-ChildEvent ended_event(const Process& child) {
-  const i32 signal = child.exit_status & 0x7f;
-  return {.pid = child.pid,
-          .wait_status = child.exit_status,
-          .code = code_of_end(child.exit_status),
-          .status = signal != 0 ? signal : child.exit_status >> 8,
-          .uid = identity_of(child.leader()).user.real};
 }
 
 // The event that the child has to report, taken unless kLeaveIt. pid 0: none. Precondition: may_report().
@@ -162,57 +113,6 @@ Process* first_to_ask(Process& self, const WaitRequest& request) {
 // end, and as long as anybody is traced (look_for_tracees).
 constexpr u64 kOfTheLiving = kStoppedToo | kContinuedToo;
 constinit u64 g_thorough_waits = kOfTheLiving;
-
-// Of a tracee that ended and was no leader.
-ChildEvent ended_event(const Tracee& tracee) {
-  const i32 signal = tracee.status & 0x7f;
-  return {.pid = tracee.tid,
-          .wait_status = tracee.status,
-          .code = code_of_end(tracee.status),
-          .status = signal != 0 ? signal : tracee.status >> 8,
-          .uid = tracee.uid};
-}
-
-// What a tracee has to report to its tracer, taken unless kLeaveIt. pid 0: nothing.
-ChildEvent take_event(Tracee& tracee, const WaitRequest& request, ChildSpent& spent) {
-  const bool leave = (request.options & kLeaveIt) != 0;
-  if (tracee.ended || tracee.held) {
-    if ((request.options & kEnded) == 0) return {};
-    const ChildEvent event = tracee.ended ? ended_event(tracee) : ended_event(*tracee.thread()->process);
-    if (!leave) bury(tracee);
-    return event;
-  }
-  const Thread& thread = *tracee.thread();
-  if (thread.state != ThreadState::kTraced || !tracee.waitable || tracee.listening) return {};
-  tracee.waitable = leave;
-  if (request.tells_spent) spent = spent_with_children(*thread.process);
-  return {.pid = tracee.tid,
-          .wait_status = tracee.code << 8 | kStoppedMark,
-          .code = kCldTrapped,
-          .status = tracee.code,
-          .uid = identity_of(thread).user.real};
-}
-
-bool matches(const Tracee& tracee, const WaitRequest& request) {
-  if (request.which == Which::kPid) return tracee.tid == request.id;
-  const Thread* const thread = tracee.thread();
-  return request.which == Which::kAny || (thread != nullptr && thread->process->pgid == request.id);
-}
-
-// The same of all whom threads of the process trace; and whether it has children whom others do, that ended.
-[[gnu::cold, gnu::noinline]] bool look_at_tracees(Process& self, const WaitRequest& request,
-                                                  ChildEvent& event, ChildSpent& spent) {
-  bool any = false;
-  for_each_tracee([&](Tracee& tracee) {
-    if (event.pid != 0 || !matches(tracee, request)) return;
-    if (tracee.held && &parent_of_held(tracee) == &self) any = true;
-    const Thread& tracer = *tracee.tracer_thread();
-    if (tracer.process != &self || ((request.options & kNoThread) != 0 && &tracer != &current())) return;
-    any = any || !tracee.ended || (request.options & kEnded) != 0;
-    event = take_event(tracee, request, spent);
-  });
-  return any;
-}
 
 // look_for_event() that looks at everybody. Of its children that a process traces itself it hears no stops
 // but those that tracees report.
@@ -313,6 +213,15 @@ i64 write_rusage(u64 address, const ChildSpent& child) {
 }
 
 }  // namespace
+
+ChildSpent spent_with_children(const Process& child) {
+  ChildSpent all{.spent = spent_by(child),
+                 .most_resident = std::max(child.most_resident, child.children_most_resident),
+                 .faults = faults_known(child) + child.children_faults,
+                 .as_self = child.as_its_maker};
+  all.spent += child.of_children;
+  return all;
+}
 
 void look_for_tracees(bool look) { g_thorough_waits = look ? ~u64{0} : kOfTheLiving; }
 

@@ -5,6 +5,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -72,6 +73,16 @@ void arguments_and_environment() {
   for (char** at = environ; *at != nullptr; ++at) wanted += std::string(*at) + '\0';
   CHECK(arguments.ends_with('\0') && arguments.find("proc_files") != std::string::npos);
   CHECK(environment == wanted);
+  const std::string auxv = read_all("/proc/self/auxv");
+  CHECK(auxv.size() % (2 * sizeof(unsigned long)) == 0);
+  bool ends = false;
+  for (size_t at = 0; at < auxv.size(); at += 2 * sizeof(unsigned long)) {
+    unsigned long pair[2];
+    memcpy(pair, auxv.data() + at, sizeof(pair));
+    ends = pair[0] == AT_NULL;
+    CHECK(ends || pair[0] == AT_HWCAP || getauxval(pair[0]) == pair[1]);  // the C library has its own
+  }
+  CHECK(ends && auxv.size() > 10 * 2 * sizeof(unsigned long));
 }
 
 void name_can_be_written() {

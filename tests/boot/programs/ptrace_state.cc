@@ -114,6 +114,27 @@ void through_proc() {
   CHECK(pwrite(file, &word, sizeof(word), reinterpret_cast<off_t>(&g_word)) == sizeof(word));
   CHECK(trace(PTRACE_CONT, child) == 0);
   next_of(child, "the end");
+
+  const pid_t waits = untraced([] { syscall(SYS_pause, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66); });
+  auto print_call_of = [waits](const char* what) {
+    char name[64];
+    snprintf(name, sizeof(name), "/proc/%d/syscall", waits);
+    FILE* const call = fopen(name, "r");
+    CHECK(call != nullptr);
+    char line[256] = {};
+    int end = 0;
+    unsigned long stack = 0, code = 0;
+    CHECK(fgets(line, sizeof(line), call) != nullptr);
+    fclose(call);
+    CHECK(sscanf(line, "34 0x11 0x22 0x33 0x44 0x55 0x66%n 0x%lx 0x%lx", &end, &stack, &code) == 2);
+    printf("/proc/PID/syscall, %s: %.*s\n", what, end, line);
+  };
+  await_state(waits, 'S');
+  print_call_of("asleep");
+  CHECK(trace(PTRACE_SEIZE, waits) == 0 && trace(PTRACE_INTERRUPT, waits) == 0);
+  next_of(waits, "interrupted");
+  print_call_of("stopped");
+  end_of(waits);
 }
 
 void user_area() {

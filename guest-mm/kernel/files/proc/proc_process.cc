@@ -188,6 +188,7 @@ constexpr ThreadEntry kThreadFiles[] = {
     {"comm", proc_process_comm, 0644, set_proc_comm},
     {"cmdline", proc_process_cmdline},
     {.name = "auxv", .make = proc_process_auxv, .permissions = 0400, .inspects = true},
+    {.name = "syscall", .make = proc_process_syscall, .permissions = 0400, .inspects = true},
     {.name = "environ", .make = proc_process_environ, .permissions = 0400, .inspects = true},
     {.name = "io", .make = proc_process_io, .permissions = 0400, .inspects = true},
     {"oom_score_adj", proc_process_oom_score_adj, 0644, set_proc_oom_score_adj},

@@ -351,6 +351,23 @@ void proc_process_auxv(TextBuilder& out, Thread& thread, ProcScope) {
   }
 }
 
+// The call that it waits in, with its arguments, or -1; then its stack pointer and where it goes on.
+void proc_process_syscall(TextBuilder& out, Thread& thread, ProcScope) {
+  if (thread.state == ThreadState::kRunnable || thread.space == nullptr) {
+    out.add(thread.space != nullptr ? "running\n" : "0 0x0 0x0 0x0 0x0 0x0 0x0 0x0 0x0\n");
+    return;
+  }
+  const UserRegisters& r = *thread.registers;
+  const auto number = static_cast<i32>(r.orig_rax);
+  out.add(number);
+  if (number != -1) {
+    for (const u64 argument : {r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9}) {
+      out.add(" 0x", TextBuilder::Hex{argument, 1});
+    }
+  }
+  out.add(" 0x", TextBuilder::Hex{r.rsp, 1}, " 0x", TextBuilder::Hex{r.rip, 1}, '\n');
+}
+
 // Nobody counts: reads and writes pay nothing for it.
 void proc_process_io(TextBuilder& out, Thread&, ProcScope) {
   for (const char* name :

@@ -54,6 +54,7 @@ void add_resident_lines(TextBuilder& out, const ResidentPages& pages);
 void proc_process_comm(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_cmdline(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_auxv(TextBuilder& out, Thread& thread, ProcScope scope);
+void proc_process_syscall(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_environ(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_io(TextBuilder& out, Thread& thread, ProcScope scope);
 void proc_process_timer_slack(TextBuilder& out, Thread& thread, ProcScope scope);
