@@ -87,8 +87,8 @@ i32 signal_stop(Tracee& tracee, i32 signal, SignalInfo& info) {
 // SIGKILL is taken.
 [[noreturn]] void die() {
   const Process& process = current_process();
-  trace_exit(process.ending == Ending::kExit ? process.exit_status : i32{kSIGKILL});
-  exit_process(kSIGKILL);
+  const bool for_exec = process.ending == Ending::kExec && process.survivor != &current();
+  exit_process_traced(for_exec ? 0 : i32{kSIGKILL});
 }
 
 // One stop or signal of a thread that is traced, or was until now. False: nothing is left.
@@ -143,6 +143,8 @@ void report_exec(i32 tid_before) {
 
 constexpr u64 kExecve = 59, kExit = 60, kExitGroup = 231, kExecveAt = 322;
 
+i32 status_of_exit(const SyscallArgs& args) { return static_cast<i32>(args.a0 & 0xff) << 8; }
+
 // The exec's call as a tracer sees it: its number, though all registers are new.
 void show_exec(UserRegisters& registers, u64 number) { registers.orig_rax = number; }
 
@@ -187,7 +189,6 @@ i64 call_of_traced(const SyscallArgs& args) {
   const u64 number = static_cast<u32>(registers.orig_rax);
   const SyscallArgs now{registers.rdi, registers.rsi, registers.rdx, registers.r10,
                         registers.r8,  registers.r9,  registers};
-  if (number == kExit || number == kExitGroup) trace_exit(static_cast<i32>(now.a0 & 0xff) << 8);
   registers.rax = static_cast<u64>(make_traced_call(now));
   if ((number == kExecve || number == kExecveAt) && registers.rax == 0) {
     show_exec(registers, number);
@@ -207,6 +208,23 @@ void trace_exec_of_leader(UserRegisters& registers) {
 
 void trace_exit(i32 status) { (void)event_stop(trace::kExit, static_cast<u32>(status)); }
 
+void exit_process_traced(i32 wait_status) {
+  doom_process(wait_status);
+  const Process& process = current_process();
+  trace_exit(process.ending == Ending::kExit ? process.exit_status : wait_status);
+  exit_process(wait_status);
+}
+
+SyscallHandler exit_of_traced(u64 number) {
+  if (number == kExitGroup)
+    return [](const SyscallArgs& args) -> i64 { exit_process_traced(status_of_exit(args)); };
+  if (number != kExit) return nullptr;
+  return [](const SyscallArgs& args) -> i64 {
+    trace_exit(status_of_exit(args));
+    exit_thread(status_of_exit(args));
+  };
+}
+
 bool trace_seccomp(u32 data) {
   UserRegisters& registers = *current().registers;
   registers.rax = static_cast<u64>(-kENOSYS);
@@ -221,7 +239,9 @@ i32 trace_child(Thread& child, const CloneRequest& request) {
                                                  : trace::kFork;
   if ((request.flags & kCloneUntraced) != 0 || !tracee->wants(event)) event = 0;
   if (event == 0 && (request.flags & kClonePtrace) == 0) return 0;
-  if (begin_tracing(child, *tracee->tracer_thread(), tracee->options, tracee->seized) != 0) return event;
+  const Tracing as_it = {
+      .options = tracee->options, .seized = tracee->seized, .privileged = tracee->privileged};
+  if (begin_tracing(child, *tracee->tracer_thread(), as_it) != 0) return event;
   if (tracee->seized) {
     tracee_of(child)->trap_stop = true;
   } else {

@@ -324,9 +324,7 @@ bool act_on_signal(UserRegisters& registers, i32 signal, const SignalInfo& info)
       if (signal == kSIGSTOP || !orphaned_group(self.process->pgid)) begin_stop(signal);
       break;
     case DefaultAction::kEnd:
-      const i32 status = signal | leave_core(signal, registers);
-      trace_exit(status);
-      exit_process(status);
+      exit_process_traced(signal | leave_core(signal, registers));
   }
   return false;
 }

@@ -371,7 +371,7 @@ void resumed_for_the_last_time() {
     g_handled = 0;
     char byte;
     CHECK(read(go[0], &byte, 1) == (g_handled == 0 ? 1 : -1));
-    printf("the handler saw %d\n", g_handled);
+    _exit(g_handled);
   });
   await_state(child, 'S');
   const pid_t tracer = untraced([&] {
@@ -383,7 +383,7 @@ void resumed_for_the_last_time() {
   });
   next_of(tracer, "the tracer ends");
   CHECK(write(go[1], "", 1) == 1);
-  next_of(child, "the end");
+  next_of(child, "what the handler saw");
 }
 
 }  // namespace
