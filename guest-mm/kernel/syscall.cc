@@ -94,7 +94,9 @@ i64 make_cut_call(const SyscallArgs& args) {
   if (static_cast<i32>(number) == -1) return static_cast<i64>(r.rax);
   const SyscallArgs now{r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9, args.registers};
   if (number >= kMostCalls) return no_such_call(now);
-  if (const SyscallHandler clones = clone_of_traced(number); clones != nullptr) return clones(now);
+  for (const SyscallHandler handler : {clone_of_traced(number), exit_of_traced(number)}) {
+    if (handler != nullptr) return handler(now);
+  }
   return g_timed ? timed(now) : kHandlers[number](now);
 }
 

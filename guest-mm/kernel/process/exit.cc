@@ -225,22 +225,29 @@ void leave_process(Thread& self, Process& process) {
 
 }  // namespace
 
-void exit_process(i32 wait_status) {
-  Thread& self = current();
+void doom_process(i32 wait_status) {
+  const Thread& self = current();
   Process& process = *self.process;
+  const bool dies_alone = process.ending == Ending::kExec && process.survivor != &self;
+  if (process.ending == Ending::kExit || dies_alone) {
+    return;
+  }
+  process.exit_status = wait_status;
+  process.ending = Ending::kExit;
+  if (process.live_threads > 1) {
+    doom_others(self, process);
+  }
+}
+
+void exit_process(i32 wait_status) {
+  Process& process = current_process();
   if (process.live_threads == 1 && process.ending == Ending::kNo) {
     exit_thread(wait_status);
   }
-  const bool dies_alone = process.ending == Ending::kExec && process.survivor != &self;
-  if (process.ending != Ending::kExit && !dies_alone) {
-    if (&process == init_process()) {
-      end_machine_of(wait_status);
-    }
-    process.exit_status = wait_status;
-    process.ending = Ending::kExit;
-    if (process.live_threads > 1) {
-      doom_others(self, process);
-    }
+  const bool was_doomed = process.ending == Ending::kExit;
+  doom_process(wait_status);
+  if (&process == init_process() && !was_doomed && process.ending == Ending::kExit) {
+    end_machine_of(wait_status);
   }
   exit_thread(wait_status);
 }

@@ -169,6 +169,9 @@ void for_each_process(FunctionRef<void(Process&)> visit);
 // Processor time of all its threads up to now.
 u64 cpu_time_ns(const Process& process);
 
+// The running process is to end with that status, all its other threads by themselves; unless that was said
+// before, or an exec of another thread ends the running one alone.
+void doom_process(i32 wait_status);
 // Ends the running process with all its threads: status as wait4 reports it (exit code << 8, or the signal).
 // The first status counts.
 [[noreturn]] void exit_process(i32 wait_status);

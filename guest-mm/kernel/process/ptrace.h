@@ -26,13 +26,17 @@ void deliver_traced(UserRegisters& registers);
 i64 call_of_traced(const SyscallArgs& args);
 // It is about to end with that status.
 void trace_exit(i32 status);
+// exit_process() with that stop, before which all other threads are told to end.
+[[noreturn]] void exit_process_traced(i32 wait_status);
 // A filter says SECCOMP_RET_TRACE with that data. False: nobody is told.
 bool trace_seccomp(u32 data);
 // It goes on as its process's leader after its exec.
 void trace_exec_of_leader(UserRegisters& registers);
 
-// The calls that make processes and threads, as a traced thread makes them; null: the number is of none.
+// The calls that make processes and threads, or end them, as a traced thread makes them; null: the number is
+// of none.
 SyscallHandler clone_of_traced(u64 number);
+SyscallHandler exit_of_traced(u64 number);
 // Before the child of the running thread runs: it is traced, too, where that was asked for. The event that
 // the parent stops for once it does; 0: none.
 i32 trace_child(Thread& child, const CloneRequest& request);
@@ -60,7 +64,7 @@ void end_tracing(Thread& thread, i32 wait_status);
 void forget_tracee(files::ThreadWatch& watch);
 // An exec by `self` goes on in `leader`.
 void trace_leader_instead(Thread& self, Thread& leader);
-// Whether an exec of the running thread may give it another identity: its tracer might use it.
+// Whether an exec of the running thread may give it more rights: its tracer might use them.
 [[nodiscard]] bool tracer_allows_identity();
 
 }  // namespace nopte::guest

@@ -73,7 +73,7 @@ i64 trace_me() {
   }
   const Identity& who = identity_of(*maker);
   if ((identity().permitted & ~who.permitted) != 0 && !who.has(Capability::kSysPtrace)) return -kEPERM;
-  return begin_tracing(self, *maker, 0, false);
+  return begin_tracing(self, *maker, {.privileged = capable(Capability::kSysPtrace)});
 }
 
 // One that stands still already is in a stop of its tracer's from here on.
@@ -98,8 +98,10 @@ i64 attach(Thread& thread, bool seize, u64 address, u64 options) {
   }
   if (thread.process == &current_process() || !may_inspect(thread)) return -kEPERM;
   if (thread.state == ThreadState::kEnded || tracee_of(thread) != nullptr) return -kEPERM;
-  const u32 kept = seize ? static_cast<u32>(options) : 0;
-  if (const i64 error = begin_tracing(thread, current(), kept, seize); error != 0) return error;
+  const Tracing how{.options = seize ? static_cast<u32>(options) : 0,
+                    .seized = seize,
+                    .privileged = capable(Capability::kSysPtrace)};
+  if (const i64 error = begin_tracing(thread, current(), how); error != 0) return error;
   const bool stands = thread.state == ThreadState::kStopped;
   if (!seize) {
     (void)make_pending(*thread.process, thread.signals.pending, kSIGSTOP, SignalInfo{.code = kSiKernel});
@@ -112,15 +114,21 @@ i64 attach(Thread& thread, bool seize, u64 address, u64 options) {
 // --- of a stopped tracee
 // ------------------------------------------------------------------------------------
 
+// Its memory; null where it hides it from a tracer without rights (ptrace_access_vm).
+AddressSpace* memory_of(const Tracee& tracee) {
+  const Thread& thread = *tracee.thread();
+  return thread.process->dumpable || tracee.privileged ? thread.space : nullptr;
+}
+
 i64 peek(const Tracee& tracee, u64 address, u64 to) {
   u64 word = 0;
-  AddressSpace* const space = tracee.thread()->space;
+  AddressSpace* const space = memory_of(tracee);
   if (space == nullptr || !peek_space(*space, &word, Gva{address}, sizeof(word))) return -kEIO;
   return files::put_user(to, word);
 }
 
 i64 poke_word(const Tracee& tracee, u64 address, u64 word) {
-  AddressSpace* const space = tracee.thread()->space;
+  AddressSpace* const space = memory_of(tracee);
   return space != nullptr && poke_space(*space, Gva{address}, &word, sizeof(word)) ? 0 : -kEIO;
 }
 

@@ -87,27 +87,28 @@ i32 signal_stop(Tracee& tracee, i32 signal, SignalInfo& info) {
 // SIGKILL is taken.
 [[noreturn]] void die() {
   const Process& process = current_process();
-  trace_exit(process.ending == Ending::kExit ? process.exit_status : i32{kSIGKILL});
-  exit_process(kSIGKILL);
+  const bool for_exec = process.ending == Ending::kExec && process.survivor != &current();
+  exit_process_traced(for_exec ? 0 : i32{kSIGKILL});
 }
 
-// What comes before the signals of a traced thread. False: nothing is left.
+// One stop or signal of a thread that is traced, or was until now. False: nothing is left.
 bool deliver_one(UserRegisters& registers) {
   Thread& self = current();
   Tracee* const tracee = tracee_of(self);
   if (!is_killed(self) && must_stop(self)) {
-    trap(*tracee);
+    if (tracee != nullptr) {
+      trap(*tracee);
+    } else {
+      park_thread();
+    }
     return true;
   }
   SignalInfo info;
   i32 signal = take_next(self, info);
   if (signal == 0) return false;
-  if (signal == kSIGKILL) {
-    if (self.process->unkillable) return true;
-    die();
-  }
-  const bool steps = tracee->steps();
-  signal = signal_stop(*tracee, signal, info);
+  if (signal == kSIGKILL) die();
+  const bool steps = tracee != nullptr && tracee->steps();
+  if (tracee != nullptr) signal = signal_stop(*tracee, signal, info);
   if (signal == 0) return true;
   const bool handled = act_on_signal(registers, signal, info);
   Tracee* const now = tracee_of(self);
@@ -142,6 +143,8 @@ void report_exec(i32 tid_before) {
 
 constexpr u64 kExecve = 59, kExit = 60, kExitGroup = 231, kExecveAt = 322;
 
+i32 status_of_exit(const SyscallArgs& args) { return static_cast<i32>(args.a0 & 0xff) << 8; }
+
 // The exec's call as a tracer sees it: its number, though all registers are new.
 void show_exec(UserRegisters& registers, u64 number) { registers.orig_rax = number; }
 
@@ -149,30 +152,21 @@ void show_exec(UserRegisters& registers, u64 number) { registers.orig_rax = numb
 
 void deliver_traced(UserRegisters& registers) {
   Thread& self = current();
+  // Here, too, after its tracer left it: each stop may bring another one.
   for (;;) {
-    if (tracee_of(self) == nullptr) {
-      forget_tracer();
-      if (self.signal_ready != 0) {
-        deliver_signals(registers);
-      } else {
-        finish_delivery(registers);
-      }
-      // Whoever traced it may have changed any register.
-      registers.orig_rax = kNotASyscall;
-      if (registers.rip < kUserRange.end.value()) return;
-    } else if (deliver_one(registers)) {
-      continue;
-    }
+    if (tracee_of(self) == nullptr) forget_tracer();
+    if (deliver_one(registers)) continue;
     // An address that is not canonical would fault on the way out, in the kernel.
     if (registers.rip < kUserRange.end.value()) break;
     force_signal(kSIGSEGV, SignalInfo{.code = kSiKernel, .pid = 0, .value = 0});
   }
   finish_delivery(registers);
+  // Whoever traces or traced it may have changed any register.
   registers.orig_rax = kNotASyscall;
-  Tracee& tracee = *tracee_of(self);
-  if (tracee.steps() && (registers.rflags & kFlagTrap) == 0) {
+  Tracee* const tracee = tracee_of(self);
+  if (tracee != nullptr && tracee->steps() && (registers.rflags & kFlagTrap) == 0) {
     registers.rflags |= kFlagTrap;
-    tracee.trap_forced = true;
+    tracee->trap_forced = true;
   }
 }
 
@@ -195,7 +189,6 @@ i64 call_of_traced(const SyscallArgs& args) {
   const u64 number = static_cast<u32>(registers.orig_rax);
   const SyscallArgs now{registers.rdi, registers.rsi, registers.rdx, registers.r10,
                         registers.r8,  registers.r9,  registers};
-  if (number == kExit || number == kExitGroup) trace_exit(static_cast<i32>(now.a0 & 0xff) << 8);
   registers.rax = static_cast<u64>(make_traced_call(now));
   if ((number == kExecve || number == kExecveAt) && registers.rax == 0) {
     show_exec(registers, number);
@@ -215,6 +208,23 @@ void trace_exec_of_leader(UserRegisters& registers) {
 
 void trace_exit(i32 status) { (void)event_stop(trace::kExit, static_cast<u32>(status)); }
 
+void exit_process_traced(i32 wait_status) {
+  doom_process(wait_status);
+  const Process& process = current_process();
+  trace_exit(process.ending == Ending::kExit ? process.exit_status : wait_status);
+  exit_process(wait_status);
+}
+
+SyscallHandler exit_of_traced(u64 number) {
+  if (number == kExitGroup)
+    return [](const SyscallArgs& args) -> i64 { exit_process_traced(status_of_exit(args)); };
+  if (number != kExit) return nullptr;
+  return [](const SyscallArgs& args) -> i64 {
+    trace_exit(status_of_exit(args));
+    exit_thread(status_of_exit(args));
+  };
+}
+
 bool trace_seccomp(u32 data) {
   UserRegisters& registers = *current().registers;
   registers.rax = static_cast<u64>(-kENOSYS);
@@ -229,7 +239,9 @@ i32 trace_child(Thread& child, const CloneRequest& request) {
                                                  : trace::kFork;
   if ((request.flags & kCloneUntraced) != 0 || !tracee->wants(event)) event = 0;
   if (event == 0 && (request.flags & kClonePtrace) == 0) return 0;
-  if (begin_tracing(child, *tracee->tracer_thread(), tracee->options, tracee->seized) != 0) return event;
+  const Tracing as_it = {
+      .options = tracee->options, .seized = tracee->seized, .privileged = tracee->privileged};
+  if (begin_tracing(child, *tracee->tracer_thread(), as_it) != 0) return event;
   if (tracee->seized) {
     tracee_of(child)->trap_stop = true;
   } else {

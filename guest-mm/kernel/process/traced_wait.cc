@@ -16,17 +16,20 @@ ChildEvent ended_event(const Tracee& tracee) {
           .uid = tracee.uid};
 }
 
-// What a tracee has to report to its tracer, taken unless kLeaveIt. pid 0: nothing.
+bool has_event(const Tracee& tracee, const WaitRequest& request) {
+  if (tracee.ended || tracee.held) return (request.options & kEnded) != 0;
+  return tracee.thread()->state == ThreadState::kTraced && tracee.waitable && !tracee.listening;
+}
+
+// What a tracee has to report to its tracer, taken unless kLeaveIt. Precondition: has_event().
 ChildEvent take_event(Tracee& tracee, const WaitRequest& request, ChildSpent& spent) {
   const bool leave = (request.options & kLeaveIt) != 0;
   if (tracee.ended || tracee.held) {
-    if ((request.options & kEnded) == 0) return {};
     const ChildEvent event = tracee.ended ? ended_event(tracee) : ended_event(*tracee.thread()->process);
     if (!leave) bury(tracee);
     return event;
   }
   const Thread& thread = *tracee.thread();
-  if (thread.state != ThreadState::kTraced || !tracee.waitable || tracee.listening) return {};
   tracee.waitable = leave;
   if (request.tells_spent) spent = spent_with_children(*thread.process);
   return {.pid = tracee.tid,
@@ -46,14 +49,16 @@ bool matches(const Tracee& tracee, const WaitRequest& request) {
 
 bool look_at_tracees(Process& self, const WaitRequest& request, ChildEvent& event, ChildSpent& spent) {
   bool any = false;
+  Tracee* found = nullptr;  // taken after the walk: that may free threads
   for_each_tracee([&](Tracee& tracee) {
-    if (event.pid != 0 || !matches(tracee, request)) return;
+    if (found != nullptr || !matches(tracee, request)) return;
     if (tracee.held && &parent_of_held(tracee) == &self) any = true;
     const Thread& tracer = *tracee.tracer_thread();
     if (tracer.process != &self || ((request.options & kNoThread) != 0 && &tracer != &current())) return;
     any = any || !tracee.ended || (request.options & kEnded) != 0;
-    event = take_event(tracee, request, spent);
+    if (has_event(tracee, request)) found = &tracee;
   });
+  if (found != nullptr) event = take_event(*found, request, spent);
   return any;
 }
 

@@ -31,6 +31,7 @@ void leave(Tracee& tracee) {
 
 void drop(Tracee& tracee) {
   leave(tracee);
+  if (tracee.ended) --g_thread_count;
   tracee.traced->tracee = nullptr;
   destroy(&tracee);
   if (--g_tracees == 0) watch_calls(false);
@@ -75,7 +76,7 @@ void for_each_tracee(FunctionRef<void(Tracee&)> visit) {
   });
 }
 
-i64 begin_tracing(Thread& thread, Thread& tracer, u32 options, bool seized) {
+i64 begin_tracing(Thread& thread, Thread& tracer, const Tracing& how) {
   Ref<files::ThreadWatch> watch = files::ThreadWatch::of(thread);
   Ref<files::ThreadWatch> by = files::ThreadWatch::of(tracer);
   Tracee* const tracee = watch && by ? make<Tracee>() : nullptr;
@@ -83,8 +84,9 @@ i64 begin_tracing(Thread& thread, Thread& tracer, u32 options, bool seized) {
   tracee->traced = std::move(watch);
   tracee->tracer = std::move(by);
   tracee->tid = thread.tid;
-  tracee->options = options;
-  tracee->seized = seized;
+  tracee->options = how.options;
+  tracee->seized = how.seized;
+  tracee->privileged = how.privileged;
   tracee->traced->tracee = tracee;
   enter(*tracee, *tracee->tracer);
   thread.signal_ready |= kByTracer;
@@ -150,7 +152,8 @@ i32 stop_for_tracer(Tracee& tracee, i32 code, i32 why, UserSigInfo* info, u64 me
 }
 
 void resume_tracee(Tracee& tracee, i32 signal) {
-  if (tracee.answer != nullptr) *tracee.answer = signal;
+  // Taken once: who leaves the tracee before it ran takes nothing away.
+  if (i32* const answer = std::exchange(tracee.answer, nullptr)) *answer = signal;
   tracee.stopped = tracee.waitable = tracee.listening = false;
   tracee.info = nullptr;
   make_runnable(*tracee.thread());
@@ -241,8 +244,11 @@ void end_tracing(Thread& thread, i32 wait_status) {
   Tracee* const tracee = watch.tracee;
   if (tracee == nullptr) return;
   tracee->stopped = tracee->waitable = false;
+  if (std::exchange(tracee->joined, false) && thread.process->parked != 0) --thread.process->parked;
   if (&thread == &thread.process->leader()) return;
+  // As on Linux it counts as a thread until it was waited for, so that there are not too many.
   tracee->ended = true;
+  ++g_thread_count;
   tracee->uid = identity_of(thread).user.real;
   tracee->status = thread.process->ending == Ending::kExit ? thread.process->exit_status : wait_status;
   const i32 signal = tracee->status & 0x7f;
@@ -272,11 +278,12 @@ void forget_tracee(files::ThreadWatch& watch) {
 }
 
 void trace_leader_instead(Thread& self, Thread& leader) {
-  if (self.watch == nullptr && leader.watch == nullptr) return;
-  if (Tracee* const old = tracee_of(leader)) drop(*old);
+  if (leader.watch != nullptr && leader.watch->tracee != nullptr) drop(*leader.watch->tracee);
   leader.signal_ready &= ~kByTracer;
+  leader.signals.heard = 0;
+  self.signal_ready &= ~kByTracer;
+  if (self.watch == nullptr) return follow_attention(*leader.process);
   const Ref<files::ThreadWatch> watch = files::ThreadWatch::of(leader);
-  if (self.watch == nullptr) return;
   const Ref<files::ThreadWatch> before(self.watch);
   while (Tracee* const mine = before->tracees) {
     if (!watch) {
@@ -304,7 +311,7 @@ void trace_leader_instead(Thread& self, Thread& leader) {
 
 bool tracer_allows_identity() {
   const Tracee* const tracee = tracee_of(current());
-  return tracee == nullptr || identity_of(*tracee->tracer_thread()).has(Capability::kSysPtrace);
+  return tracee == nullptr || tracee->privileged;
 }
 
 // Nobody traces the running thread any more: the last of what it does as one who was.

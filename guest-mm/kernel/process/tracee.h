@@ -32,6 +32,7 @@ struct Tracee : HeapAllocated {
   i32 tid = 0;
   u32 options = 0;
   bool seized = false;
+  bool privileged = false;  // Tracing::privileged
   Resume resume = Resume::kGo;
   bool trap_forced = false;  // the trap flag is the tracer's
 
@@ -68,12 +69,21 @@ struct Tracee : HeapAllocated {
   [[nodiscard]] bool wants(i32 event) const { return (options >> event & 1) != 0; }
 };
 
+// How a thread is traced.
+struct Tracing {
+  u32 options = 0;
+  bool seized = false;
+  // Who asked for it had CAP_SYS_PTRACE: the tracee may gain rights that its tracer has not. What the tracer
+  // may do later does not count (ptracer_cred of Linux).
+  bool privileged = false;
+};
+
 inline Tracee* tracee_of(const Thread& thread) {
   return thread.watch == nullptr ? nullptr : thread.watch->tracee;
 }
 
 // The thread is traced from now on. 0, or -kENOMEM: nothing has changed.
-i64 begin_tracing(Thread& thread, Thread& tracer, u32 options, bool seized);
+i64 begin_tracing(Thread& thread, Thread& tracer, const Tracing& how);
 // It is traced no more, and goes on with that signal where a stop asks for one.
 void let_go(Tracee& tracee, i32 signal);
 // One that ended and was waited for.

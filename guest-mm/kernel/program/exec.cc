@@ -63,6 +63,7 @@ void take_identity(Thread& self, ExecIdentity& now) {
   if (now.identity == before) {
     return;
   }
+  limit_gain(before, now.identity);
   if (now.secure) {
     self.process->parent_death_signal = 0;
   }
@@ -268,6 +269,8 @@ i64 execute(const ExecRequest& request) {
     if (!alone) {
       return -kEAGAIN;
     }
+    // Somebody may trace it by now.
+    image.identity = identity_after_exec(identity(), image.owner);
   }
   become(current(), image);
   return 0;

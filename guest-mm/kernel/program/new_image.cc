@@ -109,7 +109,8 @@ i64 make_image(Program& program, std::string_view path, ProgramArguments& argume
   }
   const Image& interpreter = program.interpreter;
   const files::Inode& owner = *program.main.file->inode();
-  image.identity = identity_after_exec(identity(), {files::mode_for_exec(owner), owner.uid, owner.gid});
+  image.owner = {files::mode_for_exec(owner), owner.uid, owner.gid};
+  image.identity = identity_after_exec(identity(), image.owner);
   const Identity& next = image.identity.identity;
   const ImageFacts facts{.program_headers = program.main.layout.headers_at,
                          .program_header_count = program.main.header.program_header_count,

@@ -147,4 +147,10 @@ ExecIdentity identity_after_exec(const Identity& old, const ExecOwner& file) {
   return result;
 }
 
+void limit_gain(const Identity& old, Identity& next) {
+  if (!old.no_new_privileges && tracer_allows_identity()) return;
+  next.permitted &= old.permitted;
+  next.effective &= next.permitted;
+}
+
 }  // namespace nopte::guest

@@ -167,6 +167,9 @@ struct ExecIdentity {
 // Whether the file's set-user-ID or set-group-ID bit counts.
 bool sets_identity(const Identity& old, const ExecOwner& file);
 ExecIdentity identity_after_exec(const Identity& old, const ExecOwner& file);
+// Takes from what an exec makes of `old` the capabilities that it gained and may not: with no_new_privileges,
+// or a tracer without rights.
+void limit_gain(const Identity& old, Identity& next);
 
 // secure_bits (uapi/linux/securebits.h).
 inline constexpr u32 kSecureNoRoot = 1 << 0;

@@ -149,7 +149,10 @@ bool seccomp_allows(const SyscallArgs& args, i64& answer) {
   const Identity& who = identity();
   UserRegisters& registers = args.registers;
   if (who.seccomp == Seccomp::kStrict) {
-    if (!allowed_strictly(registers.orig_rax)) exit_thread(kSIGKILL);
+    if (!allowed_strictly(registers.orig_rax)) {
+      trace_exit(kSIGKILL);
+      exit_thread(kSIGKILL);
+    }
     return true;
   }
   CallData data{.number = static_cast<i32>(registers.orig_rax),
@@ -158,8 +161,10 @@ bool seccomp_allows(const SyscallArgs& args, i64& answer) {
                 .arguments = {args.a0, args.a1, args.a2, args.a3, args.a4, args.a5}};
   u32 told = who.filter->decide(data);
   if ((told & kAction) == kTrace && trace_seccomp(told & kData)) [[unlikely]] {
-    // As Linux: what the tracer makes of the call is asked about again, but for the tracer.
+    // As Linux: what the tracer makes of the call is asked about again, but for the tracer. Who was killed in
+    // the stop makes none.
     answer = static_cast<i64>(registers.rax);
+    if (kill_pending()) return false;
     data.number = static_cast<i32>(registers.orig_rax);
     if (data.number < 0) return false;
     const UserRegisters& r = registers;
@@ -183,10 +188,13 @@ bool seccomp_allows(const SyscallArgs& args, i64& answer) {
     case kNotify:  // or is told
       return false;
     case kKillThread:
-      if (current_process().live_threads > 1) exit_thread(kSIGSYS);
+      if (current_process().live_threads > 1) {
+        trace_exit(kSIGSYS);
+        exit_thread(kSIGSYS);
+      }
       [[fallthrough]];
     default:
-      exit_process(kSIGSYS | leave_core(kSIGSYS, registers));
+      exit_process_traced(kSIGSYS | leave_core(kSIGSYS, registers));
   }
 }
 

@@ -270,7 +270,7 @@ void deliver_signals(UserRegisters& registers) {
         park_thread();
       }
       refresh_signals(self);
-      if (self.signal_ready != 0) return deliver_signals(registers);
+      if ((self.signal_ready & kByTracer) != 0) return deliver_traced(registers);
       continue;
     }
     const i32 signal = next_signal(ready);
@@ -291,7 +291,7 @@ void deliver_signals(UserRegisters& registers) {
       case DefaultAction::kStop:
         if (signal == kSIGSTOP || !orphaned_group(self.process->pgid)) {
           stop_process(signal);
-          if (self.signal_ready != 0) return deliver_signals(registers);
+          if ((self.signal_ready & kByTracer) != 0) return deliver_traced(registers);
         }
         break;
       case DefaultAction::kEnd:
@@ -324,9 +324,7 @@ bool act_on_signal(UserRegisters& registers, i32 signal, const SignalInfo& info)
       if (signal == kSIGSTOP || !orphaned_group(self.process->pgid)) begin_stop(signal);
       break;
     case DefaultAction::kEnd:
-      const i32 status = signal | leave_core(signal, registers);
-      trace_exit(status);
-      exit_process(status);
+      exit_process_traced(signal | leave_core(signal, registers));
   }
   return false;
 }

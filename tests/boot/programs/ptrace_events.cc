@@ -287,6 +287,103 @@ void exec_from_thread() {
   }
 }
 
+// Whoever kills a process ends all of it, though a tracer holds one thread at its end.
+void all_end() {
+  for (const bool by_call : {false, true}) {
+    int ready[2];
+    int go[2];
+    CHECK(pipe(ready) == 0 && pipe(go) == 0);
+    const pid_t child = untraced([&] {
+      pthread_t thread;
+      CHECK(pthread_create(
+                &thread, nullptr,
+                [](void* to) -> void* {
+                  const pid_t self = gettid();
+                  CHECK(write(*static_cast<int*>(to), &self, sizeof(self)) == sizeof(self));
+                  for (;;) pause();
+                },
+                &ready[1]) == 0);
+      char byte;
+      CHECK(read(go[0], &byte, 1) == 1);
+      _exit(5);
+    });
+    pid_t thread = 0;
+    CHECK(read(ready[0], &thread, sizeof(thread)) == sizeof(thread));
+    CHECK(trace(PTRACE_SEIZE, child, 0, uintptr_t{PTRACE_O_TRACEEXIT}) == 0);
+    if (by_call) {
+      CHECK(write(go[1], "", 1) == 1);
+    } else {
+      kill(child, SIGKILL);
+    }
+    next_of(child, "held at its end");
+    printf("message %lx\n", message_of(child));
+    bool gone = false;
+    for (int i = 0; i < 1000 && !gone; ++i) {
+      gone = syscall(SYS_tgkill, child, thread, 0) == -1 && errno == ESRCH;
+      usleep(1000);
+    }
+    printf("its other thread is gone: %d\n", gone);
+    CHECK(trace(PTRACE_CONT, child) == 0);
+    next_of(child, "the end");
+  }
+}
+
+// One that is killed at a filter's stop does not make the call.
+void killed_at_a_filter() {
+  int pipes[2];
+  CHECK(pipe(pipes) == 0);
+  const pid_t child = traced([&] {
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_writev, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog given = {4, program};
+    CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &given, 0, 0) == 0);
+    char byte = 1;
+    const iovec vector = {&byte, 1};
+    (void)syscall(SYS_writev, pipes[1], &vector, 1);
+  });
+  CHECK(trace(PTRACE_SETOPTIONS, child, 0, uintptr_t{PTRACE_O_TRACESECCOMP}) == 0);
+  CHECK(trace(PTRACE_CONT, child) == 0);
+  next_of(child, "a filter's call");
+  kill(child, SIGKILL);
+  next_of(child, "killed there");
+  CHECK(close(pipes[1]) == 0);
+  char byte;
+  printf("bytes written: %zd\n", read(pipes[0], &byte, 1));
+  CHECK(close(pipes[0]) == 0);
+}
+
+// A filter that kills, and one that refuses to end.
+void ended_by_a_filter() {
+  for (const unsigned answer : {SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_KILL_THREAD, SECCOMP_RET_ERRNO | 1}) {
+    const pid_t child = traced([answer] {
+      sock_filter program[] = {
+          BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 0, 1),
+          BPF_STMT(BPF_RET | BPF_K, answer),
+          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      };
+      const sock_fprog given = {4, program};
+      CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+      CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &given, 0, 0) == 0);
+      (void)syscall(SYS_exit_group, 3);
+      syscall(SYS_exit, 4);
+    });
+    CHECK(trace(PTRACE_SETOPTIONS, child, 0, uintptr_t{PTRACE_O_TRACEEXIT}) == 0);
+    CHECK(trace(PTRACE_CONT, child) == 0);
+    next_of(child, "a filter's answer to the end");
+    printf("message %lx\n", message_of(child) & 0xff7f);  // without what says that there is a core
+    CHECK(trace(PTRACE_CONT, child) == 0);
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    print_status("the end", status);
+  }
+}
+
 void filtered() {
   const pid_t child = traced([] {
     sock_filter program[] = {
@@ -348,7 +445,10 @@ int main(int count, char** arguments) {
   seized_events("fork, seized", kAll, forks);
   seized_events("exec, seized, without its option", 0, execs);
   exec_from_thread();
+  all_end();
   filtered();
+  killed_at_a_filter();
+  ended_by_a_filter();
   rseq_of_it();
   return finish();
 }

@@ -344,6 +344,48 @@ void interrupted_calls() {
   next_of(child, "the end");
 }
 
+// Somebody attaches to a stopped one and leaves it, again and again.
+void many_tracers() {
+  const pid_t child = untraced([] {
+    raise(SIGSTOP);
+    _exit(3);
+  });
+  next_of(child, "stopped", WUNTRACED);
+  for (int i = 0; i < 200; ++i) {
+    CHECK(trace(PTRACE_SEIZE, child) == 0);
+    CHECK(trace(PTRACE_DETACH, child) == 0);
+    await_state(child, 'T');
+  }
+  kill(child, SIGCONT);
+  next_of(child, "seized and let go 200 times");
+}
+
+// What a tracer resumed with is delivered though it ends at once.
+void resumed_for_the_last_time() {
+  int go[2];
+  CHECK(pipe(go) == 0);
+  const pid_t child = untraced([&] {
+    struct sigaction action = {};
+    action.sa_handler = handler;
+    CHECK(sigaction(SIGUSR1, &action, nullptr) == 0);
+    g_handled = 0;
+    char byte;
+    CHECK(read(go[0], &byte, 1) == (g_handled == 0 ? 1 : -1));
+    _exit(g_handled);
+  });
+  await_state(child, 'S');
+  const pid_t tracer = untraced([&] {
+    CHECK(trace(PTRACE_SEIZE, child) == 0);
+    kill(child, SIGUSR1);
+    next_of(child, "sent SIGUSR1");
+    CHECK(trace(PTRACE_CONT, child, 0, SIGUSR1) == 0);
+    _exit(0);
+  });
+  next_of(tracer, "the tracer ends");
+  CHECK(write(go[1], "", 1) == 1);
+  next_of(child, "what the handler saw");
+}
+
 }  // namespace
 
 int main() {
@@ -360,5 +402,7 @@ int main() {
   of_another_parent();
   without_tracer();
   interrupted_calls();
+  many_tracers();
+  resumed_for_the_last_time();
   return finish();
 }
