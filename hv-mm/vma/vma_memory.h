@@ -300,10 +300,12 @@ class VmaMemory {
   // Errors: kInvalid.
   [[gnu::always_inline]] Result<Target> target_of(SpaceId space, Gva begin, u64 pages) {
     DeclaredSpace* tree = active_space_;
-    if (space != active_ || tree->queue.pending()) [[unlikely]] {
+    if (space != active_) [[unlikely]] {
       const Result<DeclaredSpace*> found = told_space(space);
       if (!found) return Fail(found.error());
       tree = *found;
+    } else if (tree->queue.pending()) [[unlikely]] {
+      drain(*tree);
     }
     if (pages > kUserRange.pages()) return Fail(Status::kInvalid);  // at most, the end wraps to below begin
     const VaRange range = VaRange::of_pages(begin, pages);

@@ -244,7 +244,10 @@ class TableOpsSink {
       Entry old = expected;
       if (window_ != nullptr) {
         old = exchange_entry(window_, index, expected, desired);
-        if (!TableOps::loses(expected, desired)) return old;
+        if (!TableOps::loses(expected, desired)) {
+          if (ops_->in_fault() && desired.present()) ops_->gained(table_.slot(index), desired);
+          return old;
+        }
       }
       edits_[count_++] = {expected, desired, index};
       if (count_ == kMost) flush();

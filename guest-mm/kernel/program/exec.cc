@@ -53,10 +53,10 @@ void unshare_table(Thread& self, NewImage& image) {
   }
 }
 
-// As Linux, what is readable to its own user alone cannot be looked into.
-void take_identity(Thread& self, ExecIdentity& now) {
+// As Linux, what runs with others' rights, or may be run but not read, cannot be looked into.
+void take_identity(Thread& self, ExecIdentity& now, bool readable) {
   const Identity& before = identity_of(self);
-  self.process->dumpable = !now.secure;
+  self.process->dumpable = readable && !now.secure;
   if (now.sets_identity) {
     self.personality &= ~kPersonalityLostBySetId;
   }
@@ -95,7 +95,7 @@ void become(Thread& self, NewImage& image) {
     before->release();
   }
   std::memcpy(self.comm, image.comm, sizeof(self.comm));
-  take_identity(self, image.identity);
+  take_identity(self, image.identity, image.readable);
   reset_signals(self);
   self.process->exit_signal = kSIGCHLD;
   self.process->executed = true;
@@ -269,8 +269,11 @@ i64 execute(const ExecRequest& request) {
     if (!alone) {
       return -kEAGAIN;
     }
-    // Somebody may trace it by now.
-    image.identity = identity_after_exec(identity(), image.owner);
+    // Somebody may trace it by now, who takes rights away. None are added: what the program was told of them
+    // stands on its stack.
+    if (!tracer_allows_identity()) {
+      image.identity = identity_after_exec(identity(), image.owner);
+    }
   }
   become(current(), image);
   return 0;

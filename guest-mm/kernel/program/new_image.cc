@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "guest-mm/kernel/files/names/mounts.h"
+#include "guest-mm/kernel/files/names/permission.h"
 #include "guest-mm/kernel/process/process_space.h"
 #include "guest-mm/kernel/process/robust_list.h"
 #include "guest-mm/kernel/program/initial_stack.h"
@@ -111,6 +112,8 @@ i64 make_image(Program& program, std::string_view path, ProgramArguments& argume
   const files::Inode& owner = *program.main.file->inode();
   image.owner = {files::mode_for_exec(owner), owner.uid, owner.gid};
   image.identity = identity_after_exec(identity(), image.owner);
+  image.readable = files::permission(owner, files::kMayRead) == 0 &&
+                   (!interpreter.file || files::permission(*interpreter.file->inode(), files::kMayRead) == 0);
   const Identity& next = image.identity.identity;
   const ImageFacts facts{.program_headers = program.main.layout.headers_at,
                          .program_header_count = program.main.header.program_header_count,

@@ -21,6 +21,7 @@ struct NewImage {
   Gva stack;
   ExecIdentity identity;
   ExecOwner owner{};      // that identity_after_exec() was told
+  bool readable = true;   // to who runs it
   bool owes = false;      // settle_words() has something to do
   bool too_late = false;  // it cannot run, and by Linux's order of things the old program is gone
 };

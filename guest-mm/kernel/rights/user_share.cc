@@ -1,5 +1,6 @@
 #include "guest-mm/kernel/rights/user_share.h"
 
+#include "guest-mm/kernel/process/tracee.h"
 #include "guest-mm/kernel/rights/credentials.h"
 #include "guest-mm/kernel/signals/signal_queue.h"
 #include "guest-mm/kernel/time/posix_timers.h"
@@ -15,6 +16,7 @@ u32 user_of(const Thread& thread) { return identity_of(thread).user.real; }
 u64 threads_of(u32 user) {
   u64 threads = 0;
   for_each_thread([&](const Thread& thread) { threads += user_of(thread) == user ? 1 : 0; });
+  for_each_tracee([&](const Tracee& tracee) { threads += tracee.ended && tracee.uid == user ? 1 : 0; });
   return threads;
 }
 

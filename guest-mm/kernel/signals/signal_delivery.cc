@@ -192,7 +192,7 @@ i32 next_signal(SignalSet ready) {
   if (!enter_handler(registers, signal, action, info, blocked_before)) {
     // As Linux: a handler that cannot be entered means SIGSEGV, and death when that was it.
     if (signal == kSIGSEGV) {
-      exit_process(kSIGSEGV | leave_core(kSIGSEGV, registers));
+      exit_process_traced(kSIGSEGV | leave_core(kSIGSEGV, registers));
     }
     set_blocked_signals(self, blocked_before);
     force_signal(kSIGSEGV, SignalInfo{.code = kSiKernel, .pid = 0, .value = 0});
