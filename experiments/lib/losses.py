@@ -19,12 +19,14 @@ _VALIDATED = "a table that comes or goes is validated or counted out entry by en
 _REASONS = {
     "vma": {"map-unmap": "two calls for memory that is never touched: shadow has nothing to do",
             **{f"{call}-{count}": "a call for memory that nobody touched: shadow has nothing to do"
-               for call in ("map", "protect", "unmap") for count in ("10", "1k", "60k")}},
+               for call in ("map", "protect", "unmap") for count in ("10", "1k", "60k")},
+            **{f"fork-{count}": "the list of regions is copied twice, in the guest and in the hypervisor, and goes twice" for count in ("1k", "60k")}},
     "kvmpv": _UNMAPS | _RANGE | {"map-unmap": _BY_CALLS, "populate": _SMALL, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL, "cow-child": _TOLD},
     "vmi": _UNMAPS | _RANGE | {"protect-page": _TOLD, "segv-barrier": _TOLD, "map-unmap": _BY_CALLS, "populate": _SMALL, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL, "cow-child": _TOLD},
     "lguest": _UNMAPS | _RING | {"map-unmap": _BY_CALLS, "populate": _SMALL, "sparse-unmap": _TABLES_GO, "dense-64m": _SMALL,
                "cow-parent": "rights that come back for a page's neighbours are told one by one",
                "fork-64m": "a table has one root: each page is copied into one of the clone's, where shadow's guest links 32 tables",
+               "fork-60k": "a table has one root: each of the pages that make its tables is copied into one of the clone's",
                "mremap-move": "a table cannot be moved: every leaf is told as gone"},
     "xen": {"map-unmap": "the sink looks whether calls wait before it reads the tables",
             "map-touch-unmap-bare": _VALIDATED, "fork-small": _VALIDATED, "fork-64m": _VALIDATED, "fork-exec": _VALIDATED,
