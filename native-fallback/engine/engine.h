@@ -218,7 +218,7 @@ class Engine final : public EngineCore {
   unsigned fill_run(const LeafTable& table, unsigned first, unsigned pages, Entry model,
                     const SlotOf& slot_of);
   template <class Way>
-  void write_ahead(Cursor<Way>& cursor, Space& space, const Promise& promise);
+  bool write_ahead(Cursor<Way>& cursor, const Promise& promise);
   template <class Way>
   void write_around(Cursor<Way>& cursor, Space& space, const Promise& promise);
   // The object's frame for a page inside it, made (zero) when absent. Errors: kNoMemory.

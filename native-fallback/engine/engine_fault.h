@@ -198,11 +198,12 @@ template <class Way>
           .without(Entry::kCopiedAhead)
           .with(access == Access::kWrite ? Entry::kAccessed | Entry::kDirty : Entry::kAccessed);
   if (desired != entry) {
+    const bool regains =
+        access == Access::kWrite && !entry.writable() && promise.pattern != AccessPattern::kRandom;
+    const bool around = regains && !write_ahead(cursor, promise);
     cursor.replace(Format::table_index(cursor.va(), 1), entry, desired);
     ++counters_.entries_written;
-    if (access == Access::kWrite && !entry.writable() && promise.pattern != AccessPattern::kRandom) {
-      write_ahead(cursor, space, promise);
-    }
+    if (around) write_around(cursor, space, promise);
   }
   return {};
 }
