@@ -122,7 +122,7 @@ void show_interrupts() {
     g_rang = 0;
     setitimer(ITIMER_REAL, &soon, nullptr);
     unsigned long flags;
-    asm volatile("std; 1: pause; cmpl $0, %1; je 1b; pushf; cld; pop %0"
+    asm volatile("std; 1: .rept 4096; nop; .endr; cmpl $0, %1; je 1b; pushf; cld; pop %0"
                  : "=&r"(flags)
                  : "m"(g_rang)
                  : "memory");
