@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <pthread.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -24,6 +25,12 @@ void copy_itself(const char* to, mode_t mode) {
   }
   CHECK(fchmod(to_fd, mode) == 0);
   CHECK(close(from_fd) == 0 && close(to_fd) == 0);
+}
+
+// What the kernel wrote beside the arguments is so.
+bool knows_itself() {
+  return getauxval(AT_UID) == getuid() && getauxval(AT_EUID) == geteuid() && getauxval(AT_GID) == getgid() &&
+         getauxval(AT_EGID) == getegid() && getauxval(AT_SECURE) == (getuid() != geteuid() ? 1 : 0);
 }
 
 void execute(const char* path, const char* what, int descriptor = 0) {
@@ -122,10 +129,11 @@ void attached_in_an_exec() {
     await_state(second, 'S');
     CHECK(trace(PTRACE_CONT, thread) == 0);
     next_of(thread, "its end");
-    bool root = false;
+    bool told[2] = {};
     bool traces = false;
-    CHECK(read(from_program[0], &root, 1) == 1 && read(from_second[0], &traces, 1) == 1);
-    printf("it is root and traced by another user: %d\n", root && traces);
+    CHECK(read(from_program[0], told, 2) == 2 && read(from_second[0], &traces, 1) == 1);
+    printf("it is root and traced by another user: %d\n", told[0] && traces);
+    printf("its stack tells who it is: %d\n", told[1]);
     end_of(second);
     _exit(0);
   });
@@ -185,7 +193,10 @@ void no_new_capabilities() {
 int main(int count, char** arguments) {
   if (count > 2) {
     const bool root = geteuid() == 0;
-    if (strcmp(arguments[1], "tell") == 0) return write(atoi(arguments[2]), &root, 1) == 1 ? 0 : 1;
+    if (strcmp(arguments[1], "tell") == 0) {
+      const bool told[2] = {root, knows_itself()};
+      return write(atoi(arguments[2]), told, 2) == 2 ? 0 : 1;
+    }
     if (strcmp(arguments[1], "user") == 0) return root ? 10 : 11;
     __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
     __user_cap_data_struct sets[2] = {};
