@@ -138,19 +138,21 @@ class CopyAccount {
   bool open_ = false;
 };
 
-// What is known of a page that a clone has from its original, or a mapping from an object: others like it
-// came and wrote to it before. Nobody asks what becomes of a copy there, as it goes with who made it; so
-// after two copies ahead the next is made by a fault again.
+// What is known of a page that a clone has from its original: whether clones before it wrote to it. A copy
+// ahead that a clone did not write to is known when it goes (FrameMeta::back leads to what it is a copy of,
+// or was: then it was a hint), and begins this anew.
 class CopyHistory {
  public:
-  explicit CopyHistory(FrameMeta& of) : counter_(of.live) {}
-  [[nodiscard]] bool likely() const { return counter_ >= kLikely; }
-  void copied() { counter_ = std::min<u16>(counter_ + kFault, kMost); }
-  void copied_ahead() { --counter_; }
+  explicit CopyHistory(FrameMeta& of) : faults_(of.live) {}
+  [[nodiscard]] bool likely() const { return faults_ == kLikely; }
+  void copied() {
+    if (faults_ != kLikely) ++faults_;
+  }
+  void wasted() { faults_ = 0; }
 
  private:
-  static constexpr u16 kFault = 2, kLikely = 4, kMost = 7;
-  u16& counter_;
+  static constexpr u16 kLikely = 2;
+  u16& faults_;
 };
 
 struct AheadPolicy {

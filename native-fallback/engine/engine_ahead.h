@@ -232,7 +232,7 @@ template <class Way>
                        space.copies.pay();
                        metas(*copy).live = meta.live;
                      } else {
-                       CopyHistory(meta).copied_ahead();
+                       metas(*copy).back = entry.frame().number() + 1;
                      }
                      --meta.refs;
                      batch.page(cursor.leaf_va(at));

@@ -141,7 +141,12 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
 template <PageTableSink Sink>
 [[gnu::noinline, gnu::cold]] unsigned Engine<Sink>::note_unused(Entry entry) {
   if (entry.accessed()) {
-    if (entry.dirty() || frames_.meta(entry.frame()).refs != 1) return 0;  // or another may use it yet
+    const FrameMeta& copy = frames_.meta(entry.frame());
+    if (entry.dirty() || copy.refs != 1) return 0;  // or another may use it yet
+    if (copy.back != 0) {
+      FrameMeta& original = frames_.meta(Frame(copy.back - 1));
+      if (original.kind == FrameKind::kAnon) CopyHistory(original).wasted();
+    }
     ++counters_.ahead_unused;
     ++counters_.ahead_wasted;
     return 0;
