@@ -148,7 +148,7 @@ i64 take_file(u64 descriptor, u64 flags, MapRequest& request) {
         request.sharing = Sharing::kShared;
         break;
       case kMapDroppable:
-        if (offset != 0 || (flags & kMapLocked) != 0) return -kEINVAL;
+        if ((flags & (kMapLocked | kMapGrowsDown)) != 0) return -kEINVAL;
         request.flags |= kVmaNoReserve | kVmaWipeOnFork | kVmaDontDump;
         [[fallthrough]];
       case kMapPrivate:
