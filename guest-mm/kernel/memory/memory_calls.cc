@@ -61,7 +61,9 @@ i64 answer(Result<Gva> result) {
 // No large pages are reserved, and there are those of two sizes; no file is of such.
 i64 refuse_large(u64 flags, bool anonymous) {
   const u64 size = flags >> 26 & 63;
-  return anonymous && (size == 0 || size == 21 || size == 30) ? -kENOMEM : -kEINVAL;
+  const u64 type = flags & kMapTypeMask;
+  const bool known = kMapShared <= type && type <= kMapSharedValidate;
+  return anonymous && known && (size == 0 || size == 21 || size == 30) ? -kENOMEM : -kEINVAL;
 }
 
 // Flags that few ask for, and memory that is to be locked. Negative errno, or 0.
