@@ -61,7 +61,9 @@ i64 answer(Result<Gva> result) {
 // No large pages are reserved, and there are those of two sizes; no file is of such.
 i64 refuse_large(u64 flags, bool anonymous) {
   const u64 size = flags >> 26 & 63;
-  return anonymous && (size == 0 || size == 21 || size == 30) ? -kENOMEM : -kEINVAL;
+  const u64 type = flags & kMapTypeMask;
+  const bool known = kMapShared <= type && type <= kMapSharedValidate;
+  return anonymous && known && (size == 0 || size == 21 || size == 30) ? -kENOMEM : -kEINVAL;
 }
 
 // Flags that few ask for, and memory that is to be locked. Negative errno, or 0.
@@ -148,7 +150,7 @@ i64 take_file(u64 descriptor, u64 flags, MapRequest& request) {
         request.sharing = Sharing::kShared;
         break;
       case kMapDroppable:
-        if (offset != 0 || (flags & kMapLocked) != 0) return -kEINVAL;
+        if ((flags & (kMapLocked | kMapGrowsDown)) != 0) return -kEINVAL;
         request.flags |= kVmaNoReserve | kVmaWipeOnFork | kVmaDontDump;
         [[fallthrough]];
       case kMapPrivate:

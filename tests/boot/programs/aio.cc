@@ -118,7 +118,28 @@ void transfers() {
   });
 }
 
+// How many pages of contexts the process has.
+int context_pages() {
+  FILE* const maps = fopen("/proc/self/maps", "r");
+  CHECK(maps != nullptr);
+  char line[512];
+  int pages = 0;
+  while (fgets(line, sizeof line, maps) != nullptr) {
+    if (strstr(line, " /[aio] (deleted)\n") == nullptr) continue;
+    CHECK(strstr(line, " rw-s ") != nullptr);
+    ++pages;
+  }
+  CHECK(fclose(maps) == 0);
+  return pages;
+}
+
 void contexts() {
+  check("pages that have a name", [] {
+    CHECK(context_pages() == 0);
+    const aio_context_t first = make_context(), second = make_context();
+    CHECK(context_pages() == 2 && io_destroy(first) == 0 && context_pages() == 1);
+    CHECK(io_destroy(second) == 0 && context_pages() == 0);
+  });
   check("making and ending", [] {
     aio_context_t context = 1;
     CHECK_ERRNO(io_setup(1, &context), EINVAL);

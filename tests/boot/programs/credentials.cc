@@ -83,6 +83,8 @@ void files_of_others() {
     CHECK_ERRNO(truncate("sticky/roots", 0), EACCES);
     CHECK_ERRNO(utimensat(AT_FDCWD, "sticky/roots", nullptr, 0), EACCES);
     CHECK_ERRNO(mknod("sticky/device", S_IFCHR | 0600, 0x103), EPERM);
+    CHECK_ERRNO(mknod("sticky/device", S_IFBLK | 0600, 0), EPERM);
+    CHECK(mknod("sticky/whiteout", S_IFCHR | 0600, 0) == 0 && unlink("sticky/whiteout") == 0);
     CHECK_ERRNO(chroot("sticky"), EPERM);
     put("sticky/own", "o");
     CHECK(stat_of("sticky/own").st_uid == kUser && stat_of("sticky/own").st_gid == kUser);

@@ -117,6 +117,8 @@ void moving_between_nodes() {
   SAY(call(SYS_migrate_pages, 0, 64, bad, bad));
 }
 
+constexpr int kDroppable = 8;  // MAP_DROPPABLE, 6.11
+
 void keys_and_large_pages() {
   SAY(call(SYS_pkey_alloc, 0, 0));
   SAY(call(SYS_pkey_alloc, 1, 0));
@@ -129,9 +131,26 @@ void keys_and_large_pages() {
   SAY(mmap(nullptr, 2 << 20, 3, kAnonymous | 21 << 26, -1, 0));
   SAY(mmap(nullptr, 2 << 20, 3, kAnonymous | 20 << 26, -1, 0));
   SAY(mmap(nullptr, 2 << 20, 3, kAnonymous | 16 << 26, -1, 0));
+  SAY(mmap(nullptr, 2 << 20, 3, MAP_ANONYMOUS | MAP_HUGETLB | MAP_SHARED_VALIDATE, -1, 0));
+  SAY(mmap(nullptr, 2 << 20, 3, MAP_ANONYMOUS | MAP_HUGETLB | kDroppable, -1, 0));
+  SAY(mmap(nullptr, 2 << 20, 3, MAP_ANONYMOUS | MAP_HUGETLB, -1, 0));
   const int file = new_file(1);
   SAY(mmap(nullptr, 2 << 20, 3, MAP_PRIVATE | MAP_HUGETLB, file, 0));
   end_file(file);
+}
+
+void what_may_go() {
+  SAY(mmap(nullptr, kPage, 3, MAP_ANONYMOUS | kDroppable | MAP_LOCKED, -1, 0));
+  SAY(mmap(nullptr, kPage, 3, MAP_ANONYMOUS | kDroppable | MAP_GROWSDOWN, -1, 0));
+  SAY(mmap(nullptr, kPage, 3, kDroppable, -1, 0));
+  const int file = new_file(1);
+  SAY(mmap(nullptr, kPage, 3, kDroppable, file, 0));
+  end_file(file);
+  void* const may_go = mmap(nullptr, 2 * kPage, 3, MAP_ANONYMOUS | kDroppable, -1, kPage);
+  CHECK(may_go != MAP_FAILED);
+  *static_cast<char*>(may_go) = 5;
+  CHECK(status_of_child([&] { CHECK(*static_cast<char*>(may_go) == 0); }) == 0);
+  CHECK(munmap(may_go, 2 * kPage) == 0);
 }
 
 void sealing() {
@@ -186,6 +205,7 @@ int main() {
   check("policies", policies);
   check("moving between nodes", moving_between_nodes);
   check("keys and large pages", keys_and_large_pages);
+  check("what may go", what_may_go);
   check("sealing", sealing);
   check("remapping file pages", remapping_file_pages);
   return finish();

@@ -5,6 +5,7 @@
 #include "guest-mm/kernel/files/events/aio.h"
 #include "guest-mm/kernel/files/events/timed_wait.h"
 #include "guest-mm/kernel/files/io_vectors.h"
+#include "guest-mm/kernel/memory/memory_range.h"
 #include "guest-mm/kernel/process/process.h"
 #include "guest-mm/kernel/schedule/scheduler.h"
 #include "guest-mm/kernel/system/refusals.h"
@@ -80,11 +81,18 @@ void remove(AioContext& context) {
 }
 
 // A page of the program's whose address is the context's name.
-i64 map_ring(UserRegisters& registers, u32 requests) {
-  constexpr u64 kReadWrite = 3, kPrivateAnonymous = 0x22;
-  const i64 address = sys_mmap({0, kPageBytes, kReadWrite, kPrivateAnonymous, ~u64{0}, 0, registers});
-  if (address < 0) {
-    return address;
+i64 map_ring(u32 requests) {
+  auto object = MemoryObject::create(kPageBytes);
+  if (!object) {
+    return to_errno(object.error());
+  }
+  (*object)->set_name("/[aio] (deleted)");
+  const auto address = space().map({.bytes = kPageBytes,
+                                    .perm = Perm(Perm::kRead | Perm::kWrite),
+                                    .sharing = Sharing::kShared,
+                                    .object = std::move(*object)});
+  if (!address) {
+    return to_errno(address.error());
   }
   const Ring ring{.id = 0,
                   .events = requests,
@@ -94,7 +102,7 @@ i64 map_ring(UserRegisters& registers, u32 requests) {
                   .features = 1,
                   .unknown_features = 0,
                   .header_bytes = sizeof ring};
-  return put_user(static_cast<u64>(address), ring) != 0 ? -kENOMEM : address;
+  return put_user(address->value(), ring) != 0 ? -kENOMEM : static_cast<i64>(address->value());
 }
 
 // A transfer, as the calls for it do it.
@@ -240,7 +248,7 @@ i64 sys_io_setup(const SyscallArgs& args) {
   if (asked > g_aio.most || g_aio.requests + asked > g_aio.most) {
     return -kEAGAIN;
   }
-  const i64 address = map_ring(args.registers, asked);
+  const i64 address = map_ring(asked);
   if (address < 0) {
     return address;
   }
