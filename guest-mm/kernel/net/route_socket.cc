@@ -266,7 +266,12 @@ i64 RouteSocket::send(Sending& message) {
 }
 
 i64 RouteSocket::receive(Receiving& message) {
-  return message.flags & kMessageOutOfBand ? -kEOPNOTSUPP : receive_record(message);
+  const bool was_overfull = overfull();
+  const i64 got = message.flags & kMessageOutOfBand ? -kEOPNOTSUPP : receive_record(message);
+  if (was_overfull && !overfull()) {
+    wake(queue);  // for who waits in mq_notify
+  }
+  return got;
 }
 
 u32 RouteSocket::poll() {

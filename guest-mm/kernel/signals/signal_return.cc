@@ -31,8 +31,6 @@ i64 sys_rt_sigreturn(const SyscallArgs& args) {
   }
   // As Linux: a refused FPU image is a fault of what is returned to, with its registers and its mask.
   const UserMachineContext& m = context.machine;
-  // An address that is not canonical would fault on the way out, in the kernel: nobody goes there.
-  const bool nowhere = m.rip >= kUserRange.end.value();
   r = {.r15 = m.r15,
        .r14 = m.r14,
        .r13 = m.r13,
@@ -49,7 +47,7 @@ i64 sys_rt_sigreturn(const SyscallArgs& args) {
        .rsi = m.rsi,
        .rdi = m.rdi,
        .orig_rax = kNotASyscall,
-       .rip = nowhere ? r.rip : m.rip,
+       .rip = m.rip,
        .cs = r.cs,
        .rflags = (r.rflags & ~kUserFlags) | (m.rflags & kUserFlags),
        .rsp = m.rsp,
@@ -64,14 +62,9 @@ i64 sys_rt_sigreturn(const SyscallArgs& args) {
   if (!arch::restore_fpu(self.fpu) || (!read && m.fpu_state != 0)) return bad_frame();
   // As Linux: what is refused, as on the stack itself, is left as it is.
   (void)set_alternate_stack(self.signals.alternate, context.stack, m.rsp);
-  if (nowhere) [[unlikely]] {
-    const bool handled = (*self.process->signals.actions)[kSIGSEGV].handler > SignalAction::kIgnore &&
-                         (self.signals.blocked & signal_bit(kSIGSEGV)) == 0;
-    if (!handled) return bad_frame();
-    r.rip = m.rip;  // until the handler is entered, or the process ends, at once
-    (void)act_on_signal(r, kSIGSEGV, SignalInfo{.code = kSiKernel, .pid = 0, .value = 0});
-    return 0;
-  }
+  // An address that is not canonical would fault on the way out, in the kernel: the signal comes before.
+  if (m.rip >= kUserRange.end.value()) [[unlikely]]
+    (void)bad_frame();
   return static_cast<i64>(m.rax);
 }
 

@@ -254,6 +254,53 @@ void resumed_for_the_last_time() {
   next_of(child, "what the handler saw");
 }
 
+constexpr unsigned long kNowhere = 1ul << 63;
+
+void return_nowhere(int, siginfo_t*, void* context) {
+  static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP] = static_cast<greg_t>(kNowhere);
+}
+void told_of_it(int, siginfo_t* info, void* context) {
+  const auto rip = static_cast<unsigned long>(static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP]);
+  printf("its handler: code %d, there %d\n", info->si_code, rip == kNowhere);
+  fflush(stdout);
+  _exit(3);
+}
+void handle_with(int signal, void (*handle)(int, siginfo_t*, void*)) {
+  struct sigaction action = {};
+  action.sa_sigaction = handle;
+  action.sa_flags = SA_SIGINFO;
+  CHECK(sigaction(signal, &action, nullptr) == 0);
+}
+
+// A tracer sees what sigreturn makes of a frame that is none, and of an address that is none.
+void bad_returns() {
+  const pid_t frameless = traced([] { asm volatile("mov $4096, %rsp; mov $15, %eax; syscall; hlt"); });
+  CHECK(trace(PTRACE_CONT, frameless) == 0);
+  next_of(frameless, "no frame");
+  print_info("its information", frameless);
+  CHECK(trace(PTRACE_CONT, frameless, 0, SIGSEGV) == 0);
+  next_of(frameless, "the end");
+  for (const bool handled : {false, true}) {
+    const pid_t child = traced([handled] {
+      handle_with(SIGUSR1, return_nowhere);
+      if (handled) handle_with(SIGSEGV, told_of_it);
+      raise(SIGUSR1);
+    });
+    CHECK(trace(PTRACE_CONT, child) == 0);
+    next_of(child, "sent SIGUSR1");
+    CHECK(trace(PTRACE_CONT, child, 0, SIGUSR1) == 0);
+    for (const char* what : {"nowhere", "the signal dropped"}) {
+      next_of(child, what);
+      print_info("its information", child);
+      unsigned long rip = 0;
+      CHECK(trace(PTRACE_PEEKUSER, child, offsetof(user_regs_struct, rip), &rip) == 0);
+      printf("it is there: %d\n", rip == kNowhere);
+      CHECK(trace(PTRACE_CONT, child, 0, *what == 'n' ? uintptr_t{0} : uintptr_t{SIGSEGV}) == 0);
+    }
+    next_of(child, "the end");
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -268,5 +315,6 @@ int main() {
   waits();
   interrupted_calls();
   resumed_for_the_last_time();
+  bad_returns();
   return finish();
 }
