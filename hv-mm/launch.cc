@@ -29,11 +29,11 @@ abi::BootBlock make_boot_block(const Launch& launch, abi::BootKind kind) {
 }
 
 std::expected<u64, const char*> load_physical(const Launch& launch) {
-  u8* const memory = launch.guest_window();
+  u8* const memory = launch.guest_memory();
   return load_physical(launch, [memory](u64 page) { return memory + pages_to_bytes(page); });
 }
 
-std::expected<u64, const char*> load_physical(const Launch& launch, FunctionRef<u8*(u64)> window) {
+std::expected<u64, const char*> load_physical(const Launch& launch, FunctionRef<u8*(u64)> pointer) {
   constexpr const char* kTooLittle =
       "too little memory: memory= does not hold the guest image and its initramfs";
   const u64 limit = std::min(launch.guest.bytes, kBootReachBytes);
@@ -48,7 +48,7 @@ std::expected<u64, const char*> load_physical(const Launch& launch, FunctionRef<
       const u64 at = physical + done;
       const u64 chunk = std::min(bytes - done, kPageBytes - (at & kPageMask));
       const u64 copied = done < contents.size() ? std::min(chunk, contents.size() - done) : 0;
-      u8* const to = window(at >> kPageShift) + (at & kPageMask);
+      u8* const to = pointer(at >> kPageShift) + (at & kPageMask);
       if (copied != 0) std::memcpy(to, contents.data() + done, copied);
       std::memset(to + copied, 0, chunk - copied);
       done += chunk;

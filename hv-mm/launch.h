@@ -23,7 +23,7 @@ struct Launch {
   Host* host = nullptr;
 
   // Guest memory as the hypervisor sees it (all but vma and xen: guest-physical 0 is its first byte).
-  [[nodiscard]] u8* guest_window() const { return own->pointer(guest.begin); }
+  [[nodiscard]] u8* guest_memory() const { return own->pointer(guest.begin); }
 };
 
 // A started mode, or a message for the user.
@@ -47,8 +47,8 @@ abi::BootBlock make_boot_block(const Launch& launch, abi::BootKind kind);
 // Kind kPhysical: the image at its physical addresses in guest memory, behind it boot block and initramfs.
 // Returns the boot block's guest-physical address. The error is a message for the user.
 std::expected<u64, const char*> load_physical(const Launch& launch);
-// The same where guest-physical page n is seen at window(n).
-std::expected<u64, const char*> load_physical(const Launch& launch, FunctionRef<u8*(u64)> window);
+// The same where guest-physical page n is seen at pointer(n).
+std::expected<u64, const char*> load_physical(const Launch& launch, FunctionRef<u8*(u64)> pointer);
 
 // The entry contract (pvops/abi/boot_block.h), with the container's intercepts and bitmaps, which
 // container/setup.cc put there. All but CR3: the mode loads the root that the guest starts on.

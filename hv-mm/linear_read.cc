@@ -8,14 +8,14 @@
 
 namespace nopte::hv {
 
-Result<u64> translate(const PhysicalWindow& window, u64 root, Gva va) {
+Result<u64> translate(const PhysicalMemory& memory, u64 root, Gva va) {
   using pt::Entry;
   constexpr unsigned kLargest = pt::FourLevel::kLargestLeaf;
   if (!pt::canonical(va)) return Fail(Status::kBadAddress);
   Result<u64> found = Fail(Status::kBadAddress);
   u64 at = root & Entry::kFrameMask;
   pt::descend<pt::FourLevel>(at, va, 0, [&](u64& table, unsigned level, unsigned index) {
-    const auto word = window.read<u64>(table + index * sizeof(u64));
+    const auto word = memory.read<u64>(table + index * sizeof(u64));
     if (!word) return false;
     const Entry entry(*word);
     if (!entry.present()) return false;
@@ -28,14 +28,14 @@ Result<u64> translate(const PhysicalWindow& window, u64 root, Gva va) {
   return found;
 }
 
-Result<void> read_linear(const PhysicalWindow& window, u64 root, Gva va, std::span<u8> bytes) {
+Result<void> read_linear(const PhysicalMemory& memory, u64 root, Gva va, std::span<u8> bytes) {
   while (!bytes.empty()) {
-    const auto physical = translate(window, root, va);
+    const auto physical = translate(memory, root, va);
     const u64 chunk = std::min<u64>(bytes.size(), kPageBytes - va.page_offset());
-    if (!physical || !window.contains(*physical, chunk)) {
+    if (!physical || !memory.contains(*physical, chunk)) {
       return Fail(Status::kBadAddress);
     }
-    std::memcpy(bytes.data(), window.window + *physical, chunk);
+    std::memcpy(bytes.data(), memory.base + *physical, chunk);
     va += chunk;
     bytes = bytes.subspan(chunk);
   }

@@ -1,6 +1,6 @@
-// Reads memory at a linear address through 4-level tables that lie in a physical window: the guest's own
-// tables (nested, shadow) or ours (vma). Rights are not checked. The tables may be a guest's: every physical
-// address is checked against the window, and the walk is bounded.
+// Reads memory at a linear address through 4-level tables that lie in physical memory that is seen: the
+// guest's own tables (nested, shadow) or ours (vma). Rights are not checked. The tables may be a guest's:
+// every physical address is checked against it, and the walk is bounded.
 #pragma once
 
 #include <span>
@@ -12,9 +12,9 @@
 namespace nopte::hv {
 
 // The physical address that `root` (CR3) maps va to. Errors: kBadAddress.
-Result<u64> translate(const PhysicalWindow& window, u64 root, Gva va);
+Result<u64> translate(const PhysicalMemory& memory, u64 root, Gva va);
 
 // Errors: kBadAddress; bytes may then be partly written.
-Result<void> read_linear(const PhysicalWindow& window, u64 root, Gva va, std::span<u8> bytes);
+Result<void> read_linear(const PhysicalMemory& memory, u64 root, Gva va, std::span<u8> bytes);
 
 }  // namespace nopte::hv

@@ -203,7 +203,7 @@ void print_entry() {
               << " |\n";
   };
   row("user regions", kUserRange);
-  row("kernel windows (region calls on space 0)", kWindowRange);
+  row("kernel pointers (region calls on space 0)", kWindowRange);
   row("kernel memory (kmem_alloc)", kKmemRange);
   row("kernel image", kImageRange);
 }

@@ -2,7 +2,7 @@
 // implementation is guest-mm/arch/x86_64; this header names no register outside UserRegisters.
 //
 // The kernel is not preemptible: interrupts are taken in user mode, in idle(), and where a long memory
-// operation opens a window (mm_ops.h); a process switches only in schedule().
+// operation opens an interrupt window (mm_ops.h); a process switches only in schedule().
 #pragma once
 
 #include <string_view>

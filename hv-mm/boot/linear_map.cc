@@ -33,13 +33,13 @@ Result<void> LinearMap::map(u64 va, u64 physical, u64 bytes, pt::Entry leaf, Lea
     const Gva at(va + done);
     u64 lowest = root_;
     const auto step = [&](u64& table, unsigned, unsigned index) {
-      u8* const window = memory_->pointer(table);
-      pt::Entry entry = pt::load_entry(window, index);
+      u8* const entries = memory_->pointer(table);
+      pt::Entry entry = pt::load_entry(entries, index);
       if (!entry.present()) {
         const auto lower = new_table(*memory_);
         if (!lower) return false;
         entry = pt::Entry::table(pt::Frame::at(pt::PhysAddr(*lower)), privilege_);
-        pt::store_entry(window, index, entry);
+        pt::store_entry(entries, index, entry);
       }
       NOPTE_ASSERT(!entry.large());
       table = entry.frame().address().value();

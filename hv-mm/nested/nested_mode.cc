@@ -10,7 +10,7 @@ namespace {
 class NestedMode final : public ModeHandler {
  public:
   NestedMode(const Launch& launch, u64 tables)
-      : memory_{launch.guest_window(), launch.guest.bytes}, tables_(tables) {}
+      : memory_{launch.guest_memory(), launch.guest.bytes}, tables_(tables) {}
 
   [[nodiscard]] const char* name() const override { return "nested"; }
   [[nodiscard]] PagingControl paging_control() const override { return PagingControl::kGuest; }
@@ -35,7 +35,7 @@ class NestedMode final : public ModeHandler {
   }
 
  private:
-  PhysicalWindow memory_;
+  PhysicalMemory memory_;
   u64 tables_;
   u64 outside_ = 0;
 };

@@ -2,8 +2,6 @@
 
 #include <bit>
 
-#include "native-fallback/tables/descend.h"
-
 namespace nopte::hv {
 
 using pt::Entry;
@@ -203,18 +201,6 @@ void ShadowMmu::copy_entries(PageIndex from, PageIndex to, unsigned first, unsig
       }
     }
   }
-}
-
-PageIndex ShadowMmu::mirror_on_path(PageIndex root, Gva va, unsigned level) const {
-  PageIndex page = root;
-  const auto step = [this](PageIndex& table, unsigned, unsigned index) {
-    const Entry shown = tables_.entry(table, index);
-    if (!shown.present() || shown.large()) return false;
-    table = tables_.child_of(shown);
-    return true;
-  };
-  if (!pt::descend<pt::FourLevel>(page, va, level, step)) return 0;
-  return tables_.page(page).kind == ShadowKind::kMirror ? page : 0;
 }
 
 }  // namespace nopte::hv

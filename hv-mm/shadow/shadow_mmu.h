@@ -17,6 +17,7 @@
 
 #include "hv-mm/shadow/guest_walk.h"
 #include "hv-mm/shadow/shadow_tables.h"
+#include "native-fallback/tables/descend.h"
 
 namespace nopte::hv {
 
@@ -119,7 +120,17 @@ class ShadowMmu {
            below.kind == ShadowKind::kMirror && below.gfn == guest.frame().number();
   }
   // The mirror of the table of this level that is shown for va; 0 when none is.
-  [[nodiscard]] PageIndex mirror_on_path(PageIndex root, Gva va, unsigned level) const;
+  [[nodiscard]] PageIndex mirror_on_path(PageIndex root, Gva va, unsigned level) const {
+    PageIndex page = root;
+    const auto step = [this](PageIndex& table, unsigned, unsigned index) {
+      const pt::Entry shown = tables_.entry(table, index);
+      if (!shown.present() || shown.large()) return false;
+      table = tables_.child_of(shown);
+      return true;
+    };
+    if (!pt::descend<pt::FourLevel>(page, va, level, step)) return 0;
+    return tables_.page(page).kind == ShadowKind::kMirror ? page : 0;
+  }
 
   GuestMemory guest_;
   ReservedBits reserved_;

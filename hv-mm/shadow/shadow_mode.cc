@@ -76,7 +76,7 @@ StartResult start_shadowed(const Launch& launch, ShadowMode& mode) {
   const auto pool = make_pool(*launch.own, guest_frames);
   if (!pool) return std::unexpected(pool.error());
   ShadowMmu& mmu = mode.mmu();
-  const GuestMemory memory{launch.guest_window(), pt::PhysAddr(launch.guest.begin), guest_frames};
+  const GuestMemory memory{launch.guest_memory(), pt::PhysAddr(launch.guest.begin), guest_frames};
   if (!mmu.init(memory, *pool, processor_of(*launch.host))) {
     return std::unexpected("too little memory for shadow tables");
   }

@@ -63,7 +63,7 @@ class ShadowMode : public ModeHandler {
       const auto gpa = mmu_.translate(va);
       if (!gpa) return Fail(gpa.error());
       const u64 chunk = std::min<u64>(bytes.size(), kPageBytes - va.page_offset());
-      std::memcpy(bytes.data(), mmu_.guest().window + gpa->value(), chunk);
+      std::memcpy(bytes.data(), mmu_.guest().base + gpa->value(), chunk);
       va += chunk;
       bytes = bytes.subspan(chunk);
     }

@@ -36,9 +36,9 @@
 
 namespace nopte::hv {
 
-// Memory for shadow tables: `tables` frames, contiguous, in one window.
+// Memory for shadow tables: `tables` frames, contiguous, seen from `base` on.
 struct ShadowPool {
-  u8* window = nullptr;
+  u8* base = nullptr;
   pt::PhysAddr host;
   u32 tables = 0;
   // The first metadata_bytes() zeroed; aligned to 8. What is more holds reverse lists, 8 bytes
@@ -235,7 +235,7 @@ class ShadowTables {
     return Entry(frame.address().value() | Entry::kPresent | Entry::kAccessed | rights |
                  (rights & Entry::kWritable ? Entry::kDirty : 0));
   }
-  [[nodiscard]] u8* table(PageIndex page) const { return pool_.window + pages_to_bytes(page - 1); }
+  [[nodiscard]] u8* table(PageIndex page) const { return pool_.base + pages_to_bytes(page - 1); }
   [[nodiscard]] static u64 span_of(u64 gfn) { return gfn >> pt::kIndexBits; }
 
   // The store into a shadow table. Bookkeeping of `old` is done already. Whether it takes something away.

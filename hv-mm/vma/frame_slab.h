@@ -83,7 +83,7 @@ class FrameSlab {
   static_assert(kBlocks >= 1 && alignof(T) <= 16 && kBlockBytes % alignof(T) == 0);
 
   Block* block_at(pt::Frame frame, u64 i) const {
-    return reinterpret_cast<Block*>(frames_.window(frame) + i * kBlockBytes);
+    return reinterpret_cast<Block*>(frames_.pointer(frame) + i * kBlockBytes);
   }
   void push(Block* block) {
     block->previous = nullptr;

@@ -166,7 +166,7 @@ void VmaMemory<Sink>::offer_queue(DeclaredSpace& space) {
     const u32 block = id / abi::kQueuesPerBlock;
     if (block >= queue_blocks_end_ || queue_blocks_[block] == Gva()) return;
     const Gva at = queue_blocks_[block] + id % abi::kQueuesPerBlock * abi::kQueueBytes;
-    const Result<u8*> memory = engine_.kernel_window(at);
+    const Result<u8*> memory = engine_.kernel_pointer(at);
     if (!memory) return;
     space.queue.open_at(*reinterpret_cast<abi::RegionQueue*>(*memory), hides(abi::kFeatureUntouchedWords)
                                                                            ? RegionQueue::Words::kNone

@@ -17,7 +17,7 @@ class VmaMode final : public ModeHandler {
  public:
   VmaMode(const Launch& launch, Instructions instructions)
       : stop_{*launch.host},
-        window_{launch.own->pointer(0), launch.guest.begin + launch.guest.bytes},
+        physical_{launch.own->pointer(0), launch.guest.begin + launch.guest.bytes},
         processor_(*launch.vcpu, *launch.host, instructions),
         sink_(frames_, processor_),
         engine_(sink_, frames_),
@@ -41,7 +41,7 @@ class VmaMode final : public ModeHandler {
     return memory_.call(number, arguments);
   }
   Result<void> read_guest(const Vcpu& vcpu, Gva va, std::span<u8> bytes) override {
-    return read_linear(window_, vcpu.vmcb().cr3, va, bytes);
+    return read_linear(physical_, vcpu.vmcb().cr3, va, bytes);
   }
   [[gnu::cold]] bool draw(pt::PictureWriter& picture) override { return memory_.draw(picture), true; }
   void write_counters(JsonWriter& json) const override {
@@ -67,7 +67,7 @@ class VmaMode final : public ModeHandler {
   };
 
   Stop stop_;
-  PhysicalWindow window_;
+  PhysicalMemory physical_;
   VcpuProcessor<Instructions> processor_;
   pt::FrameTable frames_;
   Sink sink_;
@@ -92,7 +92,7 @@ std::expected<void, const char*> VmaMode<Instructions>::start(const Launch& laun
   memory_.hide(launch.options.offer.hidden_features);
   ObjectId initramfs = ObjectId::kNone;
   if (initramfs_pages != 0) {
-    u8* const to = frames_.window(contents.begin);
+    u8* const to = frames_.pointer(contents.begin);
     std::memcpy(to, launch.initramfs.data(), launch.initramfs.size());
     std::memset(to + launch.initramfs.size(), 0, pages_to_bytes(initramfs_pages) - launch.initramfs.size());
     const auto adopted = memory_.adopt_object(contents);
@@ -136,8 +136,8 @@ std::expected<u64, const char*> VmaMode<Instructions>::make_boot_pages(const Lau
   abi::BootBlock block = make_boot_block(launch, abi::BootKind::kRegions);
   block.initramfs_object = static_cast<u32>(initramfs);
   block.violation_block = violation.value();
-  std::memcpy(*engine_.kernel_window(*pages), &block, sizeof(block));
-  violation_ = new (*engine_.kernel_window(violation)) abi::ViolationBlock;
+  std::memcpy(*engine_.kernel_pointer(*pages), &block, sizeof(block));
+  violation_ = new (*engine_.kernel_pointer(violation)) abi::ViolationBlock;
   return pages->value();
 }
 

@@ -21,7 +21,7 @@ Result<void> DomainBuilder::build(const GuestImage& image, u64 first, abi::BootB
   if (!list) return Fail(list.error());
   for (u64 frame = 0; frame < frames_.count(); ++frame) {
     const u64 machine = order_.machine(frame);
-    std::memcpy(window(*list + (frame * sizeof(u64) >> kPageShift)) + frame * sizeof(u64) % kPageBytes,
+    std::memcpy(pointer(*list + (frame * sizeof(u64) >> kPageShift)) + frame * sizeof(u64) % kPageBytes,
                 &machine, sizeof(machine));
   }
   block.kind = abi::BootKind::kMachine;
@@ -102,7 +102,7 @@ Result<u64> DomainBuilder::take(u64 tables) {
   if (tables > frames_.count() - next_) return Fail(Status::kNoMemory);
   const u64 first = next_;
   next_ += tables;
-  for (u64 table = first; table < next_; ++table) std::memset(window(table), 0, kPageBytes);
+  for (u64 table = first; table < next_; ++table) std::memset(pointer(table), 0, kPageBytes);
   return first;
 }
 

@@ -35,7 +35,7 @@ class DomainBuilder {
   DomainBuilder(const MachineFrames& frames, FrameOrder order) : frames_(frames), order_(order) {}
 
   // Where guest frame n is seen.
-  [[nodiscard]] u8* window(u64 guest_frame) const { return frames_.window(order_.machine(guest_frame)); }
+  [[nodiscard]] u8* pointer(u64 guest_frame) const { return frames_.pointer(order_.machine(guest_frame)); }
 
   // Builds list and tables in guest frames from `first` on, and fills the block's fields of kind kMachine.
   // Errors: kNoMemory.
@@ -49,7 +49,9 @@ class DomainBuilder {
   [[nodiscard]] pt::Frame machine_frame(u64 guest_frame) const {
     return pt::Frame(order_.machine(guest_frame));
   }
-  void put(u64 table, unsigned index, pt::Entry entry) const { pt::store_entry(window(table), index, entry); }
+  void put(u64 table, unsigned index, pt::Entry entry) const {
+    pt::store_entry(pointer(table), index, entry);
+  }
   void link(u64 table, unsigned index, u64 child) const {
     put(table, index, pt::Entry::table(machine_frame(child), pt::Privilege::kKernel));
   }

@@ -14,7 +14,7 @@ using pt::Entry;
   if (!pt::canonical(va) || abi::xen::is_reserved_slot(pt::table_index(va, pt::kLevels))) return std::nullopt;
   u64 frame = types_.base();
   const auto step = [&](u64& table, unsigned, unsigned index) {
-    const Entry entry = pt::load_entry(types_.frames().window(table), index);
+    const Entry entry = pt::load_entry(types_.frames().pointer(table), index);
     table = entry.frame().number();
     return (entry.word() & bits) == bits;
   };
@@ -27,7 +27,7 @@ std::optional<u64> GuestPointers::leaf_table(Gva va) const { return walk(va, 1, 
 u8* GuestPointers::find(Gva va, Access access) const {
   const auto frame = walk(va, 0, Entry::kPresent | (access == Access::kWrite ? Entry::kWritable : 0));
   if (!frame) return nullptr;
-  return types_.frames().window(*frame) + va.page_offset();
+  return types_.frames().pointer(*frame) + va.page_offset();
 }
 
 bool GuestPointers::read(Gva va, void* to, u64 bytes) const {

@@ -48,12 +48,12 @@ class GuestList {
     static_assert(sizeof(T) % sizeof(u64) == 0);
     u64 words[sizeof(T) / sizeof(u64)];
     for (u64& word : words) {
-      if (window_ == nullptr || at_.page_offset() == 0) {
+      if (page_ == nullptr || at_.page_offset() == 0) {
         if (at_.value() % sizeof(u64) != 0) return false;
-        window_ = pointers_.find(at_.page_base(), access_);
-        if (window_ == nullptr) return false;
+        page_ = pointers_.find(at_.page_base(), access_);
+        if (page_ == nullptr) return false;
       }
-      __builtin_memcpy(&word, window_ + at_.page_offset(), sizeof(word));
+      __builtin_memcpy(&word, page_ + at_.page_offset(), sizeof(word));
       at_ += sizeof(word);
     }
     __builtin_memcpy(&out, words, sizeof(T));
@@ -64,7 +64,7 @@ class GuestList {
   const GuestPointers& pointers_;
   Gva at_;
   Access access_;
-  const u8* window_ = nullptr;
+  const u8* page_ = nullptr;
 };
 
 }  // namespace nopte::hv

@@ -32,15 +32,15 @@ class MachineFrames {
   static constexpr u64 kMaxFrames = u64{1} << 22;
 
   MachineFrames() = default;
-  // `window` is where the hypervisor sees the first frame. Precondition: range.frames() == infos.size(), at
+  // `base` is where the hypervisor sees the first frame. Precondition: range.frames() == infos.size(), at
   // most kMaxFrames.
-  MachineFrames(pt::FrameRange range, u8* window, std::span<FrameInfo> infos)
-      : begin_(range.begin.number()), count_(range.frames()), window_(window), infos_(infos.data()) {}
+  MachineFrames(pt::FrameRange range, u8* base, std::span<FrameInfo> infos)
+      : begin_(range.begin.number()), count_(range.frames()), base_(base), infos_(infos.data()) {}
 
   [[nodiscard]] bool owns(u64 frame) const { return frame - begin_ < count_; }
   // Preconditions: owns(frame).
   [[nodiscard]] FrameInfo& info(u64 frame) const { return infos_[frame - begin_]; }
-  [[nodiscard]] u8* window(u64 frame) const { return window_ + pages_to_bytes(frame - begin_); }
+  [[nodiscard]] u8* pointer(u64 frame) const { return base_ + pages_to_bytes(frame - begin_); }
 
   [[nodiscard]] u64 begin() const { return begin_; }
   [[nodiscard]] u64 count() const { return count_; }
@@ -48,7 +48,7 @@ class MachineFrames {
  private:
   u64 begin_ = 0;
   u64 count_ = 0;
-  u8* window_ = nullptr;
+  u8* base_ = nullptr;
   FrameInfo* infos_ = nullptr;
 };
 

@@ -73,13 +73,13 @@ XenErrno PageTypes::update(u64 frame, unsigned index, Entry entry, bool preserve
   if (info.uses == 0 || !is_table(info.type)) {
     // Memory like any other (a table that nothing present leads to, for one): a plain store.
     if (const XenErrno error = hold_writable(frame); error != XenErrno::kNone) return error;
-    pt::store_entry(frames_.window(frame), index, entry);
+    pt::store_entry(frames_.pointer(frame), index, entry);
     release_writable(frame);
     return XenErrno::kNone;
   }
   const unsigned level = level_of(info.type);
   if (is_reserved(level, index)) return XenErrno::kInval;
-  u8* const table = frames_.window(frame);
+  u8* const table = frames_.pointer(frame);
   const Entry old = pt::load_entry(table, index);
   const bool alike = old.present() && counts_alike(old, entry, level);
   if (entry.present()) {
@@ -198,7 +198,7 @@ XenErrno PageTypes::validate(u64 frame, FrameInfo& info) {
   if (!pay(kTableCost)) return XenErrno::kRestart;
   work::did(work::Unit::kNode);
   const unsigned level = level_of(info.type);
-  u8* const table = frames_.window(frame);
+  u8* const table = frames_.pointer(frame);
   for (unsigned index = info.validated; index < pt::kEntriesPerTable;) {
     const unsigned end = (index / kGroup + 1) * kGroup;
     if (!any_present(table, index / kGroup) || is_reserved(level, index)) {
@@ -229,7 +229,7 @@ bool PageTypes::invalidate(u64 frame, FrameInfo& info) {
   if (!pay(kTableCost)) return false;
   work::did(work::Unit::kNode);
   const unsigned level = level_of(info.type);
-  u8* const table = frames_.window(frame);
+  u8* const table = frames_.pointer(frame);
   for (unsigned end = info.validated; end != 0;) {
     const unsigned begin = (end - 1) / kGroup * kGroup;
     if (!any_present(table, begin / kGroup) || is_reserved(level, begin)) {

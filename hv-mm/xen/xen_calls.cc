@@ -177,9 +177,9 @@ XenErrno XenCalls::clear_or_copy(const MmuextOp& operation) {
     return error == XenErrno::kRestart ? error : XenErrno::kInval;
   }
   if (copies) {
-    if (to != from) copy_(frames.window(to), frames.window(from));
+    if (to != from) copy_(frames.pointer(to), frames.pointer(from));
   } else {
-    zero_(frames.window(to));
+    zero_(frames.pointer(to));
   }
   types_.release_writable(to);
   return XenErrno::kNone;

@@ -7,7 +7,7 @@
 namespace nopte::hv {
 namespace {
 
-// The top-level entry of the window onto the machine-to-physical table.
+// The top-level entry of the view of the machine-to-physical table.
 Result<pt::Entry> map_machine_to_physical(BootMemory& own, const MachineFrames& frames, u64 table) {
   auto map = LinearMap::create(own, pt::Privilege::kKernel);
   if (!map) return Fail(map.error());
@@ -71,16 +71,16 @@ StartResult start_xen_with(const Launch& launch, XenCalls::ZeroPage zero, XenCal
   const std::span<FrameInfo> infos(reinterpret_cast<FrameInfo*>(own.pointer(*infos_at)), count);
   for (FrameInfo& info : infos) new (&info) FrameInfo();
   const auto range = pt::FrameRange::of(pt::Frame(launch.guest.begin >> kPageShift), count);
-  const MachineFrames frames(range, launch.guest_window(), infos);
+  const MachineFrames frames(range, launch.guest_memory(), infos);
 
   DomainBuilder builder(frames, FrameOrder(frames.begin(), count));
   builder.fill_machine_to_physical(reinterpret_cast<u64*>(own.pointer(*table_at)));
   const auto reserved = map_machine_to_physical(own, frames, *table_at);
   if (!reserved) return std::unexpected(kNoMemory);
-  const auto block_at = load_physical(launch, [&](u64 page) { return builder.window(page); });
+  const auto block_at = load_physical(launch, [&](u64 page) { return builder.pointer(page); });
   if (!block_at) return std::unexpected(block_at.error());
   static_assert(sizeof(abi::BootBlock) <= kPageBytes);
-  auto& block = *reinterpret_cast<abi::BootBlock*>(builder.window(*block_at >> kPageShift));
+  auto& block = *reinterpret_cast<abi::BootBlock*>(builder.pointer(*block_at >> kPageShift));
   const u64 loaded_end = (*block_at >> kPageShift) + 1 + bytes_to_pages(launch.initramfs.size());
   if (!builder.build(*launch.image, loaded_end, block)) return std::unexpected(kTooLittle);
 

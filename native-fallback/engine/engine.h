@@ -100,17 +100,17 @@ class Engine final : public EngineCore {
 
   // --- objects, kernel memory ---------------------------------------------------------------------------
 
-  // A window onto one page of the object, made (zero) when it has no memory yet: for a home that reads and
+  // A pointer to one page of the object, made (zero) when it has no memory yet: for a home that reads and
   // writes objects without mapping them. Errors: kInvalid, kPastEnd, kNoMemory.
-  Result<u8*> object_window(ObjectId object, u64 page);
+  Result<u8*> object_pointer(ObjectId object, u64 page);
   // As MmOps. Errors: kInvalid (no pages), kNoMemory, kAgain (issue again; with other pages it begins anew).
   Result<Gva> kmem_alloc(u64 pages, Checkpoint* checkpoint = nullptr) {
     const Completion<Sink> completion(sink_);
     return EngineCore::kmem_alloc(pages, checkpoint);
   }
-  // A window onto a committed kernel page (kmem or image), for the hypervisor to fill what it shares with a
+  // A pointer to a committed kernel page (kmem or image), for the hypervisor to fill what it shares with a
   // guest. Errors: kInvalid: not committed kernel memory.
-  [[gnu::cold]] Result<u8*> kernel_window(Gva va);
+  [[gnu::cold]] Result<u8*> kernel_pointer(Gva va);
 
   // --- faults -------------------------------------------------------------------------------------------
 

@@ -212,7 +212,7 @@ template <PageTableSink Sink>
 Result<Frame> Engine<Sink>::zeroed_frame(FrameKind kind) {
   const auto frame = frames_.alloc(kind);
   if (frame) {
-    sink_.zero_page(frames_.window(*frame));
+    sink_.zero_page(frames_.pointer(*frame));
     ++counters_.frames_zeroed;
   }
   return frame;
@@ -222,7 +222,7 @@ template <PageTableSink Sink>
 Result<Frame> Engine<Sink>::copied_frame(Frame from) {
   const auto frame = frames_.alloc(FrameKind::kAnon);
   if (frame) {
-    sink_.copy_page(frames_.window(*frame), frames_.window(from));
+    sink_.copy_page(frames_.pointer(*frame), frames_.pointer(from));
     ++counters_.frames_copied;
   }
   return frame;
@@ -236,13 +236,13 @@ template <PageTableSink Sink>
 }
 
 template <PageTableSink Sink>
-Result<u8*> Engine<Sink>::object_window(ObjectId id, u64 page) {
+Result<u8*> Engine<Sink>::object_pointer(ObjectId id, u64 page) {
   MemoryObject* object = find_object(id);
   if (object == nullptr) return Fail(Status::kInvalid);
   if (page >= object->pages) return Fail(Status::kPastEnd);
   const auto frame = object_frame(*object, id, page);
   if (!frame) return Fail(frame.error());
-  return frames_.window(*frame);
+  return frames_.pointer(*frame);
 }
 
 template <PageTableSink Sink>

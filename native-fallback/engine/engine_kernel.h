@@ -140,7 +140,7 @@ Result<void> Engine<Sink>::map_kernel_image(Gva begin, u64 pages, std::span<cons
     const u64 offset = pages_to_bytes(i);
     if (offset < contents.size()) {
       const u64 left = contents.size() - offset;
-      __builtin_memcpy(frames_.window(*frame), contents.data() + offset,
+      __builtin_memcpy(frames_.pointer(*frame), contents.data() + offset,
                        left < kPageBytes ? left : kPageBytes);
     }
     const auto installed = install_kernel(begin + offset, Entry::kernel_leaf(*frame, perm));
@@ -180,11 +180,11 @@ Result<void> Engine<Sink>::commit(Gva va) {
 }
 
 template <PageTableSink Sink>
-Result<u8*> Engine<Sink>::kernel_window(Gva va) {
+Result<u8*> Engine<Sink>::kernel_pointer(Gva va) {
   if (!Format::kKmemRange.contains(va) && !Format::kImageRange.contains(va)) return Fail(Status::kInvalid);
   const auto installed = peek(SpaceId::kKernel, va);
   if (!installed || installed->level != 1) return Fail(Status::kInvalid);
-  return frames_.window(installed->entry.frame()) + va.page_offset();
+  return frames_.pointer(installed->entry.frame()) + va.page_offset();
 }
 
 template <PageTableSink Sink>

@@ -53,7 +53,7 @@ bool Engine<Sink>::give_large(Cursor<Sink>& cursor, Space& space, const Promise&
     return false;
   }
   work::did(work::Unit::kPage, kBlockFrames - 1);  // and the one that is touched
-  for (u64 i = 0; i < kBlockFrames; ++i) sink_.zero_page(frames_.window(*block + i));
+  for (u64 i = 0; i < kBlockFrames; ++i) sink_.zero_page(frames_.pointer(*block + i));
   counters_.frames_zeroed += kBlockFrames;
   cursor.install_large_page(
       Entry::leaf(*block, promise.region.perm, Privilege::kUser, access).as_large(*block));

@@ -111,14 +111,14 @@ class IdTable {
   // Precondition: has_directory(page).
   [[nodiscard]] u64& entry_of(const FrameTable& frames, u32 page) const {
     const Frame directory(directories_[page / kDirectoryPages] - 1);
-    return reinterpret_cast<u64*>(frames.window(directory))[page % kDirectoryPages];
+    return reinterpret_cast<u64*>(frames.pointer(directory))[page % kDirectoryPages];
   }
   // Bit i: slot i is in use; bit 0 is the header itself.
   static u64& used(const FrameTable& frames, u64 entry) {
-    return *reinterpret_cast<u64*>(frames.window(Frame(entry - 1)));
+    return *reinterpret_cast<u64*>(frames.pointer(Frame(entry - 1)));
   }
   static u8* slot_address(const FrameTable& frames, u64 entry, u32 slot) {
-    return frames.window(Frame(entry - 1)) + u64{slot} * kSlotBytes;
+    return frames.pointer(Frame(entry - 1)) + u64{slot} * kSlotBytes;
   }
 
   u64 directories_[kDirectories] = {};  // frame number + 1; made when the one before is full

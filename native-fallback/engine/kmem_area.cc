@@ -25,7 +25,7 @@ unsigned find_run(u64 word, u64 count) {
 
 KmemArea::Maps KmemArea::maps(const FrameTable& frames, u64 chunk) const {
   work::did(work::Unit::kNode);
-  u64* const words = reinterpret_cast<u64*>(frames.window(Frame(bitmap_frames_[chunk / kChunksPerFrame])));
+  u64* const words = reinterpret_cast<u64*>(frames.pointer(Frame(bitmap_frames_[chunk / kChunksPerFrame])));
   return {words, words + kWords};
 }
 

@@ -13,7 +13,7 @@ constexpr u64 slot_index(u64 page, unsigned height) {
   return page >> ((height - 1) * kNodeBits) & (kNodeSlots - 1);
 }
 u64* node_slots(const FrameTable& frames, u64 slot) {
-  return reinterpret_cast<u64*>(frames.window(Frame(slot - 1)));
+  return reinterpret_cast<u64*>(frames.pointer(Frame(slot - 1)));
 }
 
 // Drops what `slot`, a subtree of this height, holds at and after page `first` of it.
@@ -90,7 +90,7 @@ Result<void> insert_page(MemoryObject& object, const MetaFrames& memory, u64 pag
     if (object.top != 0) {
       const auto node = memory.alloc();
       if (!node) return Fail(node.error());
-      reinterpret_cast<u64*>(frames.window(*node))[0] = object.top;
+      reinterpret_cast<u64*>(frames.pointer(*node))[0] = object.top;
       frames.meta(*node).live = 1;
       object.top = node->number() + 1;
     }

@@ -27,7 +27,7 @@ Result<void> FrameTable::init(u64 direct_base, FrameRange covered, std::span<con
   }
   if (host == usable.size()) return Fail(Status::kNoMemory);
   metadata_ = FrameRange::of(usable[host].begin, metadata_frames);
-  spans_ = reinterpret_cast<u64>(window(metadata_.begin)) + meta_bytes;
+  spans_ = reinterpret_cast<u64>(pointer(metadata_.begin)) + meta_bytes;
   metas_ = spans_ - meta_bytes - covered.begin.number() * sizeof(FrameMeta);
   for (u64 i = 0; i < span_count(); ++i) span(i) = {};
 

@@ -96,7 +96,7 @@ class FrameTable {
   FrameTable& operator=(const FrameTable&) = delete;
 
   // Takes over `usable` (ascending, disjoint, all inside `covered`). `covered` is what metadata exists for:
-  // frames outside `usable` belong to somebody else until adopted. window(f) is direct_base + f's physical
+  // frames outside `usable` belong to somebody else until adopted. pointer(f) is direct_base + f's physical
   // address and must work for every usable frame. Called once.
   // Errors: kLimit (more than kMaxRanges), kNoMemory (no range holds the metadata), kInvalid (bad ranges).
   Result<void> init(u64 direct_base, FrameRange covered, std::span<const FrameRange> usable);
@@ -194,10 +194,10 @@ class FrameTable {
     u64 base_;
   };
   [[nodiscard]] Metas metas() const { return Metas(metas_); }
-  [[nodiscard]] u8* window(Frame frame) const {
+  [[nodiscard]] u8* pointer(Frame frame) const {
     return reinterpret_cast<u8*>(direct_base_ + (frame.number() << kPageShift));
   }
-  // The frame that a pointer into a window lies in.
+  // The frame that a pointer lies in.
   [[nodiscard]] Frame frame_of(const void* address) const {
     return Frame((reinterpret_cast<u64>(address) - direct_base_) >> kPageShift);
   }

@@ -13,7 +13,7 @@ struct MetaFrames {
   // Errors: kNoMemory.
   [[nodiscard]] Result<Frame> alloc() const {
     const auto frame = frames.alloc(FrameKind::kMeta);
-    if (frame) zero_page(frames.window(*frame));
+    if (frame) zero_page(frames.pointer(*frame));
     return frame;
   }
 };

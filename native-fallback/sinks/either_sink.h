@@ -61,7 +61,7 @@ class EitherSink {
 
   [[nodiscard, gnu::always_inline]] Entry read(const Slot& slot) const {
     Entry entry;
-    if (sites_.template load<Site::kTranslated>(frames_.window(slot.table), slot.index, entry)) [[likely]]
+    if (sites_.template load<Site::kTranslated>(frames_.pointer(slot.table), slot.index, entry)) [[likely]]
       return entry;
     return told_.read_settled(Frame(slot.table.number()), slot.index);
   }
@@ -69,30 +69,30 @@ class EitherSink {
   [[nodiscard]] bool holds_large(const Slot& slot) const { return plain_.read(slot).large(); }
   [[gnu::always_inline]] void walk(Frame root, Gva va, WalkPath<Format>& path) const {
     Entry top;
-    if (!sites_.template load<Site::kTranslated>(frames_.window(root),
+    if (!sites_.template load<Site::kTranslated>(frames_.pointer(root),
                                                  Format::table_index(va, Format::kLevels), top)) [[unlikely]]
       return told_.walk_translated(root, va, path);
     bool first = true;
     path.walk(root, va, [&](Frame table, unsigned index) __attribute__((always_inline)) {
-      return std::exchange(first, false) ? top : load_entry(frames_.window(table), index);
+      return std::exchange(first, false) ? top : load_entry(frames_.pointer(table), index);
     });
   }
   class View {
    public:
     [[gnu::always_inline]] View(const EitherSink& sink, Frame table)
-        : window_(sink.frames_.window(table)), sites_(sink.sites_) {
+        : entries_(sink.frames_.pointer(table)), sites_(sink.sites_) {
       if (sink.translates()) [[unlikely]]
         std::construct_at(&numbers_, sink.told_.settled(table));
     }
     [[nodiscard, gnu::always_inline]] Entry read(unsigned index) const {
       Entry entry;
-      if (sites_.template load<Site::kTranslated>(window_, index, entry)) [[likely]]
+      if (sites_.template load<Site::kTranslated>(entries_, index, entry)) [[likely]]
         return entry;
-      return load_entry(window_, index).translated(numbers_);
+      return load_entry(entries_, index).translated(numbers_);
     }
 
    private:
-    const u8* window_;
+    const u8* entries_;
     [[no_unique_address]] EntrySites sites_;
     union {  // where frames are translated
       const u64* numbers_;
@@ -109,8 +109,8 @@ class EitherSink {
   }
   [[gnu::always_inline]] Entry exchange(const Slot& slot, Entry expected, Entry desired) {
     Entry old;
-    if (sites_.template exchange<Site::kTold>(frames_.window(slot.table), slot.index, expected, desired, old))
-        [[likely]]
+    if (sites_.template exchange<Site::kTold>(frames_.pointer(slot.table), slot.index, expected, desired,
+                                              old)) [[likely]]
       return old;
     return Entry(exchange_told(slot.table.number(), slot.root.number(), slot.va.value(), slot.level,
                                expected.word(), desired.word()));
@@ -118,7 +118,7 @@ class EitherSink {
   class Edits {
    public:
     [[gnu::always_inline]] Edits(EitherSink& sink, const LeafTable& table)
-        : sink_(sink), window_(sink.frames_.window(table.table)) {
+        : sink_(sink), entries_(sink.frames_.pointer(table.table)) {
       if (sink.is_told()) [[unlikely]]
         std::construct_at(&told_, sink.told_, table);
     }
@@ -130,14 +130,14 @@ class EitherSink {
     Edits& operator=(const Edits&) = delete;
     [[gnu::always_inline]] Entry replace(unsigned index, Entry expected, Entry desired) {
       Entry old;
-      if (sink_.sites_.template exchange<Site::kTold>(window_, index, expected, desired, old)) [[likely]]
+      if (sink_.sites_.template exchange<Site::kTold>(entries_, index, expected, desired, old)) [[likely]]
         return old;
       return told_.replace_here(index, expected, desired);
     }
 
    private:
     EitherSink& sink_;
-    u8* window_;
+    u8* entries_;
     union {  // where it is told
       typename Told::Edits told_;
     };
@@ -152,17 +152,17 @@ class EitherSink {
   class Filler {
    public:
     [[gnu::always_inline]] Filler(const EitherSink& sink, Frame table)
-        : window_(sink.frames_.window(table)), sites_(sink.sites_) {
+        : entries_(sink.frames_.pointer(table)), sites_(sink.sites_) {
       if (sink.translates()) [[unlikely]]
         std::construct_at(&told_, sink.told_.filler(table));
     }
     [[gnu::always_inline]] void fill(unsigned index, Entry entry) const {
-      if (!sites_.template store<Site::kTranslated>(window_, index, entry)) [[unlikely]]
+      if (!sites_.template store<Site::kTranslated>(entries_, index, entry)) [[unlikely]]
         told_.fill(index, entry);
     }
 
    private:
-    u8* window_;
+    u8* entries_;
     [[no_unique_address]] EntrySites sites_;
     union {  // where frames are translated
       typename Told::Filler told_;
@@ -250,7 +250,7 @@ class EitherSink {
   }
   template <Site site>
   [[gnu::always_inline]] bool stored(const Slot& slot, Entry entry) const {
-    return sites_.template store<site>(frames_.window(slot.table), slot.index, entry);
+    return sites_.template store<site>(frames_.pointer(slot.table), slot.index, entry);
   }
   // Once for all that call them. What makes a slot goes in registers, as numbers, so that the compiler makes
   // it here alone.

@@ -49,41 +49,41 @@ class StoreSink {
   static constexpr bool plain_tables() { return true; }
 
   [[nodiscard]] Entry read(const Slot& slot) const {
-    return load_entry<Entry>(frames_.window(slot.table), slot.index);
+    return load_entry<Entry>(frames_.pointer(slot.table), slot.index);
   }
   [[gnu::always_inline]] void walk(Frame root, Gva va, WalkPath<Format>& path) const {
     path.walk(root, va, [this](Frame table, unsigned index) {
-      return load_entry<Entry>(frames_.window(table), index);
+      return load_entry<Entry>(frames_.pointer(table), index);
     });
   }
   // One table's entries.
   struct View {
-    u8* window;
-    [[nodiscard]] Entry read(unsigned index) const { return load_entry<Entry>(window, index); }
+    u8* entries;
+    [[nodiscard]] Entry read(unsigned index) const { return load_entry<Entry>(entries, index); }
   };
-  [[nodiscard]] View view(Frame table) { return {frames_.window(table)}; }
+  [[nodiscard]] View view(Frame table) { return {frames_.pointer(table)}; }
   template <class Use>
   [[gnu::always_inline]] void with_view(Frame table, const Use& use) {
     use(view(table));
   }
   Entry exchange(const Slot& slot, Entry expected, Entry desired) {
-    return exchange_entry(frames_.window(slot.table), slot.index, expected, desired);
+    return exchange_entry(frames_.pointer(slot.table), slot.index, expected, desired);
   }
   struct Edits {
-    u8* window;
+    u8* entries;
     Entry replace(unsigned index, Entry expected, Entry desired) const {
-      return exchange_entry(window, index, expected, desired);
+      return exchange_entry(entries, index, expected, desired);
     }
   };
-  [[nodiscard]] Edits edits(const LeafTable& table) { return {frames_.window(table.table)}; }
-  void set(const Slot& slot, Entry entry) { store_entry(frames_.window(slot.table), slot.index, entry); }
+  [[nodiscard]] Edits edits(const LeafTable& table) { return {frames_.pointer(table.table)}; }
+  void set(const Slot& slot, Entry entry) { store_entry(frames_.pointer(slot.table), slot.index, entry); }
 
-  void table_new(Frame table, unsigned) { processor_.zero_page(frames_.window(table)); }
+  void table_new(Frame table, unsigned) { processor_.zero_page(frames_.pointer(table)); }
   struct Filler {
-    u8* window = nullptr;
-    void fill(unsigned index, Entry entry) const { store_entry(window, index, entry); }
+    u8* entries = nullptr;
+    void fill(unsigned index, Entry entry) const { store_entry(entries, index, entry); }
   };
-  [[nodiscard]] Filler filler(Frame table) { return {frames_.window(table)}; }
+  [[nodiscard]] Filler filler(Frame table) { return {frames_.pointer(table)}; }
   void publish(Frame, unsigned, Gva) {}
   void link(const Slot& slot, Entry entry) { set(slot, entry); }
   void relink(const Slot& slot, Entry entry) { set(slot, entry); }

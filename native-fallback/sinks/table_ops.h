@@ -135,19 +135,19 @@ class TableOps {
 
 // One table's entries: as it holds them, with frames translated, and what decides at each.
 struct PlainView {
-  const u8* window;
-  [[nodiscard]] Entry read(unsigned index) const { return load_entry(window, index); }
+  const u8* entries;
+  [[nodiscard]] Entry read(unsigned index) const { return load_entry(entries, index); }
 };
 struct TranslatingView {
-  const u8* window;
+  const u8* entries;
   const u64* numbers;
-  [[nodiscard]] Entry read(unsigned index) const { return load_entry(window, index).translated(numbers); }
+  [[nodiscard]] Entry read(unsigned index) const { return load_entry(entries, index).translated(numbers); }
 };
 struct TableView {
-  const u8* window;
+  const u8* entries;
   const u64* numbers;  // null: nothing is translated
   [[nodiscard]] Entry read(unsigned index) const {
-    const Entry entry = load_entry(window, index);
+    const Entry entry = load_entry(entries, index);
     return numbers == nullptr ? entry : entry.translated(numbers);
   }
 };
@@ -179,14 +179,14 @@ class TableOpsSink {
   [[nodiscard]] Entry read(const Slot& slot) const {
     if (translates_) [[unlikely]]
       return read_settled(slot.table, slot.index);
-    return load_entry(frames_.window(slot.table), slot.index);
+    return load_entry(frames_.pointer(slot.table), slot.index);
   }
   // Once for all that call it.
   [[gnu::noinline]] void walk(Frame root, Gva va, WalkPath<Format>& path) const {
     if (translates_) [[unlikely]]
       return walk_translated(root, va, path);
     path.walk(root, va,
-              [this](Frame table, unsigned index) { return load_entry(frames_.window(table), index); });
+              [this](Frame table, unsigned index) { return load_entry(frames_.pointer(table), index); });
   }
   // All of the table can be read; answers with our number of each frame of the other side's.
   [[nodiscard]] const u64* settled(Frame table) const {
@@ -195,19 +195,19 @@ class TableOpsSink {
   }
   [[nodiscard]] TableView view(Frame table) {
     settle(table, 0, kEntriesPerTable);
-    return {frames_.window(table), ops_->numbers().ours};
+    return {frames_.pointer(table), ops_->numbers().ours};
   }
   // Where frames are translated.
   [[nodiscard]] TranslatingView translating_view(Frame table) {
     settle(table, 0, kEntriesPerTable);
-    return {frames_.window(table), ops_->numbers().ours};
+    return {frames_.pointer(table), ops_->numbers().ours};
   }
   template <class Use>
   [[gnu::always_inline]] void with_view(Frame table, const Use& use) {
     if (translates_) [[unlikely]] {
       use(translating_view(table));
     } else {
-      use(PlainView{frames_.window(table)});
+      use(PlainView{frames_.pointer(table)});
     }
   }
   // Once for all that call it, and a copy for a loop.
@@ -217,7 +217,7 @@ class TableOpsSink {
   [[gnu::always_inline]] Entry exchange_here(const Slot& slot, Entry expected, Entry desired) {
     if (translates_) [[unlikely]]
       return ops_->exchange(slot, expected, desired);
-    const Entry old = exchange_entry(frames_.window(slot.table), slot.index, expected, desired);
+    const Entry old = exchange_entry(frames_.pointer(slot.table), slot.index, expected, desired);
     if (TableOps::loses(expected, desired)) {
       ops_->lost(slot, desired);
     } else if (ops_->in_fault() && desired.present()) {
@@ -230,7 +230,7 @@ class TableOpsSink {
     Edits(const TableOpsSink& sink, const LeafTable& table)
         : ops_(sink.ops_),
           table_(table),
-          window_(sink.translates_ ? nullptr : sink.frames_.window(table.table)) {}
+          entries_(sink.translates_ ? nullptr : sink.frames_.pointer(table.table)) {}
     ~Edits() {
       if (count_ != 0) flush();
     }
@@ -242,8 +242,8 @@ class TableOpsSink {
     }
     [[gnu::always_inline]] Entry replace_here(unsigned index, Entry expected, Entry desired) {
       Entry old = expected;
-      if (window_ != nullptr) {
-        old = exchange_entry(window_, index, expected, desired);
+      if (entries_ != nullptr) {
+        old = exchange_entry(entries_, index, expected, desired);
         if (!TableOps::loses(expected, desired)) {
           if (ops_->in_fault() && desired.present()) ops_->gained(table_.slot(index), desired);
           return old;
@@ -264,7 +264,7 @@ class TableOpsSink {
 
     TableOps* ops_;
     LeafTable table_;
-    u8* window_;  // null where frames are translated
+    u8* entries_;  // null where frames are translated
     unsigned count_ = 0;
     union {  // not zeroed
       TableOps::Edit edits_[kMost];
@@ -274,25 +274,25 @@ class TableOpsSink {
   void set(const Slot& slot, Entry entry) {
     if (translates_) [[unlikely]]
       return ops_->set(slot, entry);
-    store_entry(frames_.window(slot.table), slot.index, entry);
+    store_entry(frames_.pointer(slot.table), slot.index, entry);
     if (ops_->in_fault()) ops_->gained(slot, entry);
   }
 
-  void table_new(Frame table, unsigned) { processor_.zero_page(frames_.window(table)); }
+  void table_new(Frame table, unsigned) { processor_.zero_page(frames_.pointer(table)); }
   struct Filler {
-    u8* window = nullptr;
+    u8* entries = nullptr;
     const u64* numbers = nullptr;  // null: nothing is translated
     TableOps* ops = nullptr;       // null: it is private
     Frame table{};
     void fill(unsigned index, Entry entry) const {
-      if (numbers == nullptr) return store_entry(window, index, entry);
+      if (numbers == nullptr) return store_entry(entries, index, entry);
       if (ops != nullptr) return ops->fill(table, index, entry);
-      store_entry(window, index, entry.translated(numbers).without(Entry::kGlobal));
+      store_entry(entries, index, entry.translated(numbers).without(Entry::kGlobal));
     }
   };
   [[nodiscard]] Filler filler(Frame table) const {
     const bool is_live = translates_ && ops_->live(table);
-    return {frames_.window(table), ops_->numbers().theirs, is_live ? ops_ : nullptr, table};
+    return {frames_.pointer(table), ops_->numbers().theirs, is_live ? ops_ : nullptr, table};
   }
   void publish(Frame, unsigned, Gva) {}
   [[gnu::noinline]] void link(const Slot& slot, Entry entry) {
@@ -301,14 +301,14 @@ class TableOpsSink {
   }
   void relink(const Slot& slot, Entry entry) {
     if (translates_) return ops_->relink(slot, entry);
-    store_entry(frames_.window(slot.table), slot.index, entry);
+    store_entry(frames_.pointer(slot.table), slot.index, entry);
     ops_->lost(slot, entry);
   }
   // A table entry's A bit says nothing, so a plain store will do.
   void unlink(const Slot& slot) {
     if (translates_) [[unlikely]]
       return ops_->unlink(slot);
-    store_entry(frames_.window(slot.table), slot.index, Entry());
+    store_entry(frames_.pointer(slot.table), slot.index, Entry());
     ops_->lost(slot, Entry());
   }
   static constexpr bool retires() { return true; }
@@ -340,13 +340,13 @@ class TableOpsSink {
         root, va,
         [this](Frame table, unsigned index) {
           settle(table, index, 1);
-          return load_entry(frames_.window(table), index);
+          return load_entry(frames_.pointer(table), index);
         },
         [ours = ops_->numbers().ours](Entry entry) { return Frame(ours[entry.frame().number()]); });
   }
   [[gnu::noinline]] Entry read_settled(Frame table, unsigned index) const {
     settle(table, index, 1);
-    return load_entry(frames_.window(table), index).translated(ops_->numbers().ours);
+    return load_entry(frames_.pointer(table), index).translated(ops_->numbers().ours);
   }
 
  private:

@@ -131,12 +131,12 @@ class ToldTables : public TableOps {
     constexpr unsigned kEnd = FourLevel::table_index(FourLevel::kUserRange.end - 1, FourLevel::kLevels) + 1;
     static_assert(kEnd % kPerMark == 0);
     constexpr u64 kUserMarks = (u64{1} << (kEnd / kPerMark)) - 1;
-    const u8* const window = frames_.window(root);
+    const u8* const entries = frames_.pointer(root);
     const u64 used = frames_.meta(root).back;
     for (u64 marks = used & kUserMarks; marks != 0; marks &= marks - 1) {
       const unsigned first = static_cast<unsigned>(std::countr_zero(marks)) * kPerMark;
       for (unsigned i = first; i < first + kPerMark; ++i) {
-        if (load_entry(window, i).empty()) continue;
+        if (load_entry(entries, i).empty()) continue;
         lost(Slot::of<FourLevel>(root, root, Gva(i * FourLevel::entry_bytes(FourLevel::kLevels)),
                                  FourLevel::kLevels),
              Entry());

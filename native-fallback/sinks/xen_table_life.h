@@ -29,8 +29,8 @@ template <auto call>
   for (; groups != 0; groups &= groups - 1) {
     const unsigned first = static_cast<unsigned>(__builtin_ctzll(groups)) * kSlotsOfGroup;
     for (unsigned index = first; index < first + kSlotsOfGroup; ++index) {
-      const Entry now = load_entry(frames_.window(user_roots_.frame(user)), index);
-      const Entry wanted = any ? load_entry(frames_.window(root), index) : Entry();
+      const Entry now = load_entry(frames_.pointer(user_roots_.frame(user)), index);
+      const Entry wanted = any ? load_entry(frames_.pointer(root), index) : Entry();
       if (!same_but_accessed(now, wanted)) {
         change_user_slot(user, index, wanted);
       } else if (!now.empty()) {
@@ -69,7 +69,7 @@ void XenTables<call>::make_live(Frame table, unsigned level) {
   meta.index = kLive | u64{number_} << 32;  // none of its entries waits, but it does
   change_alias(table, kPermR);
   if (level == 1) return;
-  const TranslatingView view{frames_.window(table), numbers_.ours};
+  const TranslatingView view{frames_.pointer(table), numbers_.ours};
   EntryScan<FourLevel, TranslatingView> scan(view, meta, 0, FourLevel::kEntriesPerTable - 1);
   while (scan.next()) make_live(scan.entry().frame(), level - 1);
 }
@@ -96,7 +96,7 @@ bool XenTables<call>::visit_own(Frame table, u64& left) {
   if (meta.level == 1) return true;
   if (has_waiting(meta)) issue();
   const unsigned last = meta.level == FourLevel::kLevels ? kLastUserSlot : FourLevel::kEntriesPerTable - 1;
-  EntryScan<FourLevel, TranslatingView> scan({frames_.window(table), numbers_.ours}, meta, 0, last);
+  EntryScan<FourLevel, TranslatingView> scan({frames_.pointer(table), numbers_.ours}, meta, 0, last);
   while (scan.next()) {
     const Frame below = scan.entry().frame();
     if (frames_.meta(below).refs == 1 && !visit_own<does>(below, left)) return false;
@@ -128,7 +128,7 @@ void XenTables<call>::empty(Frame table, FrameMeta& meta) {
   if (meta.live == 0) return;
   const unsigned last = meta.level == FourLevel::kLevels ? kLastUserSlot : FourLevel::kEntriesPerTable - 1;
   if (has_waiting(meta)) issue();
-  EntryScan<FourLevel, PlainView> scan({frames_.window(table)}, meta, 0, last);
+  EntryScan<FourLevel, PlainView> scan({frames_.pointer(table)}, meta, 0, last);
   while (scan.next()) change(table, scan.index(), Entry());
   meta.live = 0;
   meta.back = 0;

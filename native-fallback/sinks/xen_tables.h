@@ -58,7 +58,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
     const Entry wanted = encode_new(entry);
     // What a root has of the kernel's stays while it is kept.
     if (meta.level == FourLevel::kLevels && !waits(table, index, 1) &&
-        same_but_accessed(load_entry(frames_.window(table), index), wanted)) {
+        same_but_accessed(load_entry(frames_.pointer(table), index), wanted)) {
       return;
     }
     if (meta.level > 1 && entry.present()) make_live(entry.frame(), meta.level - 1u);
@@ -68,10 +68,10 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   Entry exchange(const Slot& slot, Entry expected, Entry desired) override {
     if (!live(slot.table)) {
       return decode(
-          exchange_entry(frames_.window(slot.table), slot.index, encode(expected), encode(desired)));
+          exchange_entry(frames_.pointer(slot.table), slot.index, encode(expected), encode(desired)));
     }
     if (unsettled_ && waits(slot.table, slot.index, 1)) issue();
-    const Entry old = decode(load_entry(frames_.window(slot.table), slot.index));
+    const Entry old = decode(load_entry(frames_.pointer(slot.table), slot.index));
     // Xen keeps both marks or none: one that is taken back here is not set by another processor meanwhile.
     constexpr u64 kMarks = Entry::kAccessed | Entry::kDirty;
     const bool takes_marks = (expected.word() & ~desired.word() & kMarks) != 0;
@@ -84,9 +84,9 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   }
   void edit(const LeafTable& table, std::span<const Edit> edits) override {
     if (!live(table.table)) {
-      u8* const window = frames_.window(table.table);
+      u8* const entries = frames_.pointer(table.table);
       for (const Edit& each : edits) {
-        exchange_entry(window, each.index, encode(each.expected), encode(each.desired));
+        exchange_entry(entries, each.index, encode(each.expected), encode(each.desired));
       }
       return;
     }
@@ -113,7 +113,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
     if (live(slot.table)) {
       change_here(slot, entry, abi::xen::kNormalUpdate, false);
     } else {
-      store_entry(frames_.window(slot.table), slot.index, encode_new(entry));
+      store_entry(frames_.pointer(slot.table), slot.index, encode_new(entry));
     }
   }
 
@@ -249,7 +249,7 @@ class XenTables final : public TableOps, FrameTable::TableKeeper {
   // The table that an entry leads to.
   [[nodiscard]] Frame read_below(const Slot& slot) {
     if (unsettled_ && waits(slot.table, slot.index, 1)) issue();
-    return decode(load_entry(frames_.window(slot.table), slot.index)).frame();
+    return decode(load_entry(frames_.pointer(slot.table), slot.index)).frame();
   }
   // An entry that is not a leaf has changed.
   void followed(const Slot& slot, Entry entry) {

@@ -11,7 +11,7 @@
 
 namespace nopte::pt {
 
-// `table` is a window onto a table frame of entries of type E.
+// `table` points to a table frame of entries of type E.
 template <class E = Entry>
 inline E load_entry(const u8* table, unsigned index) {
   return E(__atomic_load_n(reinterpret_cast<const typename E::Word*>(table) + index, __ATOMIC_RELAXED));

@@ -37,11 +37,11 @@ inline constexpr u64 kSoonerEmptied = 24;
 
 // Empties all that a private table has in use. Precondition: tables are plain.
 template <PageTableFormat Format>
-inline void empty_entries(u8* window, FrameMeta& meta) {
+inline void empty_entries(u8* table, FrameMeta& meta) {
   for (u64 marks = meta.back; marks != 0; marks &= marks - 1) {
     const unsigned first = static_cast<unsigned>(std::countr_zero(marks)) * kEntriesPerMark<Format>;
     for (unsigned i = 0; i < kEntriesPerMark<Format>; ++i)
-      store_entry(window, first + i, typename Format::Entry());
+      store_entry(table, first + i, typename Format::Entry());
   }
   meta.live = 0;
   meta.back = 0;

@@ -146,7 +146,7 @@ concept PageTableSink = requires(S sink, const S& view, Frame frame, const Slot&
   // kernel memory).
   { sink.complete() } -> std::same_as<void>;
 
-  // The one zeroing and the one copying routine (windows onto frames).
+  // The one zeroing and the one copying routine (pointers to frames).
   { sink.zero_page(bytes) } -> std::same_as<void>;
   { sink.copy_page(bytes, static_cast<const u8*>(bytes)) } -> std::same_as<void>;
 };

@@ -126,7 +126,7 @@ class TlbBatch {
   [[gnu::noinline]] void free_unseen(Frame table) {
     FrameMeta& meta = frames_.meta(table);
     if (meta.live <= kSoonerEmptied && sink_.plain_tables())
-      empty_entries<typename Sink::Format>(frames_.window(table), meta);
+      empty_entries<typename Sink::Format>(frames_.pointer(table), meta);
     free_in_place(table);
   }
   [[gnu::noinline]] void free_flushed(Frame table) { free_in_place(table); }

@@ -82,7 +82,7 @@ class Guest final : public ShadowWorld {
       case 1:
         return kDirect + n % kRegions * kRegion;
       case 2:
-        return top + window(n % kTables);
+        return top + view(n % kTables);
       case 3:
         return top + 3 * kGiant + n * kRegion;
       case 4:

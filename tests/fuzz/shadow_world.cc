@@ -23,12 +23,12 @@ ShadowWorld::ShadowWorld(u8 shape)
     set(root, 0, kL3 * kPageBytes | kFlags);
   }
   for (u64 slot = 0; slot < 3; ++slot) {
-    static constexpr Frame kBelow[] = {kLeaves, kWindows, kFillerL2};
+    static constexpr Frame kBelow[] = {kLeaves, kViews, kFillerL2};
     set(kL3, slot, kBelow[slot] * kPageBytes | kFlags);
   }
   set(kL3, 3, kFlags | kPs);
-  set(kWindows, 0, kWindowsL1 * kPageBytes | kFlags);
-  for (u64 n = 0; n < kTables; ++n) set(kWindowsL1, n, table(n) * kPageBytes | kFlags);
+  set(kViews, 0, kViewsL1 * kPageBytes | kFlags);
+  for (u64 n = 0; n < kTables; ++n) set(kViewsL1, n, table(n) * kPageBytes | kFlags);
   for (u64 n = 1; n < kRegions; ++n) {
     set(kLeaves, n, leaf_table(n) * kPageBytes | kFlags);
     set(leaf_table(n), 0, kData * kPageBytes | kFlags);
@@ -96,7 +96,7 @@ ShadowWorld::Done ShadowWorld::access(u64 va, u64 kind, u64 value, bool decodabl
 }
 
 void ShadowWorld::store(u64 n, u64 slot, u64 value, u8 how) {
-  const u64 va = (how & kByDirectMap ? kDirect + table(n) * kPageBytes : window(n)) + slot * 8;
+  const u64 va = (how & kByDirectMap ? kDirect + table(n) * kPageBytes : view(n)) + slot * 8;
   const Done done = access(va, 2, value, how & kDecodable);
   if (!done.done || done.emulated) return;
   NOPTE_ASSERT(!mmu_.tables().is_protected(done.gpa / kPageBytes));
@@ -184,7 +184,7 @@ void ShadowWorld::all_shown_is_allowed(const History& history) {
       shown_is_allowed((top << 39) + n * kRegion, history);
       shown_is_allowed((top << 39) + n * kRegion + kPageBytes, history);
     }
-    for (u64 n = 0; n < kTables; ++n) shown_is_allowed((top << 39) + window(n), history);
+    for (u64 n = 0; n < kTables; ++n) shown_is_allowed((top << 39) + view(n), history);
   }
   for (u64 n = 0; n < kTables; ++n) shown_is_allowed(kDirect + table(n) * kPageBytes, history);
 }

@@ -33,7 +33,7 @@ class ShadowWorld {
   // Frames of region 0:
   //   root [256] -> direct map, 2 MiB leaves
   //        [0]   -> level 3 [0] -> level 2 -> the leaf tables
-  //                         [1] -> level 2 -> a leaf table: windows onto those, and onto all that is named
+  //                         [1] -> level 2 -> a leaf table: views of those, and of all that is named
   //                         here [2] -> level 2 -> fillers: leaf tables that only take room [3] -> 1 GiB leaf
   enum Frame : u64 {
     kDirectL3 = 1,
@@ -42,8 +42,8 @@ class ShadowWorld {
     kOtherRoot,
     kL3,
     kLeaves,
-    kWindows,
-    kWindowsL1,
+    kViews,
+    kViewsL1,
     kFillerL2,
     kEnd
   };
@@ -62,7 +62,7 @@ class ShadowWorld {
     return n < kEnd - kRoot ? kRoot + n : leaf_table(n - (kEnd - kRoot) + 1);
   }
   static constexpr u64 leaf_table(u64 region) { return region * pt::kEntriesPerTable + 100; }
-  static constexpr u64 window(u64 n) { return kGiant + n * kPageBytes; }
+  static constexpr u64 view(u64 n) { return kGiant + n * kPageBytes; }
 
   // An access of the guest's. Whether it was done, and where.
   struct Done {
@@ -71,7 +71,7 @@ class ShadowWorld {
     u64 gpa;
   };
   Done access(u64 va, u64 kind, u64 value = 0, bool decodable = false);
-  // Stores to an entry of its nth table, by the direct map or a window, by an instruction that is known or
+  // Stores to an entry of its nth table, by the direct map or a view, by an instruction that is known or
   // not.
   enum How : u8 { kDecodable = 0x10, kByDirectMap = 0x20 };
   void store(u64 n, u64 slot, u64 value, u8 how);

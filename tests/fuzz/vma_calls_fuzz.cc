@@ -89,7 +89,7 @@ struct Guest {
     const hv::CallResult block = vma.call(static_cast<u64>(abi::Call::region_queues), {0});
     if (block.status != Status::kOk) return nullptr;
     const Gva at = Gva(block.value) + space % abi::kQueuesPerBlock * abi::kQueueBytes;
-    return reinterpret_cast<abi::RegionQueue*>(*engine.kernel_window(at));
+    return reinterpret_cast<abi::RegionQueue*>(*engine.kernel_pointer(at));
   }
   void put(fuzz::Input& input) {
     abi::QueuedCall put;
@@ -126,7 +126,7 @@ struct Guest {
     seen.set(table.number() - kFirstFrame);
     const unsigned end = level == pt::kLevels ? pt::kEntriesPerTable / 2 : pt::kEntriesPerTable;
     for (unsigned i = 0; i < end; ++i) {
-      const pt::Entry entry = pt::load_entry(frames.window(table), i);
+      const pt::Entry entry = pt::load_entry(frames.pointer(table), i);
       if (entry.empty()) continue;
       if (level == 1) {
         ++references.small[entry.frame().number() - kFirstFrame];

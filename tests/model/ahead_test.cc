@@ -84,7 +84,7 @@ TEST_P(Ahead, ShortRegionsThatAreUsedUpGoOnGettingPagesAhead) {
 TEST_P(Ahead, OfAnObjectComesWhatItHas) {
   const ObjectId object = *world.object_create(100);
   for (u64 i = 0; i < 100; ++i) {
-    if (i % 10 != 9) *world.engine().object_window(object, i).value() = static_cast<u8>(i);
+    if (i % 10 != 9) *world.engine().object_pointer(object, i).value() = static_cast<u8>(i);
   }
   world.map(first, of_object(kBase, 120, object, Sharing::kShared));
   world.map(first, of_object(page(kBase, 200), 100, object, Sharing::kPrivate));
@@ -105,7 +105,7 @@ TEST_P(Ahead, OfAnObjectComesWhatItHas) {
 
 TEST_P(Ahead, UnusedEntriesOfAnObjectWasteNoMemory) {
   const ObjectId object = *world.object_create(64);
-  for (u64 i = 0; i < 64; ++i) *world.engine().object_window(object, i).value() = 1;
+  for (u64 i = 0; i < 64; ++i) *world.engine().object_pointer(object, i).value() = 1;
   world.map(first, of_object(kBase, 64, object, Sharing::kShared));
   faults_of(0, 5, 1, Access::kRead);
   ASSERT_EQ(installed(0, 64), 8u);
@@ -116,7 +116,7 @@ TEST_P(Ahead, UnusedEntriesOfAnObjectWasteNoMemory) {
 
 TEST_P(Ahead, PrivateWritesCopyWhatTheyWrite) {
   const ObjectId object = *world.object_create(64);
-  for (u64 i = 0; i < 64; ++i) *world.engine().object_window(object, i).value() = 1;
+  for (u64 i = 0; i < 64; ++i) *world.engine().object_pointer(object, i).value() = 1;
   world.map(first, of_object(kBase, 64, object, Sharing::kPrivate));
   EXPECT_EQ(faults_of(0, 32, 1, Access::kWrite), 32u);
   EXPECT_EQ(installed(0, 64), 32u);
@@ -155,7 +155,7 @@ TEST_P(Ahead, AtRandomNothingComes) {
   world.map(first, used(anonymous(kBase, 128), kRandom));
   EXPECT_EQ(faults_of(0, 128, 1, Access::kWrite), 128u);
   const ObjectId object = *world.object_create(64);
-  for (u64 i = 0; i < 64; ++i) *world.engine().object_window(object, i).value() = 1;
+  for (u64 i = 0; i < 64; ++i) *world.engine().object_pointer(object, i).value() = 1;
   world.map(first, used(of_object(page(kBase, 200), 64, object, Sharing::kShared), kRandom));
   world.map(first, used(of_object(page(kBase, 300), 64, object, Sharing::kPrivate), kRandom));
   EXPECT_EQ(faults_of(200, 264, 1, Access::kRead), 64u);
@@ -220,7 +220,7 @@ TEST_P(Ahead, ASequenceStaysInItsRegionAndItsTable) {
 TEST_P(Ahead, ASequenceOfAnObjectIsWhatItHas) {
   const ObjectId object = *world.object_create(50);
   for (u64 i = 0; i < 50; ++i) {
-    if (i != 9) *world.engine().object_window(object, i).value() = 1;
+    if (i != 9) *world.engine().object_pointer(object, i).value() = 1;
   }
   for (const u64 at : {0, 100}) {
     const Sharing sharing = at == 0 ? Sharing::kShared : Sharing::kPrivate;
@@ -256,7 +256,7 @@ TEST_P(Ahead, ASequenceFailsByDoingLess) {
 
 TEST_P(Ahead, APrivatePageThatCameAheadIsCopiedWhenItIsWritten) {
   const ObjectId object = *world.object_create(64);
-  for (u64 i = 0; i < 64; ++i) *world.engine().object_window(object, i).value() = 1;
+  for (u64 i = 0; i < 64; ++i) *world.engine().object_pointer(object, i).value() = 1;
   const RegionSpec region = of_object(kBase, 64, object, Sharing::kPrivate);
   world.map(first, used(region, AccessPattern::kSequential));
   EXPECT_EQ(world.read(kBase), 1u);
@@ -264,7 +264,7 @@ TEST_P(Ahead, APrivatePageThatCameAheadIsCopiedWhenItIsWritten) {
   const u64 copied = counted(&pt::EngineCounters::frames_copied);
   ASSERT_EQ(world.write(page(kBase, 5), 9), kFine);
   EXPECT_EQ(counted(&pt::EngineCounters::frames_copied), copied + 1);
-  EXPECT_EQ(*world.engine().object_window(object, 5).value(), 1);
+  EXPECT_EQ(*world.engine().object_pointer(object, 5).value(), 1);
   // Behind a page that is copied at once nothing comes.
   ASSERT_TRUE(world.unmap(first, region.range));
   world.map(first, used(region, AccessPattern::kSequential));
@@ -275,7 +275,7 @@ TEST_P(Ahead, APrivatePageThatCameAheadIsCopiedWhenItIsWritten) {
 // Its size is the new one, and the pages behind that are still in its index.
 TEST_P(Ahead, NothingComesPastTheEndOfAnObjectThatIsBeingCut) {
   const ObjectId object = *world.object_create(64);
-  for (u64 i = 0; i < 64; ++i) *world.engine().object_window(object, i).value() = 1;
+  for (u64 i = 0; i < 64; ++i) *world.engine().object_pointer(object, i).value() = 1;
   const auto stop = [] { return true; };
   pt::Checkpoint checkpoint(stop);
   const auto cut = world.engine().object_resize(object, 32, &checkpoint);

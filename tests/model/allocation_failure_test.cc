@@ -65,8 +65,8 @@ class Script {
     write(page(heap_, 6), 77);
     expect(page(far_, 520), 7);
     need([&]() -> Result<void> {
-      const auto window = world_.engine().object_window(object_, 599);
-      if (!window) return Fail(window.error());
+      const auto last = world_.engine().object_pointer(object_, 599);
+      if (!last) return Fail(last.error());
       return {};
     });
   }

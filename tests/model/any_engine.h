@@ -57,11 +57,11 @@ class AnyEngine {
   virtual Result<void> object_resize(ObjectId object, u64 pages, Checkpoint* checkpoint = nullptr) = 0;
   virtual Result<void> object_destroy(ObjectId object, Checkpoint* checkpoint = nullptr) = 0;
   virtual Result<u64> object_pages(ObjectId object) const = 0;
-  virtual Result<u8*> object_window(ObjectId object, u64 page) = 0;
+  virtual Result<u8*> object_pointer(ObjectId object, u64 page) = 0;
 
   virtual Result<Gva> kmem_alloc(u64 pages, Checkpoint* checkpoint = nullptr) = 0;
   virtual Result<void> kmem_free(Gva begin, u64 pages, Checkpoint* checkpoint = nullptr) = 0;
-  virtual Result<u8*> kernel_window(Gva va) = 0;
+  virtual Result<u8*> kernel_pointer(Gva va) = 0;
 
   virtual FaultResult fault(SpaceId space, Gva va, Access access, pt::Privilege privilege) = 0;
 

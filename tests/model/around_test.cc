@@ -17,7 +17,7 @@ class Around : public Ahead {
   ObjectId object() {
     const ObjectId made = *world.object_create(192);
     for (u64 i = 0; i < 192; ++i) {
-      if (i != 70) *world.engine().object_window(made, i).value() = static_cast<u8>(i);
+      if (i != 70) *world.engine().object_pointer(made, i).value() = static_cast<u8>(i);
     }
     return made;
   }
@@ -43,7 +43,7 @@ TEST_P(Around, AReadBringsTheAlignedPagesThatTheObjectHas) {
 TEST_P(NotAround, NothingComesWhereNobodyKnowsWhatWasTouched) {
   if (marks()) GTEST_SKIP() << "pages come around there";
   const ObjectId shown = *world.object_create(64);
-  for (u64 i = 0; i < 64; ++i) *world.engine().object_window(shown, i).value() = 1;
+  for (u64 i = 0; i < 64; ++i) *world.engine().object_pointer(shown, i).value() = 1;
   world.map(first, of_object(kBase, 64, shown, Sharing::kPrivate));
   EXPECT_EQ(world.read(page(kBase, 21)), 1u);
   EXPECT_EQ(installed(0, 64), 1u);
@@ -88,7 +88,7 @@ TEST_P(Around, WhatCameIsCopiedWhenItIsWritten) {
   world.map(first, of_object(kBase, 64, shown, Sharing::kPrivate));
   EXPECT_EQ(world.read(page(kBase, 9)), 9u);
   ASSERT_EQ(world.write(page(kBase, 10), 99), kFine);
-  EXPECT_EQ(*world.engine().object_window(shown, 10).value(), 10);
+  EXPECT_EQ(*world.engine().object_pointer(shown, 10).value(), 10);
   EXPECT_EQ(world.read(page(kBase, 10)), 99u);
   world.check();
 }

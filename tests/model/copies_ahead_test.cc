@@ -82,7 +82,7 @@ TEST_P(CopiesAhead, EachSideSeesItsOwn) {
 // A private mapping shows what its object has until it is written, whoever wrote to other mappings of it.
 TEST_P(CopiesAhead, AnObjectsPageIsNeverCopiedBeforeItIsWritten) {
   const ObjectId shown = *world.object_create(8);
-  for (u64 i = 0; i < 8; ++i) *world.engine().object_window(shown, i).value() = 1;
+  for (u64 i = 0; i < 8; ++i) *world.engine().object_pointer(shown, i).value() = 1;
   const Gva where = page(kBase, 2 * kPages);
   for (int i = 0; i < 8; ++i) {
     const SpaceId other = *world.create();
@@ -96,7 +96,7 @@ TEST_P(CopiesAhead, AnObjectsPageIsNeverCopiedBeforeItIsWritten) {
   world.map(first, of_object(where, 8, shown, Sharing::kPrivate));
   ASSERT_EQ(world.read(page(where, 4)), 1u);
   ASSERT_EQ(world.write(page(where, 4), 5), kFine);
-  *world.engine().object_window(shown, 5).value() = 9;
+  *world.engine().object_pointer(shown, 5).value() = 9;
   EXPECT_EQ(world.read(page(where, 5)), 9u);
 }
 

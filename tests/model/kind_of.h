@@ -62,7 +62,9 @@ class EngineOf final : public AnyEngine {
     return engine.object_destroy(object, checkpoint);
   }
   Result<u64> object_pages(ObjectId object) const override { return engine.object_pages(object); }
-  Result<u8*> object_window(ObjectId object, u64 page) override { return engine.object_window(object, page); }
+  Result<u8*> object_pointer(ObjectId object, u64 page) override {
+    return engine.object_pointer(object, page);
+  }
 
   Result<Gva> kmem_alloc(u64 pages, Checkpoint* checkpoint) override {
     return engine.kmem_alloc(pages, checkpoint);
@@ -70,7 +72,7 @@ class EngineOf final : public AnyEngine {
   Result<void> kmem_free(Gva begin, u64 pages, Checkpoint* checkpoint) override {
     return engine.kmem_free(begin, pages, checkpoint);
   }
-  Result<u8*> kernel_window(Gva va) override { return engine.kernel_window(va); }
+  Result<u8*> kernel_pointer(Gva va) override { return engine.kernel_pointer(va); }
 
   FaultResult fault(SpaceId space, Gva va, Access access, pt::Privilege privilege) override {
     return engine.fault(space, va, access, privilege);

@@ -24,7 +24,7 @@ using pt::Entry;
 using pt::PhysAddr;
 using pt::Privilege;
 
-// Memory that frames are windows of: frame numbers [first, first + frames). `page` is the kernel's view, by
+// Memory that frames lie in: frame numbers [first, first + frames). `page` is the kernel's view, by
 // its direct map. `alias` is a second view of the same memory, a hypervisor's own and the processor's, so
 // that the first can be closed or made read-only page by page. `spare` frames lie behind the range, for what
 // is nobody's.

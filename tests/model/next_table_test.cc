@@ -27,7 +27,7 @@ class NextTable : public SharedTables {
   // An object of two tables' pages, which it has.
   ObjectId full_object() {
     const ObjectId object = *w.object_create(2 * kTable);
-    for (u64 i = 0; i < 2 * kTable; ++i) *w.engine().object_window(object, i).value() = 1;
+    for (u64 i = 0; i < 2 * kTable; ++i) *w.engine().object_pointer(object, i).value() = 1;
     return object;
   }
   // All that the first table maps, and the first page behind.
@@ -60,7 +60,7 @@ TEST_P(NextTable, OfAPrivateMappingWritesToCopies) {
   map_two(object, Sharing::kPrivate);
   run_into_the_next(Access::kRead);
   for (u64 i = kTable; i < kTable + 8; ++i) ASSERT_EQ(w.write(page(kBase, i), 9), kFine);
-  for (u64 i = kTable; i < kTable + 8; ++i) EXPECT_EQ(*w.engine().object_window(object, i).value(), 1) << i;
+  for (u64 i = kTable; i < kTable + 8; ++i) EXPECT_EQ(*w.engine().object_pointer(object, i).value(), 1) << i;
 }
 
 // Its size is the new one, and the pages behind that are still in its index.

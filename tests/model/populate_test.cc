@@ -61,20 +61,20 @@ TEST_P(Populating, SmallPagesAreFewAtOnce) {
 // Which a write will, if there is one.
 TEST_P(Populating, ReadingAheadCopiesNothing) {
   const ObjectId object = *w.object_create(8);
-  for (u64 i = 0; i < 8; ++i) *w.engine().object_window(object, i).value() = 1;
+  for (u64 i = 0; i < 8; ++i) *w.engine().object_pointer(object, i).value() = 1;
   w.map(parent, {.range = pages(0, 8), .perm = kPermRW, .sharing = Sharing::kPrivate, .object = object});
   const u64 copied = counted(&pt::EngineCounters::frames_copied);
   ASSERT_TRUE(w.advise(parent, pages(0, 8), Advice::kWillNeed));
   EXPECT_EQ(counted(&pt::EngineCounters::frames_copied), copied);
   for (u64 i = 0; i < 8; ++i) EXPECT_TRUE(w.engine().peek(parent, page(kBase, i))) << i;
   EXPECT_EQ(w.write(kBase, 9), kFine);
-  EXPECT_EQ(*w.engine().object_window(object, 0).value(), 1);
+  EXPECT_EQ(*w.engine().object_pointer(object, 0).value(), 1);
 }
 
 // An object's index is looked through entry by entry where it has something.
 TEST_P(Populating, AnObjectsIndexIsReadALittleAtOnce) {
   const ObjectId object = *w.object_create(2048);
-  for (const u64 has : {u64{5}, u64{1500}}) *w.engine().object_window(object, has).value() = 1;
+  for (const u64 has : {u64{5}, u64{1500}}) *w.engine().object_pointer(object, has).value() = 1;
   const VaRange all = pages(0, 2048);
   w.map(parent, {.range = all, .perm = kPermRW, .sharing = Sharing::kShared, .object = object});
   test::WorkMeter meter;

@@ -77,9 +77,9 @@ void RandomRun::unmap_object(SpaceId space, ObjectId object) {
   }
 }
 
-void RandomRun::object_window() {
+void RandomRun::object_pointer() {
   if (one_in(8)) {
-    note("object window", engine().object_window(unknown_object(), below(9)));
+    note("object pointer", engine().object_pointer(unknown_object(), below(9)));
     note("object pages", engine().object_pages(unknown_object()));
     return;
   }
@@ -89,12 +89,12 @@ void RandomRun::object_window() {
   ASSERT_EQ(*note("object pages", engine().object_pages(*id)), object.pages);
   if (one_in(2)) return fill_object(*id);
   const u64 page = below(object.pages + 4);
-  const auto window = engine().object_window(*id, page);
-  if (!note("object window", window)) {
-    EXPECT_TRUE(window.error() == Status::kPastEnd ? page >= object.pages : scarce());
+  const auto at = engine().object_pointer(*id, page);
+  if (!note("object pointer", at)) {
+    EXPECT_TRUE(at.error() == Status::kPastEnd ? page >= object.pages : scarce());
     return;
   }
-  u64* words = reinterpret_cast<u64*>(*window);
+  u64* words = reinterpret_cast<u64*>(*at);
   const auto value = object.values.find(page);
   EXPECT_EQ(words[0], value == object.values.end() ? 0 : value->second);
   words[0] = words[511] = ++value_;
@@ -104,7 +104,7 @@ void RandomRun::object_window() {
 void RandomRun::fill_object(ObjectId id) {
   const u64 pages = reference_.objects.at(id).pages;
   for (u64 page = 0; page < pages; ++page) {
-    if (!engine().object_window(id, page)) break;
+    if (!engine().object_pointer(id, page)) break;
   }
 }
 
@@ -116,8 +116,8 @@ void RandomRun::kernel_memory() {
                                            1 + below(40)));
       return;
     case 1:
-      note("kernel window",
-           engine().kernel_window(one_in(2) ? layout_.window_area : layout_.kmem.end - kPageBytes));
+      note("kernel pointer",
+           engine().kernel_pointer(one_in(2) ? layout_.window_area : layout_.kmem.end - kPageBytes));
       return;
     case 2:
     case 3:
@@ -154,8 +154,8 @@ void RandomRun::take_back() {
     EXPECT_EQ(world_.read(begin + pages_to_bytes(page), Privilege::kKernel), begin.value() + page);
   }
   EXPECT_FALSE(note("kmem free", engine().kmem_free(begin, pages + 16)));
-  const u8* window = *note("kernel window", engine().kernel_window(begin));
-  EXPECT_EQ(*reinterpret_cast<const u64*>(window), begin.value());
+  const u8* at = *note("kernel pointer", engine().kernel_pointer(begin));
+  EXPECT_EQ(*reinterpret_cast<const u64*>(at), begin.value());
   ASSERT_TRUE(note("kmem free", engine().kmem_free(begin, pages)));
   grants_.erase(chosen);
 }

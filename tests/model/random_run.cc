@@ -132,7 +132,7 @@ void RandomRun::step() {
   if (dice < 850) return object_create();
   if (dice < 890) return object_resize();
   if (dice < 920) return object_destroy();
-  if (dice < 960) return object_window();
+  if (dice < 960) return object_pointer();
   kernel_memory();
 }
 

@@ -141,7 +141,7 @@ class RandomRun {
   void object_resize();
   void object_destroy();
   void unmap_object(SpaceId space, ObjectId object);
-  void object_window();
+  void object_pointer();
   // Many pages at once, so that taking them out takes long.
   void fill_object(ObjectId id);
   void kernel_memory();

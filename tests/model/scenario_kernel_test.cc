@@ -51,8 +51,8 @@ TEST_P(Scenario, TheKernelImageIsCommittedWithItsRights) {
   w.check();
   EXPECT_EQ(w.write(page(image, 8), 99, Privilege::kKernel), ViolationReason::kNone);
   EXPECT_EQ(*reinterpret_cast<u64*>(w.memory().page(w.outside().begin)), 99u);
-  u8* window = *w.engine().kernel_window(image + 1);
-  EXPECT_EQ(*window, 0x90);
+  u8* at = *w.engine().kernel_pointer(image + 1);
+  EXPECT_EQ(*at, 0x90);
   w.check();
 }
 

@@ -64,7 +64,7 @@ TEST_P(Scenario, AdoptedFramesAreAnObject) {
   w.map(first, of_object(kBase, 4, object, Sharing::kPrivate));
   for (u64 i = 0; i < outside.frames(); ++i) EXPECT_EQ(w.read(page(kBase, i)), 70 + i);
   EXPECT_EQ(w.write(kBase, 1), ViolationReason::kNone);
-  EXPECT_EQ(**w.engine().object_window(object, 0), 70);
+  EXPECT_EQ(**w.engine().object_pointer(object, 0), 70);
   w.check();
 }
 

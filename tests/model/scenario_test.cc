@@ -40,7 +40,7 @@ TEST_P(Scenario, BadArgumentsAreAnswers) {
   EXPECT_EQ(e.kmem_alloc(~u64{0}), Fail(Status::kNoMemory));
   EXPECT_EQ(e.kmem_free(layout.kmem.begin, 1), Fail(Status::kInvalid));
   EXPECT_EQ(e.kmem_free(Gva{0}, ~u64{0}), Fail(Status::kInvalid));
-  EXPECT_EQ(e.kernel_window(kBase), Fail(Status::kInvalid));
+  EXPECT_EQ(e.kernel_pointer(kBase), Fail(Status::kInvalid));
   for (const Gva va : {Gva{0}, Gva{0x8000'0000'0000}, Gva{0xffff'8000'0000'0000}, Gva{~u64{0}},
                        layout.kmem.begin, layout.windows.begin}) {
     for (const Privilege privilege : {Privilege::kUser, Privilege::kKernel}) {

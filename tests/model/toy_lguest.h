@@ -108,11 +108,11 @@ class ToyLguestSink {
       : frames_(frames), machine_(machine), host_(host) {}
 
   [[nodiscard]] Entry read(const pt::Slot& slot) const {
-    return pt::load_entry(frames_.window(slot.table), slot.index);
+    return pt::load_entry(frames_.pointer(slot.table), slot.index);
   }
   void walk(Frame root, Gva va, pt::WalkPath<Format>& path) const {
     path.walk(root, va,
-              [this](Frame table, unsigned index) { return pt::load_entry(frames_.window(table), index); });
+              [this](Frame table, unsigned index) { return pt::load_entry(frames_.pointer(table), index); });
   }
   struct Edits {
     ToyLguestSink& sink;
@@ -123,38 +123,38 @@ class ToyLguestSink {
   };
   [[nodiscard]] Edits edits(const pt::LeafTable& table) { return {*this, table}; }
   struct View {
-    u8* window;
-    [[nodiscard]] Entry read(unsigned index) const { return pt::load_entry(window, index); }
+    u8* entries;
+    [[nodiscard]] Entry read(unsigned index) const { return pt::load_entry(entries, index); }
   };
-  [[nodiscard]] View view(Frame table) { return {frames_.window(table)}; }
+  [[nodiscard]] View view(Frame table) { return {frames_.pointer(table)}; }
   template <class Use>
   void with_view(Frame table, const Use& use) {
     use(view(table));
   }
   Entry exchange(const pt::Slot& slot, Entry expected, Entry desired) {
-    const Entry old = pt::exchange_entry(frames_.window(slot.table), slot.index, expected, desired);
+    const Entry old = pt::exchange_entry(frames_.pointer(slot.table), slot.index, expected, desired);
     host_.set(slot.root, slot.va.page_base(), desired);
     return old;
   }
   void set(const pt::Slot& slot, Entry entry) {
-    pt::store_entry(frames_.window(slot.table), slot.index, entry);
+    pt::store_entry(frames_.pointer(slot.table), slot.index, entry);
     host_.set(slot.root, slot.va.page_base(), entry);
   }
 
-  void table_new(Frame table, unsigned) { machine_.zero_page(frames_.window(table)); }
+  void table_new(Frame table, unsigned) { machine_.zero_page(frames_.pointer(table)); }
   struct Filler {
-    u8* window = nullptr;
-    void fill(unsigned index, Entry entry) const { pt::store_entry(window, index, entry); }
+    u8* entries = nullptr;
+    void fill(unsigned index, Entry entry) const { pt::store_entry(entries, index, entry); }
   };
-  [[nodiscard]] Filler filler(Frame table) { return {frames_.window(table)}; }
+  [[nodiscard]] Filler filler(Frame table) { return {frames_.pointer(table)}; }
   void publish(Frame, unsigned, Gva) {}
   void link(const pt::Slot& slot, Entry entry) {
-    pt::store_entry(frames_.window(slot.table), slot.index, entry);
+    pt::store_entry(frames_.pointer(slot.table), slot.index, entry);
     host_.linked(slot.root, entry.frame(), slot.level - 1, below(slot));
   }
   void relink(const pt::Slot&, Entry) { ADD_FAILURE() << "tables are not shared"; }
   void unlink(const pt::Slot& slot) {
-    pt::store_entry(frames_.window(slot.table), slot.index, Entry());
+    pt::store_entry(frames_.pointer(slot.table), slot.index, Entry());
     host_.unlinked(slot.root, below(slot), pt::entry_bytes(slot.level));
   }
   static constexpr bool retires() { return false; }

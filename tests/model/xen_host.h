@@ -81,7 +81,7 @@ class XenHost {
     run_on_boot_root();
     const unsigned slot = pt::table_index(Gva(abi::kMachineDirectBase), pt::kLevels);
     NOPTE_ASSERT(types.update(root, slot, Entry(), false) == hv::XenErrno::kNone);
-    pt::store_entry(machine_frames_.window(root), abi::xen::kReservedSlot, Entry());
+    pt::store_entry(machine_frames_.pointer(root), abi::xen::kReservedSlot, Entry());
     types.flush_everything();
     invlpg(Gva());
   }
@@ -119,7 +119,7 @@ class XenHost {
     for (u64 frame = 0; frame < writable_.size(); ++frame) {
       const u64 index = frame % pt::kEntriesPerTable;
       if (index == 0) {
-        leaves = machine_frames_.window(order_.machine(block.direct_leaves + frame / pt::kEntriesPerTable));
+        leaves = machine_frames_.pointer(order_.machine(block.direct_leaves + frame / pt::kEntriesPerTable));
       }
       const bool writable = pt::load_entry(leaves, static_cast<unsigned>(index)).writable();
       if (writable == writable_[frame] || (writable && !flushed)) continue;

@@ -46,7 +46,7 @@ def flags_kind(name, values, weights=None):
 
 
 def _page(r):
-    # Most meet in few pages; some go over the window's middle.
+    # Most meet in few pages; some go over the arena's middle.
     return r.choices((r.randrange(12), r.randrange(PAGES)), (5, 1))[0]
 
 

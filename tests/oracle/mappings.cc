@@ -1,4 +1,4 @@
-// The window's mappings as /proc/self/maps lists them: start, pages, permissions, offset, kind. Neighbours
+// The arena's mappings as /proc/self/maps lists them: start, pages, permissions, offset, kind. Neighbours
 // that continue each other are one: when Linux merges depends on what was written to before (anon_vma), which
 // is no promise.
 #include "tests/oracle/operations.h"
@@ -39,7 +39,7 @@ void set_kind(Area& area, const char* name) {
 
 void add(const Area& area) {
   if (area.end == area.start) return;
-  shared->add(" [%ld+%ld %s %s", (area.start - kWindowBase) / kPage, (area.end - area.start) / kPage,
+  shared->add(" [%ld+%ld %s %s", (area.start - kArenaBase) / kPage, (area.end - area.start) / kPage,
               area.permissions, area.kind);
   if (area.kind[0] != '-') shared->add(" %ld", area.offset / kPage);
   shared->add("]");
@@ -59,7 +59,7 @@ void list_mappings() {
     sscanf(line, "%lx-%lx %4s %lx %*s %*s %255[^\n]", &area.start, &area.end, area.permissions, &area.offset,
            name);
     line = next;
-    if (area.start < kWindowBase - kPage || area.start > kWindowBase + 2 * kWindowPages * kPage) continue;
+    if (area.start < kArenaBase - kPage || area.start > kArenaBase + 2 * kArenaPages * kPage) continue;
     set_kind(area, name);
     if (!is_raw && area.continues(pending)) {  // "neighbours"
       pending.end = area.end;

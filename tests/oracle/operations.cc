@@ -1,4 +1,4 @@
-// What each operation does. Pages are counted from the window's start, descriptors from kDescriptors.
+// What each operation does. Pages are counted from the arena's start, descriptors from kDescriptors.
 #include "tests/oracle/operations.h"
 
 #include <sys/stat.h>
@@ -15,7 +15,7 @@ using Numbers = const int64_t*;
 constexpr uint8_t kReturn = 0xc3;  // the instruction
 constexpr int64_t kWordBytes = 8;
 
-int64_t at(int64_t page, int64_t offset = 0) { return kWindowBase + page * kPage + offset; }
+int64_t at(int64_t page, int64_t offset = 0) { return kArenaBase + page * kPage + offset; }
 int64_t descriptor(int64_t slot) { return slot < 0 ? -1 : kDescriptors + slot; }
 void result(int64_t value) { shared->add_result(value); }
 
@@ -27,11 +27,11 @@ int64_t place(int64_t opened, int64_t slot, int64_t flags = 0) {
   return moved;
 }
 
-// What the kernel placed outside of the window goes at once: where it was is nobody's promise.
+// What the kernel placed outside of the arena goes at once: where it was is nobody's promise.
 void mapped(int64_t address, int64_t pages) {
   result(address);
   const bool elsewhere =
-      address > 0 && (address < kWindowBase || address >= kWindowBase + 2 * kWindowPages * kPage);
+      address > 0 && (address < kArenaBase || address >= kArenaBase + 2 * kArenaPages * kPage);
   if (elsewhere) call(SYS_munmap, address, pages * kPage);
 }
 
@@ -58,7 +58,7 @@ void do_mremap(Numbers n, int) {
 }
 // The answers alone: what is resident of a file is each kernel's affair.
 void do_mincore(Numbers n, int) {
-  static unsigned char pages[2 * kWindowPages];
+  static unsigned char pages[2 * kArenaPages];
   result(call(SYS_mincore, at(n[0]), n[1] * kPage, address_of(pages)));
 }
 int64_t first_break;

@@ -18,7 +18,7 @@
 namespace oracle {
 
 // All that programs map lies here, where nothing else does, on Linux as in the guest.
-constexpr int64_t kPage = 4096, kWindowBase = 0x1000000000, kWindowPages = 64;
+constexpr int64_t kPage = 4096, kArenaBase = 0x1000000000, kArenaPages = 64;
 constexpr int64_t kSharedBase = 0x2000000000;
 constexpr int kActors = 4, kMostOperations = 256, kNumbers = 6;
 // Descriptors of programs are 100 and following, whatever else is open.
@@ -75,7 +75,7 @@ struct Shared {
   // A line for operation `at`; add() appends to it.
   void begin(int at);
   [[gnu::format(printf, 2, 3)]] void add(const char* format, ...);
-  void add_result(int64_t result);  // a number, an address of the window, or an error
+  void add_result(int64_t result);  // a number, an address of the arena, or an error
   void add_address(int64_t address);
   void print(std::string_view name, bool trace) const;
 };

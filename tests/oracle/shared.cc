@@ -30,8 +30,8 @@ void Shared::add(const char* format, ...) {
 }
 
 void Shared::add_address(int64_t address) {
-  const int64_t offset = address - kWindowBase;
-  if (offset < -kPage || offset > (kWindowPages + 64) * kPage) {
+  const int64_t offset = address - kArenaBase;
+  if (offset < -kPage || offset > (kArenaPages + 64) * kPage) {
     add(" elsewhere");
   } else {
     add(" @%ld+%ld", offset >> 12, offset & (kPage - 1));
@@ -41,7 +41,7 @@ void Shared::add_address(int64_t address) {
 void Shared::add_result(int64_t result) {
   if (result < 0 && result >= -4095) {
     add(" %s", strerrorname_np(static_cast<int>(-result)));
-  } else if (result > kWindowBase / 2) {
+  } else if (result > kArenaBase / 2) {
     add_address(result);
   } else {
     add(" %ld", result);

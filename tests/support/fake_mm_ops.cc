@@ -46,7 +46,7 @@ struct FakeCalls {
     ++fake().calls_;
     EXPECT_NE(id, SpaceId::kKernel);
     EXPECT_NE(id, fake().active_);
-    fake().open_window();
+    fake().open_interrupt_window();
     EXPECT_EQ(fake().spaces_.erase(id), 1u);
   }
   static void space_activate(SpaceId id) {
@@ -75,7 +75,7 @@ struct FakeCalls {
   static Result<void> region_unmap(SpaceId id, VaRange range) {
     fake().check_range(id, range);
     if (fake().fails()) return Fail(Status::kNoMemory);
-    fake().open_window();
+    fake().open_interrupt_window();
     FakeMmOps::take_out(fake().space(id), range);
     return {};
   }
@@ -133,7 +133,7 @@ struct FakeCalls {
       return {};
     }
     if (fake().growth_fails()) return Fail(Status::kNoMemory);
-    fake().open_window();
+    fake().open_interrupt_window();
     fake().advised_.push_back({id, range, advice});
     return {};
   }
@@ -161,7 +161,7 @@ struct FakeCalls {
   static Result<void> object_resize(ObjectId id, u64 pages) {
     if (pages > fake().objects_.at(id).pages ? fake().growth_fails() : fake().fails())
       return Fail(Status::kNoMemory);
-    fake().open_window();
+    fake().open_interrupt_window();
     auto& object = fake().objects_.at(id);
     object.pages = pages;
     object.bytes.erase(object.bytes.lower_bound(pages), object.bytes.end());
@@ -177,7 +177,7 @@ struct FakeCalls {
         }
       }
     }
-    fake().open_window();
+    fake().open_interrupt_window();
     EXPECT_EQ(fake().objects_.erase(id), 1u);
     return {};
   }
@@ -240,9 +240,9 @@ FakeMmOps::~FakeMmOps() {
   g_mm_ops = previous_;
 }
 
-void FakeMmOps::open_window() {
+void FakeMmOps::open_interrupt_window() {
   const u64 before = calls_;
-  window();
+  interrupt_window();
   EXPECT_EQ(calls_, before);
 }
 

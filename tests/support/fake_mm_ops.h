@@ -38,7 +38,7 @@ class FakeMmOps {
   void know_no_usage() { knows_no_usage_ = true; }
 
   // Where the other backends let interrupts in: called in the middle of what may be long.
-  std::function<void()> window = [] {};
+  std::function<void()> interrupt_window = [] {};
 
   // Calls of any kind so far.
   [[nodiscard]] u64 calls() const { return calls_; }
@@ -71,7 +71,7 @@ class FakeMmOps {
   using Space = absl::btree_map<Gva, RegionSpec>;
 
   // What handles interrupts calls no operation.
-  void open_window();
+  void open_interrupt_window();
   bool fails();
   bool growth_fails();
   Space& space(SpaceId id);

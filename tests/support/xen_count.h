@@ -36,7 +36,7 @@ class XenCount {
     return types_.frames().info(types_.frames().begin() + frame);
   }
   [[nodiscard]] u64 raw(u64 frame, u64 index) const {
-    return reinterpret_cast<const u64*>(types_.frames().window(types_.frames().begin() + frame))[index];
+    return reinterpret_cast<const u64*>(types_.frames().pointer(types_.frames().begin() + frame))[index];
   }
   void count_entries(u64 table, unsigned level, u64 end);
   void count_use(u64 frame, unsigned type);

@@ -1,7 +1,7 @@
 // The machine below the hypervisor (host.h): COM1, local APIC timer, TSC, QEMU's debug ports.
 //
 // Interrupts: GIF is clear and IF set from start_interrupts() on; take_interrupts() and wait_for_interrupt()
-// open the only windows.
+// open the only interrupt windows.
 #pragma once
 
 #include "hv-mm/host.h"

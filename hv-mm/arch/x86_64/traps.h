@@ -1,6 +1,7 @@
-// The hypervisor's own interrupt table. Interrupts and NMIs are only taken in the windows that machine.cc
-// opens; an exception is our own bug and ends in a report. NMI, #DF and #MC have stacks of their own: the
-// first come when they like, and a double fault where the stack has ended. Source: APM vol. 2, 8.9.4.
+// The hypervisor's own interrupt table. Interrupts and NMIs are only taken in the interrupt windows that
+// machine.cc opens; an exception is our own bug and ends in a report. NMI, #DF and #MC have stacks of their
+// own: the first come when they like, and a double fault where the stack has ended. Source: APM vol.
+// 2, 8.9.4.
 #pragma once
 
 #include "pvops/base/types.h"

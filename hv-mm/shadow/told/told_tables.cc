@@ -30,22 +30,27 @@ void ToldTables::show_leaf(PageIndex index, unsigned slot, Entry guest) {
   if (old != value) put(index, slot, old, value);
 }
 
-// The processor writes none of the entries: A and D are preset. What runs for every entry is kept short.
 unsigned ToldTables::refresh(PageIndex index, unsigned first, u64 which) {
+  const u64 offset = u64{first} * sizeof(u64);
+  return show(index, guest_.table(pages_[index].gfn) + offset, table(index) + offset, first, which);
+}
+
+// The processor writes none of the entries: A and D are preset. What runs for every entry is kept short, and
+// this is a function of its own for that: both pointers stay in registers.
+unsigned ToldTables::show(PageIndex index, const u8* guest_entries, u8* own_entries, unsigned first,
+                          u64 which) {
   ShadowPage& page = pages_[index];
   const GuestMemory memory = guest_;
-  const u8* const guest_table = memory.table(page.gfn);
-  u8* const own_table = table(index);
   u64 installed = page.installed[first / 64];
   unsigned changed = 0, live = page.live;
   u64 lost_slots = 0;
   for (; which != 0; which &= which - 1) {
-    const unsigned slot = first + static_cast<unsigned>(std::countr_zero(which));
-    const Entry guest = pt::load_entry(guest_table, slot);
-    const Entry old = pt::load_entry(own_table, slot);
+    const unsigned n = static_cast<unsigned>(std::countr_zero(which));
+    const Entry guest = pt::load_entry(guest_entries, n);
+    const Entry old = pt::load_entry(own_entries, n);
     const Entry value = allowed(memory, guest);
     if (old == value) continue;
-    pt::store_entry(own_table, slot, value);
+    pt::store_entry(own_entries, n, value);
     const u64 bit = which & -which;
     if (old.present()) {
       if (takes_away(old, value)) lost_slots |= bit;

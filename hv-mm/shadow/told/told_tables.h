@@ -30,6 +30,9 @@ class ToldTables final : public ShadowTables {
   [[nodiscard]] bool lists_large(u64, EntryRef) const override { return true; }
   [[nodiscard]] bool must_protect(u64) const override { return false; }
 
+  // What refresh() does; the entries begin at `first`.
+  [[gnu::noinline]] unsigned show(PageIndex page, const u8* guest_entries, u8* own_entries, unsigned first,
+                                  u64 which);
   [[nodiscard]] static pt::Entry allowed(const GuestMemory& memory, pt::Entry guest);
 };
 

@@ -44,21 +44,27 @@ void TrappedTables::set_leaf(PageIndex index, unsigned slot, u64 gfn, u64 rights
 }
 
 unsigned TrappedTables::refresh(PageIndex index, unsigned first, u64 which) {
+  const u64 offset = u64{first} * sizeof(u64);
+  return show(index, guest_.table(pages_[index].gfn) + offset, table(index) + offset, first, which);
+}
+
+// A function of its own: both pointers stay in registers.
+unsigned TrappedTables::show(PageIndex index, const u8* guest_entries, const u8* own_entries, unsigned first,
+                             u64 which) {
   constexpr u64 kUsable = Entry::kPresent | Entry::kAccessed;
-  const u8* const guest_table = guest_.table(pages_[index].gfn);
   unsigned changed = 0;
   u64 lost_slots = 0;
   for (; which != 0; which &= which - 1) {
-    const unsigned slot = first + static_cast<unsigned>(std::countr_zero(which));
-    const Entry guest = pt::load_entry(guest_table, slot);
-    const Entry old = entry(index, slot);
+    const unsigned n = static_cast<unsigned>(std::countr_zero(which));
+    const Entry guest = pt::load_entry(guest_entries, n);
+    const Entry old = pt::load_entry(own_entries, n);
     const u64 gfn = guest.frame().number();  // reserved frame bits lie beyond every guest's memory
     Entry value;
     if ((guest.word() & kUsable) == kUsable && guest_.contains(gfn)) {
       value = leaf_entry(gfn, allowed_rights(guest));
     }
     if (old == value) continue;
-    if (update_leaf(index, slot, old, value, gfn)) lost_slots |= which & -which;
+    if (update_leaf(index, first + n, old, value, gfn)) lost_slots |= which & -which;
     ++changed;
   }
   if (lost_slots != 0) note_losses(index, first, lost_slots);

@@ -52,6 +52,9 @@ class TrappedTables final : public ShadowTables {
   }
   [[nodiscard]] bool must_protect(u64 gfn) const override;
 
+  // What refresh() does; the entries begin at `first`.
+  [[gnu::noinline]] unsigned show(PageIndex page, const u8* guest_entries, const u8* own_entries,
+                                  unsigned first, u64 which);
   [[nodiscard]] pt::Entry leaf_entry(u64 gfn, u64 rights) const;
   bool update_leaf(PageIndex page, unsigned index, pt::Entry old, pt::Entry value, u64 gfn);
   void add_writer(RefList& list, u32 ref);

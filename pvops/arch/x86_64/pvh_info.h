@@ -1,5 +1,5 @@
 // What PVH hands over at entry: command line, memory map, modules. Every address is checked against the
-// window through which physical memory is seen before it is read.
+// memory that is seen before it is read.
 // Source: Xen's public/arch-x86/hvm/start_info.h (layout only).
 #pragma once
 
@@ -26,9 +26,9 @@ struct PvhInfo {
   PhysicalSpan module{};  // the first one; bytes == 0 when there is none
 };
 
-// The bytes of physical memory [0, limit_bytes) that `window` maps linearly.
-struct PhysicalWindow {
-  const u8* window = nullptr;
+// The bytes of physical memory [0, limit_bytes) that are seen from `base` on.
+struct PhysicalMemory {
+  const u8* base = nullptr;
   u64 limit_bytes = 0;
 
   [[nodiscard]] bool contains(u64 physical, u64 bytes) const {
@@ -40,14 +40,14 @@ struct PhysicalWindow {
       return Fail(Status::kInvalid);
     }
     T value;
-    __builtin_memcpy(&value, window + physical, sizeof(T));  // inlined: a freestanding memcpy is a call
+    __builtin_memcpy(&value, base + physical, sizeof(T));  // inlined: a freestanding memcpy is a call
     return value;
   }
 };
 
-// Errors: kInvalid (bad magic, something outside the window, no memory map), kLimit (a command line of 64 KiB
-// or more). Spans past kMaxRam are left out. The module's own bytes need not lie in the window.
-inline Result<PvhInfo> read_pvh_info(const PhysicalWindow& window, u64 start_info) {
+// Errors: kInvalid (bad magic, something outside the memory, no memory map), kLimit (a command line of 64 KiB
+// or more). Spans past kMaxRam are left out. The module's own bytes need not lie in it.
+inline Result<PvhInfo> read_pvh_info(const PhysicalMemory& memory, u64 start_info) {
   struct StartInfo {
     u32 magic, version, flags, modules;
     u64 module_list, command_line, rsdp, memory_map;
@@ -64,7 +64,7 @@ inline Result<PvhInfo> read_pvh_info(const PhysicalWindow& window, u64 start_inf
   constexpr u64 kMaxCommandLineBytes = 65'536;
   constexpr u32 kMaxMapEntries = 1024;
 
-  const auto start = window.read<StartInfo>(start_info);
+  const auto start = memory.read<StartInfo>(start_info);
   if (!start || start->magic != PvhInfo::kMagic || start->version < 1) {
     return Fail(Status::kInvalid);
   }
@@ -75,17 +75,17 @@ inline Result<PvhInfo> read_pvh_info(const PhysicalWindow& window, u64 start_inf
       if (bytes == kMaxCommandLineBytes) {
         return Fail(Status::kLimit);
       }
-      if (start->command_line > window.limit_bytes || bytes >= window.limit_bytes - start->command_line) {
+      if (start->command_line > memory.limit_bytes || bytes >= memory.limit_bytes - start->command_line) {
         return Fail(Status::kInvalid);
       }
-      if (window.window[start->command_line + bytes] == 0) {
+      if (memory.base[start->command_line + bytes] == 0) {
         break;
       }
     }
-    info.command_line = {reinterpret_cast<const char*>(window.window + start->command_line), bytes};
+    info.command_line = {reinterpret_cast<const char*>(memory.base + start->command_line), bytes};
   }
   if (start->modules > 0) {
-    const auto module = window.read<Module>(start->module_list);
+    const auto module = memory.read<Module>(start->module_list);
     if (!module) {
       return Fail(Status::kInvalid);
     }
@@ -95,7 +95,7 @@ inline Result<PvhInfo> read_pvh_info(const PhysicalWindow& window, u64 start_inf
     return Fail(Status::kInvalid);
   }
   for (u32 i = 0; i < start->memory_map_entries && info.ram_spans < PvhInfo::kMaxRam; ++i) {
-    const auto entry = window.read<MemoryMapEntry>(start->memory_map + i * sizeof(MemoryMapEntry));
+    const auto entry = memory.read<MemoryMapEntry>(start->memory_map + i * sizeof(MemoryMapEntry));
     if (!entry) {
       return Fail(Status::kInvalid);
     }

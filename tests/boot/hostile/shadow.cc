@@ -9,20 +9,20 @@ using namespace hostile;
 constexpr u64 kBase = u64{1} << 39, kGiant = 1 << 30, kHuge = 2 << 20;
 constexpr unsigned kMiddle = 256;  // of a table, away from where its neighbours meet it
 
-Page root, level3, level2, level1, windows2, windows1, filler2, data;
+Page root, level3, level2, level1, views2, views1, filler2, data;
 
 void start_root() {
   for (unsigned slot = 0; slot < 512; ++slot) root.words[slot] = hostile_root[slot];
   root.words[1] = physical(&level3) | kEverything;
-  level3.words[2] = physical(&windows2) | kEverything;
-  windows2.words[0] = physical(&windows1) | kEverything;
+  level3.words[2] = physical(&views2) | kEverything;
+  views2.words[0] = physical(&views1) | kEverything;
 }
-constexpr u64 kWindow = kBase + 2 * kGiant;
+constexpr u64 kView = kBase + 2 * kGiant;
 
 // --- stores across the edge of a table ---
 
 Page pages[2];  // level3's entries 0 and 1 use them as tables
-constexpr u64 kEdge = kWindow + kPageBytes;
+constexpr u64 kEdge = kView + kPageBytes;
 
 // What the attempts below work on: they may come back by a trap.
 struct {
@@ -61,7 +61,7 @@ constexpr Attempt kAttempts[] = {
     HOSTILE_ATTEMPT("lock btsq $62, (%%rdi)", 8, before | u64{1} << 62),
 };
 
-// Of the window.
+// Of the view.
 u64 read_at(u64 va, u64 bytes) {
   u64 value = 0;
   __builtin_memcpy(&value, reinterpret_cast<const void*>(va), bytes);
@@ -70,13 +70,13 @@ u64 read_at(u64 va, u64 bytes) {
 
 constexpr u64 kPattern = 0x1111'1111'1111'1111;
 
-// What the window shows first lies behind in memory: a store that goes on into the next frame goes wrong.
+// What the view shows first lies behind in memory: a store that goes on into the next frame goes wrong.
 Page& shown(unsigned n) { return pages[1 - n]; }
 
 // The pages as they were made, those of `tables` (bit n: the nth that is shown) in use as tables.
 void prepare(unsigned tables, unsigned read_only) {
   for (unsigned n = 0; n < 2; ++n) {
-    windows1.words[n] = (physical(&shown(n)) | kEverything) & ~(read_only >> n & 1 ? kWritable : 0);
+    views1.words[n] = (physical(&shown(n)) | kEverything) & ~(read_only >> n & 1 ? kWritable : 0);
     level3.words[n] = physical(&shown(n)) | kEverything;
     for (const unsigned slot : {0, 1, 510, 511}) shown(n).words[slot] = kPattern;
     shown(n).words[kMiddle] = physical(&level1) | kEverything;
@@ -141,13 +141,13 @@ void full_pool(u64 memory_bytes, u64 last_access) {
   level3.words[4] = physical(&filler2) | kEverything;
   pages[0].words[0] = physical(&level1) | kEverything;
   level1.words[0] = physical(&data) | kEverything;
-  for (u64 n = 0; n < kTables; ++n) level2.words[n] = windows1.words[n] = leaf_table(n) | kEverything;
-  for (u64 n = 0; n < fillers; ++n) filler2.words[n] = windows1.words[kTables + n] = filler(n) | kEverything;
+  for (u64 n = 0; n < kTables; ++n) level2.words[n] = views1.words[n] = leaf_table(n) | kEverything;
+  for (u64 n = 0; n < fillers; ++n) filler2.words[n] = views1.words[kTables + n] = filler(n) | kEverything;
   cpu::write_cr3(physical(&root));
   load(physical(&data));
-  for (u64 n = 0; n < kTables + fillers; ++n) store(kWindow + n * kPageBytes, physical(&data) | kEverything);
+  for (u64 n = 0; n < kTables + fillers; ++n) store(kView + n * kPageBytes, physical(&data) | kEverything);
   for (u64 n = 0; n < kTables; ++n) load(kBase + n * kHuge);                                // used as tables
-  for (u64 n = 0; n < kTables; ++n) store(kWindow + n * kPageBytes + 8, 0);                 // stored to
+  for (u64 n = 0; n < kTables; ++n) store(kView + n * kPageBytes + 8, 0);                   // stored to
   for (u64 n = 0; n < kTables; ++n) store((kFirst + n) * kHuge + 300 * kPageBytes, n + 1);  // by a 2 MiB leaf
   for (u64 n = 0; n < fillers; ++n) load(kBase + 4 * kGiant + n * kHuge);
   check("the access", "", kCompleted, load(last_access));

@@ -58,9 +58,9 @@ class Asker {
   }
   [[nodiscard]] Entry entry(u64 table, u64 va, unsigned level) const {
     const auto* const to_physical = reinterpret_cast<const u64*>(kMachineToPhysical);
-    const auto* const window =
+    const auto* const entries =
         reinterpret_cast<const u8*>(abi::kMachineDirectBase + (to_physical[table] << kPageShift));
-    return pt::load_entry(window, pt::table_index(Gva(va), level));
+    return pt::load_entry(entries, pt::table_index(Gva(va), level));
   }
   [[nodiscard]] Entry leaf(u64 va) const { return entry(table(va, 1), va, 1); }
 

@@ -63,11 +63,11 @@ void sleepers_wake_while_memory_is_freed() {
   const u64 due = kernel().platform.now_ns + 1'000'000;
   const u64 idles = kernel().platform.idles;
   kernel().spawn([due] {
-    kernel().mm.window = [due] { kernel().advance_to(due); };
+    kernel().mm.interrupt_window = [due] { kernel().advance_to(due); };
     return 0;
   });
   EXPECT_EQ(sleep_until(due), WakeReason::kTimeout);
-  kernel().mm.window = [] {};
+  kernel().mm.interrupt_window = [] {};
   EXPECT_EQ(kernel().platform.now_ns, due);
   EXPECT_EQ(kernel().platform.idles, idles);
   Kernel::wait_all();

@@ -128,8 +128,8 @@ TEST_F(Exits, InterruptedDeliveriesAreTriedAgain) {
   }
 }
 
-// What the guest is left for stays pending until the hypervisor opens a window: without it the next entry
-// exits again, for ever.
+// What the guest is left for stays pending until the hypervisor opens an interrupt window: without it the
+// next entry exits again, for ever.
 TEST_F(Exits, EventsOfTheMachineAreTaken) {
   unsigned taken = 0;
   for (const u64 code : {0x60, 0x61, 0x62, 0x63}) {

@@ -16,7 +16,7 @@ class LinearMapTest : public ::testing::Test {
  protected:
   static constexpr u64 kPages = 16;
   std::unique_ptr<u8[]> memory = std::make_unique<u8[]>(kPages * kPageBytes);
-  PhysicalWindow window{memory.get(), kPages* kPageBytes};
+  PhysicalMemory seen{memory.get(), kPages* kPageBytes};
   pt::Entry leaf = pt::Entry::kernel_leaf(pt::Frame(), kPermRW);
 
   BootMemory pages(u64 count) {
@@ -31,13 +31,13 @@ TEST_F(LinearMapTest, MapsRangesAndNothingElse) {
   const u64 base = 0xffff'8000'0000'0000;
   ASSERT_TRUE(map->map(base, 0, 3 * kLarge, leaf));
   ASSERT_TRUE(map->map(base + (u64{4} << 30) - kLarge, 7 * kLarge, 2 * kLarge, leaf));
-  EXPECT_EQ(translate(window, map->root(), Gva(base + 0x1234)), 0x1234u);
-  EXPECT_EQ(translate(window, map->root(), Gva(base + 3 * kLarge - 1)), 3 * kLarge - 1);
-  EXPECT_FALSE(translate(window, map->root(), Gva(base + 3 * kLarge)));
-  EXPECT_EQ(translate(window, map->root(), Gva(base + (u64{4} << 30) - kLarge)), 7 * kLarge);
-  EXPECT_EQ(translate(window, map->root(), Gva(base + (u64{4} << 30))), 8 * kLarge);
-  EXPECT_FALSE(translate(window, map->root(), Gva(base + (u64{4} << 30) + kLarge)));
-  EXPECT_FALSE(translate(window, map->root(), Gva(0)));
+  EXPECT_EQ(translate(seen, map->root(), Gva(base + 0x1234)), 0x1234u);
+  EXPECT_EQ(translate(seen, map->root(), Gva(base + 3 * kLarge - 1)), 3 * kLarge - 1);
+  EXPECT_FALSE(translate(seen, map->root(), Gva(base + 3 * kLarge)));
+  EXPECT_EQ(translate(seen, map->root(), Gva(base + (u64{4} << 30) - kLarge)), 7 * kLarge);
+  EXPECT_EQ(translate(seen, map->root(), Gva(base + (u64{4} << 30))), 8 * kLarge);
+  EXPECT_FALSE(translate(seen, map->root(), Gva(base + (u64{4} << 30) + kLarge)));
+  EXPECT_FALSE(translate(seen, map->root(), Gva(0)));
 }
 
 TEST_F(LinearMapTest, MapsPages) {
@@ -45,9 +45,9 @@ TEST_F(LinearMapTest, MapsPages) {
   auto map = LinearMap::create(own, pt::Privilege::kKernel);
   const u64 base = 0xffff'ffff'8010'0000;
   ASSERT_TRUE(map->map(base, 0x10'0000, 3 * kPageBytes, leaf, LinearMap::Leaf::kPage));
-  EXPECT_EQ(translate(window, map->root(), Gva(base + 0x2fff)), 0x10'2fffu);
-  EXPECT_FALSE(translate(window, map->root(), Gva(base + 0x3000)));
-  EXPECT_FALSE(translate(window, map->root(), Gva(base - 1)));
+  EXPECT_EQ(translate(seen, map->root(), Gva(base + 0x2fff)), 0x10'2fffu);
+  EXPECT_FALSE(translate(seen, map->root(), Gva(base + 0x3000)));
+  EXPECT_FALSE(translate(seen, map->root(), Gva(base - 1)));
 }
 
 TEST_F(LinearMapTest, RunsOutOfMemoryCleanly) {

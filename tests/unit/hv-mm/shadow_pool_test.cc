@@ -16,13 +16,13 @@ constexpr u64 kRegion = 2 << 20;
 //   root [256] -> direct map, 2 MiB leaves
 //        [0, 1] -> level 3 [0] -> level 2     -> the leaf tables
 //                          [1] -> level 2     -> a leaf table with a page
-//                          [2] -> level 2     -> windows onto the leaf tables
+//                          [2] -> level 2     -> views of the leaf tables
 //                          [3] -> 1 GiB leaf
 //                          [4] -> level 2     -> fillers: leaf tables that only take room
 class CrowdedGuest {
  public:
   static constexpr u32 kTables = 160;
-  enum Frame : u64 { kDirectL3 = 1, kDirectL2, kRoot, kL3, kLeaves, kPaged, kPagedL1, kWindows, kWindowsL1 };
+  enum Frame : u64 { kDirectL3 = 1, kDirectL2, kRoot, kL3, kLeaves, kPaged, kPagedL1, kViews, kViewsL1 };
   static constexpr u64 kFillerL2 = 12, kOtherRoot = 13, kData = 300, kFirstFiller = 320;
 
   explicit CrowdedGuest(unsigned leaf_tables)
@@ -32,17 +32,17 @@ class CrowdedGuest {
     for (const u64 root : {u64{kRoot}, kOtherRoot}) set(root, 256, kDirectL3 * 4096 | kKernel);
     for (const u64 slot : {0, 1}) set(kRoot, slot, kL3 * 4096 | kFlags);
     set(kOtherRoot, 0, kL3 * 4096 | kFlags);
-    const u64 below[] = {kLeaves, kPaged, kWindows};
+    const u64 below[] = {kLeaves, kPaged, kViews};
     for (u64 slot = 0; slot < 3; ++slot) set(kL3, slot, below[slot] * 4096 | kFlags);
     set(kL3, 3, kFlags | kPs);
     set(kL3, 4, kFillerL2 * 4096 | kFlags);
     set(kPaged, 0, kPagedL1 * 4096 | kFlags);
     set(kPagedL1, 0, kData * 4096 | kFlags);
-    set(kWindows, 0, kWindowsL1 * 4096 | kFlags);
+    set(kViews, 0, kViewsL1 * 4096 | kFlags);
     for (unsigned i = 0; i < count; ++i) {
       set(kLeaves, i, leaf_table(i) * 4096 | kFlags);
       set(leaf_table(i), 0, kData * 4096 | kFlags);
-      set(kWindowsL1, i, leaf_table(i) * 4096 | kFlags);
+      set(kViewsL1, i, leaf_table(i) * 4096 | kFlags);
     }
     for (u64 i = 0; i < kTables; ++i) {
       set(kFillerL2, i, (kFirstFiller + i) * 4096 | kFlags);

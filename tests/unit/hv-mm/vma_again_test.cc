@@ -246,7 +246,7 @@ TEST_F(VmaAgainTest, KernelMemoryIsGrantedAndTakenBackInPieces) {
   stop_.requested = true;
   const auto [alloc_issues, begin] = issues(Call::kmem_alloc, {kPages});
   EXPECT_EQ(alloc_issues, 3u);
-  EXPECT_TRUE(engine_.kernel_window(Gva(begin) + pages_to_bytes(kPages - 1)));
+  EXPECT_TRUE(engine_.kernel_pointer(Gva(begin) + pages_to_bytes(kPages - 1)));
   const auto [free_issues, none] = issues(Call::kmem_free, {begin, kPages});
   EXPECT_GE(free_issues, 3u);
   EXPECT_EQ(none, 0u);
@@ -277,7 +277,7 @@ TEST_F(VmaAgainTest, AHalfGrantThatGivesWayIsNotGrantedAsItIs) {
   const CallResult granted = call(Call::kmem_alloc, {kPages});
   ASSERT_EQ(granted.status, Status::kOk);
   for (u64 page = 0; page < kPages; ++page) {
-    ASSERT_TRUE(engine_.kernel_window(Gva(granted.value) + pages_to_bytes(page))) << page;
+    ASSERT_TRUE(engine_.kernel_pointer(Gva(granted.value) + pages_to_bytes(page))) << page;
   }
 }
 

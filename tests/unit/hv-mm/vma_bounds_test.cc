@@ -21,18 +21,18 @@ TEST_F(VmaAgainTest, WillNeedOverEmptyIndexNodes) {
   constexpr Gva kFar{0x6000'0000'0000};
   ASSERT_EQ(map(space, kFar, 1, 1, object, (u64{1} << 36) - 1), Status::kOk);
   ASSERT_TRUE(touch(kFar, Access::kRead));
-  constexpr Gva kWindow{0x1000'0000'0000};
-  ASSERT_EQ(map(space, kWindow, u64{1} << 34, 1, object), Status::kOk);
+  constexpr Gva kBegin{0x1000'0000'0000};
+  ASSERT_EQ(map(space, kBegin, u64{1} << 34, 1, object), Status::kOk);
   for (u64 made = 0; made < 2000; ++made) {
     frames_.fail_allocation(made % 512 == 0 ? 4 : 3);
-    EXPECT_FALSE(touch(kWindow + pages_to_bytes(made << 18), Access::kRead));
+    EXPECT_FALSE(touch(kBegin + pages_to_bytes(made << 18), Access::kRead));
     frames_.fail_allocation(0);
   }
   const u64 checks = stop_.checks;
-  EXPECT_EQ(call(Call::region_advise, {space, kWindow.value(), u64{1} << 34, 1}).status, Status::kOk);
+  EXPECT_EQ(call(Call::region_advise, {space, kBegin.value(), u64{1} << 34, 1}).status, Status::kOk);
   EXPECT_GT(stop_.checks, checks + 2);
   stop_.requested = true;
-  EXPECT_EQ(until_done(Stub::kGoesOn, Call::region_advise, {space, kWindow.value(), u64{1} << 34, 1}).status,
+  EXPECT_EQ(until_done(Stub::kGoesOn, Call::region_advise, {space, kBegin.value(), u64{1} << 34, 1}).status,
             Status::kOk);
   EXPECT_EQ(until_done(Stub::kIssuesAgain, Call::object_resize, {object, 1}).status, Status::kOk);
 }

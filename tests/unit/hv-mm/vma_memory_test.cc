@@ -34,7 +34,7 @@ TEST_F(VmaMemoryTest, WhatTheHypervisorWritesToCannotBeGivenBack) {
     EXPECT_EQ(call(Call::kmem_free, {kept->value(), pages}).status, Status::kInvalid) << pages;
   }
   EXPECT_EQ(engine_.memory_info().free_pages, free_pages);
-  EXPECT_TRUE(engine_.kernel_window(*kept + kPageBytes));
+  EXPECT_TRUE(engine_.kernel_pointer(*kept + kPageBytes));
   const CallResult own = call(Call::kmem_alloc, {2});
   ASSERT_EQ(own.status, Status::kOk);
   EXPECT_EQ(call(Call::kmem_free, {own.value, 2}).status, Status::kOk);

@@ -35,7 +35,7 @@ class Domain {
   Result<void> build(u64 first) { return builder.build(*GuestImage::parse(elf_.bytes()), first, block); }
   // Guest memory, by guest frame.
   [[nodiscard]] u64 word(u64 frame, u64 index) const {
-    return reinterpret_cast<const u64*>(builder.window(frame))[index];
+    return reinterpret_cast<const u64*>(builder.pointer(frame))[index];
   }
   [[nodiscard]] u64 guest_frame(u64 machine) const {
     for (u64 frame = 0; frame < count; ++frame) {
@@ -48,7 +48,7 @@ class Domain {
   [[nodiscard]] u64 leaf(u64 va) const {
     u64 entry = order.machine(block.boot_root) << 12;
     for (unsigned level = 4; level != 0; --level) {
-      const u8* table = machine_frames.window((entry & kXFrame) >> 12);
+      const u8* table = machine_frames.pointer((entry & kXFrame) >> 12);
       entry = reinterpret_cast<const u64*>(table)[va >> (12 + 9 * (level - 1)) & 511];
       if (!(entry & kXP)) return 0;
       EXPECT_FALSE(entry & kXU);

@@ -135,9 +135,9 @@ TEST_F(FrameTableTest, AChainIsFreedInOnePiece) {
 TEST_F(FrameTableTest, AdoptedFramesJoinThePool) {
   ASSERT_TRUE(init({range(100, 150)}));
   const u64 total = table_.total_frames();
-  table_.window(Frame(155))[7] = 9;
+  table_.pointer(Frame(155))[7] = 9;
   table_.adopt(Frame(155), FrameKind::kObject);
-  EXPECT_EQ(table_.window(Frame(155))[7], 9);
+  EXPECT_EQ(table_.pointer(Frame(155))[7], 9);
   EXPECT_EQ(table_.total_frames(), total + 1);
   EXPECT_EQ(table_.free_frames(), total);
   table_.free(Frame(155));
@@ -149,11 +149,11 @@ TEST_F(FrameTableTest, AdoptedFramesJoinThePool) {
 TEST_F(FrameTableTest, AnotherBaseShowsTheSameMemory) {
   ASSERT_TRUE(init({range(100, 164)}));
   const Frame frame = *table_.alloc(FrameKind::kAnon);
-  u8* before = table_.window(frame);
+  u8* before = table_.pointer(frame);
   EXPECT_EQ(table_.frame_of(before + 100), frame);
   std::vector<u8> moved = memory_;
   table_.rebase(reinterpret_cast<u64>(moved.data()) - (kBase << kPageShift));
-  EXPECT_EQ(table_.window(frame) - before, moved.data() - memory_.data());
+  EXPECT_EQ(table_.pointer(frame) - before, moved.data() - memory_.data());
   EXPECT_EQ(table_.meta(frame).kind, FrameKind::kAnon);
 }
 

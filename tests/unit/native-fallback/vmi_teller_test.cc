@@ -65,7 +65,7 @@ class VmiTelling : public testing::Test {
     return Entry::leaf(Frame(frame), kPermRW, Privilege::kUser, Access::kWrite);
   }
   void lose(unsigned index, Frame root = kRoot) {
-    store_entry(frames_.window(kTable), index, leaf(9));
+    store_entry(frames_.pointer(kTable), index, leaf(9));
     sink_.exchange(slot(index, root), leaf(9), Entry());
   }
 

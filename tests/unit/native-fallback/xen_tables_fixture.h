@@ -114,7 +114,7 @@ class XenTablesTest : public testing::Test {
   std::vector<Operation> take_operations() { return std::exchange(xen_.operations, {}); }
   u64 take_calls() { return std::exchange(xen_.calls, 0); }
   u64 take_updates() { return std::exchange(xen_.updates, 0); }
-  Entry slot_of(Frame root, Gva va) { return load_entry(frames_.window(root), table_index(va, 4)); }
+  Entry slot_of(Frame root, Gva va) { return load_entry(frames_.pointer(root), table_index(va, 4)); }
   static u64 user_machine(u64 n) { return machine_of(kUserRoots.number() + n); }
 
   u8* memory() { return reinterpret_cast<u8*>(memory_.data()); }

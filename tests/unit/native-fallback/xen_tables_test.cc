@@ -100,7 +100,7 @@ TEST_F(XenTablesTest, ATableThatGoesWithItsEntriesIsEmptyWhenItIsTheNext) {
   sink_.complete();
   ASSERT_EQ(*table_memory_.make(1), gone);
   for (unsigned index = 0; index < 512; ++index) {
-    EXPECT_TRUE(load_entry(frames_.window(gone), index).empty()) << index;
+    EXPECT_TRUE(load_entry(frames_.pointer(gone), index).empty()) << index;
   }
 }
 

@@ -51,8 +51,8 @@ extern "C" void boot_main(const nopte::pt::HvmStartInfo* start) {
   using namespace nopte;
   using namespace nopte::pt;
   uart::init();
-  const PhysicalWindow window{reinterpret_cast<const u8*>(kImageOffset), kBootMappedBytes};
-  const auto info = read_pvh_info(window, reinterpret_cast<u64>(start));
+  const PhysicalMemory memory{reinterpret_cast<const u8*>(kImageOffset), kBootMappedBytes};
+  const auto info = read_pvh_info(memory, reinterpret_cast<u64>(start));
   if (!info) {
     refuse("the loader's start info (PVH) is malformed");
   }

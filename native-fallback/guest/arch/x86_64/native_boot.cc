@@ -65,7 +65,7 @@ Result<void> map_devices(KernelMapper& kernel) {
 Result<ObjectId> adopt_initramfs(KernelMapper& kernel, FrameRange frames, u64 bytes,
                                  const ObjectMappings& mappings) {
   if (const u64 used = bytes & kPageMask; used != 0) {
-    u8* last = g_frames.window(frames.end) - kPageBytes;
+    u8* last = g_frames.pointer(frames.end) - kPageBytes;
     __builtin_memset(last + used, 0, kPageBytes - used);
   }
   return kernel.object_adopt(frames, mappings);

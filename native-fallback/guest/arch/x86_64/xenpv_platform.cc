@@ -1,7 +1,7 @@
 // Xen as platform of a kernel at ring 3: console, one-shot timer, events in place of interrupts. Events stay
-// masked in the kernel, which asks for those that wait where others open a window; only user mode is entered
-// with the mask clear, and the call that waits clears it. The counters channel is the bare machine's: its
-// ports are the first domain's.
+// masked in the kernel, which asks for those that wait where others open an interrupt window; only user mode
+// is entered with the mask clear, and the call that waits clears it. The counters channel is the bare
+// machine's: its ports are the first domain's.
 #include "native-fallback/guest/arch/x86_64/native_machine.h"
 #include "native-fallback/guest/arch/x86_64/xenpv.h"
 #include "native-fallback/guest/native_backend.h"
