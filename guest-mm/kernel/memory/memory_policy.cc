@@ -71,14 +71,16 @@ constexpr bool first_of(u8 policy) { return (policy >> 5 & 1) != 0; }
 
 i64 put_nodes(u64 address, u64 bits, bool first) {
   if (address == 0) return 0;
+  if (bits - 1 > kMostMaskBits) return -kEINVAL;
   for (u64 done = 0; done + 1 < bits; done += 64) {
     if (put_user(address + done / 8, u64{first && done == 0}) != 0) return -kEFAULT;
   }
   return 0;
 }
 
-const AddressSpace* space_of(u64 pid) {
-  const Thread* const thread = pid == 0 ? &current() : find_thread(static_cast<i32>(pid));
+const AddressSpace* space_of(u64 number) {
+  const auto pid = static_cast<i32>(number);
+  const Thread* const thread = pid == 0 ? &current() : find_thread(pid);
   return thread != nullptr ? thread->space : nullptr;
 }
 
@@ -130,7 +132,7 @@ i64 sys_mbind(const SyscallArgs& args) {
   Nodes nodes;
   if (static_cast<i32>(args.a2) < 0) return -kEINVAL;
   if (const i64 error = load_nodes(args.a3, args.a4, nodes); error != 0) return error;
-  if ((args.a5 & ~(kMoveStrict | kMove | kMoveAll)) != 0) return -kEINVAL;
+  if ((static_cast<u32>(args.a5) & ~(kMoveStrict | kMove | kMoveAll)) != 0) return -kEINVAL;
   if (!aligned(start)) return -kEINVAL;
   const u64 bytes = round_up(args.a1);
   if (start + bytes < start) return -kEINVAL;
@@ -152,7 +154,7 @@ i64 sys_migrate_pages(const SyscallArgs& args) {
 
 i64 sys_move_pages(const SyscallArgs& args) {
   const u64 count = args.a1;
-  if ((args.a5 & ~(kMove | kMoveAll)) != 0) return -kEINVAL;
+  if ((static_cast<u32>(args.a5) & ~(kMove | kMoveAll)) != 0) return -kEINVAL;
   const AddressSpace* const of = space_of(args.a0);
   if (of == nullptr) return -kESRCH;
   for (u64 i = 0; i < count; ++i) {
