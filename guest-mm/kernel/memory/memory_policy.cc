@@ -30,7 +30,7 @@ struct Nodes {
 // Errors: -EINVAL, -EFAULT.
 i64 load_nodes(u64 address, u64 bits, Nodes& nodes) {
   // The last bit is not one (get_nodes).
-  if (bits == 0 || --bits == 0 || address == 0) return 0;
+  if (--bits == 0 || address == 0) return 0;
   if (bits > kMostMaskBits) return -kEINVAL;
   for (u64 done = 0; done < bits; done += 64) {
     u64 word = 0;
@@ -141,6 +141,25 @@ i64 sys_mbind(const SyscallArgs& args) {
   const VaRange range = range_of(start, bytes);
   if (!space().covered(range)) return -kEFAULT;
   return answer(space().mark(range, kVmaPolicyMask, u32{packed(args.a2, nodes)} << kVmaPolicyShift));
+}
+
+// Which of the nodes of a policy is the first choice: there is one.
+i64 sys_set_mempolicy_home_node(const SyscallArgs& args) {
+  const u64 start = args.a0;
+  if (!aligned(start) || args.a3 != 0 || args.a2 != 0) return -kEINVAL;
+  const u64 bytes = round_up(args.a1);
+  if (start + bytes < start) return -kEINVAL;
+  if (bytes == 0) return 0;
+  i64 result = -kENOENT;
+  const i64 error = for_each_part(range_of(start, bytes), [&](const Vma& vma, VaRange) -> i64 {
+    const u32 policy = (vma.flags & kVmaPolicyMask) >> kVmaPolicyShift;
+    if (policy == 0) return 0;
+    const u32 mode = policy & 7;
+    if (mode != kBind && mode != kPreferredMany) return -kEOPNOTSUPP;
+    result = 0;
+    return 0;
+  });
+  return error == -kEOPNOTSUPP ? error : result;
 }
 
 i64 sys_migrate_pages(const SyscallArgs& args) {

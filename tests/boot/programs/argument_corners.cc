@@ -288,6 +288,57 @@ void both_wrong() {
     CHECK(syscall(SYS_get_mempolicy, nullptr, mask, 8 * kPage + 1, nullptr, 0) == 0);
     CHECK_ERRNO(syscall(SYS_get_mempolicy, nullptr, mask, 8 * kPage + 2, nullptr, 0), EINVAL);
   });
+  check("what another node is asked for", [] {
+    unsigned long none = 0;
+    CHECK_ERRNO(syscall(SYS_set_mempolicy, MPOL_DEFAULT, &none, 0), EINVAL);
+    CHECK(syscall(SYS_set_mempolicy, MPOL_DEFAULT, nullptr, 0) == 0);
+    CHECK(syscall(SYS_set_mempolicy, MPOL_DEFAULT, &none, 1) == 0);
+    char* const memory = static_cast<char*>(
+        mmap(nullptr, 4 * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    const auto home = [](char* at, size_t bytes, unsigned long node, unsigned long flags) {
+      return syscall(SYS_set_mempolicy_home_node, at, bytes, node, flags);
+    };
+    unsigned long first = 1;
+    CHECK(home(nullptr, 0, 0, 0) == 0);
+    CHECK_ERRNO(home(memory + 1, kPage, 0, 0), EINVAL);
+    CHECK_ERRNO(home(memory, kPage, 0, 1), EINVAL);
+    CHECK_ERRNO(home(memory, kPage, 1024, 0), EINVAL);
+    CHECK_ERRNO(home(memory, ~size_t{0} - kPage, 0, 0), EINVAL);
+    CHECK_ERRNO(home(memory, kPage, 0, 0), ENOENT);
+    CHECK(syscall(SYS_mbind, memory, kPage, MPOL_BIND, &first, 2, 0) == 0);
+    CHECK(home(memory, 2 * kPage, 0, 0) == 0);
+    CHECK_ERRNO(home(memory + kPage, kPage, 0, 0), ENOENT);
+    CHECK(syscall(SYS_mbind, memory + kPage, kPage, MPOL_INTERLEAVE, &first, 2, 0) == 0);
+    CHECK_ERRNO(home(memory, 2 * kPage, 0, 0), EOPNOTSUPP);
+    CHECK(munmap(memory, 4 * kPage) == 0);
+  });
+  check("semaphores, groups and times", [] {
+    sembuf one = {0, 0, IPC_NOWAIT};
+    CHECK_ERRNO(syscall(SYS_semop, -1, nullptr, 501), E2BIG);
+    CHECK_ERRNO(syscall(SYS_semop, -1, nullptr, 0), EINVAL);
+    CHECK_ERRNO(syscall(SYS_semop, -1, 16, 1), EFAULT);
+    CHECK_ERRNO(syscall(SYS_semop, -1, &one, 1), EINVAL);
+    char* const memory = static_cast<char*>(
+        mmap(nullptr, 2 * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    CHECK(memory != MAP_FAILED && munmap(memory + kPage, kPage) == 0);
+    gid_t* const last = reinterpret_cast<gid_t*>(memory + kPage) - 1;
+    *last = gid_t(-1);
+    CHECK_ERRNO(syscall(SYS_setgroups, 2, last), EINVAL);
+    *last = 1;
+    CHECK_ERRNO(syscall(SYS_setgroups, 2, last), EFAULT);
+    const timespec wrong[2] = {{0, 2'000'000'000}, {0, 0}};
+    CHECK_ERRNO(utimensat(AT_FDCWD, "nowhere", wrong, 0), ENOENT);
+    CHECK_ERRNO(utimensat(AT_FDCWD, "file", wrong, 0), EINVAL);
+    CHECK_ERRNO(futimens(-1, wrong), EBADF);
+    // Beyond the descriptors that there is room for nothing is read.
+    uint64_t* const set = reinterpret_cast<uint64_t*>(memory + kPage) - 1;
+    *set = 0;
+    timeval now = {0, 0};
+    CHECK(status_of_child([&] {
+            CHECK(close_range(3, ~0U, 0) == 0);
+            CHECK(status_of_child([&] { CHECK(syscall(SYS_select, 1024, set, set, set, &now) == 0); }) == 0);
+          }) == 0);
+  });
   check("a socket's owner by ioctl", [] {
     int ends[2], owner = -1;
     CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
