@@ -41,7 +41,7 @@ i64 sys_copy_file_range(const SyscallArgs& args) {
   if (offset_of(*in, args.a1, from) != 0 || offset_of(*out, args.a3, to) != 0) {
     return -kEFAULT;
   }
-  if (args.a5 != 0) {
+  if (static_cast<u32>(args.a5) != 0) {
     return -kEINVAL;
   }
   if (in->inode()->is_directory() || out->inode()->is_directory()) {

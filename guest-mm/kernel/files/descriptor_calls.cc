@@ -59,7 +59,19 @@ CloseOnExec close_on_exec_of(u64 flags) {
   return flags & kOpenCloseOnExec ? CloseOnExec::kYes : CloseOnExec::kNo;
 }
 
+// Flags that are at odds (fs/open.c, build_open_flags); O_PATH ignores them.
+bool at_odds(u32 flags) {
+  return (flags & kOpenPath) == 0 &&
+         ((flags & kOpenAccessMask) == kOpenAccessMask ||
+          (flags & (kOpenCreate | kOpenDirectory)) == (kOpenCreate | kOpenDirectory) ||
+          ((flags & kOpenTmpFile) &&
+           (!(flags & kOpenDirectory) || (flags & kOpenAccessMask) == kOpenReadOnly)));
+}
+
 i64 open_path(u64 directory, u64 path_address, u32 flags, u32 mode, u32 resolve = 0) {
+  if (at_odds(flags)) {
+    return -kEINVAL;
+  }
   UserPath path;
   if (const i64 error = path.load(path_address); error != 0) {
     return error;
@@ -251,7 +263,8 @@ i64 sys_dup2(const SyscallArgs& args) {
   return duplicate_to(args.a0, args.a1, CloseOnExec::kNo);
 }
 i64 sys_dup3(const SyscallArgs& args) {
-  if (static_cast<u32>(args.a0) == static_cast<u32>(args.a1) || (args.a2 & ~u64{kOpenCloseOnExec}) != 0) {
+  if (static_cast<u32>(args.a0) == static_cast<u32>(args.a1) ||
+      (static_cast<u32>(args.a2) & ~kOpenCloseOnExec) != 0) {
     return -kEINVAL;
   }
   return duplicate_to(args.a0, args.a1, close_on_exec_of(args.a2));

@@ -44,6 +44,8 @@ class FileTable {
     return bits_[words() + descriptor / 64] >> (descriptor % 64) & 1;
   }
   void set_close_on_exec(u64 descriptor, CloseOnExec value);
+  // How many numbers there is room for now; it grows.
+  [[nodiscard]] u64 capacity() const { return capacity_; }
   // One past the highest open number, for walks.
   [[nodiscard]] u64 bound() const;
 

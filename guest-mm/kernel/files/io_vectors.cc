@@ -16,6 +16,20 @@ struct IoVector {
   u64 bytes;
 };
 
+// Of vectors that cannot all be read: what is wrong with the first that has something wrong.
+i64 first_error(u64 vectors, u64 count) {
+  for (u64 i = 0; i < count; ++i) {
+    IoVector one{};
+    if (!arch::copy_from_user(&one, Gva(vectors + i * sizeof one), sizeof one)) {
+      break;
+    }
+    if (static_cast<i64>(one.bytes) < 0) {
+      return -kEINVAL;
+    }
+  }
+  return -kEFAULT;
+}
+
 }  // namespace
 
 i64 for_each_vector(u64 vectors, u64 count, FunctionRef<i64(u64 address, u64 bytes, u64 done)> one) {
@@ -34,8 +48,8 @@ i64 for_each_vector(u64 vectors, u64 count, FunctionRef<i64(u64 address, u64 byt
     }
     all = reinterpret_cast<IoVector*>(many.data());
   }
-  if (const auto copied = arch::copy_from_user(all, Gva(vectors), count * sizeof(IoVector)); !copied) {
-    return to_errno(copied.error());
+  if (!arch::copy_from_user(all, Gva(vectors), count * sizeof(IoVector))) {
+    return first_error(vectors, count);
   }
   for (u64 i = 0; i < count; ++i) {
     if (static_cast<i64>(all[i].bytes) < 0) {

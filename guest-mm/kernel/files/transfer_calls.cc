@@ -235,9 +235,9 @@ i64 sys_lseek(const SyscallArgs& args) {
       if (data == nullptr) {
         return -kEINVAL;
       }
-      const i64 found = offset < 0             ? -kENXIO
-                        : args.a2 == kSeekHole ? data->seek_hole(static_cast<u64>(offset))
-                                               : data->seek_data(static_cast<u64>(offset));
+      const i64 found = offset < 0                               ? -kENXIO
+                        : static_cast<u32>(args.a2) == kSeekHole ? data->seek_hole(static_cast<u64>(offset))
+                                                                 : data->seek_data(static_cast<u64>(offset));
       if (found >= 0) {
         file->position = static_cast<u64>(found);
       }

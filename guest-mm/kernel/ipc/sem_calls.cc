@@ -175,14 +175,15 @@ i64 operate(i32 id, std::span<const Operation> operations, u64 deadline_ns) {
 
 i64 operate_until(i32 id, u64 from, u64 count, const Timespec* timeout) {
   constexpr u64 kFew = 16;
-  if (static_cast<u32>(count) < 1 || id < 0) return -kEINVAL;
   if (static_cast<u32>(count) > static_cast<u32>(g_sem_limits[2])) return -kE2BIG;
+  if (static_cast<u32>(count) < 1) return -kEINVAL;
   count = static_cast<u32>(count);
   Operation few[kFew];
   HeapBuffer many(count > kFew ? count * sizeof(Operation) : 0);
   if (count > kFew && !many) return -kENOMEM;
   auto* const operations = count > kFew ? reinterpret_cast<Operation*>(many.data()) : few;
   if (!arch::copy_from_user(operations, Gva{from}, count * sizeof(Operation))) return -kEFAULT;
+  if (id < 0) return -kEINVAL;
   u64 deadline_ns = kNoDeadline;
   if (timeout != nullptr) {
     if (!timeout->valid()) return -kEINVAL;

@@ -198,15 +198,16 @@ i64 check_range(u64 start, u64 given_bytes) {
 }  // namespace
 
 i64 sys_madvise(const SyscallArgs& args) {
-  if (!known(args.a2) || check_range(args.a0, args.a1) != 0) return -kEINVAL;
+  const u64 advice = static_cast<u32>(args.a2);
+  if (!known(advice) || check_range(args.a0, args.a1) != 0) return -kEINVAL;
   const u64 bytes = round_up(args.a1);
-  return bytes == 0 ? 0 : act(range_of(args.a0, bytes), args.a2);
+  return bytes == 0 ? 0 : act(range_of(args.a0, bytes), advice);
 }
 
 // As many bytes as were advised of in whole vectors, or the first one's error. Of its own memory a process
 // may advise anything (6.13).
 i64 sys_process_madvise(const SyscallArgs& args) {
-  const u64 value = args.a3;
+  const u64 value = static_cast<u32>(args.a3);
   if ((args.a4 & 0xffff'ffff) != 0) return -kEINVAL;
   AddressSpace* of = nullptr;
   const auto find = [&]() -> i64 {

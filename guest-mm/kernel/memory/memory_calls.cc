@@ -347,7 +347,7 @@ i64 sys_mincore(const SyscallArgs& args) {
 
 i64 sys_msync(const SyscallArgs& args) {
   const u64 start = args.a0;
-  const u64 flags = args.a2;
+  const u64 flags = static_cast<u32>(args.a2);
   if ((flags & ~(kMsAsync | kMsInvalidate | kMsSync)) != 0 || !aligned(start)) return -kEINVAL;
   if ((flags & kMsAsync) != 0 && (flags & kMsSync) != 0) return -kEINVAL;
   const u64 bytes = round_up(args.a1);

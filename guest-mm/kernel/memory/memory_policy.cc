@@ -30,7 +30,7 @@ struct Nodes {
 // Errors: -EINVAL, -EFAULT.
 i64 load_nodes(u64 address, u64 bits, Nodes& nodes) {
   // The last bit is not one (get_nodes).
-  if (bits == 0 || --bits == 0 || address == 0) return 0;
+  if (--bits == 0 || address == 0) return 0;
   if (bits > kMostMaskBits) return -kEINVAL;
   for (u64 done = 0; done < bits; done += 64) {
     u64 word = 0;
@@ -71,14 +71,16 @@ constexpr bool first_of(u8 policy) { return (policy >> 5 & 1) != 0; }
 
 i64 put_nodes(u64 address, u64 bits, bool first) {
   if (address == 0) return 0;
+  if (bits - 1 > kMostMaskBits) return -kEINVAL;
   for (u64 done = 0; done + 1 < bits; done += 64) {
     if (put_user(address + done / 8, u64{first && done == 0}) != 0) return -kEFAULT;
   }
   return 0;
 }
 
-const AddressSpace* space_of(u64 pid) {
-  const Thread* const thread = pid == 0 ? &current() : find_thread(static_cast<i32>(pid));
+const AddressSpace* space_of(u64 number) {
+  const auto pid = static_cast<i32>(number);
+  const Thread* const thread = pid == 0 ? &current() : find_thread(pid);
   return thread != nullptr ? thread->space : nullptr;
 }
 
@@ -130,7 +132,7 @@ i64 sys_mbind(const SyscallArgs& args) {
   Nodes nodes;
   if (static_cast<i32>(args.a2) < 0) return -kEINVAL;
   if (const i64 error = load_nodes(args.a3, args.a4, nodes); error != 0) return error;
-  if ((args.a5 & ~(kMoveStrict | kMove | kMoveAll)) != 0) return -kEINVAL;
+  if ((static_cast<u32>(args.a5) & ~(kMoveStrict | kMove | kMoveAll)) != 0) return -kEINVAL;
   if (!aligned(start)) return -kEINVAL;
   const u64 bytes = round_up(args.a1);
   if (start + bytes < start) return -kEINVAL;
@@ -139,6 +141,25 @@ i64 sys_mbind(const SyscallArgs& args) {
   const VaRange range = range_of(start, bytes);
   if (!space().covered(range)) return -kEFAULT;
   return answer(space().mark(range, kVmaPolicyMask, u32{packed(args.a2, nodes)} << kVmaPolicyShift));
+}
+
+// Which of the nodes of a policy is the first choice: there is one.
+i64 sys_set_mempolicy_home_node(const SyscallArgs& args) {
+  const u64 start = args.a0;
+  if (!aligned(start) || args.a3 != 0 || args.a2 != 0) return -kEINVAL;
+  const u64 bytes = round_up(args.a1);
+  if (start + bytes < start) return -kEINVAL;
+  if (bytes == 0) return 0;
+  i64 result = -kENOENT;
+  const i64 error = for_each_part(range_of(start, bytes), [&](const Vma& vma, VaRange) -> i64 {
+    const u32 policy = (vma.flags & kVmaPolicyMask) >> kVmaPolicyShift;
+    if (policy == 0) return 0;
+    const u32 mode = policy & 7;
+    if (mode != kBind && mode != kPreferredMany) return -kEOPNOTSUPP;
+    result = 0;
+    return 0;
+  });
+  return error == -kEOPNOTSUPP ? error : result;
 }
 
 i64 sys_migrate_pages(const SyscallArgs& args) {
@@ -152,7 +173,7 @@ i64 sys_migrate_pages(const SyscallArgs& args) {
 
 i64 sys_move_pages(const SyscallArgs& args) {
   const u64 count = args.a1;
-  if ((args.a5 & ~(kMove | kMoveAll)) != 0) return -kEINVAL;
+  if ((static_cast<u32>(args.a5) & ~(kMove | kMoveAll)) != 0) return -kEINVAL;
   const AddressSpace* const of = space_of(args.a0);
   if (of == nullptr) return -kESRCH;
   for (u64 i = 0; i < count; ++i) {

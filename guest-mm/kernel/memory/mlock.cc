@@ -77,14 +77,15 @@ bool may_lock_more(u64 pages) {
 i64 sys_mlock(const SyscallArgs& args) { return lock(args, kVmaLocked); }
 
 i64 sys_mlock2(const SyscallArgs& args) {
-  if ((args.a2 & ~kMlockOnFault) != 0) return -kEINVAL;
-  return lock(args, (args.a2 & kMlockOnFault) != 0 ? kVmaLockFlags : u32{kVmaLocked});
+  const u64 flags = static_cast<u32>(args.a2);
+  if ((flags & ~kMlockOnFault) != 0) return -kEINVAL;
+  return lock(args, (flags & kMlockOnFault) != 0 ? kVmaLockFlags : u32{kVmaLocked});
 }
 
 i64 sys_munlock(const SyscallArgs& args) { return lock(args, 0); }
 
 i64 sys_mlockall(const SyscallArgs& args) {
-  const u64 flags = args.a0;
+  const u64 flags = static_cast<u32>(args.a0);
   if ((flags & ~(kMclCurrent | kMclFuture | kMclOnFault)) != 0 || (flags & (kMclCurrent | kMclFuture)) == 0) {
     return -kEINVAL;
   }

@@ -51,13 +51,16 @@ i64 InetSocket::change_group(u32 option, u64 address, i32 bytes) {
   const bool join = option == kIpAddMembership || option == kJoinGroup;
   u8 group[4];
   if (old_form) {
-    constexpr i32 kRequestBytes = 8;  // struct ip_mreq: the group, an interface
-    if (bytes < kRequestBytes) {
+    constexpr u64 kShortBytes = 8;  // struct ip_mreq: the group, an interface's address
+    u8 request[12];                 // struct ip_mreqn: the interface's number, too
+    if (bytes < static_cast<i32>(kShortBytes)) {
       return -kEINVAL;
     }
-    if (const i64 error = files::get_user(group, address); error != 0) {
-      return error;
+    const u64 given = bytes < static_cast<i32>(sizeof request) ? kShortBytes : sizeof request;
+    if (!arch::copy_from_user(request, Gva(address), given)) {
+      return -kEFAULT;
     }
+    std::memcpy(group, request, sizeof group);
   } else {
     struct {  // struct group_req
       u32 interface;

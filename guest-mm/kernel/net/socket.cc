@@ -1,6 +1,7 @@
 // A socket's life, and what its file answers.
 #include "guest-mm/kernel/net/socket.h"
 
+#include "guest-mm/kernel/files/file_owner.h"
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/net/interface.h"
 #include "guest-mm/kernel/process/process.h"
@@ -34,7 +35,24 @@ class SocketFile final : public files::File {
   u32 poll() override { return socket_.poll(); }
   [[nodiscard]] bool signals_events() const override { return true; }
   WaitQueue* poll_queue() override { return &socket_.queue; }
-  i64 ioctl(u32 request, u64 argument) override { return socket_.ioctl(request, argument); }
+  i64 ioctl(u32 request, u64 argument) override {
+    constexpr u32 kSetOwner = 0x8901, kSetGroup = 0x8902;  // FIOSETOWN, SIOCSPGRP: the same
+    constexpr u32 kGetOwner = 0x8903, kGetGroup = 0x8904;
+    i32 id = 0;
+    switch (request) {
+      case kSetOwner:
+      case kSetGroup: {
+        const i64 error = files::get_user(id, argument);
+        return error != 0 ? error : files::set_owner_by_number(*this, static_cast<u64>(i64{id}));
+      }
+      case kGetOwner:
+      case kGetGroup:
+        id = static_cast<i32>(files::owner_number(*this));
+        return files::put_user(argument, id);
+      default:
+        return socket_.ioctl(request, argument);
+    }
+  }
 
  private:
   Socket& socket_;  // held by the base

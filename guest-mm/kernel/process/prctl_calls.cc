@@ -77,11 +77,10 @@ i64 set_time_stamps_fault(Thread& self, const SyscallArgs& args) {
 
 i64 set_name(Thread& self, u64 address) {
   char name[sizeof(self.comm)] = {};
-  const Result<u64> length = arch::copy_string_from_user(name, Gva{address}, sizeof(name));
+  const Result<u64> length = arch::copy_string_from_user(name, Gva{address}, sizeof(name) - 1);
   if (!length && length.error() != Status::kLimit) {
     return -kEFAULT;
   }
-  name[sizeof(name) - 1] = 0;
   std::memcpy(self.comm, name, sizeof(name));
   return 0;
 }

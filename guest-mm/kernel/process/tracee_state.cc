@@ -195,6 +195,7 @@ i64 set_register_set(Tracee& tracee, u32 type, u64 address, u64& bytes) {
   if (const i64 error = fit(type, bytes); error != 0) return error;
   if (type == kNotePorts) return -kEOPNOTSUPP;
   if (type == kNoteXstate && bytes != kFpuFrameBytes) return -kEFAULT;
+  if (type == kNoteFpu && bytes != kUserFpuBytes) return -kEINVAL;
   if (type != kNoteStatus) return set_fpu(tracee, type, address, bytes);
   for (u64 at = 0; at < bytes; at += sizeof(u64)) {
     u64 value = 0;

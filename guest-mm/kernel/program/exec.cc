@@ -296,7 +296,7 @@ i64 sys_execve(const SyscallArgs& args) {
 }
 
 i64 sys_execveat(const SyscallArgs& args) {
-  if ((args.a4 & ~u64{files::kAtSymlinkNoFollow | files::kAtEmptyPath}) != 0) {
+  if ((static_cast<u32>(args.a4) & ~(files::kAtSymlinkNoFollow | files::kAtEmptyPath)) != 0) {
     return -kEINVAL;
   }
   return execute_and_lead({.directory = args.a0,

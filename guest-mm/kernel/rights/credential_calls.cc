@@ -159,11 +159,18 @@ i64 sys_setgroups(const SyscallArgs& args) {
   if (!groups) {
     return -kENOMEM;
   }
-  if (count != 0 && !arch::copy_from_user(groups->begin(), Gva{args.a1}, count * sizeof(u32))) {
+  u32* const begin = groups->begin();
+  if (count == 0 || arch::copy_from_user(begin, Gva{args.a1}, count * sizeof(u32))) {
+    if (std::find(begin, begin + count, kKeep) != begin + count) {
+      return -kEINVAL;
+    }
+  } else {  // what is wrong with the first that has something wrong
+    for (u64 i = 0; arch::copy_from_user(begin, Gva{args.a1 + i * sizeof(u32)}, sizeof(u32)); ++i) {
+      if (*begin == kKeep) {
+        return -kEINVAL;
+      }
+    }
     return -kEFAULT;
-  }
-  if (std::find(groups->begin(), static_cast<u32*>(groups->begin()) + count, kKeep) != groups->end()) {
-    return -kEINVAL;
   }
   std::sort(groups->begin(), groups->begin() + count);
   Identity next = identity();

@@ -113,7 +113,8 @@ i64 sys_sched_rr_get_interval(const SyscallArgs& args) {
 
 i64 sys_sched_getaffinity(const SyscallArgs& args) {
   const u64 one_cpu = 1;
-  if (args.a1 < sizeof(one_cpu) || args.a1 % sizeof(one_cpu) != 0) {
+  const auto bytes = static_cast<u32>(args.a1);
+  if (bytes < sizeof(one_cpu) || bytes % sizeof(one_cpu) != 0) {
     return -kEINVAL;
   }
   if (thread_or_self(args.a0) == nullptr) {

@@ -56,12 +56,18 @@ SignalInfo from_self(i32 code) {
 // What became of a signal to several: one that was reached is enough.
 class Sent {
  public:
-  void add(i64 result) { ++(result == -kEPERM ? refused_ : reached_); }
-  [[nodiscard]] i64 result() const { return reached_ != 0 ? 0 : refused_ != 0 ? -kEPERM : -kESRCH; }
+  void add(i64 result) {
+    ++(result == -kEPERM ? refused_ : reached_);
+    no_signal_ = no_signal_ || result == -kEINVAL;
+  }
+  [[nodiscard]] i64 result() const {
+    return no_signal_ ? -kEINVAL : reached_ != 0 ? 0 : refused_ != 0 ? -kEPERM : -kESRCH;
+  }
 
  private:
   u64 reached_ = 0;
   u64 refused_ = 0;
+  bool no_signal_ = false;
 };
 
 }  // namespace
@@ -247,9 +253,6 @@ i64 sys_sigaltstack(const SyscallArgs& args) {
 i64 sys_kill(const SyscallArgs& args) {
   const auto pid = static_cast<i32>(args.a0);
   const auto signal = static_cast<i32>(args.a1);
-  if (signal != 0 && !valid_signal(signal)) {
-    return -kEINVAL;
-  }
   if (pid > 0) {
     // As Linux: any thread's number means its process.
     Thread* const thread = find_thread(pid);
@@ -324,7 +327,7 @@ i64 sys_tgkill(const SyscallArgs& args) {
   const auto group = static_cast<i32>(args.a0);
   const auto tid = static_cast<i32>(args.a1);
   const auto signal = static_cast<i32>(args.a2);
-  if (group <= 0 || tid <= 0 || (signal != 0 && !valid_signal(signal))) {
+  if (group <= 0 || tid <= 0) {
     return -kEINVAL;
   }
   Thread* const thread = find_thread(tid);
@@ -336,7 +339,7 @@ i64 sys_tgkill(const SyscallArgs& args) {
 i64 sys_tkill(const SyscallArgs& args) {
   const auto tid = static_cast<i32>(args.a0);
   const auto signal = static_cast<i32>(args.a1);
-  if (tid <= 0 || (signal != 0 && !valid_signal(signal))) {
+  if (tid <= 0) {
     return -kEINVAL;
   }
   return send_checked(find_thread(tid), signal, from_self(kSiTkill));

@@ -94,6 +94,10 @@ void register_sets() {
   CHECK(trace(PTRACE_GETREGSET, child, NT_FPREGSET, &vector) == 0);
   printf("NT_FPREGSET: %zu bytes, as GETFPREGS: %d, control %x, %x\n", vector.iov_len,
          memcmp(bytes, &fpu, sizeof(fpu)) == 0, fpu.cwd, fpu.mxcsr);
+  for (const size_t bytes_of_it : {size_t{0}, size_t{8}, sizeof fpu - 8}) {
+    vector.iov_len = bytes_of_it;
+    print_errno("set a part of the old form", trace(PTRACE_SETREGSET, child, NT_FPREGSET, &vector));
+  }
   vector = {bytes, sizeof(bytes)};
   CHECK(trace(PTRACE_GETREGSET, child, NT_X86_XSTATE, &vector) == 0);
   printf("NT_X86_XSTATE: begins as it: %d\n", memcmp(bytes, &fpu, 464) == 0);

@@ -170,7 +170,8 @@ constexpr u32 kWriteEvents = kPollOut | kPollWriteNormal | kPollError | kPollInv
 constexpr u32 kExceptEvents = kPollPriority | kPollInvalid;
 
 i64 select_sets(u64 limit, const u64 (&addresses)[3], u64 deadline_ns) {
-  limit = std::min(limit, kSelectLimit);
+  // As Linux: what lies beyond the table is not looked at, whose least size is 64.
+  limit = std::min({limit, kSelectLimit, std::max<u64>(current_files().table.capacity(), 64)});
   const u64 set_bytes = (limit + 63) / 64 * 8;
   DescriptorSets wanted;
   u64* const sets[3] = {wanted.read, wanted.write, wanted.except};

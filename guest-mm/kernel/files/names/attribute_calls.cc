@@ -114,6 +114,12 @@ i64 set_times(Inode& inode, const Timespec (&times)[2]) {
   if (both(kTimeOmit)) {
     return 0;
   }
+  for (const Timespec& time : times) {
+    if (time.nanoseconds != kTimeNow && time.nanoseconds != kTimeOmit &&
+        (time.nanoseconds < 0 || time.nanoseconds >= 1'000'000'000)) {
+      return -kEINVAL;
+    }
+  }
   if (const i64 error = may_change_unless(inode, both(kTimeNow) ? kFlagImmutable : kFlagsFixed); error != 0) {
     return error;
   }
@@ -204,12 +210,6 @@ i64 sys_utimensat(const SyscallArgs& args) {
   if (args.a2 != 0) {
     if (const i64 error = get_user(times, args.a2); error != 0) {
       return error;
-    }
-  }
-  for (const Timespec& time : times) {
-    if (time.nanoseconds != kTimeNow && time.nanoseconds != kTimeOmit &&
-        (time.nanoseconds < 0 || time.nanoseconds >= 1'000'000'000)) {
-      return -kEINVAL;
     }
   }
   if (times[0].nanoseconds == kTimeOmit && times[1].nanoseconds == kTimeOmit) {

@@ -43,8 +43,15 @@ i64 make_directory(u64 directory, u64 path, u64 mode) {
 
 i64 make_node(u64 directory, u64 path, u32 mode, u64 device) {
   const u32 type = (mode & kModeTypeMask) == 0 ? kModeRegular : mode & kModeTypeMask;
-  if (type == kModeDirectory || type == kModeSymlink) {
-    return -kEPERM;
+  switch (type) {
+    case kModeRegular:
+    case kModeCharacter:
+    case kModeBlock:
+    case kModeFifo:
+    case kModeSocket:
+      break;
+    default:
+      return type == kModeDirectory ? -kEPERM : -kEINVAL;
   }
   PathTarget target;
   if (const i64 error = walk_to_new(directory, path, target); error != 0) {
@@ -303,8 +310,8 @@ i64 rename_path(u64 old_directory, u64 old_path, u64 new_directory, u64 new_path
   return error;
 }
 
-i64 read_symbolic_link(u64 directory, u64 path, u64 out, u64 capacity) {
-  if (static_cast<i32>(capacity) <= 0) {
+i64 read_symbolic_link(u64 directory, u64 path, u64 out, i32 capacity) {
+  if (capacity <= 0) {
     return -kEINVAL;
   }
   UserPath name;
@@ -321,7 +328,7 @@ i64 read_symbolic_link(u64 directory, u64 path, u64 out, u64 capacity) {
   if (const i64 error = (*inode)->may_see_target(); error != 0) {
     return error;
   }
-  const std::string_view text = (*inode)->link_text().substr(0, capacity);
+  const std::string_view text = (*inode)->link_text().substr(0, static_cast<u64>(capacity));
   if (text.empty()) {
     return -kENAMETOOLONG;  // of /proc alone
   }
@@ -348,7 +355,7 @@ i64 sys_mknodat(const SyscallArgs& args) {
 i64 sys_rmdir(const SyscallArgs& args) { return remove_directory(kCwd, args.a0); }
 i64 sys_unlink(const SyscallArgs& args) { return remove_name(kCwd, args.a0); }
 i64 sys_unlinkat(const SyscallArgs& args) {
-  if ((args.a2 & ~u64{kAtRemoveDir}) != 0) {
+  if ((static_cast<u32>(args.a2) & ~u32{kAtRemoveDir}) != 0) {
     return -kEINVAL;
   }
   return args.a2 & kAtRemoveDir ? remove_directory(args.a0, args.a1) : remove_name(args.a0, args.a1);
@@ -364,7 +371,11 @@ i64 sys_renameat(const SyscallArgs& args) { return rename_path(args.a0, args.a1,
 i64 sys_renameat2(const SyscallArgs& args) {
   return rename_path(args.a0, args.a1, args.a2, args.a3, static_cast<u32>(args.a4));
 }
-i64 sys_readlink(const SyscallArgs& args) { return read_symbolic_link(kCwd, args.a0, args.a1, args.a2); }
-i64 sys_readlinkat(const SyscallArgs& args) { return read_symbolic_link(args.a0, args.a1, args.a2, args.a3); }
+i64 sys_readlink(const SyscallArgs& args) {
+  return read_symbolic_link(kCwd, args.a0, args.a1, static_cast<i32>(args.a2));
+}
+i64 sys_readlinkat(const SyscallArgs& args) {
+  return read_symbolic_link(args.a0, args.a1, args.a2, static_cast<i32>(args.a3));
+}
 
 }  // namespace nopte::guest

@@ -254,19 +254,20 @@ i64 sys_fallocate(const SyscallArgs& args) {
     return -kEBADF;
   }
   // In the order of vfs_fallocate.
+  const u64 mode = static_cast<u32>(args.a1);
   const i64 offset = static_cast<i64>(args.a2);
   const i64 bytes = static_cast<i64>(args.a3);
   i64 end = 0;
   if (offset < 0 || bytes <= 0) {
     return -kEINVAL;
   }
-  if ((args.a1 & ~(kKeepSize | kPunchHole)) != 0 || args.a1 == kPunchHole) {
+  if ((mode & ~(kKeepSize | kPunchHole)) != 0 || mode == kPunchHole) {
     return -kEOPNOTSUPP;
   }
   if (!file->writable()) {
     return -kEBADF;
   }
-  const bool adds = (args.a1 & ~kKeepSize) == 0;
+  const bool adds = (mode & ~kKeepSize) == 0;
   if (has_flag(*file->inode(), adds ? kFlagImmutable : kFlagsFixed)) {
     return -kEPERM;
   }
@@ -278,7 +279,7 @@ i64 sys_fallocate(const SyscallArgs& args) {
   if (__builtin_add_overflow(offset, bytes, &end)) {
     return -kEFBIG;
   }
-  if ((args.a1 & kPunchHole) != 0) {
+  if ((mode & kPunchHole) != 0) {
     const Ref<File> hold = held(file);
     return modified(*file->inode(), file->punch(args.a2, args.a3));
   }
@@ -288,7 +289,7 @@ i64 sys_fallocate(const SyscallArgs& args) {
   if (const i64 error = file->allocate(args.a2, args.a3); error != 0) {
     return error;
   }
-  if ((args.a1 & kKeepSize) || static_cast<u64>(end) <= file->end_bytes()) {
+  if ((mode & kKeepSize) || static_cast<u64>(end) <= file->end_bytes()) {
     return modified(*file->inode(), 0);
   }
   return modified(*file->inode(), file->truncate(static_cast<u64>(end)));
