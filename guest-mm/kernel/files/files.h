@@ -57,7 +57,9 @@ ProcessFiles& current_directories();
 // Its descriptors become its own, if others have them, too. False: no memory, and nothing changed.
 [[nodiscard]] bool unshare_current_table();
 
-enum class FinalLink : bool { kFollow, kStay };
+// What becomes of a link that a path ends with: what it leads to; itself, unless a slash follows it; itself,
+// for calls that make, remove or rename what has this name (Linux: LOOKUP_PARENT).
+enum class FinalLink : u8 { kFollow, kStay, kName };
 
 // The inode that `path` leads to for this process view; relative paths begin at `start` (null: its cwd).
 ErrnoOr<Ref<Inode>> lookup(ProcessFiles& view, std::string_view path, FinalLink final = FinalLink::kFollow,

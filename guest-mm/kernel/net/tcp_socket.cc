@@ -139,13 +139,15 @@ i64 TcpSocket::send(Sending& message) {
   if (state_ != State::kConnected || !peer || error_ != 0 || shut_ & kNoSend) {
     return broken(message);
   }
-  // Who is gone, or neither sends nor receives any more, takes bytes for a mistake, and says so.
+  // Who is gone, or neither sends nor receives any more, takes bytes for a mistake, and says so; Linux looks
+  // for that after 16 pieces of 32 KiB.
+  constexpr u64 kUnheardBytes = 16 * u64{32768};
   const bool wanted = !other()->closed_ && other()->shut_ != (kNoReceive | kNoSend);
   if (const u64 bytes = message.data.left(); !wanted && bytes != 0) {
     const Ref<Socket> kept = peer;
     be_reset(ended_ ? kEPIPE : kECONNRESET);
     static_cast<TcpSocket&>(*kept).be_reset(kECONNRESET);
-    return static_cast<i64>(bytes);
+    return static_cast<i64>(std::min(bytes, kUnheardBytes));
   }
   return send_stream(message);
 }

@@ -123,7 +123,7 @@ i64 UnixSocket::bind_abstract(std::string_view text) {
 i64 UnixSocket::bind_path(std::string_view text) {
   files::ProcessFiles& view = files::current_directories();
   files::PathTarget target;
-  if (const i64 error = walk_path(view, text, files::FinalLink::kStay, nullptr, target); error != 0) {
+  if (const i64 error = walk_path(view, text, files::FinalLink::kName, nullptr, target); error != 0) {
     return error;
   }
   if (target.inode) {

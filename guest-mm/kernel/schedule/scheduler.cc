@@ -158,9 +158,11 @@ void start_first(Thread& thread) {
 void yield() {
   if (g_run_first != nullptr) {
     // Not running as far as the queue is concerned, hence the state.
-    current().state = ThreadState::kSleeping;
-    ++current().preempted;
-    make_runnable(current());
+    Thread& self = current();
+    self.state = ThreadState::kSleeping;
+    self.slept_when_preempted = self.switches - self.preempted;
+    ++self.preempted;
+    make_runnable(self);
     schedule();
   }
   g_resched = false;

@@ -124,7 +124,10 @@ void show_interrupts() {
     g_rang = 0;
     setitimer(ITIMER_REAL, &soon, nullptr);
     unsigned long flags;
-    asm volatile("std; 1: cmpl $0, %1; je 1b; pushf; cld; pop %0" : "=&r"(flags) : "m"(g_rang) : "memory");
+    asm volatile("std; 1: .rept 4096; nop; .endr; cmpl $0, %1; je 1b; pushf; cld; pop %0"
+                 : "=&r"(flags)
+                 : "m"(g_rang)
+                 : "memory");
     backwards &= (flags & kDirection) != 0 && !g_handler_backwards;
   }
   std::printf("signals: the handler forwards, and backwards behind it %d\n", backwards);

@@ -159,6 +159,15 @@ void ends() {
           option_of(one[0], SOL_SOCKET, SO_ERROR) == 0);
     CHECK(close(one[0]) == 0);
   });
+  check("much is written to who is gone", [] {
+    static char much[16 << 20];
+    const Connection connection = make_connection();
+    CHECK(close(connection[1]) == 0);
+    const ssize_t taken = send(connection[0], much, sizeof much, MSG_NOSIGNAL);
+    CHECK(taken > 0 && taken < static_cast<ssize_t>(sizeof much));
+    CHECK_ERRNO(send(connection[0], much, 1, MSG_NOSIGNAL), EPIPE);
+    CHECK(close(connection[0]) == 0);
+  });
   check("SIGPIPE", [] {
     const Connection one = make_connection();
     CHECK(shutdown(one[0], SHUT_WR) == 0);

@@ -28,6 +28,31 @@ void names() {
     CHECK(rmdir("dir/sub") == 0 && unlink("dir/x") == 0 && unlink("dir/y") == 0 && rmdir("dir") == 0);
     CHECK_ERRNO(rmdir("dir"), ENOENT);
   });
+  check("a link's name with a slash after it", [] {
+    CHECK(mkdir("dir", 0755) == 0 && symlink("dir", "link") == 0 && symlink("nowhere", "dangling") == 0);
+    for (const char* name : {"link/", "link//", "dangling/"}) {
+      CHECK_ERRNO(mkdir(name, 0755), EEXIST);
+      CHECK_ERRNO(mknod(name, S_IFIFO | 0600, 0), EEXIST);
+      CHECK_ERRNO(symlink("x", name), EEXIST);
+      CHECK_ERRNO(link("dangling", name), EEXIST);
+      CHECK_ERRNO(rmdir(name), ENOTDIR);
+      CHECK_ERRNO(unlink(name), ENOTDIR);
+      CHECK_ERRNO(rename(name, "other"), ENOTDIR);
+      CHECK_ERRNO(rename("dir", name), ENOTDIR);
+      CHECK_ERRNO(syscall(SYS_renameat2, AT_FDCWD, "dir", AT_FDCWD, name, RENAME_EXCHANGE), ENOTDIR);
+      CHECK_ERRNO(syscall(SYS_renameat2, AT_FDCWD, name, AT_FDCWD, "dir", RENAME_EXCHANGE), ENOTDIR);
+      CHECK_ERRNO(open(name, O_CREAT | O_RDWR, 0600), EISDIR);
+    }
+    struct stat seen;
+    CHECK(lstat("link/", &seen) == 0 && S_ISDIR(seen.st_mode) && lstat("link", &seen) == 0 &&
+          S_ISLNK(seen.st_mode));
+    CHECK_ERRNO(lstat("dangling/", &seen), ENOENT);
+    CHECK_ERRNO(mkdir("link/.", 0755), EEXIST);
+    CHECK_ERRNO(mkdir("dangling/.", 0755), ENOENT);
+    CHECK_ERRNO(rmdir("link/."), EINVAL);
+    CHECK(mkdir("link/sub/", 0755) == 0 && rmdir("link/sub/") == 0);
+    CHECK(unlink("link") == 0 && unlink("dangling") == 0 && rmdir("dir") == 0);
+  });
   check("a directory of many, read in pieces", [] {
     CHECK(mkdir("many", 0755) == 0);
     for (int i = 0; i < 500; ++i) {

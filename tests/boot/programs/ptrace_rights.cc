@@ -104,15 +104,7 @@ void attached_in_an_exec() {
   const pid_t tracer = untraced([&] {
     become_nobody();
     const pid_t child = untraced([&] {
-      pthread_t thread;
-      CHECK(pthread_create(
-                &thread, nullptr,
-                [](void* to) -> void* {
-                  const pid_t self = gettid();
-                  CHECK(write(*static_cast<int*>(to), &self, sizeof(self)) == sizeof(self));
-                  for (;;) pause();
-                },
-                &from_thread[1]) == 0);
+      start_waiting_thread(from_thread[1]);
       char byte;
       CHECK(read(go[0], &byte, 1) == 1);
       execute(kSetUser, "tell", from_program[1]);

@@ -13,7 +13,7 @@ namespace {
 
 // Walks to a name that is to be made: -kEEXIST when something is there.
 i64 walk_to_new(u64 directory, u64 path, PathTarget& target) {
-  if (const i64 error = walk_user_path(directory, path, FinalLink::kStay, target); error != 0) {
+  if (const i64 error = walk_user_path(directory, path, FinalLink::kName, target); error != 0) {
     return error;
   }
   return target.inode ? -kEEXIST : may_create(*target.directory);
@@ -77,7 +77,7 @@ i64 remove_entry(PathTarget& target) {
 
 i64 remove_directory(u64 directory, u64 path) {
   PathTarget target;
-  if (const i64 error = walk_user_path(directory, path, FinalLink::kStay, target); error != 0) {
+  if (const i64 error = walk_user_path(directory, path, FinalLink::kName, target); error != 0) {
     return error;
   }
   switch (target.last) {
@@ -127,7 +127,7 @@ i64 remove_name(PathTarget& target) {
 
 i64 remove_name(u64 directory, u64 path) {
   PathTarget target;
-  const i64 error = walk_user_path(directory, path, FinalLink::kStay, target);
+  const i64 error = walk_user_path(directory, path, FinalLink::kName, target);
   return error != 0 ? error : remove_name(target);
 }
 
@@ -152,7 +152,7 @@ i64 make_hard_link(u64 old_directory, u64 old_path, u64 new_directory, u64 new_p
     return negated(inode.error());
   }
   PathTarget target;
-  if (const i64 error = walk_user_path(new_directory, new_path, FinalLink::kStay, target); error != 0) {
+  if (const i64 error = walk_user_path(new_directory, new_path, FinalLink::kName, target); error != 0) {
     return error;
   }
   if (target.inode || target.last != PathTarget::Last::kName) {
@@ -236,10 +236,10 @@ i64 rename_path(u64 old_directory, u64 old_path, u64 new_directory, u64 new_path
   }
   PathTarget from;
   PathTarget to;
-  if (const i64 error = walk_user_path(old_directory, old_path, FinalLink::kStay, from); error != 0) {
+  if (const i64 error = walk_user_path(old_directory, old_path, FinalLink::kName, from); error != 0) {
     return error;
   }
-  if (const i64 error = walk_user_path(new_directory, new_path, FinalLink::kStay, to); error != 0) {
+  if (const i64 error = walk_user_path(new_directory, new_path, FinalLink::kName, to); error != 0) {
     return error;
   }
   if (from.directory && to.directory &&
@@ -332,7 +332,7 @@ i64 read_symbolic_link(u64 directory, u64 path, u64 out, u64 capacity) {
 
 i64 files::remove(ProcessFiles& view, std::string_view path) {
   PathTarget target;
-  const i64 error = walk_path(view, path, FinalLink::kStay, nullptr, target);
+  const i64 error = walk_path(view, path, FinalLink::kName, nullptr, target);
   return error != 0 ? error : remove_name(target);
 }
 

@@ -159,7 +159,10 @@ ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u3
   }
   const bool exclusive = (flags & kOpenCreate) && (flags & kOpenExclusive);
   PathTarget target;
-  const FinalLink final = exclusive || (flags & kOpenNoFollow) ? FinalLink::kStay : FinalLink::kFollow;
+  const bool made_directory = (flags & kOpenCreate) && path.ends_with('/');  // no link is followed to say so
+  const FinalLink final = made_directory                         ? FinalLink::kName
+                          : exclusive || (flags & kOpenNoFollow) ? FinalLink::kStay
+                                                                 : FinalLink::kFollow;
   if (const i64 error = resolve == 0 ? walk_path(view, path, final, start, target)
                                      : walk_restricted(view, path, final, start, resolve, target);
       error != 0) {

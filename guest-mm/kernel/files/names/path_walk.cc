@@ -173,7 +173,8 @@ i64 walk(ProcessFiles& view, std::string_view path, FinalLink final, Inode* star
     if (child && g_mounts != nullptr) [[unlikely]] {
       *child = over_mounts(std::move(*child));
     }
-    if (child && (*child)->is_symlink() && (!last || slash || final == FinalLink::kFollow)) {
+    if (child && (*child)->is_symlink() &&
+        (!last || final == FinalLink::kFollow || (slash && final == FinalLink::kStay))) {
       if (++links > kSymlinkLimit) {
         return -kELOOP;
       }
