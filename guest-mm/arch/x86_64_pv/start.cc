@@ -25,14 +25,12 @@ namespace {
 using namespace abi::xen_pv;
 
 void set_trap_table() {
-  constexpr u8 kBreakpoint = 3, kOverflow = 4, kProgramMayRaise = 3;
   TrapGate gates[std::size(ring3_vectors) + 1];
   TrapGate* next = gates;
   for (u8 vector = 0; vector < std::size(ring3_vectors); ++vector) {
     if (ring3_vectors[vector] == 0) continue;
-    const bool program_may_raise = vector == kBreakpoint || vector == kOverflow;
-    *next++ = {vector, static_cast<u8>(kGateMasksEvents | (program_may_raise ? kProgramMayRaise : 0)), kCode,
-               0, ring3_vectors[vector]};
+    // What a program may raise by INT, Xen lets through by its own table.
+    *next++ = {vector, kGateMasksEvents, kCode, 0, ring3_vectors[vector]};
   }
   *next = {};
   NOPTE_ASSERT(xen_call(kSetTrapTable, xen_argument(gates[0])) == 0);

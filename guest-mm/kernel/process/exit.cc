@@ -21,6 +21,7 @@
 #include "guest-mm/kernel/signals/signal_queue.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/time/posix_timers.h"
+#include "guest-mm/kernel/time/real_time_limit.h"
 #include "guest-mm/kernel/time/rusage.h"
 #include "guest-mm/kernel/tty/job_control.h"
 #include "pvops/base/panic.h"
@@ -108,6 +109,9 @@ void doom_others(const Thread& self, Process& process) {
 void end_process(Process& process) {
   if (process.timers != nullptr) [[unlikely]] {
     drop_timers(process);
+  }
+  if (process.real_time_limit != nullptr) [[unlikely]] {
+    drop_real_time_limit(process);
   }
   if (process.aio_contexts != nullptr) [[unlikely]] {
     files::drop_aio_contexts(process);

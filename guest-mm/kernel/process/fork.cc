@@ -17,6 +17,7 @@
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/system/refusals.h"
 #include "guest-mm/kernel/time/posix_timers.h"
+#include "guest-mm/kernel/time/real_time_limit.h"
 
 namespace nopte::guest {
 
@@ -117,10 +118,14 @@ void child_starts(void* argument) {
     parent.limits->retain();
     std::exchange(child.limits, parent.limits)->release();
   }
-  if (const u64 seconds = child.limits->of(Resource::kProcessorSeconds).now; seconds != kUnlimited)
-      [[unlikely]] {
-    if (!prepare_cpu_limit(child, seconds)) return Fail(Status::kNoMemory);
+  const u64 seconds = child.limits->of(Resource::kProcessorSeconds).now;
+  const u64 in_real_time = child.limits->of(Resource::kRealTimeMicroseconds).now;
+  static_assert(kUnlimited == ~u64{0});
+  if ((seconds & in_real_time) != kUnlimited) [[unlikely]] {
+    if (!prepare_cpu_limit(child, seconds) || !prepare_real_time_limit(child, in_real_time))
+      return Fail(Status::kNoMemory);
     follow_cpu_limit(child);
+    follow_real_time_limit(child);
   }
   return {};
 }
@@ -210,6 +215,7 @@ void discard(Thread& child) {
     release_thread(child);
   } else {
     drop_timers(*child.process);
+    drop_real_time_limit(*child.process);
     release_process(*child.process);
   }
 }

@@ -13,7 +13,8 @@
 
 namespace nopte::guest {
 
-struct PosixTimer;  // guest-mm/kernel/time/posix_timers.cc
+struct PosixTimer;     // guest-mm/kernel/time/posix_timers.cc
+struct RealTimeLimit;  // guest-mm/kernel/time/real_time_limit.cc
 namespace files {
 class AioContext;  // guest-mm/kernel/files/events/aio.h
 class Inode;
@@ -91,6 +92,7 @@ struct Process {
   };
   Alarm alarm;                                // ITIMER_REAL
   PosixTimer* timers = nullptr;               // the others; owned
+  RealTimeLimit* real_time_limit = nullptr;   // RLIMIT_RTTIME; owned
   files::AioContext* aio_contexts = nullptr;  // one reference to the first
 
   Limits* limits;  // one reference

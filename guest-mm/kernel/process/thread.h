@@ -102,6 +102,10 @@ struct Thread {
     u32 slice_ns = kSliceNs;
   };
   Scheduling scheduling;
+  struct {
+    u64 sleeps = 0;    // that there were when it was last seen to begin, and its processor time then
+    u64 began_ns = 0;  // (real_time_limit.h)
+  } real_time_run;
   u64 deadline_times[3] = {};  // of SCHED_DEADLINE: runtime, deadline, period in ns; kept and told
   u32 personality = 0;
   u8 machine_check_kill = 2;  // PR_MCE_KILL_DEFAULT; kept and told, as the next two

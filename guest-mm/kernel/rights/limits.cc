@@ -8,6 +8,7 @@
 #include "guest-mm/kernel/process/process.h"
 #include "guest-mm/kernel/rights/credentials.h"
 #include "guest-mm/kernel/time/posix_timers.h"
+#include "guest-mm/kernel/time/real_time_limit.h"
 
 namespace nopte::guest {
 
@@ -48,6 +49,7 @@ SpaceLimits Limits::of_space() const {
 Limit limit_of(const Process& process, Resource resource) {
   Limit limit = process.limits->of(resource);
   if (resource == Resource::kProcessorSeconds) limit.now += risen_cpu_limit(process);
+  if (resource == Resource::kRealTimeMicroseconds) limit.now += risen_real_time_limit(process);
   return limit;
 }
 
@@ -59,11 +61,13 @@ i64 set_limit(Process& process, Resource resource, const Limit& limit) {
     return -kEPERM;
   }
   const bool cpu = resource == Resource::kProcessorSeconds;
+  const bool in_real_time = resource == Resource::kRealTimeMicroseconds;
   Limits* limits = process.limits;
   if (limit.most > limits->of(resource).most && !capable(Capability::kSysResource)) {
     return -kEPERM;
   }
-  if (cpu && !process.ended() && !prepare_cpu_limit(process, limit.now)) {
+  if (!process.ended() && ((cpu && !prepare_cpu_limit(process, limit.now)) ||
+                           (in_real_time && !prepare_real_time_limit(process, limit.now)))) {
     return -kENOMEM;
   }
   if (limits->references_ > 1) {
@@ -84,6 +88,7 @@ i64 set_limit(Process& process, Resource resource, const Limit& limit) {
     leader.files->table.set_limit(static_cast<u32>(limit.now));
   }
   if (cpu) follow_cpu_limit(process);
+  if (in_real_time) follow_real_time_limit(process);
   return 0;
 }
 

@@ -60,7 +60,7 @@ class Limits : public HeapAllocated {
   std::array<Limit, kResources> limits_;
 };
 
-// What is told of it: RLIMIT_CPU rises by a second with each SIGXCPU.
+// What is told of it: RLIMIT_CPU and RLIMIT_RTTIME rise by a second with each SIGXCPU.
 Limit limit_of(const Process& process, Resource resource);
 
 // Changes a limit of a process, and lets its space and descriptors know. Errors: -EINVAL (now above most),

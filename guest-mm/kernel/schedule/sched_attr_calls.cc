@@ -5,6 +5,7 @@
 #include "guest-mm/kernel/files/user_memory.h"
 #include "guest-mm/kernel/schedule/scheduling.h"
 #include "guest-mm/kernel/syscall.h"
+#include "guest-mm/kernel/time/real_time_limit.h"
 
 namespace nopte::guest {
 
@@ -91,6 +92,7 @@ i64 sys_sched_setattr(const SyscallArgs& args) {
   if (by_nice) set_nice(next, wanted.nice);
   if (const i64 error = check_scheduling_change(*thread, next); error != 0) return error;
   now = next;
+  follow_policy(*thread);
   if (wanted.policy == kPolicyDeadline) {
     std::ranges::copy(wanted.times, thread->deadline_times);
     if (wanted.times[2] == 0) thread->deadline_times[2] = wanted.times[1];

@@ -6,6 +6,7 @@
 #include "guest-mm/kernel/schedule/scheduling.h"
 #include "guest-mm/kernel/syscall.h"
 #include "guest-mm/kernel/system/system_settings.h"
+#include "guest-mm/kernel/time/real_time_limit.h"
 #include "guest-mm/kernel/time/time.h"
 
 namespace nopte::guest {
@@ -41,8 +42,10 @@ i64 set_scheduler(u64 tid, i32 policy, u64 address) {
   wanted.priority = static_cast<u8>(priority);
   wanted.reset_on_fork = policy < 0 ? wanted.reset_on_fork : (policy & kResetOnFork) != 0;
   const i64 error = check_scheduling_change(*thread, wanted);
-  if (error == 0) thread->scheduling = wanted;
-  return error;
+  if (error != 0) return error;
+  thread->scheduling = wanted;
+  follow_policy(*thread);
+  return 0;
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
-// Limits that hold for users, and of processor time: RLIMIT_NPROC, SIGPENDING, MSGQUEUE, CPU. RLIMIT_NICE and
-// RTPRIO are in scheduling_rights.cc. The same on Linux.
+// Limits that hold for users, and of processor time: RLIMIT_NPROC, SIGPENDING, MSGQUEUE, CPU, RTTIME.
+// RLIMIT_NICE and RTPRIO are in scheduling_rights.cc. The same on Linux.
 #include <fcntl.h>
 #include <mqueue.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -259,6 +260,65 @@ void processor_time() {
   CHECK(status == 0);
 }
 
+// Computes for so long.
+void run_for(long ms) {
+  constexpr long kNsPerMs = 1'000'000, kMsPerSecond = 1000;
+  timespec begin, now;
+  CHECK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin) == 0);
+  do {
+    CHECK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now) == 0);
+  } while ((now.tv_sec - begin.tv_sec) * kMsPerSecond + (now.tv_nsec - begin.tv_nsec) / kNsPerMs < ms);
+}
+
+void run_in_real_time() {
+  const sched_param parameters{5};
+  CHECK(sched_setscheduler(0, SCHED_FIFO, &parameters) == 0);
+}
+
+void real_time() {
+  g_counted[0] = g_counted[1] = 0;
+  const auto count = [](int) {
+    ++g_counted[0];
+    rlimit limit;
+    getrlimit(RLIMIT_RTTIME, &limit);
+    g_counted[1] = static_cast<int>(limit.rlim_cur);
+  };
+  // It gets a second more, but for the hard limit; giving way is no sleep.
+  int status = status_of_child([count] {
+    run_in_real_time();
+    signal(SIGXCPU, count);
+    CHECK(set(RLIMIT_RTTIME, 40'000, 100'000) == 0);
+    run_for(25);
+    CHECK(g_counted[0] == 0);
+    sched_yield();
+    spin();
+  });
+  CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && g_counted[0] == 1 && g_counted[1] == 1'040'000);
+  // What it was as another, and what was before a sleep, does not count.
+  status = status_of_child([] {
+    CHECK(set(RLIMIT_RTTIME, 60'000, RLIM_INFINITY) == 0);
+    run_for(90);
+    run_in_real_time();
+    for (int i = 0; i < 3; ++i) {
+      run_for(30);
+      usleep(1000);
+    }
+  });
+  CHECK(status == 0);
+  // A child has the policy and the limit, not what was counted.
+  status = status_of_child([] {
+    CHECK(set(RLIMIT_RTTIME, 60'000, RLIM_INFINITY) == 0);
+    run_in_real_time();
+    run_for(40);
+    CHECK(status_of_child([] { run_for(40); }) == 0);
+    const int inner = status_of_child([] { spin(); });
+    CHECK(WIFSIGNALED(inner) && WTERMSIG(inner) == SIGXCPU);
+    CHECK(set(RLIMIT_RTTIME, RLIM_INFINITY, RLIM_INFINITY) == 0);
+    run_for(90);
+  });
+  CHECK(status == 0);
+}
+
 }  // namespace
 
 int main() {
@@ -269,5 +329,6 @@ int main() {
   check("message queues", message_queues);
   check("a notification ends with its process", a_notification_ends_with_its_process);
   check("processor time", processor_time);
+  check("time in real time", real_time);
   return finish();
 }
