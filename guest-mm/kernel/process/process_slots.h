@@ -14,7 +14,7 @@ inline constexpr u64 kSlotPages = 5;
 inline constexpr u64 kSlotBytes = kSlotPages * kPageBytes;
 
 // Of it the stack has what lies above this.
-inline constexpr u64 kSlotStackBytes = 14 * 1024;
+inline constexpr u64 kSlotStackBytes = u64{14} * 1024;
 inline constexpr u64 kStackEndMark = 0x6b63'6174'7320'6f6e;
 inline const u64& stack_end_mark(const void* slot) {
   return *reinterpret_cast<const u64*>(static_cast<const char*>(slot) + kSlotBytes - kSlotStackBytes -
