@@ -94,6 +94,31 @@ void rights_of_then() {
   next_of(parent, "that parent");
 }
 
+// Who is traced from birth on has what its maker's tracer has.
+void child_of_a_tracee() {
+  const pid_t tracer = untraced([] {
+    become_nobody();
+    const pid_t child = traced([] {
+      const pid_t own = untraced([] { execute(kSetUser, "user"); });
+      int status = 0;
+      CHECK(waitpid(own, &status, 0) == own);
+    });
+    CHECK(trace(PTRACE_SETOPTIONS, child, 0, uintptr_t{PTRACE_O_TRACEFORK}) == 0);
+    CHECK(trace(PTRACE_CONT, child) == 0);
+    next_of(child, "a tracee forks");
+    unsigned long own = 0;
+    CHECK(trace(PTRACE_GETEVENTMSG, child, 0, &own) == 0);
+    const auto grandchild = static_cast<pid_t>(own);
+    next_of(grandchild, "its child");
+    CHECK(trace(PTRACE_CONT, grandchild) == 0);
+    next_of(grandchild, "its exec");
+    CHECK(trace(PTRACE_CONT, grandchild) == 0);
+    next_of(grandchild, "its end");
+    end_of(child);
+  });
+  next_of(tracer, "their tracer");
+}
+
 // A set-user-ID program whose exec waits for another thread, and somebody attaches meanwhile.
 void attached_in_an_exec() {
   int from_program[2];
@@ -298,6 +323,7 @@ int main(int count, char** arguments) {
   copy_itself(kSetUser, 04755);
   untraced_exec();
   rights_of_then();
+  child_of_a_tracee();
   attached_in_an_exec();
   hidden_memory();
   unreadable_program();
