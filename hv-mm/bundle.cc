@@ -7,7 +7,7 @@ namespace {
 
 constexpr u64 kHeaderBytes = 16;
 
-struct Entry {
+struct PartEntry {
   char name[16];
   u64 offset;
   u64 bytes;
@@ -21,7 +21,7 @@ struct Entry {
     return length;
   }
 };
-static_assert(sizeof(Entry) == 32);
+static_assert(sizeof(PartEntry) == 32);
 
 template <class T>
 T load(std::span<const u8> bytes, u64 offset) {
@@ -30,11 +30,11 @@ T load(std::span<const u8> bytes, u64 offset) {
   return value;
 }
 
-Entry entry(std::span<const u8> bytes, u32 index) {
-  return load<Entry>(bytes, kHeaderBytes + u64{index} * sizeof(Entry));
+PartEntry entry(std::span<const u8> bytes, u32 index) {
+  return load<PartEntry>(bytes, kHeaderBytes + u64{index} * sizeof(PartEntry));
 }
 
-bool name_is_padded(const Entry& e) {
+bool name_is_padded(const PartEntry& e) {
   for (u64 i = e.name_bytes(); i < sizeof(e.name); ++i) {
     if (e.name[i] != 0) {
       return false;
@@ -43,7 +43,7 @@ bool name_is_padded(const Entry& e) {
   return e.name[0] != 0;
 }
 
-bool overlap(const Entry& a, const Entry& b) {
+bool overlap(const PartEntry& a, const PartEntry& b) {
   return a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
 }
 
@@ -88,12 +88,12 @@ std::expected<Bundle, Bundle::Error> Bundle::parse(std::span<const u8> bytes) {
   if (count == 0 || count > kBundleMaxEntries) {
     return Bad(Error::kCount);
   }
-  const u64 header_end = kHeaderBytes + u64{count} * sizeof(Entry);
+  const u64 header_end = kHeaderBytes + u64{count} * sizeof(PartEntry);
   if (bytes.size() < header_end) {
     return Bad(Error::kTooShort);
   }
   for (u32 i = 0; i < count; ++i) {
-    const Entry e = entry(bytes, i);
+    const PartEntry e = entry(bytes, i);
     if (!name_is_padded(e)) {
       return Bad(Error::kName);
     }
@@ -104,7 +104,7 @@ std::expected<Bundle, Bundle::Error> Bundle::parse(std::span<const u8> bytes) {
       return Bad(Error::kTruncated);
     }
     for (u32 j = 0; j < i; ++j) {
-      const Entry other = entry(bytes, j);
+      const PartEntry other = entry(bytes, j);
       if (e.name_view() == other.name_view()) {
         return Bad(Error::kDuplicate);
       }
@@ -118,7 +118,7 @@ std::expected<Bundle, Bundle::Error> Bundle::parse(std::span<const u8> bytes) {
 
 Result<std::span<const u8>> Bundle::find(std::string_view name) const {
   for (u32 i = 0; i < count_; ++i) {
-    const Entry e = entry(bytes_, i);
+    const PartEntry e = entry(bytes_, i);
     if (e.name_view() == name) {
       return bytes_.subspan(e.offset, e.bytes);
     }

@@ -38,9 +38,9 @@ void Inode::stat(Stat& out) const {
   out.rdev = device;
   out.bytes = static_cast<i64>(size_bytes());
   out.blocks_512 = static_cast<i64>(used_pages() * (kPageBytes / 512));
-  out.accessed = to_timespec(accessed_ns);
-  out.modified = to_timespec(modified_ns);
-  out.changed = to_timespec(changed_ns);
+  out.accessed = signed_timespec(accessed_ns);
+  out.modified = signed_timespec(modified_ns);
+  out.changed = signed_timespec(changed_ns);
 }
 
 // NOLINTNEXTLINE(performance-unnecessary-value-param): directories that can link keep the reference.

@@ -2,6 +2,7 @@
 // uapi/linux/stat.h, poll.h, uapi/asm-generic/termbits.h).
 #pragma once
 
+#include "guest-mm/kernel/time/timespec.h"
 #include "pvops/base/types.h"
 
 namespace nopte::guest::files {
@@ -65,11 +66,6 @@ inline constexpr u32 kPollHangUp = 0x10;
 inline constexpr u32 kPollInvalid = 0x20;
 inline constexpr u32 kPollReadNormal = 0x40;
 inline constexpr u32 kPollWriteNormal = 0x100;
-
-struct Timespec {
-  i64 seconds = 0;
-  i64 nanoseconds = 0;
-};
 
 struct Stat {
   u64 dev = 0;

@@ -9,7 +9,7 @@ namespace nopte::guest::files {
 inline u64 wall_clock_ns() { return wall_ns(); }
 
 // Times before 1970 are negative.
-inline Timespec to_timespec(u64 ns) {
+inline Timespec signed_timespec(u64 ns) {
   constexpr i64 kNsPerSecond = 1'000'000'000;
   const auto time = static_cast<i64>(ns);
   const i64 seconds = time / kNsPerSecond - (time % kNsPerSecond < 0 ? 1 : 0);

@@ -15,7 +15,7 @@ using files::put_user;
 namespace {
 
 // struct mq_attr
-struct Attributes {
+struct QueueAttributes {
   i64 flags = 0;
   i64 most_messages = 0;
   i64 most_bytes = 0;
@@ -76,7 +76,8 @@ i64 wait_on(WaitQueue& event, u64 wall_deadline_ns) {
   return 0;
 }
 
-ErrnoOr<Ref<PosixQueue>> create(std::string_view name, u32 mode, bool given, const Attributes& attributes) {
+ErrnoOr<Ref<PosixQueue>> create(std::string_view name, u32 mode, bool given,
+                                const QueueAttributes& attributes) {
   i64 messages = std::min(g_mq_limits.most_messages, g_mq_limits.usual_messages);
   i64 bytes = std::min(g_mq_limits.most_bytes, g_mq_limits.usual_bytes);
   if (given) {
@@ -147,7 +148,7 @@ ErrnoOr<UniquePtr<MqCookie>> cookie_of(const Event& event) {
 
 i64 sys_mq_open(const SyscallArgs& args) {
   const auto flags = static_cast<u32>(args.a1);
-  Attributes attributes;
+  QueueAttributes attributes;
   if (args.a3 != 0) {
     if (const i64 error = get_user(attributes, args.a3); error != 0) {
       return error;
@@ -327,7 +328,7 @@ i64 sys_mq_notify(const SyscallArgs& args) {
 }
 
 i64 sys_mq_getsetattr(const SyscallArgs& args) {
-  Attributes wanted;
+  QueueAttributes wanted;
   if (args.a1 != 0) {
     if (const i64 error = get_user(wanted, args.a1); error != 0) {
       return error;
@@ -341,10 +342,10 @@ i64 sys_mq_getsetattr(const SyscallArgs& args) {
     return -kEBADF;
   }
   files::File& file = *of.file;
-  const Attributes now{.flags = file.flags() & files::kOpenNonBlock,
-                       .most_messages = of.queue->most_messages,
-                       .most_bytes = of.queue->most_bytes,
-                       .messages = of.queue->messages()};
+  const QueueAttributes now{.flags = file.flags() & files::kOpenNonBlock,
+                            .most_messages = of.queue->most_messages,
+                            .most_bytes = of.queue->most_bytes,
+                            .messages = of.queue->messages()};
   if (args.a1 != 0) {
     file.set_status_flags((file.flags() & ~files::kOpenNonBlock) | static_cast<u32>(wanted.flags));
   }

@@ -105,7 +105,7 @@ void Socket::tell(MessageHeader& header, Receiving& message) {
     return;
   }
   const bool exact = options.bit(kTimestampNs);
-  files::Timespec time = files::to_timespec(message.came_ns);
+  Timespec time = files::signed_timespec(message.came_ns);
   time.nanoseconds = exact ? time.nanoseconds : time.nanoseconds / 1000;
   store_message(header, kLevelSocket, exact ? kTimestampNs : kTimestamp, &time, sizeof time,
                 message.flags_out);

@@ -148,7 +148,7 @@ i64 sys_sendmmsg(const SyscallArgs& args) {
 i64 sys_recvmmsg(const SyscallArgs& args) {
   u64 deadline_ns = ~u64{0};
   if (args.a4 != 0) {
-    files::Timespec time;
+    Timespec time;
     if (const i64 error = files::get_user(time, args.a4); error != 0) {
       return error;
     }

@@ -12,7 +12,7 @@ namespace nopte::guest {
 namespace {
 
 // struct sched_attr; version 0 ends before the clamps.
-struct Attributes {
+struct SchedAttributes {
   u32 bytes = 0;
   u32 policy = 0;
   u64 flags = 0;
@@ -22,29 +22,29 @@ struct Attributes {
   u32 clamps[2] = {};
 };
 constexpr u32 kLeastBytes = 48;
-static_assert(sizeof(Attributes) == 56);
+static_assert(sizeof(SchedAttributes) == 56);
 
 constexpr u64 kResetOnFork = 1, kKeepPolicy = 8, kKeepParameters = 0x10, kKnownFlags = 0x7f,
               kClampFlags = 0x60;
 
-i64 load(u64 address, Attributes& attributes) {
+i64 load(u64 address, SchedAttributes& attributes) {
   u32 bytes = 0;
   if (const i64 error = files::get_user(bytes, address); error != 0) return error;
   if (bytes == 0) bytes = kLeastBytes;
   const auto too_big = [&] {
-    const auto known = static_cast<u32>(sizeof(Attributes));
+    const auto known = static_cast<u32>(sizeof(SchedAttributes));
     return files::put_user(address, known) != 0 ? -kEFAULT : -kE2BIG;
   };
   if (bytes < kLeastBytes || bytes > kPageBytes) return too_big();
   // What a later version has behind must be zero.
-  for (u64 at = sizeof(Attributes); at < bytes; ++at) {
+  for (u64 at = sizeof(SchedAttributes); at < bytes; ++at) {
     u8 byte = 0;
     if (const i64 error = files::get_user(byte, address + at); error != 0) return error;
     if (byte != 0) return too_big();
   }
-  if (!arch::copy_from_user(&attributes, Gva{address}, std::min<u64>(bytes, sizeof(Attributes))))
+  if (!arch::copy_from_user(&attributes, Gva{address}, std::min<u64>(bytes, sizeof(SchedAttributes))))
     return -kEFAULT;
-  if ((attributes.flags & kClampFlags) != 0 && bytes < sizeof(Attributes)) return -kEINVAL;
+  if ((attributes.flags & kClampFlags) != 0 && bytes < sizeof(SchedAttributes)) return -kEINVAL;
   attributes.nice = std::clamp(attributes.nice, -20, 19);
   return 0;
 }
@@ -59,7 +59,7 @@ bool valid_times(const u64 (&times)[3]) {
          deadline >= runtime && period >= kLeastPeriod && period <= kMostPeriod;
 }
 
-i64 check(const Attributes& wanted) {
+i64 check(const SchedAttributes& wanted) {
   if (wanted.policy > kPolicyDeadline || wanted.policy == 4 || (wanted.flags & ~kKnownFlags) != 0)
     return -kEINVAL;
   if (wanted.policy == kPolicyDeadline)
@@ -71,7 +71,7 @@ i64 check(const Attributes& wanted) {
 
 i64 sys_sched_setattr(const SyscallArgs& args) {
   if (args.a1 == 0 || static_cast<i32>(args.a0) < 0 || static_cast<u32>(args.a2) != 0) return -kEINVAL;
-  Attributes wanted;
+  SchedAttributes wanted;
   if (const i64 error = load(args.a1, wanted); error != 0) return error;
   if (static_cast<i32>(wanted.policy) < 0) return -kEINVAL;
   Thread* const thread = thread_or_self(args.a0);
@@ -109,9 +109,9 @@ i64 sys_sched_getattr(const SyscallArgs& args) {
   const Thread* const thread = thread_or_self(args.a0);
   if (thread == nullptr) return -kESRCH;
   const Thread::Scheduling& now = thread->scheduling;
-  Attributes told{.bytes = std::min<u32>(bytes, sizeof(Attributes)),
-                  .policy = now.policy,
-                  .flags = now.reset_on_fork ? kResetOnFork : 0};
+  SchedAttributes told{.bytes = std::min<u32>(bytes, sizeof(SchedAttributes)),
+                       .policy = now.policy,
+                       .flags = now.reset_on_fork ? kResetOnFork : 0};
   if (now.policy == kPolicyDeadline) {
     std::ranges::copy(thread->deadline_times, told.times);
   } else if (real_time(now.policy)) {

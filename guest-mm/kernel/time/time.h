@@ -2,30 +2,13 @@
 // saturate at kNoDeadline.
 #pragma once
 
-#include "guest-mm/kernel/time/timer.h"
+#include "guest-mm/kernel/time/timespec.h"
 #include "guest-mm/kernel/time/wall_time.h"
 #include "pvops/base/types.h"
 #include "pvops/platform_ops.h"
 
 namespace nopte::guest {
 
-inline constexpr u64 kNsPerSecond = 1'000'000'000;
-
-struct Timespec {
-  i64 seconds = 0;
-  i64 nanoseconds = 0;
-
-  [[nodiscard]] constexpr bool valid() const {
-    return seconds >= 0 && nanoseconds >= 0 && nanoseconds < static_cast<i64>(kNsPerSecond);
-  }
-  // Precondition: valid(). kNoDeadline when it does not fit.
-  [[nodiscard]] constexpr u64 ns() const {
-    const u64 most = (kNoDeadline - kNsPerSecond) / kNsPerSecond;
-    return static_cast<u64>(seconds) > most
-               ? kNoDeadline
-               : static_cast<u64>(seconds) * kNsPerSecond + static_cast<u64>(nanoseconds);
-  }
-};
 constexpr Timespec to_timespec(u64 ns) {
   return {static_cast<i64>(ns / kNsPerSecond), static_cast<i64>(ns % kNsPerSecond)};
 }

@@ -125,7 +125,7 @@ i64 report_rest(u64 address, u64 deadline_ns, TimeUnit unit, i64 result) {
     return result;
   }
   const u64 now_ns = platform_ops().now_ns();
-  files::Timespec rest = to_timespec(deadline_ns > now_ns ? deadline_ns - now_ns : 0);
+  Timespec rest = signed_timespec(deadline_ns > now_ns ? deadline_ns - now_ns : 0);
   rest.nanoseconds /= static_cast<i64>(unit);
   const bool written = put_user(address, rest) == 0;
   return written || result != -kERESTARTNOHAND ? result : -kEINTR;
@@ -254,7 +254,7 @@ i64 sys_select(const SyscallArgs& args) {
     return -kEINVAL;
   }
   if (args.a4 != 0) {
-    files::Timespec time;  // a timeval until its microseconds are scaled
+    Timespec time;  // a timeval until its microseconds are scaled
     if (const i64 error = get_user(time, args.a4); error != 0) {
       return error;
     }

@@ -9,16 +9,14 @@ namespace nopte::guest::files {
 
 u64 deadline_after(u64 ns) { return ns == 0 ? 0 : deadline_in(ns); }
 
-u64 deadline_after(const Timespec& time) {
-  return deadline_after(guest::Timespec{time.seconds, time.nanoseconds}.ns());
-}
+u64 deadline_after(const Timespec& time) { return deadline_after(time.ns()); }
 
 i64 load_deadline(u64 address, u64& deadline_ns) {
   deadline_ns = kNoDeadline;
   if (address == 0) {
     return 0;
   }
-  guest::Timespec time;
+  Timespec time;
   if (const i64 error = get_user(time, address); error != 0) {
     return error;
   }

@@ -14,13 +14,13 @@ namespace {
 
 // struct itimerspec.
 struct IntervalSpec {
-  guest::Timespec interval;
-  guest::Timespec value;
+  Timespec interval;
+  Timespec value;
 };
 
 // As Linux keeps time: 292 years are the most.
 constexpr u64 kMostNs = INT64_MAX;
-u64 clamped_ns(const guest::Timespec& time) { return std::min(time.ns(), kMostNs); }
+u64 clamped_ns(const Timespec& time) { return std::min(time.ns(), kMostNs); }
 
 // Rings once by itself. The rings of an interval that came since are counted when somebody looks: one that is
 // not looked at costs nothing, however short it is.

@@ -201,7 +201,7 @@ i64 sys_statx(const SyscallArgs& args) {
     answer.attributes |= found.kept_flags & kTold;
   }
   if ((args.a3 & kBorn) != 0 && found.in_tmpfs()) {
-    const Timespec born = to_timespec(found.born_ns);
+    const Timespec born = signed_timespec(found.born_ns);
     answer.mask |= kBorn;
     answer.born = statx_time(born);
   }
