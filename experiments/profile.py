@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import machine  # noqa: E402
-from lib import (boots, comparison, errors, flame, images, initramfs, launcher, perf, profile_formats,  # noqa: E402
+from lib import (boots, comparison, errors, flame, images, initramfs, launcher, package_tree, perf, profile_formats,  # noqa: E402
                  profiler, side_by_side, walks)
 
 EPILOG = """\
@@ -39,6 +39,8 @@ def parse(arguments):
                         help="of mmlat's repetitions and sizes (default 100, experiments/compare's)")
     parser.add_argument("--with", dest="extra", action="append", default=[], metavar="HOST[:GUEST]",
                         help="add a file or folder to the guest's files (repeatable)")
+    parser.add_argument("--package", dest="packages", action="append", default=[], metavar="NAME",
+                        help="add a Debian package and what it depends on to the guest's files (repeatable), as experiments/boot")
     parser.add_argument("--memory", default=f"{machine.GUEST_MIB}M", metavar="SIZE",
                         help=f"what the guest gets (default {machine.GUEST_MIB}M)")
     parser.add_argument("--boot", action="store_true", help="from the machine's first instruction, not from the first program's")
@@ -105,7 +107,8 @@ def run(options):
         images.say(f"{options.mode}: {command}")
     recorded = profiler.record(options.mode, options.command, options.extra, options.memory, options.timeout, console,
                                None if options.row_names else sys.stdin.fileno(),
-                               images.GUEST_NATIVE if options.without else images.GUEST)
+                               images.GUEST_NATIVE if options.without else images.GUEST,
+                               package_tree.tree(options.packages) if options.packages else None)
     if options.row_names:
         progress.done()
         profiles, failed = profiler.rows(recorded, options.mode, options.row_names, titles())

@@ -200,7 +200,13 @@ InstructionBytes ExitHandler::fetch() {
   });
 }
 
-void ExitHandler::advance_past(u64 opcode_bytes) { vcpu_.advance_rip(prefix_bytes(fetch()) + opcode_bytes); }
+// One byte tells that there is no prefix: these instructions begin with 0F, and HLT is F4.
+void ExitHandler::advance_past(u64 opcode_bytes) {
+  u8 first = 0;
+  const bool plain = vcpu_.in_64bit_code() && mode_.read_guest(vcpu_, Gva(vcpu_.rip()), {&first, 1}) &&
+                     (first == 0x0f || first == 0xf4);
+  vcpu_.advance_rip((plain ? 0 : prefix_bytes(fetch())) + opcode_bytes);
+}
 
 Gva ExitHandler::operand_address(const DecodedInstruction& instruction) {
   const MemoryOperand& operand = instruction.memory;

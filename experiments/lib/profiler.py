@@ -39,12 +39,12 @@ class Recorded:
 
 
 def record(mode, command, extra=(), guest_mib=machine.GUEST_MIB, timeout=None, output=None, keyboard=None,
-           guest=images.GUEST):
-    """Boots `command` in the image `guest` with the plugin."""
+           guest=images.GUEST, tree=None):
+    """Boots `command` in the image `guest` with the plugin. `tree`: initramfs.build's."""
     table = profile_symbols.table(mode, extra, guest)
     with tempfile.TemporaryDirectory(prefix="nopte-profile-") as folder:
         folder = pathlib.Path(folder)
-        boot = boots.make(folder, mode, command, extra=extra, guest_mib=guest_mib, guest=guest)
+        boot = boots.make(folder, mode, command, extra=extra, guest_mib=guest_mib, guest=guest, tree=tree)
         (folder / "table").write_text(table.text())
         counts = folder / "counts"
         arguments = ["-plugin", f"{PLUGIN},out={counts},table={folder / 'table'}"]

@@ -9,9 +9,7 @@ namespace nopte::guest {
 
 namespace {
 
-struct FreeBlock {
-  FreeBlock* next;
-};
+using FreeBlock = BlockChain::Block;
 
 constexpr std::array<u16, 14> kClassBytes{16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048};
 constexpr u64 kGranule = 16;
@@ -133,6 +131,24 @@ void heap_free(void* block, u64 bytes) {
   mm_ops().kmem_free(Gva{reinterpret_cast<u64>(block)}, pages);
   g_heap.granted_pages -= pages;
   g_heap.used_bytes -= pages_to_bytes(pages);
+}
+
+BlockChain heap_take(u64 bytes, u64 most) {
+  const unsigned index = kClassOf[(bytes + kGranule - 1) / kGranule];
+  BlockChain taken = BlockChain::take(g_heap.free_blocks[index], most);
+  while (taken.count() != most) {
+    void* const block = cut_fresh(index);
+    if (block == nullptr) break;
+    taken.push(block);
+  }
+  g_heap.used_bytes += taken.count() * kClassBytes[index];
+  return taken;
+}
+
+void heap_give(BlockChain blocks, u64 bytes) {
+  const unsigned index = kClassOf[(bytes + kGranule - 1) / kGranule];
+  g_heap.used_bytes -= blocks.count() * kClassBytes[index];
+  blocks.put_before(g_heap.free_blocks[index]);
 }
 
 HeapInfo heap_info() { return {g_heap.granted_pages, g_heap.used_bytes}; }

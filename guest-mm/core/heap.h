@@ -12,7 +12,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "pvops/base/types.h"
+#include "pvops/base/block_chain.h"
 
 namespace nopte::guest {
 
@@ -20,6 +20,9 @@ namespace nopte::guest {
 [[nodiscard]] void* heap_alloc(u64 bytes);
 // Takes back what heap_alloc(bytes) returned; null is fine.
 void heap_free(void* block, u64 bytes);
+// The same for many small ones (<= 2 KiB): up to `most`, or fewer when there is no more memory.
+[[nodiscard]] BlockChain heap_take(u64 bytes, u64 most);
+void heap_give(BlockChain blocks, u64 bytes);
 
 struct HeapInfo {
   u64 granted_pages;  // taken from the backend and not given back

@@ -19,11 +19,14 @@ namespace nopte::guest {
 // arch/x86_64/entry.S's.
 struct UserRegisters {
   u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
-  // System call number, or ~0 when the entry was not a system call. Whoever changes other registers than rax
-  // during a system call (exec, signals) sets ~0: only then are all of them loaded on the way out.
+  // System call number, or kNotASyscall. Whoever changes other registers than rax during a system call (exec,
+  // signals) sets that: only then are all of them loaded on the way out.
   u64 orig_rax;
   u64 rip, cs, rflags, rsp, ss;
 };
+inline constexpr u64 kNotASyscall = ~u64{0};
+// Of rflags.
+inline constexpr u64 kFlagTrap = 1 << 8, kFlagDirection = 1 << 10, kFlagResume = 1 << 16;
 
 namespace arch {
 

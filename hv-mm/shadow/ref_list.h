@@ -50,6 +50,13 @@ class RefPool {
     return {list.head & kNodeBit ? nodes_[list.head & ~kNodeBit].rest : 0};
   }
 
+  [[nodiscard]] bool contains(RefList list, u32 reference) const {
+    for (; !list.empty(); list = rest(list)) {
+      if (first(list) == reference) return true;
+    }
+    return false;
+  }
+
   // Precondition: not a member. False when there is no node or the list has kMostMembers: it is unchanged.
   [[nodiscard]] bool add(RefList& list, u32 reference) {
     if (list.head == 0) {

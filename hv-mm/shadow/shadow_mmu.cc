@@ -1,20 +1,24 @@
 #include "hv-mm/shadow/shadow_mmu.h"
 
+#include <bit>
+
+#include "native-fallback/tables/descend.h"
+
 namespace nopte::hv {
 
 using pt::Entry;
 
 namespace {
 
-constexpr u8 kFloodClears = 3;  // entries emptied in a row before a table in use is given up
+constexpr unsigned kBlock = 16;      // neighbours that a fault looks at
+constexpr unsigned kWorthwhile = 8;  // changed neighbours that make the next block worth a look
 
 }  // namespace
 
-Result<void> ShadowMmu::init(const GuestMemory& guest, const ShadowPool& pool, GuestProcessor processor,
-                             Tracking tracking) {
+Result<void> ShadowMmu::init(const GuestMemory& guest, const ShadowPool& pool, GuestProcessor processor) {
   guest_ = guest;
   reserved_ = ReservedBits(processor);
-  return tables_.init(guest, pool, tracking);
+  return tables_.init(guest, pool);
 }
 
 // --- faults ------------------------------------------------------------------------------------------------
@@ -43,7 +47,7 @@ ShadowMmu::Fault ShadowMmu::on_page_fault(Gva va, u64 error_code) {
   if (!guest_.contains(gfn)) return {.outcome = Fault::Outcome::kOutside, .error_code = 0, .gpa = gpa};
   if (write && tables_.is_protected(gfn)) {
     ++counters.write_protect_faults;
-    if (!make_writable(gfn, va)) {
+    if (!let_write(gfn, va)) {
       return {.outcome = Fault::Outcome::kEmulateStore, .error_code = 0, .gpa = gpa};
     }
   }
@@ -78,8 +82,8 @@ void ShadowMmu::install(Gva va, const GuestWalk& walk) {
   if (walk.leaf_level == 1) {
     const bool was_installed = tables_.entry(page, index).present();
     tables_.set_leaf(page, index, gfn, rights);
-    refresh_around(page, index, was_installed);
-    tables_.set_leaf(page, index, gfn, rights);  // a neighbour may have taken its place as a writer
+    // A neighbour may have taken its place as a writer.
+    if (refresh_around(page, index, was_installed) != 0) tables_.set_leaf(page, index, gfn, rights);
     return;
   }
   if (walk.leaf_level == 3) {  // the giant's rights stay above, its inside has all
@@ -106,10 +110,9 @@ PageIndex ShadowMmu::descend(PageIndex parent, unsigned level, Gva va, Entry gue
   if (child == 0) {
     child = mirror_for_use(gfn, level - 1);
     tables_.link(parent, index, child, guest.word());
-    // Leaf tables below may have been left behind while nobody used them.
-    if (tables_.page(child).live != 0 && level > 2) sync_reachable();
+    if (level > 2 && tables_.page(child).live != 0) catch_up(child);
   } else {
-    relink(parent, index, guest);
+    relink(parent, index, linked, guest);
   }
   ShadowPage& page = tables_.page(child);
   page.referenced = true;
@@ -117,167 +120,101 @@ PageIndex ShadowMmu::descend(PageIndex parent, unsigned level, Gva va, Entry gue
   return child;
 }
 
-// A link to the table that is shown there, with the rights that the guest's entry has now. Where these are
-// more, what lies below is made true first: a TLB keeps the rights of the whole way together, so that a guest
-// flushes nothing when it takes a leaf's right that an entry above refuses, and then adds it above. (APM vol.
-// 2 5.5: no flush where the access rights of a translation only grow.)
-void ShadowMmu::relink(PageIndex index, unsigned slot, Entry guest) {
-  const Entry shown = tables_.entry(index, slot);
-  if (((shown.word() ^ guest.word()) & ShadowTables::kRights) == 0) return;
+// Where the rights are more, what lies below is made true first: a TLB keeps the rights of the whole way
+// together, so that a guest flushes nothing when it takes a leaf's right that an entry above refuses, and
+// then adds it above. (APM vol. 2 5.5: no flush where the access rights of a translation only grow.)
+void ShadowMmu::change_rights(PageIndex index, unsigned slot, Entry shown, Entry guest) {
   const PageIndex child = tables_.child_of(shown);
-  if (shown.lacks_rights_of(guest) || (guest.user() && !shown.user())) {
-    if (tables_.page(index).level > 2) {
-      sync_reachable();
-    } else if (tables_.page(child).unsync) {
-      sync(child);
-    }
-  }
+  if (shown.lacks_rights_of(guest) || (guest.user() && !shown.user())) catch_up(child);
   tables_.link(index, slot, child, guest.word());
 }
 
-// The mirror of a guest table, in sync, about to be linked.
-PageIndex ShadowMmu::mirror_for_use(u64 gfn, unsigned level) {
-  for (PageIndex at = tables_.first_mirror(gfn); at != 0; at = tables_.page(at).alias) {
-    if (tables_.page(at).unsync) sync(at);  // a frame has at most one: its leaf-table mirror
+// Looks at the neighbours of the entry that a fault was about: those that the guest has used before (A set)
+// would fault next. Where the entry was behind the guest's, its installed neighbours may be too. Goes on
+// while that pays. Gives the number of entries that changed.
+unsigned ShadowMmu::refresh_around(PageIndex index, unsigned slot, bool was_installed) {
+  const ShadowPage& page = tables_.page(index);
+  unsigned changed = 0;
+  for (unsigned block = slot & ~(kBlock - 1); block < pt::kEntriesPerTable; block += kBlock) {
+    const unsigned word = block / 64;
+    u64 which = ((u64{1} << kBlock) - 1) << (block % 64);
+    if (!was_installed) which &= ~page.installed[word];
+    const unsigned changed_here = tables_.refresh(index, word * 64, which);
+    changed += changed_here;
+    if (changed_here < kWorthwhile) break;
   }
-  if (tables_.told()) tables_.reap();
-  const PageIndex found = tables_.find_mirror(gfn, level);
-  if (found != 0) {
-    if (!tables_.told() || tables_.first_detached() == 0) return found;
-    // It may be below a table that is gone and still waits: then it is gone as well.
-    tables_.zap(found, ShadowTables::Orphans::kZap);
-  }
-  return tables_.new_mirror(gfn, level);
+  tables_.counters().prefetched += changed;
+  return changed;
 }
 
-// A store to a protected frame: lets it happen by letting a leaf table go out of sync. False when the frame
-// is also a higher table.
-bool ShadowMmu::make_writable(u64 gfn, Gva va) {
-  const PageIndex page = tables_.first_mirror(gfn);
-  if (tables_.page(page).alias != 0 || tables_.page(page).level != 1) return false;
-  const Reach where = reach(page);
-  if (where.kind == Reach::Kind::kInactive && va.page_offset() == 0) {
-    // Likely the start of zeroing: a dead process's table is reused.
-    tables_.zap(where.top, ShadowTables::Orphans::kZap);
-    ++tables_.counters().tables_released;
-  } else {
-    let_go_out_of_sync(page);
-    ++tables_.counters().tables_unsynced;
-  }
-  return true;
-}
-
-void ShadowMmu::let_go_out_of_sync(PageIndex page) {
-  if (tables_.unsync_pages() == ShadowTables::kMostUnsync) sync(tables_.oldest_unsync());
-  tables_.mark_unsync(page);
-}
-
-ShadowMmu::Reach ShadowMmu::reach(PageIndex page) const {
-  while (page != root_) {
-    const RefList parents = tables_.page(page).parents;
-    if (parents.empty()) return {Reach::Kind::kInactive, page};
-    if (!RefPool::single(parents)) return {Reach::Kind::kShared, 0};
-    page = EntryRef::of(parents.head).page;
-  }
-  return {Reach::Kind::kActive, 0};
-}
-
-// --- stores to shadowed tables -----------------------------------------------------------------------------
-
-Result<void> ShadowMmu::store(Gpa gpa, u64 value, unsigned bytes) {
-  const bool sized = bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
-  if (!sized || gpa.value() % bytes != 0 || !guest_.contains(gpa.page())) return Fail(Status::kBadAddress);
-  const ShadowTables::Operation operation(tables_, root_);
-  ++tables_.counters().emulated_writes;
-
-  const u64 gfn = gpa.page();
-  const unsigned index = static_cast<unsigned>(gpa.page_offset() / 8);
-  u8* const table = guest_.table(gfn);
-  const Entry before = pt::load_entry(table, index);
-  const unsigned shift = static_cast<unsigned>(gpa.value() % 8) * 8;
-  const u64 mask = (bytes == 8 ? ~u64{0} : (u64{1} << bytes * 8) - 1) << shift;
-  const Entry after((before.word() & ~mask) | ((value << shift) & mask));
-  pt::store_entry(table, index, after);
-
-  // A mirror may be zapped while the others are told.
-  for (unsigned level = 1; level <= pt::kLevels; ++level) {
-    if (const PageIndex page = tables_.find_mirror(gfn, level)) entry_stored(page, index, before, after);
-  }
-  return {};
-}
-
-void ShadowMmu::entry_stored(PageIndex index, unsigned slot, Entry before, Entry after) {
-  ShadowPage& page = tables_.page(index);
-  if (page.level == 1) {
-    if (!page.unsync) tables_.refresh(index, slot & ~63u, u64{1} << (slot % 64));
-    return;
-  }
-  const Entry shown = tables_.entry(index, slot);
-  const bool usable = after.present() && after.accessed() && !reserved_.set_in(after, page.level);
-  if (shown.present() && !shown.large() && links(after, page.level, tables_.child_of(shown))) {
-    relink(index, slot, after);
-    return;
-  }
-  if (const PageIndex child = tables_.drop(index, slot)) {
-    const ShadowPage& below = tables_.page(child);
-    if (below.kind == ShadowKind::kMirror && below.parents.empty()) {
-      tables_.zap(child, ShadowTables::Orphans::kZap);
-    }
-  }
-  const Reach where = reach(index);
-  if (after.present()) {
-    page.clears = 0;
-    if (usable && where.kind != Reach::Kind::kInactive) speculate();
-  } else if (where.kind == Reach::Kind::kInactive) {
-    tables_.zap(where.top, ShadowTables::Orphans::kZap);
-    ++tables_.counters().tables_released;
-  } else if (before.present() && index != root_ && ++page.clears > kFloodClears) {
-    tables_.zap(index, ShadowTables::Orphans::kKeep);
-    ++tables_.counters().tables_released;
-  }
-}
-
-// The guest has linked a table, after a fault that it took: what it maps there is likely what it faulted on.
-void ShadowMmu::speculate() {
-  if (!reflected_valid_) return;
+std::optional<u64> ShadowMmu::speculate() {
+  if (!reflected_valid_) return {};
   const GuestWalk walk = walk_guest_entries(guest_, reserved_, root_gfn_, reflected_, 0);
-  if (walk.outcome != GuestWalk::Outcome::kTranslated || !guest_.contains(walk.gfn(reflected_))) return;
-  if (!(walk.all & Entry::kAccessed)) return;
+  if (walk.outcome != GuestWalk::Outcome::kTranslated || !guest_.contains(walk.gfn(reflected_))) return {};
+  if (!(walk.all & Entry::kAccessed)) return {};
   reflected_valid_ = false;
   ++tables_.counters().prefetched;
   install(reflected_, walk);
-  if (walk.leaf_level == 1 && !tables_.told()) loosen(walk.entry(2).frame().number());
+  if (walk.leaf_level != 1) return {};
+  return walk.entry(2).frame().number();
 }
 
-// A leaf table that was linked just now is written to again soon: without an exit, while there is room for
-// that.
-void ShadowMmu::loosen(u64 gfn) {
-  const PageIndex only = tables_.first_mirror(gfn);
-  const ShadowPage& page = tables_.page(only);
-  if (page.level != 1 || page.alias != 0 || page.unsync || page.live != 1) return;
-  if (tables_.unsync_pages() == ShadowTables::kMostUnsync) return;
-  tables_.mark_unsync(only);
-  ++tables_.counters().tables_unsynced;
-}
+// --- roots -------------------------------------------------------------------------------------------------
 
-void ShadowMmu::release(Gpa gpa) {
-  const u64 gfn = gpa.page();
-  if (!guest_.contains(gfn)) return;
+Result<pt::PhysAddr> ShadowMmu::set_root(u64 cr3) {
+  const u64 gfn = (cr3 & Entry::kFrameMask) >> kPageShift;
+  if (!guest_.contains(gfn)) return Fail(Status::kBadAddress);
+  ++tables_.counters().root_loads;
   const ShadowTables::Operation operation(tables_, root_);
-  ++tables_.counters().tables_released;
-  for (unsigned level = 1; level <= pt::kLevels; ++level) {
-    const PageIndex page = tables_.find_mirror(gfn, level);
-    if (page == 0) continue;
-    const Reach where = reach(page);
-    if (where.kind == Reach::Kind::kInactive) {
-      tables_.zap(where.top, ShadowTables::Orphans::kZap);
-    } else if (level > 1) {
-      if (tables_.detached_pages() == ShadowTables::kMostDetached) forget_detached();
-      tables_.detach(page);  // the store's own path may lead through it
-    } else if (!tables_.page(page).unsync) {
-      let_go_out_of_sync(page);
+  const PageIndex before = root_;
+  PageIndex root = tables_.find_mirror(gfn, pt::kLevels);
+  const bool missed = root == 0;
+  if (missed) {
+    ++tables_.counters().root_misses;
+    root = mirror_for_use(gfn, pt::kLevels);
+  }
+  root_ = root;
+  tables_.run_on(root);
+  root_gfn_ = gfn;
+  root_cr3_ = cr3;
+  tables_.page(root).referenced = true;
+  if (before != 0 && before != root) {
+    constexpr unsigned kKernelHalf = pt::kEntriesPerTable / 2;
+    if (missed && !tables_.page(before).detached) copy_entries(before, root, kKernelHalf, kKernelHalf);
+  }
+  root_loaded();
+  return tables_.host_address(root);
+}
+
+void ShadowMmu::copy_entries(PageIndex from, PageIndex to, unsigned first, unsigned count) {
+  const u8* const guest_table = guest_.table(tables_.page(to).gfn);
+  const auto below = [](unsigned index, unsigned word) {
+    return index <= word * 64 ? u64{0} : index >= word * 64 + 64 ? ~u64{0} : (u64{1} << index % 64) - 1;
+  };
+  for (unsigned word = 0; word < pt::kEntriesPerTable / 64; ++word) {
+    u64 missing = tables_.page(from).installed[word] & ~tables_.page(to).installed[word] &
+                  below(first + count, word) & ~below(first, word);
+    for (; missing != 0; missing &= missing - 1) {
+      const unsigned index = word * 64 + static_cast<unsigned>(std::countr_zero(missing));
+      const Entry guest = pt::load_entry(guest_table, index);
+      const PageIndex child = tables_.child_of(tables_.entry(from, index));
+      if (links(guest, pt::kLevels, child)) {
+        tables_.link(to, index, child, guest.word());
+      }
     }
   }
+}
+
+PageIndex ShadowMmu::mirror_on_path(PageIndex root, Gva va, unsigned level) const {
+  PageIndex page = root;
+  const auto step = [this](PageIndex& table, unsigned, unsigned index) {
+    const Entry shown = tables_.entry(table, index);
+    if (!shown.present() || shown.large()) return false;
+    table = tables_.child_of(shown);
+    return true;
+  };
+  if (!pt::descend<pt::FourLevel>(page, va, level, step)) return 0;
+  return tables_.page(page).kind == ShadowKind::kMirror ? page : 0;
 }
 
 }  // namespace nopte::hv

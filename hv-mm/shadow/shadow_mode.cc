@@ -2,7 +2,6 @@
 
 #include "hv-mm/container/cr_policy.h"
 #include "hv-mm/container/setup.h"
-#include "hv-mm/shadow/store_execute.h"
 
 namespace nopte::hv {
 namespace {
@@ -40,29 +39,6 @@ GuestProcessor processor_of(Host& host) {
 
 }  // namespace
 
-bool ShadowMode::emulate_store(Vcpu& vcpu, Gva va, Gpa gpa) {
-  if ((vcpu.vmcb().exit_int_info & kEventValid) || !vcpu.in_64bit_code()) return false;
-  const Gva rip(vcpu.rip());
-  const auto store = decode_store(InstructionBytes::fetch(
-      rip, [&](Gva from, std::span<u8> bytes) { return read_guest(vcpu, from, bytes).has_value(); }));
-  if (!store || store->memory.segment != MemoryOperand::Segment::kFlat) return false;
-  // The fault names the first byte that was refused. Where the store does not begin there, it runs in from
-  // the page before.
-  const u64 begin = store->offset(rip.value(), [&vcpu](u8 number) { return vcpu.gpr(number); });
-  if (Gva(begin).page_offset() != va.page_offset() || (begin & (store->operand_bytes - 1u)) != 0)
-    return false;
-  const u64 before =
-      pt::load_entry(mmu_.guest().table(gpa.page()), static_cast<unsigned>(gpa.page_offset() / 8)).word();
-  const StoreEffect effect =
-      execute_store(*store, before >> (gpa.value() % 8 * 8), vcpu.gpr(store->register_index), vcpu.vmcb().rax,
-                    vcpu.vmcb().rflags);
-  if (!mmu_.store(gpa, effect.memory, store->operand_bytes)) return false;
-  if (effect.loads_register) vcpu.gpr(effect.register_index) = effect.register_value;
-  vcpu.vmcb().rflags = effect.rflags;
-  vcpu.advance_rip(store->length_bytes);
-  return true;
-}
-
 void ShadowMode::start_on(Vcpu& vcpu, Host& host) {
   host_ = &host;
   tlb_.emplace(vcpu, host);
@@ -93,17 +69,7 @@ void ShadowMode::write_counters(JsonWriter& json) const {
   json.member("accesses_outside_memory", outside_);
 }
 
-StartResult start_shadow(const Launch& launch) {
-  class PlainShadow final : public ShadowMode {};
-  const auto mode = launch.own->make<PlainShadow>();
-  if (!mode) return std::unexpected("too little memory for shadow tables");
-  return start_shadowed(launch, **mode, Tracking::kTrapped);
-}
-
-StartResult start_shadowed(const Launch& launch, ShadowMode& mode, Tracking tracking) {
-  // A guest that is not offered the interface tells nothing.
-  if ((mode.features() & launch.options.offer.hidden_features) != 0) tracking = Tracking::kTrapped;
-  if (tracking == Tracking::kTrapped) launch.vcpu->keep_whole_registers_at_faults();
+StartResult start_shadowed(const Launch& launch, ShadowMode& mode) {
   const auto boot_block = load_physical(launch);
   if (!boot_block) return std::unexpected(boot_block.error());
   const u64 guest_frames = launch.guest.bytes >> kPageShift;
@@ -111,7 +77,7 @@ StartResult start_shadowed(const Launch& launch, ShadowMode& mode, Tracking trac
   if (!pool) return std::unexpected(pool.error());
   ShadowMmu& mmu = mode.mmu();
   const GuestMemory memory{launch.guest_window(), pt::PhysAddr(launch.guest.begin), guest_frames};
-  if (!mmu.init(memory, *pool, processor_of(*launch.host), tracking)) {
+  if (!mmu.init(memory, *pool, processor_of(*launch.host))) {
     return std::unexpected("too little memory for shadow tables");
   }
   mmu.set_smep((abi::kEntryCr4 & kCr4Smep) != 0);

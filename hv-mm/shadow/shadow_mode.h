@@ -1,5 +1,5 @@
-// Mode shadow, and what the modes whose shadow is told (hv-mm/told) share with it: the guest keeps its own
-// page tables in its own memory, the processor runs on the shadow MMU's.
+// What the modes of shadow paging share, trapped (shadow/trapped) and told (hv-mm/told): the guest keeps its
+// own page tables in its own memory, the processor runs on the shadow MMU's.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,6 @@ class ShadowMode : public ModeHandler {
   // Before the first exit, when a root is loaded. All is forgotten at the first entry.
   void start_on(Vcpu& vcpu, Host& host);
 
-  [[nodiscard]] const char* name() const override { return "shadow"; }
   [[nodiscard]] PagingControl paging_control() const override { return PagingControl::kShadowed; }
 
   void on_page_fault(Vcpu& vcpu, Gva va, u64 error_code) override {
@@ -31,7 +30,7 @@ class ShadowMode : public ModeHandler {
         vcpu.inject_page_fault(va, fault.error_code);
         break;
       case ShadowMmu::Fault::Outcome::kEmulateStore:
-        if (!emulate_store(vcpu, va, fault.gpa)) mmu_.release(fault.gpa);
+        on_refused_store(vcpu, va, fault.gpa);
         break;
       case ShadowMmu::Fault::Outcome::kOutside:
         ++outside_;
@@ -74,7 +73,12 @@ class ShadowMode : public ModeHandler {
   void write_counters(JsonWriter& json) const override;
 
  protected:
+  // `mmu` is the derived class's.
+  explicit ShadowMode(ShadowMmu& mmu) : mmu_(mmu) {}
   ~ShadowMode() = default;
+
+  // The guest's store to va was refused, as a protected table lies at gpa. Only where tables are protected.
+  virtual void on_refused_store(Vcpu& vcpu, Gva va, Gpa gpa) = 0;
 
   // Something else than write_cr3() may have loaded a root.
   void use_root() {
@@ -87,13 +91,8 @@ class ShadowMode : public ModeHandler {
   }
 
  private:
-  // Executes the instruction at rip, whose store to va was refused, as a shadowed table lies at gpa. False
-  // when it is none of those that are known, does not lie in this page alone, or was part of delivering an
-  // event: nothing has happened then.
-  bool emulate_store(Vcpu& vcpu, Gva va, Gpa gpa);
-
   [[gnu::noinline]] void forget_losses();
-  ShadowMmu mmu_;
+  ShadowMmu& mmu_;
   Host* host_ = nullptr;
   std::optional<GuestTlb> tlb_;
   u64 outside_ = 0;
@@ -101,7 +100,7 @@ class ShadowMode : public ModeHandler {
   u64 page_flushes_ = 0;
 };
 
-// Loads the guest and starts it on `mode`'s MMU, made as tracking says.
-StartResult start_shadowed(const Launch& launch, ShadowMode& mode, Tracking tracking);
+// Loads the guest and starts it on `mode`'s MMU.
+StartResult start_shadowed(const Launch& launch, ShadowMode& mode);
 
 }  // namespace nopte::hv

@@ -35,8 +35,7 @@ PageIndex ShadowTables::new_mirror(u64 gfn, unsigned level) {
   FrameState& frame = frames_[gfn];
   pages_[index].alias = frame.mirrors();
   frame.state = (frame.state & FrameState::kProtected) | index;
-  if (told_ && level == pt::kLevels) list_add(roots_, index);
-  protect(gfn);
+  mirror_added(index);
   return index;
 }
 
@@ -79,7 +78,13 @@ PageIndex ShadowTables::split_of_giant(u64 giant) {
   return split;
 }
 
-void ShadowTables::remove_mirror(PageIndex index) {
+inline void ShadowTables::age_remove(PageIndex index) {
+  const ShadowPage& page = pages_[index];
+  (page.older != 0 ? pages_[page.older].newer : oldest_) = page.newer;
+  (page.newer != 0 ? pages_[page.newer].older : newest_) = page.older;
+}
+
+inline void ShadowTables::remove_mirror(PageIndex index) {
   const u64 gfn = pages_[index].gfn;
   FrameState& frame = frames_[gfn];
   PageIndex before = 0;
@@ -91,7 +96,7 @@ void ShadowTables::remove_mirror(PageIndex index) {
   } else {
     frame.state = (frame.state & FrameState::kProtected) | after;
   }
-  if (!needs_protection(gfn)) unprotect(gfn);
+  mirror_removed(gfn);
 }
 
 void ShadowTables::zap(PageIndex index, Orphans orphans) {
@@ -107,32 +112,13 @@ void ShadowTables::zap(PageIndex index, Orphans orphans) {
     }
     for (u64& word : page.installed) word = 0;
   } else if (page.level == 1) {
-    told_ ? empty_leaves(index) : empty_mirror(index);
+    empty_leaves(index);
   } else {
-    for (unsigned word = 0; word < pt::kEntriesPerTable / 64; ++word) {
-      while (page.installed[word] != 0) {
-        const unsigned slot = word * 64 + static_cast<unsigned>(std::countr_zero(page.installed[word]));
-        if (told_) {
-          drop_whole(index, slot);
-          continue;
-        }
-        const PageIndex child = drop(index, slot);
-        if (orphans == Orphans::kZap && child != 0 && zaps_left_ != 0 && pages_[child].parents.empty() &&
-            pages_[child].kind == ShadowKind::kMirror) {
-          --zaps_left_;
-          zap(child, orphans);
-        }
-      }
-    }
+    drop_all(index, orphans);
     if (page.kind == ShadowKind::kSplit) giants_[page.gfn / kFramesPerSpan / kSpansPerGiant] = 0;
   }
-  if (page.unsync) list_remove(unsync_, index);
-  if (page.detached) {
-    list_remove(detached_, index);
-  } else if (page.kind == ShadowKind::kMirror) {
-    if (told_ && page.level == pt::kLevels) list_remove(roots_, index);
-    remove_mirror(index);
-  }
+  if (page.list != ShadowList::kNone) list_remove(index);
+  if (page.kind == ShadowKind::kMirror && !page.detached) remove_mirror(index);
   age_remove(index);
   page = ShadowPage{};
   page.newer = free_page_;
@@ -141,41 +127,41 @@ void ShadowTables::zap(PageIndex index, Orphans orphans) {
   ++counters_.pages_zapped;
 }
 
-// A trapping mirror of a leaf table that is linked no more, whole: what goes entry by entry is its place in
-// the frames' lists alone. Losing the last link was the loss.
-void ShadowTables::empty_mirror(PageIndex index) {
-  ShadowPage& page = pages_[index];
-  if (page.live == 0) return;
-  counters_.entries_written += page.live;
-  for (unsigned word = 0; word < pt::kEntriesPerTable / 64; ++word) {
-    for (u64 left = page.installed[word]; left != 0; left &= left - 1) {
-      const unsigned slot = word * 64 + static_cast<unsigned>(std::countr_zero(left));
-      const Entry old = entry(index, slot);
-      if (old.writable())
-        refs_.remove(frames_[guest_.gfn_of(old.frame())].writers, EntryRef{index, slot}.packed());
-      pt::store_entry(table(index), slot, Entry());
-    }
-    page.installed[word] = 0;
-  }
-  page.live = 0;
-}
-
-void ShadowTables::detach(PageIndex index) {
+void ShadowTables::detach(PageIndex index, ShadowList to) {
   ShadowPage& page = pages_[index];
   NOPTE_ASSERT(page.kind == ShadowKind::kMirror && !page.detached);
-  NOPTE_ASSERT(told_ ? page.parents.empty() : page.level > 1);
   remove_mirror(index);
   page.detached = true;
-  list_add(detached_, index);
+  list_add(to, index);
 }
 
-void ShadowTables::clear(PageIndex index) {
-  const ShadowPage& page = pages_[index];
-  for (unsigned word = 0; word < pt::kEntriesPerTable / 64; ++word) {
-    while (page.installed[word] != 0) {
-      drop(index, word * 64 + static_cast<unsigned>(std::countr_zero(page.installed[word])));
-    }
+void ShadowTables::reap() {
+  for (unsigned left = kMostReaped; left != 0; --left) {
+    const PageIndex orphan = list(ShadowList::kOrphans).newest;
+    if (orphan == 0) return;
+    zap(orphan, Orphans::kZap);
   }
+}
+
+// --- lists -------------------------------------------------------------------------------------------------
+
+void ShadowTables::list_add(ShadowList which, PageIndex index) {
+  PageList& list = lists_[static_cast<unsigned>(which)];
+  pages_[index].list = which;
+  pages_[index].before = 0;
+  pages_[index].after = list.newest;
+  (list.newest != 0 ? pages_[list.newest].before : list.oldest) = index;
+  list.newest = index;
+  ++list.pages;
+}
+
+void ShadowTables::list_remove(PageIndex index) {
+  ShadowPage& page = pages_[index];
+  PageList& list = lists_[static_cast<unsigned>(page.list)];
+  (page.before != 0 ? pages_[page.before].after : list.newest) = page.after;
+  (page.after != 0 ? pages_[page.after].before : list.oldest) = page.before;
+  --list.pages;
+  page.list = ShadowList::kNone;
 }
 
 // --- age ---------------------------------------------------------------------------------------------------
@@ -186,12 +172,6 @@ void ShadowTables::age_append(PageIndex index) {
   page.newer = 0;
   (newest_ != 0 ? pages_[newest_].newer : oldest_) = index;
   newest_ = index;
-}
-
-void ShadowTables::age_remove(PageIndex index) {
-  const ShadowPage& page = pages_[index];
-  (page.older != 0 ? pages_[page.older].newer : oldest_) = page.newer;
-  (page.newer != 0 ? pages_[page.newer].older : newest_) = page.older;
 }
 
 // Second chance, for a bounded number of pages.
@@ -213,8 +193,8 @@ void ShadowTables::recycle_one(PageIndex pinned) {
 
 void ShadowTables::make_room(PageIndex pinned) {
   while (free_tables_ < kReserve) {
-    if (told_ && detached_.newest != 0) {
-      zap(detached_.newest, Orphans::kZap);
+    if (const PageIndex orphan = list(ShadowList::kOrphans).newest) {
+      zap(orphan, Orphans::kZap);
     } else {
       recycle_one(pinned);
     }

@@ -17,7 +17,7 @@ u64 ShadowTables::metadata_bytes(u64 guest_frames, u32 tables) {
          kMinNodes * sizeof(RefPool::Node);
 }
 
-Result<void> ShadowTables::init(const GuestMemory& guest, const ShadowPool& pool, Tracking tracking) {
+Result<void> ShadowTables::init(const GuestMemory& guest, const ShadowPool& pool) {
   const bool aligned = (guest.host.value() & (pt::entry_bytes(2) - 1)) == 0 && pool.host.page_aligned() &&
                        reinterpret_cast<u64>(pool.metadata.data()) % 8 == 0;
   if (!aligned || guest.frames == 0 || guest.frames >= FrameState::kProtected ||
@@ -29,7 +29,6 @@ Result<void> ShadowTables::init(const GuestMemory& guest, const ShadowPool& pool
   }
   guest_ = guest;
   pool_ = pool;
-  told_ = tracking == Tracking::kTold;
 
   u8* at = pool.metadata.data();
   const auto carve = [&at]<class T>(T*& out, u64 count) {

@@ -1,16 +1,18 @@
-// The shadow's tables and their bookkeeping: which shadow page stands for what, who links it, which guest
-// frames are guest tables and must not be writable, and where they are mapped writable. It knows nothing of
-// faults or of when the guest's tables are looked at; that is shadow_mmu.h.
+// The shadow's tables and their bookkeeping: which shadow page stands for what, who links it, and which guest
+// frames must not be writable. It knows nothing of faults or of when the guest's tables are looked at; that
+// is shadow_mmu.h.
 //
 //   guest frame   -> FrameState  {writable mappings by mirrors, first mirror of the frame, protected?}
 //   span of 2 MiB -> SpanState {split page, writable 2 MiB mappings, protected frames inside}
 //
 // Split pages map nearly all of a span; their entries are found by arithmetic, not by reverse lists.
 //
+// How the shadow learns that the guest writes its tables is the policy of a derived class: it may protect
+// frames that are tables, and list what maps them writable for that (trapped/), or be told (told/). What
+// leaves of leaf tables show, and what becomes of pages that nobody links, is the policy's.
+//
 // Invariants:
 //   - a protected frame has no writable mapping, anywhere;
-//   - a frame is protected while any of its mirrors must see the guest's stores: all but unsynchronised leaf
-//     tables and detached pages;
 //   - a span with a protected frame has no writable 2 MiB mapping;
 //   - every mapping lies inside guest memory;
 //   - a free page's table is all zero.
@@ -18,8 +20,8 @@
 // Where rights are taken away, losses() says so of the root in use, and a root's page of any other; the owner
 // has the processor forget that before the guest runs there.
 // Concurrency: the owner serialises; the guest is stopped.
-// In files: shadow_tables.cc (memory), shadow_entries.cc, shadow_losses.cc, shadow_pages.cc,
-// shadow_protect.cc, shadow_tables_told.cc, shadow_check.cc (tests).
+// In files: shadow_tables.cc (memory), shadow_entries.cc, shadow_losses.cc, shadow_pages.cc, shadow_check.cc
+// (tests).
 #pragma once
 
 #include <span>
@@ -44,12 +46,6 @@ struct ShadowPool {
   std::span<u8> metadata;
 };
 
-// How the shadow learns that the guest writes its tables.
-enum class Tracking : u8 {
-  kTrapped,  // they are write-protected
-  kTold,  // the guest says so (hv-mm/told): nothing is protected, and a mirror but a root lives while linked
-};
-
 class ShadowTables {
  public:
   // Fewer tables than this cannot hold the path of one access.
@@ -60,20 +56,17 @@ class ShadowTables {
   // Tables that are free when an operation begins: beside those for the path, some for splits.
   static constexpr u32 kReserve = 16;
 
-  // What happens to pages that lose their last parent. Told: they are detached and wait for reap().
+  // What is wanted for mirrors that lose their last parent.
   enum class Orphans : u8 {
-    kKeep,  // still known by guest frame: linked again when the guest uses them
-    kZap,   // kMostZapped of them in one operation, the rest are kept
+    kKeep,  // they may be linked again soon
+    kZap,   // they are likely of no use any more
   };
-  static constexpr u32 kMostZapped = 64;
+  static constexpr u32 kMostZapped = 64;  // orphans that one operation zaps
   static constexpr u32 kMostReaped = 128;
-  // Unsynchronised leaf tables, and detached pages, at any time: bounds what a flush has to do.
-  static constexpr u32 kMostUnsync = 128;
-  static constexpr u32 kMostDetached = 64;
 
   [[nodiscard]] static u64 metadata_bytes(u64 guest_frames, u32 tables);
   // Errors: kInvalid (sizes, alignment), kNoMemory (metadata too small, too few tables). Called once.
-  Result<void> init(const GuestMemory& guest, const ShadowPool& pool, Tracking tracking = Tracking::kTrapped);
+  Result<void> init(const GuestMemory& guest, const ShadowPool& pool);
 
   // What may make pages happens inside of one: the oldest pages are recycled at its begin, until kReserve
   // tables are free, and none later. kPromised of them are its budget, which new_mirror(), split_of_giant()
@@ -110,23 +103,15 @@ class ShadowTables {
     return 0;
   }
   [[nodiscard]] PageIndex first_mirror(u64 gfn) const { return frames_[gfn].mirrors(); }
-  // Makes the mirror, empty, and protects the frame. Preconditions: in the operation's budget, there is none,
-  // no mirror of gfn is unsynchronised.
+  // Makes the mirror, empty. Preconditions: in the operation's budget, there is none, no mirror of gfn is
+  // unsynchronised.
   PageIndex new_mirror(u64 gfn, unsigned level);
   // The page for the inside of a 1 GiB leaf, filled on demand by set_span(). Precondition: in the budget.
   PageIndex split_of_giant(u64 giant);
   // Empties the page, takes it out of every parent and frees it.
   void zap(PageIndex index, Orphans orphans);
-  // A mirror is no longer known by frame. Trapped: of level 2 to 4, it stays linked, and shows what its table
-  // said, while the guest writes the table freely; the owner zaps it where the processor would forget
-  // translations. Told: it is linked no more and waits to be emptied; what is below it may be out of date.
-  void detach(PageIndex index);
-  // Told: empties some of those that wait, at most kMostReaped.
+  // Empties some orphans that wait for that, at most kMostReaped.
   void reap();
-  [[nodiscard]] PageIndex first_detached() const { return detached_.newest; }
-  [[nodiscard]] u32 detached_pages() const { return detached_.pages; }
-  // Empties every entry.
-  void clear(PageIndex index);
 
   // --- entries ---
   [[nodiscard]] pt::Entry entry(PageIndex page, unsigned index) const {
@@ -140,36 +125,26 @@ class ShadowTables {
   void link(PageIndex page, unsigned index, PageIndex child, u64 rights);
   // A leaf table's entry in a mirror: shows gfn with these rights. W is left out when gfn is protected.
   // Precondition: gfn inside guest memory.
-  void set_leaf(PageIndex page, unsigned index, u64 gfn, u64 rights);
+  virtual void set_leaf(PageIndex page, unsigned index, u64 gfn, u64 rights) = 0;
   // Makes the entries [first, first + 64) of a leaf table's mirror whose bit is in `which` show what the
-  // guest's entries allow now: only where the guest's A is set, writable only where D is and the frame is no
-  // table. Gives the number of entries that changed. `first` is a multiple of 64.
-  unsigned refresh(PageIndex page, unsigned first, u64 which);
-  // Makes one entry of a leaf table's mirror show what this guest entry allows, in the same way.
-  void show_leaf(PageIndex page, unsigned index, pt::Entry guest);
+  // guest's entries allow now: only where the guest's A is set, writable only where D is and the frame is not
+  // protected. Gives the number of entries that changed. `first` is a multiple of 64.
+  virtual unsigned refresh(PageIndex page, unsigned first, u64 which) = 0;
   // A level-2 entry that shows a whole span: by a 2 MiB mapping where possible, else by a split page.
   // Precondition: in the budget.
   void set_span(PageIndex page, unsigned index, u64 span, u64 rights);
-  // Empties an entry, present or not; gives the page that it linked, 0 when none.
-  PageIndex drop(PageIndex page, unsigned index);
-  // The same, and of a mirror that has no parent any more what Orphans::kZap says.
-  void drop_whole(PageIndex page, unsigned index);
-  [[nodiscard]] bool told() const { return told_; }
-  // Told: the roots' mirrors, chained by unsync_after.
-  [[nodiscard]] PageIndex first_root() const { return roots_.newest; }
+  // Empties an entry of a higher table, present or not. What becomes of a mirror that has no parent any more
+  // is the policy's.
+  void drop_whole(PageIndex page, unsigned index, Orphans orphans = Orphans::kZap);
+  // The same for the entries [first, end), at multiples of 64.
+  void drop_all(PageIndex page, Orphans orphans, unsigned first = 0, unsigned end = pt::kEntriesPerTable);
 
-  // --- guest frames that are guest tables ---
+  // No mapping of the frame may be writable.
   [[nodiscard]] bool is_protected(u64 gfn) const { return frames_[gfn].protected_frame(); }
-  // Leaf-table mirrors only. Unsynchronised: its frame may be written.
-  void mark_unsync(PageIndex page);
-  void mark_synced(PageIndex page);
-  [[nodiscard]] PageIndex first_unsync() const { return unsync_.newest; }
-  [[nodiscard]] PageIndex oldest_unsync() const { return unsync_.oldest; }
-  [[nodiscard]] u32 unsync_pages() const { return unsync_.pages; }
 
-  // At the end of each exit. Told: empties some of those that wait.
+  // At the end of each exit.
   void end_exit() {
-    if (told_) reap();
+    if (list(ShadowList::kOrphans).newest != 0) reap();
     noted_ = 0;
   }
   // What exits took away, since they were forgiven.
@@ -194,13 +169,6 @@ class ShadowTables {
   [[nodiscard]] ShadowCounters& counters() { return counters_; }
   [[nodiscard]] const ShadowCounters& counters() const { return counters_; }
 
-  // What a leaf entry for gfn with these rights looks like.
-  [[nodiscard]] pt::Entry leaf_entry(u64 gfn, u64 rights) const {
-    using pt::Entry;
-    if (is_protected(gfn)) rights &= ~Entry::kWritable;
-    return mapping(guest_.host_frame(gfn), rights);
-  }
-
   // Rights that the shadow gives for a guest leaf: no W before D.
   [[nodiscard]] static u64 allowed_rights(pt::Entry guest) {
     const u64 rights = guest.word() & kRights;
@@ -212,10 +180,32 @@ class ShadowTables {
   // Tests: checks every invariant; asserts.
   void check_invariants();
 
- private:
+ protected:
+  ShadowTables() = default;
+  ~ShadowTables() = default;
+
+  // --- the policy ---
+  // The mirror is known by its frame from now on.
+  virtual void mirror_added(PageIndex index) = 0;
+  // A mirror of the frame is known no more.
+  virtual void mirror_removed(u64 gfn) = 0;
+  // This mirror lost its last parent.
+  virtual void orphaned(PageIndex index, Orphans wanted) = 0;
+  // Empties the mirror of a leaf table that is linked no more. Losing the last link was the loss.
+  virtual void empty_leaves(PageIndex index) = 0;
+  // Writable 2 MiB mappings of the span.
+  virtual void large_added(u64 span, EntryRef at) = 0;
+  virtual void large_removed(u64 span, EntryRef at) = 0;
+  // Tests. Whether the policy's lists have what they are to have of a page, and of a writable mapping of the
+  // frame, in a mirror of a leaf table or 2 MiB large; whether the frame is to be protected.
+  [[nodiscard]] virtual bool has_its_place(PageIndex index) const = 0;
+  [[nodiscard]] virtual bool lists_writer(u64 gfn, EntryRef at) const = 0;
+  [[nodiscard]] virtual bool lists_large(u64 span, EntryRef at) const = 0;
+  [[nodiscard]] virtual bool must_protect(u64 gfn) const = 0;
+
   struct FrameState {
     static constexpr u32 kProtected = u32{1} << 31;
-    RefList writers;  // writable entries of leaf-table mirrors
+    RefList writers;  // writable entries of leaf-table mirrors, where they are listed
     u32 state = 0;    // first mirror, kProtected
 
     [[nodiscard]] PageIndex mirrors() const { return state & ~kProtected; }
@@ -223,12 +213,16 @@ class ShadowTables {
   };
   struct SpanState {
     PageIndex split = 0;
-    RefList large;             // writable 2 MiB mappings
+    RefList large;             // writable 2 MiB mappings, where they are listed
     u32 protected_frames = 0;  // inside
   };
-
-  static constexpr u64 kFramesPerSpan = pt::kEntriesPerTable;
-  static constexpr u64 kSpansPerGiant = pt::kEntriesPerTable;
+  // Chained by before and after.
+  struct PageList {
+    PageIndex newest = 0, oldest = 0;
+    u32 pages = 0;
+  };
+  // What a page is taken from: the operation's budget, or what is free beside it.
+  enum class From : u8 { kBudget, kSpare };
 
   // More rights, or the same for the same page, need no flush. Precondition: `old` is present.
   [[nodiscard]] static bool takes_away(pt::Entry old, pt::Entry value) {
@@ -243,73 +237,80 @@ class ShadowTables {
   }
   [[nodiscard]] u8* table(PageIndex page) const { return pool_.window + pages_to_bytes(page - 1); }
   [[nodiscard]] static u64 span_of(u64 gfn) { return gfn >> pt::kIndexBits; }
-  [[nodiscard]] bool whole_span(u64 span) const { return (span + 1) << pt::kIndexBits <= guest_.frames; }
 
-  [[nodiscard]] pt::Entry allowed(pt::Entry guest) const;
-  unsigned refresh_told(PageIndex page, const u8* guest_table, u8* own_table, unsigned first, u64 which);
-  bool update_leaf(PageIndex page, unsigned index, pt::Entry old, pt::Entry value, u64 gfn);
-  bool replace(PageIndex page, unsigned index, pt::Entry old, pt::Entry value);
-  void put(PageIndex page, unsigned index, pt::Entry old, pt::Entry value);
-  void forget(PageIndex page, unsigned index, pt::Entry old);
-  void link_added() { links_added_ += links_added_ == ~u32{0} ? 2 : 1; }
+  // The store into a shadow table. Bookkeeping of `old` is done already. Whether it takes something away.
+  bool replace(PageIndex index, unsigned slot, pt::Entry old, pt::Entry value) {
+    ++counters_.entries_written;
+    ShadowPage& page = pages_[index];
+    const u64 bit = u64{1} << (slot % 64);
+    if (old.present()) {
+      pt::exchange_entry(table(index), slot, old, value);
+      if (!value.present()) {
+        page.installed[slot / 64] &= ~bit;
+        --page.live;
+      }
+      return takes_away(old, value);
+    }
+    pt::store_entry(table(index), slot, value);
+    page.installed[slot / 64] |= bit;
+    ++page.live;
+    return false;
+  }
+  void put(PageIndex page, unsigned index, pt::Entry old, pt::Entry value) {
+    if (replace(page, index, old, value)) lost(page, index);
+  }
   void lost(PageIndex page, unsigned index) {
     if (page != noted_) note_loss(page, index);
   }
-  [[gnu::noinline, gnu::cold]] void note_loss(PageIndex page, unsigned index);
-  [[gnu::noinline, gnu::cold]] void find_losers(PageIndex page, unsigned index);
   // The entries first + n of a leaf table, for each bit n.
   void note_losses(PageIndex page, unsigned first, u64 which);
-  void lose_write(EntryRef ref);
-  void drop_for(PageIndex page, unsigned index);
-  void empty_leaves(PageIndex page);
-  void empty_mirror(PageIndex page);
-  void add_parent(PageIndex child, u32 ref);
-  void add_writer(RefList& list, u32 ref);
-  void remove_mirror(PageIndex index);
-  [[nodiscard]] bool needs_protection(u64 gfn) const;
-  void protect(u64 gfn);
-  void unprotect(u64 gfn);
-  void split_linear_mappings(u64 span);
-  // What a page is taken from: the operation's budget, or what is free beside it.
-  enum class From : u8 { kBudget, kSpare };
+  // The mirror is no longer known by frame. On this list it waits for what its owner has in mind.
+  void detach(PageIndex index, ShadowList to);
   // The page for the inside of a span of 2 MiB, filled; 0 when there is none to spare.
   PageIndex split_of_span(u64 span, From from);
+  [[nodiscard]] const PageList& list(ShadowList which) const { return lists_[static_cast<unsigned>(which)]; }
+  void list_add(ShadowList which, PageIndex index);
+  void list_remove(PageIndex index);
+
+  GuestMemory guest_;
+  FrameState* frames_ = nullptr;
+  SpanState* spans_ = nullptr;
+  ShadowPage* pages_ = nullptr;  // pages_[0] is unused
+  RefPool refs_;
+  u32 zaps_left_ = 0;  // of orphans, in this operation
+  ShadowCounters counters_;
+
+ private:
+  static constexpr u64 kFramesPerSpan = pt::kEntriesPerTable;
+  static constexpr u64 kSpansPerGiant = pt::kEntriesPerTable;
+
+  [[nodiscard]] bool whole_span(u64 span) const { return (span + 1) << pt::kIndexBits <= guest_.frames; }
+  void link_added() { links_added_ += links_added_ == ~u32{0} ? 2 : 1; }
+  [[gnu::noinline, gnu::cold]] void note_loss(PageIndex page, unsigned index);
+  [[gnu::noinline, gnu::cold]] void find_losers(PageIndex page, unsigned index);
+  inline void drop(PageIndex page, unsigned index, Orphans orphans);
+  void add_parent(PageIndex child, u32 ref);
+  inline void remove_mirror(PageIndex index);
   // Precondition: one is free.
   PageIndex take_page(ShadowKind kind, u64 gfn, unsigned level);
   void make_room(PageIndex pinned);
   void age_append(PageIndex index);
-  void age_remove(PageIndex index);
-  // Chained by unsync_before and unsync_after.
-  struct PageList {
-    PageIndex newest = 0, oldest = 0;
-    u32 pages = 0;
-  };
-  void list_add(PageList& list, PageIndex index);
-  void list_remove(PageList& list, PageIndex index);
+  inline void age_remove(PageIndex index);
   void recycle_one(PageIndex pinned);
+  void check_entry(const ShadowPage& page, EntryRef at, pt::Entry entry);
 
-  GuestMemory guest_;
   ShadowPool pool_;
-  FrameState* frames_ = nullptr;
-  SpanState* spans_ = nullptr;
   PageIndex* giants_ = nullptr;
-  ShadowPage* pages_ = nullptr;  // pages_[0] is unused
-  RefPool refs_;
   PageIndex free_page_ = 0;   // given back, chained by newer
   PageIndex fresh_page_ = 1;  // pages from here on were never used
   u32 free_tables_ = 0;
   OperationBudget budget_;
   PageIndex oldest_ = 0, newest_ = 0;
-  PageList unsync_;
-  PageList detached_;
-  PageList roots_;     // told only
-  u32 zaps_left_ = 0;  // of orphans, in this operation; trapped
+  PageList lists_[kShadowLists];
   ShadowLosses losses_;
   PageIndex running_ = 0;
   PageIndex noted_ = 0;  // more losses there say nothing new in this exit
   u32 links_added_ = 1;  // how often; never 0, which no page's is
-  bool told_ = false;    // no frame is ever protected, and writers are not listed
-  ShadowCounters counters_;
 };
 
 }  // namespace nopte::hv

@@ -5,14 +5,14 @@
 #pragma once
 
 #include "hv-mm/mode_handler.h"
-#include "hv-mm/shadow/shadow_mmu.h"
+#include "hv-mm/shadow/told/told_mmu.h"
 #include "pvops/interfaces/kvm_pv.h"
 
 namespace nopte::hv {
 
 class KvmPvCalls {
  public:
-  explicit KvmPvCalls(ShadowMmu& mmu) : mmu_(mmu) {}
+  explicit KvmPvCalls(ToldMmu& mmu) : mmu_(mmu) {}
 
   // A write to kBufferMsr. Errors: kInvalid (reserved bits, not in guest memory): as before.
   Result<void> set_buffer(u64 value);
@@ -35,7 +35,7 @@ class KvmPvCalls {
     return {status, error};
   }
 
-  ShadowMmu& mmu_;
+  ToldMmu& mmu_;
   const u8* buffer_ = nullptr;
   Counters counters_;
 };

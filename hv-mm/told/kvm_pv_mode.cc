@@ -1,14 +1,17 @@
 // Mode kvmpv: the guest has page tables of its own and reports what it does to them by KVM's paravirtual MMU.
-#include "hv-mm/shadow/shadow_mode.h"
 #include "hv-mm/told/kvm_pv_calls.h"
+#include "hv-mm/told/told_mode.h"
 
 namespace nopte::hv {
 namespace {
 
-class KvmPvMode final : public ShadowMode {
+class KvmPvMode final : public ToldMode {
  public:
-  [[nodiscard]] const char* name() const override { return "kvmpv"; }
-  [[nodiscard]] u64 features() const override { return abi::kFeatureKvmPv; }
+  static constexpr const char* kName = "kvmpv";
+  static constexpr u64 kFeature = abi::kFeatureKvmPv;
+
+  [[nodiscard]] const char* name() const override { return kName; }
+  [[nodiscard]] u64 features() const override { return kFeature; }
 
   Result<void> write_msr(u32 msr, u64 value) override {
     return msr == abi::kvmpv::kBufferMsr ? calls_.set_buffer(value) : Fail(Status::kPermission);
@@ -34,10 +37,6 @@ class KvmPvMode final : public ShadowMode {
 
 }  // namespace
 
-StartResult start_kvmpv(const Launch& launch) {
-  const auto mode = launch.own->make<KvmPvMode>();
-  if (!mode) return std::unexpected("too little memory for shadow tables");
-  return start_shadowed(launch, **mode, Tracking::kTold);
-}
+StartResult start_kvmpv(const Launch& launch) { return start_told<KvmPvMode>(launch); }
 
 }  // namespace nopte::hv

@@ -88,7 +88,7 @@ CallResult LguestCalls::new_pgtable(u64 root) {
 CallResult LguestCalls::change(u64 number, u64 a0, u64 a1, u64 a2) {
   switch (number) {
     case kFlushTlb:
-      mmu_.forget(a0 != 0 ? ShadowMmu::Forget::kEverything : ShadowMmu::Forget::kUser);
+      mmu_.forget(a0 != 0 ? ToldMmu::Forget::kEverything : ToldMmu::Forget::kUser);
       return {};
     case kSetPte:
     case kSetPmd:

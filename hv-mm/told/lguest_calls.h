@@ -7,14 +7,14 @@
 #pragma once
 
 #include "hv-mm/mode_handler.h"
-#include "hv-mm/shadow/shadow_mmu.h"
+#include "hv-mm/shadow/told/told_mmu.h"
 #include "pvops/interfaces/lguest.h"
 
 namespace nopte::hv {
 
 class LguestCalls {
  public:
-  explicit LguestCalls(ShadowMmu& mmu) : mmu_(mmu) {}
+  explicit LguestCalls(ToldMmu& mmu) : mmu_(mmu) {}
 
   // The call of this number (without the tag). The ring comes first.
   CallResult call(u64 number, const abi::Registers& arguments);
@@ -40,7 +40,7 @@ class LguestCalls {
   CallResult set_pmd(u64 root, u64 place);
   CallResult set_pgd(u64 root, u64 index);
 
-  ShadowMmu& mmu_;
+  ToldMmu& mmu_;
   u8* ring_ = nullptr;
   u64 next_ = 0;  // slot
   const char* ends_guest_ = nullptr;

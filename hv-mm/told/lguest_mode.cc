@@ -8,8 +8,11 @@ namespace {
 
 class LguestMode final : public QueueMode<LguestCalls, abi::Interface::kLguest> {
  public:
-  [[nodiscard]] const char* name() const override { return "lguest"; }
-  [[nodiscard]] u64 features() const override { return abi::kFeatureLguest; }
+  static constexpr const char* kName = "lguest";
+  static constexpr u64 kFeature = abi::kFeatureLguest;
+
+  [[nodiscard]] const char* name() const override { return kName; }
+  [[nodiscard]] u64 features() const override { return kFeature; }
   void write_counters(JsonWriter& json) const override {
     ShadowMode::write_counters(json);
     const LguestCalls::Counters& c = calls().counters();
@@ -22,10 +25,6 @@ class LguestMode final : public QueueMode<LguestCalls, abi::Interface::kLguest> 
 
 }  // namespace
 
-StartResult start_lguest(const Launch& launch) {
-  const auto mode = launch.own->make<LguestMode>();
-  if (!mode) return std::unexpected("too little memory for shadow tables");
-  return start_shadowed(launch, **mode, Tracking::kTold);
-}
+StartResult start_lguest(const Launch& launch) { return start_told<LguestMode>(launch); }
 
 }  // namespace nopte::hv

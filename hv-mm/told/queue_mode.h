@@ -2,15 +2,15 @@
 // call. What is queued comes before whatever looks at the guest's tables.
 #pragma once
 
-#include "hv-mm/shadow/shadow_mode.h"
+#include "hv-mm/told/told_mode.h"
 #include "pvops/interfaces/tag.h"
 
 namespace nopte::hv {
 
-// `Calls`, made over a ShadowMmu: call(number, arguments) and drain(). It may have ends_guest(): why the
+// `Calls`, made over a ToldMmu: call(number, arguments) and drain(). It may have ends_guest(): why the
 // guest must not go on, null while it may.
 template <class Calls, abi::Interface interface>
-class QueueMode : public ShadowMode {
+class QueueMode : public ToldMode {
  public:
   CallResult on_memory_call(Vcpu& vcpu, u64 number, const abi::Registers& arguments) final {
     if (!abi::is_of(number, interface)) return {Status::kUnsupported, 0};
@@ -54,7 +54,7 @@ class QueueMode : public ShadowMode {
     return true;
   }
 
-  Calls calls_{mmu()};
+  Calls calls_{this->mmu()};
 };
 
 }  // namespace nopte::hv

@@ -9,14 +9,14 @@
 #include <optional>
 
 #include "hv-mm/mode_handler.h"
-#include "hv-mm/shadow/shadow_mmu.h"
+#include "hv-mm/shadow/told/told_mmu.h"
 #include "pvops/interfaces/vmi.h"
 
 namespace nopte::hv {
 
 class VmiCalls {
  public:
-  explicit VmiCalls(ShadowMmu& mmu) : mmu_(mmu) {}
+  explicit VmiCalls(ToldMmu& mmu) : mmu_(mmu) {}
 
   // The call of this number (without the tag). The processor runs on mmu.host_root() afterwards.
   CallResult call(u64 number, const abi::Registers& arguments);
@@ -81,7 +81,7 @@ class VmiCalls {
   CallResult set_queue(u64 address);
   CallResult refuse(u64 error);
 
-  ShadowMmu& mmu_;
+  ToldMmu& mmu_;
   u8* queue_ = nullptr;
   std::array<LinearMapping, abi::vmi::kLinearSlots> linear_{};
   Counters counters_;

@@ -8,8 +8,11 @@ namespace {
 
 class VmiMode final : public QueueMode<VmiCalls, abi::Interface::kVmi> {
  public:
-  [[nodiscard]] const char* name() const override { return "vmi"; }
-  [[nodiscard]] u64 features() const override { return abi::kFeatureVmi; }
+  static constexpr const char* kName = "vmi";
+  static constexpr u64 kFeature = abi::kFeatureVmi;
+
+  [[nodiscard]] const char* name() const override { return kName; }
+  [[nodiscard]] u64 features() const override { return kFeature; }
   void write_counters(JsonWriter& json) const override {
     ShadowMode::write_counters(json);
     const VmiCalls::Counters& c = calls().counters();
@@ -29,10 +32,6 @@ class VmiMode final : public QueueMode<VmiCalls, abi::Interface::kVmi> {
 
 }  // namespace
 
-StartResult start_vmi(const Launch& launch) {
-  const auto mode = launch.own->make<VmiMode>();
-  if (!mode) return std::unexpected("too little memory for shadow tables");
-  return start_shadowed(launch, **mode, Tracking::kTold);
-}
+StartResult start_vmi(const Launch& launch) { return start_told<VmiMode>(launch); }
 
 }  // namespace nopte::hv

@@ -31,6 +31,9 @@ class RegionNodeSlab final : public RegionNodeSource {
     return lent_ && held_ != 0 ? reserve_[--held_] : nullptr;
   }
   void release(void* memory) override { slab_.release(memory); }
+  // Of the reserve, and what is paid, nothing.
+  [[nodiscard]] BlockChain take(u64 most) override { return slab_.take(most); }
+  void give(BlockChain memory) override { slab_.give(memory); }
 
   // False: no memory; the reserve is less than full.
   [[nodiscard]] bool refill() {

@@ -9,6 +9,7 @@
 #include <new>
 
 #include "native-fallback/frames/frame_table.h"
+#include "pvops/base/block_chain.h"
 
 namespace nopte::hv {
 
@@ -29,14 +30,47 @@ class FrameSlab {
     return block;
   }
 
-  // Precondition: from allocate(), and the T in it is destroyed.
+  // The same for many: up to `most`, or fewer when there is no more memory.
+  [[nodiscard]] BlockChain take(u64 most) {
+    BlockChain taken;
+    while (taken.count() != most) {
+      if (free_ == nullptr && most - taken.count() >= kBlocks) {
+        const Result<pt::Frame> frame = frames_.alloc(pt::FrameKind::kMeta);
+        if (!frame) break;
+        frames_.meta(*frame).live = kBlocks;
+        for (u64 i = kBlocks; i-- > 0;) taken.push(block_at(*frame, i));
+      } else {
+        void* const memory = allocate();
+        if (memory == nullptr) break;
+        taken.push(memory);
+      }
+    }
+    return taken;
+  }
+  // Back, whole frames at once where neighbours in the chain are one.
+  void give(BlockChain memory) {
+    while (memory.count() >= kBlocks) {
+      const pt::Frame frame = frames_.frame_of(memory.front());
+      BlockChain together;
+      do {
+        together.push(memory.pop());
+      } while (!memory.empty() && frames_.frame_of(memory.front()) == frame);
+      if (together.count() == kBlocks) {
+        free(frame);
+      } else {
+        while (!together.empty()) release(together.pop());
+      }
+    }
+    while (!memory.empty()) release(memory.pop());
+  }
+
+  // Precondition: from allocate() or take(), and the T in it is destroyed.
   void release(void* memory) {
     push(new (memory) Block{});
     const pt::Frame frame = frames_.frame_of(memory);
     if (--frames_.meta(frame).live != 0) return;
     for (u64 i = 0; i < kBlocks; ++i) remove(block_at(frame, i));
-    frames_.meta(frame).refs = 0;
-    frames_.free(frame);
+    free(frame);
   }
 
  private:
@@ -60,6 +94,10 @@ class FrameSlab {
   void remove(Block* block) {
     if (block->next != nullptr) block->next->previous = block->previous;
     (block->previous != nullptr ? block->previous->next : free_) = block->next;
+  }
+  void free(pt::Frame frame) {
+    frames_.meta(frame).refs = 0;
+    frames_.free(frame);
   }
   bool refill() {
     const Result<pt::Frame> frame = frames_.alloc(pt::FrameKind::kMeta);

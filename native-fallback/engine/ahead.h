@@ -25,6 +25,7 @@
 #include <array>
 #include <utility>
 
+#include "native-fallback/frames/frame_table.h"
 #include "pvops/base/addr.h"
 
 namespace nopte::pt {
@@ -108,15 +109,61 @@ class AheadAccount {
   u8 at_edges_ = 0;  // of the open ones
 };
 
+// Pages of memory that is shared are copied for one who writes to them, and around such a page those that are
+// likely to be next.
+//
+// A space that was cloned and goes on (a shell) mostly writes again what it wrote after its last clone: D
+// says what that was. A page that is copied ahead loses its D; when it is without it at the next clone, it
+// was for nothing, and is not copied again. This account keeps a program that does not write the same again
+// from copying all that it has: what was used pays for itself and one more.
+class CopyAccount {
+ public:
+  static constexpr unsigned kLeast = 4;  // after each clone
+  static constexpr unsigned kMost = 128;
+
+  [[nodiscard]] unsigned pages() const { return left_; }
+  // The space was cloned since it was made.
+  [[nodiscard]] bool open() const { return open_; }
+  void cloned() {
+    open_ = true;
+    left_ = std::max<u16>(left_, kLeast);
+  }
+  // Precondition: pages() != 0.
+  void pay() { --left_; }
+  // A page that was copied ahead before the last clone was written then.
+  void was_used() { left_ = static_cast<u16>(std::min<unsigned>(left_ + 2u, kMost)); }
+
+ private:
+  u16 left_ = 0;
+  bool open_ = false;
+};
+
+// What is known of a page that a clone has from its original, or a mapping from an object: others like it
+// came and wrote to it before. Nobody asks what becomes of a copy there, as it goes with who made it; so
+// after two copies ahead the next is made by a fault again.
+class CopyHistory {
+ public:
+  explicit CopyHistory(FrameMeta& of) : counter_(of.live) {}
+  [[nodiscard]] bool likely() const { return counter_ >= kLikely; }
+  void copied() { counter_ = std::min<u16>(counter_ + kFault, kMost); }
+  void copied_ahead() { --counter_; }
+
+ private:
+  static constexpr u16 kFault = 2, kLikely = 4, kMost = 7;
+  u16& counter_;
+};
+
 struct AheadPolicy {
   // Pages of one step, the one that was asked for included.
   static constexpr unsigned kMost = 64;
   // Private mappings of objects are mostly a program's segments, which it goes through in no order: so many
   // pages, aligned, come together with one of them that is read, as far as the object has them: an entry
-  // each, and no memory. As many as Linux's fault_around_bytes is (64 KiB). Not where nobody knows what was
-  // touched: each clone would be given them all. There a run must be so many times as long as elsewhere.
-  static constexpr unsigned kAround = 16;
+  // each, and no memory. Not where nobody knows what was touched: each clone would be given them all. There a
+  // run must be so many times as long as elsewhere.
+  static constexpr unsigned kAround = 64;
   static constexpr unsigned kPrivateRuns = 4;
+  // Pages, aligned, that a write to a shared page may bring.
+  static constexpr unsigned kWriteAround = 16;
   // Of the memory that is free, a step takes at most one part in so many.
   static constexpr unsigned kFreeParts = 64;
 

@@ -218,7 +218,9 @@ class Engine final : public EngineCore {
   unsigned fill_run(const LeafTable& table, unsigned first, unsigned pages, Entry model,
                     const SlotOf& slot_of);
   template <class Way>
-  void write_ahead(Cursor<Way>& cursor, const RegionSpec& region);
+  bool write_ahead(Cursor<Way>& cursor, const Promise& promise);
+  template <class Way>
+  void write_around(Cursor<Way>& cursor, Space& space, const Promise& promise);
   // The object's frame for a page inside it, made (zero) when absent. Errors: kNoMemory.
   Result<Frame> object_frame(MemoryObject& object, ObjectId id, u64 page);
   Result<Frame> zeroed_frame(FrameKind kind);

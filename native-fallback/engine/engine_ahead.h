@@ -148,13 +148,18 @@ template <Engine<Sink>::Holes kHoles, class Way, Engine<Sink>::Taken kTaken, cla
   return made;
 }
 
-// Rights to write come back behind the cursor's page, as to it: for pages that nobody else has any more.
+// Rights to write come back behind the cursor's page, as to it, where a run leads there: for pages that
+// nobody else has any more. False: none does.
 template <PageTableSink Sink>
 template <class Way>
-[[gnu::noinline]] void Engine<Sink>::write_ahead(Cursor<Way>& cursor, const RegionSpec& region) {
-  const unsigned step = step_ahead<Way>(cursor.leaf(), cursor.va(), region,
-                                        [](Entry entry) { return entry.touched() && entry.writable(); });
-  if (step == 1) return;
+[[gnu::noinline]] bool Engine<Sink>::write_ahead(Cursor<Way>& cursor, const Promise& promise) {
+  const RegionSpec& region = promise.region;
+  unsigned step = 1;
+  if (follows_touched(cursor) || promise.pattern == AccessPattern::kSequential) {
+    step = step_ahead<Way>(cursor.leaf(), cursor.va(), region,
+                           [](Entry entry) { return entry.touched() && entry.writable(); });
+  }
+  if (step == 1) return false;
   const unsigned index = Format::table_index(cursor.va(), 1);
   const LazyUpdates lazy(way<Way>());
   const FrameTable::Metas metas = frames_.metas();
@@ -174,6 +179,72 @@ template <class Way>
                    ++written;
                    return true;
                  });
+  counters_.entries_written += written;
+  return true;
+}
+
+// Around the cursor's page, which can be written now or is shared, aligned: rights to write come back for
+// pages that nobody else has any more and that were written before; and pages that others have too are copied
+// where they are likely to be written (ahead.h). Not where nobody knows what was written.
+template <PageTableSink Sink>
+template <class Way>
+[[gnu::noinline]] void Engine<Sink>::write_around(Cursor<Way>& cursor, Space& space, const Promise& promise) {
+  if (!way<Way>().processor_marks()) return;
+  constexpr unsigned kPages = AheadPolicy::kWriteAround;
+  const RegionSpec& region = promise.region;
+  const bool again = space.copies.open();
+  const auto candidate = again ? Entry::Marks::read_only_dirty() : Entry::Marks::read_only();
+  const Gva begin(cursor.va().value() & ~(pages_to_bytes(kPages) - 1));
+  const VaRange around = VaRange{begin, begin + pages_to_bytes(kPages)}.intersect(region.range);
+  unsigned first = Format::table_index(around.begin, 1);
+  const unsigned last = first + static_cast<unsigned>(around.pages()) - 1;
+  while (!candidate.of(way<Way>().read(cursor.leaf_slot(first)))) {
+    if (first++ == last) return;
+  }
+  const LazyUpdates lazy(way<Way>());
+  const FrameTable::Metas metas = frames_.metas();
+  Batch batch(sink_, frames_, counters_, space.root, FlushScope::kSpace);
+  typename Cursor<Way>::template Edits<Way> edits(cursor);
+  const bool copies =
+      region.sharing == Sharing::kPrivate && frames_.free_frames() >= u64{kPages} * AheadPolicy::kFreeParts;
+  u64 written = 0;
+  for_each_entry(way<Way>(), cursor.leaf_meta(), cursor.leaf_table(), first, last,
+                 [&](unsigned at, Entry entry) __attribute__((always_inline)) {
+                   work::did(work::Unit::kPage);
+                   if (!candidate.of(entry)) return true;
+                   FrameMeta& meta = metas(entry.frame());
+                   if (meta.kind != FrameKind::kAnon) return true;
+                   const bool sole = meta.refs == 1;
+                   if (sole      ? !entry.dirty()
+                       : !copies ? true
+                       : again   ? space.copies.pages() == 0
+                                 : !CopyHistory(meta).likely()) {
+                     return true;
+                   }
+                   const Entry desired = entry.with_perm(region.perm).without(Entry::kCopiedAhead);
+                   if (sole) {
+                     edits.replace(at, entry, desired);
+                   } else {
+                     const auto copy = copied_frame(entry.frame());
+                     if (!copy) return false;
+                     ++counters_.pages_ahead;
+                     if (again) {
+                       space.copies.pay();
+                       metas(*copy).live = meta.live;
+                     } else {
+                       CopyHistory(meta).copied_ahead();
+                     }
+                     --meta.refs;
+                     batch.page(cursor.leaf_va(at));
+                     cursor.replace_here(
+                         at, entry,
+                         desired.with_frame(*copy).without(Entry::kDirty).with(Entry::kCopiedAhead));
+                   }
+                   if (entry.dirty() && entry.copied_ahead()) space.copies.was_used();
+                   ++written;
+                   return true;
+                 });
+  batch.flush();
   counters_.entries_written += written;
 }
 

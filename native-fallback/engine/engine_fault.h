@@ -163,12 +163,23 @@ template <class Way>
                                                                       Entry entry, Access access) {
   const RegionSpec& region = promise.region;
   const Frame held = entry.frame();
-  const FrameMeta& meta = frames_.meta(held);
+  FrameMeta& meta = frames_.meta(held);
   const bool ours = meta.kind == FrameKind::kAnon ? meta.refs == 1 : region.sharing == Sharing::kShared;
 
   if (access == Access::kWrite && !ours) {
     const auto copy = copied_frame(held);
     if (!copy) return Fail(copy.error());
+    bool expected = false;
+    if (meta.kind != FrameKind::kAnon) {
+      // An object's page shows what the object has until this side writes to it: it is never copied sooner.
+    } else if (space.copies.open()) {
+      expected = entry.dirty() && space.copies.pages() != 0;
+      frames_.meta(*copy).live = meta.live;
+    } else {
+      CopyHistory history(meta);
+      expected = history.likely();
+      history.copied();
+    }
     Batch batch(sink_, frames_, counters_, space.root, scope_of(id));
     cursor.replace(Format::table_index(cursor.va(), 1), entry,
                    Entry::leaf(*copy, region.perm, privilege_of(id), access));
@@ -176,19 +187,23 @@ template <class Way>
     if (entry.present()) batch.page(cursor.va());
     drop_reference(held, frames_.metas(), batch);
     batch.template flush_here<Way>();
+    if (expected && promise.pattern != AccessPattern::kRandom) {
+      write_around(cursor, space, promise);
+    }
     return {};
   }
   // Rights are only added here: what was taken away was taken by region_protected.
   const Entry desired =
       entry.with_perm(ours ? region.perm : without_write(region.perm))
+          .without(Entry::kCopiedAhead)
           .with(access == Access::kWrite ? Entry::kAccessed | Entry::kDirty : Entry::kAccessed);
   if (desired != entry) {
-    if (access == Access::kWrite && !entry.writable() && promise.pattern != AccessPattern::kRandom &&
-        (follows_touched(cursor) || promise.pattern == AccessPattern::kSequential)) {
-      write_ahead(cursor, promise.region);
-    }
+    const bool regains =
+        access == Access::kWrite && !entry.writable() && promise.pattern != AccessPattern::kRandom;
+    const bool around = regains && !write_ahead(cursor, promise);
     cursor.replace(Format::table_index(cursor.va(), 1), entry, desired);
     ++counters_.entries_written;
+    if (around) write_around(cursor, space, promise);
   }
   return {};
 }

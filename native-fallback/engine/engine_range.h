@@ -141,7 +141,7 @@ Result<void> Engine<Sink>::for_each_leaf_table(SpaceId id, Space& space, VaRange
 template <PageTableSink Sink>
 [[gnu::noinline, gnu::cold]] unsigned Engine<Sink>::note_unused(Entry entry) {
   if (entry.accessed()) {
-    if (entry.dirty()) return 0;
+    if (entry.dirty() || frames_.meta(entry.frame()).refs != 1) return 0;  // or another may use it yet
     ++counters_.ahead_unused;
     ++counters_.ahead_wasted;
     return 0;

@@ -7,6 +7,7 @@ template <PageTableSink Sink>
 Result<void> Engine<Sink>::clone_tables(Space& parent, Space& child) {
   if (sink_.can_share_tables()) parent.shares = child.shares = true;
   child.ahead = parent.ahead.inherited();
+  parent.copies.cloned();
   Batch batch(sink_, frames_, counters_, parent.root, FlushScope::kSpace);
   Copies left{.tables = sink_.can_share_tables() ? kCopiedTables : ~u64{0}, .pages = kCopiedPages};
   Cursor<Sink> from(tables_, parent.root);
@@ -125,14 +126,23 @@ template <PageTableSink Sink>
 template <class Way>
 [[gnu::noinline]] void Engine<Sink>::free_leaves(FrameMeta& meta, Frame table, Batch& batch) {
   const FrameTable::Metas metas = frames_.metas();
+  u64 unused = 0;  // of objects' pages
   for_each_entry(way<Way>(), meta, table, 0, Format::kEntriesPerTable - 1,
                  [&](unsigned, Entry entry) __attribute__((always_inline)) {
                    work::did(work::Unit::kPage);
-                   if (!entry.asked_for()) [[unlikely]]
-                     note_unused(entry);
-                   drop_reference(entry.frame(), metas, batch);
+                   const Frame frame = entry.frame();
+                   FrameMeta& page = metas(frame);
+                   if (!entry.asked_for()) {
+                     if (page.kind != FrameKind::kAnon) {
+                       ++unused;
+                     } else {
+                       note_unused(entry);
+                     }
+                   }
+                   if (--page.refs == 0) batch.frame(frame, page);
                    return true;
                  });
+  counters_.ahead_unused += unused;
 }
 
 // Frees what the user entries of a table of a retired root lead to. False: stopped at the checkpoint, with

@@ -11,6 +11,7 @@ struct Space {
   Frame root;
   const RegionSource* regions = nullptr;
   AheadAccount ahead{};
+  CopyAccount copies{};
   bool retired = false;  // being destroyed: the sink has retired the root
   // Was cloned, or is a clone: its tables may have other parents (unshare.h); or has had large pages. Then
   // an end of a range may lie amidst what must come apart first.

@@ -61,6 +61,19 @@ class X86Entry {
   constexpr X86Entry() = default;
   constexpr explicit X86Entry(Word word) : word_(word) {}
 
+  // What is asked of many entries, in two instructions for each.
+  class Marks {
+   public:
+    // Present, cannot be written; and was written.
+    static constexpr Marks read_only() { return {kPresent | kWritable, kPresent}; }
+    static constexpr Marks read_only_dirty() { return {kPresent | kWritable | kDirty, kPresent | kDirty}; }
+    [[nodiscard]] constexpr bool of(X86Entry entry) const { return (entry.word_ & asked_) == answer_; }
+
+   private:
+    constexpr Marks(Word asked, Word answer) : asked_(asked), answer_(answer) {}
+    Word asked_, answer_;
+  };
+
   // --- making ---
   // Refers to a lower table; rights are left to the leaf. A is preset, as hardware would set it at once.
   static constexpr X86Entry table(Frame table, Privilege privilege) {
@@ -105,6 +118,7 @@ class X86Entry {
   }
   // Was not installed ahead, or it is not known; of an entry that holds a frame.
   [[nodiscard]] constexpr bool asked_for() const { return (word_ & (kAccessed | kCopiedAhead)) == kAccessed; }
+  [[nodiscard]] constexpr bool copied_ahead() const { return word_ & kCopiedAhead; }
   [[nodiscard]] constexpr bool dirty() const { return word_ & kDirty; }
   // The kind of an entry that is neither present nor empty.
   [[nodiscard]] constexpr Software software() const {

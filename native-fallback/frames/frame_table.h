@@ -43,7 +43,7 @@ inline constexpr u64 kBlockFrames = 512;
 struct FrameMeta {
   FrameKind kind;
   u8 level;   // kTable: 1 (leaf) to 4 (root)
-  u16 live;   // kTable: entries that are not empty; kMeta: the user's count
+  u16 live;   // kTable: entries that are not empty; kMeta: the user's count; kAnon: CopyHistory
   u32 refs;   // data: references (leaf entries in distinct tables + object index); kTable: parents
   u64 back;   // kTable: bit g says that entries [8g, 8g+8) may be in use; kObject: ObjectId; free: next
   u64 index;  // kObject: page of the object; kTable: the sink's

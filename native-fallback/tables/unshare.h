@@ -181,7 +181,7 @@ void Cursor<Sink>::copy_pages_as(Frame table, Frame copy, Entry above, WhichPage
                          edits.replace(index, entry, entry.without(Entry::kWritable));
                        }
                      }
-                     same = same.without(Entry::kWritable | Entry::kCopiedAhead);
+                     same = same.without(Entry::kWritable);
                    } else if (which == WhichPages::kAnonymous) {
                      return true;
                    }

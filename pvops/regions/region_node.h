@@ -5,6 +5,7 @@
 #include <boost/intrusive/list_hook.hpp>
 #include <boost/intrusive/set_hook.hpp>
 
+#include "pvops/base/block_chain.h"
 #include "pvops/region_spec.h"
 
 namespace nopte {
@@ -42,8 +43,21 @@ class RegionNodeSource {
  public:
   // Memory for one node, or null when there is none.
   [[nodiscard]] virtual void* allocate() = 0;
-  // Precondition: from allocate(), and no node is in it any more.
+  // Precondition: from allocate() or take(), and no node is in it any more.
   virtual void release(void* memory) = 0;
+  // The same for many: up to `most`, or fewer when there is no more.
+  [[nodiscard]] virtual BlockChain take(u64 most) {
+    BlockChain taken;
+    while (taken.count() != most) {
+      void* const memory = allocate();
+      if (memory == nullptr) break;
+      taken.push(memory);
+    }
+    return taken;
+  }
+  virtual void give(BlockChain memory) {
+    while (!memory.empty()) release(memory.pop());
+  }
 
  protected:
   ~RegionNodeSource() = default;

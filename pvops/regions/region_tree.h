@@ -184,7 +184,7 @@ class RegionTree : public RegionSource {
   void change_range(RegionPlan& plan, Changes changes, Change change);
   void move_range(RegionPlan& plan);
   void doom();
-  void free_doomed();
+  void free_doomed(BlockChain& to);
   void bury(RegionNode& node);
   void bury_merged(RegionNode& node);
   void let_go(RegionNode& node);

@@ -12,22 +12,20 @@ Result<void> RegionTree::copy_from(RegionTree& other) {
   NOPTE_ASSERT(first_ == nullptr && bounds_ == other.bounds_ &&
                (gaps_ == nullptr) == (other.gaps_ == nullptr));
   ++version_;
+  BlockChain memory = nodes_->take(other.regions_);
+  if (memory.count() != other.regions_) {
+    nodes_->give(memory);
+    return Fail(Status::kNoMemory);
+  }
   RegionNode* below = nullptr;
   for (RegionNode* original = other.first_; original != nullptr; original = original->above) {
     work::did(work::Unit::kRegion);
-    void* const memory = nodes_->allocate();
-    if (memory == nullptr) {
-      doomed_ = first_;
-      first_ = nullptr;
-      while (doomed_ != nullptr) free_doomed();
-      return Fail(Status::kNoMemory);
-    }
-    RegionNode& node = *new (memory) RegionNode{.spec = original->spec,
-                                                .tag = original->tag,
-                                                .gap_class = original->gap_class,
-                                                .object_list = original->object_list,
-                                                .tree = this,
-                                                .below = below};
+    RegionNode& node = *new (memory.pop()) RegionNode{.spec = original->spec,
+                                                      .tag = original->tag,
+                                                      .gap_class = original->gap_class,
+                                                      .object_list = original->object_list,
+                                                      .tree = this,
+                                                      .below = below};
     (below == nullptr ? first_ : below->above) = &node;
     original->beside = &node;
     TreeShape<Tree>::link(node, *original);
@@ -62,7 +60,7 @@ void RegionTree::doom() {
 }
 
 // A list that lost its last region may delete itself: the tree is whole, and the node gone.
-[[gnu::always_inline]] inline void RegionTree::free_doomed() {
+[[gnu::always_inline]] inline void RegionTree::free_doomed(BlockChain& to) {
   work::did(work::Unit::kRegion);
   RegionNode& node = *doomed_;
   doomed_ = node.above;
@@ -71,22 +69,19 @@ void RegionTree::doom() {
   TreeShape<Tree>::unlink(node);
   if (node.gap_class >= 0) GapIndex::unlink(node);
   node.~RegionNode();
-  nodes_->release(&node);
+  to.push(&node);
   if (was_last) list->emptied();
 }
 
 bool RegionTree::clear_some(u64 most) {
   doom();
-  for (; doomed_ != nullptr; --most) {
-    if (most == 0) return false;
-    free_doomed();
-  }
-  return true;
+  if (doomed_ == nullptr) return true;
+  BlockChain gone;
+  for (; doomed_ != nullptr && most != 0; --most) free_doomed(gone);
+  nodes_->give(gone);
+  return doomed_ == nullptr;
 }
 
-void RegionTree::clear() {
-  doom();
-  while (doomed_ != nullptr) free_doomed();
-}
+void RegionTree::clear() { static_cast<void>(clear_some(~u64{0})); }
 
 }  // namespace nopte

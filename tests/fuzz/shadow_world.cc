@@ -123,7 +123,7 @@ void ShadowWorld::invlpg(u64 va) {
 void ShadowWorld::flush() {
   mmu_.flush();
   flushed();
-  NOPTE_ASSERT(mmu_.tables().unsync_pages() == 0 && mmu_.tables().detached_pages() <= 1);
+  NOPTE_ASSERT(mmu_.tables().unsync_pages() == 0 && mmu_.tables().released_pages() <= 1);
   all_said_.clear();
 }
 
@@ -131,19 +131,19 @@ void ShadowWorld::flush() {
 // ---------------------------------------------------------------------------------------------------
 
 bool ShadowWorld::may_lag(u64 frame) {
-  hv::ShadowTables& tables = mmu_.tables();
-  for (PageIndex at = tables.first_detached(); at != 0; at = tables.page(at).unsync_after) {
+  hv::TrappedTables& tables = mmu_.tables();
+  for (PageIndex at = tables.first_released(); at != 0; at = tables.page(at).after) {
     if (tables.page(at).gfn == frame) return true;
   }
   for (PageIndex at = tables.first_mirror(frame); at != 0; at = tables.page(at).alias) {
-    if (tables.page(at).unsync) return true;
+    if (tables.unsync(at)) return true;
   }
   return false;
 }
 
 void ShadowWorld::check(bool thorough) {
   flushed();
-  hv::ShadowTables& tables = mmu_.tables();
+  hv::TrappedTables& tables = mmu_.tables();
   if (thorough) tables.check_invariants();
   std::erase_if(all_said_, [this](const Said& said) { return !may_lag(said.gpa / kPageBytes); });
   all_shown_is_allowed(all_said_);

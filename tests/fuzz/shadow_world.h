@@ -12,7 +12,7 @@
 
 #include <vector>
 
-#include "hv-mm/shadow/shadow_mmu.h"
+#include "hv-mm/shadow/trapped/trapped_mmu.h"
 #include "pvops/base/panic.h"
 #include "tests/fuzz/root_tlb.h"
 #include "tests/support/table_walk.h"
@@ -121,7 +121,7 @@ class ShadowWorld {
   void all_shown_is_allowed(const History& history);
   void shown_is_allowed(u64 va, const History& history);
 
-  hv::ShadowMmu mmu_;
+  hv::TrappedMmu mmu_;
   std::vector<u64> metadata_;
   std::vector<u64> written_;
   History all_said_;

@@ -12,8 +12,7 @@ void ToldWorld::start(u64 spare_nodes) {
   const hv::GuestMemory memory{guest().data(), pt::PhysAddr(kHostBase), kGuestFrames};
   const hv::ShadowPool pool_of{
       pool().data(), pt::PhysAddr(kPoolBase), pool_tables_, {reinterpret_cast<u8*>(metadata_.data()), bytes}};
-  NOPTE_ASSERT(
-      mmu_.init(memory, pool_of, {.physical_bits = kPhysicalBits, .giant_pages = true}, hv::Tracking::kTold));
+  NOPTE_ASSERT(mmu_.init(memory, pool_of, {.physical_bits = kPhysicalBits, .giant_pages = true}));
   mmu_.set_smep(true);
   for (const u64 root : {1, 5}) {
     write(root * kPageBytes, 2 * kPageBytes | kFlags);

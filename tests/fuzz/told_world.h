@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "hv-mm/mode_handler.h"
-#include "hv-mm/shadow/shadow_mmu.h"
+#include "hv-mm/shadow/told/told_mmu.h"
 #include "pvops/base/panic.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/root_tlb.h"
@@ -51,7 +51,7 @@ class ToldWorld {
   ToldWorld(const ToldWorld&) = delete;
   ToldWorld& operator=(const ToldWorld&) = delete;
 
-  [[nodiscard]] hv::ShadowMmu& mmu() { return mmu_; }
+  [[nodiscard]] hv::ToldMmu& mmu() { return mmu_; }
   static Memory& guest() {
     static Memory memory(kGuestFrames * kPageBytes);
     return memory;
@@ -172,7 +172,7 @@ class ToldWorld {
   // The inside of a large leaf that begins at this guest-physical address.
   bool inside_allowed(u64 shown, u64 gpa, unsigned level);
 
-  hv::ShadowMmu mmu_;
+  hv::ToldMmu mmu_;
   u32 pool_tables_;
   std::vector<u64> metadata_;
   std::vector<Said> said_;

@@ -13,11 +13,11 @@ class Around : public Ahead {
     Ahead::SetUp();
     if (!marks()) GTEST_SKIP() << "nobody knows there what was touched";
   }
-  // An object of 64 pages without page 18, the page's number in each.
+  // An object of 192 pages without page 70, the page's number in each.
   ObjectId object() {
-    const ObjectId made = *world.object_create(64);
-    for (u64 i = 0; i < 64; ++i) {
-      if (i != 18) *world.engine().object_window(made, i).value() = static_cast<u8>(i);
+    const ObjectId made = *world.object_create(192);
+    for (u64 i = 0; i < 192; ++i) {
+      if (i != 70) *world.engine().object_window(made, i).value() = static_cast<u8>(i);
     }
     return made;
   }
@@ -27,15 +27,15 @@ class NotAround : public Ahead {};
 INSTANTIATE_TEST_SUITE_P(Kinds, NotAround, testing::ValuesIn(kAllKinds), kKindName);
 
 TEST_P(Around, AReadBringsTheAlignedPagesThatTheObjectHas) {
-  world.map(first, of_object(kBase, 64, object(), Sharing::kPrivate));
-  EXPECT_EQ(world.read(page(kBase, 21)), 21u);
-  EXPECT_EQ(installed(0, 16), 0u);
-  EXPECT_EQ(installed(16, 32), kAround - 1);
-  EXPECT_EQ(installed(18, 19), 0u);
-  EXPECT_EQ(installed(32, 64), 0u);
+  world.map(first, of_object(kBase, 192, object(), Sharing::kPrivate));
+  EXPECT_EQ(world.read(page(kBase, 100)), 100u);
+  EXPECT_EQ(installed(0, 64), 0u);
+  EXPECT_EQ(installed(64, 128), kAround - 1);
+  EXPECT_EQ(installed(70, 71), 0u);
+  EXPECT_EQ(installed(128, 192), 0u);
   EXPECT_EQ(ahead(), kAround - 2);
-  EXPECT_EQ(faults_of(19, 32, 1, Access::kRead), 0u);
-  EXPECT_EQ(world.read(page(kBase, 18)), 0u);
+  EXPECT_EQ(faults_of(71, 128, 1, Access::kRead), 0u);
+  EXPECT_EQ(world.read(page(kBase, 70)), 0u);
   world.check();
 }
 
@@ -56,18 +56,18 @@ TEST_P(NotAround, NothingComesWhereNobodyKnowsWhatWasTouched) {
 
 TEST_P(Around, ItStaysInsideTheRegionAndTheObject) {
   const ObjectId shown = object();
-  // Its pages 50 on, from the seventh page of an aligned sixteen on: the object ends two sixteens later.
-  world.map(first, {.range = {page(kBase, 6), page(kBase, 46)},
+  // Its pages 104 on, from the seventh page of an aligned sixty-four on: the object ends in the next.
+  world.map(first, {.range = {page(kBase, 6), page(kBase, 110)},
                     .perm = kPermRW,
                     .sharing = Sharing::kPrivate,
                     .object = shown,
-                    .object_page = 40});
-  EXPECT_EQ(world.read(page(kBase, 8)), 42u);
-  EXPECT_EQ(installed(0, 16), 10u);
-  EXPECT_EQ(installed(16, 46), 0u);
-  EXPECT_EQ(world.read(page(kBase, 28)), 62u);
-  EXPECT_EQ(installed(16, 46), 14u);
-  EXPECT_EQ(world.read(page(kBase, 30)), std::unexpected(ViolationReason::kPastEnd));
+                    .object_page = 104});
+  EXPECT_EQ(world.read(page(kBase, 8)), 106u);
+  EXPECT_EQ(installed(0, 64), 58u);
+  EXPECT_EQ(installed(64, 110), 0u);
+  EXPECT_EQ(world.read(page(kBase, 90)), 188u);
+  EXPECT_EQ(installed(64, 110), 30u);
+  EXPECT_EQ(world.read(page(kBase, 94)), std::unexpected(ViolationReason::kPastEnd));
   world.check();
 }
 
@@ -77,7 +77,7 @@ TEST_P(Around, WhatIsThereStays) {
   ASSERT_EQ(world.write(page(kBase, 5), 99), kFine);
   EXPECT_EQ(installed(0, 64), 1u);  // a page that is copied at once brings none
   EXPECT_EQ(world.read(page(kBase, 9)), 9u);
-  EXPECT_EQ(installed(0, 16), kAround);
+  EXPECT_EQ(installed(0, 64), kAround);
   EXPECT_EQ(world.read(page(kBase, 5)), 99u);
   EXPECT_EQ(world.read(page(kBase, 4)), 4u);
   world.check();

@@ -10,6 +10,7 @@
 // One CPU, as the hypervisor gives a guest.
 #pragma once
 
+#include "hv-mm/shadow/trapped/trapped_mode.h"
 #include "native-fallback/engine/engine.h"
 #include "native-fallback/sinks/store_sink.h"
 #include "pvops/arch/x86_64/cpu.h"
@@ -20,7 +21,7 @@
 namespace nopte::model {
 
 // The mode for a guest whose code is this process's.
-class ShadowModeHere final : public hv::ShadowMode {
+class ShadowModeHere final : public hv::TrappedMode {
  public:
   Result<void> read_guest(const hv::Vcpu&, Gva va, std::span<u8> bytes) override {
     std::memcpy(bytes.data(), reinterpret_cast<const void*>(va.value()), bytes.size());
@@ -33,9 +34,7 @@ class TrappedHost final : public ShadowHost, private MemoryFaultTaker {
  public:
   explicit TrappedHost(Memory& memory) : ShadowHost(memory), memory_(memory) {}
   void start(Machine& machine) {
-    ShadowHost::start(machine, [this](const hv::Launch& launch) {
-      return hv::start_shadowed(launch, mode_, hv::Tracking::kTrapped);
-    });
+    ShadowHost::start(machine, [this](const hv::Launch& launch) { return hv::start_trapped(launch, mode_); });
   }
   void load_root(PhysAddr root) {
     // The first one leaves the tables that a guest boots on, by which all memory is open.

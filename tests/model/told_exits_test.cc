@@ -40,5 +40,33 @@ TEST_P(ToldExits, OfAForkAreItsEntriesOverTheCapacity) {
   world.finish();
 }
 
+// Of a fault that gives many leaves back the right to write, the hypervisor hears all: none of them faults by
+// itself.
+TEST_P(ToldExits, RightsThatComeBackAreToldInTheirFault) {
+  constexpr u64 kPages = 256;
+  World world(*GetParam(), 4 * kPages, 1);
+  ASSERT_TRUE(world.start());
+  const SpaceId parent = *world.create();
+  ASSERT_TRUE(world.activate(parent));
+  world.map(parent, {.range = VaRange::of_pages(kBase, kPages), .perm = kPermRW});
+  const auto write_all = [&world](u64 value) {
+    const u64 before = world.kind().exits();
+    for (u64 i = 0; i < kPages; ++i) {
+      EXPECT_EQ(world.write(kBase + pages_to_bytes(i), value), ViolationReason::kNone);
+    }
+    return world.kind().exits() - before;
+  };
+  write_all(1);
+  ASSERT_TRUE(world.destroy(*world.clone(parent)));
+  const u64 faults_before = world.engine().counters().faults;
+  const u64 exits = write_all(2);
+  const u64 faults = world.engine().counters().faults - faults_before;
+  std::printf("%s: rights of %lu pages, %lu faults, %lu exits\n", GetParam()->name, kPages, faults, exits);
+  EXPECT_LE(faults, kPages / 16);
+  EXPECT_LE(exits, 2 * faults);  // the fault, and what it tells
+  world.check();
+  world.finish();
+}
+
 }  // namespace
 }  // namespace nopte::model

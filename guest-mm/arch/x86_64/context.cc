@@ -109,7 +109,7 @@ void return_to_user(UserRegisters& registers) { resume_registers(&registers); }
 
 void init_user_registers(UserRegisters& registers, Gva entry, Gva stack) {
   registers = {};
-  registers.orig_rax = ~u64{0};
+  registers.orig_rax = kNotASyscall;
   registers.rip = entry.value();
   registers.cs = kUserCode;
   registers.rflags = kInterruptFlag | kReservedFlag;

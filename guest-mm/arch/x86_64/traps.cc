@@ -13,8 +13,6 @@ struct FallibleInstruction {
   u64 landing;
 };
 
-constexpr u64 kNotASyscall = ~u64{0};
-
 constexpr const char* kExceptionNames[32] = {
     "divide error",
     "debug",

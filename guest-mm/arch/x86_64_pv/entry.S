@@ -1,19 +1,27 @@
 // Every way into a kernel at ring 3 on Xen, and out of it; the rest is arch/x86_64/entry.S, which is entered behind
 // what differs. Xen pushes rcx and r11 below what the processor would have pushed; the frame's code segment says who
-// was interrupted, as elsewhere. Events are masked throughout. Source: Xen's arch-x86/xen-x86_64.h.
+// was interrupted, as elsewhere. Events are masked throughout, which is looked at where that costs no call or
+// resolved fault anything. Source: Xen's arch-x86/xen-x86_64.h.
 
 #define XEN_CS 0xe033
 #define XEN_SS 0xe02b
 #define XEN_IRET 23
 #define IN_SYSCALL 256                  // VGCF_in_syscall: rcx and r11 as SYSRET leaves them
+#define UPCALL_MASK_AT 1                // abi::xen_pv::VcpuInfo::upcall_mask
 #define CR2_AT 16                       // abi::xen_pv::VcpuInfo::cr2
 
 #define R_ORIG_RAX 120
+#define R_CS 136
 
 #define handle_syscall _ZN5nopte5guest14handle_syscallERNS0_13UserRegistersE
 #define leave_kernel _ZN5nopte5guest12leave_kernelERNS0_13UserRegistersE
 
 #include "guest-mm/arch/x86_64/entry_macros.inc"
+
+    .macro events_are_masked
+    cmpb $1, xen_shared_page + UPCALL_MASK_AT
+    jne events_not_masked
+    .endm
 
     .section .text.entry_ring3, "ax", @progbits
 
@@ -51,7 +59,8 @@ function ring3_page_fault
     pop_scratch
     add $8, %rsp
     jmp ring3_return
-1:  push_preserved
+1:  events_are_masked
+    push_preserved
     mov %rsp, %rdi
     mov %eax, %esi
     mov xen_shared_page + CR2_AT, %rdx
@@ -67,7 +76,8 @@ function ring3_events
     push_scratch
     push_preserved
     cld
-    call take_xen_events
+    mov R_CS(%rsp), %edi
+    call take_xen_callback
     jmp return_from_trap
     .size ring3_events, . - ring3_events
 
@@ -101,6 +111,7 @@ to_user:
 exception_stub_\vector:
     pop %rcx
     pop %r11
+    events_are_masked
     jmp *vector_entries + 8 * \vector
     .endm
 

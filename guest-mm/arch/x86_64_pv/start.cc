@@ -60,6 +60,7 @@ void patch_return() {
 }  // namespace
 
 extern "C" void dispatch_xen_event(u8 vector) { handle_interrupt(vector); }
+extern "C" [[noreturn]] void events_not_masked() { NOPTE_PANIC("an exception came with events unmasked"); }
 
 extern "C" [[noreturn]] void start_guest_at_ring3(const abi::BootBlock* block) {
   constexpr u64 kOsxsave = u64{1} << 18;

@@ -124,8 +124,11 @@ ErrnoOr<UniquePtr<MqCookie>> cookie_of(const Event& event) {
     return files::ErrnoFail(socket == nullptr ? kENOTSOCK : kEINVAL);
   }
   auto& told = static_cast<net::RouteSocket&>(*socket);
-  if (told.overfull()) {  // Linux waits there, until its reader reads
-    return files::ErrnoFail(kEAGAIN);
+  const Ref<files::File> hold(file);
+  while (told.overfull()) {  // until its reader reads
+    if (block_on(told.queue) == WakeReason::kSignal) {
+      return files::ErrnoFail(kERESTARTSYS);
+    }
   }
   net::Record* const record = told.make_notice(sizeof text);
   if (record == nullptr) {

@@ -45,7 +45,7 @@ void Segment::remove() {
 
 void Segment::unmapped(MemoryObject&) {
   detached_at = now_seconds();
-  if ((permissions.mode & kShmDestroyed) != 0) g_segments.remove(*this);
+  if (goes_unmapped()) g_segments.remove(*this);
 }
 
 }  // namespace nopte::guest::ipc

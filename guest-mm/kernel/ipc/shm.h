@@ -30,6 +30,8 @@ class Segment final : public Object, private MemoryObject::Watcher {
   static Segment* of(const MemoryObject* object);
   // It goes when nobody shows it: now, or later.
   void remove();
+  // It was removed, and goes with the last that shows it.
+  [[nodiscard]] bool goes_unmapped() const { return (permissions.mode & kShmDestroyed) != 0; }
 
   i64 attached_at = 0;
   i64 detached_at = 0;

@@ -5,6 +5,7 @@
 
 #include "guest-mm/kernel/files/files.h"
 #include "guest-mm/kernel/files/inode_flags.h"
+#include "guest-mm/kernel/ipc/shm.h"
 #include "guest-mm/kernel/memory/memory_lock_limit.h"
 #include "guest-mm/kernel/memory/memory_range.h"
 #include "guest-mm/kernel/syscall.h"
@@ -280,6 +281,15 @@ i64 sys_remap_file_pages(const SyscallArgs& args) {
     if (next->object != vma->object || next->flags != vma->flags) return -kEINVAL;
   }
   if (sealed(range)) return -kEPERM;
+  Ref<MemoryObject> object(vma->object);
+  if (ipc::Segment* const segment = ipc::Segment::of(object.get()); segment != nullptr) {
+    // What is replaced goes first: if it was the last that showed a removed segment, there is none to map.
+    const Ref<ipc::Object> held(segment);
+    if (segment->goes_unmapped()) {
+      if (const auto gone = space().unmap(range); !gone) return to_errno(gone.error());
+      if (segment->removed()) return -kEINVAL;
+    }
+  }
   const auto mapped = space().map({.hint = Gva{start},
                                    .bytes = bytes,
                                    .perm = vma->perm,
@@ -287,7 +297,7 @@ i64 sys_remap_file_pages(const SyscallArgs& args) {
                                    .placement = Placement::kFixed,
                                    .flags = vma->flags,
                                    .populate = true,
-                                   .object = Ref<MemoryObject>(vma->object),
+                                   .object = std::move(object),
                                    .offset_bytes = pages_to_bytes(page)});
   return mapped ? 0 : to_errno(mapped.error());
 }

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "guest-mm/core/made_at_first_use.h"
+#include "guest-mm/kernel/net/route_answer.h"
 #include "guest-mm/kernel/process/process.h"
 #include "guest-mm/kernel/rights/credentials.h"
 #include "guest-mm/kernel/schedule/scheduler.h"
@@ -21,145 +22,20 @@ struct RouteAddress {
 };
 static_assert(sizeof(RouteAddress) == 12);
 
-// struct nlmsghdr
-struct Header {
-  u32 bytes;
-  u16 type;
-  u16 flags;
-  u32 sequence;
-  u32 number;
-};
-static_assert(sizeof(Header) == 16);
-constexpr u16 kRequest = 1, kSeveral = 2, kAcknowledge = 4, kDump = 0x300, kCapped = 0x100;
-constexpr u16 kError = 2, kDone = 3, kFirstType = 16;
-// rtnetlink's requests come in fours: new, delete, get, set.
-constexpr u16 kLink = 16, kGetLink = 18, kAddress = 20, kGetAddress = 22, kGetRoute = 26, kGetNeighbour = 30,
-              kGetRule = 34, kLastRoute = 123, kKinds = 4, kGets = 2;
-
-// struct ifinfomsg, struct ifaddrmsg
-struct LinkFacts {
-  u8 family = 0;
-  u8 pad = 0;
-  u16 type = 772;  // ARPHRD_LOOPBACK
-  i32 index = 1;
-  u32 flags = 0x1'0049;  // up, loopback, running, lower up
-  u32 changes = 0;
-};
-struct AddressFacts {
-  u8 family;
-  u8 prefix_bits;
-  u8 flags = 0x80;  // permanent
-  u8 scope = 254;   // this host
-  u32 index = 1;
-};
-
-constexpr u32 padded(u32 bytes) { return (bytes + 3) & ~3u; }
-
-// Messages one after the other; calls do not sleep meanwhile.
-class Answer {
- public:
-  Answer(const Header& asked, u32 number) : asked_(asked), number_(number) {}
-
-  template <class T>
-  void begin(u16 type, u16 flags, const T& facts) {
-    at_ = used_;
-    const Header header{0, type, flags, asked_.sequence, number_};
-    add(&header, sizeof header);
-    add(&facts, sizeof facts);
-  }
-  void attribute(u16 type, const void* data, u16 bytes) {
-    const u16 head[2] = {static_cast<u16>(sizeof head + bytes), type};
-    add(head, sizeof head);
-    add(data, bytes);
-  }
-  template <class T>
-  void attribute(u16 type, const T& value) {
-    attribute(type, &value, sizeof value);
-  }
-  void zeros(u16 type, u16 bytes) {
-    const char nothing[256] = {};
-    attribute(type, nothing, bytes);
-  }
-  void end() {
-    const u32 bytes = used_ - at_;
-    std::memcpy(text_ + at_, &bytes, sizeof bytes);
-  }
-
-  [[nodiscard]] const char* text() const { return text_; }
-  [[nodiscard]] u32 bytes() const { return used_; }
-
- private:
-  void add(const void* data, u32 bytes) {
-    std::memcpy(text_ + used_, data, bytes);
-    std::memset(text_ + used_ + bytes, 0, padded(bytes) - bytes);
-    used_ += padded(bytes);
-  }
-
-  const Header& asked_;
-  u32 number_;
-  u32 at_ = 0;
-  u32 used_ = 0;
-  char text_[768];
-};
-
-void add_link(Answer& answer, u16 flags) {
-  answer.begin(kLink, flags, LinkFacts{});
-  answer.attribute(3, "lo");  // IFLA_IFNAME and so on: uapi/linux/if_link.h
-  answer.attribute(13, u32{1000});
-  answer.attribute(16, u8{0});
-  answer.attribute(17, u8{0});
-  answer.attribute(4, u32{65536});
-  answer.attribute(27, u32{0});
-  answer.attribute(30, u32{0});
-  answer.attribute(31, u32{1});
-  answer.attribute(32, u32{1});
-  answer.attribute(33, u8{1});
-  answer.zeros(1, 6);
-  answer.zeros(2, 6);
-  answer.zeros(23, 200);
-  answer.zeros(7, 96);
-  answer.attribute(6, "noqueue");
-  answer.end();
-}
-
-void add_addresses(Answer& answer, u8 family) {
-  constexpr u32 kFlags = 0x80, kForEver[4] = {~0u, ~0u, 0, 0};
-  if (family == kFamilyUnspecified || family == kFamilyInet) {
-    const u8 local[4] = {127, 0, 0, 1};
-    answer.begin(kAddress, kSeveral, AddressFacts{.family = kFamilyInet, .prefix_bits = 8});
-    answer.attribute(1, local);  // IFA_ADDRESS and so on: uapi/linux/if_addr.h
-    answer.attribute(2, local);
-    answer.attribute(3, "lo");
-    answer.attribute(8, kFlags);
-    answer.attribute(6, kForEver);
-    answer.end();
-  }
-  if (family == kFamilyUnspecified || family == kFamilyInet6) {
-    u8 local[16] = {};
-    local[15] = 1;
-    answer.begin(kAddress, kSeveral, AddressFacts{.family = kFamilyInet6, .prefix_bits = 128});
-    answer.attribute(1, local);
-    answer.attribute(6, kForEver);
-    answer.attribute(8, kFlags);
-    answer.attribute(11, u8{1});
-    answer.end();
-  }
-}
-
 bool can_list(u16 type) {
-  return type == kGetLink || type == kGetAddress || type == kGetRoute || type == kGetNeighbour ||
-         type == kGetRule;
+  return type == route::kGetLink || type == route::kGetAddress || type == route::kGetRoute ||
+         type == route::kGetNeighbour || type == route::kGetRule;
 }
 
 // 0 for what asks for the one link alone.
 i64 refusal_of(u16 type, i32 index) {
-  if (type <= kLastRoute && type % kKinds != kGets && !capable(Capability::kNetAdmin)) {
+  if (type <= route::kLastRoute && type % route::kKinds != route::kGets && !capable(Capability::kNetAdmin)) {
     return -kEPERM;
   }
-  if (type != kGetLink) {
+  if (type != route::kGetLink) {
     return -kEOPNOTSUPP;
   }
-  return index == LinkFacts{}.index ? 0 : -kENODEV;
+  return index == route::LinkFacts{}.index ? 0 : -kENODEV;
 }
 
 struct ByNumber {
@@ -292,51 +168,51 @@ bool RouteSocket::queue_answer(const char* answer, u32 bytes) {
 }
 
 bool RouteSocket::list(u16 asked_type, u8 wanted_family, const void* header) {
-  Header asked;
+  route::Header asked;
   std::memcpy(&asked, header, sizeof asked);
-  Answer answer(asked, number_);
-  if (asked_type == kGetLink) {
-    add_link(answer, kSeveral);
-  } else if (asked_type == kGetAddress) {
-    add_addresses(answer, wanted_family);
+  route::Answer answer(asked, number_);
+  if (asked_type == route::kGetLink) {
+    route::add_link(answer, route::kSeveral);
+  } else if (asked_type == route::kGetAddress) {
+    route::add_addresses(answer, wanted_family);
   }
   if (answer.bytes() != 0 && !queue_answer(answer.text(), answer.bytes())) {
     return false;
   }
-  Answer end(asked, number_);
-  end.begin(kDone, kSeveral, i32{0});
+  route::Answer end(asked, number_);
+  end.begin(route::kDone, route::kSeveral, i32{0});
   end.end();
   return queue_answer(end.text(), end.bytes());
 }
 
 bool RouteSocket::handle(const char* message, u32 bytes) {
-  Header asked;
+  route::Header asked;
   std::memcpy(&asked, message, sizeof asked);
-  const bool heard = asked.flags & kRequest && asked.type >= kFirstType && bytes > sizeof asked;
-  if (heard && (asked.flags & kDump) != 0 && can_list(asked.type)) {
+  const bool heard = asked.flags & route::kRequest && asked.type >= route::kFirstType && bytes > sizeof asked;
+  if (heard && (asked.flags & route::kDump) != 0 && can_list(asked.type)) {
     return list(asked.type, static_cast<u8>(message[sizeof asked]), message);
   }
-  LinkFacts about;
+  route::LinkFacts about;
   if (bytes >= sizeof asked + sizeof about) {
     std::memcpy(&about, message + sizeof asked, sizeof about);
   }
   const i64 error = heard ? refusal_of(asked.type, about.index) : 0;
   if (heard && error == 0) {
-    Answer answer(asked, number_);
-    add_link(answer, 0);
+    route::Answer answer(asked, number_);
+    route::add_link(answer, 0);
     if (!queue_answer(answer.text(), answer.bytes())) {
       return false;
     }
   }
-  if (error == 0 && !(asked.flags & kAcknowledge)) {
+  if (error == 0 && !(asked.flags & route::kAcknowledge)) {
     return true;
   }
   struct {
     i32 error;
-    Header asked;
+    route::Header asked;
   } const told{static_cast<i32>(error), asked};
-  Answer end(asked, number_);
-  end.begin(kError, kCapped, told);
+  route::Answer end(asked, number_);
+  end.begin(route::kError, route::kCapped, told);
   end.end();
   return queue_answer(end.text(), end.bytes());
 }
@@ -374,8 +250,8 @@ i64 RouteSocket::send(Sending& message) {
     return -kEFAULT;
   }
   u64 at = 0;
-  while (bytes - at >= sizeof(Header)) {
-    Header header;
+  while (bytes - at >= sizeof(route::Header)) {
+    route::Header header;
     std::memcpy(&header, text.data() + at, sizeof header);
     if (header.bytes < sizeof header || header.bytes > bytes - at) {
       break;
@@ -384,13 +260,18 @@ i64 RouteSocket::send(Sending& message) {
       error_ = kENOBUFS;
       break;
     }
-    at = std::min<u64>(at + padded(header.bytes), bytes);
+    at = std::min<u64>(at + route::padded(header.bytes), bytes);
   }
   return static_cast<i64>(bytes);
 }
 
 i64 RouteSocket::receive(Receiving& message) {
-  return message.flags & kMessageOutOfBand ? -kEOPNOTSUPP : receive_record(message);
+  const bool was_overfull = overfull();
+  const i64 got = message.flags & kMessageOutOfBand ? -kEOPNOTSUPP : receive_record(message);
+  if (was_overfull && !overfull()) {
+    wake(queue);  // for who waits in mq_notify
+  }
+  return got;
 }
 
 u32 RouteSocket::poll() {

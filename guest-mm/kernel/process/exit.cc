@@ -1,4 +1,4 @@
-// The end of a process, and stopping.
+// The end of a process.
 #include <cstring>
 #include <utility>
 
@@ -14,6 +14,7 @@
 #include "guest-mm/kernel/process/process_space.h"
 #include "guest-mm/kernel/process/ptrace.h"
 #include "guest-mm/kernel/process/robust_list.h"
+#include "guest-mm/kernel/process/stop.h"
 #include "guest-mm/kernel/process/thread_group.h"
 #include "guest-mm/kernel/process/wait.h"
 #include "guest-mm/kernel/rights/credentials.h"
@@ -36,35 +37,10 @@ bool parent_ignores_children(const Process& parent) {
   return action.handler == SignalAction::kIgnore || (action.flags & kSaNocldwait) != 0;
 }
 
-SignalInfo child_info(const Process& process, i32 code, i32 status) {
-  return {.code = code,
-          .pid = process.pid,
-          .value = static_cast<u64>(status),
-          .uid = identity_of(process.leader()).user.real};
-}
-
 void tell_parent(Process& process, i32 code, i32 status) {
   Process& parent = *process.parent;
   if (process.exit_signal != 0 && process.exit_signal <= kSignals) {
     send_signal(parent, process.exit_signal, child_info(process, code, status));
-  }
-  wake(parent.child_event);
-}
-
-u64 g_stopped_processes = 0;
-
-// Whether it was.
-bool forget_stop(Process& process) {
-  const bool was = std::exchange(process.stopped, false);
-  g_stopped_processes -= was ? 1 : 0;
-  return was;
-}
-
-// It stopped, or goes on.
-void tell_of_stop(const Process& process, i32 code, i32 signal) {
-  Process& parent = *process.parent;
-  if (((*parent.signals.actions)[kSIGCHLD].flags & kSaNocldstop) == 0) {
-    send_signal(parent, kSIGCHLD, child_info(process, code, signal));
   }
   wake(parent.child_event);
 }
@@ -100,35 +76,7 @@ void give_children_away(Process& process) {
   }
 }
 
-// Whether its parent holds its group to the session.
-bool ties_group(const Process& process) {
-  // Whoever came to init for want of a parent does not count; the jobs of an init that is a shell do.
-  const Process* const init = init_process();
-  const Process* const parent = process.parent;
-  return parent != nullptr && (parent != init || process.maker_tid == init->pid) &&
-         parent->pgid != process.pgid && parent->sid == process.sid;
-}
-
-// `tie` or its parent ends, which is `leaving`: if the group has no other tie to its session, those of it
-// that are stopped are told and go on (POSIX, _exit).
-void release_orphans(const Process& tie, const Process& leaving) {
-  const i32 pgid = tie.pgid;
-  if (!ties_group(tie) || !orphaned_group(pgid, &leaving)) {
-    return;
-  }
-  if (any_of_group(pgid, [](const Process& process) { return process.stopped; })) {
-    signal_group(pgid, kSIGHUP, SignalInfo{.code = kSiKernel});
-    signal_group(pgid, kSIGCONT, SignalInfo{.code = kSiKernel});
-  }
-}
-
 }  // namespace
-
-bool orphaned_group(i32 pgid, const Process* without) {
-  return !any_of_group(pgid, [&](const Process& process) {
-    return &process != without && !process.ended() && process.parent != without && ties_group(process);
-  });
-}
 
 void finish_vfork(Thread& thread) {
   if (Thread* const parent = std::exchange(thread.vfork_parent, nullptr)) {
@@ -156,14 +104,6 @@ void doom_others(const Thread& self, Process& process) {
   });
 }
 
-void report_stop(Process& process) {
-  process.stopped = true;
-  ++g_stopped_processes;
-  process.stop_reported = false;
-  process.continue_reported = true;
-  if (!seen_by_tracer_alone(process)) tell_of_stop(process, kCldStopped, process.stop_signal());
-}
-
 // The last thread of it ended.
 void end_process(Process& process) {
   if (process.timers != nullptr) [[unlikely]] {
@@ -186,7 +126,7 @@ void end_process(Process& process) {
   if (process.pid == process.sid) [[unlikely]] {
     tty::leader_ended(process);
   }
-  if (g_stopped_processes != 0) [[unlikely]] {
+  if (any_stopped()) [[unlikely]] {
     release_orphans(process, process);
     for (const Process* child = process.first_child; child != nullptr;) {
       const Process* const next = child->next_sibling;
@@ -339,58 +279,6 @@ void go_on_as_leader(void (*entry)(void*)) {
   release_after_switch(self);
   schedule();
   NOPTE_PANIC("an ended thread runs");
-}
-
-bool begin_stop(i32 signal) {
-  const Thread& self = current();
-  Process& process = *self.process;
-  if (&process == init_process() || process.ending != Ending::kNo) {
-    return false;  // nobody could make it go on; it ends
-  }
-  process.set_stop_signal(signal);
-  process.parked = parked_already(process);
-  if (process.live_threads > 1) {
-    process.for_each_thread([&](Thread& thread) {
-      if (&thread != &self && thread.state != ThreadState::kEnded) {
-        wake_for_signal(thread, signal);
-      }
-    });
-  }
-  return true;
-}
-
-void stop_process(i32 signal) {
-  if (begin_stop(signal)) park_thread();
-}
-
-void count_as_parked(Process& process) {
-  if (++process.parked == process.live_threads && !process.stopped) {
-    report_stop(process);
-  }
-}
-
-void park_thread() {
-  Thread& self = current();
-  count_as_parked(*self.process);
-  self.state = ThreadState::kStopped;
-  schedule();
-  refresh_signals(self);
-}
-
-void note_continued(Process& process) {
-  const bool was_stopped = forget_stop(process);
-  process.set_stop_signal(0);
-  process.parked = 0;
-  process.for_each_thread([](Thread& thread) {
-    if (thread.state == ThreadState::kStopped) {
-      make_runnable(thread);
-    }
-  });
-  if (was_stopped) {
-    process.stop_reported = true;
-    process.continue_reported = false;
-    tell_of_stop(process, kCldContinued, kSIGCONT);
-  }
 }
 
 void tell_parent_of_end(Process& process) {

@@ -91,7 +91,8 @@ void forget_id(Thread& thread) {
   }
 }
 
-static_assert(sizeof(ThreadAndProcess) + u64{14} * 1024 <= kSlotBytes, "room for the kernel stack");
+static_assert(sizeof(ThreadAndProcess) + sizeof(u64) + kSlotStackBytes <= kSlotBytes,
+              "room for the kernel stack");
 
 Result<void*> take_slot(i32 wanted) {
   if (wanted != 0 && id_in_use(wanted)) [[unlikely]] {

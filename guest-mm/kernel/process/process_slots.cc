@@ -22,7 +22,9 @@ Result<void*> take_process_slot() {
       return Fail(grant.error());
     }
     for (u64 slot = kGrantPages / kSlotPages; slot-- > 0;) {
-      give_process_slot(reinterpret_cast<void*>(grant->value() + slot * kSlotBytes));
+      auto* const place = reinterpret_cast<void*>(grant->value() + slot * kSlotBytes);
+      const_cast<u64&>(stack_end_mark(place)) = kStackEndMark;
+      give_process_slot(place);
     }
   }
   FreeSlot* slot = g_free;

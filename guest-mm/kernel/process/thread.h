@@ -88,6 +88,9 @@ struct Thread {
   u64 cpu_ns = 0;
   u64 switches = 0;
   u64 preempted = 0;
+  u64 slept_when_preempted = ~u64{0};  // how often it had slept when it was preempted last
+  // It has not slept since it was preempted.
+  [[nodiscard]] bool keeps_on() const { return switches - preempted == slept_when_preempted; }
   u64 system_ns = 0;                  // in system calls that are over
   u64 call_began_ns = kOutsideCalls;  // its processor time when the one that it is in began
   struct Scheduling {

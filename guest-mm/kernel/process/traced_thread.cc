@@ -15,9 +15,6 @@ namespace nopte::guest {
 
 namespace {
 
-constexpr u64 kNotASyscall = ~u64{0};
-constexpr u64 kFlagTrap = 1 << 8;
-
 UserSigInfo info_of_stop(i32 signal, i32 code) {
   UserSigInfo info;
   info.signal = signal;

@@ -14,7 +14,6 @@ namespace nopte::guest {
 
 namespace {
 
-constexpr u64 kFlagTrap = 1 << 8;
 u64 g_tracees = 0;
 
 void enter(Tracee& tracee, files::ThreadWatch& tracer) {

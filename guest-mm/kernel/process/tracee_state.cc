@@ -14,7 +14,6 @@ namespace nopte::guest {
 
 namespace {
 
-constexpr u64 kFlagTrap = 1 << 8;
 // What a debugger may set: arithmetic flags, trap, direction, resume, alignment check, nested task.
 constexpr u64 kFlags = 0xcd5 | kFlagTrap | 1 << 14 | 1 << 16 | 1 << 18;
 

@@ -43,14 +43,12 @@ void reset_signals(Thread& self) {
   self.signals.alternate = {};
 }
 
-// The thread has descriptors of its own; as on Linux the process ends where there is no memory for them.
-void unshare_table(Thread& self, NewImage& image) {
-  if (!files::unshare_current_table()) {
-    activate_space(self.space);
-    image.space = nullptr;
-    image.executable = nullptr;
-    exit_process(kSIGKILL);
-  }
+// Too late for an error: as on Linux the process ends.
+[[noreturn]] void end_for_want_of_memory(Thread& self, NewImage& image) {
+  activate_space(self.space);
+  image.space = nullptr;
+  image.executable = nullptr;
+  exit_process(kSIGKILL);
 }
 
 // As Linux, what runs with others' rights, or may be run but not read, cannot be looked into.
@@ -74,7 +72,9 @@ void take_identity(Thread& self, ExecIdentity& now, bool readable) {
 
 // The running thread, alone in its process, becomes the new program.
 void become(Thread& self, NewImage& image) {
-  unshare_table(self, image);
+  if (!files::unshare_current_table()) {
+    end_for_want_of_memory(self, image);
+  }
   if (image.owes || self.owns_futex_locks) {  // a lock may have been waited for since
     activate_space(self.space);
     settle_words(self);
@@ -269,10 +269,12 @@ i64 execute(const ExecRequest& request) {
     if (!alone) {
       return -kEAGAIN;
     }
-    // Somebody may trace it by now, who takes rights away. None are added: what the program was told of them
-    // stands on its stack.
+    // Somebody may trace it by now, who takes rights away. None are added.
     if (!tracer_allows_identity()) {
       image.identity = identity_after_exec(identity(), image.owner);
+      if (!retell_identity(image.identity_at, told_of(image.identity))) {
+        end_for_want_of_memory(current(), image);
+      }
     }
   }
   become(current(), image);

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "guest-mm/kernel/arch.h"
 #include "guest-mm/kernel/process/rseq.h"
 #include "guest-mm/kernel/system/random.h"
 
@@ -49,6 +50,15 @@ struct WordWriter {
     put(value);
   }
 };
+
+constexpr u64 kIdentityPairs = 5;
+void put_identity(WordWriter& out, const IdentityFacts& identity) {
+  out.put(kUid, identity.user);
+  out.put(kEuid, identity.effective_user);
+  out.put(kGid, identity.group);
+  out.put(kEgid, identity.effective_group);
+  out.put(kSecure, identity.secure ? 1 : 0);
+}
 
 }  // namespace
 
@@ -100,11 +110,9 @@ Result<InitialStack> stage_initial_stack(ProgramArguments& arguments, const Imag
   out.put(kBase, facts.interpreter_base);
   out.put(kFlags, 0);
   out.put(kEntry, facts.entry);
-  out.put(kUid, facts.user);
-  out.put(kEuid, facts.effective_user);
-  out.put(kGid, facts.group);
-  out.put(kEgid, facts.effective_group);
-  out.put(kSecure, facts.secure ? 1 : 0);
+  const Gva identity_at =
+      begin + static_cast<u64>(reinterpret_cast<char*>(out.next) - static_cast<char*>(*place));
+  put_identity(out, facts.identity);
   out.put(kRandom, (text + random_offset).value());
   out.put(kHwcap2, 0);
   out.put(kExecfn, (text + strings_bytes).value());
@@ -113,7 +121,14 @@ Result<InitialStack> stage_initial_stack(ProgramArguments& arguments, const Imag
   out.put(kRseqAlignment, kRseqAlign);
   out.put(kMinSigStack, kSignalStackBytes);
   out.put(kEnd, 0);
-  return InitialStack{begin, *place, words_bytes + text_bytes};
+  return InitialStack{begin, *place, words_bytes + text_bytes, identity_at};
+}
+
+Result<void> retell_identity(Gva identity_at, const IdentityFacts& identity) {
+  u64 words[2 * kIdentityPairs];
+  WordWriter out{words};
+  put_identity(out, identity);
+  return arch::copy_to_user(identity_at, words, sizeof(words));
 }
 
 }  // namespace nopte::guest

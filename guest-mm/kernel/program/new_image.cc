@@ -7,7 +7,6 @@
 #include "guest-mm/kernel/files/names/permission.h"
 #include "guest-mm/kernel/process/process_space.h"
 #include "guest-mm/kernel/process/robust_list.h"
-#include "guest-mm/kernel/program/initial_stack.h"
 
 namespace nopte::guest {
 
@@ -95,6 +94,15 @@ void set_comm(NewImage& image, std::string_view path) {
 
 }  // namespace
 
+IdentityFacts told_of(const ExecIdentity& identity) {
+  const Identity& who = identity.identity;
+  return {.user = who.user.real,
+          .effective_user = who.user.effective,
+          .group = who.group.real,
+          .effective_group = who.group.effective,
+          .secure = identity.secure};
+}
+
 i64 make_image(Program& program, std::string_view path, ProgramArguments& arguments, NewImage& image) {
   Thread& self = current();
   const auto fails_late = [&image](Status status) {
@@ -114,16 +122,11 @@ i64 make_image(Program& program, std::string_view path, ProgramArguments& argume
   image.identity = identity_after_exec(identity(), image.owner);
   image.readable = files::permission(owner, files::kMayRead) == 0 &&
                    (!interpreter.file || files::permission(*interpreter.file->inode(), files::kMayRead) == 0);
-  const Identity& next = image.identity.identity;
   const ImageFacts facts{.program_headers = program.main.layout.headers_at,
                          .program_header_count = program.main.header.program_header_count,
                          .entry = program.main.entry(),
                          .interpreter_base = interpreter.file ? interpreter.layout.bias : 0,
-                         .user = next.user.real,
-                         .effective_user = next.user.effective,
-                         .group = next.group.real,
-                         .effective_group = next.group.effective,
-                         .secure = image.identity.secure};
+                         .identity = told_of(image.identity)};
   const Places& places = program.places;
   const Result<InitialStack> stack =
       stage_initial_stack(arguments, facts, path, places.stack_top - places.stack_gap_bytes);
@@ -148,6 +151,7 @@ i64 make_image(Program& program, std::string_view path, ProgramArguments& argume
   image.executable = Ref<files::Inode>(program.main.file->inode());
   image.entry = Gva{program.entry()};
   image.stack = stack->begin;
+  image.identity_at = stack->identity_at;
   set_comm(image, path);
   return 0;
 }

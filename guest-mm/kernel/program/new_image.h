@@ -7,6 +7,7 @@
 #include "guest-mm/kernel/errno.h"
 #include "guest-mm/kernel/files/inode.h"
 #include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/program/initial_stack.h"
 #include "guest-mm/kernel/program/program.h"
 #include "guest-mm/kernel/rights/credentials.h"
 
@@ -19,6 +20,7 @@ struct NewImage {
   char comm[sizeof(Thread::comm)] = {};
   Gva entry;
   Gva stack;
+  Gva identity_at;  // InitialStack::identity_at
   ExecIdentity identity;
   ExecOwner owner{};      // that identity_after_exec() was told
   bool readable = true;   // to who runs it
@@ -29,6 +31,9 @@ struct NewImage {
 constexpr i64 errno_of_arguments(Status status) {
   return status == Status::kLimit ? -kE2BIG : to_errno(status);
 }
+
+// What the program is told of it.
+IdentityFacts told_of(const ExecIdentity& identity);
 
 // Builds the space of the program that was found, its stack included; `path` is what it is called. On success
 // the new space is active. 0, or a negative errno with the old space active and everything as before, but for

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "guest-mm/kernel/log.h"
 #include "guest-mm/kernel/process/process.h"
+#include "guest-mm/kernel/process/process_slots.h"
 #include "guest-mm/kernel/process/process_space.h"
 #include "pvops/base/panic.h"
 #include "pvops/platform_ops.h"
@@ -67,6 +69,11 @@ struct SleepTimer : Timer {
   Thread& thread;
 };
 
+[[noreturn, gnu::cold, gnu::noinline]] void stop_for_overflow(const Thread& thread) {
+  log_line("kernel stack overflow of ", thread.tid);
+  NOPTE_PANIC("kernel stack overflow");
+}
+
 }  // namespace
 
 void need_interrupt_by(u64 deadline_ns) {
@@ -97,6 +104,9 @@ void make_runnable(Thread& thread) {
 
 void schedule() {
   Thread& self = current();
+  if (!stack_is_whole(&self)) [[unlikely]] {
+    stop_for_overflow(self);
+  }
   u64 now_ns = platform_ops().now_ns();
   self.cpu_ns += now_ns - g_switched_ns;
   ++self.switches;
@@ -148,9 +158,11 @@ void start_first(Thread& thread) {
 void yield() {
   if (g_run_first != nullptr) {
     // Not running as far as the queue is concerned, hence the state.
-    current().state = ThreadState::kSleeping;
-    ++current().preempted;
-    make_runnable(current());
+    Thread& self = current();
+    self.state = ThreadState::kSleeping;
+    self.slept_when_preempted = self.switches - self.preempted;
+    ++self.preempted;
+    make_runnable(self);
     schedule();
   }
   g_resched = false;

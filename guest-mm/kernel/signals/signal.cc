@@ -142,6 +142,8 @@ void wake_for_signal(Thread& thread, i32 signal) {
   if (refresh_signals(thread) && thread.state == ThreadState::kSleeping &&
       (thread.interruptible || (thread.killable && signal == kSIGKILL))) {
     make_runnable(thread);
+    // Who works on for longer than a slice must not keep a sleeper waiting for as long again at every signal.
+    if (current().keeps_on()) g_resched = true;
   }
 }
 

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -122,7 +124,7 @@ void show_interrupts() {
     g_rang = 0;
     setitimer(ITIMER_REAL, &soon, nullptr);
     unsigned long flags;
-    asm volatile("std; 1: pause; cmpl $0, %1; je 1b; pushf; cld; pop %0"
+    asm volatile("std; 1: .rept 4096; nop; .endr; cmpl $0, %1; je 1b; pushf; cld; pop %0"
                  : "=&r"(flags)
                  : "m"(g_rang)
                  : "memory");
@@ -131,11 +133,68 @@ void show_interrupts() {
   std::printf("signals: the handler forwards, and backwards behind it %d\n", backwards);
 }
 
+// A program that computes backwards, interrupted by a timer that wakes somebody amidst a call: the kernel
+// goes on with that call, forwards.
+void show_switches() {
+  volatile bool* const stop = static_cast<volatile bool*>(
+      mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  const pid_t spinner = fork();
+  if (spinner == 0) {
+    unsigned long flags;
+    asm volatile("std; 1: cmpb $0, %1; je 1b; pushf; cld; pop %0" : "=&r"(flags) : "m"(*stop) : "memory");
+    _exit((flags & kDirection) != 0 ? 0 : 1);
+  }
+  const itimerval soon{{0, 0}, {0, 20'000}};
+  signal(SIGALRM, SIG_DFL);
+  sigset_t alarm_only;
+  sigemptyset(&alarm_only);
+  sigaddset(&alarm_only, SIGALRM);
+  sigprocmask(SIG_BLOCK, &alarm_only, nullptr);
+  bool same = true;
+  for (int i = 0; i < 5; ++i) {
+    setitimer(ITIMER_REAL, &soon, nullptr);
+    siginfo_t expected{}, info;
+    expected.si_signo = SIGALRM;
+    expected.si_code = SI_KERNEL;
+    std::memset(&info, 'o', sizeof(info));
+    same &= sigwaitinfo(&alarm_only, &info) == SIGALRM && std::memcmp(&info, &expected, sizeof(info)) == 0;
+  }
+  std::printf("awaited signals: as they are %d\n", same);
+  same = true;
+  for (int i = 0; i < 5; ++i) {
+    const pid_t sleeper = fork();
+    if (sleeper == 0) {
+      setitimer(ITIMER_REAL, &soon, nullptr);
+      sigprocmask(SIG_UNBLOCK, &alarm_only, nullptr);
+      for (;;) pause();
+    }
+    siginfo_t expected{}, info;
+    expected.si_signo = SIGCHLD;
+    expected.si_code = CLD_KILLED;
+    expected.si_pid = sleeper;
+    expected.si_status = SIGALRM;
+    std::memset(&info, 0, sizeof(info));
+    struct rusage usage[3];
+    std::memset(usage, 'o', sizeof(usage));
+    same &= syscall(SYS_waitid, P_PID, sleeper, &info, WEXITED, &usage[1]) == 0;
+    same &=
+        std::memcmp(&info, &expected, sizeof(info)) == 0 && usage[1].ru_nswap == 0 && usage[1].ru_msgsnd == 0;
+    same &= all(reinterpret_cast<char*>(&usage[0]), sizeof(usage[0]), 'o') &&
+            all(reinterpret_cast<char*>(&usage[2]), sizeof(usage[2]), 'o');
+  }
+  std::printf("awaited children: as they ended %d\n", same);
+  *stop = true;
+  int status = -1;
+  waitpid(spinner, &status, 0);
+  std::printf("who computed backwards: status %d\n", status);
+}
+
 }  // namespace
 
 int main() {
   show_calls();
   show_interrupts();
+  show_switches();
   show_faults();
   std::puts("done");
   return 0;

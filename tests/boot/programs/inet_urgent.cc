@@ -27,19 +27,7 @@ void bytes() {
     const Connection made = make_connection();
     CHECK(write(made[0], "ab", 2) == 2 && send(made[0], "cdU", 3, MSG_OOB) == 3 &&
           write(made[0], "ef", 2) == 2);
-    print_state(made[1]);
-    print_next(made[1], MSG_OOB | MSG_PEEK);
-    print_next(made[1], MSG_OOB);
-    print_next(made[1], MSG_OOB);
-    print_state(made[1]);
-    print_next(made[1], MSG_PEEK);
-    print_next(made[1], 0, 3);
-    print_state(made[1]);
-    print_next(made[1]);
-    print_state(made[1]);
-    print_next(made[1], MSG_PEEK);
-    print_next(made[1]);
-    print_state(made[1]);
+    print_around_mark(made[1]);
     made.close_both();
   });
   check("never asked for", [] {

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include <string>
@@ -294,6 +295,61 @@ void notifications() {
     CHECK(ask(second, cookie, told) == 0 && close(told) == 0);
     CHECK(mq_send(second, "three", 5, 0) == 0 && mq_notify(second, nullptr) == 0);
     CHECK(mq_close(second) == 0 && mq_unlink(kName) == 0 && close(other) == 0);
+  });
+  // A socket that nobody reads takes no more at some time: who asks waits for its reader.
+  check("notify: a full socket", [] {
+    static volatile int interrupted;
+    struct sigaction action = {};
+    action.sa_handler = [](int) { interrupted = 1; };
+    CHECK(sigaction(SIGUSR1, &action, nullptr) == 0);
+    const mqd_t queue = make();
+    const int told = socket(AF_NETLINK, SOCK_RAW, 0);
+    constexpr int kSmall = 1;
+    CHECK(told >= 0 && setsockopt(told, SOL_SOCKET, SO_RCVBUF, &kSmall, sizeof kSmall) == 0);
+    char cookie[32] = "one of many";
+    const auto drain = [told] {
+      char got[64];
+      int count = 0;
+      while (recv(told, got, sizeof got, MSG_DONTWAIT) == 32) ++count;
+      return count;
+    };
+    constexpr int kMost = 100'000;
+    int given = 0;
+    const auto ask_until_it_waits = [&] {
+      sigevent event = {};
+      event.sigev_notify = SIGEV_THREAD;
+      event.sigev_signo = told;
+      event.sigev_value.sival_ptr = cookie;
+      for (;; ++given) {
+        if (given == kMost || interrupted != 0 || syscall(SYS_mq_notify, queue, &event) != 0) return;
+        CHECK(mq_notify(queue, nullptr) == 0);
+      }
+    };
+    const pid_t self = getpid();
+    const pid_t child = fork();
+    if (child == 0) {
+      await_state(self, 'S');
+      kill(self, SIGUSR1);
+      _exit(0);
+    }
+    ask_until_it_waits();
+    CHECK(interrupted == 1 && errno == EINTR && given > 0 && given < kMost);
+    CHECK(waitpid(child, nullptr, 0) == child);
+    interrupted = 0;
+    const pid_t reader = fork();
+    if (reader == 0) {
+      await_state(self, 'S');
+      const bool some = drain() > 0;
+      await_state(self, 'S');
+      kill(self, SIGUSR1);
+      _exit(some ? 0 : 1);
+    }
+    const int before = given;
+    ask_until_it_waits();
+    CHECK(interrupted == 1 && errno == EINTR && given > before && given < kMost && drain() > 0);
+    int status = -1;
+    CHECK(waitpid(reader, &status, 0) == reader && status == 0);
+    CHECK(close(told) == 0 && mq_close(queue) == 0 && mq_unlink(kName) == 0);
   });
 }
 

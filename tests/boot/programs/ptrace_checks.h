@@ -1,6 +1,7 @@
 // What the programs about ptrace(2) share: tracees, and what their stops are called.
 #pragma once
 
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -99,4 +100,29 @@ inline void print_info(const char* what, pid_t pid) {
     return;
   }
   printf("%s: signal %d code %d\n", what, info.si_signo, info.si_code);
+}
+
+inline struct user_regs_struct registers_of(pid_t pid) {
+  struct user_regs_struct registers;
+  CHECK(trace(PTRACE_GETREGS, pid, 0, &registers) == 0);
+  return registers;
+}
+
+inline unsigned long message_of(pid_t pid) {
+  unsigned long message = ~0ul;
+  CHECK(trace(PTRACE_GETEVENTMSG, pid, 0, &message) == 0);
+  return message;
+}
+
+// Another thread, which tells its number there and waits for ever.
+inline void start_waiting_thread(int& to) {
+  pthread_t thread;
+  CHECK(pthread_create(
+            &thread, nullptr,
+            [](void* pipe_end) -> void* {
+              const pid_t self = gettid();
+              CHECK(write(*static_cast<int*>(pipe_end), &self, sizeof(self)) == sizeof(self));
+              for (;;) pause();
+            },
+            &to) == 0);
 }

@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <pthread.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "tests/boot/programs/ptrace_checks.h"
@@ -13,6 +15,7 @@ namespace {
 
 constexpr unsigned kNobody = 65534;
 const char* const kSetUser = "/var/tmp/ptrace_rights.suid";
+const char* const kUnreadable = "/var/tmp/ptrace_rights.unreadable";
 
 void copy_itself(const char* to, mode_t mode) {
   char buffer[4096];
@@ -24,6 +27,12 @@ void copy_itself(const char* to, mode_t mode) {
   }
   CHECK(fchmod(to_fd, mode) == 0);
   CHECK(close(from_fd) == 0 && close(to_fd) == 0);
+}
+
+// What the kernel wrote beside the arguments is so.
+bool knows_itself() {
+  return getauxval(AT_UID) == getuid() && getauxval(AT_EUID) == geteuid() && getauxval(AT_GID) == getgid() &&
+         getauxval(AT_EGID) == getegid() && getauxval(AT_SECURE) == (getuid() != geteuid() ? 1 : 0);
 }
 
 void execute(const char* path, const char* what, int descriptor = 0) {
@@ -95,15 +104,7 @@ void attached_in_an_exec() {
   const pid_t tracer = untraced([&] {
     become_nobody();
     const pid_t child = untraced([&] {
-      pthread_t thread;
-      CHECK(pthread_create(
-                &thread, nullptr,
-                [](void* to) -> void* {
-                  const pid_t self = gettid();
-                  CHECK(write(*static_cast<int*>(to), &self, sizeof(self)) == sizeof(self));
-                  for (;;) pause();
-                },
-                &from_thread[1]) == 0);
+      start_waiting_thread(from_thread[1]);
       char byte;
       CHECK(read(go[0], &byte, 1) == 1);
       execute(kSetUser, "tell", from_program[1]);
@@ -122,10 +123,11 @@ void attached_in_an_exec() {
     await_state(second, 'S');
     CHECK(trace(PTRACE_CONT, thread) == 0);
     next_of(thread, "its end");
-    bool root = false;
+    bool told[2] = {};
     bool traces = false;
-    CHECK(read(from_program[0], &root, 1) == 1 && read(from_second[0], &traces, 1) == 1);
-    printf("it is root and traced by another user: %d\n", root && traces);
+    CHECK(read(from_program[0], told, 2) == 2 && read(from_second[0], &traces, 1) == 1);
+    printf("it is root and traced by another user: %d\n", told[0] && traces);
+    printf("its stack tells who it is: %d\n", told[1]);
     end_of(second);
     _exit(0);
   });
@@ -167,6 +169,93 @@ void hidden_memory() {
   }
 }
 
+void print_open(pid_t pid, const char* file, int flags) {
+  char path[64];
+  snprintf(path, sizeof(path), "/proc/%d/%s", static_cast<int>(pid), file);
+  const int descriptor = open(path, flags);
+  char byte = 0;
+  if (descriptor >= 0 && read(descriptor, &byte, 0) >= 0) {
+    printf("%s: open\n", file);
+  } else {
+    printf("%s: %s\n", file, strerrorname_np(errno));
+  }
+  if (descriptor >= 0) close(descriptor);
+}
+
+// A program that its user may run but not read, nobody of that user looks into.
+void unreadable_program() {
+  for (const mode_t mode : {0711u, 0755u}) {
+    copy_itself(kUnreadable, mode);
+    int ready[2];
+    CHECK(pipe(ready) == 0);
+    const pid_t child = untraced([&ready] {
+      become_nobody();
+      execute(kUnreadable, "wait", ready[1]);
+    });
+    bool dumpable = false;
+    CHECK(read(ready[0], &dumpable, 1) == 1);
+    printf("mode %o: dumpable %d\n", mode, dumpable);
+    const pid_t other = untraced([child] {
+      become_nobody();
+      print_open(child, "mem", O_RDWR);
+      print_open(child, "maps", O_RDONLY);
+      print_open(child, "environ", O_RDONLY);
+      print_errno("attached to", trace(PTRACE_SEIZE, child));
+    });
+    next_of(other, "its user");
+    print_open(child, "mem", O_RDWR);
+    end_of(child);
+    CHECK(close(ready[0]) == 0 && close(ready[1]) == 0 && unlink(kUnreadable) == 0);
+  }
+}
+
+// A thread that ended counts as its user's until its tracer has seen it.
+void ended_tracees() {
+  const pid_t first = untraced([] {
+    constexpr unsigned kUser = 4242;
+    const rlimit most = {4, 4};
+    CHECK(setrlimit(RLIMIT_NPROC, &most) == 0 && setgid(kUser) == 0 && setuid(kUser) == 0);
+    CHECK(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0);
+    int from_thread[2];
+    int go[2];
+    CHECK(pipe(from_thread) == 0 && pipe(go) == 0);
+    const pid_t second = untraced([&] {
+      pthread_t thread;
+      int* const both[2] = {from_thread, go};
+      CHECK(pthread_create(
+                &thread, nullptr,
+                [](void* ends) -> void* {
+                  int* const* const pipes = static_cast<int* const*>(ends);
+                  const pid_t self = gettid();
+                  CHECK(write(pipes[0][1], &self, sizeof(self)) == sizeof(self));
+                  char byte;
+                  CHECK(read(pipes[1][0], &byte, 1) == 1);
+                  syscall(SYS_exit, 0);
+                  return nullptr;
+                },
+                const_cast<int**>(both)) == 0);
+      for (;;) pause();
+    });
+    pid_t thread = 0;
+    CHECK(read(from_thread[0], &thread, sizeof(thread)) == sizeof(thread));
+    CHECK(trace(PTRACE_SEIZE, thread) == 0 && write(go[1], "", 1) == 1);
+    siginfo_t info = {};
+    CHECK(waitid(P_PID, static_cast<id_t>(thread), &info, WEXITED | WNOWAIT | __WALL) == 0);
+    const pid_t third = untraced([] {
+      for (;;) pause();
+    });
+    print_errno("a fifth", fork());
+    next_of(thread, "the thread");
+    const pid_t fifth = fork();
+    if (fifth == 0) _exit(0);
+    printf("then a fifth: %d\n", fifth > 0);
+    next_of(fifth, "its end");
+    end_of(third);
+    end_of(second);
+  });
+  next_of(first, "the user");
+}
+
 // With PR_SET_NO_NEW_PRIVS root's exec gives no capability that was given up.
 void no_new_capabilities() {
   const pid_t child = untraced([] {
@@ -185,7 +274,15 @@ void no_new_capabilities() {
 int main(int count, char** arguments) {
   if (count > 2) {
     const bool root = geteuid() == 0;
-    if (strcmp(arguments[1], "tell") == 0) return write(atoi(arguments[2]), &root, 1) == 1 ? 0 : 1;
+    if (strcmp(arguments[1], "tell") == 0) {
+      const bool told[2] = {root, knows_itself()};
+      return write(atoi(arguments[2]), told, 2) == 2 ? 0 : 1;
+    }
+    if (strcmp(arguments[1], "wait") == 0) {
+      const bool dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1;
+      CHECK(write(atoi(arguments[2]), &dumpable, 1) == 1);
+      for (;;) pause();
+    }
     if (strcmp(arguments[1], "user") == 0) return root ? 10 : 11;
     __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
     __user_cap_data_struct sets[2] = {};
@@ -203,6 +300,8 @@ int main(int count, char** arguments) {
   rights_of_then();
   attached_in_an_exec();
   hidden_memory();
+  unreadable_program();
+  ended_tracees();
   no_new_capabilities();
   CHECK(unlink(kSetUser) == 0);
   return finish();

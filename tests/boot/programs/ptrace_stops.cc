@@ -1,6 +1,4 @@
-// ptrace(2): who traces whom, what stops a tracee, how it goes on, and what its tracer and its parent hear of
-// it. Prints the same on Linux.
-#include <sys/prctl.h>
+// ptrace(2): what stops a tracee, how it goes on, and what its tracer hears of it. Prints the same on Linux.
 #include <time.h>
 
 #include "tests/boot/programs/ptrace_checks.h"
@@ -62,48 +60,6 @@ void each_signal() {
     }
   }
   printf("each signal but SIGKILL stops\n");
-}
-
-void refusals() {
-  print_errno("attach to oneself", trace(PTRACE_ATTACH, getpid()));
-  print_errno("to nobody", trace(PTRACE_ATTACH, 999999));
-  print_errno("of nobody", trace(PTRACE_CONT, 999999));
-  const pid_t other = untraced([] { pause(); });
-  print_errno("a request about an untraced one", trace(PTRACE_CONT, other));
-  end_of(other);
-  const pid_t child = traced([] {
-    print_errno("traced twice", trace(PTRACE_TRACEME, 0));
-    pause();
-  });
-  print_errno("attached to again", trace(PTRACE_ATTACH, child));
-  CHECK(trace(PTRACE_CONT, child) == 0);
-  await_state(child, 'S');
-  print_errno("asked while it runs", trace(PTRACE_PEEKUSER, child));
-  print_errno("resumed while it runs", trace(PTRACE_CONT, child));
-  print_errno("interrupted, but not seized", trace(PTRACE_INTERRUPT, child));
-  print_errno("an unknown request", trace(0x5555, child));
-  print_errno("killed", trace(PTRACE_KILL, child));
-  next_of(child, "the end");
-  CHECK_ERRNO(trace(PTRACE_KILL, child), ESRCH);
-  fflush(stdout);
-  const pid_t user = untraced([] {
-    CHECK(setgid(65534) == 0 && setuid(65534) == 0);
-    print_errno("another user's", trace(PTRACE_ATTACH, getppid()));
-    print_errno("init", trace(PTRACE_ATTACH, 1));
-  });
-  next_of(user, "another user");
-  const pid_t hidden = untraced([] {
-    CHECK(setgid(65534) == 0 && setuid(65534) == 0);
-    prctl(PR_SET_DUMPABLE, 0);
-    raise(SIGSTOP);
-  });
-  next_of(hidden, "who hides", WUNTRACED);
-  const pid_t equal = untraced([hidden] {
-    CHECK(setgid(65534) == 0 && setuid(65534) == 0);
-    print_errno("who hides from its user", trace(PTRACE_ATTACH, hidden));
-  });
-  next_of(equal, "its user");
-  end_of(hidden);
 }
 
 // A stopped tracee dies at once, whatever holds it.
@@ -247,78 +203,6 @@ void waits() {
   CHECK(sigprocmask(SIG_UNBLOCK, &set, nullptr) == 0);
 }
 
-// A grandchild's parent hears of its end when its tracer has.
-void of_another_parent() {
-  int grandchild[2];
-  int ended[2];
-  CHECK(pipe(grandchild) == 0 && pipe(ended) == 0);
-  const pid_t parent = untraced([&] {
-    const pid_t child = fork();
-    if (child == 0) {
-      for (;;) pause();
-    }
-    CHECK(write(grandchild[1], &child, sizeof(child)) == sizeof(child));
-    char byte;
-    CHECK(read(ended[0], &byte, 1) == 1);
-    int status = 0;
-    print_errno("the parent, before the tracer", waitpid(child, &status, WNOHANG));
-    CHECK(write(grandchild[1], &child, sizeof(child)) == sizeof(child));
-    CHECK(waitpid(child, &status, 0) == child);
-    CHECK(read(ended[0], &byte, 1) == 1);
-    print_status("the parent", status);
-  });
-  pid_t child = 0;
-  CHECK(read(grandchild[0], &child, sizeof(child)) == sizeof(child));
-  CHECK(trace(PTRACE_ATTACH, child) == 0);
-  next_of(child, "a grandchild");
-  char path[64];
-  char line[128];
-  snprintf(path, sizeof(path), "/proc/%d/status", child);
-  FILE* const file = fopen(path, "r");
-  CHECK(file != nullptr);
-  while (fgets(line, sizeof(line), file) != nullptr) {
-    if (strncmp(line, "State:", 6) == 0) fputs(line, stdout);
-    int pid = 0;
-    if (sscanf(line, "TracerPid: %d", &pid) == 1) printf("its tracer is this: %d\n", pid == getpid());
-    if (sscanf(line, "PPid: %d", &pid) == 1) printf("its parent is not: %d\n", pid == parent);
-  }
-  fclose(file);
-  CHECK(trace(PTRACE_CONT, child, 0, SIGTERM) == 0);
-  siginfo_t info;
-  CHECK(waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) == 0);
-  CHECK(write(ended[1], "", 1) == 1);
-  CHECK(read(grandchild[0], &child, sizeof(child)) == sizeof(child));
-  next_of(child, "its tracer");
-  CHECK(write(ended[1], "", 1) == 1);
-  next_of(parent, "the parent ended");
-}
-
-// Who is let go because its tracer ends, and who is killed.
-void without_tracer() {
-  for (const bool kills : {false, true}) {
-    int ready[2];
-    CHECK(pipe(ready) == 0);
-    const pid_t child = untraced([] {
-      for (;;) pause();
-    });
-    await_state(child, 'S');
-    const pid_t tracer = untraced([&] {
-      CHECK(trace(PTRACE_SEIZE, child, 0, kills ? uintptr_t{PTRACE_O_EXITKILL} : 0) == 0);
-      CHECK(trace(PTRACE_INTERRUPT, child) == 0);
-      int status = 0;
-      CHECK(waitpid(child, &status, __WALL) == child);
-    });
-    next_of(tracer, "the tracer ends");
-    if (kills) {
-      next_of(child, "killed with it");
-    } else {
-      await_state(child, 'S');
-      end_of(child);
-      printf("the other goes on\n");
-    }
-  }
-}
-
 // A call that waits goes on after a stop.
 void interrupted_calls() {
   int pipes[2];
@@ -342,22 +226,6 @@ void interrupted_calls() {
   await_state(child, 'S');
   CHECK(write(pipes[1], "\7", 1) == 1);
   next_of(child, "the end");
-}
-
-// Somebody attaches to a stopped one and leaves it, again and again.
-void many_tracers() {
-  const pid_t child = untraced([] {
-    raise(SIGSTOP);
-    _exit(3);
-  });
-  next_of(child, "stopped", WUNTRACED);
-  for (int i = 0; i < 200; ++i) {
-    CHECK(trace(PTRACE_SEIZE, child) == 0);
-    CHECK(trace(PTRACE_DETACH, child) == 0);
-    await_state(child, 'T');
-  }
-  kill(child, SIGCONT);
-  next_of(child, "seized and let go 200 times");
 }
 
 // What a tracer resumed with is delivered though it ends at once.
@@ -386,23 +254,67 @@ void resumed_for_the_last_time() {
   next_of(child, "what the handler saw");
 }
 
+constexpr unsigned long kNowhere = 1ul << 63;
+
+void return_nowhere(int, siginfo_t*, void* context) {
+  static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP] = static_cast<greg_t>(kNowhere);
+}
+void told_of_it(int, siginfo_t* info, void* context) {
+  const auto rip = static_cast<unsigned long>(static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP]);
+  printf("its handler: code %d, there %d\n", info->si_code, rip == kNowhere);
+  fflush(stdout);
+  _exit(3);
+}
+void handle_with(int signal, void (*handle)(int, siginfo_t*, void*)) {
+  struct sigaction action = {};
+  action.sa_sigaction = handle;
+  action.sa_flags = SA_SIGINFO;
+  CHECK(sigaction(signal, &action, nullptr) == 0);
+}
+
+// A tracer sees what sigreturn makes of a frame that is none, and of an address that is none.
+void bad_returns() {
+  const pid_t frameless = traced([] { asm volatile("mov $4096, %rsp; mov $15, %eax; syscall; hlt"); });
+  CHECK(trace(PTRACE_CONT, frameless) == 0);
+  next_of(frameless, "no frame");
+  print_info("its information", frameless);
+  CHECK(trace(PTRACE_CONT, frameless, 0, SIGSEGV) == 0);
+  next_of(frameless, "the end");
+  for (const bool handled : {false, true}) {
+    const pid_t child = traced([handled] {
+      handle_with(SIGUSR1, return_nowhere);
+      if (handled) handle_with(SIGSEGV, told_of_it);
+      raise(SIGUSR1);
+    });
+    CHECK(trace(PTRACE_CONT, child) == 0);
+    next_of(child, "sent SIGUSR1");
+    CHECK(trace(PTRACE_CONT, child, 0, SIGUSR1) == 0);
+    for (const char* what : {"nowhere", "the signal dropped"}) {
+      next_of(child, what);
+      print_info("its information", child);
+      unsigned long rip = 0;
+      CHECK(trace(PTRACE_PEEKUSER, child, offsetof(user_regs_struct, rip), &rip) == 0);
+      printf("it is there: %d\n", rip == kNowhere);
+      CHECK(trace(PTRACE_CONT, child, 0, *what == 'n' ? uintptr_t{0} : uintptr_t{SIGSEGV}) == 0);
+    }
+    next_of(child, "the end");
+  }
+}
+
 }  // namespace
 
 int main() {
   show_lines();
   signals();
   each_signal();
-  refusals();
   killed_in_a_stop();
   attached();
   attached_to_a_stopped_one();
   let_go_with_a_signal();
   seized();
   waits();
-  of_another_parent();
-  without_tracer();
   interrupted_calls();
-  many_tracers();
   resumed_for_the_last_time();
+  bad_returns();
   return finish();
 }

@@ -1,5 +1,7 @@
 // Signals of real time in their order and with their values, rt_sigqueueinfo, SS_AUTODISARM, what parents
-// learn of stopping, orphaned groups.
+// learn of stopping, orphaned groups, turns.
+#include <sched.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -230,6 +232,34 @@ void groups() {
   CHECK(write(go[1], "x", 1) == 1 && waitpid(child, nullptr, 0) == child);
 }
 
+// On one processor: who sleeps has its turn soon after it was sent a signal, by who never sleeps.
+void turns() {
+  cpu_set_t all, one;
+  CHECK(sched_getaffinity(0, sizeof all, &all) == 0);
+  int first = 0;
+  while (!CPU_ISSET(first, &all)) ++first;
+  CPU_ZERO(&one);
+  CPU_SET(first, &one);
+  CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+  void* const page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  CHECK(page != MAP_FAILED);
+  auto* const sent = static_cast<volatile long*>(page);
+  install(SIGUSR1, count, 0);
+  g_count = 0;
+  const pid_t parent = getpid(), child = fork();
+  CHECK(child >= 0);
+  while (child == 0) {
+    kill(parent, SIGUSR1);
+    *sent = *sent + 1;
+  }
+  constexpr int kSignals = 2000;
+  while (g_count < kSignals) pause();
+  CHECK(kill(child, SIGKILL) == 0 && waitpid(child, nullptr, 0) == child);
+  CHECK(*sent < 100L * kSignals);
+  reset(SIGUSR1);
+  CHECK(sched_setaffinity(0, sizeof all, &all) == 0);
+}
+
 }  // namespace
 
 int main(int argc, char**) {
@@ -243,5 +273,6 @@ int main(int argc, char**) {
   check("stacks", stacks);
   check("parents", parents);
   check("groups", groups);
+  check("turns", turns);
   return finish();
 }

@@ -51,7 +51,7 @@ void not_mapped() {
 
 void mapped() {
   const int file = memfd_create("sparse", 0);
-  constexpr off_t kBytes = off_t{1} << 34;
+  constexpr off_t kBytes = off_t{5} << 30;
   CHECK(file >= 0 && ftruncate(file, kBytes) == 0);
   auto* const shown =
       static_cast<char*>(mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file, 0));
@@ -66,7 +66,7 @@ void mapped() {
 void meanwhile() {
   const int status = status_of_child([] {
     const int file = memfd_create("sparse", 0);
-    constexpr off_t kBytes = off_t{1} << 36;
+    constexpr off_t kBytes = off_t{1} << 31;
     CHECK(file >= 0 && ftruncate(file, kBytes) == 0);
     void* const shown = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     CHECK(shown != MAP_FAILED);
@@ -82,7 +82,7 @@ void meanwhile() {
 // Once a file is sealed nothing of it changes, a hole that is being made included.
 void sealed_meanwhile() {
   const int file = memfd_create("sparse", MFD_ALLOW_SEALING);
-  constexpr off_t kBytes = off_t{1} << 36;
+  constexpr off_t kBytes = off_t{1} << 31;
   CHECK(file >= 0 && ftruncate(file, kBytes) == 0);
   void* const shown = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   CHECK(shown != MAP_FAILED && munmap(shown, 4096) == 0);

@@ -2,6 +2,7 @@
 #include <grp.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
+#include <sys/syscall.h>
 
 #include "tests/boot/programs/ipc_checks.h"
 
@@ -171,6 +172,30 @@ void the_system_tells_of_all() {
   CHECK(line_of("/proc/sysvipc/shm", id).empty());
 }
 
+// remap_file_pages takes a mapping away before it makes another of the same.
+int remap(char* at, size_t pages) { return int(syscall(SYS_remap_file_pages, at, pages * kPage, 0, 0, 0)); }
+void remapping_what_was_removed() {
+  const int id = made(2 * kPage);
+  char* at = attach(id);
+  at[0] = 5;
+  CHECK(remap(at, 1) == 0 && at[0] == 5 && status(id).shm_nattch == 1);
+  remove(id);
+  CHECK(remap(at, 1) == 0 && at[0] == 5);
+  CHECK_ERRNO(remap(at, 2), EINVAL);
+  CHECK_ERRNO(remap(at, 2), EINVAL);
+  CHECK_ERRNO(shmdt(at), EINVAL);
+  shmid_ds gone;
+  CHECK_ERRNO(shmctl(id, IPC_STAT, &gone), EINVAL);
+
+  const int again = made(kPage);
+  char* one = attach(again);
+  char* other = attach(again);
+  other[0] = 6;
+  remove(again);
+  CHECK(remap(one, 1) == 0 && one[0] == 6 && status(again).shm_nattch == 2);
+  CHECK(shmdt(one) == 0 && remap(other, 1) == -1 && errno == EINVAL);
+}
+
 void large_pages_are_not_reserved() {
   const int id = shmget(IPC_PRIVATE, 2 << 20, IPC_CREAT | SHM_HUGETLB | 0600);
   CHECK(id == -1 && (errno == ENOMEM || errno == EPERM));
@@ -192,6 +217,7 @@ int main() {
   check("children have it until they end", children_have_it_until_they_exec_or_end);
   check("owners and rights change", owners_and_rights_change);
   check("the system tells of all", the_system_tells_of_all);
+  check("remapping what was removed", remapping_what_was_removed);
   check("large pages are not reserved", large_pages_are_not_reserved);
   return finish();
 }

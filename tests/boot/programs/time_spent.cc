@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "tests/boot/programs/checks.h"
+#include "tests/boot/programs/spending.h"
 
 namespace {
 
@@ -30,9 +31,8 @@ rusage of(int who) {
 // Spends so much processor time, nearly all of it in user mode, or nearly all in the kernel.
 void compute(long microseconds) {
   const long end = clock_us(CLOCK_PROCESS_CPUTIME_ID) + microseconds;
-  volatile unsigned long sink = 0;
   while (clock_us(CLOCK_PROCESS_CPUTIME_ID) < end) {
-    for (int i = 0; i < 100'000; ++i) sink = sink + i;
+    for (int i = 0; i < 100; ++i) spend_instructions();
   }
 }
 void call(long microseconds) {

@@ -55,19 +55,7 @@ void bytes() {
     made.put("ab");
     made.put("cdU", MSG_OOB);
     made.put("ef");
-    print_state(made[1]);
-    print_next(made[1], MSG_OOB | MSG_PEEK);
-    print_next(made[1], MSG_OOB);
-    print_next(made[1], MSG_OOB);
-    print_state(made[1]);
-    print_next(made[1], MSG_PEEK);
-    print_next(made[1], 0, 3);
-    print_state(made[1]);
-    print_next(made[1]);
-    print_state(made[1]);
-    print_next(made[1], MSG_PEEK);
-    print_next(made[1]);
-    print_state(made[1]);
+    print_around_mark(made[1]);
     made.close_both();
   });
   check("no room", [] {

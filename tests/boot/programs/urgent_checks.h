@@ -38,3 +38,20 @@ inline void print_next(int made, int flags = 0, size_t room = 16) {
   printf("  recv %x: %zd %s\n", flags, got,
          got < 0 ? strerrorname_np(errno) : std::string(buffer, static_cast<size_t>(got)).c_str());
 }
+
+// "abcd", the byte, "ef" are on their way to it: what there is at each step to the end.
+inline void print_around_mark(int receiver) {
+  print_state(receiver);
+  print_next(receiver, MSG_OOB | MSG_PEEK);
+  print_next(receiver, MSG_OOB);
+  print_next(receiver, MSG_OOB);
+  print_state(receiver);
+  print_next(receiver, MSG_PEEK);
+  print_next(receiver, 0, 3);
+  print_state(receiver);
+  print_next(receiver);
+  print_state(receiver);
+  print_next(receiver, MSG_PEEK);
+  print_next(receiver);
+  print_state(receiver);
+}

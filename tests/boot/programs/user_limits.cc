@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "tests/boot/programs/checks.h"
+#include "tests/boot/programs/spending.h"
 
 namespace {
 
@@ -213,8 +214,7 @@ int* g_counted;  // shared
 
 [[noreturn]] void spin() {
   alarm(20);
-  for (;;) {
-  }
+  for (;;) spend_instructions();
 }
 
 void processor_time() {
@@ -252,6 +252,7 @@ void processor_time() {
     CHECK(set(RLIMIT_CPU, 1, RLIM_INFINITY) == 0 && set(RLIMIT_CPU, RLIM_INFINITY, RLIM_INFINITY) == 0);
     timespec now;
     do {
+      spend_instructions();
       CHECK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now) == 0);
     } while (now.tv_sec == 0 || now.tv_nsec < 100'000'000);
   });

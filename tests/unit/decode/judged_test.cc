@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "hv-mm/container/decode.h"
-#include "hv-mm/shadow/store_decode.h"
+#include "hv-mm/shadow/trapped/store_decode.h"
 
 namespace nopte::hv {
 namespace {

@@ -55,6 +55,39 @@ TEST_F(HeapTest, BlocksAreAlignedAndDoNotOverlap) {
   EXPECT_EQ(heap_info().used_bytes, used_before);
 }
 
+TEST_F(HeapTest, ManyBlocksAtOnceAreAsManyOneByOne) {
+  constexpr u64 kBytes = 180;
+  const u64 used = heap_info().used_bytes;
+  void* const one = heap_alloc(kBytes);
+  const u64 each = heap_info().used_bytes - used;
+  heap_free(one, kBytes);
+  BlockChain taken = heap_take(kBytes, 100);
+  ASSERT_EQ(taken.count(), 100u);
+  EXPECT_EQ(heap_info().used_bytes - used, 100 * each);
+  absl::btree_set<u64> addresses;
+  BlockChain back;
+  while (!taken.empty()) {
+    void* const block = taken.pop();
+    std::memset(block, 0xa5, kBytes);
+    for (u64 at = 0; at < kBytes; ++at) ASSERT_EQ(static_cast<u8*>(block)[at], 0xa5) << at;
+    addresses.insert(reinterpret_cast<u64>(block));
+    back.push(block);
+  }
+  EXPECT_EQ(addresses.size(), 100u);
+  u64 before = 0;
+  for (const u64 address : addresses) {
+    EXPECT_GE(address - before, kBytes);
+    before = address;
+  }
+  heap_give(back, kBytes);
+  EXPECT_EQ(heap_info().used_bytes, used);
+  const u64 calls = fake.calls();
+  const BlockChain again = heap_take(kBytes, 100);
+  EXPECT_EQ(again.count(), 100u);
+  EXPECT_EQ(fake.calls(), calls);
+  heap_give(again, kBytes);
+}
+
 TEST_F(HeapTest, AFreedBlockIsUsedAgainWithoutACall) {
   void* first = heap_alloc(100);
   heap_free(first, 100);

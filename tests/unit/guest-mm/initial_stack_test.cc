@@ -94,6 +94,14 @@ TEST_F(InitialStackTest, HoldsWhatAProgramExpects) {
   EXPECT_EQ(auxiliary[9], 0x40'1000u);
   EXPECT_EQ(auxiliary[17], 100u);
   EXPECT_EQ(auxiliary[23], 0u);
+  u64 identity[10];
+  std::memcpy(identity, static_cast<const char*>(stack->image) + (stack->identity_at - stack->begin),
+              sizeof(identity));
+  const u64 types[] = {11, 12, 13, 14, 23};
+  for (u64 i = 0; i < std::size(types); ++i) {
+    EXPECT_EQ(identity[2 * i], types[i]);
+    EXPECT_EQ(identity[2 * i + 1], auxiliary[types[i]]);
+  }
   EXPECT_STREQ(reader.place(auxiliary[31]), "/bin/name");
   EXPECT_STREQ(reader.place(auxiliary[15]), "x86_64");
   (void)reader.place(auxiliary[25] + 15);

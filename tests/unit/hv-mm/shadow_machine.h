@@ -7,17 +7,19 @@
 #include <random>
 #include <vector>
 
-#include "hv-mm/shadow/shadow_mmu.h"
+#include "hv-mm/shadow/told/told_mmu.h"
+#include "hv-mm/shadow/trapped/trapped_mmu.h"
 #include "tests/support/table_walk.h"
 
 namespace nopte::hv::testing {
 
-class ShadowMachine {
+template <class Mmu>
+class MachineOn {
  public:
-  ShadowMachine(u64 guest_frames, u32 tables, u64 spare_nodes = 4096, Tracking tracking = Tracking::kTrapped)
-      : ShadowMachine(own_, guest_frames, tables, spare_nodes, tracking) {}
+  MachineOn(u64 guest_frames, u32 tables, u64 spare_nodes = 4096)
+      : MachineOn(own_, guest_frames, tables, spare_nodes) {}
   // On a shadow MMU that is somebody's, not used yet.
-  ShadowMachine(ShadowMmu& used, u64 guest_frames, u32 tables, u64 spare_nodes, Tracking tracking)
+  MachineOn(Mmu& used, u64 guest_frames, u32 tables, u64 spare_nodes)
       : mmu(used),
         guest_(guest_frames * 4096),
         pool_(u64{tables} * 4096),
@@ -27,7 +29,7 @@ class ShadowMachine {
                           pt::PhysAddr(kPoolBase),
                           tables,
                           {reinterpret_cast<u8*>(metadata_.data()), metadata_.size() * 8}};
-    EXPECT_TRUE(mmu.init(memory, pool, {.physical_bits = kPhysicalBits, .giant_pages = true}, tracking));
+    EXPECT_TRUE(mmu.init(memory, pool, {.physical_bits = kPhysicalBits, .giant_pages = true}));
   }
 
   Memory& guest() { return guest_; }
@@ -87,12 +89,16 @@ class ShadowMachine {
           return result;
         case Outcome::kEmulateStore:
           result.gpa = fault.gpa.value();
-          if (decodable) {
-            EXPECT_TRUE(mmu.store(fault.gpa, value, bytes));
-            result.end = Access::End::kStoreEmulated;
-            return result;
+          if constexpr (requires { mmu.release(fault.gpa); }) {
+            if (decodable) {
+              EXPECT_TRUE(mmu.store(fault.gpa, value, bytes));
+              result.end = Access::End::kStoreEmulated;
+              return result;
+            }
+            mmu.release(fault.gpa);
+          } else {
+            ADD_FAILURE() << "a table is protected";
           }
-          mmu.release(fault.gpa);
           break;
         case Outcome::kResolved:
           break;
@@ -102,16 +108,19 @@ class ShadowMachine {
     return result;
   }
 
-  ShadowMmu& mmu;
+  Mmu& mmu;
   bool smep = false;
 
  private:
-  ShadowMmu own_;
+  Mmu own_;
   Memory guest_;
   Memory pool_;
   std::vector<u64> metadata_;
   u64 host_root_ = 0;
   u64 cr3_ = 0;
 };
+
+using ShadowMachine = MachineOn<TrappedMmu>;
+using ToldMachine = MachineOn<ToldMmu>;
 
 }  // namespace nopte::hv::testing

@@ -102,14 +102,14 @@ TEST_F(ShadowMmuTest, ALeafTableThatBecomesAHigherOneIsFollowedAgain) {
 
 TEST_F(ShadowMmuTest, MoreTablesOutOfSyncThanAFlushMayFind) {
   const u64 va = 0x10'0000'0000;
-  const u64 tables = ShadowTables::kMostUnsync + 20;
+  const u64 tables = TrappedTables::kMostUnsync + 20;
   for (u64 i = 0; i < tables; ++i) touch(va + (i << 21));
   // Every page loses its right to write; each table is stored to once.
   for (u64 i = 0; i < tables; ++i) {
     const u64 leaf = machine.guest_walk(va + (i << 21), 0).slots[1];
     EXPECT_LE(store(leaf, read(leaf) & ~kW), 1u);
   }
-  EXPECT_EQ(machine.mmu.tables().unsync_pages(), ShadowTables::kMostUnsync);
+  EXPECT_EQ(machine.mmu.tables().unsync_pages(), TrappedTables::kMostUnsync);
   load(root);
   EXPECT_EQ(machine.mmu.tables().unsync_pages(), 0u);
   for (u64 i = 0; i < tables; ++i) EXPECT_EQ(machine.access(va + (i << 21), 6).error, 7u);
@@ -118,10 +118,10 @@ TEST_F(ShadowMmuTest, MoreTablesOutOfSyncThanAFlushMayFind) {
 
 TEST_F(ShadowMmuTest, ANewLeafTableIsWrittenToWithoutExits) {
   const u64 va = 0x10'0000'0000;
-  for (u64 i = 0; i < ShadowTables::kMostUnsync + 1; ++i) {
+  for (u64 i = 0; i < TrappedTables::kMostUnsync + 1; ++i) {
     touch(va + (i << 21));
     const u64 leaf = machine.guest_walk(va + (i << 21), 0).slots[1];
-    EXPECT_EQ(store(leaf + 8, 3000 * 4096 | kFlags), i < ShadowTables::kMostUnsync ? 0u : 1u) << i;
+    EXPECT_EQ(store(leaf + 8, 3000 * 4096 | kFlags), i < TrappedTables::kMostUnsync ? 0u : 1u) << i;
   }
   machine.mmu.tables().check_invariants();
   load(root);
@@ -213,7 +213,7 @@ TEST(ShadowMmuInit, RefusesWhatCannotWork) {
                         64,
                         {reinterpret_cast<u8*>(metadata.data()), metadata.size() * 8}};
   const auto init = [](const GuestMemory& m, const ShadowPool& p) {
-    ShadowMmu mmu;
+    TrappedMmu mmu;
     return mmu.init(m, p, {});
   };
   EXPECT_TRUE(init(memory, good));

@@ -1,8 +1,7 @@
 // Stores that mode shadow executes for the guest, and those that it leaves to the processor: each lands where
 // a processor puts it, or faults as there and changes nothing.
-#include "hv-mm/shadow/shadow_mode.h"
-
 #include "fake_host.h"
+#include "hv-mm/shadow/trapped/trapped_mode.h"
 #include "shadow_machine.h"
 
 namespace nopte::hv::testing {
@@ -19,7 +18,7 @@ class ShadowModeTest : public ::testing::Test {
   static constexpr u64 kPages = 0x10'0000, kCode = 0x5000;
   enum Frame : u64 { kRoot = 1, kL3, kL2, kL1, kCodeFrame, kFirstPage = 32 };
 
-  ShadowModeTest() : machine(mode.mmu(), 1024, 64, 64, Tracking::kTrapped) {
+  ShadowModeTest() : machine(mode.mmu(), 1024, 64, 64) {
     vcpu.keep_whole_registers_at_faults();
     vmcb.exit_code = exit_code::kPageFault;
     vmcb.cs.attributes = Vcpu::kAttributeLong;
@@ -97,7 +96,7 @@ class ShadowModeTest : public ::testing::Test {
     return value;
   }
 
-  class Mode final : public ShadowMode {};
+  class Mode final : public TrappedMode {};
   Mode mode;
   ShadowMachine machine;
   FakeHost host;

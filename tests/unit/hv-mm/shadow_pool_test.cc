@@ -61,7 +61,7 @@ class CrowdedGuest {
   void used(u64 va, u64 kind = 6) {
     EXPECT_EQ(machine.access(va, kind).end, ShadowMachine::Access::End::kDone) << std::hex << va;
   }
-  ShadowTables& tables() { return machine.mmu.tables(); }
+  TrappedTables& tables() { return machine.mmu.tables(); }
   // What could not be had is only missing, not lost, and no table is open to stores (check_invariants).
   void check() {
     tables().check_invariants();
@@ -155,7 +155,7 @@ class UnusedPath {
   void used(u64 va, u64 kind) {
     EXPECT_EQ(machine.access(va, kind).end, ShadowMachine::Access::End::kDone) << std::hex << va;
   }
-  ShadowTables& tables() { return machine.mmu.tables(); }
+  TrappedTables& tables() { return machine.mmu.tables(); }
   const ShadowCounters& counters() { return machine.mmu.counters(); }
   [[nodiscard]] u64 taken() { return counters().pages_allocated - allocated_; }
 

@@ -168,8 +168,8 @@ class RandomGuest {
     }
   }
   bool is_shadowed(u64 frame) {
-    ShadowTables& tables = machine_.mmu.tables();
-    for (PageIndex at = tables.first_detached(); at != 0; at = tables.page(at).unsync_after) {
+    TrappedTables& tables = machine_.mmu.tables();
+    for (PageIndex at = tables.first_released(); at != 0; at = tables.page(at).after) {
       if (tables.page(at).gfn == frame) return true;
     }
     return tables.first_mirror(frame) != 0;

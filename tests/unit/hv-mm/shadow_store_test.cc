@@ -3,7 +3,7 @@
 
 #include <random>
 
-#include "hv-mm/shadow/store_execute.h"
+#include "hv-mm/shadow/trapped/store_execute.h"
 #include "tests/support/arch/x86_64/store_instructions.h"
 
 namespace nopte::hv {

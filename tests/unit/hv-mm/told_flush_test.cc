@@ -56,7 +56,7 @@ class ToldAsids : public ToldFlush {
   }
   void restore() {
     tell(100 * 4096 | kFlags);
-    EXPECT_EQ(machine.access(kVa, 2).end, ShadowMachine::Access::End::kDone);
+    EXPECT_EQ(machine.access(kVa, 2).end, ToldMachine::Access::End::kDone);
     EXPECT_FALSE(machine.mmu.take_flush());
   }
 };
@@ -89,7 +89,7 @@ TEST_F(ToldAsids, WhatIsLostBehindASwitchTooAndNotTheNewRoots) {
 
 TEST_F(ToldAsids, WhatSeveralRootsShowIsLostToAll) {
   switch_to(kSharing);
-  EXPECT_EQ(machine.access(kVa, 2).end, ShadowMachine::Access::End::kDone);
+  EXPECT_EQ(machine.access(kVa, 2).end, ToldMachine::Access::End::kDone);
   switch_to(kRoot);
   tell(0);
   EXPECT_TRUE(machine.mmu.losses().everywhere());

@@ -40,13 +40,13 @@ TEST_F(KvmPv, ALossIsShownWhenItIsTold) {
 
 TEST_F(KvmPv, AGainAfterAFaultNeedsNoSecondFault) {
   machine.access(0x3000, 4);
-  EXPECT_EQ(machine.access(0x4000, 6).end, ShadowMachine::Access::End::kReflected);
+  EXPECT_EQ(machine.access(0x4000, 6).end, ToldMachine::Access::End::kReflected);
   link(4 * 4096, 4, 101 * 4096);
   put(0, 4 * 4096 + 4 * 8);
   EXPECT_EQ(set_ptes(0, 1).status, Status::kOk);
   EXPECT_TRUE(machine.shadow_walk(0x4000, 6).ok);
   // With a table that is new.
-  EXPECT_EQ(machine.access(0x200000, 6).end, ShadowMachine::Access::End::kReflected);
+  EXPECT_EQ(machine.access(0x200000, 6).end, ToldMachine::Access::End::kReflected);
   link(6 * 4096, 0, 102 * 4096);
   link(3 * 4096, 1, 6 * 4096);
   put(0, 3 * 4096 + 1 * 8);
@@ -64,7 +64,7 @@ TEST_F(KvmPv, AnUnlinkedTableIsForgotten) {
   machine.guest().write(4 * 4096 + 3 * 8, 0);
   link(4 * 4096, 5, 103 * 4096);
   link(3 * 4096, 0, 4 * 4096);
-  EXPECT_EQ(machine.access(0x3000, 4).end, ShadowMachine::Access::End::kReflected);
+  EXPECT_EQ(machine.access(0x3000, 4).end, ToldMachine::Access::End::kReflected);
   EXPECT_EQ(machine.access(0x5000, 4).gpa, 103u * 4096);
 }
 
@@ -81,7 +81,7 @@ TEST_F(KvmPv, ATableThatALargeLeafReplacesIsForgotten) {
   link(3 * 4096, 0, 4 * 4096);
   put(0, 3 * 4096);
   EXPECT_EQ(set_ptes(0, 1).status, Status::kOk);
-  EXPECT_EQ(machine.access(0x3000, 4).end, ShadowMachine::Access::End::kReflected);
+  EXPECT_EQ(machine.access(0x3000, 4).end, ToldMachine::Access::End::kReflected);
 }
 
 TEST_F(KvmPv, ANewRootSharesNothingThatOnlyTheShadowRemembers) {
@@ -99,13 +99,13 @@ TEST_F(KvmPv, ANewRootSharesNothingThatOnlyTheShadowRemembers) {
   machine.load_root(4096);
   machine.guest().write(4096 + 256 * 8, 0);
   machine.load_root(11 * 4096);
-  EXPECT_EQ(machine.access(kKernel | 0x3000, 0).end, ShadowMachine::Access::End::kReflected);
+  EXPECT_EQ(machine.access(kKernel | 0x3000, 0).end, ToldMachine::Access::End::kReflected);
 }
 
 // More tables than one call may empty: the call is short, and what waits is neither shown nor kept.
 TEST(KvmPvRelease, OfManyTablesIsShort) {
   constexpr u64 kLeaves = 1000, kFirst = 16, kData = 1500;
-  ShadowMachine machine{kGuestFrames, 1200, 4096, Tracking::kTold};
+  ToldMachine machine{kGuestFrames, 1200};
   KvmPvCalls calls{machine.mmu};
   const auto link = [&](u64 table, u64 slot, u64 to) {
     machine.guest().write(table * 4096 + slot * 8, to * 4096 | kFlags);
@@ -136,7 +136,7 @@ TEST(KvmPvRelease, OfManyTablesIsShort) {
     machine.guest().write(table * 4096, 0);
     link(table, 1, kData + 100);
     link(7 + leaf / 512, leaf % 512, table);
-    EXPECT_EQ(machine.access(leaf << 21, 4).end, ShadowMachine::Access::End::kReflected);
+    EXPECT_EQ(machine.access(leaf << 21, 4).end, ToldMachine::Access::End::kReflected);
     EXPECT_EQ(machine.access((leaf << 21) + 4096, 4).gpa, (kData + 100) * 4096);
   }
   ASSERT_EQ(calls.call(kReleasePt, {5 * 4096}).status, Status::kOk);

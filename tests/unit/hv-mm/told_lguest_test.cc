@@ -63,7 +63,7 @@ TEST_F(Lguest, AnEntryOfZeroIsAnInvlpg) {
 
 TEST_F(Lguest, AGainAfterAFaultNeedsNoSecondFault) {
   machine.access(0x3000, 4);
-  EXPECT_EQ(machine.access(0x4000, 6).end, ShadowMachine::Access::End::kReflected);
+  EXPECT_EQ(machine.access(0x4000, 6).end, ToldMachine::Access::End::kReflected);
   link(4 * 4096, 4, 101 * 4096);
   EXPECT_EQ(call(kSetPte, kRoot, 0x4000, 101 * 4096 | kFlags).status, Status::kOk);
   EXPECT_TRUE(shows(0x4000, 6));
@@ -71,7 +71,7 @@ TEST_F(Lguest, AGainAfterAFaultNeedsNoSecondFault) {
   u64 table = 6;
   for (const unsigned level : {2u, 3u, 4u}) {
     const u64 va = u64{1} << (12 + 9 * (level - 1));
-    EXPECT_EQ(machine.access(va, 6).end, ShadowMachine::Access::End::kReflected);
+    EXPECT_EQ(machine.access(va, 6).end, ToldMachine::Access::End::kReflected);
     for (unsigned l = 1; l < level; ++l) {
       link(table * 4096, 0, l == 1 ? 102 * 4096 : (table - 1) * 4096);
       ++table;
@@ -93,7 +93,7 @@ TEST_F(Lguest, AnUnlinkedTableIsForgotten) {
     machine.guest().write(4 * 4096 + 3 * 8, 0);
     link(4 * 4096, 5, 103 * 4096);
     link((5 - level) * 4096, 0, (6 - level) * 4096);
-    EXPECT_EQ(machine.access(0x3000, 4).end, ShadowMachine::Access::End::kReflected);
+    EXPECT_EQ(machine.access(0x3000, 4).end, ToldMachine::Access::End::kReflected);
     EXPECT_EQ(machine.access(0x5000, 4).gpa, 103u * 4096);
     link(4 * 4096, 3, 100 * 4096);
   }

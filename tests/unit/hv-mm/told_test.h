@@ -14,7 +14,7 @@ class ToldTest : public ::testing::Test {
   static constexpr u64 kRoot = 4096;
 
   // Tables 1 -> 2 -> 3 -> 4, by the first entry of each; 0x3000 is page 100. Nothing is shown yet.
-  explicit ToldTest(u64 guest_frames) : machine(guest_frames, 64, 4096, Tracking::kTold) {
+  explicit ToldTest(u64 guest_frames) : machine(guest_frames, 64) {
     for (u64 level = 0; level < 3; ++level) link((1 + level) * 4096, 0, (2 + level) * 4096);
     link(4 * 4096, 3, 100 * 4096);
     machine.load_root(kRoot);
@@ -42,7 +42,7 @@ class ToldTest : public ::testing::Test {
     return true;
   }
 
-  ShadowMachine machine;
+  ToldMachine machine;
   bool shown = true;  // 0x3000, when a call is refused
 };
 

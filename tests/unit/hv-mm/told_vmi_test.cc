@@ -52,14 +52,14 @@ TEST_F(Vmi, AnUpdateIsShown) {
 
 TEST_F(Vmi, ASetWritesTheEntryAndShowsIt) {
   machine.access(0x3000, 4);
-  EXPECT_EQ(machine.access(0x4000, 6).end, ShadowMachine::Access::End::kReflected);
+  EXPECT_EQ(machine.access(0x4000, 6).end, ToldMachine::Access::End::kReflected);
   EXPECT_EQ(
       call(kSetPxELong, {101 * 4096 | kFlags, pointer(4, 4), kPagePt | kCurrentAs | kDefer | 0x4000}).status,
       Status::kOk);
   EXPECT_EQ(machine.guest().read(4 * 4096 + 4 * 8), 101 * 4096 | kFlags);
   EXPECT_TRUE(machine.shadow_walk(0x4000, 6).ok);
   // With a table that is new.
-  EXPECT_EQ(machine.access(0x200000, 6).end, ShadowMachine::Access::End::kReflected);
+  EXPECT_EQ(machine.access(0x200000, 6).end, ToldMachine::Access::End::kReflected);
   link(6 * 4096, 0, 102 * 4096);
   EXPECT_EQ(call(kSetPxELong, {6 * 4096 | kFlags, pointer(3, 1), kPagePd | kCurrentAs | 0x200000}).status,
             Status::kOk);

@@ -57,6 +57,8 @@ class TmpfsFile final : public Inode {
   // or no data follows.
   [[nodiscard]] i64 seek_data(u64 offset) const;
   [[nodiscard]] i64 seek_hole(u64 offset) const;
+  // How many of these pages hold data; of a mapped file, all that it has.
+  [[nodiscard]] u64 pages_with_data(PageRun run) const;
   i64 read(IoBuffer to, u64 bytes, u64 offset);
   i64 write(IoBuffer from, u64 bytes, u64 offset);
   // Seals (seals.h). Errors of add_seals: kEPERM (sealed against it), kEBUSY (kSealWrite, and a program could

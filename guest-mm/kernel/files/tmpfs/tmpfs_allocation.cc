@@ -55,6 +55,14 @@ i64 TmpfsFile::seek_hole(u64 offset) const {
   return static_cast<i64>(std::min(std::max(offset, hole), bytes_));
 }
 
+u64 TmpfsFile::pages_with_data(PageRun run) const {
+  if (object_ && !part_ && !mapped_) {
+    return run.pages - written_.missing(run);
+  }
+  const u64 end = bytes_to_pages(part_ || mapped_ ? bytes_ : data_end_);
+  return run.first < end ? std::min(run.end(), end) - run.first : 0;
+}
+
 i64 TmpfsFile::add_seals(u32 seals) {
   if ((seals_ & kSealSeal) != 0) {
     return -kEPERM;

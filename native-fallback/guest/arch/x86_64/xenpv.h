@@ -9,6 +9,9 @@ extern "C" {
 extern volatile nopte::abi::xen_pv::SharedInfo xen_shared_page;
 // Handles the events that wait: the interrupts of this processor.
 void take_xen_events();
+// The same for Xen's callback, which interrupted code of this segment. An assertion holds the rule of
+// xenpv_platform.cc.
+void take_xen_callback(nopte::u32 code_segment);
 // The kernel's (guest-mm/arch/x86_64_pv).
 void dispatch_xen_event(nopte::u8 vector);
 }

@@ -19,8 +19,9 @@ constexpr u64 kNsPerSecond = 1'000'000'000;
 constinit TscClock g_xen_clock;
 u64 g_boot_wall_ns = 0;
 IdleTime g_idle;
-u64 g_reporting = 0;  // ticks that went into the counters channel, each byte of which Xen emulates
-u32 g_ports[2];       // timer, console
+bool g_waits = false;  // in the call that unmasks events
+u64 g_reporting = 0;   // ticks that went into the counters channel, each byte of which Xen emulates
+u32 g_ports[2];        // timer, console
 constexpr u8 kVectors[2] = {kTimerVector, kConsoleVector};
 
 volatile VcpuInfo& vcpu() { return xen_shared_page.vcpu[0]; }
@@ -91,8 +92,10 @@ void XenPlatform::interrupt_done(u8) {}
 
 void XenPlatform::idle() {
   const u64 begin = now_ns();
+  g_waits = true;
   xen_call(kSchedOp, kBlock, 0);
-  vcpu().upcall_mask = 1;
+  vcpu().upcall_mask = 1;  // the callback has, if there was one
+  g_waits = false;
   g_idle.add(now_ns() - begin);
   take_xen_events();
 }
@@ -140,4 +143,11 @@ extern "C" void take_xen_events() {
       dispatch_xen_event(kVectors[i]);
     }
   }
+}
+
+extern "C" void take_xen_callback(nopte::u32 code_segment) {
+  constexpr nopte::u32 kPrivilege = 3;
+  NOPTE_ASSERT(nopte::pt::vcpu().upcall_mask == 1);
+  NOPTE_ASSERT((code_segment & kPrivilege) != 0 || nopte::pt::g_waits);
+  take_xen_events();
 }

@@ -1,23 +1,23 @@
-// ShadowTables: which guest frames are guest tables, and that they cannot be written unseen.
-#include "hv-mm/shadow/shadow_tables.h"
+// TrappedTables: which guest frames are guest tables, and that they cannot be written unseen.
+#include "hv-mm/shadow/trapped/trapped_tables.h"
 
 namespace nopte::hv {
 
 using pt::Entry;
 
-bool ShadowTables::needs_protection(u64 gfn) const {
+bool TrappedTables::must_protect(u64 gfn) const {
   for (PageIndex at = frames_[gfn].mirrors(); at != 0; at = pages_[at].alias) {
-    if (!pages_[at].unsync) return true;
+    if (!unsync(at)) return true;
   }
   return false;
 }
 
-void ShadowTables::protect(u64 gfn) {
+void TrappedTables::protect(u64 gfn) {
   FrameState& frame = frames_[gfn];
-  if (told_ || frame.protected_frame()) return;
+  if (frame.protected_frame()) return;
   frame.state |= FrameState::kProtected;
   SpanState& span = spans_[span_of(gfn)];
-  if (span.protected_frames++ == 0) split_linear_mappings(span_of(gfn));
+  if (span.protected_frames++ == 0) split_large_mappings(span_of(gfn));
   if (span.split != 0) {
     const unsigned slot = gfn % pt::kEntriesPerTable;
     const Entry old = entry(span.split, slot);
@@ -26,7 +26,7 @@ void ShadowTables::protect(u64 gfn) {
   while (!frame.writers.empty()) lose_write(EntryRef::of(refs_.pop(frame.writers)));
 }
 
-void ShadowTables::unprotect(u64 gfn) {
+void TrappedTables::unprotect(u64 gfn) {
   FrameState& frame = frames_[gfn];
   if (!frame.protected_frame()) return;
   frame.state &= ~FrameState::kProtected;
@@ -41,7 +41,7 @@ void ShadowTables::unprotect(u64 gfn) {
 
 // A frame of the span becomes a table: the span's writable 2 MiB mappings give way to its split page, or
 // to nothing: one operation may protect frames of any number of spans.
-void ShadowTables::split_linear_mappings(u64 span) {
+void TrappedTables::split_large_mappings(u64 span) {
   RefList& large = spans_[span].large;
   while (!large.empty()) {
     const EntryRef ref = EntryRef::of(refs_.pop(large));
@@ -56,33 +56,21 @@ void ShadowTables::split_linear_mappings(u64 span) {
   }
 }
 
-void ShadowTables::mark_unsync(PageIndex index) {
-  ShadowPage& page = pages_[index];
-  NOPTE_ASSERT(page.level == 1 && page.kind == ShadowKind::kMirror && !page.unsync);
-  page.unsync = true;
-  list_add(unsync_, index);
-  if (!needs_protection(page.gfn)) unprotect(page.gfn);
+void TrappedTables::mark_unsync(PageIndex index) {
+  const ShadowPage& page = pages_[index];
+  NOPTE_ASSERT(page.level == 1 && page.kind == ShadowKind::kMirror && page.list == ShadowList::kNone);
+  list_add(ShadowList::kUnsync, index);
+  if (!must_protect(page.gfn)) unprotect(page.gfn);
 }
 
-void ShadowTables::mark_synced(PageIndex index) {
-  pages_[index].unsync = false;
-  list_remove(unsync_, index);
+void TrappedTables::mark_synced(PageIndex index) {
+  list_remove(index);
   protect(pages_[index].gfn);
 }
 
-void ShadowTables::list_add(PageList& list, PageIndex index) {
-  pages_[index].unsync_before = 0;
-  pages_[index].unsync_after = list.newest;
-  (list.newest != 0 ? pages_[list.newest].unsync_before : list.oldest) = index;
-  list.newest = index;
-  ++list.pages;
-}
-
-void ShadowTables::list_remove(PageList& list, PageIndex index) {
-  const ShadowPage& page = pages_[index];
-  (page.unsync_before != 0 ? pages_[page.unsync_before].unsync_after : list.newest) = page.unsync_after;
-  (page.unsync_after != 0 ? pages_[page.unsync_after].unsync_before : list.oldest) = page.unsync_before;
-  --list.pages;
+void TrappedTables::release(PageIndex index) {
+  NOPTE_ASSERT(pages_[index].level > 1);
+  detach(index, ShadowList::kReleased);
 }
 
 }  // namespace nopte::hv

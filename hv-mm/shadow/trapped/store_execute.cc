@@ -1,4 +1,4 @@
-#include "hv-mm/shadow/store_execute.h"
+#include "hv-mm/shadow/trapped/store_execute.h"
 
 #include <bit>
 

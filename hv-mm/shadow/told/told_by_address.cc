@@ -1,6 +1,5 @@
-// ShadowMmu for a guest that says which entry of which root changed, by address (Tracking::kTold).
-#include "hv-mm/shadow/shadow_mmu.h"
-#include "native-fallback/tables/descend.h"
+// ToldMmu: a guest that says which entry of which root changed, by address.
+#include "hv-mm/shadow/told/told_mmu.h"
 
 namespace nopte::hv {
 
@@ -12,30 +11,17 @@ constexpr unsigned kFirstKernelIndex = pt::kEntriesPerTable / 2;
 
 }  // namespace
 
-// The mirror of the table of this level that is shown for va; 0 when none is.
-PageIndex ShadowMmu::mirror_on_path(PageIndex root, Gva va, unsigned level) const {
-  PageIndex page = root;
-  const auto step = [this](PageIndex& table, unsigned, unsigned index) {
-    const Entry shown = tables_.entry(table, index);
-    if (!shown.present() || shown.large()) return false;
-    table = tables_.child_of(shown);
-    return true;
-  };
-  if (!pt::descend<pt::FourLevel>(page, va, level, step)) return 0;
-  return tables_.page(page).kind == ShadowKind::kMirror ? page : 0;
-}
-
 // visit(root's mirror) for every root that is shown and that an entry of this level for va concerns. Roots in
 // a row that lead to the same kernel table are visited once for what lies in there.
 template <class Visit>
-void ShadowMmu::for_each_root_of(u64 root_gfn, Gva va, unsigned level, Visit visit) {
+void ToldMmu::for_each_root_of(u64 root_gfn, Gva va, unsigned level, Visit visit) {
   const unsigned index = pt::table_index(va, pt::kLevels);
   if (index < kFirstKernelIndex) {
     if (const PageIndex root = tables_.find_mirror(root_gfn, pt::kLevels)) visit(root);
     return;
   }
   Entry done;
-  for (PageIndex root = tables_.first_root(); root != 0; root = tables_.page(root).unsync_after) {
+  for (PageIndex root = tables_.first_root(); root != 0; root = tables_.page(root).after) {
     const Entry shown = tables_.entry(root, index);
     if (!shown.present() || (shown == done && level < pt::kLevels)) continue;
     done = shown;
@@ -43,7 +29,7 @@ void ShadowMmu::for_each_root_of(u64 root_gfn, Gva va, unsigned level, Visit vis
   }
 }
 
-void ShadowMmu::leaf_told(u64 root_gfn, Gva va, Entry entry) {
+void ToldMmu::leaf_told(u64 root_gfn, Gva va, Entry entry) {
   bool seen = false;
   for_each_root_of(root_gfn, va, 1, [&](PageIndex root) {
     const PageIndex page = mirror_on_path(root, va, 1);
@@ -54,7 +40,7 @@ void ShadowMmu::leaf_told(u64 root_gfn, Gva va, Entry entry) {
   if (!seen && entry.present()) unseen_ = true;
 }
 
-void ShadowMmu::table_told(u64 root_gfn, Gva va, unsigned level) {
+void ToldMmu::table_told(u64 root_gfn, Gva va, unsigned level) {
   bool gone = false;
   for_each_root_of(root_gfn, va, level, [&](PageIndex root) {
     const PageIndex page = mirror_on_path(root, va, level);
@@ -66,13 +52,13 @@ void ShadowMmu::table_told(u64 root_gfn, Gva va, unsigned level) {
   if (!gone) unseen_ = true;
 }
 
-void ShadowMmu::forget(Forget what) {
+void ToldMmu::forget(Forget what) {
   reflected_valid_ = false;
   if (what == Forget::kUser) {
-    drop_all(root_, 0, kFirstKernelIndex - 1);
+    tables_.drop_all(root_, ShadowTables::Orphans::kZap, 0, kFirstKernelIndex);
   } else {
-    for (PageIndex root = tables_.first_root(); root != 0; root = tables_.page(root).unsync_after) {
-      drop_all(root, 0, pt::kEntriesPerTable - 1);
+    for (PageIndex root = tables_.first_root(); root != 0; root = tables_.page(root).after) {
+      tables_.drop_all(root, ShadowTables::Orphans::kZap);
     }
   }
 }

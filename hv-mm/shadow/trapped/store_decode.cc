@@ -1,4 +1,4 @@
-#include "hv-mm/shadow/store_decode.h"
+#include "hv-mm/shadow/trapped/store_decode.h"
 
 namespace nopte::hv {
 namespace {

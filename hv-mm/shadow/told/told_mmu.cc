@@ -1,14 +1,30 @@
-// ShadowMmu for a guest that tells what it does to its tables (Tracking::kTold). The guest's tables stay the
-// truth: what is told only says where to look.
-#include <bit>
+#include "hv-mm/shadow/told/told_mmu.h"
 
-#include "hv-mm/shadow/shadow_mmu.h"
+#include <bit>
 
 namespace nopte::hv {
 
 using pt::Entry;
 
-void ShadowMmu::block_told(u64 block, u64 which) {
+// It may be below a table that is gone and still waits: then it is gone as well.
+PageIndex ToldMmu::usable_mirror(u64 gfn, unsigned level) {
+  if (tables_.orphans_wait()) tables_.reap();
+  const PageIndex found = tables_.find_mirror(gfn, level);
+  if (found == 0 || !tables_.orphans_wait()) return found;
+  tables_.zap(found, ShadowTables::Orphans::kZap);
+  return 0;
+}
+
+void ToldMmu::invlpg(Gva va) {
+  ++tables_.counters().invlpgs;
+  if (!pt::canonical(va)) return;
+  const PageIndex page = mirror_on_path(root_, va, 1);
+  if (page == 0) return;
+  const unsigned index = pt::table_index(va, 1);
+  tables_.refresh(page, index & ~63u, u64{1} << (index % 64));
+}
+
+void ToldMmu::block_told(u64 block, u64 which) {
   constexpr u64 kBlocks = pt::kEntriesPerTable / 64;
   const u64 gfn = block / kBlocks;
   const unsigned first_slot = static_cast<unsigned>(block % kBlocks) * 64;
@@ -39,23 +55,23 @@ void ShadowMmu::block_told(u64 block, u64 which) {
 }
 
 // An entry of a higher table: its link stays when it is to the same table.
-void ShadowMmu::link_told(PageIndex page, unsigned slot, Entry guest) {
+void ToldMmu::link_told(PageIndex page, unsigned slot, Entry guest) {
   if (guest.present()) unseen_ = true;
   const Entry shown = tables_.entry(page, slot);
   if (!shown.present()) return;
   if (!shown.large() && links(guest, tables_.page(page).level, tables_.child_of(shown))) {
-    relink(page, slot, guest);
+    relink(page, slot, shown, guest);
   } else {
     tables_.drop_whole(page, slot);
   }
 }
 
-void ShadowMmu::entry_set(Gpa gpa, Entry value) {
+void ToldMmu::entry_set(Gpa gpa, Entry value) {
   pt::store_entry(guest_.table(gpa.page()), static_cast<unsigned>(gpa.page_offset() / sizeof(u64)), value);
   entry_told(gpa);
 }
 
-void ShadowMmu::told_all() {
+void ToldMmu::told_all() {
   if (!unseen_) {
     reflected_valid_ = false;
     return;
@@ -63,10 +79,10 @@ void ShadowMmu::told_all() {
   unseen_ = false;
   if (!reflected_valid_) return;
   const ShadowTables::Operation operation(tables_, root_);
-  speculate();
+  (void)speculate();
 }
 
-void ShadowMmu::table_released(u64 gfn) {
+void ToldMmu::table_released(u64 gfn) {
   for (unsigned level = 1; level <= pt::kLevels; ++level) {
     const PageIndex page = tables_.find_mirror(gfn, level);
     if (page == 0) continue;
@@ -74,20 +90,11 @@ void ShadowMmu::table_released(u64 gfn) {
       tables_.zap(page, ShadowTables::Orphans::kZap);
       continue;
     }
-    drop_all(page, 0, pt::kEntriesPerTable - 1);
+    tables_.drop_all(page, ShadowTables::Orphans::kZap);
   }
 }
 
-// The entries [first, last] of a page, at multiples of 64.
-void ShadowMmu::drop_all(PageIndex page, unsigned first, unsigned last) {
-  for (unsigned word = first / 64; word <= last / 64; ++word) {
-    while (const u64 left = tables_.page(page).installed[word]) {
-      tables_.drop_whole(page, word * 64 + static_cast<unsigned>(std::countr_zero(left)));
-    }
-  }
-}
-
-void ShadowMmu::root_cloned(u64 gfn, u64 from_gfn, unsigned first, unsigned count) {
+void ToldMmu::root_cloned(u64 gfn, u64 from_gfn, unsigned first, unsigned count) {
   table_released(gfn);
   const ShadowTables::Operation operation(tables_, root_);
   const PageIndex from = tables_.find_mirror(from_gfn, pt::kLevels);

@@ -4,7 +4,7 @@
 // Pure functions. Source: AMD64 APM vol. 3, the instructions' pages; vol. 1, 3.1.4 (rFLAGS).
 #pragma once
 
-#include "hv-mm/shadow/store_decode.h"
+#include "hv-mm/shadow/trapped/store_decode.h"
 
 namespace nopte::hv {
 
