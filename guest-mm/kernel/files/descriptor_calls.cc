@@ -62,8 +62,7 @@ CloseOnExec close_on_exec_of(u64 flags) {
 // Flags that are at odds (fs/open.c, build_open_flags); O_PATH ignores them.
 bool at_odds(u32 flags) {
   return (flags & kOpenPath) == 0 &&
-         ((flags & kOpenAccessMask) == kOpenAccessMask ||
-          (flags & (kOpenCreate | kOpenDirectory)) == (kOpenCreate | kOpenDirectory) ||
+         ((flags & (kOpenCreate | kOpenDirectory)) == (kOpenCreate | kOpenDirectory) ||
           ((flags & kOpenTmpFile) &&
            (!(flags & kOpenDirectory) || (flags & kOpenAccessMask) == kOpenReadOnly)));
 }

@@ -82,6 +82,42 @@ i64 InetSocket::change_group(u32 option, u64 address, i32 bytes) {
   return join ? groups_.join(which) : groups_.leave(which);
 }
 
+// By which interface datagrams to groups leave (do_ip_setsockopt, do_ipv6_setsockopt): there is the loopback.
+i64 InetSocket::set_group_interface(i32 level, u64 address, i32 bytes) {
+  constexpr i32 kLoopback = 1;
+  constexpr u32 kWord = sizeof(i32);
+  struct {
+    u8 group[4];
+    u8 address[4];
+    i32 interface;
+  } request{};  // struct ip_mreqn
+  if (type == Type::kStream) {
+    return level == kLevelIp ? -kEINVAL : -kENOPROTOOPT;
+  }
+  if (bytes < static_cast<i32>(kWord)) {
+    return -kEINVAL;
+  }
+  if (level == kLevelIp6) {
+    if (const i64 error = files::get_user(request.interface, address); error != 0) {
+      return error;
+    }
+    return request.interface != 0 && request.interface != kLoopback
+               ? -kENODEV
+               : numbers_.set(level, kIp6MulticastInterface, request.interface);
+  }
+  const u32 words = std::min<u32>(static_cast<u32>(bytes) / kWord, 3);
+  if (!arch::copy_from_user(words == 1 ? request.address : request.group, Gva(address), words * kWord)) {
+    return -kEFAULT;
+  }
+  i32 kept = 0;
+  std::memcpy(&kept, request.address, sizeof kept);
+  constexpr u8 kLoopbackNet = 127;
+  const bool any = request.interface == 0 && kept == 0;
+  const bool known =
+      request.interface != 0 ? request.interface == kLoopback : request.address[0] == kLoopbackNet;
+  return any || known ? numbers_.set(level, kIpMulticastInterface, kept) : -kEADDRNOTAVAIL;
+}
+
 i64 InetSocket::set_option(i32 level, u32 option, u64 address, i32 bytes) {
   if (level == kLevelSocket) {
     return Socket::set_option(level, option, address, bytes);
@@ -92,6 +128,10 @@ i64 InetSocket::set_option(i32 level, u32 option, u64 address, i32 bytes) {
   if (level == kLevelIp && (option == kIpAddMembership || option == kIpDropMembership ||
                             option == kJoinGroup || option == kLeaveGroup)) {
     return change_group(option, address, bytes);
+  }
+  if ((level == kLevelIp && option == kIpMulticastInterface) ||
+      (level == kLevelIp6 && option == kIp6MulticastInterface)) {
+    return set_group_interface(level, address, bytes);
   }
   constexpr i32 kLeastFilterBytes = 16;  // struct ip_msfilter without sources
   if (level == kLevelIp && option == kIpSourceFilter && bytes < kLeastFilterBytes) {

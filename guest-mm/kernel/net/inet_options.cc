@@ -60,12 +60,14 @@ constexpr Row kRows[] = {
     {kLevelIp, 15, Kind::kFlag},        // IP_FREEBIND
     {kLevelIp, 19, Kind::kFlagOfRoot},  // IP_TRANSPARENT
     {kLevelIp, kIpTellsOriginalTo, Kind::kTells},
-    {kLevelIp, 21, Kind::kNumber, 0, 0, 255},      // IP_MINTTL
-    {kLevelIp, 24, Kind::kFlag},                   // IP_BIND_ADDRESS_NO_PORT
+    {kLevelIp, 21, Kind::kNumber, 0, 0, 255},  // IP_MINTTL
+    {kLevelIp, 24, Kind::kFlag},               // IP_BIND_ADDRESS_NO_PORT
+    {kLevelIp, kIpMulticastInterface, Kind::kNumber, 0, -kBig},
     {kLevelIp, 33, Kind::kNumber, 1, 0, 255, -1},  // IP_MULTICAST_TTL
     {kLevelIp, 34, Kind::kFlag, 1},                // IP_MULTICAST_LOOP
     {kLevelIp, 49, Kind::kNumber, 1, 0, 1},        // IP_MULTICAST_ALL
     {kLevelIp6, kIp6UnicastHops, Kind::kNumber, 64, 0, 255, -1},
+    {kLevelIp6, kIp6MulticastInterface, Kind::kNumber},
     {kLevelIp6, 18, Kind::kNumber, 1, 0, 255, -1},  // IPV6_MULTICAST_HOPS
     {kLevelIp6, 19, Kind::kNumber, 1, 0, 1},        // IPV6_MULTICAST_LOOP
     {kLevelIp6, 23, Kind::kNumber, 1, 0, 5},        // IPV6_MTU_DISCOVER

@@ -22,6 +22,7 @@ inline constexpr u32 kIp6Only = 26;
 inline constexpr u32 kIpTypeOfService = 1, kIpTimeToLive = 2;
 inline constexpr u32 kIp6UnicastHops = 16, kIp6TrafficClass = 67;
 // What recvmsg tells.
+inline constexpr u32 kIpMulticastInterface = 32, kIp6MulticastInterface = 17;
 inline constexpr u32 kIpTellsPacketInfo = 8, kIpTellsTimeToLive = 12, kIpTellsTypeOfService = 13,
                      kIpTellsOriginalTo = 20;
 inline constexpr u32 kIp6TellsPacketInfo = 49, kIp6TellsHopLimit = 51, kIp6TellsTrafficClass = 66,

@@ -59,6 +59,7 @@ class InetSocket : public Socket {
  private:
   [[nodiscard]] bool in_conflict(const InetSocket& other, const Endpoint& wanted) const;
   i64 change_group(u32 option, u64 address, i32 bytes);
+  i64 set_group_interface(i32 level, u64 address, i32 bytes);
 
   InetSocket* next_ = nullptr;
   InetSocket** link_ = nullptr;  // null: no port

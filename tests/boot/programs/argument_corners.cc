@@ -312,6 +312,20 @@ void both_wrong() {
     CHECK_ERRNO(home(memory, 2 * kPage, 0, 0), EOPNOTSUPP);
     CHECK(munmap(memory, 4 * kPage) == 0);
   });
+  check("what is new was born when it changed last", [] {
+    const auto one_time = [](const char* path) {
+      struct statx now;
+      CHECK(statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_ALL, &now) == 0);
+      const auto same = [&](const statx_timestamp& time) {
+        return time.tv_sec == now.stx_ctime.tv_sec && time.tv_nsec == now.stx_ctime.tv_nsec;
+      };
+      return same(now.stx_btime) && same(now.stx_mtime) && same(now.stx_atime);
+    };
+    CHECK(close(open("new", O_CREAT | O_WRONLY, 0600)) == 0 && one_time("new"));
+    CHECK(mkdir("new_directory", 0700) == 0 && one_time("new_directory"));
+    CHECK(symlink("new", "new_link") == 0 && one_time("new_link"));
+    CHECK(mkfifo("new_pipe", 0600) == 0 && one_time("new_pipe"));
+  });
   check("semaphores, groups and times", [] {
     sembuf one = {0, 0, IPC_NOWAIT};
     CHECK_ERRNO(syscall(SYS_semop, -1, nullptr, 501), E2BIG);

@@ -236,6 +236,42 @@ void options() {
     });
     CHECK(status == 0);
   });
+  check("the interface of groups", [] {
+    const int four = socket(AF_INET, SOCK_DGRAM, 0), six = socket(AF_INET6, SOCK_DGRAM, 0);
+    const int stream = socket(AF_INET, SOCK_STREAM, 0);
+    ip_mreqn request{};
+    const auto set = [&](const void* from, socklen_t bytes) {
+      return setsockopt(four, SOL_IP, IP_MULTICAST_IF, from, bytes);
+    };
+    const auto is = [&](const char* text) {
+      in_addr now{};
+      socklen_t bytes = sizeof now;
+      CHECK(getsockopt(four, SOL_IP, IP_MULTICAST_IF, &now, &bytes) == 0 && bytes == sizeof now);
+      return inet_address(text, 0).text() == std::string(inet_ntoa(now));
+    };
+    CHECK(is("0.0.0.0"));
+    CHECK(inet_pton(AF_INET, "127.1.2.3", &request.imr_address) == 1);
+    CHECK(set(&request.imr_address, sizeof(in_addr)) == 0 && is("127.1.2.3"));
+    CHECK(inet_pton(AF_INET, "127.0.0.1", &request.imr_address) == 1);
+    CHECK(set(&request, sizeof(ip_mreq)) == 0 && is("127.0.0.1"));
+    CHECK_ERRNO(set(&request, 3), EINVAL);
+    CHECK_ERRNO(set(reinterpret_cast<void*>(16), 4), EFAULT);
+    request.imr_address = {};
+    CHECK(set(&request, 4) == 0 && is("0.0.0.0"));
+    request.imr_ifindex = 77;
+    CHECK_ERRNO(set(&request, sizeof request), EADDRNOTAVAIL);
+    request.imr_ifindex = 1;
+    CHECK(set(&request, sizeof request) == 0 && is("0.0.0.0"));
+    CHECK(inet_pton(AF_INET, "203.0.113.9", &request.imr_address) == 1);
+    CHECK_ERRNO(set(&request.imr_address, sizeof(in_addr)), EADDRNOTAVAIL);
+    CHECK_ERRNO(setsockopt(stream, SOL_IP, IP_MULTICAST_IF, &request, 4), EINVAL);
+    CHECK(option_of(six, SOL_IPV6, IPV6_MULTICAST_IF) == 0 &&
+          set_option(six, SOL_IPV6, IPV6_MULTICAST_IF, 1) == 0);
+    CHECK(option_of(six, SOL_IPV6, IPV6_MULTICAST_IF) == 1 &&
+          set_option(six, SOL_IPV6, IPV6_MULTICAST_IF, 0) == 0);
+    CHECK_ERRNO(set_option(six, SOL_IPV6, IPV6_MULTICAST_IF, 77), ENODEV);
+    CHECK(close(four) == 0 && close(six) == 0 && close(stream) == 0);
+  });
   check("groups", [] {
     const int made = bound_socket(SOCK_DGRAM, "127.0.0.1");
     ip_mreqn request{};

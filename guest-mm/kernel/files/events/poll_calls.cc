@@ -170,13 +170,22 @@ constexpr u32 kWriteEvents = kPollOut | kPollWriteNormal | kPollError | kPollInv
 constexpr u32 kExceptEvents = kPollPriority | kPollInvalid;
 
 i64 select_sets(u64 limit, const u64 (&addresses)[3], u64 deadline_ns) {
-  // As Linux: what lies beyond the table is not looked at, whose least size is 64.
-  limit = std::min({limit, kSelectLimit, std::max<u64>(current_files().table.capacity(), 64)});
-  const u64 set_bytes = (limit + 63) / 64 * 8;
+  limit = std::min(limit, kSelectLimit);
   DescriptorSets wanted;
   u64* const sets[3] = {wanted.read, wanted.write, wanted.except};
-  for (int i = 0; i < 3; ++i) {
-    if (addresses[i] != 0 && !arch::copy_from_user(sets[i], Gva(addresses[i]), set_bytes)) {
+  u64 set_bytes = 0;
+  const auto load = [&] {
+    set_bytes = (limit + 63) / 64 * 8;
+    bool all = true;
+    for (int i = 0; i < 3; ++i) {
+      all = all && (addresses[i] == 0 || arch::copy_from_user(sets[i], Gva(addresses[i]), set_bytes));
+    }
+    return all;
+  };
+  if (!load()) {
+    // Linux reads as much as its table has room for, which begins with 64.
+    limit = std::min(limit, std::max<u64>(current_files().table.capacity(), 64));
+    if (!load()) {
       return -kEFAULT;
     }
   }

@@ -152,6 +152,9 @@ u32 checked(u32 flags) {
 ErrnoOr<Ref<File>> open(ProcessFiles& view, std::string_view path, u32 flags, u32 mode, Inode* start,
                         u32 resolve) {
   flags = checked(flags);
+  if ((flags & kOpenAccessMask) == kOpenAccessMask) {  // neither to read nor to write: not built
+    return ErrnoFail(kEINVAL);
+  }
   const bool exclusive = (flags & kOpenCreate) && (flags & kOpenExclusive);
   PathTarget target;
   const bool made_directory = (flags & kOpenCreate) && path.ends_with('/');  // no link is followed to say so

@@ -96,10 +96,13 @@ i64 TmpfsDirectory::link(std::string_view name, Ref<Inode> inode) {
   if (entry == nullptr) {
     return -kENOSPC;
   }
+  const bool is_new = linked.is_directory() || (linked.links == 0 && !linked.nameless);
   if (!linked.is_directory()) {
     ++linked.links;
   }
-  linked.changed_ns = modified_ns;
+  if (!is_new) {
+    linked.changed_ns = modified_ns;
+  }
   insert(*entry);
   return 0;
 }
