@@ -200,7 +200,7 @@ InstructionBytes ExitHandler::fetch() {
   });
 }
 
-// One byte tells that there is no prefix: these instructions begin with 0F, and HLT is F4.
+// One byte tells that there is no prefix: most of these instructions begin with 0F, and HLT is F4.
 void ExitHandler::advance_past(u64 opcode_bytes) {
   u8 first = 0;
   const bool plain = vcpu_.in_64bit_code() && mode_.read_guest(vcpu_, Gva(vcpu_.rip()), {&first, 1}) &&

@@ -292,6 +292,7 @@ class Engine final : public EngineCore {
   struct Copies {
     u64 tables;
     unsigned pages;
+    unsigned used = 0;  // pages that the original had copied ahead, and has written
   };
   Result<void> clone_below(Cursor<Sink>& from, Cursor<Sink>& to, Frame table, unsigned level, Gva begin,
                            Copies& left, Batch& batch);

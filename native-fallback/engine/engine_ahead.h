@@ -221,7 +221,7 @@ template <class Way>
                                  : !CopyHistory(meta).likely()) {
                      return true;
                    }
-                   const Entry desired = entry.with_perm(region.perm).without(Entry::kCopiedAhead);
+                   const Entry desired = entry.with_perm(region.perm);
                    if (sole) {
                      edits.replace(at, entry, desired);
                    } else {
@@ -240,7 +240,7 @@ template <class Way>
                          at, entry,
                          desired.with_frame(*copy).without(Entry::kDirty).with(Entry::kCopiedAhead));
                    }
-                   if (entry.dirty() && entry.copied_ahead()) space.copies.was_used();
+                   if (again && entry.dirty() && entry.copied_ahead()) space.copies.was_used();
                    ++written;
                    return true;
                  });

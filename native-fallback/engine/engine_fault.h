@@ -174,6 +174,7 @@ template <class Way>
       // An object's page shows what the object has until this side writes to it: it is never copied sooner.
     } else if (space.copies.open()) {
       expected = entry.dirty() && space.copies.pages() != 0;
+      if (entry.dirty() && entry.copied_ahead()) space.copies.was_used();
       frames_.meta(*copy).live = meta.live;
     } else {
       CopyHistory history(meta);
@@ -195,7 +196,6 @@ template <class Way>
   // Rights are only added here: what was taken away was taken by region_protected.
   const Entry desired =
       entry.with_perm(ours ? region.perm : without_write(region.perm))
-          .without(Entry::kCopiedAhead)
           .with(access == Access::kWrite ? Entry::kAccessed | Entry::kDirty : Entry::kAccessed);
   if (desired != entry) {
     const bool regains =
@@ -203,6 +203,7 @@ template <class Way>
     const bool around = regains && !write_ahead(cursor, promise);
     cursor.replace(Format::table_index(cursor.va(), 1), entry, desired);
     ++counters_.entries_written;
+    if (regains && entry.dirty() && entry.copied_ahead() && space.copies.open()) space.copies.was_used();
     if (around) write_around(cursor, space, promise);
   }
   return {};

@@ -13,6 +13,7 @@ Result<void> Engine<Sink>::clone_tables(Space& parent, Space& child) {
   Cursor<Sink> from(tables_, parent.root);
   Cursor<Sink> to(tables_, child.root);
   const auto done = clone_below(from, to, parent.root, Format::kLevels, Gva(), left, batch);
+  for (; left.used != 0; --left.used) parent.copies.was_used();
   batch.all_pages();
   batch.flush();
   return done;
@@ -61,7 +62,7 @@ Result<void> Engine<Sink>::clone_below(Cursor<Sink>& from, Cursor<Sink>& to, Fra
 
 // The private pages of one leaf table: both sides lose the right to write, and share. But where few can be
 // written, those that were since the last clone are sooner copied now than by a fault of each side: nobody
-// but this asks D of anonymous memory, and begins it anew. Errors: kNoMemory.
+// but what copies ahead asks D of anonymous memory, and begins it anew. Errors: kNoMemory.
 template <PageTableSink Sink>
 Result<void> Engine<Sink>::clone_leaf_table(Cursor<Sink>& from, Cursor<Sink>& to, Gva va, Copies& left) {
   using Writable = LeftOut<Format>;
@@ -77,7 +78,8 @@ Result<void> Engine<Sink>::clone_leaf_table(Cursor<Sink>& from, Cursor<Sink>& to
     const auto& [index, entry] = writable.pages[i];
     const Result<Frame> frame =
         entry.dirty() && !writable.are_more ? copied_frame(entry.frame()) : Fail(Status::kInvalid);
-    const Entry kept = entry.without(frame ? Entry::kDirty : Entry::kWritable);
+    if (entry.dirty() && entry.copied_ahead()) ++left.used;
+    const Entry kept = entry.without(frame ? Entry::kDirty | Entry::kCopiedAhead : Entry::kWritable);
     from.replace_here(index, entry, kept);
     if (frame) {
       work::did(work::Unit::kPage);

@@ -46,8 +46,8 @@ class X86Entry {
   static constexpr Word kLarge = bit(7);
   static constexpr Word kGlobal = bit(8);
   static constexpr Word kSoftwareMask = Word{7} << kSoftwareShift;
-  // In a present leaf: the page is a clone's copy, made before anybody wrote to it. D says whether that was
-  // right.
+  // In a present leaf: the page is a copy that was made before this side wrote to it. D says whether that was
+  // right. Until its rights change: with_perm() clears it.
   static constexpr Word kCopiedAhead = bit(10);
   // In a present entry for a table: entries below may say that their pages can be written, and must not.
   static constexpr Word kWriteTaken = bit(11);

@@ -33,6 +33,7 @@ Result<void> RegionTree::copy_from(RegionTree& other) {
     if (node.object_list != nullptr) node.object_list->regions_.push_back(node);
     below = &node;
   }
+  NOPTE_ASSERT(memory.empty());
   if (below == nullptr) return {};
   last_ = below;
   regions_ = other.regions_;
