@@ -106,7 +106,7 @@ i64 InetSocket::set_group_interface(i32 level, u64 address, i32 bytes) {
                : numbers_.set(level, kIp6MulticastInterface, request.interface);
   }
   const u32 words = std::min<u32>(static_cast<u32>(bytes) / kWord, 3);
-  if (!arch::copy_from_user(words == 1 ? request.address : request.group, Gva(address), words * kWord)) {
+  if (!arch::copy_from_user(words == 1 ? request.address : request.group, Gva(address), u64{words} * kWord)) {
     return -kEFAULT;
   }
   i32 kept = 0;

@@ -3,21 +3,23 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <memory>
 
 #include "tests/support/fake_mm_ops.h"
 
 namespace nopte::guest {
 namespace {
 
-// The slots that are free are kept for good, and so is their memory.
-test::FakeMmOps& shared_mm() {
-  static test::FakeMmOps shared;
-  return shared;
-}
+class ProcessSlots : public testing::Test {
+ protected:
+  // One for all, as slots that are free are kept from test to test.
+  static void SetUpTestSuite() { shared_mm = std::make_unique<test::FakeMmOps>(); }
+  static void TearDownTestSuite() { shared_mm.reset(); }
+  static inline std::unique_ptr<test::FakeMmOps> shared_mm;
+};
 
 // The lowest word that a stack may use is its own; the next one below tells.
-TEST(ProcessSlots, AStackThatGrewOutOfItsSlotIsSeen) {
-  (void)shared_mm();
+TEST_F(ProcessSlots, AStackThatGrewOutOfItsSlotIsSeen) {
   for (int i = 0; i < 4; ++i) {
     const Result<void*> slot = take_process_slot();
     ASSERT_TRUE(slot);
@@ -34,8 +36,7 @@ TEST(ProcessSlots, AStackThatGrewOutOfItsSlotIsSeen) {
 }
 
 // Nobody sets the mark again when a slot is used again.
-TEST(ProcessSlots, WhatAProcessWritesLeavesTheMark) {
-  (void)shared_mm();
+TEST_F(ProcessSlots, WhatAProcessWritesLeavesTheMark) {
   const Result<void*> slot = take_process_slot();
   ASSERT_TRUE(slot);
   std::memset(*slot, 0xcc, kSlotBytes - kSlotStackBytes - sizeof(u64));
