@@ -78,11 +78,11 @@ Result<void> Engine<Sink>::clone_leaf_table(Cursor<Sink>& from, Cursor<Sink>& to
     const auto& [index, entry] = writable.pages[i];
     const Result<Frame> frame =
         entry.dirty() && !writable.are_more ? copied_frame(entry.frame()) : Fail(Status::kInvalid);
-    if (entry.dirty() && entry.copied_ahead()) ++left.used;
     const Entry kept = entry.without(frame ? Entry::kDirty | Entry::kCopiedAhead : Entry::kWritable);
     from.replace_here(index, entry, kept);
     if (frame) {
       work::did(work::Unit::kPage);
+      if (entry.copied_ahead()) ++left.used;
       filler.fill(index, kept.with_frame(*frame).with(Entry::kCopiedAhead));
       ++counters_.pages_ahead;
       --left.pages;

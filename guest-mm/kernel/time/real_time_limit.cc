@@ -52,17 +52,18 @@ void look(Timer& timer) {
   const Limit& allowed = process.limits->of(Resource::kRealTimeMicroseconds);
   u64 run_us = 0;
   if (allowed.now == kUnlimited || !longest_run(process, run_us)) return;
-  if (run_us >= allowed.most) {
+  if (run_us != 0 && run_us >= allowed.most) {
     send_signal(process, kSIGKILL, SignalInfo{.code = kSiKernel});
     return;
   }
-  if (run_us >= allowed.now + limit.risen_us) {
+  if (run_us != 0 && run_us >= allowed.now + limit.risen_us) {
     limit.risen_us += kRiseUs;
     send_signal(process, kSIGXCPU, SignalInfo{.code = kSiKernel});
   }
   // Who slept between two looks is told so much too late.
   constexpr u64 kShare = 8, kMostUs = 1'000'000;
-  const u64 left_us = std::min(allowed.now + limit.risen_us, allowed.most) - run_us;
+  const u64 next_us = std::min(allowed.now + limit.risen_us, allowed.most);
+  const u64 left_us = next_us - std::min(run_us, next_us);
   timer_start(limit, deadline_in(std::clamp(left_us / kShare, kLeastUs, kMostUs) * kNsPerUs));
 }
 

@@ -3,6 +3,8 @@
 #include <linux/aio_abi.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -148,6 +150,15 @@ void contexts() {
     CHECK_ERRNO(io_setup(unsigned(-1), &context), EINVAL);
     CHECK_ERRNO(io_setup(1, nullptr), EFAULT);
     CHECK_ERRNO(io_setup(65537, &context), EAGAIN);
+    const pid_t locks = fork();
+    if (locks == 0) {
+      const rlimit none = {0, 0};
+      CHECK(mlockall(MCL_FUTURE) == 0 && setrlimit(RLIMIT_MEMLOCK, &none) == 0 && setuid(65534) == 0);
+      CHECK_ERRNO(io_setup(1, &context), ENOMEM);
+      _exit(0);
+    }
+    int locked = -1;
+    CHECK(waitpid(locks, &locked, 0) == locks && locked == 0);
     CHECK_ERRNO(io_destroy(0), EINVAL);
     CHECK_ERRNO(io_destroy(8), EINVAL);
     const aio_context_t first = make_context(), second = make_context(), third = make_context();

@@ -316,6 +316,17 @@ void proc() {
     CHECK(contents(("/dev/fd/" + std::to_string(file)).c_str()) == "by number");
     CHECK(close(file) == 0);
   });
+  check("when a link is made", [] {
+    CHECK(mkdir("old", 0755) == 0);
+    put("linked", "x");
+    const timespec before = stat_of("linked").st_ctim;
+    const timespec long_ago[2] = {{1000, 0}, {1000, 0}};
+    CHECK(utimensat(AT_FDCWD, "old", long_ago, 0) == 0);
+    CHECK(link("linked", "old/linked") == 0);
+    const timespec after = stat_of("linked").st_ctim;
+    CHECK(after.tv_sec > before.tv_sec || (after.tv_sec == before.tv_sec && after.tv_nsec >= before.tv_nsec));
+    CHECK(unlink("old/linked") == 0 && rmdir("old") == 0 && unlink("linked") == 0);
+  });
   check("too far down", [] {
     const std::string name(250, 'd');
     int depth = 0;

@@ -5,6 +5,7 @@
 #include "guest-mm/kernel/files/events/aio.h"
 #include "guest-mm/kernel/files/events/timed_wait.h"
 #include "guest-mm/kernel/files/io_vectors.h"
+#include "guest-mm/kernel/memory/memory_lock_limit.h"
 #include "guest-mm/kernel/memory/memory_range.h"
 #include "guest-mm/kernel/process/process.h"
 #include "guest-mm/kernel/schedule/scheduler.h"
@@ -82,6 +83,9 @@ void remove(AioContext& context) {
 
 // A page of the program's whose address is the context's name.
 i64 map_ring(u32 requests) {
+  if ((space().future_locks() & kVmaLocked) != 0 && !may_lock_more(1)) {
+    return -kENOMEM;  // as of every page that it cannot have
+  }
   auto object = MemoryObject::create(kPageBytes);
   if (!object) {
     return to_errno(object.error());

@@ -347,10 +347,10 @@ i64 files::remove(ProcessFiles& view, std::string_view path) {
 i64 sys_mkdir(const SyscallArgs& args) { return make_directory(kCwd, args.a0, args.a1); }
 i64 sys_mkdirat(const SyscallArgs& args) { return make_directory(args.a0, args.a1, args.a2); }
 i64 sys_mknod(const SyscallArgs& args) {
-  return make_node(kCwd, args.a0, static_cast<u32>(args.a1), args.a2);
+  return make_node(kCwd, args.a0, static_cast<u32>(args.a1), static_cast<u32>(args.a2));
 }
 i64 sys_mknodat(const SyscallArgs& args) {
-  return make_node(args.a0, args.a1, static_cast<u32>(args.a2), args.a3);
+  return make_node(args.a0, args.a1, static_cast<u32>(args.a2), static_cast<u32>(args.a3));
 }
 i64 sys_rmdir(const SyscallArgs& args) { return remove_directory(kCwd, args.a0); }
 i64 sys_unlink(const SyscallArgs& args) { return remove_name(kCwd, args.a0); }

@@ -100,10 +100,10 @@ i64 TmpfsDirectory::link(std::string_view name, Ref<Inode> inode) {
   if (!linked.is_directory()) {
     ++linked.links;
   }
+  insert(*entry);
   if (!is_new) {
     linked.changed_ns = modified_ns;
   }
-  insert(*entry);
   return 0;
 }
 
