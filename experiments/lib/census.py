@@ -33,8 +33,8 @@ MOST_GAIN = 0.03
 # another program to the compiler, which keeps more in registers or less: a page's mprotect there is 45 of 881 dearer, a page
 # that loses all access 1 of 32 cheaper.
 COST_OF = {"fork-small": 0.01, "fork-10": 0.01, "fork-64m": 0.015, "fork-exec": 0.01, "mremap-move": 0.01, "protect-none": 0.025,
-           "shared-read": 0.01, "shared-write": 0.01, "sparse-unmap": 0.01}
-GAIN_OF = {"protect-page": 0.06, "segv-barrier": 0.06, "shared-unmap": 0.06, "dontneed": 0.06, "protect-10": 0.06,
+           "shared-read": 0.01, "shared-write": 0.01, "sparse-unmap": 0.015}
+GAIN_OF = {"cow-child": 0.04, "protect-page": 0.06, "segv-barrier": 0.06, "shared-unmap": 0.06, "dontneed": 0.06, "protect-10": 0.06,
            "protect-1k": 0.06, "protect-60k": 0.06}
 # From g++ 13 on; seen with 14. Its first image is as g++ 12's; of the second, whose engine writes tables in one way alone, it
 # makes a shorter Engine::resolve (235 instructions a copied page for 272; g++ 12: 270 for 269) and clone_below, and longer
