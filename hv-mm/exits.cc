@@ -119,7 +119,7 @@ void ExitHandler::reflect(u8 vector) {
   }
 }
 
-// Each program's ld.so asks some two dozen times: the registers are taken by name.
+// Each dynamic program's ld.so asks 36 times: the registers are taken by name.
 void ExitHandler::on_cpuid() {
   Vmcb& vmcb = vcpu_.vmcb();
   GuestRegisters& registers = vcpu_.registers();
