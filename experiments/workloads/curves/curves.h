@@ -17,7 +17,7 @@ class RowName {
   [[nodiscard]] const char* text() const { return text_; }
 
  private:
-  char text_[32];
+  char text_[64];
 };
 
 // The row of `body`, which runs twice before it is measured `ops` times; it is `each` operations.

@@ -9,6 +9,8 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/file_checks.h"
 
 namespace {

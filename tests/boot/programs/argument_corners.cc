@@ -23,6 +23,8 @@
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/file_checks.h"
 
 namespace {

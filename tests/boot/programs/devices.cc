@@ -11,6 +11,8 @@
 #include <sys/vfs.h>
 #include <termios.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/file_checks.h"
 
 namespace {

@@ -2,6 +2,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/poll_checks.h"
 
 namespace {

@@ -1,6 +1,8 @@
 // eventfd: counting, semaphores, what blocks, what poll says, what is refused.
 #include <sys/eventfd.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/poll_checks.h"
 
 namespace {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <initializer_list>
 
 #include "exec_checks.h"

@@ -1,6 +1,7 @@
 // A table of ELF files that are corrupt in each of their header fields, and what becomes of who executes
 // them: an error, a signal, or the program's own exit status, as Linux has it. Where it finds the fault late,
 // when the old program is gone, the process is killed.
+#include <cstdint>
 #include <initializer_list>
 #include <type_traits>
 

@@ -6,6 +6,8 @@
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/socket_checks.h"
 
 // One of either family.

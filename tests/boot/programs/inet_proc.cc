@@ -1,6 +1,8 @@
 // What /proc/net says of sockets, and ioctl of the loopback. Prints the same on Linux.
 #include <net/if.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/inet_checks.h"
 
 namespace {

@@ -6,6 +6,7 @@
 #include <sys/time.h>
 #include <utime.h>
 
+#include <cstdint>
 #include <map>
 
 #include "tests/boot/programs/file_checks.h"

@@ -2,6 +2,8 @@
 // same on Linux, where it works in a fresh directory below /tmp.
 #include <sys/inotify.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/file_checks.h"
 
 namespace {

@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/file_checks.h"
 
 namespace {

@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <string>
 
 #include "tests/boot/programs/smaps_checks.h"

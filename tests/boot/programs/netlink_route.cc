@@ -5,6 +5,8 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/inet_checks.h"
 
 namespace {

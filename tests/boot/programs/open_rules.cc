@@ -2,6 +2,8 @@
 #include <linux/openat2.h>
 #include <sys/syscall.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/file_checks.h"
 
 namespace {

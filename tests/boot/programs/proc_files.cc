@@ -13,6 +13,7 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
+#include <cstdint>
 #include <set>
 #include <string>
 

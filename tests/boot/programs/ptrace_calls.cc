@@ -4,6 +4,8 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/ptrace_checks.h"
 #include "tests/boot/programs/show.h"
 

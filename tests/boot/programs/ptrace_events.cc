@@ -1,6 +1,7 @@
 // ptrace(2): the events of fork, vfork, clone, exec and exit. Prints the same on Linux.
 #include <sched.h>
 
+#include <cstdint>
 #include <vector>
 
 #include "tests/boot/programs/ptrace_checks.h"

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/ptrace_checks.h"
 #include "tests/boot/programs/show.h"
 

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include <cstdint>
 #include <random>
 
 #include "tests/boot/programs/ptrace_checks.h"

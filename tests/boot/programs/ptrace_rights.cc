@@ -8,6 +8,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/ptrace_checks.h"
 #include "tests/boot/programs/show.h"
 

@@ -2,6 +2,8 @@
 // same on Linux.
 #include <elf.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/ptrace_checks.h"
 #include "tests/boot/programs/show.h"
 

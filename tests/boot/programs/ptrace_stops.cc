@@ -1,6 +1,8 @@
 // ptrace(2): what stops a tracee, how it goes on, and what its tracer hears of it. Prints the same on Linux.
 #include <time.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/ptrace_checks.h"
 #include "tests/boot/programs/show.h"
 

@@ -2,6 +2,8 @@
 // traces. Prints the same on Linux.
 #include <sys/prctl.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/ptrace_checks.h"
 #include "tests/boot/programs/show.h"
 

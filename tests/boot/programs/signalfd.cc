@@ -3,6 +3,8 @@
 #include <sys/signalfd.h>
 #include <time.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/poll_checks.h"
 
 namespace {

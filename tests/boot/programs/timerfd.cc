@@ -2,6 +2,8 @@
 #include <sys/timerfd.h>
 #include <time.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/poll_checks.h"
 
 namespace {

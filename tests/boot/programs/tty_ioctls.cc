@@ -2,6 +2,8 @@
 #include <asm/ioctls.h>
 #include <sys/sysmacros.h>
 
+#include <cstdint>
+
 #include "tests/boot/programs/file_checks.h"
 #include "tests/boot/programs/tty_checks.h"
 
