@@ -73,6 +73,20 @@ TEST_F(FrameSlabTest, OnesAndManyMix) {
   EXPECT_EQ(used(), 0u);
 }
 
+// A frame that all but one go back of stays.
+TEST_F(FrameSlabTest, WhatIsInUseStays) {
+  auto* const one = static_cast<Thing*>(slab.allocate());
+  one->words[24] = 7;
+  const BlockChain taken = slab.take(2 * kInFrame - 1);
+  ASSERT_EQ(taken.count(), 2 * kInFrame - 1);
+  use(taken);
+  slab.give(std::exchange(back, {}));
+  EXPECT_EQ(used(), 1u);
+  EXPECT_EQ(one->words[24], 7u);
+  slab.release(one);
+  EXPECT_EQ(used(), 0u);
+}
+
 TEST_F(FrameSlabTest, WithoutMemoryThereAreFewer) {
   const u64 all = before * kInFrame;
   const BlockChain taken = slab.take(all + 5);
