@@ -79,6 +79,27 @@ TEST_P(CopiesAhead, EachSideSeesItsOwn) {
   for (u64 i = 0; i < 16; ++i) EXPECT_EQ(world.read(page(kBase, i)), i == 2 ? 7 : 100 + i);
 }
 
+// What was copied ahead and written is no waste, also when a clone has copied it since.
+TEST_P(CopiesAhead, WhatACloneCopiesWasUsed) {
+  const SpaceId a = *world.create();
+  ASSERT_TRUE(world.activate(a));
+  world.map(a, anonymous(kBase, 3));
+  world.map(a, anonymous(page(kBase, 8), 4));
+  for (const u64 at : {0, 1, 2, 8, 9, 10, 11}) ASSERT_EQ(world.write(page(kBase, at), at), kFine);
+  const SpaceId child = *world.clone(a);  // more than a clone copies
+  EXPECT_EQ(faults_of(0, 3, 1, Access::kWrite), 1u);
+  const u64 before = ahead();
+  const SpaceId next = *world.clone(a);
+  EXPECT_EQ(ahead() - before, 3u);
+  world.check();
+  ASSERT_TRUE(world.activate(first));
+  ASSERT_TRUE(world.destroy(a));
+  EXPECT_EQ(wasted(), 0u);
+  ASSERT_TRUE(world.destroy(next));
+  EXPECT_EQ(wasted(), 3u);
+  ASSERT_TRUE(world.destroy(child));
+}
+
 // A private mapping shows what its object has until it is written, whoever wrote to other mappings of it.
 TEST_P(CopiesAhead, AnObjectsPageIsNeverCopiedBeforeItIsWritten) {
   const ObjectId shown = *world.object_create(8);
